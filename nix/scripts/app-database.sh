@@ -1,0 +1,14 @@
+#!/bin/sh
+# Makes the PostgreSQL role and database of one app, both called <role>, with the password in <file>.
+#   app-database.sh <owner> <role> <file> <sql>
+# Doing it twice changes nothing. The password is read with the rights of its owner and goes to psql through a pipe.
+set -eu
+owner=$1 role=$2 file=$3 sql=$4
+
+as_owner() { setpriv --reuid="$owner" --regid="$owner" --clear-groups -- "$@"; }
+as_superuser() { setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; }
+
+as_owner test -s "$file"
+as_owner cat -- "$file" |
+  as_superuser psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role="$role" --dbname=postgres \
+    --file="$sql"

@@ -1,0 +1,33 @@
+-- The role and the database of one app, both called :role, with the password on standard input.
+\set password `cat`
+
+-- A password in a statement must not get into the server's log.
+set log_statement = 'none';
+set log_min_duration_statement = -1;
+set log_min_duration_sample = -1;
+set log_min_error_statement = 'panic';
+set pg_stat_statements.track_utility = 'off';
+set password_encryption = 'scram-sha-256';
+
+select 'create role bloud_apps nologin'
+where not exists (select from pg_catalog.pg_roles where rolname = 'bloud_apps') \gexec
+
+-- Somebody else's role of that name is left alone: only those in bloud_apps are ours.
+select pg_catalog.format('create role %I login in role bloud_apps', :'role')
+where not exists (select from pg_catalog.pg_roles where rolname = :'role') \gexec
+select exists (
+  select from pg_catalog.pg_auth_members m
+  join pg_catalog.pg_roles r on r.oid = m.member
+  join pg_catalog.pg_roles g on g.oid = m.roleid
+  where r.rolname = :'role' and g.rolname = 'bloud_apps'
+    and not r.rolsuper and not r.rolcreaterole and not r.rolcreatedb and not r.rolreplication and not r.rolbypassrls
+) as ours \gset
+\if :ours
+\else
+  do $$ begin raise exception 'there is a role of this name that is not an app''s'; end $$;
+\endif
+alter role :"role" login password :'password';
+
+select pg_catalog.format('create database %1$I owner %1$I', :'role')
+where not exists (select from pg_catalog.pg_database where datname = :'role') \gexec
+revoke all on database :"role" from public;

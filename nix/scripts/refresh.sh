@@ -1,0 +1,21 @@
+#!/bin/sh
+# Restarts the agent because it has changed, but not in the middle of a rebuild that it waits for.
+#   refresh.sh changed     by systemd, when the package or the settings are others than before
+#   refresh.sh finished    by bloud-rebuild.service, when it is over
+set -eu
+note=${RUNTIME_DIRECTORY:-/run/bloud-refresh}/pending
+
+restart() {
+  rm -f "$note"
+  systemctl try-restart --no-block bloud-relay.service bloud-orchestrator.service
+}
+
+case $1 in
+changed)
+  case $(systemctl show --property=ActiveState --value bloud-rebuild.service) in
+  activating | active | deactivating) : >"$note" ;;
+  *) restart ;;
+  esac
+  ;;
+finished) if [ -e "$note" ]; then restart; fi ;;
+esac

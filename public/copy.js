@@ -1,0 +1,24 @@
+/** Text to the clipboard. Where a page came without TLS the browser has no clipboard API: the old way still works.
+ *  @param {string} text @returns {Promise<boolean>} */
+export async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    return copyBySelection(text)
+  }
+}
+
+/** @param {string} text */
+function copyBySelection(text) {
+  const before = /** @type {HTMLElement | null} */ (document.activeElement)
+  const box = document.createElement('textarea')
+  box.value = text
+  box.className = 'sr'
+  document.body.append(box)
+  box.select()
+  const done = document.execCommand('copy')
+  box.remove()
+  before?.focus()
+  return done
+}

@@ -1,0 +1,243 @@
+// Types of the page, for tsc only: the browser never loads this file. The wire types mirror src/domain.
+
+import type { Status } from '../src/domain/status.ts'
+
+export type { Status }
+
+export type Action = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge'
+
+export interface Cause {
+  class: string
+  phase?: Status
+  message: string
+  hint?: string
+  exit_code?: number
+  unit?: string
+  log?: string[]
+}
+
+export interface Control {
+  allowed: boolean
+  reason: string | null
+  code: string | null
+}
+
+/** What the stream says about an app at every change (the columns of bloud.apps). */
+export interface AppRow {
+  id: number | string
+  name: string
+  display_name: string
+  version: string | null
+  status: Status
+  port: number | null
+  is_system: boolean
+  integration_config?: Record<string, unknown>
+  installed_at: string | null
+  updated_at: string
+}
+
+export interface AppStatus extends AppRow {
+  status_since: string
+  wanted?: boolean
+  operation_id: number | string | null
+  operation_kind?: string | null
+  operation_state?: string | null
+  cancel_requested_at?: string | null
+  cause: Cause | null
+  deadline?: string | null
+  /** How long this phase usually takes; null below five samples. */
+  usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
+  queue_position?: number | null
+  required_by?: string[]
+  controls?: Partial<Record<Action, Control>>
+}
+
+export interface AppEvent extends AppRow {
+  seq: number | string
+  app: string
+  from_status: Status | null
+  to_status: Status | null
+  at: string
+  operation_id: number | string | null
+  actor?: string
+  origin?: string
+  cause: Cause | null
+}
+
+export interface Operation {
+  id: number | string
+  app: string
+  kind: string
+  state: string
+}
+
+export interface CatalogEntry {
+  name: string
+  display_name: string
+  description: string | null
+  category: string | null
+  version: string | null
+  port: number | null
+  is_system: boolean
+  unavailable: string | null
+  status: Status | null
+}
+
+export interface Problem {
+  title: string
+  detail?: string | undefined
+  hint?: string | undefined
+  code?: string | undefined
+}
+
+export interface LogLine {
+  line_no: number
+  at: string
+  line: string
+}
+
+/** An app as the page holds it. */
+export type App = AppStatus & {
+  /** Its status is newer than its controls, a status result is on its way. */
+  stale: boolean
+  /** The last event that is contained in it. */
+  seq: number
+  /** Seconds the present operation has spent in each status it has left. */
+  spent: Partial<Record<Status, number>>
+}
+
+/** A row of bloud.history. */
+export interface HistoryRow {
+  seq: number | string
+  at: string
+  app: string
+  from_status: Status | null
+  to_status: Status | null
+  /** How long it stayed in to_status; null for the present one. */
+  duration_seconds: number | null
+  operation_id: number | string | null
+  actor: string
+  origin: string
+  class: string | null
+  message: string | null
+}
+
+/** Which apps can fill a slot of an app, and which would. */
+export interface PlanChoice {
+  app: string
+  slot: string
+  required: boolean
+  multi: boolean
+  installed: string[]
+  available: string[]
+  recommended: string | null
+  chosen: string[] | null
+}
+
+/** What an install would do. */
+export interface Plan {
+  app: string
+  /** In order; the app itself is the last. */
+  installs: string[]
+  choices: PlanChoice[]
+  blockers: { sqlstate: string; message: string; detail: string | null; hint: string | null }[]
+}
+
+/** By `<app>.<slot>`. */
+export type Choices = Record<string, string[]>
+
+/** Where the page is: everything, or one app, or one operation of it. */
+export interface Route {
+  app: string | null
+  operationId: string | null
+}
+
+export interface Pending {
+  action: Action
+  /** Cursor at the click: only what comes later can be the answer. */
+  seq: number
+  operationId: string | null
+}
+
+export interface Log {
+  app: string
+  operationId: string
+  /** Opened by the page for a running rebuild; then it also goes away by itself. */
+  auto: boolean
+  lines: LogLine[]
+  dropped: number
+  ended: boolean
+}
+
+/** `stale`: the line is open, but the agent itself gets no news from its database. `polling`: no stream gets through
+ *  (or others need the connection), so the page asks every few seconds. */
+export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
+
+export interface State {
+  connection: Connection
+  /** Since when there has been no news, by the clock of the server. */
+  staleSince: string | null
+  loaded: boolean
+  epoch: string | null
+  seq: number
+  /** A status result that is newer than the stream. */
+  ahead: Extract<Message, { type: 'status' }> | null
+  /** Milliseconds this machine's clock is ahead of the server's. */
+  skew: number
+  route: Route
+  /** The name this machine was reached by; where its apps are, too. */
+  hostname: string
+  apps: Record<string, App>
+  /** Of the apps that were looked at; newest first. */
+  histories: Record<string, HistoryRow[]>
+  catalog: CatalogEntry[] | null
+  catalogProblem: Problem | null
+  pending: Record<string, Pending>
+  refusals: Record<string, { action: Action; problem: Problem }>
+  /** What is asked before an install. `choices`: what was answered so far. */
+  asking: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
+  log: Log | null
+  /** Operation whose log was closed by hand: it does not open by itself again. */
+  logClosed: string | null
+  announcement: { text: string; urgent: boolean }
+}
+
+export type Message =
+  | { type: 'snapshot'; id: string; apps: AppStatus[]; receivedAt: number }
+  | { type: 'app'; id: string; event: AppEvent; receivedAt: number; fresh: boolean }
+  | { type: 'reset'; reason: string }
+  | { type: 'heartbeat'; at: string; receivedAt: number }
+  | { type: 'stale'; since: string }
+  | { type: 'status'; id: string; apps: AppStatus[]; receivedAt: number }
+  | { type: 'connection'; state: Connection; since?: string | null }
+  | { type: 'catalog'; entries: CatalogEntry[] }
+  | { type: 'catalog-failed'; problem: Problem }
+  | { type: 'history'; app: string; rows: HistoryRow[] }
+  | { type: 'go'; route: Route }
+  | { type: 'plan-open'; app: string; plan: Plan }
+  | { type: 'plan-choose'; slot: string; apps: string[] }
+  | { type: 'plan'; app: string; choices: Choices; plan: Plan | null; problem: Problem | null }
+  | { type: 'plan-close' }
+  | { type: 'pressed'; app: string; action: Action }
+  | { type: 'accepted'; app: string; action: Action; operation: Operation }
+  | { type: 'refused'; app: string; action: Action; problem: Problem }
+  | { type: 'dismiss'; app: string }
+  | { type: 'log-open'; app: string }
+  | { type: 'log-close' }
+  | { type: 'log-lines'; operationId: string; lines: LogLine[] }
+  | { type: 'log-end'; operationId: string }
+
+/** What the views may do. */
+export interface Verbs {
+  act(app: string, action: Action): void
+  /** Installs what is asked about, with the choices made. */
+  confirmPlan(): void
+  choose(slot: string, apps: string[]): void
+  closePlan(): void
+  dismiss(app: string): void
+  openLog(app: string): void
+  closeLog(): void
+  loadHistory(app: string): void
+  reloadCatalog(): void
+  go(path: string): void
+}

@@ -1,0 +1,73 @@
+import { html } from '../html.js'
+import { appPath } from '../route.js'
+import { tone } from '../status.js'
+import { capital } from '../words.js'
+import { aheadOf, Foot, factsOf, hasLog, Situation, StatusPill, Trouble } from './apps.js'
+import { TileFoot } from './catalog.js'
+import { Refusal } from './failure.js'
+import { History } from './history.js'
+import { Avatar, Icon } from './icons.js'
+import { LogPanel } from './log.js'
+import { Stepper } from './stepper.js'
+
+/** @import { App, CatalogEntry, State, Verbs } from '../types.js' */
+
+/** One app, at its own address. @param {{ name: string, state: State, verbs: Verbs }} props */
+export function AppPage({ name, state, verbs }) {
+  const app = state.apps[name]
+  const entry = state.catalog?.find((one) => one.name === name)
+  const isKnown = app !== undefined || entry !== undefined
+  return html`
+    <nav class="crumbs" aria-label="Where you are">
+      <a href="/"><${Icon} name="back" />All apps</a>
+      ${state.route.operationId && html`<a href=${appPath(name)}>${app?.display_name ?? name}</a>`}
+    </nav>
+    ${app && html`<${Installed} app=${app} entry=${entry} state=${state} verbs=${verbs} />`}
+    ${!app && entry && html`<${Offered} entry=${entry} state=${state} verbs=${verbs} />`}
+    ${!isKnown && html`<${Unknown} name=${name} state=${state} />`}
+    ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} skew=${state.skew} verbs=${verbs} full=${true} />`}
+    ${isKnown && html`<${History} rows=${state.histories[name]} skew=${state.skew} shown=${state.route.operationId} />`}
+  `
+}
+
+/** @param {{ app: App, entry: CatalogEntry | undefined, state: State, verbs: Verbs }} props */
+const Installed = ({ app, entry, state, verbs }) => html`
+  <article class=${`card is-page tone-${tone(app.status)}`} data-app=${app.name} data-status=${app.status} aria-labelledby="page-title">
+    <header class="card-head">
+      <${Avatar} name=${app.name} label=${app.display_name} />
+      <div class="card-name">
+        <h1 id="page-title" tabindex="-1">${app.display_name}</h1>
+        <p class="muted">${factsOf(app)}</p>
+      </div>
+      <${StatusPill} status=${app.status} />
+    </header>
+    ${entry?.description && html`<p class="about">${entry.description}</p>`}
+    ${app.status !== 'stopped' && app.status !== 'stopping' && html`<${Stepper} app=${app} skew=${state.skew} />`}
+    <${Situation} app=${app} skew=${state.skew} ahead=${app.status === 'queued' ? aheadOf(app, state) : ''} />
+    <${Trouble} app=${app} problem=${state.refusals[app.name]?.problem} verbs=${verbs} Heading="h2" />
+    <${Foot} app=${app} hostname=${state.hostname} pending=${state.pending[app.name]} verbs=${verbs}
+      hasLog=${!state.log && hasLog(app)} />
+  </article>
+`
+
+/** @param {{ entry: CatalogEntry, state: State, verbs: Verbs }} props */
+const Offered = ({ entry, state, verbs }) => html`
+  <article class="card is-page tone-off" data-app=${entry.name} data-status="none" aria-labelledby="page-title">
+    <header class="card-head">
+      <${Avatar} name=${entry.name} label=${entry.display_name} />
+      <div class="card-name">
+        <h1 id="page-title" tabindex="-1">${entry.display_name}</h1>
+        <p class="muted">${[entry.category && capital(entry.category), entry.version, entry.port && `port ${entry.port}`].filter(Boolean).join(' · ')}</p>
+      </div>
+    </header>
+    <p class="about">${entry.description}</p>
+    ${state.refusals[entry.name] && html`<${Refusal} app=${entry.name} problem=${state.refusals[entry.name]?.problem} verbs=${verbs} />`}
+    <footer class="card-foot"><${TileFoot} entry=${entry} status=${undefined} pending=${state.pending[entry.name]} verbs=${verbs} /></footer>
+  </article>
+`
+
+/** @param {{ name: string, state: State }} props */
+const Unknown = ({ name, state }) =>
+  state.loaded && state.catalog
+    ? html`<p class="empty"><strong>There is no app called ${name}.</strong> It may have been deleted. <a href="/">See all apps</a>.</p>`
+    : html`<p class="empty" aria-busy="true">Asking the agent…</p>`

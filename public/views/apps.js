@@ -1,0 +1,181 @@
+import { useMemo } from 'preact/hooks'
+import { html } from '../html.js'
+import { appPath } from '../route.js'
+import { inFlight, tone } from '../status.js'
+import { clock, LABELS, list, MEANINGS, settledFor, usualRange } from '../words.js'
+import { Controls } from './controls.js'
+import { Failure, Refusal } from './failure.js'
+import { Avatar, Icon } from './icons.js'
+import { useKept } from './keep.js'
+import { LogPanel } from './log.js'
+import { Stepper } from './stepper.js'
+import { ClockTime, Elapsed, useHere, useNow } from './time.js'
+
+/** @import { App, Log, Pending, Problem, State, Status, Verbs } from '../types.js' */
+
+/** Cards in the first drawing, which the server does too; the others follow at once. */
+const FIRST_CARDS = 40
+
+const collator = new Intl.Collator('en', { numeric: true })
+/** @param {{ display_name: string }} a @param {{ display_name: string }} b */
+export const byName = (a, b) => collator.compare(a.display_name, b.display_name)
+
+/** @param {{ state: State, verbs: Verbs }} props */
+export function Apps({ state, verbs }) {
+  const here = useHere()
+  const keep = useKept()
+  const all = Object.values(state.apps)
+  const order = useMemo(
+    () => all.sort(byName).map(({ name }) => name),
+    [all.map((app) => `${app.name} ${app.display_name}`).join()],
+  )
+  const apps = order.flatMap((name) => state.apps[name] ?? [])
+  return html`
+    <section aria-labelledby="apps-title">
+      <h2 id="apps-title">Your apps ${apps.length > 0 && html`<span class="count">${apps.length}</span>`}</h2>
+      ${!state.loaded && html`<p class="empty" aria-busy="true">Asking the agent what is installed…</p>`}
+      ${
+        state.loaded &&
+        apps.length === 0 &&
+        html`
+        <p class="empty"><strong>Nothing is installed yet.</strong> Pick an app from the catalog below; you can watch every step here.</p>
+      `
+      }
+      <div class="cards">
+        ${apps.slice(0, here ? apps.length : FIRST_CARDS).map((app) => keep(app.name, cardProps(state, app, verbs), (props) => html`<${Card} key=${app.name} ...${props} />`))}
+      </div>
+    </section>
+  `
+}
+
+/**
+ * @typedef {object} CardProps
+ * @property {App} app
+ * @property {number} skew
+ * @property {string} hostname
+ * @property {Pending | undefined} pending
+ * @property {Problem | undefined} problem
+ * @property {Log | null} log
+ * @property {string} ahead what this one waits for in the queue
+ * @property {Verbs} verbs
+ */
+
+/** @param {State} state @param {App} app @param {Verbs} verbs @returns {CardProps} */
+const cardProps = (state, app, verbs) => ({
+  app,
+  skew: state.skew,
+  hostname: state.hostname,
+  pending: state.pending[app.name],
+  problem: state.refusals[app.name]?.problem,
+  log: state.log?.app === app.name ? state.log : null,
+  ahead: app.status === 'queued' ? aheadOf(app, state) : '',
+  verbs,
+})
+
+/** Who comes before it, in words. @param {App} app @param {State} state */
+export function aheadOf(app, { apps }) {
+  const place = app.queue_position ?? Number.POSITIVE_INFINITY
+  const others = Object.values(apps).filter(
+    (other) => other.name !== app.name && (other.queue_position ?? Number.POSITIVE_INFINITY) < place,
+  )
+  if (others.length === 0) return ''
+  return `Ahead: ${list(others.sort((a, b) => Number(a.queue_position) - Number(b.queue_position)).map((one) => one.display_name))}.`
+}
+
+/** @param {CardProps} props */
+const Card = ({ app, skew, hostname, pending, problem, log, ahead, verbs }) => html`
+  <article class=${`card tone-${tone(app.status)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
+      aria-labelledby=${`title-${app.name}`}>
+    <div class="card-grid">
+      <header class="card-head">
+        <${Avatar} name=${app.name} label=${app.display_name} />
+        <div class="card-name">
+          <h3 id=${`title-${app.name}`}><a href=${appPath(app.name)}>${app.display_name}</a></h3>
+          <p class="muted">${factsOf(app)}</p>
+        </div>
+        <${StatusPill} status=${app.status} />
+      </header>
+      ${hasSteps(app.status) && html`<${Stepper} app=${app} skew=${skew} />`}
+      <${Situation} app=${app} skew=${skew} ahead=${ahead} />
+      <div class="card-trouble">
+        <${Trouble} app=${app} problem=${problem} verbs=${verbs} />
+      </div>
+      <${Foot} app=${app} hostname=${hostname} pending=${pending} verbs=${verbs} hasLog=${!log && hasLog(app)} />
+      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} skew=${skew} verbs=${verbs} />`}
+    </div>
+  </article>
+`
+
+/** @param {App} app */
+export const factsOf = (app) =>
+  [app.version, app.port && `port ${app.port}`, app.is_system && 'system'].filter(Boolean).join(' · ')
+
+/** On the way, or stuck on it. @param {Status} status */
+const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
+
+/** @param {{ app: App, problem: Problem | undefined, verbs: Verbs, Heading?: string }} props */
+export const Trouble = ({ app, problem, verbs, Heading = 'h4' }) => html`
+  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} Heading=${Heading} />`}
+  ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
+`
+
+/** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Verbs }} props */
+export const Foot = ({ app, hostname, pending, hasLog: showsLog, verbs }) => html`
+  <footer class="card-foot">
+    ${app.status === 'running' && app.port && html`<${OpenLink} app=${app} hostname=${hostname} />`}
+    <${Controls} app=${app} pending=${pending} verbs=${verbs}>
+      ${showsLog && html`<${LogButton} app=${app} verbs=${verbs} />`}
+    <//>
+  </footer>
+`
+
+/** @param {App} app */
+export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'
+
+/** @param {{ app: App, verbs: Verbs }} props */
+const LogButton = ({ app, verbs }) => html`
+  <button type="button" class="quiet" data-log-open=${app.name} onClick=${() => verbs.openLog(app.name)}
+    aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>
+`
+
+/** Icon and word; the colour only repeats them. @param {{ status: Status }} props */
+export const StatusPill = ({ status }) => html`
+  <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
+`
+
+/** What is going on, for how long, what it waits for. @param {{ app: App, skew: number, ahead: string }} props */
+export function Situation({ app, skew, ahead }) {
+  const busy = inFlight(app.status)
+  const notes = [
+    busy && app.queue_position ? `Place ${app.queue_position} in the queue.` : null,
+    ahead || null,
+    app.required_by?.length ? `Needed by ${list(app.required_by)}.` : null,
+  ].filter(Boolean)
+  return html`
+    <p class="situation">
+      <span class="situation-text">
+        ${MEANINGS[app.status]} ${notes.map((note) => html`<span class="note">${note} </span>`)}
+        ${busy && app.status !== 'queued' && app.deadline && html`<span class="deadline">Gives up at <${ClockTime} at=${app.deadline} skew=${skew} />.</span>`}
+      </span>
+      <span class="situation-time">
+        <${Elapsed} key=${app.status_since} since=${app.status_since} skew=${skew} slow=${!busy}
+          format=${busy ? clock : (/** @type {number} */ ms) => settledFor(app.status, ms)} />
+        ${busy && app.usual && html`<${Usual} app=${app} usual=${app.usual} skew=${skew} />`}
+      </span>
+    </p>
+  `
+}
+
+/** @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
+function Usual({ app, usual, skew }) {
+  const seconds = (useNow() - skew - Date.parse(app.status_since)) / 1000
+  const late = seconds > Math.max(1, usual.p90_seconds)
+  return html`<span class=${`usual ${late ? 'is-late' : ''}`}>${late ? `longer than usual (${usualRange(usual)})` : `usually ${usualRange(usual)}`}</span>`
+}
+
+/** @param {{ app: App, hostname: string }} props */
+const OpenLink = ({ app, hostname }) => html`
+  <a class="button primary" data-open href=${`http://${hostname}:${app.port}`} target="_blank" rel="noopener noreferrer">
+    Open <span class="sr">${app.display_name}</span><${Icon} name="open" />
+  </a>
+`

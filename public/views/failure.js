@@ -1,0 +1,88 @@
+import { html } from '../html.js'
+import { appPath } from '../route.js'
+import { needsAttention } from '../status.js'
+import { Copy } from './copy.js'
+import { Icon } from './icons.js'
+import { pieces } from './pieces.js'
+
+/** @import { App, Cause, Problem, Verbs } from '../types.js' */
+
+/** @type {Partial<Record<import('../types.js').Status, string>>} */
+const DURING = {
+  queued: 'before it started',
+  configuring: 'while configuring',
+  building: 'while building',
+  starting: 'while starting',
+  running: 'while running',
+  stopping: 'while removing',
+}
+
+/** @type {Record<string, string>} */
+const HEADLINES = {
+  cancelled: 'Cancelled',
+  timeout: 'Took too long',
+  interrupted: 'Interrupted',
+  health: 'No healthy answer',
+}
+
+/** @param {Cause} cause */
+const headline = (cause) =>
+  `${HEADLINES[cause.class] ?? 'Failed'} ${(cause.phase && DURING[cause.phase]) ?? ''}`.trim()
+
+/** What is not affected, as far as that is known: nothing is switched on before the whole was built, so whatever failed
+ *  earlier left the others alone. @param {App} app @param {Cause} cause */
+function stillFine(app, cause) {
+  if (app.status === 'failed') {
+    return cause.class === 'activate' ? null : 'Nothing was switched over: your other apps were not touched.'
+  }
+  return app.required_by?.length ? null : 'No other app builds on this one.'
+}
+
+/** What failed, why, what is still fine, what to do, and the last lines before it. `Heading`: one
+ *  below that of the app. @param {{ app: App, Heading: string }} props */
+export function Failure({ app, Heading }) {
+  const { cause } = app
+  if (!cause) return null
+  const facts = [
+    cause.exit_code !== undefined && cause.exit_code !== null && `exit code ${cause.exit_code}`,
+    cause.unit && `unit ${cause.unit}`,
+  ].filter(Boolean)
+  const attention = needsAttention(app.status)
+  const fine = attention ? stillFine(app, cause) : null
+  return html`
+    <section class=${`failure ${attention ? '' : 'is-past'}`} aria-label=${`What went wrong with ${app.display_name}`} data-cause=${cause.class}>
+      <${Heading} class="failure-title">${headline(cause)}<//>
+      <p class="failure-why">${cause.message}</p>
+      ${cause.hint && html`<p class="failure-hint">${cause.hint}</p>`}
+      ${fine && html`<p class="failure-fine"><${Icon} name="done" />${fine}</p>`}
+      ${cause.log && cause.log.length > 0 && html`<${LastLines} lines=${cause.log} />`}
+      <p class="failure-facts">${facts.map((fact) => html`<span>${fact}</span>`)}
+        ${app.operation_id !== null && html`<${OperationId} app=${app} />`}</p>
+    </section>
+  `
+}
+
+/** @param {{ app: App }} props */
+const OperationId = ({ app }) => html`
+  <a href=${appPath(app.name, app.operation_id)}>operation ${app.operation_id}</a>
+  <${Copy} text=${() => `operation ${app.operation_id}`} label="Copy" name=${`Copy the number of operation ${app.operation_id}`} />
+`
+
+/** @param {{ lines: string[] }} props */
+const LastLines = ({ lines }) => html`
+  <div class="log-body last-lines" tabindex="0" role="group" aria-label="Last lines before it went wrong">
+    ${lines.map((line, index) => html`<div key=${index} class="log-line">${pieces(line)}</div>`)}
+  </div>
+`
+
+/** The database or the agent said no. @param {{ app: string, problem: Problem, verbs: Verbs }} props */
+export const Refusal = ({ app, problem, verbs }) => html`
+  <div class="refusal" role="alert" data-refusal=${problem.code ?? ''}>
+    <div>
+      <strong>${problem.title}</strong>
+      ${problem.detail && html`<p>${problem.detail}</p>`}
+      ${problem.hint && html`<p class="muted">${problem.hint}</p>`}
+    </div>
+    <button type="button" class="small" onClick=${() => verbs.dismiss(app)}>Dismiss</button>
+  </div>
+`

@@ -1,0 +1,55 @@
+import { html } from '../html.js'
+import { appPath } from '../route.js'
+import { LABELS, lasting, short } from '../words.js'
+import { Icon } from './icons.js'
+import { ClockTime } from './time.js'
+
+/** @import { HistoryRow } from '../types.js' */
+
+/** Below this a stay is told to the second. */
+const EXACT_SECONDS = 3600
+
+/** @type {Record<string, string>} */
+const ORIGINS = { web: 'on this page', psql: 'in psql', api: 'by the API', agent: 'by the agent' }
+
+/** Every status move of an app. `shown`: the operation whose address this is.
+ *  @param {{ rows: HistoryRow[] | undefined, skew: number, shown: string | null }} props */
+export function History({ rows, skew, shown }) {
+  return html`
+    <section class="history" aria-labelledby="history-title">
+      <h2 id="history-title">History</h2>
+      ${rows === undefined && html`<p class="empty" aria-busy="true">Reading the history…</p>`}
+      ${rows?.length === 0 && html`<p class="empty">Nothing has happened yet.</p>`}
+      ${
+        rows !== undefined &&
+        rows.length > 0 &&
+        html`
+        <table>
+          <thead><tr><th scope="col">When</th><th scope="col">Status</th><th scope="col">For</th><th scope="col">By whom</th><th scope="col">Operation</th></tr></thead>
+          <tbody>${rows.map((row) => html`<${Row} key=${row.seq} row=${row} skew=${skew} isShown=${String(row.operation_id) === shown} />`)}</tbody>
+        </table>
+      `
+      }
+    </section>
+  `
+}
+
+/** @param {{ row: HistoryRow, skew: number, isShown: boolean }} props */
+const Row = ({ row, skew, isShown }) => html`
+  <tr class=${isShown ? 'is-shown' : ''} data-seq=${row.seq}>
+    <td class="history-when"><${ClockTime} at=${row.at} skew=${skew} date=${true} /></td>
+    <td class="history-what">
+      <span class="history-status"><${Icon} name=${row.to_status ?? 'broken'} />${row.to_status === null ? 'Deleted' : LABELS[row.to_status]}</span>
+      ${row.message && html`<p class="muted">${row.message}</p>`}
+    </td>
+    <td class="history-stay">${row.to_status !== null && stay(row.duration_seconds)}</td>
+    <td class="muted">${row.actor} ${ORIGINS[row.origin] ?? row.origin}</td>
+    <td>${row.operation_id !== null && html`<a href=${appPath(row.app, row.operation_id)} aria-current=${isShown ? 'page' : undefined} aria-label=${`Log of operation ${row.operation_id}`}>${row.operation_id}</a>`}</td>
+  </tr>
+`
+
+/** @param {number | null} seconds */
+function stay(seconds) {
+  if (seconds === null) return html`<span class="muted">now</span>`
+  return seconds < EXACT_SECONDS ? short(seconds) : lasting(seconds * 1000)
+}

@@ -1,0 +1,35 @@
+import { html } from '../html.js'
+import { steps } from '../status.js'
+import { LABELS, short } from '../words.js'
+import { Icon } from './icons.js'
+import { Elapsed } from './time.js'
+
+/** @import { App } from '../types.js' */
+
+const SPOKEN = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
+
+/** Queued · Configuring · Building · Starting · Running, each with what it took. A step that failed stays where it
+ *  failed. @param {{ app: App, skew: number }} props */
+export const Stepper = ({ app, skew }) => html`
+  <ol class="stepper" aria-label=${`Steps of the install of ${app.display_name}`}>
+    ${steps(app).map(
+      ({ step, state }) => html`
+        <li key=${step} class=${`step is-${state}`} data-step=${step} data-step-state=${state}
+            aria-current=${state === 'now' ? 'step' : undefined}>
+          <span class="step-mark"><${Icon} name=${state === 'now' || state === 'ahead' ? step : state} /></span>
+          <span class="step-word">${LABELS[step]}</span>
+          <span class="sr">, ${SPOKEN[state]}</span>
+          <span class="step-time">${stepTime(app, step, state, skew)}</span>
+        </li>
+      `,
+    )}
+  </ol>
+`
+
+/** @param {App} app @param {import('../types.js').Status} step @param {string} state @param {number} skew */
+function stepTime(app, step, state, skew) {
+  if (state === 'now')
+    return html`<${Elapsed} key=${app.status_since} since=${app.status_since} skew=${skew} />`
+  const seconds = app.spent[step]
+  return seconds === undefined || step === 'running' ? null : short(seconds)
+}

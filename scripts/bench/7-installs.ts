@@ -1,0 +1,114 @@
+/** Fifty apps requested at once, on a host whose switch takes a second, against one request after the other. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openListener } from '../../src/db/listener.ts'
+import { openPool } from '../../src/db/pool.ts'
+import type { Host, Run } from '../../src/host/contract.ts'
+import { createLogger } from '../../src/log.ts'
+import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts'
+import { startDatabase } from './database.ts'
+import { option, report, spread } from './kit.ts'
+
+const [apps, rounds, switchMs] = [option('apps', 50), option('rounds', 3), option('switch', 1000)]
+const LIMIT_MS = 180_000
+const names = Array.from({ length: apps }, (_, index) => `app-${index + 1}`)
+
+/** A host whose switch does nothing but take its time, and whose apps are healthy at once. */
+function slowHost(url: string): Host {
+  const runs = new Map<string, number>()
+  const isOver = ({ id }: Run) => performance.now() - (runs.get(id) ?? 0) >= switchMs
+  return {
+    kind: 'local',
+    start: async () => {},
+    stop: async () => {},
+    cannotInstall: () => null,
+    preflight: async () => null,
+    configure: async () => ({ warnings: {} }),
+    generation: async () => String([...runs.keys()].filter((id) => isOver({ id })).length),
+    startSwitch: async ({ id }) => void (runs.has(id) || runs.set(id, performance.now())),
+    async inspect(run) {
+      if (!runs.has(run.id)) return { state: 'absent' }
+      return isOver(run) ? { state: 'exited', exitCode: 0 } : { state: 'running' }
+    },
+    result: async () => ({ failures: {} }),
+    readLog: async (_, offset) => ({ lines: [], nextOffset: offset }),
+    watchLog(_run, onChange) {
+      const timer = setTimeout(onChange, switchMs)
+      return () => clearTimeout(timer)
+    },
+    stopSwitch: async () => true,
+    url: () => url,
+    appLog: async () => [],
+    unitState: async () => ({ state: 'running', exitCode: null, restarts: 0 }),
+    removeData: async () => {},
+  }
+}
+
+const health = createServer((_, answer) => answer.end('ok'))
+await new Promise<void>((resolve) => health.listen(0, '127.0.0.1', resolve))
+const catalogDir = await mkdtemp(join(tmpdir(), 'bloud-bench-catalog-'))
+for (const [index, name] of names.entries()) {
+  const text = `name: ${name}\ndisplayName: ${name}\ndescription: an app\ncategory: test\nversion: "1"\nport: ${9000 + index}\nimage: none\nhealthCheck: {path: /, interval: 1, timeout: 60}\n`
+  await writeFile(join(catalogDir, `${name}.yaml`), text)
+}
+
+async function measure(oneByOne: boolean) {
+  const database = await startDatabase()
+  const admin = await database.session()
+  const pool = await openPool(database.urlOf('bloud_orchestrator'), 'bench', 5)
+  const { port } = health.address() as { port: number }
+  const orchestrator = createOrchestrator({
+    pool,
+    host: slowHost(`http://127.0.0.1:${port}`),
+    log: createLogger('bench', 'error'),
+    signs: { alive() {}, phase() {}, recovered() {} } as never,
+    catalogDir,
+    buildTimeoutSeconds: 60,
+    retentionDays: 90,
+  })
+  const bell = { onBell: orchestrator.ring, onUp: orchestrator.ring, onDown() {} }
+  const listener = openListener(database.urlOf('bloud_orchestrator'), 'bench', ['bloud_work'], bell)
+  orchestrator.start()
+  const count = async (text: string) => Number((await admin.query(text)).rows[0].count)
+  const until = async (text: string, goal: number) => {
+    const end = performance.now() + LIMIT_MS
+    while ((await count(text)) < goal) {
+      if (performance.now() > end) throw new Error(`did not come to ${goal}: ${text}`)
+      await sleep(10)
+    }
+  }
+  await until('select count(*) from bloud.catalog_cache', apps)
+  const running = "select count(*) from bloud.apps where status = 'running'"
+  const begin = performance.now()
+  for (const [index, name] of names.entries()) {
+    await admin.query('select bloud.install($1)', [name])
+    if (oneByOne) await until(running, index + 1)
+  }
+  await until(running, apps)
+  const seconds = (performance.now() - begin) / 1000
+  const rebuilds = await count('select count(*) from bloud.rebuilds')
+  await orchestrator.stop()
+  await listener.close()
+  await pool.end()
+  await admin.end()
+  await database.stop()
+  return { seconds, rebuilds }
+}
+
+const together = []
+for (let round = 0; round < rounds; round += 1) together.push(await measure(false))
+const oneByOne = [await measure(true)]
+const row = (way: string, all: { seconds: number; rebuilds: number }[]) => ({
+  way,
+  'seconds to all running': spread(all.map(({ seconds }) => seconds)),
+  rebuilds: spread(all.map(({ rebuilds }) => rebuilds)),
+})
+report('installs', { apps, rounds, switchMs }, [row('at once', together), row('one by one', oneByOne)], {
+  together,
+  oneByOne,
+})
+health.close()
+await rm(catalogDir, { recursive: true, force: true })

@@ -1,0 +1,40 @@
+/** Memory and descriptors over a million events, with clients that come and go. */
+import { readdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { nowUs, option, report, rssOf, SERVERS, startLoad } from './kit.ts'
+
+const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
+const LIMIT_MS = 30_000
+/** So many at a time, that the history of the server under test keeps them. */
+const BURST = 1000
+
+const server = await (SERVERS.bloud as (typeof SERVERS)[string])()
+const stays = await startLoad(server.port, clients)
+await stays.until(({ heard }) => heard === clients, LIMIT_MS)
+const samples: { events: number; rssMB: number; descriptors: number }[] = []
+let seq = 0
+for (let step = 1; step <= steps; step += 1) {
+  const comes = await startLoad(server.port, clients)
+  await comes.until(({ heard }) => heard === clients, LIMIT_MS)
+  while (seq < (events * step) / steps) {
+    for (let one = 0; one < BURST; one += 1) {
+      seq += 1
+      server.publish(seq, nowUs())
+    }
+    const took = await stays.until(({ lowest }) => lowest === seq, LIMIT_MS)
+    if (took === undefined) throw new Error(`not all clients have event ${seq}`)
+  }
+  await comes.stop()
+  await sleep(300)
+  const descriptors = readdirSync(`/proc/${server.pid}/fd`).length
+  samples.push({ events: seq, rssMB: rssOf(server.pid) / 2 ** 20, descriptors })
+}
+const { gaps, repeats, closed } = await stays.stat()
+await stays.stop()
+await server.stop()
+const rows = samples.map((one) => ({
+  events: String(one.events),
+  'RSS, MB': one.rssMB.toFixed(1),
+  descriptors: String(one.descriptors),
+}))
+report('flat', { events, steps, clients, gaps, repeats, closed }, rows, samples)

@@ -1,0 +1,260 @@
+/** What the benchmarks share: servers under test, the load client, times, tables. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PADDING } from './servers/history.ts'
+
+export const HERE = import.meta.dirname
+export const FOLDER = mkdtempSync(join(tmpdir(), 'bloud-bench-'))
+const children = new Set<ChildProcess>()
+const START_LIMIT_MS = 30_000
+const BETTER_SSE = 'better-sse@0.16.1'
+
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+  rmSync(FOLDER, { recursive: true, force: true })
+})
+
+/** Microseconds of CLOCK_MONOTONIC, which the load client reads too. */
+export const nowUs = (): number => Number(process.hrtime.bigint() / 1000n)
+
+export function start(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env })
+  children.add(child)
+  child.once('exit', () => children.delete(child))
+  return child
+}
+
+export async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode) return
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
+
+/** The next line of a child's output. */
+export async function line(child: ChildProcess): Promise<string> {
+  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
+  const [text] = await once(lines, 'line', { signal: AbortSignal.timeout(START_LIMIT_MS) })
+  lines.close()
+  return text
+}
+
+export interface Server {
+  name: string
+  port: number
+  pid: number
+  /** Sends an event with this number, stamped with the moment at which it was due. */
+  publish(seq: number, dueUs: number): void
+  stop(): Promise<void>
+}
+
+async function nodeServer(name: string, script: string, ...args: string[]): Promise<Server> {
+  const child = start(process.execPath, [join(HERE, 'servers', script), ...args])
+  const { port, feed } = JSON.parse(await line(child))
+  const socket = connect(feed, '127.0.0.1')
+  socket.setNoDelay(true)
+  await once(socket, 'connect')
+  return {
+    name,
+    port,
+    pid: child.pid as number,
+    publish: (seq, dueUs) => void socket.write(`${seq} ${dueUs}\n`),
+    async stop() {
+      socket.destroy()
+      await stop(child)
+    },
+  }
+}
+
+async function answers(port: number): Promise<boolean> {
+  return fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(500) }).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Each event is a POST on a connection that stays, as nchan's manual has it; they are not waited for one by one. */
+function poster(socket: Socket) {
+  socket.setNoDelay(true)
+  socket.on('data', () => undefined)
+  return (seq: number, t: number) => {
+    const body = JSON.stringify({ seq, t, pad: PADDING })
+    socket.write(`POST /pub HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  }
+}
+
+async function nchan(): Promise<Server> {
+  const port = 18_000 + Math.floor(Math.random() * 4000)
+  const conf = join(FOLDER, `nchan-${port}.conf`)
+  const text = readFileSync(join(HERE, 'servers/nchan.conf'), 'utf8')
+  writeFileSync(conf, text.replaceAll('{folder}', FOLDER).replaceAll('{port}', String(port)))
+  const child = start('nginx', ['-p', '/usr/share/nginx', '-c', conf])
+  for (let tries = 0; tries < 50 && !(await answers(port)); tries += 1) await sleep(100)
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  return {
+    name: 'nchan',
+    port,
+    pid: child.pid as number,
+    publish: poster(socket),
+    async stop() {
+      socket.destroy()
+      await stop(child)
+    },
+  }
+}
+
+let betterSse: string | undefined
+function betterSseFolder(): string {
+  if (betterSse) return betterSse
+  execFileSync('npm', ['install', '--prefix', FOLDER, '--no-audit', '--no-fund', BETTER_SSE], {
+    stdio: 'ignore',
+  })
+  betterSse = FOLDER
+  return betterSse
+}
+
+export const SERVERS: Record<string, () => Promise<Server>> = {
+  bloud: () => nodeServer('bloud', 'bloud.ts'),
+  nchan,
+  'node:http': () => nodeServer('node:http', 'node-http.ts'),
+  'node:http 10 ms': () => nodeServer('node:http 10 ms', 'node-http.ts', '10'),
+  'better-sse': () => nodeServer('better-sse', 'better-sse.mjs', betterSseFolder()),
+}
+
+export interface Heard {
+  opened: number
+  heard: number
+  failed: number
+  closed: number
+  events: number
+  gaps: number
+  repeats: number
+  bytes: number
+  lowest: number
+  highest: number
+  p50: number
+  p99: number
+  max: number
+  cpu: number
+}
+
+let loadClient: string | undefined
+function compiled(): string {
+  if (loadClient) return loadClient
+  loadClient = join(FOLDER, 'load')
+  execFileSync('gcc', ['-O2', '-o', loadClient, join(HERE, 'load.c')])
+  return loadClient
+}
+
+/** Clients in a process of their own. */
+export async function startLoad(port: number, connections: number, id = '-', path = '/api/events') {
+  const command = `ulimit -n 20000; exec ${compiled()} ${port} '${path}' ${connections} ${id}`
+  const child = start('bash', ['-c', command])
+  const tell = (text: string) => child.stdin?.write(`${text}\n`)
+  const load = {
+    child,
+    tell,
+    async stat(): Promise<Heard> {
+      const answer = line(child)
+      tell('stat')
+      return JSON.parse(await answer)
+    },
+    /** Looks until what was heard is enough. @returns milliseconds it took, or undefined after the limit. */
+    async until(enough: (heard: Heard) => boolean, limitMs: number): Promise<number | undefined> {
+      const begin = performance.now()
+      while (performance.now() - begin < limitMs) {
+        if (enough(await load.stat())) return performance.now() - begin
+        await sleep(20)
+      }
+      return undefined
+    },
+    stop: () => stop(child),
+  }
+  return load
+}
+
+/** Sends events at a fixed rate whatever happens; each is stamped with the moment at which it was due. */
+export async function publishAt(
+  server: Server,
+  rate: number,
+  seconds: number,
+  from: number,
+): Promise<number> {
+  const begin = nowUs()
+  const total = Math.round(rate * seconds)
+  for (let sent = 0; sent < total; ) {
+    const due = Math.min(total, Math.floor(((nowUs() - begin) * rate) / 1e6) + 1)
+    for (; sent < due; sent += 1) server.publish(from + sent, begin + Math.round((sent * 1e6) / rate))
+    await sleep(1)
+  }
+  return from + total
+}
+
+/** Seconds of CPU a process has used. */
+export function cpuOf(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+export function rssOf(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+const sorted = (values: number[]) => [...values].sort((a, b) => a - b)
+export const median = (values: number[]): number =>
+  sorted(values)[Math.floor(values.length / 2)] ?? Number.NaN
+export const quantile = (values: number[], part: number): number =>
+  sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? Number.NaN
+
+const short = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
+/** `median (min–max)` */
+export const spread = (values: number[]): string =>
+  values.length === 0
+    ? 'none'
+    : `${short(median(values))} (${short(Math.min(...values))}–${short(Math.max(...values))})`
+
+function version(command: string, ...args: string[]): string {
+  try {
+    return execFileSync('bash', ['-c', `${command} ${args.join(' ')} 2>&1`], { encoding: 'utf8' }).trim()
+  } catch {
+    return 'not here'
+  }
+}
+
+/** The machine, and what runs on it. */
+export const machine = () => ({
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  kernel: version('uname', '-r'),
+  node: process.version,
+  nginx: version('nginx', '-v'),
+  nchan: version('dpkg-query', '-W', 'libnginx-mod-nchan'),
+  betterSse: BETTER_SSE,
+  loadavg: readFileSync('/proc/loadavg', 'utf8').trim(),
+  date: new Date().toISOString(),
+})
+
+/** Prints a table for people, and all numbers as one line of JSON. */
+export function report(
+  name: string,
+  settings: object,
+  rows: Record<string, string>[],
+  numbers: unknown,
+): void {
+  console.log(`\n${name}  ${JSON.stringify(settings)}`)
+  console.table(rows)
+  console.log(JSON.stringify({ name, machine: machine(), settings, rows, numbers }))
+}
+
+/** `--name=value` of the command line. */
+export function option(name: string, fallback: number): number {
+  const given = process.argv.find((arg) => arg.startsWith(`--${name}=`))
+  return given ? Number(given.split('=')[1]) : fallback
+}

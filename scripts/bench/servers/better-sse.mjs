@@ -1,0 +1,22 @@
+/** better-sse as its manual shows it: one channel, sessions registered with it, on node:http. */
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+import { startHistory, tellReady } from './history.ts'
+
+const [folder] = process.argv.slice(2)
+const { createChannel, createSession } = await import(
+  pathToFileURL(createRequire(`${folder}/x.js`).resolve('better-sse')).href
+)
+const channel = createChannel()
+const history = await startHistory((rows) => {
+  for (const row of rows) channel.broadcast(row, 'app', { eventId: `e.${row.seq}` })
+})
+const server = createServer(async (request, response) => {
+  channel.register(await createSession(request, response, { keepAlive: null }))
+})
+server.requestTimeout = 0
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
+  const address = server.address()
+  if (address && typeof address === 'object') tellReady(address.port, history.port)
+})

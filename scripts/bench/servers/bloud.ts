@@ -1,0 +1,36 @@
+/** Our own relay and HTTP server, as they are, over a history in memory. */
+import { createAdmission } from '../../../src/http/admission.ts'
+import { eventRoutes } from '../../../src/http/routes/events.ts'
+import { createServer } from '../../../src/http/server.ts'
+import { createRelay } from '../../../src/relay/relay.ts'
+import { startHistory, tellReady } from './history.ts'
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+let queries = 0
+const history = await startHistory(() => relay.bell())
+const counted = async <T>(answer: T): Promise<T> => {
+  queries += 1
+  return answer
+}
+const relay = createRelay({
+  log: silent,
+  source: {
+    head: () => counted({ epoch: 'e', seq: history.head(), prunedTo: 0 }),
+    eventsAfter: (seq, limit) => counted(history.after(seq, limit)),
+    snapshot: () => counted({ epoch: 'e', seq: history.head(), apps: [] }),
+  },
+})
+const server = createServer({
+  listen: '127.0.0.1',
+  port: 0,
+  allowedHosts: [],
+  routes: [
+    ...eventRoutes(relay, createAdmission()),
+    { path: '/queries', GET: () => ({ status: 200, headers: {}, body: String(queries) }) },
+  ],
+  log: silent,
+})
+const port = await server.listen()
+relay.start()
+relay.setListening(true)
+tellReady(port, history.port)

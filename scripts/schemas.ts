@@ -1,0 +1,26 @@
+/** Writes docs/events.schema.json from the zod schemas: `node scripts/schemas.ts`. A test holds the two equal. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { zodToJsonSchema } from 'zod-to-json-schema'
+import { PolledEvents, STREAM_EVENTS } from '../src/domain/stream.ts'
+
+export const SCHEMA_FILE = join(import.meta.dirname, '../docs/events.schema.json')
+
+/** One JSON Schema for each event, by its name, and one for the answer to pollers. */
+export function eventSchemas(): object {
+  const all = Object.entries({ ...STREAM_EVENTS, polled: PolledEvents })
+  const definitions = Object.fromEntries(
+    all.map(([name, schema]) => {
+      const { $schema, ...made } = zodToJsonSchema(schema, { $refStrategy: 'none' }) as Record<
+        string,
+        unknown
+      >
+      return [name, made]
+    }),
+  )
+  return { $schema: 'http://json-schema.org/draft-07/schema#', title: 'GET /api/events', definitions }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  writeFileSync(SCHEMA_FILE, `${JSON.stringify(eventSchemas(), null, 2)}\n`)
+}

@@ -1,0 +1,31 @@
+-- Reading the stream. seq is assigned under a lock at commit, so numbers become visible in their order: a reader that
+-- keeps the last seq it saw and asks for what comes after it misses nothing.
+
+create or replace function bloud.stream_head(out epoch text, out seq bigint, out oldest bigint)
+language sql stable as $$
+  select s.epoch, greatest(s.pruned_to, coalesce((select max(e.seq) from bloud.events e), 0)), s.pruned_to from bloud.stream s
+$$;
+comment on function bloud.stream_head() is
+  'epoch: identity of this history (a restored backup has another); seq: the last event; oldest: events up to this one are pruned.';
+
+create or replace function bloud.events_after(p_seq bigint, p_limit integer) returns setof bloud.events
+language sql stable as $$
+  select * from bloud.events e where e.seq > p_seq order by e.seq limit p_limit
+$$;
+comment on function bloud.events_after(bigint, integer) is 'At most p_limit events after p_seq, in order.';
+
+create or replace function bloud.snapshot() returns jsonb
+language sql stable as $$
+  select jsonb_build_object('epoch', h.epoch, 'seq', h.seq,
+    'apps', coalesce((select jsonb_agg(to_jsonb(a) order by a.name) from bloud.app_status a), '[]'))
+  from bloud.stream_head() h
+$$;
+comment on function bloud.snapshot() is 'All apps as in app_status together with the seq they are at, from one snapshot of the database.';
+
+create or replace function bloud.operation_log(p_operation bigint, p_after bigint, p_limit integer)
+returns table (line_no bigint, at timestamptz, line text)
+language sql stable as $$
+  select l.line_no, l.at, l.line from bloud.operations o join bloud.rebuild_log l on l.rebuild_id = o.rebuild_id
+  where o.id = p_operation and l.line_no > p_after order by l.line_no limit p_limit
+$$;
+comment on function bloud.operation_log(bigint, bigint, integer) is 'At most p_limit lines after line p_after of the rebuild the operation rode in.';

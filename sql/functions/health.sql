@@ -1,0 +1,60 @@
+-- Health, as the orchestrator saw it, and the deadlines that keep anything from waiting for ever.
+
+create or replace function bloud.report_health(p_attempt bigint, p_app text, p_healthy boolean, p_cause jsonb default null) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_row bloud.apps;
+  v_open bloud.operations;
+begin
+  perform bloud.assert_attempt(p_attempt);
+  if not pg_try_advisory_xact_lock(45069, hashtext(p_app)) then -- held by somebody: the next probe says it again
+    return (select a.status from bloud.apps a where a.name = p_app);
+  end if;
+  select * into v_row from bloud.apps a where a.name = p_app for update;
+  if v_row.status not in ('starting', 'running', 'error') or v_row.status = (case when p_healthy then 'running' else 'error' end) then
+    return v_row.status;
+  end if;
+  update bloud.apps a set status = case when p_healthy then 'running' else 'error' end, deadline = null,
+    installed_at = case when p_healthy then coalesce(a.installed_at, bloud.clock()) else a.installed_at end,
+    cause = case when not p_healthy then jsonb_build_object('class', 'health', 'phase', v_row.status) || coalesce(p_cause, '{}') end
+  where a.id = v_row.id returning * into v_row;
+  v_open := bloud.open_operation(p_app);
+  if v_open.kind = 'install' and v_open.state = 'active' then
+    perform bloud.end_operation(v_open.id, case when p_healthy then 'succeeded' else 'failed' end, v_row.cause);
+  end if;
+  return v_row.status;
+end
+$$;
+comment on function bloud.report_health(bigint, text, boolean, jsonb) is
+  'Orchestrator: the app is healthy, or is not and why. Moves starting, running and error; leaves every other status alone, and an app that somebody holds in an open transaction. Returns the status.';
+
+create or replace function bloud.sweep(p_attempt bigint) returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_row bloud.apps;
+  v_open bloud.operations;
+  v_swept integer := 0;
+begin
+  perform bloud.assert_attempt(p_attempt);
+  for v_row in select * from bloud.apps a where a.status in ('queued', 'starting') and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop
+    continue when not pg_try_advisory_xact_lock(45069, hashtext(v_row.name));
+    select * into v_row from bloud.apps a where a.id = v_row.id; -- again, now that nobody else can move it
+    continue when not found or v_row.status not in ('queued', 'starting') or v_row.deadline >= bloud.clock() - interval '5 seconds';
+    v_open := bloud.open_operation(v_row.name);
+    if v_row.status = 'starting' then
+      perform bloud.report_health(p_attempt, v_row.name, false, jsonb_build_object('class', 'timeout',
+        'message', format('%s did not answer its health check in time', v_row.display_name), 'hint', 'Look at its log, then retry.'));
+      v_swept := v_swept + 1;
+    elsif v_open.state = 'queued' then
+      perform bloud.withdraw_install(v_row, jsonb_build_object('class', 'timeout', 'phase', 'queued',
+        'message', 'Nobody took the request for a day', 'hint', 'Is the orchestrator running? Then retry.'));
+      perform bloud.end_operation(v_open.id, 'failed', jsonb_build_object('class', 'timeout', 'phase', 'queued',
+        'message', 'Nobody took the request for a day'));
+      v_swept := v_swept + 1;
+    end if;
+  end loop;
+  return v_swept;
+end
+$$;
+comment on function bloud.sweep(bigint) is
+  'Orchestrator: ends what waited in queued or starting until 5 s past its deadline (the orchestrator itself ends it at the deadline, with the app''s log; a rebuild''s own deadline is the orchestrator''s to enforce, as it must stop the switch first). Returns how many.';

@@ -1,0 +1,268 @@
+-- The verbs. An operation is one promise to somebody:
+--
+--   queued → active → succeeded | failed | cancelled
+--        ↘ cancelled | superseded       (an uninstall takes the place of an install that is not needed any more)
+--
+-- rename and refresh_catalog are operations too, so that history says who asked; a rename is done at once.
+--
+-- Asking twice is safe: whoever asks for what is already on its way gets that operation. Everything else that can't be
+-- done now is refused before anything is written (refusals.sql). Errors: BL001 unknown_app, BL002 invalid_name, BL004 busy,
+-- BL005 not_installed, BL006 not_available_here, BL007 choice_needed, BL008 choice_not_compatible, BL009
+-- dependency_cycle, BL010 required_by_others, BL011 system_app, BL012 port_taken, BL013 nothing_to_cancel, BL014
+-- too_late_to_cancel, BL015 nothing_to_retry, BL017 invalid_options, BL020 already_installed.
+
+create or replace function bloud.check_options(p_options jsonb) returns void
+language plpgsql immutable as $$
+begin
+  -- 10 kB: they are kept with the operation, and no catalog has that many slots.
+  if p_options is null or octet_length(p_options::text) > 10000 or jsonb_typeof(p_options) <> 'object' or p_options - 'choices' <> '{}'
+     or jsonb_typeof(coalesce(p_options -> 'choices', '{}')) <> 'object' or exists (
+       select from jsonb_each(p_options -> 'choices') c where jsonb_typeof(c.value) not in ('string', 'array', 'null')
+          or (jsonb_typeof(c.value) = 'array' and exists (select from jsonb_array_elements(c.value) e where jsonb_typeof(e) <> 'string'))) then
+    raise exception using errcode = 'BL017', message = 'These options can''t be used',
+      detail = format('Given: %s', left(coalesce(p_options::text, 'null'), 200)),
+      hint = 'Options are like {"choices": {"database": "postgres"}}.';
+  end if;
+end
+$$;
+comment on function bloud.check_options(jsonb) is 'Refuses (BL017) options that install() does not know.';
+
+create or replace function bloud.request_install(p_app text, p_options jsonb, p_config jsonb, p_for bigint) returns bloud.operations
+language plpgsql as $$
+declare
+  v_operation bloud.operations;
+begin
+  insert into bloud.operations (app, kind, options, requested_for, previous_status, requested_by, origin, requested_at)
+  values (p_app, 'install', p_options, p_for, (select a.status from bloud.apps a where a.name = p_app), '', 'psql', bloud.clock())
+  returning * into v_operation;
+  -- A request that nobody took for a day is not what anybody still waits for.
+  insert into bloud.apps as a (name, display_name, version, status, port, is_system, integration_config, operation_id, deadline)
+  select c.name, c.display_name, c.version, 'queued', c.port, c.is_system, p_config, v_operation.id, bloud.clock() + interval '1 day'
+  from bloud.catalog_cache c where c.name = p_app
+  on conflict (name) do update set status = 'queued', version = excluded.version,
+    port = excluded.port, integration_config = excluded.integration_config, operation_id = excluded.operation_id,
+    deadline = excluded.deadline, cause = null;
+  return v_operation;
+end
+$$;
+comment on function bloud.request_install(text, jsonb, jsonb, bigint) is 'Writes one install operation and queues its app.';
+
+create or replace function bloud.lock_install(p_app text, p_options jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+begin
+  loop
+    v_plan := bloud.plan_install(p_app, p_options);
+    begin
+      perform bloud.lock_plan(v_plan);
+      exit when bloud.plan_install(p_app, p_options) = v_plan;
+      raise serialization_failure;
+    exception when serialization_failure then
+      null; -- somebody moved one of them while we waited: these locks are given back, and it is planned anew
+    end;
+  end loop;
+  return v_plan;
+end
+$$;
+comment on function bloud.lock_install(text, jsonb) is 'The plan of an install, with all it depends on held until the transaction ends.';
+
+create or replace function bloud.carry_out(p_app text, p_options jsonb, p_plan jsonb) returns bloud.operations
+language plpgsql as $$
+declare
+  v_name text;
+  v_operation bloud.operations;
+begin
+  perform bloud.refuse(bloud.refusal_of('install', p_app));
+  perform bloud.refuse(jsonb_populate_record(null::bloud.refusal, p_plan #> '{blockers,0}'));
+  v_operation := bloud.request_install(p_app, p_options, p_plan #> array['config', p_app], null);
+  for v_name in select jsonb_array_elements_text(p_plan -> 'installs') loop
+    if v_name <> p_app then
+      perform bloud.request_install(v_name, '{}', p_plan #> array['config', v_name], v_operation.id);
+    end if;
+  end loop;
+  return v_operation;
+end
+$$;
+comment on function bloud.carry_out(text, jsonb, jsonb) is 'Writes the operations of a plan whose apps are held, or refuses it.';
+
+create or replace function bloud.install(app text, options jsonb default '{}') returns bloud.operations
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_open bloud.operations;
+  v_plan jsonb;
+begin
+  perform bloud.check_name(install.app);
+  perform bloud.check_options(options);
+  v_plan := bloud.lock_install(install.app, options);
+  v_open := bloud.open_operation(install.app);
+  if v_open.kind = 'install' and v_open.cancel_requested_at is null then
+    return v_open;
+  end if;
+  return bloud.carry_out(install.app, options, v_plan);
+end
+$$;
+comment on function bloud.install(text, jsonb) is
+  'Installs an app and all it needs. options: {"choices": {slot: app or [apps]}}. Returns the operation; asking again returns the one on its way.';
+
+create or replace function bloud.end_operation(p_id bigint, p_state text, p_cause jsonb default null) returns bloud.operations
+language plpgsql as $$
+declare
+  v_operation bloud.operations;
+begin
+  update bloud.operations set state = p_state, finished_at = bloud.clock(), cause = p_cause where id = p_id returning * into v_operation;
+  return v_operation;
+end
+$$;
+comment on function bloud.end_operation(bigint, text, jsonb) is 'Ends an operation: succeeded, failed, cancelled or superseded.';
+
+create or replace function bloud.withdraw_install(p_row bloud.apps, p_cause jsonb) returns void
+language plpgsql as $$
+begin
+  if (p_row.installed_at is not null and not p_row.wanted)
+     or exists (select from bloud.operations o where o.id = p_row.operation_id and o.previous_status = 'stopped') then
+    update bloud.apps set status = 'stopped', deadline = null, cause = null where id = p_row.id;
+  else
+    update bloud.apps set status = 'failed', deadline = null, wanted = false, cause = p_cause where id = p_row.id;
+  end if;
+end
+$$;
+comment on function bloud.withdraw_install(bloud.apps, jsonb) is
+  'Takes a queued app out of the queue: stopped if it was off or installed before, else failed.';
+
+create or replace function bloud.cancelled_cause(p_phase text) returns jsonb
+language sql stable as $$
+  select jsonb_build_object('class', 'cancelled', 'phase', p_phase, 'message', 'Cancelled by ' || bloud.session_actor(),
+    'hint', 'Retry when you like.')
+$$;
+comment on function bloud.cancelled_cause(text) is 'The cause of what was cancelled by this session.';
+
+create or replace function bloud.request_uninstall(p_row bloud.apps, p_purge boolean) returns bloud.operations
+language plpgsql as $$
+declare
+  v_operation bloud.operations;
+begin
+  insert into bloud.operations (app, kind, purge, previous_status, requested_by, origin, requested_at)
+  values (p_row.name, 'uninstall', p_purge, p_row.status, '', 'psql', bloud.clock()) returning * into v_operation;
+  if p_row.status = 'stopped' then -- already off: only its data is left to delete
+    update bloud.apps set operation_id = v_operation.id where id = p_row.id;
+  else
+    update bloud.apps set status = 'stopping', wanted = false, deadline = null, cause = null, operation_id = v_operation.id where id = p_row.id;
+  end if;
+  return v_operation;
+end
+$$;
+comment on function bloud.request_uninstall(bloud.apps, boolean) is 'Writes one uninstall operation and begins the removal.';
+
+create or replace function bloud.uninstall(app text, purge boolean default false) returns bloud.operations
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_open bloud.operations;
+  v_row bloud.apps;
+  v_was_on boolean;
+begin
+  perform bloud.check_name(uninstall.app);
+  uninstall.purge := coalesce(uninstall.purge, false); -- null asks for nothing
+  perform bloud.lock_apps(array[uninstall.app]);
+  perform pg_advisory_xact_lock(45072, hashtext(uninstall.app)); -- waits for installs that build on it
+  v_open := bloud.open_operation(uninstall.app);
+  if v_open.kind = 'uninstall' and (v_open.purge or not uninstall.purge) then
+    return v_open;
+  elsif v_open.kind = 'uninstall' and v_open.state = 'queued' then
+    update bloud.operations o set purge = true where o.id = v_open.id returning * into v_open;
+    return v_open;
+  end if;
+  perform bloud.refuse(bloud.refusal_of(case when uninstall.purge then 'purge' else 'uninstall' end, uninstall.app));
+  select * into v_row from bloud.apps a where a.name = uninstall.app;
+  if v_open.kind = 'install' then
+    v_open := bloud.end_operation(v_open.id, 'superseded', bloud.cancelled_cause(v_row.status));
+    if v_row.status = 'queued' and v_row.configured_at is null then
+      delete from bloud.apps a where a.id = v_row.id; -- it never got further: nothing is left of it
+      return v_open;
+    elsif v_row.status = 'queued' then
+      v_was_on := v_row.wanted; -- not healthy, and requested again
+      perform bloud.withdraw_install(v_row, v_open.cause);
+      select * into v_row from bloud.apps a where a.name = uninstall.app;
+      v_row.status := case when v_was_on then 'error' else v_row.status end;
+      if v_row.status = 'stopped' and not uninstall.purge then
+        return v_open;
+      end if;
+    end if;
+  end if;
+  return bloud.request_uninstall(v_row, uninstall.purge);
+end
+$$;
+comment on function bloud.uninstall(text, boolean) is
+  'Turns an app off and keeps its data, or with purge deletes data and row too. Returns the operation; an install that was still queued is superseded and returned.';
+
+create or replace function bloud.last_operation(p_app text) returns bloud.operations
+language sql stable as $$
+  select o from bloud.operations o join bloud.apps a on a.operation_id = o.id where a.name = p_app
+$$;
+comment on function bloud.last_operation(text) is 'The operation on its way for the app, or the last one; null if it is not there.';
+
+create or replace function bloud.retry(app text) returns bloud.operations
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_open bloud.operations;
+  v_last bloud.operations;
+  v_plan jsonb;
+  v_options jsonb;
+begin
+  perform bloud.check_name(retry.app);
+  loop -- all locks at once and in their order, as in install(): what is to be held depends on what failed
+    v_last := bloud.last_operation(retry.app);
+    v_options := case when v_last.kind = 'install' then v_last.options else '{}' end;
+    begin
+      if v_last.kind = 'uninstall' and v_last.state = 'failed' then
+        perform bloud.lock_apps(array[retry.app]);
+      else
+        v_plan := bloud.lock_install(retry.app, v_options);
+      end if;
+      exit when v_last is not distinct from bloud.last_operation(retry.app);
+      raise serialization_failure;
+    exception when serialization_failure then
+      null;
+    end;
+  end loop;
+  v_open := bloud.open_operation(retry.app);
+  if v_open.id is not null and v_open.cancel_requested_at is null then
+    return v_open;
+  end if;
+  perform bloud.refuse(bloud.refusal_of('retry', retry.app));
+  if v_last.kind = 'uninstall' and v_last.state = 'failed' then
+    return bloud.uninstall(retry.app, v_last.purge);
+  end if;
+  return bloud.carry_out(retry.app, v_options, v_plan);
+end
+$$;
+comment on function bloud.retry(text) is 'Does again what failed last, with the same options. For apps that are failed or error. Returns the operation.';
+
+create or replace function bloud.cancel(app text) returns bloud.operations
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_open bloud.operations;
+  v_row bloud.apps;
+begin
+  perform bloud.check_name(cancel.app);
+  perform bloud.lock_apps(array[cancel.app]);
+  v_open := bloud.open_operation(cancel.app);
+  if v_open.cancel_requested_at is not null then
+    return v_open;
+  end if;
+  perform bloud.refuse(bloud.refusal_of('cancel', cancel.app));
+  select * into v_row from bloud.apps a where a.name = cancel.app;
+  if v_open.state = 'active' then -- the orchestrator stops the work, then says so
+    update bloud.operations o set cancel_requested_at = bloud.clock() where o.id = v_open.id returning * into v_open;
+    return v_open;
+  elsif v_open.kind = 'install' then
+    perform bloud.withdraw_install(v_row, bloud.cancelled_cause(v_row.status));
+  else
+    update bloud.apps a set status = 'error', wanted = true, cause = bloud.cancelled_cause('stopping')
+    where a.id = v_row.id and a.status = 'stopping'; -- one that was off before stays off, with its data
+  end if;
+  return bloud.end_operation(v_open.id, 'cancelled', bloud.cancelled_cause(v_row.status));
+end
+$$;
+comment on function bloud.cancel(text) is
+  'Cancels what is on its way for the app. A queued operation ends at once; one at work ends when its work is really gone. Returns the operation.';

@@ -1,0 +1,160 @@
+-- Why a verb would be refused now. One place, for the verbs that raise it and for the buttons of the page that show it:
+--
+--   refusal_of(verb, app) → SQLSTATE, message, detail, hint, or null        controls(app) → the same for all verbs
+--
+-- Looking writes nothing. A verb looks again once it holds the app (lock_apps), so what it did not refuse stays true.
+
+create or replace function bloud.open_operation(p_app text) returns bloud.operations
+language sql stable as $$
+  select o from bloud.operations o where o.app = p_app and o.state in ('queued', 'active')
+$$;
+comment on function bloud.open_operation(text) is 'The operation on its way for the app, or null.';
+
+create or replace function bloud.refusal_of_install(p_app text, p_row bloud.apps, p_open bloud.operations) returns bloud.refusal
+language plpgsql stable as $$
+declare
+  v_entry bloud.catalog_cache;
+  v_other text;
+begin
+  if p_open.kind = 'install' then
+    return ('BL004', format('%s is already being installed', p_app), format('Operation %s, %s.', p_open.id, p_row.status),
+      'Wait for it, or cancel it.')::bloud.refusal;
+  elsif p_open.id is not null then
+    return ('BL004', format('%s is being removed', p_app), format('Operation %s.', p_open.id),
+      'Install it again when it is off.')::bloud.refusal;
+  elsif p_row.status = 'running' then
+    return ('BL020', format('%s is already running', p_app), null, 'There is nothing to install.')::bloud.refusal;
+  end if;
+  select * into v_entry from bloud.catalog_cache c where c.name = p_app;
+  if not found then
+    return ('BL001', format('There is no app %s in the catalog', p_app), null,
+      'See what there is with: select name from bloud.catalog;')::bloud.refusal;
+  elsif v_entry.unavailable is not null then
+    return ('BL006', format('%s can''t be installed on this machine', v_entry.display_name), v_entry.unavailable,
+      'Choose an app whose unavailable is null in bloud.catalog, or use a host that can.')::bloud.refusal;
+  end if;
+  select a.name into v_other from bloud.apps a
+  where a.port = v_entry.port and a.name <> p_app and a.status not in ('stopped', 'failed') order by a.name limit 1;
+  if found then
+    return ('BL012', format('Port %s is used by %s', v_entry.port, v_other), format('%s listens there too.', v_entry.display_name),
+      format('Uninstall %s first, or change the port in the catalog.', v_other))::bloud.refusal;
+  end if;
+  return null;
+end
+$$;
+comment on function bloud.refusal_of_install(text, bloud.apps, bloud.operations) is 'Why the app can''t be installed now, or null.';
+
+create or replace function bloud.refusal_of_uninstall(p_app text, p_row bloud.apps, p_open bloud.operations, p_purge boolean) returns bloud.refusal
+language plpgsql stable as $$
+declare
+  v_others text[];
+begin
+  if p_row.id is null then
+    return ('BL005', format('%s is not installed', p_app), null, 'See what is with: select name, status from bloud.app_status;')::bloud.refusal;
+  elsif p_row.is_system then
+    return ('BL011', format('%s belongs to the system', p_row.display_name), 'Other apps and the agent build on it.',
+      'System apps can''t be uninstalled.')::bloud.refusal;
+  elsif p_open.kind = 'uninstall' then
+    return ('BL004', format('%s is already being removed', p_app), format('Operation %s.', p_open.id), 'Wait for it.')::bloud.refusal;
+  elsif p_row.status in ('configuring', 'building') then
+    return ('BL004', format('%s is being installed', p_app), format('Operation %s, %s.', p_open.id, p_row.status),
+      'Cancel it first, or wait until it has ended.')::bloud.refusal;
+  elsif p_row.status = 'stopped' and not p_purge then
+    return ('BL005', format('%s is already off', p_app), 'Its data is kept.',
+      format('Delete the data too with: select bloud.uninstall(%L, purge => true);', p_app))::bloud.refusal;
+  end if;
+  v_others := bloud.required_by(p_app);
+  if cardinality(v_others) > 0 then
+    return ('BL010', format('%s is required by %s', p_app, array_to_string(v_others, ', ')), null,
+      format('Uninstall %s first.', array_to_string(v_others, ', ')))::bloud.refusal;
+  end if;
+  return null;
+end
+$$;
+comment on function bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean) is 'Why the app can''t be removed now, or null.';
+
+create or replace function bloud.refusal_of_cancel(p_app text, p_row bloud.apps, p_open bloud.operations) returns bloud.refusal
+language plpgsql stable as $$
+declare
+  v_gone text;
+begin
+  if p_open.id is null then
+    return ('BL013', format('Nothing is on its way for %s', p_app), null,
+      'See what is with: select * from bloud.active;')::bloud.refusal;
+  elsif p_open.kind = 'install' and p_row.status = 'starting' then
+    return ('BL014', format('%s is already on', p_app), 'It was built and is being started.',
+      format('Turn it off with: select bloud.uninstall(%L);', p_app))::bloud.refusal;
+  elsif p_open.kind = 'install' and p_row.status = 'queued' and p_row.wanted then
+    return ('BL014', format('%s is on while it waits', p_app), 'Cancelling would leave it on.',
+      format('Turn it off with: select bloud.uninstall(%L);', p_app))::bloud.refusal;
+  elsif p_open.kind = 'uninstall' and (p_open.state = 'active' or p_open.previous_status = 'failed') then
+    return ('BL014', format('The removal of %s can''t be taken back', p_app),
+      case when p_open.state = 'active' then 'It has begun.' else 'The app is not on.' end,
+      'Install it again when it is off.')::bloud.refusal;
+  elsif p_open.kind = 'uninstall' and p_row.status = 'stopping' then
+    select n.name into v_gone from bloud.needs_of(p_row) as n (name) where not bloud.is_installed(n.name) limit 1;
+    if found then
+      return ('BL014', format('The removal of %s can''t be taken back', p_app), format('It needs %s, which is removed too.', v_gone),
+        format('Cancel the removal of %s first, or install %s again when it is off.', v_gone, p_app))::bloud.refusal;
+    end if;
+  elsif p_open.cancel_requested_at is not null then
+    return ('BL004', format('%s is already being cancelled', p_app), format('Operation %s.', p_open.id), 'Wait until its work is gone.')::bloud.refusal;
+  end if;
+  return null;
+end
+$$;
+comment on function bloud.refusal_of_cancel(text, bloud.apps, bloud.operations) is 'Why what is on its way can''t be cancelled, or null.';
+
+create or replace function bloud.refusal_of_retry(p_app text, p_row bloud.apps, p_open bloud.operations) returns bloud.refusal
+language plpgsql stable as $$
+declare
+  v_last bloud.operations;
+begin
+  if p_row.id is null then
+    return ('BL005', format('%s is not installed', p_app), null, format('Install it with: select bloud.install(%L);', p_app))::bloud.refusal;
+  elsif p_open.id is not null then
+    return ('BL004', format('%s is already on its way', p_app), format('Operation %s.', p_open.id), 'Wait for it, or cancel it.')::bloud.refusal;
+  elsif p_row.status not in ('failed', 'error') then
+    return ('BL015', format('%s is %s: there is nothing to retry', p_app, p_row.status), null,
+      'Retry is for apps that are failed or error.')::bloud.refusal;
+  end if;
+  select * into v_last from bloud.operations o where o.id = p_row.operation_id;
+  if v_last.kind = 'uninstall' and v_last.state = 'failed' then
+    return bloud.refusal_of_uninstall(p_app, p_row, p_open, v_last.purge);
+  end if;
+  return bloud.refusal_of_install(p_app, p_row, p_open);
+end
+$$;
+comment on function bloud.refusal_of_retry(text, bloud.apps, bloud.operations) is 'Why the last operation can''t be tried again, or null.';
+
+create or replace function bloud.refusal_of(p_verb text, p_app text) returns bloud.refusal
+language plpgsql stable as $$
+declare
+  v_row bloud.apps;
+  v_open bloud.operations := bloud.open_operation(p_app);
+begin
+  select * into v_row from bloud.apps a where a.name = p_app;
+  if v_row.id is null and not exists (select from bloud.catalog_cache c where c.name = p_app) then
+    return ('BL001', format('There is no app %s in the catalog', p_app), null,
+      'See what there is with: select name from bloud.catalog;')::bloud.refusal;
+  end if;
+  return case p_verb
+    when 'install' then bloud.refusal_of_install(p_app, v_row, v_open)
+    when 'uninstall' then bloud.refusal_of_uninstall(p_app, v_row, v_open, false)
+    when 'purge' then bloud.refusal_of_uninstall(p_app, v_row, v_open, true)
+    when 'cancel' then bloud.refusal_of_cancel(p_app, v_row, v_open)
+    when 'retry' then bloud.refusal_of_retry(p_app, v_row, v_open)
+  end;
+end
+$$;
+comment on function bloud.refusal_of(text, text) is
+  'Why a verb (install, uninstall, purge, cancel, retry) would be refused for an app now, or null if it would be accepted.';
+
+create or replace function bloud.controls(p_app text) returns jsonb
+language sql stable as $$
+  select jsonb_object_agg(v.verb, jsonb_build_object('allowed', (r.r).sqlstate is null, 'code', (r.r).sqlstate,
+    'reason', (r.r).message))
+  from unnest(array['install', 'retry', 'cancel', 'uninstall', 'purge']) as v (verb)
+  cross join lateral (select bloud.refusal_of(v.verb, p_app) as r offset 0) r
+$$;
+comment on function bloud.controls(text) is 'For each verb whether it is allowed for the app now, and if not, the reason.';

@@ -1,0 +1,35 @@
+-- Who may do what. Nobody but the owner writes tables; PUBLIC has nothing.
+revoke all on schema bloud from public;
+revoke all on all tables in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
+revoke all on all sequences in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
+revoke all on all functions in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
+revoke all on type bloud.refusal from public;
+alter default privileges for role bloud_owner revoke execute on functions from public;
+
+grant usage on schema bloud to bloud_viewer, bloud_relay;
+grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
+grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay; -- check_invariants() compares with it
+grant execute on function
+  bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.check_name(text), bloud.refuse(bloud.refusal),
+  bloud.plan_install(text, jsonb), bloud.plan_uninstall(text, boolean), bloud.is_installed(text), bloud.required_by(text), bloud.needs_of(bloud.apps),
+  bloud.open_operation(text), bloud.controls(text), bloud.refusal_of(text, text),
+  bloud.refusal_of_install(text, bloud.apps, bloud.operations),
+  bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean),
+  bloud.refusal_of_cancel(text, bloud.apps, bloud.operations), bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
+  bloud.usual_duration(text, text), bloud.why(text), bloud.status_at(text, timestamptz), bloud.check_invariants(),
+  bloud.stream_head(), bloud.schema_version(), bloud.events_after(bigint, integer), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
+to bloud_viewer, bloud_relay;
+
+grant execute on function bloud.install(text, jsonb), bloud.uninstall(text, boolean), bloud.retry(text), bloud.cancel(text),
+  bloud.rename(text, text), bloud.refresh_catalog()
+to bloud_operator;
+
+grant execute on function
+  bloud.acquire_lease(text, integer), bloud.renew_lease(bigint, integer), bloud.release_lease(bigint),
+  bloud.sync_catalog(bigint, jsonb, jsonb), bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text),
+  bloud.append_log(bigint, bigint, bigint, bigint, text[]),
+  bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
+  bloud.report_warnings(bigint, bigint, jsonb),
+  bloud.report_health(bigint, text, boolean, jsonb), bloud.sweep(bigint),
+  bloud.prune(bigint, interval, integer, integer)
+to bloud_orchestrator;

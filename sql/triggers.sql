@@ -1,0 +1,142 @@
+-- What guards the tables, writes history and rings the bells. The only pg_notify of the system is here.
+--
+--   a move of an app:  guard_app (BEFORE, refuses what is not in status_transitions; BL003)
+--                      append_event (deferred to the commit: lock, one row in events, one bell)
+--   bells, all without payload:  bloud       an event was appended
+--                                bloud_work  an operation changed: the orchestrator should look
+--                                bloud_log   lines were appended to a rebuild's log
+
+create or replace function bloud.guard_app() returns trigger
+language plpgsql as $$
+declare
+  v_from text := case when tg_op <> 'INSERT' then old.status end;
+  v_to text := case when tg_op <> 'DELETE' then new.status end;
+  v_legal text;
+begin
+  if not exists (
+    select from bloud.status_transitions t
+    where t.from_status is not distinct from v_from and t.to_status is not distinct from v_to
+  ) or (tg_op = 'DELETE' and v_from = 'queued' and old.configured_at is not null) then
+    select string_agg(coalesce(t.to_status, '(removed)'), ', ' order by t.to_status) into v_legal
+    from bloud.status_transitions t where t.from_status is not distinct from v_from;
+    raise exception using errcode = 'BL003',
+      message = format('%s can''t go from %s to %s', case when tg_op = 'DELETE' then old.name else new.name end,
+        coalesce(v_from, '(not there)'), coalesce(v_to, '(removed)')),
+      detail = 'Every legal move is a row of bloud.status_transitions.',
+      hint = format('Legal from here: %s.', coalesce(v_legal, 'nothing'));
+  end if;
+  if tg_op = 'DELETE' then
+    return old;
+  end if;
+  new.status_since := bloud.clock();
+  new.updated_at := new.status_since;
+  if v_to = 'configuring' and new.configured_at is null then
+    new.configured_at := new.status_since;
+  end if;
+  return new;
+end
+$$;
+comment on function bloud.guard_app() is 'Refuses (BL003) every move that is not a row of status_transitions; stamps status_since.';
+
+create or replace trigger guard_app_start before insert on bloud.apps
+  for each row execute function bloud.guard_app();
+create or replace trigger guard_app_move before update of status on bloud.apps
+  for each row execute function bloud.guard_app();
+create or replace trigger guard_app_end before delete on bloud.apps
+  for each row execute function bloud.guard_app();
+
+create or replace function bloud.append_event() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+declare
+  v_app bloud.apps := case when tg_op = 'DELETE' then old else new end;
+  v_actor text := bloud.session_actor();
+  v_origin text := bloud.session_origin();
+  v_data jsonb := jsonb_build_object('id', v_app.id, 'name', v_app.name, 'display_name', v_app.display_name,
+    'version', v_app.version, 'status', v_app.status, 'port', v_app.port, 'is_system', v_app.is_system,
+    'integration_config', v_app.integration_config, 'installed_at', v_app.installed_at,
+    'updated_at', v_app.updated_at);
+  v_at timestamptz;
+begin
+  perform pg_notify('bloud', '');
+  -- The lock before the number: numbers become visible in their order. It is the last lock of the transaction, as
+  -- this trigger is deferred, so it can't be part of a deadlock. All commits wait for each other from here on, so
+  -- what needs no number is made before.
+  perform pg_advisory_xact_lock(45070, 0);
+  v_at := bloud.clock();
+  insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted, data)
+  values (
+    nextval('bloud.events_seq'), v_at, v_app.name,
+    case when tg_op <> 'INSERT' then old.status end,
+    case when tg_op <> 'DELETE' then v_app.status end,
+    v_app.operation_id, v_actor, v_origin,
+    case when tg_op <> 'DELETE' then v_app.cause end,
+    case when tg_op <> 'INSERT' then v_at - old.status_since end,
+    v_data
+  );
+  return null;
+end
+$$;
+comment on function bloud.append_event() is 'Appends the move to bloud.events in commit order and rings the bell bloud.';
+
+drop trigger if exists append_event on bloud.apps;
+create constraint trigger append_event after insert or update of status or delete on bloud.apps
+  deferrable initially deferred for each row execute function bloud.append_event();
+
+create or replace function bloud.guard_identity() returns trigger
+language plpgsql as $$
+begin
+  raise exception using errcode = 'BL018', message = 'The name and id of an app never change',
+    detail = 'History refers to them.', hint = 'Change display_name instead.';
+end
+$$;
+comment on function bloud.guard_identity() is 'Refuses (BL018) a change of an app''s name or id.';
+create or replace trigger guard_app_identity before update of name, id on bloud.apps
+  for each row when (old.name is distinct from new.name or old.id is distinct from new.id)
+  execute function bloud.guard_identity();
+
+create or replace function bloud.guard_append_only() returns trigger
+language plpgsql as $$
+begin
+  raise exception using errcode = 'BL018', message = format('%s of bloud.%s is refused', tg_op, tg_table_name),
+    detail = 'This is history, or is kept in step with it: it is only appended to.',
+    hint = 'Move apps with the verbs: install, uninstall, retry, cancel.';
+end
+$$;
+comment on function bloud.guard_append_only() is 'Refuses (BL018) to rewrite history.';
+-- prune() may delete what is old, and nothing else may.
+create or replace trigger history_stays before update or delete on bloud.events
+  for each row when (pg_catalog.current_setting('bloud.pruning', true) is distinct from 'on')
+  execute function bloud.guard_append_only();
+create or replace trigger history_is_not_emptied before truncate on bloud.events
+  for each statement execute function bloud.guard_append_only();
+create or replace trigger apps_are_not_emptied before truncate on bloud.apps
+  for each statement execute function bloud.guard_append_only();
+
+create or replace function bloud.stamp_operation() returns trigger
+language plpgsql as $$
+begin
+  new.requested_by := bloud.session_actor();
+  new.origin := bloud.session_origin();
+  new.requested_at := bloud.clock();
+  return new;
+end
+$$;
+comment on function bloud.stamp_operation() is 'Records who asked, from where and when, from the session.';
+create or replace trigger stamp_operation before insert on bloud.operations
+  for each row execute function bloud.stamp_operation();
+
+create or replace function bloud.ring() returns trigger
+language plpgsql as $$
+begin
+  perform pg_catalog.pg_notify(tg_argv[0], '');
+  return null;
+end
+$$;
+comment on function bloud.ring() is 'Rings the bell named by the trigger''s argument.';
+create or replace trigger ring_work after insert or update on bloud.operations
+  for each statement execute function bloud.ring('bloud_work');
+create or replace trigger ring_log after insert on bloud.rebuild_log
+  for each statement execute function bloud.ring('bloud_log');
+-- Another epoch is another history: who listens should look where it stands.
+create or replace trigger ring_epoch after update of epoch on bloud.stream
+  for each statement execute function bloud.ring('bloud');

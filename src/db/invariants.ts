@@ -1,0 +1,15 @@
+import { sql } from 'slonik'
+import { z } from 'zod'
+import { type Pool, rows } from './pool.ts'
+
+const Violation = z.object({
+  invariant: z.string(),
+  app: z.string().nullable(),
+  detail: z.string().nullable(),
+})
+export type Violation = z.infer<typeof Violation>
+
+/** `bloud.check_invariants`: what does not hold, though it must. Empty is good. */
+export function checkInvariants(pool: Pool): Promise<readonly Violation[]> {
+  return rows(pool, Violation, sql.fragment`select to_jsonb(i) as row from bloud.check_invariants() i`)
+}

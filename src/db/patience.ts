@@ -1,0 +1,84 @@
+/** A limit, on our side, to how long an answer may take. PostgreSQL ends a statement that takes too long, but says so
+ *  over a connection that may have died without a word: then nobody would ever hear of it. */
+import { createPgDriverFactory } from '@slonik/pg-driver'
+import type { DriverClient, DriverFactory } from 'slonik'
+
+/** No answer in time. Its message is one that reads as a lost connection. */
+class NoAnswerError extends Error {
+  constructor(milliseconds: number) {
+    super(`no answer from the database within ${milliseconds} ms: timeout expired`)
+  }
+}
+
+async function limited<T>(milliseconds: number, answer: Promise<T>, onLimit: () => void): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      onLimit()
+      reject(new NoAnswerError(milliseconds))
+    }, milliseconds)
+  })
+  answer.catch(() => undefined) // nobody waits for what comes too late
+  try {
+    return await Promise.race([answer, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * slonik takes a connection out of its pool when it says `destroy`. One that is cut during a query never says so, as its
+ * end waits for that query, which fails: the pool had one place less for each (seen: after as many as it has places, all
+ * callers wait for ever, and so does its end). Here it always says so.
+ */
+function withCertainEnd(client: DriverClient, onEnd: () => void): DriverClient {
+  const listeners = new Set<() => void>()
+  let ended = false
+
+  function tellEnd(): void {
+    if (ended) return
+    ended = true
+    onEnd()
+    for (const listener of [...listeners]) listener()
+  }
+
+  client.on('destroy', tellEnd)
+  const on = (event: string, listener: () => void) =>
+    event === 'destroy' ? listeners.add(listener) : client.on(event as 'release', listener)
+  const off = (event: string, listener: () => void) =>
+    event === 'destroy' ? listeners.delete(listener) : client.off(event as 'release', listener)
+  return {
+    ...client,
+    on: on as unknown as DriverClient['on'],
+    off: off as unknown as DriverClient['off'],
+    removeListener: off as unknown as DriverClient['removeListener'],
+    destroy: () => client.destroy().catch(tellEnd),
+  }
+}
+
+/**
+ * The driver of the pool, with that limit. slonik ends a connection whose query failed; the idle ones, which went the
+ * same way to the same server, are ended with it, as each of them would cost the next caller the same wait.
+ */
+export function createPatientDriver(milliseconds: number): DriverFactory {
+  const createDriver = createPgDriverFactory()
+  return async (setup) => {
+    const driver = await createDriver(setup)
+    const clients = new Set<DriverClient>()
+
+    function endIdle(): void {
+      for (const client of clients) if (client.state() === 'IDLE') void client.destroy()
+    }
+
+    async function createClient(): Promise<DriverClient> {
+      const raw = await driver.createClient()
+      const client = withCertainEnd(raw, () => clients.delete(client))
+      clients.add(client)
+      const query: DriverClient['query'] = (text, values) =>
+        limited(milliseconds, raw.query(text, values), endIdle)
+      return { ...client, query }
+    }
+
+    return { createClient }
+  }
+}

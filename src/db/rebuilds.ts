@@ -1,0 +1,234 @@
+import { sql } from 'slonik'
+import { z } from 'zod'
+import { type Cause, timestamp } from '../domain/app.ts'
+import { Rebuild } from '../domain/operation.ts'
+import { STATUSES } from '../domain/status.ts'
+import { oneRow, type Pool, row, rows } from './pool.ts'
+
+const fragment = sql.fragment
+
+/** `bloud.acquire_lease`: the attempt number, or null while another worker holds the lease. */
+export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
+  return oneRow(
+    pool,
+    z.number().int().nullable(),
+    fragment`select to_jsonb(bloud.acquire_lease(${worker}, ${seconds})) as row`,
+  )
+}
+
+/** `bloud.renew_lease`. @throws Problem stale_attempt once the lease is lost. */
+export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
+  await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
+}
+
+/** `bloud.release_lease`. */
+export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
+  await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
+}
+
+/** `bloud.claim_rebuild`: the rebuild at work, or a new one with all that is queued, or undefined. */
+export function claimRebuild(
+  pool: Pool,
+  attempt: number,
+  deadlineSeconds: number,
+): Promise<Rebuild | undefined> {
+  return row(
+    pool,
+    Rebuild,
+    fragment`select to_jsonb(r) as row from bloud.claim_rebuild(${attempt}, ${deadlineSeconds}) r`,
+  )
+}
+
+/** `bloud.begin_run`: the number of the run within the rebuild. */
+export function beginRun(
+  pool: Pool,
+  attempt: number,
+  rebuild: number,
+  generation: string | null,
+): Promise<number> {
+  return oneRow(
+    pool,
+    z.number().int(),
+    fragment`select to_jsonb(bloud.begin_run(${attempt}, ${rebuild}, ${generation})) as row`,
+  )
+}
+
+/** `bloud.append_log`: false if the log was not at `from`. */
+export function appendLog(
+  pool: Pool,
+  attempt: number,
+  rebuild: number,
+  from: number,
+  to: number,
+  lines: string[],
+): Promise<boolean> {
+  const array = sql.array(lines, 'text')
+  return oneRow(
+    pool,
+    z.boolean(),
+    fragment`select to_jsonb(bloud.append_log(${attempt}, ${rebuild}, ${from}, ${to}, ${array})) as row`,
+  )
+}
+
+/** `bloud.report_warnings`: what could not be set up although the app itself could. */
+export async function reportWarnings(
+  pool: Pool,
+  attempt: number,
+  rebuild: number,
+  warnings: Record<string, string[]>,
+): Promise<void> {
+  const json = JSON.stringify(warnings)
+  const call = fragment`select null as row from bloud.report_warnings(${attempt}, ${rebuild}, ${json}::jsonb)`
+  await rows(pool, z.unknown(), call)
+}
+
+/** What was observed of a rebuild. */
+export interface Outcome {
+  switched: boolean
+  exitCode: number | null
+  generation: string | null
+  /** By app: these fail alone, the others go on in a rebuild that follows. */
+  failures: Record<string, Cause>
+  /** Given: all that are not in `failures` fail with it. */
+  cause: Cause | null
+  /** Nobody could be named: rather try halves than fail all. */
+  split: boolean
+}
+
+/** `bloud.end_rebuild`: the rebuild that follows, if operations are left. */
+export function endRebuild(
+  pool: Pool,
+  attempt: number,
+  rebuild: number,
+  outcome: Outcome,
+): Promise<Rebuild | undefined> {
+  const failures = JSON.stringify(outcome.failures)
+  const cause = outcome.cause && JSON.stringify(outcome.cause)
+  return row(
+    pool,
+    Rebuild,
+    fragment`select to_jsonb(r) as row from bloud.end_rebuild(${attempt}, ${rebuild}, ${outcome.switched},
+      ${outcome.exitCode}, ${outcome.generation}, ${failures}::jsonb, ${cause}::jsonb, ${outcome.split}) r`,
+  )
+}
+
+const DesiredApp = z.object({
+  name: z.string(),
+  version: z.string(),
+  port: z.number().int().nullable(),
+  status: z.enum(STATUSES),
+  integration_config: z.record(z.unknown()),
+  entry: z.record(z.unknown()),
+})
+export type DesiredApp = z.infer<typeof DesiredApp>
+
+/** `bloud.desired_apps`: what the host should run after the next rebuild. */
+export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
+  return rows(pool, DesiredApp, fragment`select to_jsonb(a) as row from bloud.desired_apps a`)
+}
+
+const ProbedApp = z.object({
+  name: z.string(),
+  port: z.number().int().nullable(),
+  status: z.enum(STATUSES),
+  deadline: timestamp.nullable(),
+  integration_config: z.record(z.unknown()),
+  entry: z.record(z.unknown()),
+})
+export type ProbedApp = z.infer<typeof ProbedApp>
+
+/** `bloud.probed_apps`: the apps whose health is asked for. */
+export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
+  return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
+}
+
+const RidingOperation = z.object({
+  id: z.number().int(),
+  app: z.string(),
+  kind: z.enum(['install', 'uninstall']),
+  purge: z.boolean(),
+  cancel_requested_at: timestamp.nullable(),
+})
+export type RidingOperation = z.infer<typeof RidingOperation>
+
+/** The operations at work in a rebuild. */
+export function operationsOf(pool: Pool, rebuild: number): Promise<readonly RidingOperation[]> {
+  return rows(
+    pool,
+    RidingOperation,
+    fragment`select to_jsonb(o) as row from bloud.operations o
+      where o.rebuild_id = ${rebuild} and o.state = 'active' order by o.id`,
+  )
+}
+
+/** The last lines of a rebuild's log, oldest first. */
+export function lastLogLines(pool: Pool, rebuild: number, count: number): Promise<readonly string[]> {
+  return rows(
+    pool,
+    z.string(),
+    fragment`select to_jsonb(l.line) as row from (select line_no, line from bloud.rebuild_log
+      where rebuild_id = ${rebuild} order by line_no desc limit ${count}) l order by l.line_no`,
+  )
+}
+
+/** `bloud.report_health`: the status the app has now, null if there is no such app. */
+export function reportHealth(
+  pool: Pool,
+  attempt: number,
+  app: string,
+  healthy: boolean,
+  cause: Cause | null,
+): Promise<string | null> {
+  const json = cause && JSON.stringify(cause)
+  return oneRow(
+    pool,
+    z.string().nullable(),
+    fragment`select to_jsonb(bloud.report_health(${attempt}, ${app}, ${healthy}, ${json}::jsonb)) as row`,
+  )
+}
+
+/** `bloud.sweep`: how many waits were ended because their deadline had passed. */
+export function sweep(pool: Pool, attempt: number): Promise<number> {
+  return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
+}
+
+/** Whether somebody asked for the catalog files to be read again. */
+export function catalogRefreshAsked(pool: Pool): Promise<boolean> {
+  return oneRow(
+    pool,
+    z.boolean(),
+    fragment`select to_jsonb(exists (select from bloud.operations o
+      where o.kind = 'refresh_catalog' and o.state = 'queued')) as row`,
+  )
+}
+
+/** `bloud.prune`: how many events and log lines were forgotten; call again until 0. */
+export function prune(
+  pool: Pool,
+  attempt: number,
+  olderThanDays: number,
+  keepOperations: number,
+  batch: number,
+): Promise<number> {
+  const age = fragment`make_interval(days => ${olderThanDays})`
+  return oneRow(
+    pool,
+    z.number().int(),
+    fragment`select to_jsonb(bloud.prune(${attempt}, ${age}, ${keepOperations}, ${batch})) as row`,
+  )
+}
+
+/** `bloud.sync_catalog`: how many entries are new or changed. */
+export function syncCatalog(
+  pool: Pool,
+  attempt: number,
+  entries: unknown[],
+  problems: unknown[],
+): Promise<number> {
+  const [given, bad] = [JSON.stringify(entries), JSON.stringify(problems)]
+  return oneRow(
+    pool,
+    z.number().int(),
+    fragment`select to_jsonb(bloud.sync_catalog(${attempt}, ${given}::jsonb, ${bad}::jsonb)) as row`,
+  )
+}

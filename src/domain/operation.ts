@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { Cause, timestamp } from './app.ts'
+
+/** One promise to somebody. */
+export const Operation = z.object({
+  id: z.number().int(),
+  /** Null for what is about no single app. */
+  app: z.string().nullable(),
+  kind: z.enum(['install', 'uninstall', 'rename', 'refresh_catalog']),
+  state: z.enum(['queued', 'active', 'succeeded', 'failed', 'cancelled', 'superseded']),
+  options: z.record(z.unknown()),
+  purge: z.boolean(),
+  origin: z.enum(['web', 'psql', 'api', 'agent']),
+  requested_by: z.string(),
+  requested_for: z.number().int().nullable(),
+  rebuild_id: z.number().int().nullable(),
+  cause: Cause.nullable(),
+  warnings: z.array(z.string()),
+  requested_at: timestamp,
+  started_at: timestamp.nullable(),
+  finished_at: timestamp.nullable(),
+  cancel_requested_at: timestamp.nullable(),
+})
+export type Operation = z.infer<typeof Operation>
+
+/** One run of the host's switch, with the operations it carries. */
+export const Rebuild = z.object({
+  id: z.number().int(),
+  state: z.enum(['active', 'succeeded', 'failed']),
+  phase: z.enum(['configuring', 'building']),
+  attempt: z.number().int(),
+  run: z.number().int(),
+  log_offset: z.number().int(),
+  deadline: timestamp,
+  generation_before: z.string().nullable(),
+})
+export type Rebuild = z.infer<typeof Rebuild>
+
+/** One line of a rebuild's output. */
+export const LogLine = z.object({ line_no: z.number().int(), at: timestamp, line: z.string() })
+export type LogLine = z.infer<typeof LogLine>

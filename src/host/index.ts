@@ -1,0 +1,14 @@
+/** Chooses the host. Nothing outside this room knows more than the contract. */
+import type { Host } from './contract.ts'
+import { createLocalHost, type LocalHostOptions } from './local/host.ts'
+import { createNixosHost, type NixosHostOptions } from './nixos/host.ts'
+
+export type * from './contract.ts'
+
+export interface HostConfig extends LocalHostOptions, NixosHostOptions {
+  hostKind: 'local' | 'nixos'
+}
+
+export function createHost(config: HostConfig): Host {
+  return config.hostKind === 'nixos' ? createNixosHost(config) : createLocalHost(config)
+}

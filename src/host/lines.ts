@@ -1,0 +1,63 @@
+/** Output of other programs as lines that a database and a browser can show. */
+import { stripVTControlCharacters } from 'node:util'
+
+/** A longer line is cut into pieces of this size. Bytes. */
+export const MAX_LINE_BYTES = 8 * 1024
+const NEWLINE = 10
+
+/**
+ * The whole lines at the start of `bytes`, and how many bytes they are. A line over the limit is cut into several, so
+ * that a program without newlines can't fill the memory. With `final`, what is left at the end is a line too.
+ */
+export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; used: number } {
+  const lines: string[] = []
+  let used = 0
+  for (;;) {
+    const end = bytes.indexOf(NEWLINE, used)
+    const length = (end < 0 ? bytes.length : end) - used
+    if (length > MAX_LINE_BYTES) {
+      const cut = cutBefore(bytes, used, used + MAX_LINE_BYTES)
+      lines.push(cleanLine(bytes.subarray(used, cut)))
+      used = cut
+    } else if (end >= 0) {
+      lines.push(cleanLine(bytes.subarray(used, end)))
+      used = end + 1
+    } else {
+      if (final && length > 0) {
+        lines.push(cleanLine(bytes.subarray(used)))
+        used = bytes.length
+      }
+      return { lines, used }
+    }
+  }
+}
+
+/** The last place at or before `at` that is not inside a UTF-8 character. */
+function cutBefore(bytes: Buffer, from: number, at: number): number {
+  const continues = (index: number) => ((bytes[index] ?? 0) & 0xc0) === 0x80
+  for (let cut = at; cut > from && cut > at - 4; cut--) if (!continues(cut)) return cut
+  return at
+}
+
+/** One line as a terminal would show it in the end: no colours, no control characters, last state of a progress line. */
+function cleanLine(bytes: Buffer): string {
+  const text = stripVTControlCharacters(bytes.toString('utf8'))
+  const shown = text.split('\r').findLast((part) => part.trim() !== '') ?? ''
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point; PostgreSQL can't hold NUL.
+  return shown.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
+}
+
+/** Calls back once per line of a stream. */
+export function createLineReader(onLine: (line: string) => void) {
+  let rest = Buffer.alloc(0)
+  const read = (chunk: Buffer, final: boolean) => {
+    const bytes = Buffer.concat([rest, chunk])
+    const { lines, used } = splitLines(bytes, final)
+    rest = Buffer.from(bytes.subarray(used))
+    lines.forEach(onLine)
+  }
+  return {
+    push: (chunk: Buffer) => read(chunk, false),
+    end: () => read(Buffer.alloc(0), true),
+  }
+}

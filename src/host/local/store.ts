@@ -1,0 +1,135 @@
+/**
+ * The store: one folder per package, version and way of installing it. A folder is made aside and renamed when
+ * complete, so one that is there is whole, and is never changed again.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
+import { syncDirectory, toJson } from '../files.ts'
+import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
+
+/** Folders being made; whoever holds the switch lock may remove them. */
+export const TEMP_PREFIX = '.tmp-'
+const FILE = 'file:'
+/** Where a file: package is looked at for changes; more files than this are not compared. */
+const MAX_COMPARED_FILES = 2_000
+
+export interface StoreOptions extends NpmOptions {
+  store: string
+  /** The run's id: part of temp names. */
+  run: string
+}
+
+/** Folder of the store for this app, and whether it is there already. */
+export async function findInStore(
+  store: string,
+  app: CatalogApp,
+  npm: NpmForm,
+): Promise<{ dir: string; there: boolean }> {
+  const spec = specOf(npm)
+  const content = isFile(npm) ? await contentOf(pathOf(npm)) : ''
+  // Native modules fit one Node and one platform only.
+  const machine = [process.platform, process.arch, process.versions.modules]
+  const form = [spec, npm.bin, npm.entry, npm.overrides, npm.installScripts]
+  const hash = createHash('sha256')
+    .update(JSON.stringify([form, machine, content]))
+    .digest('hex')
+    .slice(0, 12)
+  const dir = join(store, `${app.name}-${npm.version ?? 'file'}-${hash}`)
+  return { dir, there: (await stat(dir).catch(() => null)) !== null }
+}
+
+const isFile = (npm: NpmForm): boolean => npm.package.startsWith(FILE)
+const pathOf = (npm: NpmForm): string => npm.package.slice(FILE.length)
+
+export const specOf = (npm: NpmForm): string => (isFile(npm) ? npm.package : `${npm.package}@${npm.version}`)
+
+/** The name it is installed under. Packages look for themselves by their own name, so an alias would break some. */
+async function packageName(npm: NpmForm): Promise<string> {
+  if (!isFile(npm)) return npm.package
+  try {
+    return JSON.parse(await readFile(join(pathOf(npm), 'package.json'), 'utf8')).name
+  } catch {
+    return 'app' // A tarball, or nothing: npm will say what is wrong with it.
+  }
+}
+
+/** Installs into `dir`. @throws InstallError; nothing is left behind then. */
+export async function installIntoStore(
+  dir: string,
+  app: CatalogApp,
+  npm: NpmForm,
+  options: StoreOptions,
+): Promise<void> {
+  const temp = join(options.store, `${TEMP_PREFIX}${options.run}-${app.name}`)
+  try {
+    await mkdir(temp, { recursive: true })
+    await writeFile(join(temp, 'package.json'), toJson(await wrapperOf(npm)))
+    await npmInstall(temp, specOf(npm), options)
+    await findProgram(temp, npm)
+    options.signal.throwIfAborted()
+    await rename(temp, dir)
+    await syncDirectory(options.store)
+  } finally {
+    await rm(temp, { recursive: true, force: true })
+  }
+}
+
+/** A package of its own around the app's, which asks for nothing but it. */
+async function wrapperOf(npm: NpmForm): Promise<object> {
+  const allow = npm.installScripts.map((name) => [name, true])
+  return {
+    name: 'bloud-store-entry',
+    private: true,
+    dependencies: { [await packageName(npm)]: isFile(npm) ? npm.package : npm.version },
+    ...(Object.keys(npm.overrides).length > 0 && { overrides: npm.overrides }),
+    ...(allow.length > 0 && { allowScripts: Object.fromEntries(allow) }),
+  }
+}
+
+/** How the app is started: the program file, and whether Node runs it. @throws InstallError if it isn't there. */
+export async function findProgram(dir: string, npm: NpmForm): Promise<{ file: string; node: boolean }> {
+  const top = join(dir, 'node_modules', await packageName(npm))
+  const relative = npm.entry ?? (await binOf(top, npm))
+  const file = join(top, relative)
+  const start = await firstBytes(file)
+  if (start === null) throw new InstallError(`${specOf(npm)} has no file ${relative}`, [])
+  return { file, node: !start.startsWith('#!') || /\bnode\b/.test(start.split('\n')[0] ?? '') }
+}
+
+async function binOf(top: string, npm: NpmForm): Promise<string> {
+  const text = await readFile(join(top, 'package.json'), 'utf8')
+  const { bin, name } = JSON.parse(text) as { bin?: string | Record<string, string>; name: string }
+  const bins = typeof bin === 'string' ? { [name.replace(/^@[^/]+\//, '')]: bin } : (bin ?? {})
+  const found = bins[npm.bin ?? '']
+  if (!found) throw new InstallError(`${specOf(npm)} has no program called ${npm.bin}`, [])
+  return found
+}
+
+async function firstBytes(file: string): Promise<string | null> {
+  const handle = await open(file, 'r').catch(() => null)
+  if (!handle) return null
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(256), 0, 256, 0)
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Changes when a local package does, so that a repaired one is installed anew. */
+async function contentOf(path: string): Promise<string> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => [])
+  const files = entries
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('node_modules'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .slice(0, MAX_COMPARED_FILES)
+  const lines = await Promise.all([path, ...files].map(describeFile))
+  return lines.sort().join('\n')
+}
+
+async function describeFile(file: string): Promise<string> {
+  const found = await stat(file).catch(() => null)
+  return `${file} ${found?.isFile() ? `${found.size} ${found.mtimeMs}` : ''}`
+}

@@ -1,0 +1,106 @@
+/**
+ * The local host's switch, a program of its own like `nixos-rebuild switch`:
+ *
+ *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]']
+ *
+ * It installs what the configuration wants, writes a generation and switches the link to it. Output goes to stdout. Exit
+ * codes: 0 done; 1 nothing was switched; 4 switched, but some apps did not start; 143 stopped before switching.
+ * `<run>/result.json` names the guilty apps, `<run>/exit` holds the exit code.
+ */
+import { mkdir } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { claimFile, writeAtomic } from '../files.ts'
+import { takeLock } from '../lock.ts'
+import { readMark } from '../processes.ts'
+import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
+import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './steps.ts'
+import type { StoreOptions } from './store.ts'
+
+/** A run that has just ended still holds the lock for a moment. */
+const LOCK_LIMIT_MS = 10_000
+
+const say = (line: string) => console.log(line)
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      config: { type: 'string' },
+      state: { type: 'string' },
+      run: { type: 'string' },
+      npm: { type: 'string', default: '["npm"]' },
+    },
+  })
+  if (!values.config || !values.state || !values.run)
+    throw new Error('--config, --state and --run are needed')
+  const run = runPaths(resolve(values.run))
+  const paths = statePaths(resolve(values.state))
+  await mkdir(run.dir, { recursive: true })
+  // First of all: whoever asks after this run now learns that it lives. It is held until the process ends.
+  if (!(await takeLock(run.lock, LOCK_LIMIT_MS)) || !(await claimFile(run.claim, 'started'))) {
+    throw new Error('this run was started before, or given up')
+  }
+  const code = await guarded(run, (signal, enterActivation) =>
+    withSwitchLock(paths, async () =>
+      runSwitch({
+        paths,
+        run,
+        configDir: resolve(values.config as string),
+        dataDir: dirname(paths.state),
+        store: await storeOptions(paths, run, signal, JSON.parse(values.npm)),
+        enterActivation,
+      }),
+    ),
+  )
+  say(code === 0 ? 'done' : `ended with exit code ${code}`)
+  await writeAtomic(run.exit, String(code))
+  return code
+}
+
+async function storeOptions(
+  paths: Paths,
+  run: RunPaths,
+  signal: AbortSignal,
+  command: string[],
+): Promise<StoreOptions> {
+  const id = basename(run.dir)
+  const mark = `${npmMarks(await readMark(paths.mark))}/${id}`
+  return { store: paths.store, run: id, command, cache: paths.npmCache, mark, signal, log: say }
+}
+
+async function withSwitchLock(paths: Paths, work: () => Promise<number>): Promise<number> {
+  const lock = await takeLock(paths.switchLock, LOCK_LIMIT_MS)
+  if (!lock) throw new Error('another switch is running')
+  try {
+    return await work()
+  } finally {
+    lock.release()
+  }
+}
+
+/** Turns signals and errors into exit codes. */
+async function guarded(
+  run: RunPaths,
+  work: (signal: AbortSignal, enterActivation: () => Promise<void>) => Promise<number>,
+): Promise<number> {
+  const stop = new AbortController()
+  let activating = false
+  const onSignal = () => {
+    if (!activating) stop.abort(new Error('stopped'))
+  }
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, onSignal)
+  const enterActivation = async () => {
+    stop.signal.throwIfAborted()
+    activating = true
+    await writeAtomic(run.activated, '')
+  }
+  try {
+    return await work(stop.signal, enterActivation)
+  } catch (error) {
+    say(`error: ${(error as Error).message}`)
+    if (stop.signal.aborted) return EXIT_STOPPED
+    return activating ? EXIT_UNITS_FAILED : EXIT_NOTHING_SWITCHED
+  }
+}
+
+process.exitCode = await main()

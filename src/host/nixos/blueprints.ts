@@ -1,0 +1,187 @@
+/**
+ * authentik blueprints: what authentik is to know of our apps, as data. One file per app, and one that binds providers to
+ * outposts: a blueprint replaces the list of an outpost's providers, so it must be written in one place.
+ */
+import { type Sso, ssoName } from './sso.ts'
+import { type BlueprintValue, tagged } from './yaml.ts'
+
+export type Entry = Record<string, BlueprintValue>
+
+const find = (model: string, ...conditions: [string, string][]) => tagged('!Find', [model, ...conditions])
+const keyOf = (id: string) => tagged('!KeyOf', id)
+const flow = (slug: string) => find('authentik_flows.flow', ['slug', slug])
+
+const FLOWS = {
+  authorization_flow: flow('default-provider-authorization-implicit-consent'),
+  invalidation_flow: flow('default-provider-invalidation-flow'),
+}
+
+/** Blueprints of authentik itself that make what ours refer to; on a first start they may still have to be applied. */
+const SYSTEM_BLUEPRINTS = {
+  base: [
+    'Default - Authentication flow',
+    'Default - Provider authorization flow (implicit consent)',
+    'Default - Provider invalidation flow',
+  ],
+  oauth2: ['System - OAuth2 Provider - Scopes'],
+  proxy: ['System - OAuth2 Provider - Scopes', 'System - Proxy Provider - Scopes'],
+}
+
+/** With a blank: no app's blueprint can have such a name. */
+const OUTPOSTS_NAME = 'bloud outposts'
+const REMOVED_NAME = 'bloud removed'
+
+const after = (name: string, required: boolean): Entry => ({
+  model: 'authentik_blueprints.metaapplyblueprint',
+  attrs: { identifiers: { name }, required },
+})
+
+const scopes = (...names: string[]) =>
+  names.map((name) =>
+    find('authentik_providers_oauth2.scopemapping', ['managed', `goauthentik.io/providers/${name}`]),
+  )
+
+const OPENID_SCOPES = ['oauth2/scope-openid', 'oauth2/scope-email', 'oauth2/scope-profile']
+
+const blueprint = (name: string, entries: Entry[]): BlueprintValue => ({
+  version: 1,
+  metadata: { name, labels: { 'blueprints.goauthentik.io/instantiate': 'true' } },
+  entries,
+})
+
+const application = ({ name, displayName, urls }: Sso): Entry => ({
+  model: 'authentik_core.application',
+  id: 'application',
+  identifiers: { slug: name },
+  attrs: {
+    name: displayName,
+    provider: keyOf('provider'),
+    policy_engine_mode: 'any',
+    ...(urls[0] !== undefined && { meta_launch_url: urls[0] }),
+  },
+})
+
+/** The secret stays in its file: authentik reads it when it applies the blueprint. */
+function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry {
+  return {
+    model: 'authentik_providers_oauth2.oauth2provider',
+    id: 'provider',
+    identifiers: { name },
+    attrs: {
+      ...FLOWS,
+      client_type: 'confidential',
+      client_id: name,
+      client_secret: tagged('!File', secretFile),
+      // Newer versions allow none unless told; older ones do not know this and ignore it.
+      grant_types: ['authorization_code', 'refresh_token'],
+      redirect_uris: redirectUrls.map((url) => ({ matching_mode: 'strict', url })),
+      property_mappings: scopes(...OPENID_SCOPES),
+      signing_key: find('authentik_crypto.certificatekeypair', ['name', 'authentik Self-signed Certificate']),
+      sub_mode: 'hashed_user_id',
+      include_claims_in_id_token: true,
+    },
+  }
+}
+
+/** Its outpost answers the reverse proxy's question "may they?"; one provider protects one address. */
+const proxyProvider = ({ name, urls }: Sso): Entry => ({
+  model: 'authentik_providers_proxy.proxyprovider',
+  id: 'provider',
+  identifiers: { name },
+  attrs: {
+    ...FLOWS,
+    mode: 'forward_single',
+    external_host: urls[0] ?? '',
+    property_mappings: scopes(...OPENID_SCOPES, 'proxy/scope-proxy'),
+  },
+})
+
+const ldapProvider = ({ app, name }: Sso): Entry => ({
+  model: 'authentik_providers_ldap.ldapprovider',
+  id: 'provider',
+  identifiers: { name },
+  attrs: {
+    authorization_flow: flow('default-authentication-flow'),
+    invalidation_flow: FLOWS.invalidation_flow,
+    // One outpost serves all apps, and tells them apart by this.
+    base_dn: `DC=${app},DC=bloud`,
+    bind_mode: 'direct',
+    search_mode: 'direct',
+  },
+})
+
+/** Made once: who is in them is then a person's decision. */
+const group = (name: string): Entry => ({
+  model: 'authentik_core.group',
+  state: 'created',
+  identifiers: { name },
+  attrs: { is_superuser: false },
+})
+
+export function appBlueprint(sso: Sso, secretFile: string): BlueprintValue {
+  const { base, oauth2, proxy } = SYSTEM_BLUEPRINTS
+  const entries = {
+    'native-oidc': () => [...needs(base, oauth2), oauth2Provider(sso, secretFile), application(sso)],
+    'forward-auth': () => [...needs(base, proxy), proxyProvider(sso), application(sso)],
+    ldap: () => [
+      ...needs(base),
+      group(`${sso.name}-users`),
+      group(`${sso.name}-admins`),
+      ldapProvider(sso),
+      application(sso),
+    ],
+  }
+  return blueprint(sso.name, entries[sso.strategy]())
+}
+
+const needs = (...lists: string[][]): Entry[] => lists.flat().map((name) => after(name, false))
+
+const outpost = (identifiers: Entry, type: string, model: string, apps: Sso[]): Entry => ({
+  model: 'authentik_outposts.outpost',
+  identifiers,
+  attrs: {
+    type,
+    config: { authentik_host: apps[0]?.identityUrl ?? '' },
+    providers: apps.map(({ name }) => find(model, ['name', name])),
+  },
+})
+
+/** Binds the providers of all apps to their outposts; null when there is nothing to bind. */
+export function outpostsBlueprint(all: Sso[]): BlueprintValue | null {
+  const proxied = all.filter(({ strategy }) => strategy === 'forward-auth')
+  const ldap = all.filter(({ strategy }) => strategy === 'ldap')
+  if (proxied.length + ldap.length === 0) return null
+  const entries = [...proxied, ...ldap].map(({ name }) => after(name, true))
+  if (proxied.length > 0) {
+    const embedded = { managed: 'goauthentik.io/outposts/embedded' }
+    entries.push(outpost(embedded, 'proxy', 'authentik_providers_proxy.proxyprovider', proxied))
+  }
+  if (ldap.length > 0) {
+    entries.push(outpost({ name: 'bloud-ldap' }, 'ldap', 'authentik_providers_ldap.ldapprovider', ldap))
+  }
+  return blueprint(OUTPOSTS_NAME, entries)
+}
+
+const PROVIDER_MODELS = [
+  'authentik_providers_oauth2.oauth2provider',
+  'authentik_providers_proxy.proxyprovider',
+  'authentik_providers_ldap.ldapprovider',
+]
+
+/**
+ * Takes back what earlier blueprints made: authentik keeps it when a file is gone, and a sign-in that nobody uses any
+ * more would stay valid. Groups stay: who was in them is a person's work.
+ */
+export function removalBlueprint(apps: string[]): BlueprintValue {
+  const gone = (model: string, identifiers: Entry): Entry => ({
+    model,
+    state: 'absent',
+    identifiers,
+    attrs: {},
+  })
+  const entries = apps.flatMap((app) => [
+    gone('authentik_core.application', { slug: ssoName(app) }),
+    ...PROVIDER_MODELS.map((model) => gone(model, { name: ssoName(app) })),
+  ])
+  return blueprint(REMOVED_NAME, entries)
+}

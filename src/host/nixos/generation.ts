@@ -1,0 +1,40 @@
+/** Which system is on. Two things say so, and they differ after an activation that failed, and before a restart. */
+import { readlink, realpath } from 'node:fs/promises'
+import { basename } from 'node:path'
+
+export interface SystemLinks {
+  /** What the machine starts next time: /nix/var/nix/profiles/system */
+  profile: string
+  /** What it runs: /run/current-system */
+  current: string
+}
+
+/** Of the hash in the name of a store path, enough to tell two systems apart. */
+const HASH_CHARACTERS = 12
+
+/**
+ * E.g. "42 (0a1b2c3d4e5f)", or "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f" when the profile was set but what runs is
+ * another one. It changes when either does; null on a machine that has neither.
+ */
+export async function readGeneration({ profile, current }: SystemLinks): Promise<string | null> {
+  const [link, set, runs] = await Promise.all([readName(profile), readSystem(profile), readSystem(current)])
+  if (link === null || set === null) return runs && `running ${runs}`
+  const number = /^system-(\d+)-link$/.exec(link)?.[1] ?? link
+  return `${number} (${set})${runs === null || runs === set ? '' : `, running ${runs}`}`
+}
+
+const ifThere = (reading: Promise<string>) =>
+  reading.then(
+    (path) => basename(path),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'EINVAL') return null
+      throw error
+    },
+  )
+
+const readName = (path: string) => ifThere(readlink(path))
+
+async function readSystem(path: string): Promise<string | null> {
+  const name = await ifThere(realpath(path))
+  return name && (/^[0-9a-z]{32}-/.test(name) ? name.slice(0, HASH_CHARACTERS) : name)
+}

@@ -1,0 +1,135 @@
+/** The NixOS host: apps are containers of the machine's own configuration, and `nixos-rebuild switch` is the switch. */
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { APP_NAME, type CatalogApp } from '../../domain/catalog.ts'
+import type { Host, LogSlice, Run, RunResult, RunState, WantedApp } from '../contract.ts'
+import { lastLines, readLines } from '../logs.ts'
+import { whyPortTaken } from '../ports.ts'
+import { whyUnusable } from './configuration.ts'
+import { configure } from './configure.ts'
+import { configuredApps, readApps } from './configured.ts'
+import { rebuildEnvironment } from './environment.ts'
+import { readGeneration } from './generation.ts'
+import { readOutcome, trueExitCode } from './outcome.ts'
+import { type NixosPaths, nixosPaths } from './paths.ts'
+import { type PurgeOptions, purge } from './purge.ts'
+import { readRequest } from './request.ts'
+import { createRunner } from './runner.ts'
+import { journalOf, type SystemdCommands, unitState } from './systemd.ts'
+
+/** The end of a log, in which Nix says why it failed. */
+const OUTCOME_LINES = 2_000
+
+export interface NixosHostOptions {
+  /** Absolute. */
+  dataDir: string
+  nixos: {
+    profile: string
+    currentSystem: string
+    /** `{app}` and `{port}` stand for the app's. */
+    baseUrls: string[]
+    ssoUrl: string | undefined
+    /** `<data>/nixos/host-secret` by default. */
+    hostSecretFile: string | undefined
+    /** Absolute path of one executable to start instead of systemd's unit. */
+    rebuild: string | undefined
+  }
+  nodePath?: string
+  systemd?: SystemdCommands
+  environment?: NodeJS.ProcessEnv
+}
+
+export function createNixosHost(options: NixosHostOptions): Host {
+  const { dataDir, nixos, nodePath = process.execPath } = options
+  const { systemd = { systemctl: 'systemctl', journalctl: 'journalctl' } } = options
+  const paths = nixosPaths(join(dataDir, 'nixos'))
+  const links = { profile: nixos.profile, current: nixos.currentSystem }
+  const environment = rebuildEnvironment(options.environment ?? {})
+  const runner = createRunner({ paths, links, rebuild: nixos.rebuild, nodePath, environment })
+  const hostSecretFile = nixos.hostSecretFile ?? join(paths.state, 'host-secret')
+  const addresses = { baseUrls: nixos.baseUrls, ssoUrl: nixos.ssoUrl }
+
+  return {
+    kind: 'nixos',
+    start: () => makeState(paths),
+    stop: async () => undefined,
+    cannotInstall,
+    preflight: (app, running) => preflight(paths, systemd, app, running),
+    configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
+    generation: () => readGeneration(links),
+    startSwitch: async (run) => runner.startSwitch(run, await configuredApps(paths)),
+    inspect: (run) => inspect(runner, run),
+    result: (run) => result(runner, run),
+    readLog: (run, offset, maxBytes) => readRunLog(runner, run, offset, maxBytes),
+    watchLog: runner.watchLog,
+    stopSwitch: runner.stopSwitch,
+    url: (app) => `http://127.0.0.1:${app.port}`,
+    appLog: (name, lines) => journalOf(systemd, checkName(name), lines),
+    unitState: (name) => unitState(systemd, checkName(name)),
+    removeData: (name) =>
+      removeData(checkName(name), { paths, dataDir, byUnit: nixos.rebuild === undefined }),
+  }
+}
+
+type Runner = ReturnType<typeof createRunner>
+
+function checkName(name: string): string {
+  if (!APP_NAME.test(name)) throw new Error(`"${name}" is no app name`)
+  return name
+}
+
+/** Only we may write there: root's unit takes its run from it, and it holds secrets. Others may pass to the blueprints. */
+async function makeState(paths: NixosPaths): Promise<void> {
+  for (const dir of [paths.state, paths.runs, dirname(paths.request), paths.purge]) {
+    await mkdir(dir, { recursive: true, mode: 0o711 })
+  }
+}
+
+function cannotInstall(app: CatalogApp): string | null {
+  const why = whyUnusable(app)
+  return why && `${app.displayName} can't be installed on this host: ${why}.`
+}
+
+async function preflight(
+  paths: NixosPaths,
+  systemd: SystemdCommands,
+  app: WantedApp,
+  running: string[],
+): Promise<string | null> {
+  const configured = await readApps(paths)
+  const other = configured.find(({ name, port }) => port === app.port && running.includes(name))
+  if (other && other.name !== app.name) return `Port ${app.port} is already used by ${other.name}.`
+  const taken = await whyPortTaken(app.port)
+  if (taken === null) return null
+  // Its own container may be what listens there.
+  const { state } = await unitState(systemd, app.name)
+  return state === 'running' || state === 'backoff' ? null : taken
+}
+
+async function inspect(runner: Runner, run: Run): Promise<RunState> {
+  const state = await runner.inspect(run)
+  if (state.state !== 'exited') return state
+  return { ...state, exitCode: trueExitCode(state.exitCode, await outcomeLines(runner, run)) }
+}
+
+const outcomeLines = (runner: Runner, run: Run) => lastLines(runner.of(run).log, OUTCOME_LINES)
+
+async function result(runner: Runner, run: Run): Promise<RunResult> {
+  const [state, request] = [await inspect(runner, run), await readRequest(runner.of(run).request)]
+  const code = state.state === 'exited' ? state.exitCode : null
+  return readOutcome(await outcomeLines(runner, run), code, request?.apps ?? [])
+}
+
+async function readRunLog(runner: Runner, run: Run, offset: number, maxBytes: number): Promise<LogSlice> {
+  // Looked at before reading: a run that ends in between has its last line read next time.
+  const { state } = await runner.inspect(run)
+  return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
+}
+
+/** @throws for an app that is still configured: this can't be undone. */
+async function removeData(name: string, options: PurgeOptions): Promise<void> {
+  if ((await configuredApps(options.paths)).includes(name)) {
+    throw new Error(`${name} is still on; its data is in use`)
+  }
+  await purge(name, options)
+}

@@ -1,0 +1,26 @@
+/** Whether a port is free for an app of ours. */
+import { createServer } from 'node:net'
+
+/** Any of them taken is enough: an app may listen on one address or on all. */
+const ADDRESSES = ['127.0.0.1', '0.0.0.0', '::1', '::']
+
+/** Why nothing can listen on this port now; null if it is free. */
+export async function whyPortTaken(port: number): Promise<string | null> {
+  for (const address of ADDRESSES) {
+    const code = await tryToListen(port, address)
+    if (code === 'EADDRINUSE') return `Port ${port} is already used by another program on this machine.`
+    if (code === 'EACCES') return `Port ${port} may only be opened by an administrator (root).`
+  }
+  return null
+}
+
+/** The error code, or null. A machine without IPv6 has no address to take. */
+function tryToListen(port: number, host: string): Promise<string | null> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? null))
+    server.listen({ port, host, exclusive: true, ipv6Only: host.includes(':') }, () => {
+      server.close(() => resolve(null))
+    })
+  })
+}

@@ -1,0 +1,20 @@
+export type PostgresErrorCode =
+  | 'unsupported_platform'
+  | 'no_binaries'
+  | 'no_user'
+  | 'unreachable_directory'
+  | 'initdb_failed'
+  | 'start_failed'
+  | 'other_major'
+  | 'facts_lost'
+  | 'facts_damaged'
+
+/** The embedded PostgreSQL can't be used; the message says why and what to do, for a person. */
+export class PostgresError extends Error {
+  readonly code: PostgresErrorCode
+
+  constructor(code: PostgresErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}

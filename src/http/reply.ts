@@ -1,0 +1,57 @@
+/** What a route answers with, and the headers every answer has. Nothing here knows uWebSockets.js. */
+import { STATUS_CODES } from 'node:http'
+import type { Seat, Sink } from '../relay/outlet.ts'
+
+export type Headers = Record<string, string>
+
+/** A whole answer. */
+export interface Reply {
+  status: number
+  headers: Headers
+  body: string | Uint8Array
+}
+
+/** An answer that goes on: `open` is given where to write to. */
+export interface StreamReply {
+  headers: Headers
+  open(sink: Sink): Seat
+}
+
+/** For answers that are not pages: nothing in them may run or load anything, nobody may frame them. */
+const SECURITY: Headers = {
+  'content-security-policy':
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+}
+
+export const NO_STORE: Headers = { 'cache-control': 'no-store' }
+
+/** The headers of every answer; what a route sets wins. */
+export function withSecurity(headers: Headers): Headers {
+  return { ...SECURITY, ...headers }
+}
+
+export function statusLine(status: number): string {
+  return `${status} ${STATUS_CODES[status] ?? 'Unknown'}`
+}
+
+export function json(value: unknown, status = 200, headers: Headers = {}): Reply {
+  return jsonText(JSON.stringify(value), status, headers)
+}
+
+export function jsonText(body: string | Uint8Array, status = 200, headers: Headers = {}): Reply {
+  return { status, headers: { 'content-type': 'application/json', ...NO_STORE, ...headers }, body }
+}
+
+export function text(body: string, contentType = 'text/plain; charset=utf-8'): Reply {
+  return { status: 200, headers: { 'content-type': contentType, ...NO_STORE }, body }
+}
+
+export function eventStream(open: StreamReply['open']): StreamReply {
+  return {
+    headers: { 'content-type': 'text/event-stream', ...NO_STORE, 'x-accel-buffering': 'no' },
+    open,
+  }
+}

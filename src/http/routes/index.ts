@@ -1,0 +1,32 @@
+/** All that is answered, in one list. */
+import type { Logs } from '../../relay/logs.ts'
+import type { Relay } from '../../relay/relay.ts'
+import type { Log } from '../../relay/source.ts'
+import type { Admission } from '../admission.ts'
+import { type PageSource, pageRoutes } from '../page.ts'
+import type { Route } from '../router.ts'
+import { type AppsSource, appRoutes } from './apps.ts'
+import { eventRoutes } from './events.ts'
+import { type HealthSource, healthRoutes } from './health.ts'
+import { type OperationsSource, operationRoutes } from './operations.ts'
+
+export interface RoutesOptions {
+  source: AppsSource & OperationsSource & HealthSource
+  log: Log
+  relay: Relay
+  logs: Logs
+  admission: Admission
+  /** The folder of the page. */
+  publicDir: string
+}
+
+export function allRoutes({ source, relay, logs, admission, log, publicDir }: RoutesOptions): Route[] {
+  const page: PageSource = { status: relay.status, catalog: source.catalog, history: source.history }
+  return [
+    ...appRoutes(source, relay.operationsChanged),
+    ...operationRoutes(source, logs, admission),
+    ...eventRoutes(relay, admission),
+    ...healthRoutes(source, relay, logs),
+    ...pageRoutes(publicDir, page, log),
+  ]
+}

@@ -1,0 +1,56 @@
+/** `npm run db:backup [file]`: everything in schema bloud, as pg_dump's custom format. The agent may go on meanwhile. */
+import { chmod, mkdir, rename, rm } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { environmentWith } from '../config.ts'
+import { databaseState } from '../db/restore.ts'
+import { chooseClient, clientProgram, installedClients } from '../host/pgclient.ts'
+import { run } from '../host/process.ts'
+import { forProgram, reachDatabase } from './access.ts'
+import { StartError } from './starterror.ts'
+
+/** A home server's history is megabytes; this is for a disk that hardly works. */
+const DUMP_LIMIT_MS = 30 * 60_000
+const OWNER_ONLY = 0o077
+
+async function dump(url: string, file: string): Promise<void> {
+  const { target, env } = forProgram(url)
+  const { serverMajor } = await databaseState(url)
+  const client = chooseClient(await installedClients(env), serverMajor)
+  const unfinished = `${file}.unfinished`
+  const args = [
+    `--dbname=${target}`,
+    '--format=custom',
+    '--schema=bloud',
+    '--role=bloud_owner',
+    '--no-password',
+  ]
+  try {
+    const { code, output } = await run(clientProgram(client, 'pg_dump'), [...args, `--file=${unfinished}`], {
+      env,
+      limitMs: DUMP_LIMIT_MS,
+    })
+    if (code !== 0) throw new StartError('backup_failed', `pg_dump could not make the backup:\n${output}`)
+    await chmod(unfinished, 0o600)
+    await rename(unfinished, file)
+  } finally {
+    await rm(unfinished, { force: true })
+  }
+}
+
+async function main(given: string | undefined): Promise<void> {
+  process.umask(OWNER_ONLY)
+  const { url, config } = await reachDatabase('superuser')
+  const name = `bloud-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.dump`
+  // npm changes the folder; INIT_CWD is where the person is.
+  const file = given
+    ? resolve(environmentWith({}).INIT_CWD ?? '.', given)
+    : join(config.dataDir, 'backups', name)
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await dump(url, file)
+  console.log(`Saved in ${file}`)
+}
+
+await main(process.argv[2]).catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})

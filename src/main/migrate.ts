@@ -1,0 +1,16 @@
+/** `npm run migrate`: brings the database of DATABASE_URL to this program's schema. Doing it twice changes nothing. */
+import { readConfig } from '../config.ts'
+import { migrate } from '../db/migrate.ts'
+
+async function main(): Promise<void> {
+  const { databaseUrl } = readConfig()
+  if (!databaseUrl)
+    throw new Error('DATABASE_URL is not set. "npm start" migrates the embedded database itself.')
+  await migrate({ url: databaseUrl, log: { info: (line) => console.log(line) } })
+  console.log('The schema is up to date.')
+}
+
+await main().catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})

@@ -1,0 +1,27 @@
+/** `npm run psql`: the system's psql on the agent's database, as an operator. Arguments go to psql. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../config.ts'
+import { urlAsRole } from '../db/url.ts'
+import { runInTerminal } from '../host/process.ts'
+import { forProgram, reachDatabase } from './access.ts'
+
+const ROLE = 'bloud_operator'
+const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:
+  Debian, Ubuntu   apt install postgresql-client
+  Fedora           dnf install postgresql
+  macOS            brew install libpq && brew link --force libpq`
+
+function giveUp(message: string): never {
+  console.error(message)
+  process.exit(1)
+}
+
+async function main(args: string[]): Promise<number> {
+  const { url } = await reachDatabase(ROLE, (given) => urlAsRole(given, ROLE))
+  const psqlrc = join(ROOT, 'sql/psqlrc')
+  const { target, env } = forProgram(url, existsSync(psqlrc) ? { PSQLRC: psqlrc } : {})
+  return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)
+}
+
+process.exitCode = await main(process.argv.slice(2)).catch((error) => giveUp(String(error?.message ?? error)))

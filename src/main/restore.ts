@@ -1,0 +1,93 @@
+/**
+ * `npm run db:restore <file> [--while-running]`: puts a backup in the place of schema bloud, in one transaction. Its
+ * history is a new one from then on: every reader of the stream is told reset.
+ */
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { environmentWith } from '../config.ts'
+import { createRoles, migrate } from '../db/migrate.ts'
+import {
+  AFTER_RESTORE,
+  BEFORE_RESTORE,
+  databaseState,
+  refuseNewerBackup,
+  withoutNewSettings,
+} from '../db/restore.ts'
+import { chooseClient, clientProgram, installedClients, type PostgresClient } from '../host/pgclient.ts'
+import { run } from '../host/process.ts'
+import { forProgram, reachDatabase } from './access.ts'
+import { StartError } from './starterror.ts'
+
+const RESTORE_LIMIT_MS = 30 * 60_000
+const WHILE_RUNNING = '--while-running'
+const USAGE = `Which backup? npm run db:restore -- <file> [${WHILE_RUNNING}]`
+
+async function runProgram(path: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
+  const { code, output } = await run(path, args, { env, limitMs: RESTORE_LIMIT_MS })
+  if (code === 0) return output
+  throw new StartError('restore_failed', `Nothing was changed. ${output}`)
+}
+
+/** Writes the backup's statements, with ours around them, into `folder`. @returns psql's arguments. */
+async function writeScripts(
+  client: PostgresClient,
+  serverMajor: number,
+  file: string,
+  folder: string,
+): Promise<string[]> {
+  const env = environmentWith({})
+  const restore = (...args: string[]) =>
+    runProgram(clientProgram(client, 'pg_restore'), ['--no-owner', ...args, file], env)
+  await refuseNewerBackup(await restore('--data-only', '--schema=bloud', '--table=migrations', '--file=-'))
+  const [before, backup, after] = ['before.sql', 'backup.sql', 'after.sql'].map((name) => join(folder, name))
+  await writeFile(`${before}`, BEFORE_RESTORE)
+  await restore(`--file=${backup}`)
+  if (client.major > serverMajor) {
+    await writeFile(`${backup}`, withoutNewSettings(await readFile(`${backup}`, 'utf8')))
+  }
+  await writeFile(`${after}`, AFTER_RESTORE)
+  return [`--file=${before}`, `--file=${backup}`, `--file=${after}`]
+}
+
+async function restoreInto(url: string, file: string, serverMajor: number): Promise<void> {
+  const { target, env } = forProgram(url, { PGOPTIONS: '-c client_min_messages=warning' })
+  const client = chooseClient(await installedClients(env), serverMajor)
+  const folder = await mkdtemp(join(tmpdir(), 'bloud-restore-'))
+  try {
+    const scripts = await writeScripts(client, serverMajor, file, folder)
+    await createRoles(url)
+    const args = ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--no-password']
+    const psql = clientProgram(client, 'psql')
+    await runProgram(psql, [...args, '--output=/dev/null', `--dbname=${target}`, ...scripts], env)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function main(args: string[]): Promise<void> {
+  process.umask(0o077)
+  const [given, ...rest] = args.filter((arg) => arg !== WHILE_RUNNING)
+  if (!given || rest.length > 0) throw new StartError('usage', USAGE)
+  const file = resolve(environmentWith({}).INIT_CWD ?? '.', given)
+  await access(file).catch(() => {
+    throw new StartError('no_file', `There is no ${file}.`)
+  })
+  const { url } = await reachDatabase('superuser')
+  const { serverMajor, processes } = await databaseState(url)
+  if (processes.length > 0 && !args.includes(WHILE_RUNNING)) {
+    throw new StartError(
+      'running',
+      `The agent is running (${processes.join(', ')}). Stop it, or add ${WHILE_RUNNING}: it then waits until the backup ` +
+        'is in place, and goes on with what that says.',
+    )
+  }
+  await restoreInto(url, file, serverMajor)
+  await migrate({ url, log: { info: (line) => console.log(line) } })
+  console.log(`Restored from ${file}`)
+}
+
+await main(process.argv.slice(2)).catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})

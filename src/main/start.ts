@@ -1,0 +1,183 @@
+/**
+ * `npm start`: everything on one machine. Started in this order, stopped in the reverse one:
+ *
+ *   lock of the data directory → PostgreSQL (unless DATABASE_URL) → migrations → host → orchestrator → relay
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Config, ConfigError, environmentWith, readConfig } from '../config.ts'
+import { connectionProblem, ensureDatabase } from '../db/database.ts'
+import { MigrationError, migrate } from '../db/migrate.ts'
+import { urlAsRole } from '../db/url.ts'
+import { createHost } from '../host/index.ts'
+import { type Lock, takeLock } from '../host/lock.ts'
+import { createEmbeddedPostgres, type DatabaseFacts, databaseUrl, PostgresError } from '../host/postgres.ts'
+import { createLogger, type Logger } from '../log.ts'
+import { ChildError, createKeptChild } from './children.ts'
+import { createHouse, type House } from './house.ts'
+import { isListenCode, listenError, refuseTakenPort } from './listening.ts'
+import { StartError } from './starterror.ts'
+
+const OLDEST_NODE = [22, 18] as const
+const ABOVE_NODE = 23
+/** Says who holds the lock, for a message; the lock itself is agent.lock. */
+const PID_FILE = 'agent.pid'
+const LOCK_STOP_LIMIT_MS = 1_000
+const POSTGRES_STOP_LIMIT_MS = 45_000
+/** A switch at work (12 s to stop, or 15 s to finish), then the supervisor with all apps (20 s). */
+const HOST_STOP_LIMIT_MS = 50_000
+/** A little more than a child is given before it is killed. */
+const CHILD_STOP_LIMIT_MS = 20_000
+
+/** How our processes reach the database, each as its own role. */
+type UrlFor = (role: 'bloud_relay' | 'bloud_orchestrator') => string
+
+function refuseOtherNode(): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const old = major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])
+  if (!old && major < ABOVE_NODE) return
+  const wanted = `${OLDEST_NODE.join('.')} or newer, below ${ABOVE_NODE}`
+  throw new StartError(
+    'other_node',
+    `This is Node ${process.versions.node}; Bloud needs ${wanted}. Use "npm start".`,
+  )
+}
+
+/** One agent per data directory. The kernel holds the lock: it is gone when we are, however we end. */
+async function lockDataDir(house: House, dataDir: string): Promise<void> {
+  let lock: Lock | null = null
+  await house.add({
+    name: 'lock',
+    stopLimitMs: LOCK_STOP_LIMIT_MS,
+    stop: async () => lock?.release(),
+    async start() {
+      await mkdir(dataDir, { recursive: true, mode: 0o700 })
+      lock = await takeLock(join(dataDir, 'agent.lock'))
+      if (!lock) throw await alreadyRunning(dataDir)
+      await writeFile(join(dataDir, PID_FILE), `${process.pid}\n`)
+    },
+  })
+}
+
+async function alreadyRunning(dataDir: string): Promise<StartError> {
+  const pid = (await readFile(join(dataDir, PID_FILE), 'utf8').catch(() => '')).trim()
+  return new StartError(
+    'already_running',
+    `Bloud already runs with the data in ${dataDir}${pid && ` (process ${pid})`}. ` +
+      'Stop that one first, or set BLOUD_DATA_DIR and BLOUD_PORT to run another beside it.',
+  )
+}
+
+/** The embedded server, its database and the logins of the roles. `onMove`: it came back on another port. */
+async function startEmbedded(house: House, config: Config, log: Logger, onMove: () => void): Promise<UrlFor> {
+  const postgres = createEmbeddedPostgres({ dataDir: config.dataDir, log })
+  let facts: DatabaseFacts | undefined
+  await house.add({
+    name: 'database',
+    stopLimitMs: POSTGRES_STOP_LIMIT_MS,
+    stop: postgres.stop,
+    async start() {
+      const running = await postgres.start()
+      facts = running.facts
+      await ensureDatabase(running.superuserUrl, facts.database)
+      await migrate({ url: databaseUrl(facts, 'superuser'), rolePasswords: facts.rolePasswords, log })
+    },
+  })
+  postgres.onRestart((running) => {
+    const moved = facts?.port !== running.port
+    facts = running.facts
+    if (moved) onMove()
+  })
+  return (role) => databaseUrl(facts as DatabaseFacts, role)
+}
+
+async function useExternal(url: string, log: Logger): Promise<UrlFor> {
+  const problem = await connectionProblem(url)
+  if (problem) {
+    throw new StartError('no_database', `Can't connect to the database of DATABASE_URL: ${problem.message}`)
+  }
+  await migrate({ url, log })
+  return (role) => urlAsRole(url, role)
+}
+
+async function startAll(house: House, config: Config, log: Logger): Promise<void> {
+  await lockDataDir(house, config.dataDir)
+  await refuseTakenPort(config)
+  const children: { restart(): void }[] = []
+  const urlFor = config.databaseUrl
+    ? await useExternal(config.databaseUrl, log)
+    : await startEmbedded(house, config, log, () => {
+        for (const child of children) child.restart()
+      })
+  const host = createHost({ ...config, ownsAll: true, environment: environmentWith({}) })
+  await house.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
+  for (const name of ['orchestrator', 'relay'] as const) {
+    const env = () => environmentWith({ DATABASE_URL: urlFor(`bloud_${name}`) })
+    const child = createKeptChild({ name, env, log })
+    children.push(child)
+    await house.add({ name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...child })
+  }
+}
+
+function greet({ listen, port, dataDir, databaseUrl: external }: Config): void {
+  // Who listens on every address is reached on each; the one that always works is this machine's own.
+  const name = listen === '0.0.0.0' || listen === '::' ? '127.0.0.1' : listen
+  const address = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  const data = external ? `${dataDir}, and the database of DATABASE_URL` : dataDir
+  console.log(`
+  Bloud is running.
+
+    Page    ${address}
+    Data    ${data}
+    psql    npm run -s psql
+    Stop    Ctrl-C
+`)
+}
+
+/** Errors whose message is meant for a person; any other is a mistake of ours, and its stack helps to find it. */
+const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, ChildError]
+
+function explain(error: unknown, config: Config | null): void {
+  // The relay may have found the port taken after we had found it free.
+  const taken = config && error instanceof ChildError && isListenCode(error.code)
+  const told = taken ? listenError(error, config.port, config.listen) : error
+  const expected = told instanceof Error && EXPECTED.some((kind) => told instanceof kind)
+  console.error(expected ? `\n${told.message}\n` : told)
+}
+
+async function main(): Promise<void> {
+  let config: Config | null = null
+  let house: House | null = null
+  try {
+    refuseOtherNode()
+    config = readConfig()
+    const log = createLogger('start', config.logLevel)
+    house = createHouse(log)
+    stopOnSignals(house)
+    await startAll(house, config, log)
+    if (!house.stopping) greet(config)
+  } catch (error) {
+    // What fails because Ctrl-C came in the middle is no news.
+    if (house?.stopping) return
+    explain(error, config)
+    await house?.stop()
+    process.exit(1)
+  }
+}
+
+function stopOnSignals(house: House): void {
+  const stop = () => {
+    if (house.stopping) return house.hurry()
+    console.log('\n  Stopping …\n')
+    void house.stop().then(() => process.exit(0))
+  }
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop)
+  process.on('uncaughtException', (error) => {
+    console.error(error)
+    void house.stop().then(() => process.exit(1))
+  })
+  // A terminal that is gone can't be written to; there is still everything to stop.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}
+
+await main()

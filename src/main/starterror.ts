@@ -1,0 +1,9 @@
+/** Something to tell the person at the terminal, without a stack. */
+export class StartError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}

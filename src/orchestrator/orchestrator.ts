@@ -1,0 +1,123 @@
+import { hostname } from 'node:os'
+import type { Pool } from '../db/pool.ts'
+import type { Host } from '../host/index.ts'
+import type { Logger } from '../log.ts'
+import { type Bell, createBell } from './bell.ts'
+import type { Context, Signs } from './context.ts'
+import { createHealth, HEALTH_TICK_MS } from './health.ts'
+import { createHousekeeping } from './housekeeping.ts'
+import { type Lease, takeLease } from './lease.ts'
+import { carryRebuild } from './rebuild.ts'
+
+/** A bell may be lost: look at least this often. */
+const SLOW_TICK_MS = 2_000
+const PAUSE_AFTER_ERROR_MS = 500
+/** While another worker leads, ask again this often. */
+const STANDBY_MS = 500
+
+export interface OrchestratorOptions {
+  pool: Pool
+  host: Host
+  log: Logger
+  signs: Signs
+  catalogDir: string
+  buildTimeoutSeconds: number
+  retentionDays: number
+}
+
+export interface Orchestrator {
+  start(): void
+  /** Something changed: look. */
+  ring(): void
+  /** Lets go of the work and the lease. A switch that is running is left to run. */
+  stop(): Promise<void>
+}
+
+/** The worker that makes true what the tables ask for. Any number may run; the one with the lease works. */
+export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
+  const { pool, log, signs } = options
+  const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
+  const stopping = new AbortController()
+  const work = createBell()
+  let running: Promise<void> | undefined
+
+  async function loop(): Promise<void> {
+    let saidStandby = false
+    while (!stopping.signal.aborted) {
+      signs.alive()
+      try {
+        const lease = await takeLease(pool, worker, log)
+        if (lease) await lead(lease)
+        else standBy(saidStandby)
+        saidStandby = !lease
+      } catch (error) {
+        signs.phase('waiting for the database')
+        log.warn({ err: error }, 'the lease could not be taken')
+      }
+      await pauseUnless(stopping.signal, STANDBY_MS)
+    }
+  }
+
+  function standBy(said: boolean): void {
+    if (!said) log.info('another worker leads: standing by')
+    signs.phase('standing by: another worker leads')
+    signs.recovered()
+  }
+
+  async function lead(lease: Lease): Promise<void> {
+    const signal = AbortSignal.any([lease.lost, stopping.signal])
+    const context: Context = { ...options, attempt: lease.attempt, signal, work }
+    log.info({ attempt: lease.attempt, worker }, 'leading')
+    const health = createHealth(context)
+    const housekeeping = createHousekeeping(context)
+    try {
+      await Promise.all([
+        repeat(signal, log, work, SLOW_TICK_MS, async () => {
+          await housekeeping.tick()
+          while (!signal.aborted && (await carryRebuild(context)));
+        }),
+        repeat(signal, log, createBell(), HEALTH_TICK_MS, () => {
+          signs.alive()
+          return health.tick()
+        }),
+      ])
+    } finally {
+      await lease.release()
+    }
+  }
+
+  return {
+    start() {
+      running ??= loop()
+    },
+    ring: work.ring,
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}
+
+/** Does `round` again and again until aborted; an error is logged and costs a pause, never the loop. */
+async function repeat(
+  signal: AbortSignal,
+  log: Logger,
+  bell: Bell,
+  ms: number,
+  round: () => Promise<void>,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await round()
+      await bell.wait(ms, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      log.warn({ err: error }, 'a round failed and is tried again')
+      await pauseUnless(signal, PAUSE_AFTER_ERROR_MS)
+    }
+  }
+}
+
+async function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
+  await createBell().wait(ms, signal)
+}

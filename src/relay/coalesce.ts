@@ -1,0 +1,61 @@
+/** Many callers, few loads. */
+
+/**
+ * Runs `load` so that at most one run is under way. Who calls while one runs shares the *next* one: a run that has
+ * begun may already have looked past what the caller wants to see.
+ */
+export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  let next: Promise<T> | undefined
+
+  function start(): Promise<T> {
+    running = load().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  async function afterThis(current: Promise<T>): Promise<T> {
+    await current.catch(() => undefined)
+    next = undefined
+    return start()
+  }
+
+  return function run(): Promise<T> {
+    if (next) return next
+    if (!running) return start()
+    next = afterThis(running)
+    return next
+  }
+}
+
+/** One load at a time for each key: who asks for a key that is being loaded shares that load. */
+export function createShared<T>(): (key: string, load: () => Promise<T>) => Promise<T> {
+  const loads = new Map<string, Promise<T>>()
+  return function share(key, load) {
+    const known = loads.get(key)
+    if (known) return known
+    const started = load().finally(() => loads.delete(key))
+    loads.set(key, started)
+    return started
+  }
+}
+
+/** Something did not happen in time. */
+export class TimeLimitError extends Error {}
+
+/** @throws TimeLimitError after so many milliseconds: a connection that died silently answers never. */
+export async function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new TimeLimitError(`${what} took longer than ${milliseconds} ms`)),
+      milliseconds,
+    )
+  })
+  try {
+    return await Promise.race([promise, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}

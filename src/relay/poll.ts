@@ -1,0 +1,32 @@
+/** The stream for clients that ask now and then instead of holding a connection. */
+import { within } from './coalesce.ts'
+import { createFilter, type Filter } from './filter.ts'
+import { formatId, parseId, type ResetReason, reasonToReset } from './ids.ts'
+import type { EventSource, StreamEvent } from './source.ts'
+
+export interface Polled {
+  /** Ask `after` this one next. */
+  id: string
+  events: readonly StreamEvent[]
+  /** What was asked for cannot be continued: read `GET /api/status` and go on from its id. */
+  reset?: ResetReason
+}
+
+/** Without `after`: where the history stands, and no events. */
+export function createPoll(source: EventSource, readLimitMs: number) {
+  async function read(after: string | undefined, limit: number, filter?: Filter): Promise<Polled> {
+    const place = after === undefined ? undefined : parseId(after)
+    const events = place ? await source.eventsAfter(place.seq, limit) : []
+    // Looked at after the events: had older ones been pruned before they were read, it would show here.
+    const head = await source.head()
+    if (after === undefined) return { id: formatId(head), events: [] }
+    const reset = reasonToReset(place, head)
+    if (reset) return { id: formatId(head), events: [], reset }
+    const last = events.at(-1)
+    const wanted = filter ? events.filter(({ app }) => filter.lets(app)) : events
+    return { id: last ? formatId({ epoch: head.epoch, seq: last.seq }) : after, events: wanted }
+  }
+
+  return (after: string | undefined, limit: number, apps: readonly string[] = []) =>
+    within(readLimitMs, 'Reading events', read(after, limit, createFilter(apps)))
+}

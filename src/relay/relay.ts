@@ -1,0 +1,226 @@
+/**
+ * The relay: follows the history in PostgreSQL and tells it to any number of clients.
+ *
+ * doorbell -> tail (one read) -> ring (each event as bytes, once) -> clients (one write each, every 10 ms at most)
+ */
+import { type Client, createClients } from './clients.ts'
+import { createFilter } from './filter.ts'
+import { heartbeatFrame, retryFrame, staleFrame } from './frames.ts'
+import type { Head, ResetReason } from './ids.ts'
+import { CHUNK_BYTES, type Seat, type Sink, send, written } from './outlet.ts'
+import { createPages } from './pages.ts'
+import { createPoll } from './poll.ts'
+import { createRing } from './ring.ts'
+import { createSeats } from './seats.ts'
+import { createSnapshots } from './snapshots.ts'
+import type { EventSource, Log } from './source.ts'
+import { createTail } from './tail.ts'
+
+export const RELAY_LIMITS = {
+  ringFrames: 8192,
+  ringBytes: 8 * 1024 * 1024,
+  /** Rows of one read. */
+  pageRows: 500,
+  /** Events read into the ring at the start. */
+  warmRows: 2000,
+  /** Milliseconds between two writes to a client. */
+  flushMs: 10,
+  heartbeatMs: 15_000,
+  /** A look at the database in case a bell was lost. */
+  tickMs: 5000,
+  /** The same while the database does not answer or no bell can ring. */
+  troubledTickMs: 1000,
+  /** Before the first try again after a read that failed; those that follow come later and later. */
+  firstRetryMs: 20,
+  /** How long a client may take nothing. */
+  stuckMs: 15_000,
+  /** How long one read may take: with the tick, a connection that was swallowed is noticed within 15 s. */
+  readLimitMs: 8000,
+  /** A browser waits this long before it connects again, and up to as much more, so that not all come at once. */
+  retryMs: 1000,
+}
+
+export type RelayLimits = typeof RELAY_LIMITS
+
+export interface RelayOptions {
+  source: EventSource
+  log: Log
+  limits?: Partial<RelayLimits>
+}
+
+export type Relay = ReturnType<typeof createRelay>
+
+export function createRelay(options: RelayOptions) {
+  const { source, log } = options
+  const limits: RelayLimits = { ...RELAY_LIMITS, ...options.limits }
+  const ring = createRing({ frames: limits.ringFrames, bytes: limits.ringBytes, batchBytes: CHUNK_BYTES })
+  const clients = createClients({
+    ring,
+    stuckMs: limits.stuckMs,
+    onLost: (client) => seats.seat(client),
+    onHungry: (client) => seats.seat(client),
+  })
+  const tail = createTail({ ...limits, source, ring, log, onEvents: flushSoon, onReset, onFresh, onStale })
+  const snapshots = createSnapshots(source, tail, limits.readLimitMs)
+  const pages = createPages(source, limits.pageRows, limits.readLimitMs)
+  const seats = createSeats({ clients, ring, tail, pages, snapshots, log })
+  const counts = { bells: 0, connects: 0, resets: 0, stuck: 0 }
+  let listening = false
+  let lastBell: number | undefined
+  let lastFlush = 0
+  let staleSince: string | undefined = new Date().toISOString()
+  let flushTimer: NodeJS.Timeout | undefined
+  let tickTimer: NodeJS.Timeout | undefined
+  let retryTimer: NodeJS.Timeout | undefined
+  let timers: NodeJS.Timeout[] = []
+  let stopped = true
+
+  function flush(): void {
+    flushTimer = undefined
+    lastFlush = performance.now()
+    clients.pumpAll()
+  }
+
+  /** The first event of a quiet stream goes out at once, those that follow at most every `flushMs`. */
+  function flushSoon(): void {
+    if (flushTimer) return
+    const wait = lastFlush + limits.flushMs - performance.now()
+    if (wait <= 0) flush()
+    else flushTimer = setTimeout(flush, wait)
+  }
+
+  function onReset(reason: ResetReason): void {
+    counts.resets += 1
+    log.warn(
+      { reason, head: tail.head },
+      'the history is not the one that was followed: all clients start anew',
+    )
+    pages.forget()
+    snapshots.forget()
+    clients.loseAll(reason)
+  }
+
+  function onStale(): void {
+    if (staleSince) return
+    staleSince = new Date().toISOString()
+    clients.tell(staleFrame(staleSince))
+  }
+
+  function onFresh(again: boolean): void {
+    staleSince = undefined
+    if (again) clients.tell(heartbeatFrame(tail.head))
+    seats.seatAll()
+  }
+
+  /** A pooled session that was ended by the server fails once, and only shows then: so the first try again is soon. */
+  function lookAgain(): void {
+    if (stopped || retryTimer) return
+    const wait = Math.min(limits.firstRetryMs * 4 ** tail.failures, limits.troubledTickMs)
+    retryTimer = setTimeout(() => {
+      retryTimer = undefined
+      look(tail.sync)
+    }, wait)
+  }
+
+  function look(read: () => Promise<void>): void {
+    if (!stopped) read().catch(lookAgain)
+  }
+
+  /** A bell without an event may say that the history has become another one. */
+  async function heed(): Promise<void> {
+    const before = tail.eventsRead
+    await tail.read()
+    if (tail.eventsRead === before) await tail.sync()
+  }
+
+  function tick(): void {
+    look(tail.sync)
+    const wait = tail.stale || !listening ? limits.troubledTickMs : limits.tickMs
+    tickTimer = setTimeout(tick, wait)
+  }
+
+  function beat(): void {
+    if (tail.head) clients.tellPlaces(tail.head.epoch)
+    clients.tell(heartbeatFrame(tail.stale ? undefined : tail.head))
+  }
+
+  function sweep(): void {
+    const stuck = clients.closeStuck()
+    counts.stuck += stuck
+    if (stuck > 0) log.info({ stuck }, 'clients that took nothing were closed')
+  }
+
+  function open(sink: Sink, lastId: string | undefined, apps: readonly string[] = []): Seat {
+    const client: Client = clients.add(sink, lastId, createFilter(apps))
+    counts.connects += 1
+    send(client.outlet, retryFrame(Math.round(limits.retryMs * (1 + Math.random()))))
+    if (staleSince) send(client.outlet, staleFrame(staleSince))
+    seats.seat(client)
+    return {
+      writable: () => clients.writable(client),
+      gone() {
+        clients.remove(client)
+        seats.leave(client)
+      },
+    }
+  }
+
+  return {
+    start(): void {
+      if (!stopped) return
+      stopped = false
+      timers = [setInterval(beat, limits.heartbeatMs), setInterval(sweep, limits.stuckMs / 10)]
+      tick()
+    },
+    /** Ends every stream; clients come back by themselves to whoever is started next. */
+    stop(): void {
+      stopped = true
+      for (const timer of timers) clearInterval(timer)
+      clearTimeout(tickTimer)
+      clearTimeout(flushTimer)
+      clearTimeout(retryTimer)
+      flushTimer = undefined
+      clients.endAll()
+    },
+    /** Something was committed. */
+    bell(): void {
+      counts.bells += 1
+      lastBell = Date.now()
+      look(heed)
+    },
+    /** Operations changed, which can change what may be pressed without being an event. */
+    operationsChanged: snapshots.forget,
+    /** The bell can (or cannot) ring again; what was rung before is unknown, so look. */
+    setListening(now: boolean): void {
+      listening = now
+      look(tail.sync)
+    },
+    open,
+    poll: createPoll(source, limits.readLimitMs),
+    /** The snapshot as JSON text, as new as the call. */
+    status: async () => (await snapshots.fresh()).json,
+    get listening() {
+      return listening
+    },
+    get stale() {
+      return tail.stale
+    },
+    get head(): Head | undefined {
+      return tail.head
+    },
+    stats: () => ({
+      ...counts,
+      bytesSent: written.bytes,
+      writes: written.writes,
+      eventsRead: tail.eventsRead,
+      clients: clients.size,
+      waiting: seats.waiting,
+      head: tail.head?.seq ?? 0,
+      ringFrames: ring.size,
+      ringBytes: ring.bytes,
+      lastBell,
+      stale: tail.stale,
+      listening,
+    }),
+  }
+}

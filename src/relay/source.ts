@@ -1,0 +1,30 @@
+/** What the relay needs of the database: three reads. Whoever wires it decides where they come from. */
+import type { Head } from './ids.ts'
+
+/** One row of the history. The relay looks at nothing but its number, and at the app for who follows only some. */
+export interface StreamEvent {
+  seq: number
+  app?: string
+}
+
+export interface Snapshot {
+  epoch: string
+  seq: number
+  apps: readonly object[]
+}
+
+export interface EventSource {
+  head(): Promise<Head>
+  /** Events with a greater number than `seq`, in order, `limit` at most. */
+  eventsAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
+  /** All apps and the event they are as new as, of one consistent look at the database. */
+  snapshot(): Promise<Snapshot>
+}
+
+/** The part of a logger that the relay uses. */
+export interface Log {
+  debug(facts: object, message: string): void
+  info(facts: object, message: string): void
+  warn(facts: object, message: string): void
+  error(facts: object, message: string): void
+}

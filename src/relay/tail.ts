@@ -1,0 +1,126 @@
+/**
+ * Follows the history: one read per doorbell however many clients there are, one at a time, and always from the
+ * cursor. A lost bell is made good by the slow tick, a lost connection by the look at the head that follows it.
+ */
+import { createCoalesced, TimeLimitError, within } from './coalesce.ts'
+import { appFrame } from './frames.ts'
+import type { Head, ResetReason } from './ids.ts'
+import type { Ring } from './ring.ts'
+import type { EventSource, Log } from './source.ts'
+
+/** The server may have ended a session of the pool while nobody looked; it is not away for that. */
+const FORGIVEN_FAILURES = 1
+
+export interface TailOptions {
+  source: EventSource
+  ring: Ring
+  log: Log
+  /** Rows of one read. */
+  pageRows: number
+  /** How far back the ring is filled at the start, so that clients of a restarted agent resume without a query. */
+  warmRows: number
+  /** Milliseconds one read may take. */
+  readLimitMs: number
+  /** New events are in the ring. */
+  onEvents(): void
+  /** Nobody can be continued: the history is another one, or a part of it was pruned before it was read. */
+  onReset(reason: ResetReason): void
+  /** The database answered; `again` after it had not. */
+  onFresh(again: boolean): void
+  onStale(error: unknown): void
+}
+
+export type Tail = ReturnType<typeof createTail>
+
+export function createTail(options: TailOptions) {
+  const { source, ring } = options
+  let head: Head | undefined
+  let cursor = 0
+  let eventsRead = 0
+  let stale = true
+  let failures = 0
+  /** The next round asks where the history stands before it reads on. */
+  let lookAtHead = true
+
+  function startFrom(seen: Head): void {
+    cursor = Math.max(seen.prunedTo, seen.seq - options.warmRows, 0)
+    ring.reset(cursor)
+  }
+
+  async function checkHead(): Promise<void> {
+    lookAtHead = false
+    const seen = await within(options.readLimitMs, 'Reading the head', source.head())
+    const known = head
+    head = seen
+    if (!known) return startFrom(seen)
+    // The same epoch with fewer events is a history that was cut: as foreign as another epoch.
+    const foreign = seen.epoch !== known.epoch || seen.seq < cursor
+    if (!foreign && seen.prunedTo <= cursor) return
+    startFrom(seen)
+    options.onReset(foreign ? 'unknown_epoch' : 'older_than_retention')
+  }
+
+  async function readOn(): Promise<void> {
+    for (;;) {
+      const { epoch } = head as Head
+      const read = source.eventsAfter(cursor, options.pageRows)
+      const events = await within(options.readLimitMs, 'Reading events', read)
+      for (const event of events) {
+        ring.push(appFrame(epoch, event))
+        cursor = event.seq
+      }
+      eventsRead += events.length
+      if (events.length > 0) options.onEvents()
+      if (events.length < options.pageRows) return
+    }
+  }
+
+  function turnStale(error: unknown): void {
+    if (!stale) options.log.warn({ error: String(error) }, 'the history cannot be read')
+    stale = true
+    options.onStale(error)
+  }
+
+  async function round(): Promise<void> {
+    try {
+      if (lookAtHead || !head) await checkHead()
+      await readOn()
+    } catch (error) {
+      lookAtHead = true
+      failures += 1
+      // An ended session says so at once; who does not answer at all is away.
+      if (failures > FORGIVEN_FAILURES || error instanceof TimeLimitError) turnStale(error)
+      throw error
+    }
+    const again = stale
+    failures = 0
+    stale = false
+    options.onFresh(again)
+  }
+
+  const run = createCoalesced(round)
+
+  return {
+    /** Reads on; resolves when whatever was committed before the call has been read. Rejects when it could not. */
+    read: run,
+    /** As `read`, and first looks whether the history is still the same one. */
+    sync(): Promise<void> {
+      lookAtHead = true
+      return run()
+    },
+    /** Undefined until the database has answered for the first time. */
+    get head(): Head | undefined {
+      return head && { epoch: head.epoch, seq: Math.max(cursor, ring.head), prunedTo: head.prunedTo }
+    },
+    get eventsRead() {
+      return eventsRead
+    },
+    /** Reads that failed one after the other. */
+    get failures() {
+      return failures
+    },
+    get stale() {
+      return stale
+    },
+  }
+}

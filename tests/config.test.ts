@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ConfigError, readConfig } from '../src/config.ts'
+import { temporaryDirectory } from './support/directory.ts'
+
+function urlFile(content: string): string {
+  const path = join(temporaryDirectory(), 'url')
+  writeFileSync(path, content)
+  return path
+}
+
+test('I can keep the URL of the database in a file, and enter as a role', () => {
+  const DATABASE_URL_FILE = urlFile('postgres://me:secret@db/bloud\n')
+  assert.equal(readConfig({ DATABASE_URL_FILE }).databaseUrl, 'postgres://me:secret@db/bloud')
+  const { databaseUrl } = readConfig({ DATABASE_URL_FILE, BLOUD_DATABASE_ROLE: 'bloud_relay' })
+  assert.equal(databaseUrl, 'postgres://me:secret@db/bloud?options=-c%20role%3Dbloud_relay')
+})
+
+test('A file that holds no URL, or is not there, is named, and what it holds is not', () => {
+  for (const DATABASE_URL_FILE of [urlFile('password=sentinel-7f3a'), '/nowhere/url']) {
+    assert.throws(
+      () => readConfig({ DATABASE_URL_FILE }),
+      (error: Error) =>
+        error instanceof ConfigError &&
+        error.message.includes(DATABASE_URL_FILE) &&
+        !error.message.includes('sentinel'),
+    )
+  }
+})
+
+test('systemd is told only where it asks to be', () => {
+  assert.deepEqual(readConfig({}).supervision, { enabled: false, watchdogMs: undefined })
+  const asked = readConfig({ NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_USEC: '60000000' })
+  assert.deepEqual(asked.supervision, { enabled: true, watchdogMs: 60_000 })
+})

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { chmod, chown, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { runPaths } from '../../../src/host/nixos/paths.ts'
+import { until } from '../../support/local-host.ts'
+import {
+  container,
+  createTestMachine,
+  machineSettings,
+  REBUILD,
+  type TestMachine,
+} from '../../support/nixos-host.ts'
+
+const RUN = { id: '3-2' }
+const PROGRAM = join(import.meta.dirname, '../../../src/host/nixos/rebuild.ts')
+/** Nobody. */
+const OTHER_UID = 65_534
+const isRoot = process.geteuid?.() === 0
+
+/** What systemd's oneshot does: always the same arguments. */
+function unit({ paths, dataDir }: TestMachine, command = [REBUILD, join(paths.runs, '0-0')]) {
+  const { profile, currentSystem } = machineSettings(dataDir)
+  const from = ['--state', paths.state, '--profile', profile, '--current', currentSystem, '--']
+  const child = spawn(process.execPath, [PROGRAM, ...from, ...command], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  return { child, ended: once(child, 'exit').then(([code]) => code as number) }
+}
+
+async function asked(t: Parameters<typeof createTestMachine>[0]) {
+  const machine = await createTestMachine(t)
+  const host = machine.another({ rebuild: undefined })
+  await host.configure([await container('one')])
+  await host.startSwitch(RUN)
+  return { ...machine, host, files: runPaths(machine.paths, RUN.id) }
+}
+
+test('a switch is asked for with a file that holds the number of the run and nothing else', async (t) => {
+  const machine = await asked(t)
+  assert.equal(await readFile(machine.paths.request, 'utf8'), '3-2\n')
+  assert.deepEqual(await machine.host.inspect(RUN), { state: 'running' })
+  assert.equal(await unit(machine).ended, 0)
+  assert.deepEqual(await machine.host.inspect(RUN), { state: 'exited', exitCode: 0 })
+  assert.equal(existsSync(machine.paths.request), false)
+  assert.equal(existsSync(machine.files.activated), true)
+  assert.equal(await unit(machine).ended, 0)
+  assert.equal(await machine.starts(), 1)
+})
+
+test('a switch cancelled before the unit has begun never begins', async (t) => {
+  const machine = await asked(t)
+  assert.equal(await machine.host.stopSwitch(RUN), true)
+  assert.equal(existsSync(machine.paths.request), false)
+  await writeFile(machine.paths.request, '3-2\n') // The unit had read it a moment before.
+  assert.equal(await unit(machine).ended, 0)
+  assert.equal(await machine.starts(), 0)
+  assert.deepEqual(await machine.host.inspect(RUN), { state: 'lost' })
+})
+
+test('a switch that nobody takes up is lost after a while, for good', async (t) => {
+  const machine = await asked(t)
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 61_000 })
+  assert.deepEqual(await machine.host.inspect(RUN), { state: 'lost' })
+  t.mock.timers.reset()
+  await unit(machine).ended
+  assert.equal(await machine.starts(), 0)
+})
+
+test('a running unit is stopped by a file', async (t) => {
+  const machine = await asked(t)
+  await machine.scenario({ hang: 'build' })
+  const { ended } = unit(machine)
+  await until('it hangs', machine.held)
+  assert.equal(await machine.host.stopSwitch(RUN), true)
+  assert.equal(await ended, 143)
+})
+
+test('a request file that holds anything else starts nothing', async (t) => {
+  const machine = await asked(t)
+  for (const text of ['../../etc', '3-2; id', '-1', '4-4', '3-2\n3-3']) {
+    await writeFile(machine.paths.request, text)
+    assert.notEqual(await unit(machine).ended, undefined)
+    assert.equal(await machine.starts(), 0, text)
+  }
+})
+
+test('as root, it writes files as the agent would, and only the command is root', {
+  skip: isRoot ? false : 'not root',
+}, async (t) => {
+  const machine = await asked(t)
+  await giveAway(machine)
+  const { ended } = unit(machine, ['/bin/sh', '-c', 'id -u; id -ru; id -g; id -rg'])
+  assert.equal(await ended, 0)
+  assert.deepEqual((await machine.host.readLog(RUN, 0, 1_000)).lines, ['0', '0', '0', '0'])
+  for (const file of [machine.files.log, machine.files.exit, machine.files.claim]) {
+    assert.equal((await stat(file)).uid, OTHER_UID, file)
+  }
+})
+
+test('as root, it follows no link of the agent to what only root may write', {
+  skip: isRoot ? false : 'not root',
+}, async (t) => {
+  const machine = await asked(t)
+  const precious = join(machine.dataDir, 'precious')
+  await writeFile(precious, 'root only', { mode: 0o600 })
+  await giveAway(machine)
+  await symlink(precious, machine.files.log)
+  assert.equal(await unit(machine).ended, 1)
+  assert.equal(await readFile(precious, 'utf8'), 'root only')
+  assert.equal(await machine.starts(), 0)
+})
+
+/** The state directory belongs to the agent, which is not root. */
+async function giveAway({ dataDir, paths }: TestMachine): Promise<void> {
+  await chmod(dataDir, 0o755)
+  const run = runPaths(paths, RUN.id)
+  for (const path of [paths.state, paths.runs, run.dir, join(paths.request, '..'), paths.request]) {
+    await chown(path, OTHER_UID, OTHER_UID)
+  }
+}
+
+const script = async (path: string, text: string) => writeFile(path, `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+
+test('what systemd knows of a container, and what it last said', async (t) => {
+  const { host, dataDir } = await createTestMachine(t)
+  assert.deepEqual(await host.unitState('wiki'), { state: 'unknown', exitCode: null, restarts: 0 })
+  assert.deepEqual(await host.appLog('wiki', 5), [])
+  const say = (text: string) =>
+    script(join(dataDir, 'machine/systemctl'), `test "$2" = podman-wiki.service || exit 1\nprintf '${text}'`)
+  await say(
+    'ActiveState=active\\nSubState=running\\nNRestarts=2\\nExecMainStatus=0\\nExecMainExitTimestampMonotonic=0\\n',
+  )
+  assert.deepEqual(await host.unitState('wiki'), { state: 'running', exitCode: null, restarts: 2 })
+  await say(
+    'ActiveState=activating\\nSubState=auto-restart\\nNRestarts=3\\nExecMainStatus=125\\nExecMainExitTimestampMonotonic=9\\n',
+  )
+  assert.deepEqual(await host.unitState('wiki'), { state: 'backoff', exitCode: 125, restarts: 3 })
+  await say('LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n')
+  assert.equal((await host.unitState('wiki')).state, 'stopped')
+  await script(join(dataDir, 'machine/journalctl'), `printf 'one\\ntwo\\n\\033[31mthree\\033[0m\\n'`)
+  assert.deepEqual(await host.appLog('wiki', 2), ['two', 'three'])
+  await assert.rejects(async () => host.appLog('--help', 2), /is no app name/)
+})

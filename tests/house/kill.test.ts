@@ -1,0 +1,58 @@
+/** The orchestrator is killed with signal 9 in each phase. What was promised is kept, and nothing is done twice. */
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Home, makeHome } from '../support/home.ts'
+import { letInstall } from '../support/packages.ts'
+import { session } from '../support/sql.ts'
+
+const INSTALLING = "select exists (select from bloud.rebuild_log where line like '%installing%app%')"
+const LIFE = [
+  '→queued',
+  'queued→configuring',
+  'configuring→building',
+  'building→starting',
+  'starting→running',
+]
+
+/** Whatever would move the app on from `phase` waits until this is released, so that the kill meets the phase. */
+async function hold(home: Home, phase: string): Promise<() => Promise<void>> {
+  const holder = await session(home.database.url)
+  await holder.query('select pg_advisory_lock(1)')
+  await home.sql.query(`
+    create function public.hold() returns trigger language plpgsql security definer as
+      $$ begin perform pg_advisory_xact_lock(1); return new; end $$;
+    create trigger hold before update of status on bloud.apps for each row
+      when (old.status = '${phase}') execute function public.hold()`)
+  return () => holder.end()
+}
+
+async function killIn(t: TestContext, phase: string): Promise<Home> {
+  const home = await makeHome(t)
+  await home.addApp('app', 'slow-install')
+  const first = await home.orchestrator()
+  const release = await hold(home, phase)
+  await home.sql.query("select bloud.install('app')")
+  if (phase === 'building') await home.untilTrue(INSTALLING)
+  else await letInstall(home.packages, 'app')
+  await home.until('app', phase)
+  await first.end('SIGKILL')
+  await release()
+  return home
+}
+
+for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']) {
+  test(`killed while ${phase}: the next one brings the app to running, with one switch at a time`, async (t) => {
+    const home = await killIn(t, phase)
+    await letInstall(home.packages, 'app')
+    await home.orchestrator()
+    await home.until('app', 'running')
+    assert.deepEqual(await home.moves('app'), LIFE, 'each phase once')
+    const runs = await readdir(join(home.dataDir, 'host/runs'))
+    assert.equal(runs.length, 1, `one switch was started: ${runs}`)
+    const { rows } = await home.sql.query('select state from bloud.operations')
+    assert.deepEqual(rows, [{ state: 'succeeded' }])
+    assert.deepEqual((await home.processes('switch')).length, 0)
+  })
+}

@@ -1,0 +1,120 @@
+/** The life of apps on a NixOS machine: the agent as it is, and a pretended nixos-rebuild. */
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { makeHome } from '../support/home.ts'
+import { endMachine, machineSettings, makeMachine } from '../support/nixos-host.ts'
+
+const TO_BUILDING = ['→queued', 'queued→configuring', 'configuring→building']
+const TO_RUNNING = [...TO_BUILDING, 'building→starting', 'starting→running']
+const ROUNDS = 3
+
+async function makeNixosHome(t: TestContext) {
+  const home = await makeHome(t)
+  const { profile, currentSystem, rebuild } = machineSettings(home.dataDir)
+  await makeMachine(home.dataDir)
+  t.after(() => endMachine(home.dataDir))
+  const machine = (file: string) => join(home.dataDir, 'machine', file)
+  const env = {
+    BLOUD_HOST_KIND: 'nixos',
+    BLOUD_NIXOS_PROFILE: profile,
+    BLOUD_NIXOS_CURRENT_SYSTEM: currentSystem,
+    BLOUD_NIXOS_REBUILD: rebuild ?? '',
+  }
+  return {
+    ...home,
+    orchestrator: () => home.orchestrator(env),
+    addApp: (name: string, more = {}) =>
+      home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
+    install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
+    scenario: (what: object) => writeFile(machine('scenario.json'), JSON.stringify(what)),
+    starts: async () => (await readFile(machine('starts'), 'utf8')).trim().split('\n').length,
+    configured: async () => {
+      const text = await readFile(join(home.dataDir, 'nixos/config/apps.json'), 'utf8')
+      return JSON.parse(text).apps.map(({ name }: { name: string }) => name)
+    },
+    /** The catalog is there from a first leader; so what is asked for next shares a rebuild. */
+    async fillCatalog() {
+      await (await home.orchestrator(env)).end('SIGTERM')
+    },
+  }
+}
+
+test('an app is installed, runs, is turned off, and purged', async (t) => {
+  const home = await makeNixosHome(t)
+  await home.addApp('good')
+  await home.orchestrator()
+  await home.install('good')
+  await home.until('good', 'running')
+  assert.deepEqual(await home.moves('good'), TO_RUNNING)
+  await home.sql.query("select bloud.uninstall('good')")
+  await home.until('good', 'stopped')
+  assert.deepEqual(await home.configured(), [])
+  await home.sql.query("select bloud.uninstall('good', purge => true)")
+  await home.until('good', null)
+})
+
+test('ten apps asked for at once are one rebuild', async (t) => {
+  const home = await makeNixosHome(t)
+  const names = Array.from({ length: 10 }, (_, index) => `app-${index}`)
+  for (const name of names) await home.addApp(name)
+  await home.fillCatalog()
+  for (const name of names) await home.install(name)
+  await home.orchestrator()
+  for (const name of names) await home.until(name, 'running')
+  assert.equal(await home.starts(), 1)
+  assert.deepEqual(await home.configured(), names)
+})
+
+test('of good, bad and good the bad one fails alone, with its own reason, and is gone from the configuration', async (t) => {
+  const home = await makeNixosHome(t)
+  for (const name of ['one', 'bad', 'two', 'next']) await home.addApp(name)
+  await home.scenario({ evaluateFails: ['bad'] })
+  await home.fillCatalog()
+  for (const name of ['one', 'bad', 'two']) await home.install(name)
+  await home.orchestrator()
+  for (const name of ['one', 'two']) await home.until(name, 'running')
+  await home.until('bad', 'failed')
+  const cause = await home.cause('bad')
+  assert.equal(cause?.class, 'evaluate')
+  assert.match(String(cause?.message), /^A definition for option is not of type/)
+  assert.deepEqual(await home.configured(), ['one', 'two'])
+  await home.install('next')
+  await home.until('next', 'running')
+  for (const name of ['one', 'two']) assert.deepEqual(await home.moves(name), TO_RUNNING)
+})
+
+test('a rebuild that is cancelled is stopped, and the next one goes well', async (t) => {
+  const home = await makeNixosHome(t)
+  await home.addApp('good')
+  await home.scenario({ wait: 'build' })
+  await home.orchestrator()
+  await home.install('good')
+  await home.until('good', 'building')
+  await home.sql.query("select bloud.cancel('good')")
+  await home.until('good', 'failed')
+  assert.equal((await home.cause('good'))?.class, 'cancelled')
+  await home.scenario({})
+  await home.install('good')
+  await home.until('good', 'running')
+})
+
+test(`a rebuild that kills the agent, ${ROUNDS} times over, is started once each time and ends right`, async (t) => {
+  const home = await makeNixosHome(t)
+  const phases = ['evaluate', 'build', 'activate']
+  for (let round = 0; round < ROUNDS; round++) await home.addApp(`app-${round}`)
+  for (let round = 0; round < ROUNDS; round++) {
+    const agent = await home.orchestrator()
+    const at = phases[round % phases.length]
+    await home.scenario({ kill: { at, pids: [agent.child.pid] } })
+    await home.install(`app-${round}`)
+    await agent.ended
+    await home.scenario({})
+    const next = await home.orchestrator()
+    await home.until(`app-${round}`, 'running')
+    assert.deepEqual(await home.moves(`app-${round}`), TO_RUNNING)
+    await next.end('SIGTERM')
+  }
+  assert.equal(await home.starts(), ROUNDS)
+})

@@ -1,0 +1,137 @@
+/** The same life of an app, asked for in psql, over HTTP and at the page: history can tell them apart only by origin. */
+import assert from 'node:assert/strict'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { openPage } from '../support/browser.ts'
+import { type Home, makeHome } from '../support/home.ts'
+import { makePackage } from '../support/packages.ts'
+import { openPsql } from '../support/psql.ts'
+import { needs } from '../support/tools.ts'
+
+const APP = 'fickle'
+type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge'
+type Ask = (verb: Verb) => Promise<unknown>
+
+const LIFE = [
+  ...['→queued', 'queued→configuring', 'configuring→building', 'building→failed'],
+  ...['failed→queued', 'queued→configuring', 'configuring→building', 'building→failed'],
+  ...['failed→stopping', 'stopping→stopped', 'stopped→'],
+]
+
+/** Install, which fails; retry, which is cancelled while it builds; uninstall; purge. */
+async function live(home: Home, ask: Ask): Promise<void> {
+  const known = Number((await home.sql.query('select count(*) from bloud.operations')).rows[0].count)
+  await rm(join(home.packages, 'later'), { recursive: true, force: true })
+  await ask('install')
+  await home.until(APP, 'failed')
+  await makePackage(home.packages, { name: 'later', behaviour: 'slow-install' })
+  await ask('retry')
+  await home.untilTrue(
+    `select exists (select from bloud.rebuild_log l join bloud.operations o on o.rebuild_id = l.rebuild_id
+      where l.line like '%preinstall is waiting%' and o.id = (select operation_id from bloud.apps where name = $1))`,
+    [APP],
+  )
+  await ask('cancel')
+  await home.until(APP, 'failed')
+  await ask('uninstall')
+  await home.until(APP, 'stopped')
+  await ask('purge')
+  await home.until(APP, null)
+  const { rows } = await home.sql.query('select count(*)::int as count from bloud.operations')
+  assert.equal(rows[0].count - known, 4, 'one operation for each request')
+}
+
+/** Numbers of runs and processes, times and durations inside of what npm and the host said. */
+const withoutTimes = (row: object): unknown =>
+  JSON.parse(
+    JSON.stringify(row)
+      .replace(/\d{4}-\d\d-\d\dT[\d:_.]+Z/g, '<time>')
+      .replace(/\b\d+(\.\d+)? ?m?s\b/g, '<duration>'),
+  )
+
+interface Told {
+  moves: string[]
+  rows: unknown[]
+  origins: string[]
+}
+
+/** What history tells of the app since `seq`, without numbers and times; and where the requests came from. */
+async function toldSince(home: Home, seq: number): Promise<Told> {
+  const { rows } = await home.sql.query(
+    `select app, from_status, to_status, actor, cause, data - '{id,installed_at,updated_at}'::text[] as data
+     from bloud.events where app = $1 and seq > $2 order by seq`,
+    [APP, seq],
+  )
+  const origins = await home.sql.query(
+    'select distinct origin from bloud.events where app = $1 and seq > $2 order by 1',
+    [APP, seq],
+  )
+  return {
+    moves: rows.map((row) => `${row.from_status ?? ''}→${row.to_status ?? ''}`),
+    rows: rows.map(withoutTimes),
+    origins: origins.rows.map(({ origin }) => origin),
+  }
+}
+
+async function told(home: Home, ask: Ask): Promise<Told> {
+  const { rows } = await home.sql.query('select coalesce(max(seq), 0) as seq from bloud.events')
+  await live(home, ask)
+  return toldSince(home, Number(rows[0].seq))
+}
+
+/** As a person with a mouse does it. A verb that is not in the first row is behind a fold. */
+async function press(page: Page, verb: Verb): Promise<void> {
+  const button = page.locator(
+    `[data-app="${APP}"] [data-action="${verb}"]:not([aria-disabled="true"]):not([aria-busy="true"])`,
+  )
+  await button.first().waitFor({ state: 'attached' })
+  if (!(await button.first().isVisible())) await page.locator(`[data-app="${APP}"] summary`).first().click()
+  await button.first().click()
+  if (verb === 'purge') await page.locator('[name="confirm-name"]').fill(APP)
+  if (verb === 'uninstall' || verb === 'purge') await page.locator(`[data-confirm="${verb}"]`).click()
+}
+
+test('psql, HTTP and the page leave the same history, but for where it was asked', {
+  skip: needs('psql').skip || needs('chromium').skip,
+}, async (t) => {
+  const home = await makeHome(t)
+  await home.addApp(APP, 'healthy', { npm: { package: `file:${join(home.packages, 'later')}`, bin: 'app' } })
+  await home.orchestrator()
+  const { address } = await home.relay()
+
+  const psql = await openPsql(home.database.urlFor('bloud_operator'))
+  const byPsql = await told(home, (verb) =>
+    psql.type(
+      verb === 'purge'
+        ? `select bloud.uninstall('${APP}', purge => true);`
+        : `select bloud.${verb}('${APP}');`,
+    ),
+  )
+  await psql.close()
+  assert.deepEqual(byPsql.moves, LIFE)
+
+  const byHttp = await told(home, async (verb) => {
+    const purge = verb === 'purge'
+    const answer = await fetch(`${address}/api/apps/${APP}/${purge ? 'uninstall' : verb}`, {
+      method: 'POST',
+      ...(purge && { headers: { 'content-type': 'application/json' }, body: '{"purge":true}' }),
+    })
+    assert.equal(answer.status, 202, await answer.text())
+  })
+  const { page, complaints } = await openPage(address)
+  const byPage = await told(home, (verb) => press(page, verb))
+  assert.deepEqual(complaints, [])
+
+  assert.deepEqual(byHttp.rows, byPsql.rows)
+  assert.deepEqual(byPage.rows, byPsql.rows)
+  assert.deepEqual(
+    [byPsql, byHttp, byPage].map(({ origins }) => origins),
+    [
+      ['agent', 'psql'],
+      ['agent', 'api'],
+      ['agent', 'web'],
+    ],
+  )
+})

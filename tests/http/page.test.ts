@@ -1,0 +1,103 @@
+/** The page as it is sent: what it weighs, what it may do, and that it can be read before any script runs. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { type Agent, startAgent } from './support.ts'
+
+const ends: (() => unknown)[] = []
+let agent: Agent
+before(async () => {
+  agent = await startAgent({ after: (fn) => ends.push(fn) })
+  assert.equal((await agent.post('/api/apps/alpha/install')).status, 202)
+})
+after(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
+const FIRST_LOAD_BYTES = 50_000
+const page = async (path: string) => (await agent.get(path)).text()
+/** Bytes of the answer on the wire; fetch shows them unpacked. */
+async function wireBytes(path: string): Promise<number> {
+  const answer = await agent.raw(
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${agent.port}\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n`,
+  )
+  assert.match(answer, /content-encoding: gzip/)
+  return Number(/content-length: (\d+)/i.exec(answer)?.[1])
+}
+const linked = (html: string) =>
+  [...html.replace(/<noscript>.*?<\/noscript>/s, '').matchAll(/(?:src|href)="(\/page\.[^"]+)"/g)].map(
+    (match) => match[1] as string,
+  )
+
+test('the first load is the page, one script and one style sheet, and small', async () => {
+  const html = await page('/')
+  const files = linked(html)
+  assert.deepEqual(files.map((file) => file.replace(/\..*\./, '.')).sort(), ['/page.css', '/page.js'])
+  let bytes = 0
+  for (const path of ['/', ...files]) bytes += await wireBytes(path)
+  assert.ok(bytes < FIRST_LOAD_BYTES, `${bytes} bytes`)
+  assert.doesNotMatch(html.replaceAll('http://www.w3.org/2000/svg', ''), /(src|href)="(https?:)?\/\//)
+})
+
+test('files whose name changes with their content are never asked about again', async () => {
+  for (const file of linked(await page('/'))) {
+    const { headers } = await agent.get(file)
+    assert.match(headers.get('cache-control') as string, /immutable/)
+  }
+})
+
+test('nothing in the text of the page may run, and nothing does', async () => {
+  const answer = await agent.get('/')
+  const policy = answer.headers.get('content-security-policy') as string
+  assert.match(policy, /default-src 'none'; script-src 'self'; style-src 'self'/)
+  assert.doesNotMatch(policy, /unsafe|sha256/)
+  const html = await answer.text()
+  assert.doesNotMatch(html, /<style|\sstyle="|\son\w+="/)
+  const inline = [...html.matchAll(/<script(?![^>]*\ssrc=)([^>]*)>/g)].map((match) => match[1])
+  assert.deepEqual(inline, [' type="application/json" id="facts"'])
+})
+
+test('the list can be read without JavaScript, and asks for itself anew', async () => {
+  const html = await page('/')
+  const list = html.slice(html.indexOf('<div id="app">'), html.indexOf('id="facts"'))
+  assert.match(list, /data-app="alpha" data-status="queued"/)
+  assert.match(list, /Waiting for its turn/)
+  assert.match(list, /data-catalog="beta"/)
+  assert.match(html, /<noscript>\s*<meta http-equiv="refresh"/)
+})
+
+test('an app has an address of its own with its history, and what is no app has none', async () => {
+  const html = await page('/apps/alpha')
+  assert.match(html, /<h1[^>]*>alpha<\/h1>/)
+  assert.match(html, /data-seq="1"/)
+  assert.match(html, /<title>Queued alpha · Bloud<\/title>/)
+  assert.equal((await agent.get('/apps/beta')).status, 200)
+  assert.equal((await agent.get('/apps/alpha/operations/1')).status, 200)
+  const missing = await agent.get('/apps/nothing-like-it')
+  assert.equal(missing.status, 404)
+  assert.match(await missing.text(), /There is no app called/)
+})
+
+test('what an app is called can not end the text it stands in', async () => {
+  const name = '</script><script>alert(1)</script><b>'
+  await agent.admin.query('update bloud.catalog_cache set display_name = $1 where name = $2', [name, 'gamma'])
+  const html = await page('/')
+  await agent.admin.query("update bloud.catalog_cache set display_name = 'gamma' where name = 'gamma'")
+  assert.doesNotMatch(html, /<script>alert|<b>/)
+  assert.match(html, /&lt;\/script>&lt;script>alert/)
+})
+
+test('while the database is away the page comes all the same, and says what it does not know', async () => {
+  await agent.admin.query('alter table bloud.apps rename to apps_away')
+  const answer = await agent.get('/')
+  await agent.admin.query('alter table bloud.apps_away rename to apps')
+  assert.equal(answer.status, 200)
+  assert.match(await answer.text(), /Asking the agent what is installed/)
+})
+
+test('what is sent packed is what is sent plain', async () => {
+  const [file = ''] = linked(await page('/'))
+  const plain = await (await agent.get(file, { 'accept-encoding': 'identity' })).text()
+  assert.equal(await (await agent.get(file, { 'accept-encoding': 'br' })).text(), plain)
+  const raw = await fetch(agent.url + file, { headers: { 'accept-encoding': 'gzip' } })
+  assert.equal(await raw.text(), plain)
+})

@@ -1,0 +1,242 @@
+/** Bad input: a clear answer with a code, and nothing is written. */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { after, before, test } from 'node:test'
+import { promisify } from 'node:util'
+import { type Agent, startAgent } from './support.ts'
+
+const run = promisify(execFile)
+const ends: (() => unknown)[] = []
+let agent: Agent
+before(async () => {
+  agent = await startAgent({ after: (fn) => ends.push(fn) })
+})
+after(async () => {
+  for (const end of ends.reverse()) await end()
+})
+
+/** Checks that an answer is a problem of this status and code, and gives it. */
+async function problem(answer: Response, status: number, code: string) {
+  const body = await answer.text()
+  assert.equal(answer.status, status, body)
+  assert.equal(answer.headers.get('content-type'), 'application/problem+json')
+  const parsed = JSON.parse(body)
+  assert.equal(parsed.code, code)
+  assert.equal(parsed.status, status)
+  assert.equal(parsed.type, `urn:bloud:${code}`)
+  assert.ok(parsed.title.length > 0 && parsed.detail.length > 0)
+  return parsed
+}
+
+/** As `problem`, and nothing may have been written. */
+async function refusesToWrite(send: () => Promise<Response>, status: number, code: string) {
+  const before = await agent.written()
+  const parsed = await problem(await send(), status, code)
+  assert.equal(await agent.written(), before)
+  return parsed
+}
+
+const BAD_NAMES = [
+  'Alpha',
+  '1st',
+  '-x',
+  'a_b',
+  'a%2Fb',
+  'a%00',
+  '%ZZ',
+  'x'.repeat(64),
+  '%F0%9F%92%A9',
+  'a%20b',
+]
+for (const name of BAD_NAMES) {
+  test(`the name ${name.slice(0, 20)} is refused, for reading and for writing`, async () => {
+    await problem(await agent.get(`/api/apps/${name}`), 400, 'invalid_name')
+    await problem(await agent.get(`/api/apps/${name}/plan-install`), 400, 'invalid_name')
+    await refusesToWrite(() => agent.post(`/api/apps/${name}/install`), 400, 'invalid_name')
+  })
+}
+
+test('an app that is not in the catalog is unknown', async () => {
+  await problem(await agent.get('/api/apps/nope'), 404, 'unknown_app')
+  const refusal = await refusesToWrite(() => agent.post('/api/apps/nope/install'), 404, 'unknown_app')
+  assert.equal(refusal.sqlstate, 'BL001')
+})
+
+const BAD_BODIES: [body: string, status: number, code: string, what: string][] = [
+  ['{', 400, 'invalid_json', 'half an object'],
+  ['[]', 400, 'invalid_request', 'a list'],
+  ['"alpha"', 400, 'invalid_request', 'a text'],
+  ['null', 400, 'invalid_request', 'null'],
+  ['{"choice": {}}', 400, 'invalid_request', 'a key that is not known'],
+  ['{"choices": 1}', 400, 'invalid_request', 'choices that are a number'],
+  ['{"choices": {"db": 1}}', 400, 'invalid_request', 'a choice that is a number'],
+]
+for (const [body, status, code, what] of BAD_BODIES) {
+  test(`${what} as a body is refused`, async () => {
+    await refusesToWrite(() => agent.post('/api/apps/alpha/install', body), status, code)
+  })
+}
+
+test('keys that are not known are named', async () => {
+  const { detail } = await refusesToWrite(
+    () => agent.post('/api/apps/alpha/uninstall', '{"pruge": true, "forse": 1}'),
+    400,
+    'invalid_request',
+  )
+  assert.match(detail, /"pruge", "forse"/)
+})
+
+test('a purge that is not yes or no is refused', async () => {
+  await refusesToWrite(
+    () => agent.post('/api/apps/alpha/uninstall', '{"purge": "yes"}'),
+    400,
+    'invalid_request',
+  )
+})
+
+test('retry and cancel take no options', async () => {
+  for (const verb of ['retry', 'cancel']) {
+    await refusesToWrite(() => agent.post(`/api/apps/alpha/${verb}`, '{"now": true}'), 400, 'invalid_request')
+  }
+})
+
+for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp', '']) {
+  test(`a body of the type "${type}" is refused`, async () => {
+    const send = () =>
+      fetch(`${agent.url}/api/apps/alpha/install`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body: '{}',
+      })
+    await refusesToWrite(send, 415, 'unsupported_media_type')
+  })
+}
+
+test('bytes that are no text are not JSON', async () => {
+  const send = () =>
+    fetch(`${agent.url}/api/apps/alpha/install`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: Uint8Array.from([0x7b, 0xff, 0x7d]),
+    })
+  await refusesToWrite(send, 400, 'invalid_json')
+})
+
+for (const size of [64 * 1024 + 1, 200_000, 3_000_000]) {
+  test(`a body of ${size} bytes is too large, and the client gets to read that`, async () => {
+    const body = `{"a":"${'x'.repeat(size - 8)}"}`
+    await refusesToWrite(() => agent.post('/api/apps/alpha/install', body), 413, 'body_too_large')
+  })
+}
+
+test('a body that is announced as too large is refused before it is sent', async () => {
+  const answer = await agent.raw(
+    'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n{',
+  )
+  assert.match(answer, /^HTTP\/1\.1 413 /)
+})
+
+test('a body without end is cut off', async () => {
+  const chunk = `4000\r\n${'x'.repeat(0x4000)}\r\n`
+  const answer = await agent.raw(
+    `POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(6)}`,
+  )
+  assert.match(answer, /^HTTP\/1\.1 413 /)
+  assert.match(answer, /connection: close/i)
+})
+
+test('a connection on which a body was refused goes on', async () => {
+  const big = 'x'.repeat(70_000)
+  const answer = await agent.raw(
+    `POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n${big}` +
+      'POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n',
+  )
+  assert.match(answer, /^HTTP\/1\.1 413 /)
+})
+
+test('curl reads the refusal of a large file too', async () => {
+  const { stdout } = await run('sh', [
+    '-c',
+    `head -c 2000000 /dev/zero | curl -s -m 5 -o /dev/null -w '%{http_code}' -X POST -H 'content-type: application/json' --data-binary @- ${agent.url}/api/apps/alpha/install`,
+  ])
+  assert.equal(stdout, '413')
+})
+
+test('a body of exactly the limit is read', async () => {
+  const body = `{"a":"${'x'.repeat(64 * 1024 - 8)}"}`
+  assert.equal(body.length, 64 * 1024)
+  await refusesToWrite(() => agent.post('/api/apps/alpha/install', body), 400, 'invalid_request')
+})
+
+for (const path of [
+  '/nowhere',
+  '/api',
+  '/api/',
+  '/api/apps/',
+  '/api/apps//install',
+
+  '/api/apps/alpha/',
+  '/api/apps/alpha/explode',
+  '//',
+  '/public/',
+  '/public/../package.json',
+  '/public/%2e%2e/package.json',
+  '/public/..%2fpackage.json',
+  '/vendor/uWebSockets.js',
+  '/.git/config',
+  '/package.json',
+]) {
+  test(`there is nothing at ${path}`, async () => {
+    const answer = await agent.raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    assert.match(answer, /^HTTP\/1\.1 404 /)
+    assert.match(answer, /"code":"not_found"/)
+  })
+}
+
+const BAD_METHODS: [method: string, path: string, allow: string][] = [
+  ['GET', '/api/apps/alpha/install', 'POST'],
+  ['POST', '/api/apps', 'GET, HEAD'],
+  ['DELETE', '/api/apps/alpha', 'GET, HEAD'],
+  ['PUT', '/api/events', 'GET, HEAD'],
+  ['OPTIONS', '/api/apps/alpha/install', 'POST'],
+  ['PATCH', '/', 'GET, HEAD'],
+  ['BREW', '/healthz', 'GET, HEAD'],
+  ['get', '/healthz', 'GET, HEAD'],
+]
+for (const [method, path, allow] of BAD_METHODS) {
+  test(`${method} of ${path} is answered with what is possible there`, async () => {
+    const answer = await agent.raw(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    assert.match(answer, /^HTTP\/1\.1 405 /)
+    assert.match(answer, new RegExp(`\r\nallow: ${allow}\r\n`))
+    assert.match(answer, /"code":"method_not_allowed"/)
+  })
+}
+
+test('limits and numbers that are none are refused', async () => {
+  for (const path of [
+    '/api/operations?limit=0',
+    '/api/operations?limit=many',
+    '/api/operations?limit=1e3',
+    '/api/operations?limit=501',
+    '/api/operations/abc',
+    '/api/operations/-1',
+    '/api/operations/99999999999999999999',
+    '/api/events?after=a.1&limit=100000',
+  ]) {
+    await problem(await agent.get(path), 400, 'invalid_request')
+  }
+  await problem(await agent.get('/api/operations?app=A%20B'), 400, 'invalid_name')
+  await problem(await agent.get('/api/operations/12345'), 404, 'unknown_operation')
+  await problem(await agent.get('/api/operations/12345/log'), 404, 'unknown_operation')
+})
+
+test('what the database refuses comes with its code, its SQLSTATE and its hint', async () => {
+  const refusal = await refusesToWrite(() => agent.post('/api/apps/beta/uninstall'), 404, 'not_installed')
+  assert.equal(refusal.sqlstate, 'BL005')
+  await refusesToWrite(() => agent.post('/api/apps/beta/retry'), refusal.status, refusal.code)
+})
+
+test('a header that is too large is refused by the server below', async () => {
+  const answer = await agent.raw(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`)
+  assert.match(answer, /^HTTP\/1\.1 431 /)
+})

@@ -1,0 +1,221 @@
+/** A backup and its restore, as a person does them, with the agent at work. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type pg from 'pg'
+import { ROOT } from '../../src/config.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { withoutNewSettings } from '../../src/db/restore.ts'
+import { chooseClient, installedClients } from '../../src/host/pgclient.ts'
+import { createLogger } from '../../src/log.ts'
+import { startRelayServer } from '../../src/main/relayserver.ts'
+import { parseEvents, type Seen, until } from '../relay/fakes.ts'
+import { startAgent } from '../support/agent.ts'
+import { administer, urlOf } from '../support/cluster.ts'
+import { temporaryDirectory } from '../support/directory.ts'
+import { schemaDump } from '../support/dump.ts'
+import { serverForDump } from '../support/dumpserver.ts'
+import { settings } from '../support/npmstart.ts'
+import { entry, lead, rebuildAll, session, value } from '../support/sql.ts'
+
+const top = temporaryDirectory()
+const log = { info() {} }
+const server = await serverForDump()
+const needsServer = { skip: server ? false : 'no PostgreSQL server here that is as old as its pg_dump' }
+
+/** An empty database there, gone with the test. */
+async function emptyDatabase(t: TestContext): Promise<{ url: string; client: pg.Client }> {
+  const name = `backup_${randomBytes(6).toString('hex')}`
+  const admin = await session(server ?? '')
+  await admin.query(`create database ${name}`)
+  const url = new URL(server ?? '')
+  url.pathname = `/${name}`
+  const client = await session(url.href)
+  t.after(async () => {
+    await client.end()
+    await admin.query(`drop database ${name} with (force)`)
+    await admin.end()
+  })
+  return { url: url.href, client }
+}
+
+/** The same with two apps, of which `alpha` runs. */
+async function filledDatabase(t: TestContext): Promise<{ url: string; client: pg.Client; attempt: number }> {
+  const { url, client } = await emptyDatabase(t)
+  await migrate({ url, log })
+  const attempt = await lead(client, [entry('alpha'), entry('beta')])
+  await client.query("select bloud.install('alpha')")
+  await rebuildAll(client, attempt)
+  return { url, client, attempt }
+}
+
+async function command(name: 'backup' | 'restore', url: string, ...args: string[]) {
+  const env = settings({ DATABASE_URL: url, BLOUD_DATA_DIR: top, INIT_CWD: top })
+  const agent = startAgent(process.execPath, [join(ROOT, `src/main/${name}.ts`), ...args], { env, cwd: ROOT })
+  return { code: await agent.ended, said: agent.output() }
+}
+
+async function backUp(url: string, file: string): Promise<string> {
+  const { code, said } = await command('backup', url, file)
+  assert.equal(code, 0, said)
+  return join(top, file)
+}
+
+const apps = async (client: pg.Client): Promise<string[]> =>
+  (await client.query('select name from bloud.apps order by name')).rows.map(({ name }) => name)
+
+/** A real relay, and one of its readers. */
+async function openStream(
+  t: TestContext,
+  url: string,
+): Promise<{ named(name: string): Seen[]; text(): string }> {
+  const relay = await startRelayServer({
+    config: { port: 0, listen: '127.0.0.1', allowedHosts: [] },
+    databaseUrl: url,
+    log: createLogger('test', 'silent'),
+    limits: { tickMs: 600_000 }, // only a bell makes it look
+  })
+  const abort = new AbortController()
+  t.after(async () => {
+    abort.abort()
+    await relay.stop()
+  })
+  const answer = await fetch(`http://127.0.0.1:${relay.port}/api/events`, {
+    headers: { accept: 'text/event-stream' },
+    signal: abort.signal,
+  })
+  let text = ''
+  const piped = answer.body?.pipeThrough(new TextDecoderStream()).pipeTo(
+    new WritableStream({
+      write(piece) {
+        text += piece
+      },
+    }),
+  )
+  piped?.catch(() => {})
+  return { text: () => text, named: (name) => parseEvents(text).filter(({ event }) => event === name) }
+}
+
+test(
+  'a restore under a live stream: the reader is told reset, sees the old state, and goes on',
+  needsServer,
+  async (t) => {
+    const { url, client, attempt } = await filledDatabase(t)
+    const schema = await schemaDump(client)
+    const stream = await openStream(t, url)
+    await until(() => stream.named('snapshot').length === 1, 'the first snapshot')
+    const file = await backUp(url, 'live.dump')
+    assert.equal(statSync(file).mode & 0o077, 0, 'nobody else may read it')
+    await client.query("select bloud.install('beta')")
+    await until(() => stream.named('app').length === 1, 'the install of beta')
+
+    const refused = await command('restore', url, file)
+    assert.equal(refused.code, 1)
+    assert.match(refused.said, /The agent is running \(relay\)\. Stop it, or add --while-running/)
+    const epoch = await value(client, 'select epoch from bloud.stream')
+    const { code, said } = await command('restore', url, file, '--while-running')
+    assert.equal(code, 0, said)
+    await until(() => stream.named('snapshot').length === 2, `a second snapshot in:\n${stream.text()}`)
+    assert.equal(stream.named('reset').length, 1)
+    assert.match(JSON.stringify(stream.named('reset')), /unknown_epoch/)
+    assert.doesNotMatch(JSON.stringify(stream.named('snapshot')[1]), /"name":"beta"/)
+
+    assert.deepEqual(await apps(client), ['alpha'])
+    assert.deepEqual(await schemaDump(client), schema, 'owners, privileges and comments included')
+    assert.notEqual(await value(client, 'select epoch from bloud.stream'), epoch)
+    assert.ok(
+      Number(await value(client, 'select attempt from bloud.lease')) > attempt,
+      'who led before may not write',
+    )
+    assert.deepEqual((await client.query('select * from bloud.check_invariants()')).rows, [])
+    await client.query("select bloud.install('beta')")
+    await until(() => stream.named('app').length === 2, 'the next event')
+    assert.doesNotMatch(stream.named('app')[1]?.id ?? '', new RegExp(`^${epoch}`))
+  },
+)
+
+test(
+  'a backup goes into an empty database, and from there on as if nothing had been',
+  needsServer,
+  async (t) => {
+    const source = await filledDatabase(t)
+    const file = await backUp(source.url, 'move.dump')
+    const target = await emptyDatabase(t)
+    const { code, said } = await command('restore', target.url, 'move.dump')
+    assert.equal(code, 0, said)
+    assert.match(said, new RegExp(`Restored from ${file}`))
+    assert.deepEqual(await schemaDump(target.client), await schemaDump(source.client))
+    const rows = 'select seq, app, from_status, to_status, actor, data from bloud.events order by seq'
+    assert.deepEqual((await target.client.query(rows)).rows, (await source.client.query(rows)).rows)
+    const attempt = await value<number>(target.client, "select bloud.acquire_lease('new', 60)")
+    await target.client.query("select bloud.uninstall('alpha', purge => true)")
+    await rebuildAll(target.client, attempt)
+    assert.deepEqual(await apps(target.client), [])
+    assert.deepEqual((await target.client.query('select * from bloud.check_invariants()')).rows, [])
+  },
+)
+
+test('while a rebuild is at work nothing is restored', needsServer, async (t) => {
+  const { url, client, attempt } = await filledDatabase(t)
+  const file = await backUp(url, 'busy.dump')
+  await client.query("select bloud.install('beta')")
+  await client.query('select bloud.claim_rebuild($1, 60)', [attempt])
+  const { code, said } = await command('restore', url, file)
+  assert.equal(code, 1)
+  assert.match(said, /Nothing was changed\.[\s\S]*A rebuild is at work\.[\s\S]*cancel it/)
+  assert.deepEqual(await apps(client), ['alpha', 'beta'])
+})
+
+test(
+  'a backup of a newer version, and what is no backup, are refused before anything is touched',
+  needsServer,
+  async (t) => {
+    const { url, client } = await filledDatabase(t)
+    await client.query("insert into bloud.migrations (name, run_on) values ('9999_next', now())")
+    const newer = await backUp(url, 'newer.dump')
+    await client.query("delete from bloud.migrations where name = '9999_next'")
+    const refused = await command('restore', url, newer)
+    assert.equal(refused.code, 1)
+    assert.match(refused.said, /made by a newer version of the program \(9999_next\)/)
+    writeFileSync(join(top, 'none.dump'), 'hello')
+    assert.match(
+      (await command('restore', url, 'none.dump')).said,
+      /Nothing was changed\. .*does not appear to be a valid archive/,
+    )
+    assert.match((await command('restore', url, 'absent.dump')).said, /There is no .*absent\.dump/)
+    assert.match((await command('restore', url)).said, /Which backup\?/)
+    assert.deepEqual(await apps(client), ['alpha'])
+  },
+)
+
+test('where the programs are older than the server, it says which and what to install', async (t) => {
+  const clients = [
+    { directory: '/a', major: 15 },
+    { directory: '/b', major: 18 },
+    { directory: '/c', major: 17 },
+  ]
+  assert.equal(chooseClient(clients, 15).directory, '/a')
+  assert.equal(chooseClient(clients, 16).directory, '/c')
+  assert.throws(
+    () => chooseClient(clients, 19),
+    /is PostgreSQL 19\.[\s\S]*here is 15, 17, 18\..*apt install postgresql-client-19/s,
+  )
+  assert.throws(() => chooseClient([], 18), /here is none/)
+  const major = await administer((client) =>
+    value<number>(client, "select current_setting('server_version_num')::int / 10000"),
+  )
+  const fits = (await installedClients(process.env)).some((client) => client.major >= major)
+  if (fits) return t.diagnostic('the programs here are new enough for the test server')
+  const { code, said } = await command('backup', urlOf('postgres'), 'no.dump')
+  assert.equal(code, 1)
+  assert.match(said, new RegExp(`apt install postgresql-client-${major}`))
+})
+
+test('settings that only newer servers know are left out for older ones', () => {
+  assert.equal(
+    withoutNewSettings('SET a = 0;\nSET transaction_timeout = 0;\nSET b = 0;\n'),
+    'SET a = 0;\nSET b = 0;\n',
+  )
+})

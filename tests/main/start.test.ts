@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import * as fs from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { ROOT } from '../../src/config.ts'
+import { isAlive } from '../../src/host/process.ts'
+import { lookUntil } from '../../src/host/waiting.ts'
+import { startAgent } from '../support/agent.ts'
+import { administer, urlOf } from '../support/cluster.ts'
+import { temporaryDirectory } from '../support/directory.ts'
+import { settings, startWhole, type WholeAgent } from '../support/npmstart.ts'
+import { freePort } from '../support/port.ts'
+import { needs } from '../support/tools.ts'
+
+const LIMIT_MS = 60_000
+const onlyLinux = { skip: process.platform === 'linux' ? false : 'reads /proc' }
+
+const started: WholeAgent[] = []
+after(async () => {
+  for (const { child, end } of started) if (child.exitCode === null && !child.signalCode) await end('SIGTERM')
+})
+
+const top = temporaryDirectory()
+const dataDir = join(top, 'data')
+const port = await freePort()
+
+async function start(more: Record<string, string> = {}): Promise<WholeAgent> {
+  const agent = startWhole(dataDir, port, more)
+  started.push(agent)
+  await agent.up()
+  return agent
+}
+
+const isReady = async (address: string) =>
+  (await fetch(`${address}/readyz`).catch(() => null))?.ok ? true : undefined
+
+async function assertReady(address: string): Promise<void> {
+  assert.ok(await lookUntil(() => isReady(address), LIMIT_MS), `${address}/readyz is not 200`)
+}
+
+/** Process ids of the children by script, for example "relay". */
+async function childrenOf(pid: number | undefined): Promise<Map<string, number>> {
+  const text = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(pid)], { encoding: 'utf8' })
+  const found = [...text.matchAll(/^ *(\d+) .*?(?:main\/(\w+)\.ts|bin\/(postgres) )/gm)]
+  return new Map(found.map(([, child, script, server]) => [script ?? server ?? '', Number(child)]))
+}
+
+const postmasterPid = async () =>
+  Number.parseInt(await fs.readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => '0'), 10)
+
+function psqlWith(given: Record<string, string>, ...args: string[]) {
+  return startAgent('npm', ['run', '-s', 'psql', '--', ...args], { cwd: ROOT, env: settings(given) })
+}
+
+const psql = (...args: string[]) => psqlWith({ BLOUD_DATA_DIR: dataDir }, ...args)
+
+test('psql, before anything was started, says what to do', needs('psql'), async () => {
+  const agent = psql('-c', 'select 1')
+  assert.equal(await agent.ended, 1)
+  assert.match(agent.output(), /not running.*npm start/)
+})
+
+test('it comes up in an empty directory, and Ctrl-C stops all of it', onlyLinux, async () => {
+  const agent = await start()
+  await assertReady(agent.address)
+  const children = await childrenOf(agent.child.pid)
+  assert.deepEqual([...children.keys()].sort().slice(0, 3), ['orchestrator', 'postgres', 'relay'])
+  assert.equal(await agent.end('SIGINT'), 0)
+  for (const [name, pid] of children) assert.equal(isAlive(pid), false, `${name} is still there`)
+})
+
+test('a second one on the same data is refused, and the first goes on', async () => {
+  const agent = await start()
+  const second = startWhole(dataDir, await freePort())
+  assert.equal(await second.ended, 1)
+  assert.match(second.output(), new RegExp(`already runs with the data in .*process ${agent.child.pid}`))
+  await assertReady(agent.address)
+  assert.equal(await agent.end('SIGTERM'), 0)
+})
+
+test('psql enters as an operator, and no password is to be seen', { ...needs('psql') }, async () => {
+  const agent = await start()
+  const who = psql('-AtXc', 'select current_user, current_database()')
+  assert.equal(await who.ended, 0, who.output())
+  assert.equal(who.output().trim(), 'bloud_operator|bloud_host_agent')
+  const args = psql('-Xc', '\\! tr "\\0" " " < /proc/$PPID/cmdline')
+  await args.ended
+  assert.match(args.output(), /bloud_operator@127/)
+  const failing = psql('-Xc', 'select nothing')
+  assert.equal(await failing.ended, 1, 'the exit code of psql')
+  await agent.end('SIGTERM')
+})
+
+test('a port that is taken is said, with the setting, and nothing stays behind', async () => {
+  const other: Server = createServer().listen(port, '127.0.0.1')
+  try {
+    const agent = startWhole(dataDir, port)
+    assert.equal(await agent.ended, 1)
+    assert.match(agent.output(), new RegExp(`Port ${port} is used by another program.*BLOUD_PORT`))
+    assert.equal(await postmasterPid(), 0)
+  } finally {
+    other.close()
+  }
+})
+
+test('settings that can not be used are named', async () => {
+  const agent = startWhole(dataDir, port, { BLOUD_PORT: 'http', BLOUD_HOST_KIND: 'windows' })
+  assert.equal(await agent.ended, 1)
+  assert.match(agent.output(), /BLOUD_PORT.*\n.*BLOUD_HOST_KIND/)
+})
+
+test('a database that can not be reached is said', async () => {
+  const url = `postgresql://nobody:secret@127.0.0.1:${await freePort()}/none`
+  const agent = startWhole(dataDir, port, { DATABASE_URL: url })
+  assert.equal(await agent.ended, 1)
+  assert.match(agent.output(), /Can't connect to the database of DATABASE_URL: .*ECONNREFUSED/)
+  assert.doesNotMatch(agent.output(), /secret/)
+})
+
+test('a server of your own is migrated and used instead', needs('psql'), async () => {
+  const name = `own_${process.pid}`
+  await administer((client) => client.query(`create database ${name}`))
+  const own = { BLOUD_DATA_DIR: join(top, 'own'), DATABASE_URL: urlOf(name) }
+  const agent = await start(own)
+  await assertReady(agent.address)
+  assert.deepEqual((await fs.readdir(own.BLOUD_DATA_DIR)).includes('postgres'), false)
+  const who = psqlWith(own, '-AtXc', 'select current_user, count(*) > 0 from bloud.catalog')
+  assert.equal(await who.ended, 0, who.output())
+  assert.equal(who.output().trim(), 'bloud_operator|t')
+  assert.equal(await agent.end('SIGTERM'), 0)
+  await administer((client) => client.query(`drop database ${name} with (force)`))
+})
+
+test('a relay, an orchestrator or a database that dies comes back by itself', onlyLinux, async () => {
+  const agent = await start()
+  const before = await childrenOf(agent.child.pid)
+  for (const name of ['relay', 'orchestrator', 'postgres']) {
+    process.kill(before.get(name) ?? 0, 'SIGKILL')
+    const back = await lookUntil(async () => {
+      const now = (await childrenOf(agent.child.pid)).get(name)
+      return now && now !== before.get(name) ? now : undefined
+    }, LIMIT_MS)
+    assert.ok(back, `${name} did not come back`)
+  }
+  await assertReady(agent.address)
+  assert.equal(await agent.end('SIGTERM'), 0)
+})
+
+test('after a kill -9 nothing runs on but the database, which the next start adopts', onlyLinux, async () => {
+  const first = await start()
+  const children = await childrenOf(first.child.pid)
+  const server = await postmasterPid()
+  await first.end('SIGKILL')
+  for (const name of ['relay', 'orchestrator']) {
+    const gone = await lookUntil(async () => (isAlive(children.get(name) ?? 0) ? undefined : true), LIMIT_MS)
+    assert.ok(gone, `${name} is still there`)
+  }
+  const second = await start()
+  assert.equal(await postmasterPid(), server)
+  await assertReady(second.address)
+  assert.equal(await second.end('SIGTERM'), 0)
+  assert.equal(isAlive(server), false)
+})
+
+test('Ctrl-C in the middle of the first start leaves nothing running', onlyLinux, async () => {
+  const fresh = join(top, 'fresh')
+  const agent = startWhole(fresh, port)
+  const begun = () =>
+    fs.access(join(fresh, 'database.json')).then(
+      () => true,
+      () => undefined,
+    )
+  assert.ok(await lookUntil(begun, LIMIT_MS))
+  assert.equal(await agent.end('SIGINT'), 0)
+  await assert.rejects(fs.access(join(fresh, 'postgres/postmaster.pid')))
+})

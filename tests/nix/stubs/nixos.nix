@@ -1,0 +1,88 @@
+# The options of NixOS that nix/*.nix set, as far as they matter here: the same names, types that merge alike, no effect.
+{ lib, ... }:
+let
+  inherit (lib) mkOption types;
+  option = default: type: mkOption { inherit default type; };
+  list = option [ ] (types.listOf types.str);
+  loose = option { } (types.attrsOf types.anything);
+  # As in NixOS: of a directive that is defined twice, lists are joined.
+  directives = loose;
+  unit = {
+    freeformType = types.attrsOf types.anything;
+    options = {
+      after = list;
+      before = list;
+      wants = list;
+      requires = list;
+      wantedBy = list;
+      path = option [ ] (types.listOf types.anything);
+      environment = option { } (types.attrsOf (types.nullOr types.str));
+      serviceConfig = directives;
+    };
+  };
+  units = option { } (types.attrsOf (types.submodule unit));
+  container.options = {
+    image = mkOption { type = types.str; };
+    serviceName = mkOption { type = types.str; };
+    environment = option { } (types.attrsOf types.str);
+    user = option null (types.nullOr types.str);
+    ports = list;
+    volumes = list;
+    labels = option { } (types.attrsOf types.str);
+    extraOptions = list;
+  };
+  package = name: {
+    outPath = "/nix/store/00000000000000000000000000000000-${name}";
+    type = "derivation";
+    inherit name;
+  };
+in
+{
+  options = {
+    assertions = option [ ] (types.listOf types.anything);
+    warnings = list;
+    # The VM test sets these.
+    system.includeBuildDependencies = option false types.bool;
+    system.switch.enable = option true types.bool;
+    nix.settings = loose;
+    nix.nixPath = list;
+    virtualisation.cores = option 1 types.int;
+    virtualisation.memorySize = option 1024 types.int;
+    virtualisation.diskSize = option 1024 types.int;
+    virtualisation.writableStore = option false types.bool;
+    virtualisation.additionalPaths = option [ ] (types.listOf types.package);
+    systemd.services = units;
+    systemd.sockets = units;
+    systemd.paths = units;
+    systemd.tmpfiles.rules = list;
+    systemd.package = option (package "systemd") types.package;
+    users.users = loose;
+    users.groups = loose;
+    networking.firewall.allowedTCPPorts = option [ ] (types.listOf types.port);
+    networking.firewall.interfaces = loose;
+    networking.proxy.envVars = option { } (types.attrsOf types.str);
+    nix.package = option (package "nix") types.package;
+    nix.envVars = option { } (types.attrsOf types.str);
+    programs.ssh.package = option (package "openssh") types.package;
+    environment.sessionVariables = option { NIX_PATH = "nixpkgs=flake:nixpkgs"; } (types.attrsOf types.str);
+    environment.systemPackages = option [ ] (types.listOf types.package);
+    services.postgresql = {
+      enable = option false types.bool;
+      package = option (package "postgresql") types.package;
+      ensureDatabases = list;
+      ensureUsers = option [ ] (types.listOf types.anything);
+      identMap = option "" types.lines;
+      authentication = option "" types.lines;
+    };
+    virtualisation.podman.enable = option false types.bool;
+    virtualisation.podman.package = option (package "podman") types.package;
+    virtualisation.oci-containers.backend = option "podman" (types.enum [
+      "podman"
+      "docker"
+    ]);
+    virtualisation.oci-containers.containers = option { } (types.attrsOf (types.submodule container));
+  };
+
+  # What NixOS itself defines, where it matters which of the two comes first.
+  config.services.postgresql.authentication = lib.mkAfter "local all all peer";
+}

@@ -1,0 +1,119 @@
+/** Evaluates Nix, with Debian's nix and without any store: nothing is built, nothing is fetched. */
+import { execFile } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ROOT } from '../../src/config.ts'
+import { temporaryDirectory } from '../support/directory.ts'
+import { toolPath } from '../support/tools.ts'
+
+const LIMIT_MS = 60_000
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+const top = temporaryDirectory()
+const env = {
+  ...process.env,
+  NIX_STATE_DIR: join(top, 'var'),
+  NIX_LOG_DIR: join(top, 'log'),
+  NIX_CONF_DIR: join(top, 'etc'),
+  HOME: top,
+}
+
+/** @returns what nix-instantiate prints. @throws with what it complains of, as `stderr`. */
+export async function nixInstantiate(...args: string[]): Promise<string> {
+  const options = { env, timeout: LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, cwd: ROOT }
+  const program = toolPath('nix') ?? 'nix-instantiate'
+  const { stdout } = await promisify(execFile)(program, ['--store', 'dummy://', ...args], options)
+  return stdout
+}
+
+/** The value of an expression, all of it. */
+export async function evaluate<T>(expression: string): Promise<T> {
+  return JSON.parse(await nixInstantiate('--eval', '--strict', '--json', '-E', expression)) as T
+}
+
+export interface Unit {
+  description: string
+  after: string[]
+  wants: string[]
+  requires: string[]
+  wantedBy: string[]
+  environment: Record<string, string | null>
+  serviceConfig: Record<string, unknown>
+  restartIfChanged?: boolean
+}
+
+export interface Container {
+  image: string
+  serviceName: string
+  environment: Record<string, string>
+  user: string | null
+  ports: string[]
+  volumes: string[]
+  extraOptions: string[]
+}
+
+/** What tests/nix/stubs/system.nix gives. */
+export interface System {
+  failed: string[]
+  services: Record<string, Unit>
+  sockets: Record<string, Unit & { listenStreams: string[] }>
+  paths: Record<string, Unit & { pathConfig: Record<string, string> }>
+  tmpfiles: string[]
+  users: Record<string, unknown>
+  firewall: { allowedTCPPorts: number[]; interfaces: Record<string, Record<string, number[]>> }
+  postgresql: {
+    enable: boolean
+    ensureDatabases: string[]
+    ensureUsers: { name: string }[]
+    identMap: string
+    authentication: string
+  }
+  containers: Record<string, Container>
+}
+
+let files = 0
+
+/** A machine with our module, the given apps.json and what a person adds to the configuration. */
+export function system(apps: object[], configuration = '', version = 1): Promise<System> {
+  const file = join(top, `apps-${files++}.json`)
+  writeFileSync(file, JSON.stringify({ version, apps }))
+  return evaluate(`import ./tests/nix/stubs/system.nix {
+    modules = [
+      {
+        services.bloud.enable = true;
+        services.bloud.package = { outPath = "/nix/store/00000000000000000000000000000000-bloud"; };
+        services.bloud.apps.file = "${file}";
+      }
+      ({ lib, ... }: { ${configuration} })
+    ];
+  }`)
+}
+
+/** The complaint of an evaluation that must fail. */
+export async function complaintOf(evaluation: Promise<unknown>): Promise<string> {
+  try {
+    await evaluation
+  } catch (error) {
+    return (error as { stderr?: string }).stderr ?? String(error)
+  }
+  throw new Error('This was not refused')
+}
+
+/** An entry of apps.json as the agent writes it. */
+export function app(name: string, more: object = {}): object {
+  return {
+    name,
+    displayName: name,
+    image: `localhost/${name}:1`,
+    port: 8080,
+    containerPort: 80,
+    volumes: [],
+    environment: {},
+    secretFiles: {},
+    dependsOn: [],
+    database: null,
+    healthCheck: { path: '/', interval: 10, timeout: 120 },
+    resources: null,
+    ...more,
+  }
+}

@@ -1,0 +1,147 @@
+/** A history in memory and clients made of arrays, so that the relay can be tried without a database or a network. */
+import type { Sink } from '../../src/relay/outlet.ts'
+import { createRelay, type RelayLimits } from '../../src/relay/relay.ts'
+import type { EventSource, StreamEvent } from '../../src/relay/source.ts'
+
+export const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** Far beyond what anything here takes on a busy machine. */
+const WAIT_LIMIT_MS = 60_000
+
+/** Looks until `what` is true. */
+export async function until(what: () => boolean, saying = 'it to happen'): Promise<void> {
+  const deadline = performance.now() + WAIT_LIMIT_MS
+  while (!what()) {
+    if (performance.now() > deadline) throw new Error(`waited ${WAIT_LIMIT_MS} ms for ${saying}`)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+}
+
+export function fakeHistory() {
+  let rows: StreamEvent[] = []
+  const calls = { head: 0, eventsAfter: 0, snapshot: 0 }
+  /** After which number events were asked for, each time. */
+  const asked: number[] = []
+  const history = {
+    epoch: 'abc',
+    prunedTo: 0,
+    down: false,
+    calls,
+    asked,
+    /** Appends so many events. */
+    add(count = 1, more: object = {}): void {
+      for (let one = 0; one < count; one += 1) rows.push({ seq: history.seq + 1, ...more })
+    },
+    /** A history with holes: numbers of what was rolled back. */
+    set(seqs: number[]): void {
+      rows = seqs.map((seq) => ({ seq }))
+    },
+    prune(to: number): void {
+      rows = rows.filter((row) => row.seq > to)
+      history.prunedTo = to
+    },
+    restore(epoch: string, count: number): void {
+      history.epoch = epoch
+      history.prunedTo = 0
+      rows = []
+      history.add(count)
+    },
+    get seq(): number {
+      return rows.at(-1)?.seq ?? history.prunedTo
+    },
+    queries: () => calls.head + calls.eventsAfter + calls.snapshot,
+    source: undefined as unknown as EventSource,
+  }
+  async function answer<T>(name: keyof typeof calls, value: () => T): Promise<T> {
+    calls[name] += 1
+    await new Promise((resolve) => setImmediate(resolve))
+    if (history.down) throw new Error('the database is away')
+    return value()
+  }
+  history.source = {
+    head: () =>
+      answer('head', () => ({ epoch: history.epoch, seq: history.seq, prunedTo: history.prunedTo })),
+    eventsAfter(seq, limit) {
+      asked.push(seq)
+      return answer('eventsAfter', () => rows.filter((row) => row.seq > seq).slice(0, limit))
+    },
+    snapshot: () =>
+      answer('snapshot', () => ({ epoch: history.epoch, seq: history.seq, apps: [{ at: history.seq }] })),
+  }
+  return history
+}
+
+export type History = ReturnType<typeof fakeHistory>
+
+/** One event as a client sees it. */
+export interface Seen {
+  event: string
+  id: string | undefined
+  data: { id?: string; reason?: string; seq?: number; apps?: { at: number }[] }
+}
+
+export function parseEvents(text: string): Seen[] {
+  const blocks = text.split('\n\n').slice(0, -1)
+  return blocks.flatMap((block) => {
+    const fields = block.split('\n').map((line) => /^([a-z]*): ?(.*)$/.exec(line))
+    const field = (name: string) => fields.find((match) => match?.[1] === name)?.[2]
+    const event = field('event')
+    return event ? [{ event, id: field('id'), data: JSON.parse(field('data') ?? '{}') }] : []
+  })
+}
+
+/** A client that takes everything until told otherwise. */
+export function fakeClient() {
+  const writes: string[] = []
+  const sizes: number[] = []
+  const client = {
+    writes,
+    /** Bytes of each write. */
+    sizes,
+    full: false,
+    ended: false,
+    closed: false,
+    text: () => writes.join(''),
+    events: () => parseEvents(client.text()),
+    named: (name: string) => client.events().filter((seen) => seen.event === name),
+    /** The ids it was given, snapshot included, as numbers. */
+    seqs: () =>
+      client.events().flatMap((seen) => (seen.id === undefined ? [] : [Number(seen.id.split('.')[1])])),
+    sink: undefined as unknown as Sink,
+  }
+  const decoder = new TextDecoder()
+  client.sink = {
+    write(chunk) {
+      sizes.push(chunk.length)
+      writes.push(decoder.decode(chunk, { stream: true }))
+      return !client.full
+    },
+    end() {
+      client.ended = true
+    },
+    close() {
+      client.closed = true
+    },
+  }
+  return client
+}
+
+/** A started relay over `history`; `t.after(stop)` ends it. Its own timers stay quiet unless limits say otherwise. */
+export function startRelay(history: History, limits: Partial<RelayLimits> = {}) {
+  const relay = createRelay({
+    source: history.source,
+    log: silent,
+    limits: { heartbeatMs: 60_000, tickMs: 60_000, troubledTickMs: 60_000, flushMs: 2, ...limits },
+  })
+  relay.start()
+  relay.setListening(true)
+  return {
+    relay,
+    join(lastId?: string) {
+      const client = fakeClient()
+      return { ...client, client, seat: relay.open(client.sink, lastId) }
+    },
+    ready: () =>
+      until(() => !relay.stale && relay.head?.seq === history.seq, 'the relay to read the history'),
+  }
+}

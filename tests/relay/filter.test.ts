@@ -1,0 +1,75 @@
+/** Following some apps instead of all. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fakeClient, fakeHistory, startRelay, until } from './fakes.ts'
+
+type T = { after(fn: () => void): void }
+const APPS = ['alpha', 'beta', 'gamma']
+
+/** The events 1, 2, 3, 4 … are of alpha, beta, gamma, alpha … */
+async function begin(t: T, events: number, limits = {}) {
+  const history = fakeHistory()
+  const add = (count: number) => {
+    for (let one = 0; one < count; one += 1) history.add(1, { app: APPS[history.seq % 3] })
+  }
+  add(events)
+  const { relay, ready } = startRelay(history, limits)
+  t.after(relay.stop)
+  await ready()
+  function join(lastId: string | undefined, ...apps: string[]) {
+    const client = fakeClient()
+    return { client, seat: relay.open(client.sink, lastId, apps) }
+  }
+  return { history, relay, add, join }
+}
+
+const told = (client: ReturnType<typeof fakeClient>) => client.named('app').map(({ data }) => data.seq)
+
+test('who names apps is told of these, in order, and of no others', async (t) => {
+  const { relay, add, join } = await begin(t, 6)
+  const one = join('abc.0', 'beta').client
+  const two = join('abc.0', 'gamma', 'alpha').client
+  const all = join('abc.0').client
+  add(6)
+  relay.bell()
+  await until(() => told(all).length === 12)
+  assert.deepEqual(told(one), [2, 5, 8, 11])
+  assert.deepEqual(told(two), [1, 3, 4, 6, 7, 9, 10, 12])
+})
+
+test('what is older than the ring is filtered alike', async (t) => {
+  const { join } = await begin(t, 95, { warmRows: 5, pageRows: 10 })
+  const { client } = join('abc.0', 'alpha')
+  await until(() => told(client).at(-1) === 94)
+  assert.deepEqual(
+    told(client),
+    Array.from({ length: 32 }, (_, index) => index * 3 + 1),
+  )
+})
+
+test('the snapshot has the named apps only', async (t) => {
+  const { history, join } = await begin(t, 3)
+  history.source.snapshot = async () => ({ epoch: 'abc', seq: 3, apps: APPS.map((name) => ({ name })) })
+  const some = join(undefined, 'gamma', 'alpha').client
+  const all = join(undefined).client
+  await until(() => some.named('snapshot').length + all.named('snapshot').length === 2)
+  assert.deepEqual(some.named('snapshot')[0]?.data.apps, [{ name: 'alpha' }, { name: 'gamma' }])
+  assert.equal(all.named('snapshot')[0]?.data.apps?.length, 3)
+})
+
+test('who follows a quiet app is told how far it has come, so that it does not resume from long ago', async (t) => {
+  const { relay, add, join } = await begin(t, 0, { heartbeatMs: 20 })
+  const { client } = join('abc.0', 'nobody')
+  add(7)
+  relay.bell()
+  await until(() => client.text().includes('\n\nid: abc.7\n\n'))
+  assert.equal(client.named('app').length, 0)
+  await until(() => client.named('heartbeat').length >= 4)
+  assert.equal(client.text().split('id: abc.7\n\n').length, 2, 'and only once')
+})
+
+test('pollers may name apps too, and go on behind those of others', async (t) => {
+  const { relay } = await begin(t, 9)
+  const { id, events } = await relay.poll('abc.0', 6, ['beta'])
+  assert.deepEqual([id, events.map(({ seq }) => seq)], ['abc.6', [2, 5]])
+})

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createCoalesced, within } from '../../src/relay/coalesce.ts'
+import { createRing } from '../../src/relay/ring.ts'
+
+const frame = (seq: number, size = 10) => ({ seq, bytes: new Uint8Array(size).fill(seq) })
+
+function ringOf(limits: { frames?: number; bytes?: number; batchBytes?: number }) {
+  return createRing({ frames: 100, bytes: 10_000, batchBytes: 1000, ...limits })
+}
+
+test('the ring keeps the newest events, and knows from where on it can serve', () => {
+  const ring = ringOf({ frames: 3 })
+  ring.reset(10)
+  for (const seq of [11, 12, 15, 16, 17]) ring.push(frame(seq))
+  assert.equal(ring.size, 3)
+  assert.equal(ring.floor, 12)
+  assert.equal(ring.head, 17)
+  assert.ok(ring.covers(12) && !ring.covers(11))
+  assert.equal(ring.after(12)?.bytes.length, 30)
+  assert.equal(ring.after(13)?.bytes.length, 30)
+  assert.equal(ring.after(17), undefined)
+})
+
+test('the ring is bounded by bytes as well, but never drops the only event', () => {
+  const ring = ringOf({ bytes: 100 })
+  for (let seq = 1; seq <= 50; seq += 1) ring.push(frame(seq, 30))
+  assert.equal(ring.size, 3)
+  assert.equal(ring.bytes, 90)
+  ring.push(frame(51, 500))
+  assert.equal(ring.size, 1)
+  assert.equal(ring.after(50)?.seq, 51)
+})
+
+test('a batch is as much as fits into one write, and is made once for all', () => {
+  const ring = ringOf({ batchBytes: 25 })
+  for (const seq of [1, 2, 3, 4, 5]) ring.push(frame(seq))
+  const first = ring.after(0)
+  assert.equal(first?.seq, 2)
+  assert.equal(ring.after(0), first)
+  assert.equal(ring.after(2)?.seq, 4)
+  assert.equal(ring.after(4)?.seq, 5)
+  ring.push(frame(6))
+  assert.equal(ring.after(4)?.seq, 6)
+})
+
+test('the ring stays in order over many times its size', () => {
+  const ring = ringOf({ frames: 7 })
+  for (let seq = 1; seq <= 1000; seq += 1) {
+    ring.push(frame(seq))
+    assert.equal(ring.size, Math.min(seq, 7))
+    assert.equal(ring.after(Math.max(0, seq - 3))?.seq, seq)
+  }
+})
+
+test('who asks while a load runs gets one that began after the question, and shares it', async () => {
+  const ends: (() => void)[] = []
+  let loads = 0
+  const run = createCoalesced(async () => {
+    loads += 1
+    const mine = loads
+    await new Promise<void>((resolve) => ends.push(resolve))
+    return mine
+  })
+  const [first, second, third] = [run(), run(), run()]
+  ends[0]?.()
+  assert.equal(await first, 1)
+  while (ends.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  ends[1]?.()
+  assert.deepEqual([await second, await third], [2, 2])
+  assert.equal(loads, 2)
+})
+
+test('a wait has a limit', async () => {
+  await assert.rejects(within(5, 'It', new Promise(() => undefined)), /It took longer than 5 ms/)
+  assert.equal(await within(1000, 'It', Promise.resolve(7)), 7)
+})

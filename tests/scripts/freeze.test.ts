@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { freeze, readFrozen } from '../../scripts/freeze.ts'
+import { ROOT } from '../../src/config.ts'
+import { temporaryDirectory } from '../support/directory.ts'
+
+const top = temporaryDirectory()
+
+function folder(): { path: string; write(name: string, text: string): void } {
+  const path = mkdtempSync(join(top, 'm-'))
+  return { path, write: (name, text) => writeFileSync(join(path, name), text) }
+}
+
+test('no migration that has landed was changed', () => {
+  assert.deepEqual(readFrozen(join(ROOT, 'sql/migrations')).problems, [])
+})
+
+test('freezing adds what is new, and once', () => {
+  const { path, write } = folder()
+  write('0001_a.sql', 'select 1')
+  assert.deepEqual(readFrozen(path), { hashes: new Map(), fresh: ['0001_a.sql'], problems: [] })
+  assert.deepEqual(freeze(path), ['0001_a.sql'])
+  assert.deepEqual(freeze(path), [])
+  write('0002_b.sql', 'select 2')
+  assert.deepEqual(freeze(path), ['0002_b.sql'])
+  assert.deepEqual([...readFrozen(path).hashes.keys()], ['0001_a.sql', '0002_b.sql'])
+})
+
+test('a change, a loss, and a latecomer are named, and are not frozen over', () => {
+  const { path, write } = folder()
+  write('0001_a.sql', 'select 1')
+  write('0003_c.sql', 'select 3')
+  freeze(path)
+  write('0001_a.sql', 'select 1 ')
+  assert.match(readFrozen(path).problems.join(), /^0001_a\.sql has landed and was changed: write another/)
+  assert.throws(() => freeze(path), /0001_a\.sql/)
+  renameSync(join(path, '0001_a.sql'), join(path, '0002_a.sql'))
+  assert.deepEqual(readFrozen(path).problems, [
+    '0001_a.sql has landed and is gone',
+    '0002_a.sql would come before 0003_c.sql, which has landed',
+  ])
+})

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type pg from 'pg'
+import { type TestDatabase, testDatabase } from '../support/cluster.ts'
+import { moves, session, value } from '../support/sql.ts'
+
+const WRITERS = 24
+const ROUNDS = 40
+/** The moves of one life; each writer repeats it with an app of its own. */
+const LIFE = ['configuring', 'building', 'starting', 'running', 'error', 'stopping', 'stopped']
+
+let database: TestDatabase
+before(async () => {
+  database = await testDatabase('events')
+})
+after(() => database.drop())
+
+interface Seen {
+  read: string[]
+  missed: number
+  outOfOrder: number
+}
+
+/** Reads `seq > last` again and again, as a naive reader would, until the writers are done. */
+async function readAlong(url: string, done: Promise<unknown>): Promise<Seen> {
+  const client = await session(url)
+  let writing = true
+  void done.finally(() => {
+    writing = false
+  })
+  const read: string[] = []
+  let last = '0'
+  let outOfOrder = 0
+  for (let more = true; more; ) {
+    const finalLook = !writing
+    const { rows } = await client.query('select seq from bloud.events where seq > $1 order by seq', [last])
+    for (const { seq } of rows as { seq: string }[]) {
+      if (BigInt(seq) <= BigInt(last)) outOfOrder++
+      last = seq
+      read.push(seq)
+    }
+    more = !finalLook
+  }
+  const { rows } = await client.query('select seq from bloud.events order by seq')
+  const known = new Set(read)
+  const missed = rows.filter(({ seq }) => !known.has(seq)).length
+  await client.end()
+  return { read, missed, outOfOrder }
+}
+
+/** Moves one app through lives, two moves a transaction at random, some of them taken back. */
+async function write(url: string, name: string): Promise<{ moved: number; deadlocks: number }> {
+  const client = await session(url)
+  let moved = 0
+  let deadlocks = 0
+  let seed = Number.parseInt(name.slice(1), 10) + 1
+  const random = (): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
+    return seed / 2_147_483_648
+  }
+  async function commit(statements: [string, unknown[]][]): Promise<void> {
+    for (;;) {
+      try {
+        await client.query('begin')
+        for (const [text, values] of statements) await client.query(text, values)
+        const keep = random() > 0.25
+        await client.query(keep ? 'commit' : 'rollback')
+        if (keep) break
+      } catch (error) {
+        if ((error as pg.DatabaseError).code === '40P01') deadlocks++
+        await client.query('rollback')
+      }
+    }
+    moved += statements.length
+  }
+  const move = (to: string): [string, unknown[]] => [
+    'update bloud.apps set status = $1 where name = $2',
+    [to, name],
+  ]
+  const start = "insert into bloud.apps (name, display_name, version, status) values ($1, 'W', '1', 'queued')"
+  await commit([[start, [name]]])
+  for (let round = 0; round < ROUNDS; ) {
+    for (let at = 0; at < LIFE.length; ) {
+      const step = random() > 0.5 && at + 1 < LIFE.length ? 2 : 1
+      await commit(LIFE.slice(at, at + step).map(move))
+      at += step
+    }
+    await commit([move('queued')])
+    round += LIFE.length + 1
+  }
+  await client.end()
+  return { moved, deadlocks }
+}
+
+async function race(): Promise<Seen & { moved: number; deadlocks: number }> {
+  const writers = Promise.all(Array.from({ length: WRITERS }, (_, n) => write(database.url, `w${n}`)))
+  const [seen, wrote] = await Promise.all([readAlong(database.url, writers), writers])
+  const sum = (pick: (each: { moved: number; deadlocks: number }) => number): number =>
+    wrote.reduce((total, each) => total + pick(each), 0)
+  return { ...seen, moved: sum(({ moved }) => moved), deadlocks: sum((each) => each.deadlocks) }
+}
+
+async function emptyHistory(client: pg.Client): Promise<void> {
+  await client.query('set session_replication_role = replica') // past the guards, as only a test may
+  await client.query('delete from bloud.events; delete from bloud.apps')
+  await client.query('set session_replication_role = origin')
+}
+
+test('with 24 writers and rollbacks a reader of "seq > last" misses nothing, in order, without a deadlock', async () => {
+  const seen = await race()
+  assert.equal(seen.missed, 0)
+  assert.equal(seen.outOfOrder, 0)
+  assert.equal(seen.deadlocks, 0)
+  assert.equal(seen.read.length, seen.moved, 'every committed move is exactly one event')
+})
+
+test('without the lock the same reader misses rows (so the test above can fail)', async () => {
+  const client = await session(database.url)
+  await emptyHistory(client)
+  const source = await value<string>(client, "select pg_get_functiondef('bloud.append_event'::regproc)")
+  const unlocked = source.replace(/perform pg_advisory_xact_lock\(45070, 0\);/, '')
+  assert.notEqual(unlocked, source)
+  await client.query(unlocked)
+  let missed = 0
+  for (let round = 0; round < 5 && missed === 0; round++) {
+    await emptyHistory(client)
+    missed = (await race()).missed
+  }
+  await client.query(source)
+  await emptyHistory(client)
+  await client.end()
+  assert.ok(missed > 0, 'expected to miss rows without the lock')
+})
+
+test('a transaction that is taken back leaves no event, and two moves in one leave two', async () => {
+  const client = await session(database.url)
+  const insert =
+    "insert into bloud.apps (name, display_name, version, status) values ('two', 'T', '1', 'queued')"
+  await client.query(`begin; ${insert}; rollback`)
+  assert.deepEqual(await moves(client, 'two'), [])
+  await client.query(
+    `begin; ${insert}; update bloud.apps set status = 'configuring' where name = 'two'; commit`,
+  )
+  assert.deepEqual(await moves(client, 'two'), ['→queued', 'queued→configuring'])
+  await client.end()
+})
+
+test('a bell rings once per commit, carries nothing, and only for what was committed', async () => {
+  const [listener, client] = [await session(database.url), await session(database.url)]
+  const bells: (string | undefined)[] = []
+  listener.on('notification', ({ payload }) => bells.push(payload))
+  await listener.query('listen bloud')
+  const insert = (name: string): string =>
+    `insert into bloud.apps (name, display_name, version, status) values ('${name}', 'T', '1', 'queued')`
+  await client.query(`begin; ${insert('quiet')}; rollback`)
+  await client.query(`begin; ${insert('loud')}; ${insert('louder')}; commit`)
+  await listener.query('select 1') // whatever was sent before this answer has arrived with it
+  assert.deepEqual(bells, [''])
+  await Promise.all([listener.end(), client.end()])
+})

@@ -1,0 +1,212 @@
+/** A deploy of the schema: all of it or nothing, whoever else is at work and whenever it is cut off. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { before, type TestContext, test } from 'node:test'
+import type pg from 'pg'
+import { ROOT } from '../../src/config.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { lookUntil } from '../../src/host/waiting.ts'
+import { administer, urlOf } from '../support/cluster.ts'
+import { temporaryDirectory } from '../support/directory.ts'
+import { schemaDump } from '../support/dump.ts'
+import { session, value } from '../support/sql.ts'
+
+const top = temporaryDirectory()
+const log = { info() {} }
+const LIMIT_MS = 20_000
+/** Of the statements that replace what can be replaced, one in so many is the last one of a run. */
+const EVERY = 12
+
+interface Database {
+  url: string
+  client: pg.Client
+  dump(): Promise<string[]>
+}
+
+/** An empty database, gone with the test. */
+async function empty(t: TestContext): Promise<Database> {
+  const name = `migrate_${randomBytes(6).toString('hex')}`
+  await administer((admin) => admin.query(`create database ${name}`))
+  const client = await session(urlOf(name))
+  t.after(async () => {
+    await client.end()
+    await administer((admin) => admin.query(`drop database ${name} with (force)`))
+  })
+  return { url: urlOf(name), client, dump: () => schemaDump(client) }
+}
+
+/** The sql folder of a version to come: another table, column and function, one function less, and a view that changed. */
+function nextVersion(): string {
+  const dir = mkdtempSync(join(top, 'sql-'))
+  cpSync(join(ROOT, 'sql'), dir, { recursive: true })
+  const edit = (file: string, change: (text: string) => string) =>
+    writeFileSync(join(dir, file), change(readFileSync(join(dir, file), 'utf8')))
+  writeFileSync(
+    join(dir, 'migrations/9999_next.sql'),
+    `create table bloud.notes (app text primary key, note text not null);
+    alter table bloud.apps add column colour text not null default 'blue';
+    insert into bloud.status_transitions values ('running', 'queued', 'test');
+    create index apps_by_colour on bloud.apps (colour);`,
+  )
+  writeFileSync(
+    join(dir, 'functions/notes.sql'),
+    `create or replace function bloud.note_of(p_app text) returns text language sql stable as
+      $$ select n.note from bloud.notes n where n.app = p_app $$;`,
+  )
+  edit('views.sql', (text) =>
+    text.replace('create view bloud.queue as\nselect', 'create view bloud.queue as\nselect 1 as one,'),
+  )
+  edit('functions/events.sql', (text) =>
+    text.replace(/create or replace function bloud\.operation_log[\s\S]*/, ''),
+  )
+  edit('grants.sql', (text) => text.replace(', bloud.operation_log(bigint, bigint, integer)', ''))
+  return dir
+}
+
+let next: string
+before(() => {
+  next = nextVersion()
+})
+
+test('four migrators at once leave what one leaves, and doing it again changes nothing', async (t) => {
+  const [one, four] = [await empty(t), await empty(t)]
+  await migrate({ url: one.url, log })
+  const once = await one.dump()
+  assert.ok(once.length > 500)
+  await Promise.all(Array.from({ length: 4 }, () => migrate({ url: four.url, log })))
+  assert.deepEqual(await four.dump(), once)
+  await migrate({ url: one.url, log })
+  assert.deepEqual(await one.dump(), once)
+})
+
+test('a fresh install equals one that came from the version before', async (t) => {
+  const [fresh, old] = [await empty(t), await empty(t)]
+  await migrate({ url: fresh.url, log, sqlDir: next })
+  await migrate({ url: old.url, log })
+  const before = await old.dump()
+  await migrate({ url: old.url, log, sqlDir: next })
+  assert.deepEqual(await old.dump(), await fresh.dump())
+  assert.notDeepEqual(await old.dump(), before)
+  assert.equal(
+    await value(old.client, "select to_regproc('bloud.operation_log')"),
+    null,
+    'nothing stays of what is gone',
+  )
+})
+
+test('an older program refuses a newer schema, says so, and changes nothing', async (t) => {
+  const database = await empty(t)
+  await migrate({ url: database.url, log, sqlDir: next })
+  const newer = await database.dump()
+  await assert.rejects(migrate({ url: database.url, log }), {
+    code: 'schema_newer',
+    message: /migrated by a newer version of the program \(9999_next\)\. Start that version/,
+  })
+  assert.deepEqual(await database.dump(), newer)
+})
+
+test('a file that fails is named, and leaves everything as it was', async (t) => {
+  const database = await empty(t)
+  await migrate({ url: database.url, log })
+  const old = await database.dump()
+  for (const file of ['migrations/9999_next.sql', 'functions/notes.sql', 'comments.sql']) {
+    const broken = nextVersion()
+    writeFileSync(join(broken, file), 'create table bloud.half (); select nothing;')
+    const message = new RegExp(`^sql/${file}: .*"nothing"`)
+    await assert.rejects(migrate({ url: database.url, log, sqlDir: broken }), {
+      code: 'migration_failed',
+      message,
+    })
+    assert.deepEqual(await database.dump(), old, file)
+    rmSync(broken, { recursive: true })
+  }
+})
+
+/** From now on the session that migrates is ended at its n-th statement that changes the schema. */
+async function endAtStatement(client: pg.Client): Promise<(n: number) => Promise<unknown>> {
+  await client.query(`
+    create sequence public.statement;
+    create function public.end_at_statement() returns event_trigger language plpgsql security definer as $$
+      begin
+        if nextval('public.statement') = current_setting('test.end_at')::bigint then
+          perform pg_terminate_backend(pg_backend_pid());
+        end if;
+      end $$;
+    set test.end_at = 0;
+    create event trigger end_at_statement on ddl_command_start execute function public.end_at_statement()`)
+  const name = await value(client, 'select current_database()')
+  return (n) =>
+    client.query(`alter sequence public.statement restart; alter database ${name} set test.end_at = ${n}`)
+}
+
+test('killed at a statement, an upgrade leaves the old schema, and the next run completes it', async (t) => {
+  const [wanted, database] = [await empty(t), await empty(t)]
+  await migrate({ url: wanted.url, log, sqlDir: next })
+  await migrate({ url: database.url, log })
+  const old = await database.dump()
+  const endAt = await endAtStatement(database.client)
+  let ended = 0
+  for (let n = 1; ; n += n < 2 * EVERY ? 1 : EVERY) {
+    await endAt(n)
+    const outcome = await migrate({ url: database.url, log, sqlDir: next }).catch((error: Error) => error)
+    if (!outcome) break
+    ended += 1
+    assert.match(outcome.message, /terminating connection|terminated unexpectedly/)
+    assert.deepEqual(await database.dump(), old, `statement ${n}`)
+  }
+  assert.ok(ended > 40, `ended ${ended} times`)
+  assert.deepEqual(await database.dump(), await wanted.dump())
+})
+
+/** Lets through so many of the pieces that the client sends, and cuts the line right behind the last of them. */
+async function shortLine(
+  url: string,
+  pieces: number,
+): Promise<{ url: string; cut(): boolean; stop(): void }> {
+  const target = new URL(url)
+  let sent = 0
+  const server = createServer((client: Socket) => {
+    const upstream = connect(Number(target.port), target.hostname)
+    const hangUp = () => [client, upstream].map((socket) => socket.destroy())
+    for (const socket of [client, upstream]) socket.on('error', hangUp).on('close', hangUp)
+    upstream.pipe(client)
+    client.on('data', (bytes) => {
+      sent += 1
+      upstream.write(bytes, () => sent >= pieces && hangUp())
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const line = new URL(url)
+  line.port = String(typeof address === 'object' ? address?.port : 0)
+  return { url: line.href, cut: () => sent >= pieces, stop: () => void server.close() }
+}
+
+test('cut off behind whatever it sends, an install leaves nothing or all of it, and the next run completes it', async (t) => {
+  const [wanted, database] = [await empty(t), await empty(t)]
+  await migrate({ url: wanted.url, log })
+  const whole = await wanted.dump()
+  const gone = async () =>
+    (await value(
+      database.client,
+      "select count(*) = 0 from pg_stat_activity where datname = current_database() and application_name = 'bloud-migrate'",
+    )) || undefined
+  const seen = { nothing: 0, all: 0 }
+  for (let pieces = 1; ; pieces += 1) {
+    const line = await shortLine(database.url, pieces)
+    await migrate({ url: line.url, log }).catch(() => {})
+    line.stop()
+    assert.ok(await lookUntil(gone, LIMIT_MS), 'the session is still there')
+    const found = await database.dump()
+    if (found.length > 0) assert.deepEqual(found, whole, `piece ${pieces}`)
+    seen[found.length > 0 ? 'all' : 'nothing'] += 1
+    if (!line.cut()) break
+    await migrate({ url: database.url, log })
+    assert.deepEqual(await database.dump(), whole)
+    await database.client.query('drop schema bloud cascade')
+  }
+  assert.ok(seen.nothing > 10 && seen.all >= 2, JSON.stringify(seen))
+})

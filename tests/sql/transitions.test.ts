@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type pg from 'pg'
+import { STATUSES } from '../../src/domain/status.ts'
+import { type TestDatabase, testDatabase } from '../support/cluster.ts'
+import { refusalOf, session, value } from '../support/sql.ts'
+
+/** The legal moves by which each status is reached from nothing. */
+const PATHS: Record<string, string[]> = {
+  queued: [],
+  configuring: ['configuring'],
+  building: ['configuring', 'building'],
+  starting: ['configuring', 'building', 'starting'],
+  running: ['configuring', 'building', 'starting', 'running'],
+  error: ['configuring', 'building', 'starting', 'error'],
+  failed: ['configuring', 'failed'],
+  stopping: ['configuring', 'failed', 'stopping'],
+  stopped: ['configuring', 'failed', 'stopping', 'stopped'],
+}
+/** Written out, so that a change of the seed is a change of this test. */
+const SEED = `→queued queued→configuring queued→failed queued→stopped queued→ configuring→building configuring→failed
+  building→starting building→failed starting→running starting→error starting→stopping running→error running→stopping
+  error→running error→queued error→stopping failed→queued failed→stopping failed→ stopping→stopped stopping→error
+  stopping→ stopped→queued stopped→`
+
+let database: TestDatabase
+let client: pg.Client
+before(async () => {
+  database = await testDatabase('transitions')
+  client = await session(database.url)
+})
+after(async () => {
+  await client.end()
+  await database.drop()
+})
+
+const INSERT = "insert into bloud.apps (name, display_name, version, status) values ('app', 'App', '1', $1)"
+
+/** Runs in a transaction that is taken back; the app stands at `status`. */
+async function at<T>(status: string, run: () => Promise<T>): Promise<T> {
+  await client.query('begin')
+  try {
+    await client.query(INSERT, ['queued'])
+    for (const next of PATHS[status] ?? []) await client.query('update bloud.apps set status = $1', [next])
+    return await run()
+  } finally {
+    await client.query('rollback')
+  }
+}
+
+async function isLegal(from: string | null, to: string | null): Promise<boolean> {
+  return await value(
+    client,
+    `select exists (select from bloud.status_transitions
+      where from_status is not distinct from $1 and to_status is not distinct from $2)`,
+    [from, to],
+  )
+}
+
+test('the table of legal moves is the one that was designed', async () => {
+  const { rows } = await client.query(
+    "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as move from bloud.status_transitions",
+  )
+  assert.deepEqual(rows.map(({ move }) => move).sort(), SEED.split(/\s+/).sort())
+})
+
+test('each of the 81 moves between statuses happens if it is in the table, and is refused if not', async () => {
+  for (const from of STATUSES) {
+    for (const to of STATUSES) {
+      const legal = await isLegal(from, to)
+      await at(from, async () => {
+        if (legal) {
+          await client.query('update bloud.apps set status = $1', [to])
+          assert.equal(await value(client, 'select status from bloud.apps'), to)
+          return
+        }
+        const refusal = await refusalOf(client, 'update bloud.apps set status = $1', [to])
+        assert.equal(refusal.code, 'BL003', `${from}→${to}`)
+        assert.match(refusal.hint ?? '', /^Legal from here: /)
+      })
+    }
+  }
+})
+
+test('an app can only begin as queued', async () => {
+  for (const status of STATUSES) {
+    await client.query('begin')
+    if (status === 'queued') await client.query(INSERT, [status])
+    else assert.equal((await refusalOf(client, INSERT, [status])).code, 'BL003', status)
+    await client.query('rollback')
+  }
+})
+
+test('a row can be deleted only from stopping, stopped, failed, and from queued when it never got further', async () => {
+  for (const status of STATUSES) {
+    const legal = await isLegal(status, null)
+    assert.equal(legal, ['queued', 'stopping', 'stopped', 'failed'].includes(status))
+    await at(status, async () => {
+      if (legal) await client.query('delete from bloud.apps')
+      else assert.equal((await refusalOf(client, 'delete from bloud.apps')).code, 'BL003', status)
+    })
+  }
+  await at('failed', async () => {
+    await client.query("update bloud.apps set status = 'queued'")
+    const refusal = await refusalOf(client, 'delete from bloud.apps')
+    assert.equal(refusal.code, 'BL003', 'queued again after it had been configured')
+  })
+})
+
+test('a status that does not exist is refused, whoever asks', async () => {
+  await at('queued', async () => {
+    const refusal = await refusalOf(client, "update bloud.apps set status = 'happy'")
+    assert.equal(refusal.code, 'BL003')
+  })
+})
+
+test('history and rows can not be emptied, and an app keeps its name', async () => {
+  for (const statement of ['truncate bloud.apps cascade', 'truncate bloud.events']) {
+    assert.equal((await refusalOf(client, statement)).code, 'BL018', statement)
+  }
+  await client.query(INSERT, ['queued'])
+  for (const statement of [
+    'delete from bloud.events',
+    "update bloud.events set to_status = 'running'",
+    "update bloud.apps set name = 'other'",
+  ]) {
+    assert.equal((await refusalOf(client, statement)).code, 'BL018', statement)
+  }
+})

@@ -1,0 +1,96 @@
+/** A real Chromium on the page, and what it has shown. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { ROOT } from '../../src/config.ts'
+import { toolPath } from './tools.ts'
+
+const SCREENS = join(ROOT, 'test-results/screens')
+/** Nothing of this may go out: the tests run where there is no network. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+let browser: Promise<Browser> | undefined
+after(async () => (await browser)?.close())
+
+export interface OpenPage {
+  page: Page
+  /** Every status the card of `app` has shown, in order. */
+  shown(app: string): Promise<string[]>
+  /** Saves what is to be seen, to be looked at by a person. Not committed. */
+  screenshot(name: string): Promise<void>
+  /** What the page complained of, on its console or by an error. */
+  complaints: string[]
+}
+
+export interface PageOptions {
+  dark?: boolean
+  width?: number
+  /** Another page of the same browser window, sharing its connections. */
+  beside?: Page
+  path?: string
+  javaScript?: boolean
+  touch?: boolean
+}
+
+async function newContext(options: PageOptions): Promise<BrowserContext> {
+  browser ??= chromium.launch({ executablePath: toolPath('chromium') ?? '', args: FLAGS })
+  const context = await (await browser).newContext({
+    colorScheme: options.dark ? 'dark' : 'light',
+    viewport: { width: options.width ?? 1100, height: 900 },
+    javaScriptEnabled: options.javaScript ?? true,
+    hasTouch: options.touch ?? false,
+    locale: 'en-GB',
+  })
+  await context.addInitScript(rememberStatuses)
+  return context
+}
+
+export async function openPage(address: string, options: PageOptions = {}): Promise<OpenPage> {
+  const context = options.beside?.context() ?? (await newContext(options))
+  const page = await context.newPage()
+  const complaints: string[] = []
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()))
+  page.on('pageerror', (error) => complaints.push(error.message))
+  await page.goto(address + (options.path ?? '/'))
+  if (options.javaScript !== false) await page.locator(UP_TO_DATE).first().waitFor()
+  mkdirSync(SCREENS, { recursive: true })
+  return {
+    page,
+    complaints,
+    shown: (app) => page.evaluate((name) => (window as unknown as Shown).shown[name] ?? [], app),
+    screenshot: async (name) =>
+      void (await page.screenshot({ path: join(SCREENS, `${name}.png`), fullPage: true })),
+  }
+}
+
+/** By stream or by asking. */
+const UP_TO_DATE = '[data-connection="live"], [data-connection="polling"]'
+
+interface Shown {
+  shown: Record<string, string[]>
+}
+
+/** Runs in the page, before its own scripts: notes each status as the DOM shows it. */
+function rememberStatuses(): void {
+  const shown: Record<string, string[]> = {}
+  ;(window as unknown as Shown).shown = shown
+  const look = (): void => {
+    for (const card of document.querySelectorAll<HTMLElement>('[data-app][data-status]')) {
+      const { app = '', status = '' } = card.dataset
+      shown[app] ??= []
+      const list = shown[app]
+      if (list.at(-1) !== status) list.push(status)
+    }
+  }
+  const options = { childList: true, subtree: true, attributes: true, attributeFilter: ['data-status'] }
+  new MutationObserver(look).observe(document, options)
+}

@@ -1,0 +1,110 @@
+/**
+ * A database of its own for every test file, copied from a template that is migrated once per state of `sql/`.
+ * The server is the one that `npm test` started.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import * as fs from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import pg from 'pg'
+import { ROOT } from '../../src/config.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { LOGINS, type Login } from '../../src/host/postgres.ts'
+import { createLogger } from '../../src/log.ts'
+
+export interface TestDatabase {
+  name: string
+  /** As the superuser, who also owns the database: the way psql of an administrator sees it. */
+  url: string
+  superuserUrl: string
+  /** As one of the agent's own logins. */
+  urlFor(login: Login): string
+  /** Ends every connection to it and removes it. */
+  drop(): Promise<void>
+}
+
+/** Any number that nothing else uses as an advisory lock of the database `postgres`. */
+const TEMPLATE_LOCK = 7_309_441
+const FOLDERS = ['sql', 'src/db']
+/** PostgreSQL cuts longer names off. */
+const NAME_BYTES = 63
+
+/** @param label helps to recognise the database in a log or in psql. */
+export async function testDatabase(label = 'test'): Promise<TestDatabase> {
+  const template = await ensureTemplate()
+  const name = `${label.replace(/\W+/g, '_').toLowerCase()}_${randomBytes(6).toString('hex')}`.slice(
+    -NAME_BYTES,
+  )
+  await administer((client) => client.query(`create database "${name}" template "${template}"`))
+  const url = urlOf(name)
+  return {
+    name,
+    url,
+    superuserUrl: url,
+    urlFor: (login) => urlOf(name, login),
+    drop: () =>
+      administer(async (client) => void (await client.query(`drop database "${name}" with (force)`))),
+  }
+}
+
+/** The address of a database on the test server; as the superuser unless a login is given. */
+export function urlOf(database: string, login?: Login): string {
+  const url = new URL(serverUrl())
+  url.pathname = `/${database}`
+  if (login) {
+    url.username = login
+    url.password = loginPassword()
+  }
+  return url.href
+}
+
+/** Runs something with a superuser's connection to the database `postgres`. */
+export async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: urlOf('postgres') })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+function serverUrl(): string {
+  const url = process.env.BLOUD_TEST_DATABASE_URL
+  if (url) return url
+  throw new Error('This test needs a PostgreSQL server: run it with "npm test -- <file>", which starts one.')
+}
+
+/** One for all logins: roles belong to the server, which only lives for the tests. */
+const loginPassword = () => createHash('sha256').update(serverUrl()).digest('hex')
+
+let ready: Promise<string> | null = null
+
+function ensureTemplate(): Promise<string> {
+  ready ??= administer(makeTemplate)
+  return ready
+}
+
+/** Test files run side by side: the first one makes the template, the others wait for it. */
+async function makeTemplate(client: pg.Client): Promise<string> {
+  const template = `bloud_template_${await stateOfSql()}`
+  await client.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])
+  const { rowCount } = await client.query('select from pg_database where datname = $1', [template])
+  if (rowCount) return template
+  const unfinished = `${template}_unfinished`
+  await client.query(`drop database if exists "${unfinished}" with (force)`)
+  await client.query(`create database "${unfinished}"`)
+  const rolePasswords = Object.fromEntries(LOGINS.map((login) => [login, loginPassword()]))
+  await migrate({ url: urlOf(unfinished), log: createLogger('test', 'warn'), rolePasswords })
+  await client.query(`alter database "${unfinished}" rename to "${template}"`)
+  return template
+}
+
+async function stateOfSql(): Promise<string> {
+  const hash = createHash('sha256')
+  for (const folder of FOLDERS) {
+    const entries = await fs.readdir(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
+    for (const path of paths.sort()) hash.update(relative(ROOT, path)).update(await fs.readFile(path))
+  }
+  return hash.digest('hex').slice(0, 16)
+}

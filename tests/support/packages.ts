@@ -1,0 +1,91 @@
+/** Small npm packages of our own, made on the spot, that behave as real apps do on good and bad days. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
+
+/**
+ * - `healthy` answers on $PORT, with 200 on /health, its process id on /pid and its environment on /env
+ * - `exits` writes a message and ends with exit code 3 at once
+ * - `silent` accepts connections and never answers
+ * - `moody` is healthy until POST /sick, and again after POST /well
+ * - `slow-install` is healthy, but its install waits until the file `<package>/go` exists (a minute at most)
+ * - `forks` is healthy, and has a child that outlives it unless someone ends both
+ * - `stubborn` is healthy, and ignores SIGTERM
+ */
+export type Behaviour = 'healthy' | 'exits' | 'silent' | 'moody' | 'slow-install' | 'forks' | 'stubborn'
+
+export interface PackageOptions {
+  name: string
+  behaviour?: Behaviour
+  version?: string
+}
+
+/** Makes `<dir>/<name>` and returns its `file:` spec. */
+export async function makePackage(dir: string, options: PackageOptions): Promise<string> {
+  const { name, behaviour = 'healthy', version = '1.0.0' } = options
+  const path = join(dir, name)
+  await mkdir(path, { recursive: true })
+  const slow = behaviour === 'slow-install'
+  const manifest = {
+    name: `bloud-test-${name}`,
+    version,
+    type: 'module',
+    bin: { app: 'app.js' },
+    ...(slow && { scripts: { preinstall: `node wait.js ${JSON.stringify(join(path, 'go'))}` } }),
+  }
+  await writeFile(join(path, 'package.json'), JSON.stringify(manifest))
+  await writeFile(join(path, 'app.js'), `#!/usr/bin/env node\n${PROGRAMS[behaviour]}`)
+  if (slow) await writeFile(join(path, 'wait.js'), WAIT)
+  return `file:${path}`
+}
+
+/** Lets the install of a `slow-install` package go on. */
+export const letInstall = (dir: string, name: string): Promise<void> => writeFile(join(dir, name, 'go'), '')
+
+/** A catalog entry for it, complete, with quick health checks. */
+export function makeApp(name: string, port: number, npmPackage: string, more: object = {}): CatalogApp {
+  return catalogAppSchema.parse({
+    name,
+    displayName: name,
+    category: 'test',
+    version: '1.0.0',
+    port,
+    healthCheck: { path: '/health', interval: 0.2, timeout: 20 },
+    npm: { package: npmPackage, bin: 'app', ...(!npmPackage.startsWith('file:') && { version: '1.0.0' }) },
+    ...more,
+  })
+}
+
+const SERVER = `
+import { createServer } from 'node:http'
+let well = true
+console.log('starting on port ' + process.env.PORT)
+createServer((request, response) => {
+  if (request.method === 'POST') well = request.url === '/well'
+  if (request.url === '/health') response.statusCode = well ? 200 : 503
+  if (request.url === '/pid') return response.end(String(process.pid))
+  if (request.url === '/env') return response.end(JSON.stringify(process.env))
+  response.end('ok')
+}).listen(Number(process.env.PORT), '127.0.0.1', () => console.log('ready'))
+`
+
+const PROGRAMS: Record<Behaviour, string> = {
+  healthy: SERVER,
+  moody: SERVER,
+  'slow-install': SERVER,
+  stubborn: `process.on('SIGTERM', () => console.log('no'))\n${SERVER}`,
+  exits: `console.error('cannot find the settings file')\nprocess.exit(3)\n`,
+  silent: `import { createServer } from 'node:net'\ncreateServer(() => {}).listen(Number(process.env.PORT), '127.0.0.1')\n`,
+  forks: `import { spawn } from 'node:child_process'
+spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+${SERVER}`,
+}
+
+const WAIT = `import { existsSync } from 'node:fs'
+console.log('preinstall is waiting')
+const end = Date.now() + 60_000
+setInterval(() => {
+  if (existsSync(process.argv[2])) process.exit(0)
+  if (Date.now() > end) process.exit(1)
+}, 50)
+`

@@ -1,0 +1,87 @@
+/** What the SQL tests share: sessions as a role, a small catalog, refusals as values. */
+import pg from 'pg'
+
+export interface Refusal {
+  code: string
+  message: string
+  detail: string | undefined
+  hint: string | undefined
+}
+
+/** A session of its own on a test database. */
+export async function session(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+/** The refusal of a statement that must be refused. @throws if it was not. */
+export async function refusalOf(client: pg.Client, text: string, values: unknown[] = []): Promise<Refusal> {
+  try {
+    await client.query(text, values)
+  } catch (error) {
+    const { code = '', message, detail, hint } = error as pg.DatabaseError
+    return { code, message, detail, hint }
+  }
+  throw new Error(`This was not refused: ${text}`)
+}
+
+/** The first column of the first row. */
+export async function value<T>(client: pg.Client, text: string, values: unknown[] = []): Promise<T> {
+  const { rows } = await client.query({ text, values, rowMode: 'array' })
+  return (rows as unknown[][])[0]?.[0] as T
+}
+
+export interface EntryOptions {
+  port?: number
+  integrations?: object
+  isSystem?: boolean
+  unavailable?: string
+  timeout?: number
+}
+
+/** A catalog entry as the orchestrator hands it over. */
+export function entry(name: string, options: EntryOptions = {}): object {
+  const healthCheck = { path: '/', interval: 10, timeout: options.timeout ?? 60 }
+  return {
+    name,
+    yaml_content: `name: ${name}`,
+    entry: { name, healthCheck, integrations: options.integrations ?? {} },
+    display_name: name,
+    description: '',
+    category: 'test',
+    version: '1',
+    port: options.port ?? null,
+    is_system: options.isSystem ?? false,
+    unavailable: options.unavailable ?? null,
+  }
+}
+
+/** Takes the lease and fills the catalog. Returns the attempt number. */
+export async function lead(client: pg.Client, entries: object[]): Promise<number> {
+  const attempt = Number(await value(client, "select bloud.acquire_lease('test', 3600)"))
+  await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify(entries)])
+  return attempt
+}
+
+/** Carries everything that is queued through a rebuild that succeeds; installed apps are then healthy. */
+export async function rebuildAll(client: pg.Client, attempt: number): Promise<void> {
+  const id = await value<string>(client, 'select id from bloud.claim_rebuild($1, 3600)', [attempt])
+  if (id === undefined) return
+  await client.query("select bloud.begin_run($1, $2, '1')", [attempt, id])
+  await client.query("select bloud.end_rebuild($1, $2, true, 0, '2')", [attempt, id])
+  await client.query(
+    "select bloud.report_health($1, name, true) from bloud.apps where status = 'starting' order by name",
+    [attempt],
+  )
+}
+
+/** The moves of one app so far, as `from→to`. */
+export async function moves(client: pg.Client, app: string): Promise<string[]> {
+  const { rows } = await client.query(
+    "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as move from bloud.events where app = $1 order by seq",
+    [app],
+  )
+  return rows.map(({ move }) => move)
+}

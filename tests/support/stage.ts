@@ -1,0 +1,136 @@
+/**
+ * The real server and a real database, and the test in the part of the orchestrator: each status is entered when the
+ * test says so, and stays until it says what comes next.
+ */
+import { globSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import type { TestContext } from 'node:test'
+import type pg from 'pg'
+import { ROOT } from '../../src/config.ts'
+import { parseCatalogFile } from '../../src/domain/catalog.ts'
+import { createLogger } from '../../src/log.ts'
+import { startRelayServer } from '../../src/main/relayserver.ts'
+import { startProxy } from '../relay/proxy.ts'
+import { testDatabase } from './cluster.ts'
+import { lead, session, value } from './sql.ts'
+
+export interface Failure {
+  class: string
+  message: string
+  hint?: string
+  exit_code?: number
+  log?: string[]
+}
+
+export interface Stage {
+  address: string
+  /** A superuser's session. */
+  sql: pg.Client
+  /** Between the server and its database. */
+  network: Awaited<ReturnType<typeof startProxy>>
+  /** Asks for something as somebody at psql. */
+  ask(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
+  /** What is queued begins: configuring. */
+  claim(): Promise<void>
+  /** The rebuild starts: building. */
+  build(...lines: string[]): Promise<void>
+  log(lines: string[]): Promise<void>
+  /** The host was rebuilt: starting, stopped, or gone. */
+  switched(): Promise<void>
+  /** It was not, and why: failed, or for a removal error. */
+  broke(failure: Failure): Promise<void>
+  health(app: string, healthy: boolean, cause?: Failure): Promise<void>
+  /** From nothing to running. */
+  bring(...apps: string[]): Promise<void>
+}
+
+/** The catalog that comes along, all of it installable here, and what a test adds to it. */
+function entries(more: object[]): object[] {
+  const files = globSync('nix/catalog/*.yaml', { cwd: ROOT }).sort()
+  return files
+    .map((file) => {
+      const yaml = readFileSync(join(ROOT, file), 'utf8')
+      const parsed = parseCatalogFile(yaml, basename(file))
+      if ('error' in parsed) throw new Error(`${file}: ${parsed.error.reason}`)
+      const { name, displayName, description, category, version, port, isSystem } = parsed.ok
+      const row = { name, description, category, version, port, yaml_content: yaml, entry: parsed.ok }
+      const unavailable = name === 'home-assistant' ? 'It needs a container, and this host has none.' : null
+      return { ...row, display_name: displayName, is_system: isSystem, unavailable } as object
+    })
+    .concat(more)
+}
+
+export async function openStage(t: TestContext, more: object[] = []): Promise<Stage> {
+  const database = await testDatabase('page')
+  const sql = await session(database.url)
+  const attempt = await lead(sql, entries(more))
+  const url = new URL(database.urlFor('bloud_relay'))
+  const network = await startProxy({ host: url.hostname, port: Number(url.port) })
+  url.port = String(network.port)
+  const server = await startRelayServer({
+    config: { port: 0, listen: '127.0.0.1', allowedHosts: [] },
+    databaseUrl: url.href,
+    log: createLogger('test', 'silent'),
+  })
+  t.after(async () => {
+    await server.stop()
+    await network.stop()
+    await sql.end()
+    await database.drop()
+  })
+  const rebuild = () => value<string>(sql, "select id from bloud.rebuilds where state = 'active'")
+  const offset = () => value<string>(sql, "select log_offset from bloud.rebuilds where state = 'active'")
+
+  async function log(lines: string[]): Promise<void> {
+    const from = Number(await offset())
+    await sql.query('select bloud.append_log($1, $2, $3, $4, $5)', [
+      attempt,
+      await rebuild(),
+      from,
+      from + 1,
+      lines,
+    ])
+  }
+
+  const stage: Stage = {
+    address: `http://127.0.0.1:${server.port}`,
+    sql,
+    network,
+    async ask(verb, app) {
+      if (verb === 'purge') await sql.query('select bloud.uninstall($1, true)', [app])
+      else await sql.query(`select bloud.${verb}($1)`, [app])
+    },
+    async claim() {
+      await sql.query('select bloud.claim_rebuild($1, 1800)', [attempt])
+    },
+    async build(...lines) {
+      await sql.query("select bloud.begin_run($1, $2, '1')", [attempt, await rebuild()])
+      if (lines.length > 0) await log(lines)
+    },
+    log,
+    async switched() {
+      await sql.query("select bloud.end_rebuild($1, $2, true, 0, '2')", [attempt, await rebuild()])
+    },
+    async broke(failure) {
+      const cause = JSON.stringify({ phase: 'building', ...failure })
+      await sql.query("select bloud.end_rebuild($1, $2, false, 1, '1', '{}', $3)", [
+        attempt,
+        await rebuild(),
+        cause,
+      ])
+    },
+    async health(app, healthy, cause) {
+      const json = cause ? JSON.stringify(cause) : null
+      await sql.query('select bloud.report_health($1, $2, $3, $4)', [attempt, app, healthy, json])
+    },
+    async bring(...apps) {
+      for (const app of apps) await stage.ask('install', app)
+      await stage.claim()
+      await stage.build()
+      await stage.switched()
+      const { rows } = await sql.query("select name from bloud.apps where status = 'starting'")
+      for (const { name } of rows) await stage.health(name, true)
+    },
+  }
+  return stage
+}
