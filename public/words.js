@@ -128,3 +128,16 @@ export function titleOf({ apps, route }) {
   const more = !shown && busy.length > 1 ? ` (+${busy.length - 1})` : ''
   return `${LABELS[one.status]} ${one.display_name}${more} · Bloud`
 }
+
+/** The page and the API act as one role for everybody: its name would tell a person nothing.
+ *  @param {{ actor: string, origin: string }} move */
+export function byWhom({ actor, origin }) {
+  if (origin === 'agent') return 'the agent'
+  const who = actor === 'bloud_operator' ? 'somebody' : actor
+  const where = /** @type {Record<string, string>} */ ({
+    web: 'on this page',
+    api: 'by the API',
+    psql: 'in psql',
+  })
+  return `${who} ${where[origin] ?? origin}`
+}

@@ -1,6 +1,8 @@
 /** What the tests need beyond npm: looked for, and installed by apt where that is ours to do. */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { hasServer, installedClients } from '../src/host/pgclient.ts'
+import { installedBinaries } from '../src/host/postgres/binaries.ts'
 import { run } from '../src/host/process.ts'
 
 export interface Tools {
@@ -23,8 +25,14 @@ const WANTED = [
 
 const APT_LIMIT_MS = 15 * 60_000
 
+/** A backup is tried with a server that the pg_dump of this machine can dump: it refuses those newer than itself. */
+const SERVER_PACKAGE = 'postgresql'
+
 export async function prepareTools(say: (line: string) => void): Promise<Tools> {
-  const absent = WANTED.filter(({ names }) => !findProgram(names)).map(({ aptPackage }) => aptPackage)
+  const absent: string[] = WANTED.filter(({ names }) => !findProgram(names)).map(
+    ({ aptPackage }) => aptPackage,
+  )
+  if (!(await canDump())) absent.push(SERVER_PACKAGE)
   const problem = absent.length > 0 ? await install(absent, say) : ''
   const env = { BLOUD_TEST_PSQL: '', BLOUD_TEST_CHROMIUM: '', BLOUD_TEST_NIX: '' }
   const missing: string[] = []
@@ -32,7 +40,19 @@ export async function prepareTools(say: (line: string) => void): Promise<Tools> 
     env[variable] = findProgram(names) ?? ''
     if (!env[variable]) missing.push(`${tests}: no ${names[0]} here (${problem}); package ${aptPackage}`)
   }
+  if (!(await canDump())) {
+    missing.push(
+      `backup tests: no server here that its pg_dump can dump (${problem}); package ${SERVER_PACKAGE}`,
+    )
+  }
   return { env, missing }
+}
+
+/** With our own server, or else with one of the same package. */
+async function canDump(): Promise<boolean> {
+  const { major } = await installedBinaries()
+  const clients = await installedClients(process.env)
+  return clients.some((client) => client.major >= major || hasServer(client))
 }
 
 function findProgram(names: readonly string[]): string | null {

@@ -35,3 +35,10 @@ test('systemd is told only where it asks to be', () => {
   const asked = readConfig({ NOTIFY_SOCKET: '/run/systemd/notify', WATCHDOG_USEC: '60000000' })
   assert.deepEqual(asked.supervision, { enabled: true, watchdogMs: 60_000 })
 })
+
+test('A number that can not be used is refused with what would be', () => {
+  for (const BLOUD_PORT of ['abc', '0', '65536', '80.5', '-1', '1e3', ' 80'])
+    assert.throws(() => readConfig({ BLOUD_PORT }), /BLOUD_PORT: must be a whole number from 1 to 65535$/)
+  assert.equal(readConfig({ BLOUD_PORT: '8080' }).port, 8080)
+  assert.throws(() => readConfig({ BLOUD_RETENTION_DAYS: 'ever' }), /from 1 to 36500/)
+})

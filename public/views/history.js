@@ -1,6 +1,6 @@
 import { html } from '../html.js'
 import { appPath } from '../route.js'
-import { LABELS, lasting, short } from '../words.js'
+import { byWhom, LABELS, lasting, short } from '../words.js'
 import { Icon } from './icons.js'
 import { ClockTime } from './time.js'
 
@@ -8,9 +8,6 @@ import { ClockTime } from './time.js'
 
 /** Below this a stay is told to the second. */
 const EXACT_SECONDS = 3600
-
-/** @type {Record<string, string>} */
-const ORIGINS = { web: 'on this page', psql: 'in psql', api: 'by the API', agent: 'by the agent' }
 
 /** Every status move of an app. `shown`: the operation whose address this is.
  *  @param {{ rows: HistoryRow[] | undefined, skew: number, shown: string | null }} props */
@@ -43,7 +40,7 @@ const Row = ({ row, skew, isShown }) => html`
       ${row.message && html`<p class="muted">${row.message}</p>`}
     </td>
     <td class="history-stay">${row.to_status !== null && stay(row.duration_seconds)}</td>
-    <td class="muted">${row.actor} ${ORIGINS[row.origin] ?? row.origin}</td>
+    <td class="muted">${byWhom(row)}</td>
     <td>${row.operation_id !== null && html`<a href=${appPath(row.app, row.operation_id)} aria-current=${isShown ? 'page' : undefined} aria-label=${`Log of operation ${row.operation_id}`}>${row.operation_id}</a>`}</td>
   </tr>
 `

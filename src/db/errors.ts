@@ -11,8 +11,9 @@ interface PostgresError {
 /** Classes and codes that mean "not now": the connection is gone, the server is going down or has no room. */
 const UNAVAILABLE = /^(08...|57P..|53...|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND)$/
 const LOCK_NOT_AVAILABLE = '55P03'
+/** What the drivers say of a lost connection. Only for errors without a code: what the server says has one. */
 const GONE =
-  /terminated|connection (error|ended|refused)|timeout (exceeded|expired)|not queryable|ended|reset/i
+  /\b(connection (has been |was )?(terminated|ended|closed|refused|reset)|backend has been terminated|connection error|read timeout|timeout (exceeded|expired)|not queryable|(pool|client) (has been |has |was |is )?(ended|closed|destroyed))\b/i
 
 function chain(error: unknown): PostgresError[] {
   const found: PostgresError[] = []
@@ -41,7 +42,8 @@ export function translate(error: unknown): unknown {
       hint: 'Try again in a moment.',
     })
   }
-  if (errors.some((each) => UNAVAILABLE.test(each.code ?? '') || GONE.test(each.message))) {
+  const code = errors.find((each) => each.code)?.code
+  if (code ? UNAVAILABLE.test(code) : errors.some((each) => GONE.test(each.message))) {
     return new Problem('database_unavailable', "The database can't be reached", {
       hint: 'Try again in a moment.',
     })

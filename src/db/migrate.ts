@@ -7,6 +7,8 @@ import { connected } from './database.ts'
 const SQL_DIR = join(import.meta.dirname, '../../sql')
 /** Another migrator may be at work; it takes seconds. */
 const LOCK_LIMIT_MS = 60_000
+/** For one statement, the wait for the other migrator included. */
+const ANSWER_LIMIT_MS = 2 * LOCK_LIMIT_MS
 const MIGRATION_LOCK = 45_071
 const LOCK_NOT_AVAILABLE = '55P03'
 
@@ -48,6 +50,8 @@ export interface MigrateOptions {
   log: { info: (line: string) => void }
   /** The folder `sql` to apply; another one than the program's own is for tests. */
   sqlDir?: string
+  /** How long one statement may take. Milliseconds; another one than ANSWER_LIMIT_MS is for tests. */
+  answerLimitMs?: number
 }
 
 /**
@@ -57,11 +61,8 @@ export interface MigrateOptions {
  * @throws MigrationError
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
-  const { url, rolePasswords = {}, log, sqlDir = SQL_DIR } = options
-  const client = new pg.Client({ connectionString: url, application_name: 'bloud-migrate' })
-  client.on('error', () => {}) // a lost connection is reported by the query that meets it
-  await client.connect()
-  try {
+  const { url, rolePasswords = {}, log, sqlDir = SQL_DIR, answerLimitMs = ANSWER_LIMIT_MS } = options
+  const deploy = async (client: pg.Client) => {
     await awaitTurn(client)
     await prepareRoles(client, sqlDir, rolePasswords)
     await client.query('set role bloud_owner')
@@ -70,10 +71,10 @@ export async function migrate(options: MigrateOptions): Promise<void> {
     const applied = await runMigrations(client, sqlDir)
     await applyReplaceable(client, sqlDir)
     await client.query('commit')
-    for (const name of applied) log.info(`migrated: ${name}`)
-  } finally {
-    await client.end() // takes an open transaction back
+    return applied
   }
+  const applied = await connected(url, deploy, { name: 'bloud-migrate', answerLimitMs })
+  for (const name of applied) log.info(`migrated: ${name}`)
 }
 
 async function awaitTurn(client: pg.Client): Promise<void> {

@@ -1,5 +1,5 @@
 /** PostgreSQL's own client programs, as the system has them: pg_dump, pg_restore and psql of one version. */
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { run } from './process.ts'
@@ -31,6 +31,10 @@ export async function installedClients(env: NodeJS.ProcessEnv): Promise<Postgres
   const found = await Promise.all([...folders].map((directory) => clientIn(directory, env)))
   return found.filter((client) => client !== null)
 }
+
+/** Whether a server of that version is there too. */
+export const hasServer = ({ directory }: PostgresClient): boolean =>
+  ['initdb', 'postgres'].every((name) => existsSync(join(directory, name)))
 
 async function versionedFolders(root: string): Promise<string[]> {
   const names = await fs.readdir(root).catch(() => [])

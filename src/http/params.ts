@@ -11,9 +11,15 @@ const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
 export function checkName(name: string): string {
   if (NAME.test(name)) return name
-  throw new Problem('invalid_name', `${quoted(name)} can't be the name of an app`, {
-    hint: 'Names are lower case letters, digits and dashes, at most 63, and begin with a letter.',
-  })
+  // The words of bloud.check_name().
+  throw new Problem(
+    'invalid_name',
+    `'${name.slice(0, 80).replaceAll("'", "''")}' can't be the name of an app`,
+    {
+      detail: 'A name is 1 to 63 of a-z, 0-9 and -, and begins with a letter.',
+      hint: 'See the names with: select name from bloud.catalog;',
+    },
+  )
 }
 
 export function nameOf({ params }: Context): string {

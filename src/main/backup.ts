@@ -16,6 +16,7 @@ async function dump(url: string, file: string): Promise<void> {
   const { target, env } = forProgram(url)
   const { serverMajor } = await databaseState(url)
   const client = chooseClient(await installedClients(env), serverMajor)
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const unfinished = `${file}.unfinished`
   const args = [
     `--dbname=${target}`,
@@ -45,7 +46,6 @@ async function main(given: string | undefined): Promise<void> {
   const file = given
     ? resolve(environmentWith({}).INIT_CWD ?? '.', given)
     : join(config.dataDir, 'backups', name)
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await dump(url, file)
   console.log(`Saved in ${file}`)
 }

@@ -20,7 +20,9 @@ function giveUp(message: string): never {
 async function main(args: string[]): Promise<number> {
   const { url } = await reachDatabase(ROLE, (given) => urlAsRole(given, ROLE))
   const psqlrc = join(ROOT, 'sql/psqlrc')
-  const { target, env } = forProgram(url, existsSync(psqlrc) ? { PSQLRC: psqlrc } : {})
+  // less shows the lines of our tables as <E2><94><80> where the locale does not say UTF-8.
+  const settings = { LESSCHARSET: 'utf-8', ...(existsSync(psqlrc) && { PSQLRC: psqlrc }) }
+  const { target, env } = forProgram(url, settings)
   return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)
 }
 

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { supervisorState } from '../../src/host/local/documents.ts'
+import { isLocked } from '../../src/host/lock.ts'
 import { answer, createTestHost, get, until } from '../support/local-host.ts'
 
 const supervisorPid = async (paths: Parameters<typeof supervisorState>[0]) =>
@@ -150,4 +151,34 @@ test('files an app needs are written once, and then left to the user', async (t)
   await answer(good)
   const file = join(dataDir, 'apps', 'good', 'etc', 'app.conf')
   assert.equal(await readFile(file, 'utf8'), `port=${good.port}\n`)
+})
+
+test('what a killed supervisor has said is not believed once there is another', async (t) => {
+  const { app, switchTo, host, paths } = await createTestHost(t)
+  const stubborn = await app('stubborn', 'stubborn')
+  await switchTo([stubborn])
+  await answer(stubborn)
+  const old = await supervisorPid(paths)
+  process.kill(old, 'SIGKILL')
+  // The next one first ends what was left, and this app takes its time.
+  await until('another supervisor has the lock', () => isLocked(paths.supervisorLock))
+  await until('it has said so', async () => (await supervisorPid(paths)) !== old)
+  assert.equal((await supervisorState(paths))?.generation, null, 'it has looked already: this tests nothing')
+  assert.equal((await host.unitState('stubborn')).state, 'unknown')
+})
+
+test('data is not deleted while the process of an app may still use it', async (t) => {
+  const { app, switchTo, host, paths, dataDir } = await createTestHost(t)
+  const one = await app('one')
+  await switchTo([one])
+  await answer(one)
+  const pid = await supervisorPid(paths)
+  process.kill(pid, 'SIGSTOP') // it does not notice that the app is to be off
+  await rm(paths.current)
+  const purge = assert.rejects(host.removeData('one'), /not known to be gone \(it is running\)/)
+  await purge.finally(() => process.kill(pid, 'SIGCONT'))
+  assert.ok(existsSync(join(dataDir, 'apps', 'one')))
+  await until('the app is off', async () => (await host.unitState('one')).state === 'stopped')
+  await host.removeData('one')
+  assert.equal(existsSync(join(dataDir, 'apps', 'one')), false)
 })

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { refusalOf } from '../support/sql.ts'
 import { type Agent, startAgent } from './support.ts'
 
 const run = promisify(execFile)
@@ -55,6 +56,14 @@ for (const name of BAD_NAMES) {
     await refusesToWrite(() => agent.post(`/api/apps/${name}/install`), 400, 'invalid_name')
   })
 }
+
+test('a bad name is refused in the words of SQL', async () => {
+  for (const name of ["No 'Way'!", 'x'.repeat(100)]) {
+    const said = await problem(await agent.get(`/api/apps/${encodeURIComponent(name)}`), 400, 'invalid_name')
+    const refusal = await refusalOf(agent.admin, 'select bloud.check_name($1)', [name])
+    assert.deepEqual([said.detail, said.hint], [`${refusal.message}. ${refusal.detail}`, refusal.hint])
+  }
+})
 
 test('an app that is not in the catalog is unknown', async () => {
   await problem(await agent.get('/api/apps/nope'), 404, 'unknown_app')

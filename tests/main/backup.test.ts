@@ -1,7 +1,7 @@
 /** A backup and its restore, as a person does them, with the agent at work. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { statSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type pg from 'pg'
@@ -211,6 +211,9 @@ test('where the programs are older than the server, it says which and what to in
   const { code, said } = await command('backup', urlOf('postgres'), 'no.dump')
   assert.equal(code, 1)
   assert.match(said, new RegExp(`apt install postgresql-client-${major}`))
+  const home = join(top, 'home')
+  await command('backup', urlOf('postgres'), 'home/backups/no.dump')
+  assert.equal(existsSync(home), false, 'a folder was made for nothing')
 })
 
 test('settings that only newer servers know are left out for older ones', () => {

@@ -8,7 +8,7 @@ import { ROOT } from '../../src/config.ts'
 import { isAlive } from '../../src/host/process.ts'
 import { lookUntil } from '../../src/host/waiting.ts'
 import { startAgent } from '../support/agent.ts'
-import { administer, urlOf } from '../support/cluster.ts'
+import { administer, testDatabase, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { settings, startWhole, type WholeAgent } from '../support/npmstart.ts'
 import { freePort } from '../support/port.ts'
@@ -60,6 +60,14 @@ test('psql, before anything was started, says what to do', needs('psql'), async 
   const agent = psql('-c', 'select 1')
   assert.equal(await agent.ended, 1)
   assert.match(agent.output(), /not running.*npm start/)
+})
+
+test('what psql prints for a script is the answer alone', needs('psql'), async (t) => {
+  const database = await testDatabase('psql')
+  t.after(database.drop)
+  const env = settings({ DATABASE_URL: database.url })
+  const args = [join(ROOT, 'src/main/psql.ts'), '-At', '-c', 'select 1']
+  assert.equal(execFileSync(process.execPath, args, { env, encoding: 'utf8' }), '1\n')
 })
 
 test('it comes up in an empty directory, and Ctrl-C stops all of it', onlyLinux, async () => {

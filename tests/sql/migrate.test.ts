@@ -9,6 +9,7 @@ import type pg from 'pg'
 import { ROOT } from '../../src/config.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { lookUntil } from '../../src/host/waiting.ts'
+import { startProxy } from '../relay/proxy.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { schemaDump } from '../support/dump.ts'
@@ -209,4 +210,26 @@ test('cut off behind whatever it sends, an install leaves nothing or all of it, 
     await database.client.query('drop schema bloud cascade')
   }
   assert.ok(seen.nothing > 10 && seen.all >= 2, JSON.stringify(seen))
+})
+
+test('where the network swallows, a deploy ends with a sentence instead of waiting for ever', async (t) => {
+  const database = await empty(t)
+  const { hostname: host, port } = new URL(database.url)
+  const proxy = await startProxy({ host, port: Number(port) })
+  t.after(proxy.stop)
+  const url = new URL(database.url)
+  url.port = String(proxy.port)
+  const deploy = () => migrate({ url: url.href, log: { info() {} }, answerLimitMs: 1_000 })
+  await database.client.query('select pg_advisory_lock(45071)')
+  const waiting = assert.rejects(deploy(), { code: 'no_answer', message: /has not answered for 1 s/ })
+  const isThere = async () =>
+    (await value(
+      database.client,
+      `select true from pg_stat_activity where application_name = 'bloud-migrate'
+      and datname = current_database() and wait_event_type = 'Lock'`,
+    )) || undefined
+  assert.ok(await lookUntil(isThere, LIMIT_MS))
+  proxy.be('swallowing')
+  await waiting
+  await assert.rejects(deploy(), { code: 'no_answer', message: /127\.0\.0\.1:\d+ has not answered for 5 s/ })
 })

@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { installedClients } from '../../src/host/pgclient.ts'
+import { hasServer, installedClients } from '../../src/host/pgclient.ts'
 import { serverUser } from '../../src/host/postgres/user.ts'
 import { endProcess, run } from '../../src/host/process.ts'
 import { lookUntil } from '../../src/host/waiting.ts'
@@ -14,17 +14,25 @@ import { session, value } from './sql.ts'
 
 const LIMIT_MS = 60_000
 
-/** The address of its database `postgres` as superuser, or null where there is none. It ends with the test file. */
+/**
+ * The address of its database `postgres` as superuser, or null where there is none. It ends with the test file.
+ * @throws when there is one, and none of them starts.
+ */
 export async function serverForDump(): Promise<string | null> {
   const major = await administer((client) =>
     value<number>(client, "select current_setting('server_version_num')::int / 10000"),
   )
   const clients = await installedClients(process.env)
   if (clients.some((client) => client.major >= major)) return urlOf('postgres')
-  for (const { directory } of clients) {
-    const started = await startServer(directory).catch(() => null)
-    if (started) return started
+  const failed: Error[] = []
+  for (const { directory } of clients.filter(hasServer)) {
+    try {
+      return await startServer(directory)
+    } catch (error) {
+      failed.push(error as Error)
+    }
   }
+  if (failed.length > 0) throw new AggregateError(failed, failed.map(({ message }) => message).join('\n'))
   return null
 }
 

@@ -39,8 +39,9 @@ export const activationSchema = z.object({ id: z.string(), generation: z.number(
 /** supervisor/state.json: what the supervisor has done so far. */
 const supervisorStateSchema = z.object({
   pid: z.number().int(),
-  /** The generation and the activation it has applied; null before the first. */
+  /** Which generation it has applied: null before it has looked, 0 where none was ever switched on. */
   generation: z.number().int().nullable(),
+  /** The activation it has applied; null before the first. */
   activation: z.string().nullable(),
   apps: z.record(
     z.object({

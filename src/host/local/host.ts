@@ -8,12 +8,16 @@ import { isLocked } from '../lock.ts'
 import { lastLines, olderLogFile, readLines } from '../logs.ts'
 import { whyPortTaken } from '../ports.ts'
 import { sortKeys } from '../sortkeys.ts'
+import { waitFor } from '../waiting.ts'
 import { currentGeneration, currentManifest, supervisorState } from './documents.ts'
 import { toolEnvironment } from './environment.ts'
 import { cannotInstall } from './evaluate.ts'
 import { createKeeper } from './keeper.ts'
 import { appDataDir, appLogFile, type Paths, statePaths } from './paths.ts'
 import { createRunner } from './runner.ts'
+
+/** A supervisor that has just crashed is back, and has ended what was left, well within this. */
+const GONE_LIMIT_MS = 25_000
 
 export interface LocalHostOptions {
   /** Absolute. */
@@ -99,14 +103,19 @@ async function unitState(paths: Paths, name: string): Promise<UnitState> {
   const state = isLocked(paths.supervisorLock) ? await supervisorState(paths) : null
   const unit = state?.apps[name]
   if (unit) return { state: unit.state, exitCode: unit.exitCode, restarts: unit.restarts }
-  return { state: state ? 'stopped' : 'unknown', exitCode: null, restarts: 0 }
+  return { state: state && state.generation !== null ? 'stopped' : 'unknown', exitCode: null, restarts: 0 }
 }
 
-/** @throws for anything but the name of an app that is off: this can't be undone. */
+/** @throws for anything but the name of an app that is off and whose process is gone: this can't be undone. */
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {
   checkName(name)
   const manifest = await currentManifest(paths)
   if (manifest?.apps[name]) throw new Error(`${name} is still on; its data is in use`)
+  const isGone = async () => (await unitState(paths, name)).state === 'stopped'
+  if (!(await waitFor(isGone, GONE_LIMIT_MS))) {
+    const { state } = await unitState(paths, name)
+    throw new Error(`its process is not known to be gone (it is ${state}), so its data may be in use`)
+  }
   const log = appLogFile(dataDir, name)
   for (const path of [appDataDir(dataDir, name), log, olderLogFile(log)]) {
     if (!dirname(resolve(path)).startsWith(resolve(dataDir) + sep)) throw new Error(`${path} is outside`)

@@ -58,7 +58,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     await apply(manifest)
     if (stopping) return
     if (wanted && wanted.id !== activation) for (const unit of units.values()) unit.kick()
-    generation = manifest?.generation ?? null
+    generation = manifest?.generation ?? 0
     activation = wanted?.id ?? null
     await writeState()
     trouble = ''
@@ -122,6 +122,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
       await mkdir(paths.supervisor, { recursive: true })
       lock = await takeLock(paths.supervisorLock, LOCK_LIMIT_MS)
       if (!lock) return false
+      await writeState() // what the last one wrote is not true any more, its process id least of all
       mark = `${await readMark(paths.mark)}/unit`
       await endGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
       watcher = watch(paths.state, () => void look())
