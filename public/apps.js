@@ -74,7 +74,7 @@ function fill(state, seq, { apps: list, receivedAt }) {
  *  @param {App | undefined} before @param {AppStatus} row @param {number} seq @returns {App} */
 function renewed(before, row, seq) {
   if (before && !before.stale && before.seq === seq && saysTheSame(before, row)) return before
-  return { ...row, seq, stale: false, spent: isSameOperation(before, row) ? (before?.spent ?? {}) : {} }
+  return { ...row, seq, stale: false }
 }
 
 /** @param {App} app @param {AppStatus} row */

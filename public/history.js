@@ -1,17 +1,13 @@
-/** The history of the app that is looked at, and how long each step of an operation took. Pure. */
+/** The history of the app that is looked at. Pure. */
 
-/** @import { App, AppEvent, HistoryRow, Message, State, Status } from './types.js' */
+/** @import { AppEvent, HistoryRow, Message, State } from './types.js' */
 
 /** Rows that are asked for and kept; the whole history is in psql. */
 export const MAX_ROWS = 100
 
 /** @param {State} state @param {Extract<Message, { type: 'history' }>} message @returns {State} */
 export function applyHistory(state, { app: name, rows }) {
-  const app = state.apps[name]
-  const histories = { ...state.histories, [name]: merged(state.histories[name] ?? [], rows) }
-  if (!app) return { ...state, histories }
-  const spent = { ...spentOf(rows, app.operation_id), ...app.spent }
-  return { ...state, histories, apps: { ...state.apps, [name]: { ...app, spent } } }
+  return { ...state, histories: { ...state.histories, [name]: merged(state.histories[name] ?? [], rows) } }
 }
 
 /** @param {State} state @param {AppEvent} event @returns {State} */
@@ -36,16 +32,4 @@ function merged(known, more) {
     if (!next || row.duration_seconds !== null) return row
     return { ...row, duration_seconds: (Date.parse(next.at) - Date.parse(row.at)) / 1000 }
   })
-}
-
-/** Seconds an operation stayed in each status. @param {HistoryRow[]} rows newest first
- *  @param {number | string | null} operationId */
-export function spentOf(rows, operationId) {
-  /** @type {App['spent']} */
-  const spent = {}
-  for (const row of rows) {
-    if (row.to_status === null || row.duration_seconds === null) continue
-    if (String(row.operation_id) === String(operationId)) spent[row.to_status] ??= row.duration_seconds
-  }
-  return spent
 }

@@ -45,6 +45,8 @@ export interface AppStatus extends AppRow {
   cancel_requested_at?: string | null
   cause: Cause | null
   deadline?: string | null
+  /** Seconds the present operation has spent in each status it has left. */
+  spent: Partial<Record<Status, number>>
   /** How long this phase usually takes; null below five samples. */
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
   queue_position?: number | null
@@ -102,8 +104,6 @@ export type App = AppStatus & {
   stale: boolean
   /** The last event that is contained in it. */
   seq: number
-  /** Seconds the present operation has spent in each status it has left. */
-  spent: Partial<Record<Status, number>>
 }
 
 /** A row of bloud.history. */

@@ -181,6 +181,7 @@ comment on column bloud.history.class is 'Class of the cause: preflight, configu
 comment on column bloud.history.message is 'The cause, in a sentence.';
 comment on column bloud.app_status.elapsed is 'Since it came to its status, in whole seconds.';
 comment on column bloud.app_status.usual is 'How long this phase usually takes: {p50_seconds, p90_seconds, samples, of}; null below five samples.';
+comment on column bloud.app_status.spent is 'What each finished step of operation_id took: {status: seconds}.';
 comment on column bloud.app_status.operation_kind is 'What operation_id is: install or uninstall.';
 comment on column bloud.app_status.operation_state is 'How far operation_id is: queued, active, succeeded, failed, cancelled or superseded.';
 comment on column bloud.app_status.warnings is 'What its operation could not set up although the app itself could, as sentences.';

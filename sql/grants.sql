@@ -16,7 +16,7 @@ grant execute on function
   bloud.refusal_of_install(text, bloud.apps, bloud.operations),
   bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean),
   bloud.refusal_of_cancel(text, bloud.apps, bloud.operations), bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
-  bloud.usual_duration(text, text), bloud.why(text), bloud.status_at(text, timestamptz), bloud.check_invariants(),
+  bloud.usual_duration(text, text), bloud.spent(text, bigint), bloud.why(text), bloud.status_at(text, timestamptz), bloud.check_invariants(),
   bloud.stream_head(), bloud.schema_version(), bloud.events_after(bigint, integer), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
 to bloud_viewer, bloud_relay;
 

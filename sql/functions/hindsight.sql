@@ -19,6 +19,16 @@ $$;
 comment on function bloud.usual_duration(text, text) is
   'How long a phase usually takes when it goes well: p50 and p90 in seconds of the last 50 times, of this app or else of all apps. Null below five samples: that would be a guess.';
 
+create or replace function bloud.spent(p_app text, p_operation bigint) returns jsonb
+language sql stable as $$
+  -- 20: an install has five moves; what an app did later as running or error is not asked for.
+  select coalesce(jsonb_object_agg(e.from_status, round(extract(epoch from e.lasted), 1)), '{}')
+  from (select * from bloud.events l where l.app = p_app order by l.seq desc limit 20) e
+  where e.operation_id = p_operation and e.from_status in ('queued', 'configuring', 'building', 'starting')
+$$;
+comment on function bloud.spent(text, bigint) is
+  'What each finished step of an operation took: {status: seconds}. {} for a step that has not happened or is long ago.';
+
 create or replace function bloud.status_at(app text, at timestamptz) returns text
 language sql stable as $$
   select e.to_status from bloud.events e where e.app = status_at.app and e.at <= status_at.at order by e.seq desc limit 1

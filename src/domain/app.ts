@@ -59,6 +59,8 @@ export const AppStatus = App.extend({
       of: z.enum(['this app', 'all apps']),
     })
     .nullable(),
+  /** What each finished step of its operation took, in seconds. */
+  spent: z.record(z.number()),
   wanted: z.boolean(),
   operation_id: z.number().int().nullable(),
   operation_kind: z.enum(['install', 'uninstall', 'rename']).nullable(),

@@ -161,6 +161,7 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   await tabTo('[data-confirm="uninstall"]')
   await page.keyboard.press('Enter')
   await page.locator('article[data-app="node-red"][data-status="stopping"]').waitFor()
+  await agrees(page, stage.sql, { only: 'node-red' })
 })
 
 test('the page of an app survives a reload, and back leads back', needs('chromium'), async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MAX_ROWS, spentOf } from '../../public/history.js'
+import { MAX_ROWS } from '../../public/history.js'
 import { appPath, parseRoute } from '../../public/route.js'
 import { reduce } from '../../public/store.js'
 import type { HistoryRow, Message, Status } from '../../public/types.js'
@@ -23,18 +23,6 @@ const row = (seq: number, to: Status, duration: number | null, operation = 1): H
 const history = (...rows: HistoryRow[]): Message => ({ type: 'history', app: 'a', rows })
 
 describe('the history of an app', () => {
-  it('tells how long each step of the present operation took', () => {
-    const rows = [
-      row(4, 'building', null, 2),
-      row(3, 'queued', 1.5, 2),
-      row(2, 'building', 60),
-      row(1, 'queued', 9),
-    ]
-    assert.deepEqual(spentOf(rows, 2), { queued: 1.5 })
-    const { apps } = fold([snapshot(4, [appStatus('a', 'building', { operation_id: 2 })]), history(...rows)])
-    assert.deepEqual(apps.a?.spent, { queued: 1.5 })
-  })
-
   it('goes on with every event, each once, and the row before ends there', () => {
     const seen = fold([snapshot(2, [appStatus('a', 'queued')]), history(row(2, 'queued', null))])
     const moved = reduce(seen, event(3, appStatus('a', 'configuring', { status_since: at(7) })))

@@ -159,8 +159,9 @@ describe('the state of the page', () => {
       step(3, 'configuring', 'building', 5),
     ])
     assert.deepEqual(live.apps.a?.spent, { queued: 2, configuring: 3 })
-    const told = reduce(live, status(3, [appStatus('a', 'building', { status_since: at(5) })]))
-    assert.deepEqual(told.apps.a?.spent, { queued: 2, configuring: 3 })
+    const spent = { queued: 2.1, configuring: 3 }
+    const told = reduce(live, status(3, [appStatus('a', 'building', { status_since: at(5), spent })]))
+    assert.deepEqual(told.apps.a?.spent, spent)
     assert.deepEqual(fold([step(4, 'failed', 'queued', 9, 2)], told).apps.a?.spent, {})
   })
 

@@ -29,7 +29,7 @@ const EXPECTED: Record<string, Grants> = {
     { execute: READERS },
     `check_invariants check_name clock controls events_after is_installed needs_of open_operation operation_log plan_install
     plan_uninstall refusal_of refusal_of_cancel refusal_of_install refusal_of_retry refusal_of_uninstall refuse required_by
-    schema_version session_actor session_origin snapshot status_at stream_head usual_duration why`,
+    schema_version session_actor session_origin snapshot spent status_at stream_head usual_duration why`,
   ),
   ...each(
     'function',
@@ -218,7 +218,7 @@ test('the roles are plain ones, the owner can not log in, and only the relay may
 test('whoever may read can really call all that is for reading', async () => {
   const calls = `check_invariants() | plan_install('flow') | plan_uninstall('flow') | refusal_of('install', 'flow')
     | controls('flow') | is_installed('flow') | required_by('flow') | open_operation('flow') | stream_head() | snapshot()
-    | usual_duration('flow', 'queued') | events_after(0, 9) | operation_log(1, 0, 9) | why('flow') | clock()
+    | usual_duration('flow', 'queued') | spent('flow', 1) | events_after(0, 9) | operation_log(1, 0, 9) | why('flow') | clock()
     | status_at('flow', now()) | schema_version() | session_actor() | session_origin() | check_name('flow') | refuse(null)`
   const views = ['active', 'app_status', 'catalog', 'desired_apps', 'history', 'probed_apps', 'queue']
   for (const role of READERS) {

@@ -7,7 +7,6 @@ import type { Page } from 'playwright-core'
 
 const LIMIT_MS = 15_000
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const NARROW_PX = 320
 
 interface Seen {
   status: string
@@ -40,16 +39,37 @@ async function truth(sql: pg.Client): Promise<Record<string, Seen>> {
   return Object.fromEntries(entries)
 }
 
+export interface Expected {
+  /** The page of one app, which shows nothing of the others. */
+  only?: string | undefined
+  /** Without JavaScript nothing can be pressed. */
+  buttons?: false | undefined
+}
+
+function expected(all: Record<string, Seen>, { only, buttons }: Expected): Record<string, Seen> {
+  const some = Object.entries(all).filter(([name]) => only === undefined || name === only)
+  return Object.fromEntries(
+    some.map(([name, app]) => [name, buttons === false ? { ...app, allowed: [] } : app]),
+  )
+}
+
 /** Waits until the cards and their buttons are what the database says. @throws with the difference after the limit. */
-export async function agrees(page: Page, sql: pg.Client): Promise<void> {
+export async function agrees(page: Page, sql: pg.Client, what: Expected = {}): Promise<void> {
   const end = Date.now() + LIMIT_MS
   for (;;) {
-    const [wanted, seen] = [await truth(sql), await page.evaluate(look)]
+    const wanted = expected(await truth(sql), what)
+    const seen = expected(await page.evaluate(look).catch(leftForAnother), { buttons: what.buttons })
     const same = JSON.stringify(sorted(wanted)) === JSON.stringify(sorted(seen))
     if (same) return
     if (Date.now() > end) assert.deepEqual(seen, wanted)
-    await page.waitForFunction(() => new Promise((resolve) => requestAnimationFrame(() => resolve(true))))
+    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve))).catch(leftForAnother)
   }
+}
+
+/** A page that asks for itself anew may be on its way just now. */
+function leftForAnother(error: Error): Record<string, Seen> {
+  if (/context was destroyed/.test(error.message)) return {}
+  throw error
 }
 
 const sorted = (all: Record<string, Seen>) =>
@@ -72,17 +92,38 @@ export async function isAccessible(page: Page, state: string): Promise<void> {
   await page.emulateMedia({ colorScheme: 'light' })
 }
 
-/** At 320 px, and at 200 % on 640 px (which is the same to the page), nothing has to be scrolled sideways. */
+/** A phone; a browser zoomed to 200 % on 1280 × 1024, which is half as many pixels twice as dense; and letters alone at 200 %. */
+const SCREENS = [
+  { name: '320 px', width: 320, height: 640, density: 1, letters: '' },
+  { name: '200 %', width: 640, height: 512, density: 2, letters: '' },
+  { name: 'letters at 200 %', width: 640, height: 900, density: 1, letters: '200%' },
+]
+
+/** How much of the page is out at the right, in pixels, and what. Runs in the page. */
+function overhang(): [number, string[]] {
+  const { clientWidth, scrollWidth } = document.documentElement
+  const out = [...document.querySelectorAll('main *')].filter(
+    (one) => one.getBoundingClientRect().right > clientWidth + 1,
+  )
+  return [scrollWidth - clientWidth, out.slice(0, 3).map((one) => one.outerHTML.slice(0, 150))]
+}
+
+/** On a small screen, zoomed and with large letters nothing has to be scrolled sideways. */
 export async function fitsNarrow(page: Page, state: string): Promise<void> {
   const size = page.viewportSize() ?? { width: 1100, height: 900 }
-  await page.setViewportSize({ width: NARROW_PX, height: 640 })
-  const [width, wide] = await page.evaluate(() => {
-    const { clientWidth, scrollWidth } = document.documentElement
-    const out = [...document.querySelectorAll('main *')].filter(
-      (one) => one.getBoundingClientRect().right > clientWidth + 1,
-    )
-    return [scrollWidth - clientWidth, out.slice(0, 3).map((one) => one.outerHTML.slice(0, 150))] as const
-  })
-  assert.equal(width, 0, `${state} is ${width} px too wide: ${wide.join('\n')}`)
+  const screen = await page.context().newCDPSession(page)
+  const setLetters = (letters: string) =>
+    page.evaluate((fontSize) => document.documentElement.style.setProperty('font-size', fontSize), letters)
+  for (const { name, width, height, density, letters } of SCREENS) {
+    const metrics = { width, height, deviceScaleFactor: density, mobile: false }
+    await screen.send('Emulation.setDeviceMetricsOverride', metrics)
+    await setLetters(letters)
+    assert.deepEqual(await page.evaluate(() => [innerWidth, devicePixelRatio]), [width, density])
+    const [px, what] = await page.evaluate(overhang)
+    assert.equal(px, 0, `${state} at ${name} is ${px} px too wide: ${what.join('\n')}`)
+  }
+  await setLetters('')
+  await screen.detach()
+  await page.setViewportSize({ width: size.width, height: size.height + 1 })
   await page.setViewportSize(size)
 }
