@@ -1,14 +1,13 @@
 /** The life of apps on a NixOS machine: the agent as it is, and a pretended nixos-rebuild. */
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { makeHome } from '../support/home.ts'
-import { endMachine, machineSettings, makeMachine } from '../support/nixos-host.ts'
+import { endMachine, machineSettings, makeMachine, writeScenario } from '../support/nixos-host.ts'
 
 const TO_BUILDING = ['→queued', 'queued→configuring', 'configuring→building']
 const TO_RUNNING = [...TO_BUILDING, 'building→starting', 'starting→running']
-const ROUNDS = 3
 
 async function makeNixosHome(t: TestContext) {
   const home = await makeHome(t)
@@ -28,7 +27,7 @@ async function makeNixosHome(t: TestContext) {
     addApp: (name: string, more = {}) =>
       home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
     install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
-    scenario: (what: object) => writeFile(machine('scenario.json'), JSON.stringify(what)),
+    scenario: (what: object) => writeScenario(home.dataDir, what),
     starts: async () => (await readFile(machine('starts'), 'utf8')).trim().split('\n').length,
     configured: async () => {
       const text = await readFile(join(home.dataDir, 'nixos/config/apps.json'), 'utf8')
@@ -98,23 +97,4 @@ test('a rebuild that is cancelled is stopped, and the next one goes well', async
   await home.scenario({})
   await home.install('good')
   await home.until('good', 'running')
-})
-
-test(`a rebuild that kills the agent, ${ROUNDS} times over, is started once each time and ends right`, async (t) => {
-  const home = await makeNixosHome(t)
-  const phases = ['evaluate', 'build', 'activate']
-  for (let round = 0; round < ROUNDS; round++) await home.addApp(`app-${round}`)
-  for (let round = 0; round < ROUNDS; round++) {
-    const agent = await home.orchestrator()
-    const at = phases[round % phases.length]
-    await home.scenario({ kill: { at, pids: [agent.child.pid] } })
-    await home.install(`app-${round}`)
-    await agent.ended
-    await home.scenario({})
-    const next = await home.orchestrator()
-    await home.until(`app-${round}`, 'running')
-    assert.deepEqual(await home.moves(`app-${round}`), TO_RUNNING)
-    await next.end('SIGTERM')
-  }
-  assert.equal(await home.starts(), ROUNDS)
 })

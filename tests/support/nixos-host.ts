@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
 import type { Host, RunResult, RunState, WantedApp } from '../../src/host/contract.ts'
+import { writeAtomic } from '../../src/host/files.ts'
 import { createNixosHost, type NixosHostOptions } from '../../src/host/nixos/host.ts'
 import { type NixosPaths, nixosPaths } from '../../src/host/nixos/paths.ts'
 import { killGroup, membersOf, readMark } from '../../src/host/processes.ts'
@@ -52,6 +53,10 @@ export async function makeMachine(dataDir: string): Promise<void> {
   await writeFile(join(dataDir, 'machine/scenario.json'), '{}')
 }
 
+/** Whole or not at all: a rebuild reads it at any time. */
+export const writeScenario = (dataDir: string, what: object): Promise<void> =>
+  writeAtomic(join(dataDir, 'machine/scenario.json'), JSON.stringify(what))
+
 export async function endMachine(dataDir: string): Promise<void> {
   const { mark } = nixosPaths(join(dataDir, 'nixos'))
   if (existsSync(mark)) await killGroup({ marks: [await readMark(mark)] })
@@ -88,7 +93,7 @@ export async function createTestMachine(t: TestContext): Promise<TestMachine> {
     dataDir,
     paths,
     another,
-    scenario: (what) => writeFile(join(machine, 'scenario.json'), JSON.stringify(what)),
+    scenario: (what) => writeScenario(dataDir, what),
     go: () => writeFile(join(machine, 'go'), ''),
     held: () => readFile(join(machine, 'held'), 'utf8').catch(() => null),
     async switchTo(apps) {

@@ -53,6 +53,8 @@ test('once activation has begun, a switch is not stopped, and ends by itself', a
   await until('it is noted', () => existsSync(runPaths(machine.paths, RUN.id).activated))
   await machine.go()
   assert.deepEqual(await ended(machine.host, RUN), { state: 'exited', exitCode: 0 })
+  // Its exit file is the last thing a run writes; then it still has to leave.
+  await until('it has left', async () => (await machine.processes()).length === 0 || null)
   await assertNothingLeft(machine)
 })
 
