@@ -6,31 +6,32 @@
 --                                bloud_work  an operation changed: the orchestrator should look
 --                                bloud_log   lines were appended to a rebuild's log
 
+-- Both run for every move, the second while all other commits wait: they ask for the clock and the origin by function
+-- only where one is set. (Two callers with different search paths make PostgreSQL plan a shared function anew each time.)
+
 create or replace function bloud.guard_app() returns trigger
 language plpgsql as $$
 declare
-  v_from text := case when tg_op <> 'INSERT' then old.status end;
-  v_to text := case when tg_op <> 'DELETE' then new.status end;
   v_legal text;
 begin
-  if not exists (
-    select from bloud.status_transitions t
-    where t.from_status is not distinct from v_from and t.to_status is not distinct from v_to
-  ) or (tg_op = 'DELETE' and v_from = 'queued' and old.configured_at is not null) then
+  perform from bloud.status_transitions t
+  where t.from_status is not distinct from old.status and t.to_status is not distinct from new.status;
+  if not found or (tg_op = 'DELETE' and old.status = 'queued' and old.configured_at is not null) then
     select string_agg(coalesce(t.to_status, '(removed)'), ', ' order by t.to_status) into v_legal
-    from bloud.status_transitions t where t.from_status is not distinct from v_from;
+    from bloud.status_transitions t where t.from_status is not distinct from old.status;
     raise exception using errcode = 'BL003',
-      message = format('%s can''t go from %s to %s', case when tg_op = 'DELETE' then old.name else new.name end,
-        coalesce(v_from, '(not there)'), coalesce(v_to, '(removed)')),
+      message = format('%s can''t go from %s to %s', coalesce(new.name, old.name),
+        coalesce(old.status, '(not there)'), coalesce(new.status, '(removed)')),
       detail = 'Every legal move is a row of bloud.status_transitions.',
       hint = format('Legal from here: %s.', coalesce(v_legal, 'nothing'));
   end if;
   if tg_op = 'DELETE' then
     return old;
   end if;
-  new.status_since := bloud.clock();
+  new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
+    else pg_catalog.clock_timestamp() end;
   new.updated_at := new.status_since;
-  if v_to = 'configuring' and new.configured_at is null then
+  if new.status = 'configuring' and new.configured_at is null then
     new.configured_at := new.status_since;
   end if;
   return new;
@@ -49,28 +50,23 @@ create or replace function bloud.append_event() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   v_app bloud.apps := case when tg_op = 'DELETE' then old else new end;
-  v_actor text := bloud.session_actor();
-  v_origin text := bloud.session_origin();
+  v_origin text := case when current_setting('role') = 'bloud_orchestrator' or session_user = 'bloud_orchestrator'
+    or current_setting('bloud.origin', true) <> '' then bloud.session_origin() else 'psql' end;
   v_data jsonb := jsonb_build_object('id', v_app.id, 'name', v_app.name, 'display_name', v_app.display_name,
     'version', v_app.version, 'status', v_app.status, 'port', v_app.port, 'is_system', v_app.is_system,
     'integration_config', v_app.integration_config, 'installed_at', v_app.installed_at,
     'updated_at', v_app.updated_at);
   v_at timestamptz;
 begin
-  perform pg_notify('bloud', '');
   -- The lock before the number: numbers become visible in their order. It is the last lock of the transaction, as
   -- this trigger is deferred, so it can't be part of a deadlock. All commits wait for each other from here on, so
   -- what needs no number is made before.
-  perform pg_advisory_xact_lock(45070, 0);
-  v_at := bloud.clock();
+  perform pg_notify('bloud', ''), pg_advisory_xact_lock(45070, 0);
+  v_at := case when current_setting('bloud.clock', true) <> '' then bloud.clock() else clock_timestamp() end;
   insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted, data)
   values (
-    nextval('bloud.events_seq'), v_at, v_app.name,
-    case when tg_op <> 'INSERT' then old.status end,
-    case when tg_op <> 'DELETE' then v_app.status end,
-    v_app.operation_id, v_actor, v_origin,
-    case when tg_op <> 'DELETE' then v_app.cause end,
-    case when tg_op <> 'INSERT' then v_at - old.status_since end,
+    nextval('bloud.events_seq'), v_at, v_app.name, old.status, new.status, v_app.operation_id,
+    coalesce(nullif(current_setting('role'), 'none'), session_user), v_origin, new.cause, v_at - old.status_since,
     v_data
   );
   return null;
