@@ -26,7 +26,7 @@ to bloud_operator;
 
 grant execute on function
   bloud.acquire_lease(text, integer), bloud.renew_lease(bigint, integer), bloud.release_lease(bigint),
-  bloud.sync_catalog(bigint, jsonb, jsonb), bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text),
+  bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb), bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text),
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),
   bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
   bloud.report_warnings(bigint, bigint, jsonb),

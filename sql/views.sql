@@ -44,7 +44,7 @@ order by a.name;
 comment on view bloud.desired_apps is 'What the host should run after the next rebuild.';
 
 create view bloud.probed_apps as
-select a.name, a.port, a.status, a.deadline, a.integration_config, c.entry
+select a.name, a.port, a.status, a.deadline, coalesce(a.deadline <= bloud.clock(), false) as overdue, a.integration_config, c.entry
 from bloud.apps a join bloud.catalog_cache c on c.name = a.name
 where a.status in ('starting', 'running', 'error') and a.wanted order by a.name;
 comment on view bloud.probed_apps is 'The apps whose health is asked for.';

@@ -47,21 +47,34 @@ $$;
 comment on function bloud.sync_catalog(bigint, jsonb, jsonb) is
   'Orchestrator: replaces the catalog with what the files say now, and ends the requests for that. Returns how many entries are new or changed.';
 
+create or replace function bloud.fail_refresh(p_attempt bigint, p_cause jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform bloud.assert_attempt(p_attempt);
+  update bloud.operations set state = 'failed', finished_at = bloud.clock(), cause = p_cause
+  where kind = 'refresh_catalog' and state = 'queued';
+end
+$$;
+comment on function bloud.fail_refresh(bigint, jsonb) is
+  'Orchestrator: the catalog files can''t be read; ends the requests for that.';
+
 create or replace function bloud.refresh_catalog() returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_operation bloud.operations;
 begin
-  insert into bloud.operations (kind, requested_by, origin, requested_at) values ('refresh_catalog', '', 'psql', bloud.clock())
-  on conflict (app) where state in ('queued', 'active') do nothing returning * into v_operation;
-  if not found then
+  loop
+    insert into bloud.operations (kind, requested_by, origin, requested_at) values ('refresh_catalog', '', 'psql', bloud.clock())
+    on conflict (app) where state in ('queued', 'active') do nothing returning * into v_operation;
+    exit when found;
     select * into v_operation from bloud.operations o where o.kind = 'refresh_catalog' and o.state = 'queued';
-  end if;
+    exit when found; -- else it has just ended
+  end loop;
   return v_operation;
 end
 $$;
 comment on function bloud.refresh_catalog() is
-  'Asks the orchestrator to read the catalog files again; it does so within seconds, or once the rebuild at work has ended. Returns the operation; asking again returns the one on its way.';
+  'Asks the orchestrator to read the catalog files again; it does so within seconds. Returns the operation; asking again returns the one on its way.';
 
 create or replace function bloud.is_installed(p_app text) returns boolean
 language sql stable as $$

@@ -26,16 +26,27 @@ export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
 }
 
+/** A deadline is a time of the database, whose clock may not be ours: what is left of it is the same everywhere. */
+const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
+  round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
+
+const ClaimedRebuild = Rebuild.transform(({ remaining_ms, ...rebuild }) => ({
+  ...rebuild,
+  /** When it has to be over, by performance.now(). */
+  endsAt: performance.now() + remaining_ms,
+}))
+export type ClaimedRebuild = z.infer<typeof ClaimedRebuild>
+
 /** `bloud.claim_rebuild`: the rebuild at work, or a new one with all that is queued, or undefined. */
 export function claimRebuild(
   pool: Pool,
   attempt: number,
   deadlineSeconds: number,
-): Promise<Rebuild | undefined> {
+): Promise<ClaimedRebuild | undefined> {
   return row(
     pool,
-    Rebuild,
-    fragment`select to_jsonb(r) as row from bloud.claim_rebuild(${attempt}, ${deadlineSeconds}) r`,
+    ClaimedRebuild,
+    fragment`select ${withRemaining} as row from bloud.claim_rebuild(${attempt}, ${deadlineSeconds}) r`,
   )
 }
 
@@ -95,20 +106,20 @@ export interface Outcome {
   split: boolean
 }
 
-/** `bloud.end_rebuild`: the rebuild that follows, if operations are left. */
-export function endRebuild(
+/** `bloud.end_rebuild`. What is left goes on in a rebuild that is claimed next. */
+export async function endRebuild(
   pool: Pool,
   attempt: number,
   rebuild: number,
   outcome: Outcome,
-): Promise<Rebuild | undefined> {
+): Promise<void> {
   const failures = JSON.stringify(outcome.failures)
   const cause = outcome.cause && JSON.stringify(outcome.cause)
-  return row(
+  await rows(
     pool,
-    Rebuild,
-    fragment`select to_jsonb(r) as row from bloud.end_rebuild(${attempt}, ${rebuild}, ${outcome.switched},
-      ${outcome.exitCode}, ${outcome.generation}, ${failures}::jsonb, ${cause}::jsonb, ${outcome.split}) r`,
+    z.unknown(),
+    fragment`select null as row from bloud.end_rebuild(${attempt}, ${rebuild}, ${outcome.switched},
+      ${outcome.exitCode}, ${outcome.generation}, ${failures}::jsonb, ${cause}::jsonb, ${outcome.split})`,
   )
 }
 
@@ -131,7 +142,7 @@ const ProbedApp = z.object({
   name: z.string(),
   port: z.number().int().nullable(),
   status: z.enum(STATUSES),
-  deadline: timestamp.nullable(),
+  overdue: z.boolean(),
   integration_config: z.record(z.unknown()),
   entry: z.record(z.unknown()),
 })
@@ -215,6 +226,16 @@ export function prune(
     pool,
     z.number().int(),
     fragment`select to_jsonb(bloud.prune(${attempt}, ${age}, ${keepOperations}, ${batch})) as row`,
+  )
+}
+
+/** `bloud.fail_refresh`: the catalog files can't be read. */
+export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {
+  const json = JSON.stringify(cause)
+  await rows(
+    pool,
+    z.unknown(),
+    fragment`select null as row from bloud.fail_refresh(${attempt}, ${json}::jsonb)`,
   )
 }
 

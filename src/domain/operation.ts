@@ -31,7 +31,8 @@ export const Rebuild = z.object({
   attempt: z.number().int(),
   run: z.number().int(),
   log_offset: z.number().int(),
-  deadline: timestamp,
+  /** Milliseconds until its deadline, by the clock of the database. */
+  remaining_ms: z.number(),
   generation_before: z.string().nullable(),
 })
 export type Rebuild = z.infer<typeof Rebuild>

@@ -1,10 +1,23 @@
-import { syncCatalog } from '../db/rebuilds.ts'
+import { failRefresh, syncCatalog } from '../db/rebuilds.ts'
 import { readCatalog } from '../host/catalog.ts'
 import type { Context } from './context.ts'
 
+/** @throws when the folder can't be read; whoever asked for that is told why. */
+async function readFiles({ pool, attempt, catalogDir }: Context) {
+  try {
+    return await readCatalog(catalogDir)
+  } catch (error) {
+    const message = `The catalog can't be read: ${(error as Error).message}`
+    const hint = `Is BLOUD_CATALOG_DIR, ${catalogDir}, the right folder, and may the agent read it? Then refresh again.`
+    await failRefresh(pool, attempt, { class: 'configure', message, hint })
+    throw error
+  }
+}
+
 /** Brings the files of the catalog into the database, with what this host says of each app. */
-export async function refreshCatalog({ pool, host, attempt, catalogDir, log }: Context): Promise<void> {
-  const { files, warnings, errors } = await readCatalog(catalogDir)
+export async function refreshCatalog(context: Context): Promise<void> {
+  const { pool, host, attempt, log } = context
+  const { files, warnings, errors } = await readFiles(context)
   const entries = files.map(({ app, yaml }) => ({
     name: app.name,
     yaml_content: yaml,

@@ -1,6 +1,5 @@
-import { appendLog, operationsOf } from '../db/rebuilds.ts'
+import { appendLog, type ClaimedRebuild, operationsOf } from '../db/rebuilds.ts'
 import type { Cause } from '../domain/app.ts'
-import type { Rebuild } from '../domain/operation.ts'
 import type { Run, RunState } from '../host/index.ts'
 import type { Context } from './context.ts'
 
@@ -25,7 +24,7 @@ export interface Followed {
 /** Copies what the run has written since into the database. Returns the offset it got to. */
 async function copyLog(
   { pool, host, attempt }: Context,
-  rebuild: Rebuild,
+  rebuild: ClaimedRebuild,
   run: Run,
   from: number,
 ): Promise<number> {
@@ -45,8 +44,8 @@ const TIMED_OUT: Cause = {
   hint: 'Look at its log. A slow machine or line may need a larger BLOUD_BUILD_TIMEOUT.',
 }
 
-async function reasonToStop({ pool }: Context, rebuild: Rebuild): Promise<Stopped | null> {
-  if (Date.now() > Date.parse(rebuild.deadline)) return { causes: {}, all: TIMED_OUT }
+async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<Stopped | null> {
+  if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }
   const cancelled = (await operationsOf(pool, rebuild.id)).filter((each) => each.cancel_requested_at)
   if (cancelled.length === 0) return null
   const cause: Cause = { class: 'cancelled', message: 'Cancelled on request', hint: 'Retry when you like.' }
@@ -58,7 +57,11 @@ async function reasonToStop({ pool }: Context, rebuild: Rebuild): Promise<Stoppe
  * begun. Returns undefined when the lease is lost or the process stops: the run goes on, and whoever leads next
  * follows it from the offset in the database.
  */
-export async function follow(context: Context, rebuild: Rebuild, run: Run): Promise<Followed | undefined> {
+export async function follow(
+  context: Context,
+  rebuild: ClaimedRebuild,
+  run: Run,
+): Promise<Followed | undefined> {
   const { host, signal, work } = context
   const unwatch = host.watchLog(run, work.ring)
   let offset = rebuild.log_offset
@@ -70,7 +73,7 @@ export async function follow(context: Context, rebuild: Rebuild, run: Run): Prom
       if (state.state !== 'running') return { state, stopped }
       stopped ??= await reasonToStop(context, rebuild)
       if (stopped && (await host.stopSwitch(run))) continue
-      if (Date.now() > Date.parse(rebuild.deadline) + ACTIVATION_LIMIT_MS) return { state, stopped }
+      if (performance.now() > rebuild.endsAt + ACTIVATION_LIMIT_MS) return { state, stopped }
       stopped = null // activation has begun: how it ends decides
       await work.wait(LOOK_EVERY_MS, signal)
     }

@@ -7,19 +7,20 @@ import { wantedApp } from './rebuild.ts'
 
 /** One probe may take this long; a slower answer counts as none. */
 const PROBE_LIMIT_MS = 5_000
-/** How often an app that is starting is asked: somebody is watching. */
-const STARTING_INTERVAL_MS = 500
 /** A running app is unhealthy after this many failed probes in a row, so that one slow answer is not an alarm. */
 const FAILURES_TO_ERROR = 3
 /** An app that ended this often right after its start won't come up by itself. */
 const RESTARTS_TO_GIVE_UP = 2
-/** How often the list of apps is looked at. */
+/** How often the list of apps is looked at, and an app is asked of which somebody waits to hear. */
 export const HEALTH_TICK_MS = 500
 
 interface Watch {
+  /** By performance.now(). */
   nextProbeAt: number
   failures: number
   busy: boolean
+  /** What its status says was seen by this worker; what an earlier one saw may be long ago. */
+  seen: boolean
 }
 
 /** Healthy: 200 to 399, 401, 403 (a login page is a sign of life). */
@@ -57,9 +58,8 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     const unit = await host.unitState(app.name)
     const lines = await host.appLog(app.name, CAUSE_LOG_LINES)
     const ended = unit.state === 'backoff' || unit.state === 'stopped'
-    const late = app.deadline !== null && Date.now() >= Date.parse(app.deadline)
     return {
-      class: late && !ended ? 'timeout' : 'health',
+      class: app.overdue && !ended ? 'timeout' : 'health',
       phase: app.status,
       message: ended
         ? `${wanted.catalog.displayName} ended with exit code ${unit.exitCode ?? 'unknown'}`
@@ -72,7 +72,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
   }
 
   async function isHopeless(app: ProbedApp): Promise<boolean> {
-    if (app.deadline !== null && Date.now() >= Date.parse(app.deadline)) return true
+    if (app.overdue) return true
     const unit = await host.unitState(app.name)
     return unit.state === 'backoff' && unit.restarts >= RESTARTS_TO_GIVE_UP
   }
@@ -85,6 +85,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     const problem = down ? 'its process is not running' : await probe(host.url(wanted), path)
     watch.failures = problem === null ? 0 : watch.failures + 1
     if (signal.aborted) return
+    watch.seen ||= problem === null || app.status === 'error' || watch.failures >= FAILURES_TO_ERROR
     if (problem === null) {
       if (app.status !== 'running') await report(app, null)
     } else if (app.status === 'starting' ? await isHopeless(app) : watch.failures >= FAILURES_TO_ERROR) {
@@ -101,7 +102,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     } finally {
       watch.busy = false
       const interval = wantedApp(app).catalog.healthCheck.interval * 1000
-      watch.nextProbeAt = Date.now() + (app.status === 'starting' ? STARTING_INTERVAL_MS : interval)
+      watch.nextProbeAt = performance.now() + interval
     }
   }
 
@@ -110,9 +111,9 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
       const apps = await probedApps(pool)
       for (const name of watches.keys()) if (!apps.some((app) => app.name === name)) watches.delete(name)
       for (const app of apps) {
-        const watch = watches.get(app.name) ?? { nextProbeAt: 0, failures: 0, busy: false }
+        const watch = watches.get(app.name) ?? { nextProbeAt: 0, failures: 0, busy: false, seen: false }
         watches.set(app.name, watch)
-        const due = app.status === 'starting' || Date.now() >= watch.nextProbeAt
+        const due = app.status === 'starting' || !watch.seen || performance.now() >= watch.nextProbeAt
         if (due && !watch.busy) void checkSafely(app, watch)
       }
       await sweep(pool, attempt)

@@ -39,6 +39,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
   const stopping = new AbortController()
   const work = createBell()
+  const chores = createBell()
   let running: Promise<void> | undefined
 
   async function loop(): Promise<void> {
@@ -70,11 +71,17 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     log.info({ attempt: lease.attempt, worker }, 'leading')
     const health = createHealth(context)
     const housekeeping = createHousekeeping(context)
+    const settledIn = housekeeping.tick() // with the catalog of this version, before anything is built
     try {
       await Promise.all([
         repeat(signal, log, work, SLOW_TICK_MS, async () => {
-          await housekeeping.tick()
+          await settledIn
           while (!signal.aborted && (await carryRebuild(context)));
+        }),
+        // A rebuild takes minutes; nobody who asks for something else should wait behind it.
+        repeat(signal, log, chores, SLOW_TICK_MS, async () => {
+          await settledIn
+          await housekeeping.tick()
         }),
         repeat(signal, log, createBell(), HEALTH_TICK_MS, () => {
           signs.alive()
@@ -90,7 +97,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     start() {
       running ??= loop()
     },
-    ring: work.ring,
+    ring() {
+      work.ring()
+      chores.ring()
+    },
     async stop() {
       stopping.abort()
       await running

@@ -1,5 +1,6 @@
 import {
   beginRun,
+  type ClaimedRebuild,
   claimRebuild,
   type DesiredApp,
   desiredApps,
@@ -11,7 +12,6 @@ import {
 } from '../db/rebuilds.ts'
 import type { Cause } from '../domain/app.ts'
 import type { CatalogApp } from '../domain/catalog.ts'
-import type { Rebuild } from '../domain/operation.ts'
 import type { Run, WantedApp } from '../host/index.ts'
 import { createBell } from './bell.ts'
 import type { Context } from './context.ts'
@@ -48,7 +48,7 @@ export async function carryRebuild(context: Context): Promise<boolean> {
   return true
 }
 
-async function end(context: Context, rebuild: Rebuild, outcome: Outcome): Promise<void> {
+async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome): Promise<void> {
   await endRebuild(context.pool, context.attempt, rebuild.id, outcome)
   context.log.info(
     {
@@ -68,7 +68,7 @@ function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outc
 /** What must not be built: cancelled meanwhile, or refused by a look at the machine. */
 async function findFailures(
   { pool, host }: Context,
-  rebuild: Rebuild,
+  rebuild: ClaimedRebuild,
   wanted: WantedApp[],
 ): Promise<Record<string, Cause>> {
   const failures: Record<string, Cause> = {}
@@ -87,7 +87,7 @@ async function findFailures(
   return failures
 }
 
-async function configure(context: Context, rebuild: Rebuild): Promise<void> {
+async function configure(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { pool, host, attempt } = context
   const wanted = (await desiredApps(pool)).map(wantedApp)
   const failures = await findFailures(context, rebuild, wanted)
@@ -114,7 +114,7 @@ async function configure(context: Context, rebuild: Rebuild): Promise<void> {
 }
 
 /** Starts the run, or finds it at work or ended, and sees it through. */
-async function build(context: Context, rebuild: Rebuild): Promise<void> {
+async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.signs.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
@@ -131,7 +131,7 @@ async function build(context: Context, rebuild: Rebuild): Promise<void> {
 
 async function mustRunAgain(
   { host, log }: Context,
-  rebuild: Rebuild,
+  rebuild: ClaimedRebuild,
   { state, stopped }: Followed,
 ): Promise<boolean> {
   const heldElsewhere = state.state === 'exited' && state.exitCode === 75
@@ -139,14 +139,14 @@ async function mustRunAgain(
   // With the lock held elsewhere nothing of ours is on yet, even where the profile already names it.
   const switched = !heldElsewhere && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
-  if (Date.now() > Date.parse(rebuild.deadline) || (rebuild.run >= MAX_RUNS && !heldElsewhere)) return false
+  if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !heldElsewhere)) return false
   log.warn({ rebuild: rebuild.id, run: rebuild.run, state }, 'the run was interrupted: starting it again')
   return true
 }
 
 async function settle(
   context: Context,
-  rebuild: Rebuild,
+  rebuild: ClaimedRebuild,
   run: Run,
   { state, stopped }: Followed,
 ): Promise<void> {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeHome } from '../support/home.ts'
+import { letInstall } from '../support/packages.ts'
 
 test('the catalog is read again when somebody asks, and one bad file hides nothing', async (t) => {
   const home = await makeHome(t)
@@ -56,4 +57,26 @@ test('over HTTP an app is given another name and the catalog is refreshed, as in
   await home.untilTrue(
     "select bool_and(state = 'succeeded') from bloud.operations where kind = 'refresh_catalog'",
   )
+})
+
+test('the catalog is read again while a rebuild is at work, and a folder that is gone is said', async (t) => {
+  const home = await makeHome(t)
+  await home.addApp('slow', 'slow-install')
+  await home.orchestrator()
+  await home.sql.query("select bloud.install('slow')")
+  await home.until('slow', 'building')
+  const refresh = async () => (await home.sql.query('select id from bloud.refresh_catalog()')).rows[0].id
+  const endsAs = (state: string, id: string) =>
+    home.untilTrue('select state = $1 from bloud.operations where id = $2', [state, id])
+  await endsAs('succeeded', await refresh())
+  await rm(join(home.dataDir, 'catalog'), { recursive: true })
+  const failed = await refresh()
+  await endsAs('failed', failed)
+  const { rows } = await home.sql.query('select cause from bloud.operations where id = $1', [failed])
+  assert.match(rows[0].cause.message, /can't be read: .*no such file/)
+  assert.match(rows[0].cause.hint, /BLOUD_CATALOG_DIR, .*catalog, the right folder/)
+  const app = await home.sql.query('select status from bloud.apps')
+  assert.equal(app.rows[0].status, 'building', 'the rebuild was over first: this tests nothing')
+  await letInstall(home.packages, 'slow')
+  await home.until('slow', 'running')
 })

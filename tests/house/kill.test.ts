@@ -56,3 +56,20 @@ for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']
     assert.deepEqual((await home.processes('switch')).length, 0)
   })
 }
+
+test('what an app became while nobody looked shows at once, however rarely it is asked', async (t) => {
+  const home = await makeHome(t)
+  const healthCheck = { path: '/health', interval: 3600, timeout: 60 }
+  const port = await home.addApp('app', 'moody', { healthCheck })
+  const first = await home.orchestrator()
+  await home.sql.query("select bloud.install('app')")
+  await home.until('app', 'running')
+  await first.end('SIGKILL')
+  await fetch(`http://127.0.0.1:${port}/sick`, { method: 'POST' })
+  const second = await home.orchestrator()
+  await home.until('app', 'error')
+  await second.end('SIGKILL')
+  await fetch(`http://127.0.0.1:${port}/well`, { method: 'POST' })
+  await home.orchestrator()
+  await home.until('app', 'running')
+})

@@ -40,7 +40,7 @@ const EXPECTED: Record<string, Grants> = {
     'function',
     { execute: ['bloud_orchestrator'] },
     `acquire_lease append_log begin_run claim_rebuild end_rebuild prune release_lease renew_lease report_health report_warnings sweep
-    sync_catalog`,
+    sync_catalog fail_refresh`,
   ),
   ...each(
     'function',
