@@ -12,7 +12,7 @@ const isRebuilding = (app) =>
   app.status === 'building' ||
   (app.status === 'stopping' && app.operation_state === 'active' && !app.queue_position)
 
-/** What is running since when, what waits behind it, in order. Worth its place only when there is more than one.
+/** What is running and for how long, what waits behind it, in order. Worth its place only when there is more than one.
  *  @param {{ state: State }} props */
 export function Queue({ state }) {
   const apps = Object.values(state.apps)
@@ -36,7 +36,7 @@ function Rebuild({ apps, skew }) {
   return html`
     <div class="queue-now">
       <p><strong>${apps.length === 1 ? 'One rebuild' : `One rebuild for ${apps.length} apps`}</strong>
-        <span class="muted"> since </span><${Elapsed} key=${first.status_since} since=${first.status_since} skew=${skew} /></p>
+        <span class="muted"> for </span><${Elapsed} key=${first.status_since} since=${first.status_since} skew=${skew} /></p>
       <ul>${apps.map((app) => html`<li key=${app.name}><${Entry} app=${app} /> <span class="muted">${LABELS[app.status]}</span></li>`)}</ul>
     </div>
   `
