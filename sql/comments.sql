@@ -128,6 +128,7 @@ comment on index bloud.one_active_rebuild is 'At most one rebuild is active.';
 comment on index bloud.one_open_operation_per_app is 'At most one operation of an app is queued or active.';
 comment on index bloud.operations_by_rebuild is 'For the operations that ride in a rebuild.';
 comment on index bloud.operations_by_app is 'For an app''s operations, newest last.';
+comment on index bloud.apps_by_choice is 'For required_by(): which apps use this one.';
 comment on index bloud.events_by_app is 'For an app''s history and status_at().';
 comment on index bloud.events_by_move is 'For usual_duration().';
 

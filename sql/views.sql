@@ -24,7 +24,9 @@ comment on view bloud.history is 'Every status move, newest first; duration is h
 create view bloud.app_status as
 select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config, a.installed_at, a.updated_at,
   a.status_since, date_trunc('second', bloud.clock() - a.status_since) as elapsed, a.wanted, a.operation_id,
-  bloud.usual_duration(a.name, a.status) as usual, bloud.spent(a.name, a.operation_id) as spent, o.kind as operation_kind, o.state as operation_state, o.cancel_requested_at, a.cause,
+  -- A phase has an end. (Asked for each app that runs, this would be planned anew each time.)
+  case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping') then bloud.usual_duration(a.name, a.status) end as usual,
+  bloud.spent(a.name, a.operation_id) as spent, o.kind as operation_kind, o.state as operation_state, o.cancel_requested_at, a.cause,
   coalesce(o.warnings, '[]') as warnings, a.deadline, q.position as queue_position, bloud.required_by(a.name) as required_by, bloud.controls(a.name) as controls
 from bloud.apps a left join bloud.operations o on o.id = a.operation_id left join bloud.queue q on q.operation_id = o.id;
 comment on view bloud.app_status is 'Each app: status, since when, cause, place in the queue, and which verbs are allowed now, with the reason for each that is not.';

@@ -170,6 +170,8 @@ create table bloud.apps (
     ('queued', 'configuring', 'building', 'starting', 'running', 'stopping', 'stopped', 'error', 'failed'))
 );
 
+create index apps_by_choice on bloud.apps using gin (jsonb_path_query_array(integration_config, '$.*[*]'));
+
 create sequence bloud.events_seq as bigint;
 create table bloud.events (
   seq bigint primary key,

@@ -1,0 +1,78 @@
+/** The snapshot is made with short cuts (an index, no question for a phase without an end): it must not show. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type pg from 'pg'
+import { type TestDatabase, testDatabase } from '../support/cluster.ts'
+import { session, value } from '../support/sql.ts'
+
+const STATUSES = [
+  'queued',
+  'configuring',
+  'building',
+  'starting',
+  'running',
+  'stopping',
+  'stopped',
+  'error',
+  'failed',
+]
+const OFF = ['failed', 'stopped', 'stopping']
+const APPS = 54
+
+/** App i needs app i % 5 and may use app i % 3; each sixth time both slots name two apps. */
+const MAKE_APPS = `
+  insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description, category, version, is_system)
+  select 'app-' || i, '', now(), '{"integrations": {"base": {"required": true}, "extra": {"required": false}}}', 'app', '', '', '1', false
+  from generate_series(0, $1 - 1) i;`
+const MAKE_ROWS = `
+  insert into bloud.apps (name, display_name, version, status, integration_config)
+  select 'app-' || i, 'App ' || i, '1', ($2::text[])[i / 6 % 9 + 1], jsonb_build_object(
+    'base', case when i % 6 = 0 then jsonb_build_array('app-' || i % 5, 'app-7') else jsonb_build_array('app-' || i % 5) end,
+    'extra', jsonb_build_array('app-' || i % 3))
+  from generate_series(0, $1 - 1) i`
+const MAKE_HISTORY = `
+  insert into bloud.events (seq, at, app, from_status, to_status, actor, origin, lasted, data)
+  select i, now(), 'app-' || i % 9, 'building', 'starting', 'me', 'psql', make_interval(secs => i), '{}' from generate_series(1, 60) i`
+
+let database: TestDatabase
+let root: pg.Client
+
+before(async () => {
+  database = await testDatabase('snapshot')
+  root = await session(database.url)
+  await root.query('set session_replication_role = replica')
+  await root.query(MAKE_APPS, [APPS])
+  await root.query(MAKE_ROWS, [APPS, STATUSES])
+  await root.query(MAKE_HISTORY)
+  await root.query('set session_replication_role = origin')
+})
+after(async () => {
+  await root?.end()
+  await database?.drop()
+})
+
+const needs = (index: number) => [`app-${index % 5}`, ...(index % 6 === 0 ? ['app-7'] : [])]
+
+test('the snapshot says of each app what its functions say of it', async () => {
+  const { apps } = (await value(root, 'select bloud.snapshot()')) as { apps: Record<string, unknown>[] }
+  assert.equal(apps.length, APPS)
+  for (const app of apps) {
+    const { rows } = await root.query(
+      'select bloud.required_by($1) as required_by, bloud.controls($1) as controls, bloud.usual_duration($1, $2) as usual',
+      [app.name, app.status],
+    )
+    assert.deepEqual({ required_by: app.required_by, controls: app.controls, usual: app.usual }, rows[0])
+  }
+  assert.ok(apps.some(({ usual }) => usual !== null))
+})
+
+test('an app is required by those that are on and need it, not by those that may use it', async () => {
+  for (let index = 0; index < APPS; index += 1) {
+    const name = `app-${index}`
+    const expected = Array.from({ length: APPS }, (_, other) => other)
+      .filter((other) => other !== index && needs(other).includes(name))
+      .filter((other) => !OFF.includes(STATUSES[Math.floor(other / 6) % 9] as string))
+      .map((other) => `app-${other}`)
+    assert.deepEqual(await value(root, 'select bloud.required_by($1)', [name]), expected.sort())
+  }
+})
