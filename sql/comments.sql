@@ -27,13 +27,13 @@ comment on column bloud.status_transitions.meaning is 'What the move tells.';
 
 comment on table bloud.operations is 'One row per promise to somebody: install this, uninstall that. queued, active, then succeeded, failed, cancelled or superseded.';
 comment on column bloud.operations.id is 'Numbered in the order of the requests.';
-comment on column bloud.operations.app is 'Name of the app; null for refresh_catalog.';
-comment on column bloud.operations.kind is 'install, uninstall, rename or refresh_catalog.';
+comment on column bloud.operations.app is 'Name of the app; null for refresh_catalog and rollback.';
+comment on column bloud.operations.kind is 'install, uninstall, rename, refresh_catalog or rollback.';
 comment on column bloud.operations.state is 'queued, active, succeeded, failed, cancelled, or superseded by a later request.';
-comment on column bloud.operations.options is 'As given: {"choices": {slot: app or [apps]}} for an install, {"display_name": text} for a rename.';
+comment on column bloud.operations.options is 'As given: {"choices": {slot: app or [apps]}} for an install, {"display_name": text} for a rename, {"from": generation, "to": generation} for a rollback.';
 comment on column bloud.operations.purge is 'An uninstall that deletes the data too.';
 comment on column bloud.operations.previous_status is 'What the app was when this was requested; null: not there.';
-comment on column bloud.operations.requested_for is 'The install that brought this one along as a dependency.';
+comment on column bloud.operations.requested_for is 'The install that brought this one along as a dependency, or the rollback that this is a part of.';
 comment on column bloud.operations.requested_by is 'The role that asked.';
 comment on column bloud.operations.origin is 'From where: web (the page), api, psql, or agent (the orchestrator).';
 comment on column bloud.operations.rebuild_id is 'The rebuild it rides in, or rode in last.';
@@ -59,6 +59,8 @@ comment on column bloud.rebuilds.generation_before is 'The host''s generation be
 comment on column bloud.rebuilds.generation_after is 'The host''s generation after it, as observed.';
 comment on column bloud.rebuilds.exit_code is 'Of the switch; null: it had none.';
 comment on column bloud.rebuilds.follows is 'The failed rebuild whose innocent operations this one carries on.';
+comment on column bloud.rebuilds.rolls_back_to is 'The older generation that it goes back to; null: it makes a new one.';
+comment on column bloud.rebuilds.desired is 'The apps that the generation after it has, as configured: {app: {version, port, integration_config}}; null: not known.';
 comment on column bloud.rebuilds.started_at is 'When it took its operations.';
 comment on column bloud.rebuilds.build_started_at is 'When the switch was first started.';
 comment on column bloud.rebuilds.finished_at is 'When it was over.';
@@ -125,7 +127,7 @@ comment on sequence bloud.rebuilds_id_seq is 'Numbers rebuilds.';
 comment on sequence bloud.migrations_id_seq is 'Numbers migrations.';
 
 comment on index bloud.one_active_rebuild is 'At most one rebuild is active.';
-comment on index bloud.one_open_operation_per_app is 'At most one operation of an app is queued or active.';
+comment on index bloud.one_open_operation_per_app is 'At most one operation of an app is queued or active, and one of each kind that is for no app.';
 comment on index bloud.operations_by_rebuild is 'For the operations that ride in a rebuild.';
 comment on index bloud.operations_by_app is 'For an app''s operations, newest last.';
 comment on index bloud.apps_by_choice is 'For required_by(): which apps use this one.';
@@ -189,4 +191,5 @@ comment on column bloud.app_status.warnings is 'What its operation could not set
 comment on column bloud.app_status.queue_position is 'Its place in the queue; null: it is not in it.';
 comment on column bloud.app_status.required_by is 'The installed apps that can''t do without it.';
 comment on column bloud.app_status.controls is 'Which verbs are allowed now, and for each that is not, why: {verb: {allowed, code, reason}}.';
+comment on column bloud.probed_apps.overdue is 'Whether its deadline has passed.';
 comment on column bloud.catalog.status is 'Of the app, if it is installed or was.';

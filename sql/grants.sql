@@ -11,7 +11,8 @@ grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
 grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay; -- check_invariants() compares with it
 grant execute on function
   bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.check_name(text), bloud.refuse(bloud.refusal),
-  bloud.plan_install(text, jsonb), bloud.plan_uninstall(text, boolean), bloud.is_installed(text), bloud.required_by(text), bloud.needs_of(bloud.apps),
+  bloud.plan_install(text, jsonb), bloud.plan_uninstall(text, boolean), bloud.plan_rollback(), bloud.refusal_of_rollback(),
+  bloud.find_rollback(), bloud.rollback_of(bloud.operations), bloud.is_installed(text), bloud.required_by(text), bloud.needs_of(bloud.apps),
   bloud.open_operation(text), bloud.controls(text), bloud.refusal_of(text, text),
   bloud.refusal_of_install(text, bloud.apps, bloud.operations),
   bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean),
@@ -21,12 +22,12 @@ grant execute on function
 to bloud_viewer, bloud_relay;
 
 grant execute on function bloud.install(text, jsonb), bloud.uninstall(text, boolean), bloud.retry(text), bloud.cancel(text),
-  bloud.rename(text, text), bloud.refresh_catalog()
+  bloud.rename(text, text), bloud.refresh_catalog(), bloud.rollback()
 to bloud_operator;
 
 grant execute on function
   bloud.acquire_lease(text, integer), bloud.renew_lease(bigint, integer), bloud.release_lease(bigint),
-  bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb), bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text),
+  bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb), bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text, jsonb),
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),
   bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
   bloud.report_warnings(bigint, bigint, jsonb),

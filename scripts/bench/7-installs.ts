@@ -28,6 +28,7 @@ function slowHost(url: string): Host {
     preflight: async () => null,
     configure: async () => ({ warnings: {} }),
     generation: async () => String([...runs.keys()].filter((id) => isOver({ id })).length),
+    whyNoRollback: async () => null,
     startSwitch: async ({ id }) => void (runs.has(id) || runs.set(id, performance.now())),
     async inspect(run) {
       if (!runs.has(run.id)) return { state: 'absent' }

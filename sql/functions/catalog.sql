@@ -65,7 +65,7 @@ declare
 begin
   loop
     insert into bloud.operations (kind, requested_by, origin, requested_at) values ('refresh_catalog', '', 'psql', bloud.clock())
-    on conflict (app) where state in ('queued', 'active') do nothing returning * into v_operation;
+    on conflict do nothing returning * into v_operation;
     exit when found;
     select * into v_operation from bloud.operations o where o.kind = 'refresh_catalog' and o.state = 'queued';
     exit when found; -- else it has just ended

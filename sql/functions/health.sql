@@ -33,11 +33,13 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_row bloud.apps;
   v_open bloud.operations;
+  v_cause jsonb;
   v_swept integer := 0;
 begin
   perform bloud.assert_attempt(p_attempt);
   for v_row in select * from bloud.apps a where a.status in ('queued', 'starting') and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop
     continue when not pg_try_advisory_xact_lock(45069, hashtext(v_row.name));
+    continue when exists (select from unnest(bloud.apps_with(v_row.name)) as n where not pg_try_advisory_xact_lock(45069, hashtext(n)));
     select * into v_row from bloud.apps a where a.id = v_row.id; -- again, now that nobody else can move it
     continue when not found or v_row.status not in ('queued', 'starting') or v_row.deadline >= bloud.clock() - interval '5 seconds';
     v_open := bloud.open_operation(v_row.name);
@@ -46,10 +48,14 @@ begin
         'message', format('%s did not answer its health check in time', v_row.display_name), 'hint', 'Look at its log, then retry.'));
       v_swept := v_swept + 1;
     elsif v_open.state = 'queued' then
-      perform bloud.withdraw_install(v_row, jsonb_build_object('class', 'timeout', 'phase', 'queued',
-        'message', 'Nobody took the request for a day', 'hint', 'Is the orchestrator running? Then retry.'));
-      perform bloud.end_operation(v_open.id, 'failed', jsonb_build_object('class', 'timeout', 'phase', 'queued',
-        'message', 'Nobody took the request for a day'));
+      v_cause := jsonb_build_object('class', 'timeout', 'phase', 'queued',
+        'message', 'Nobody took the request for a day', 'hint', 'Is the orchestrator running? Then retry.');
+      if bloud.rollback_of(v_open) is not null then
+        perform bloud.withdraw_rollback(bloud.rollback_of(v_open), 'failed', v_cause);
+      else
+        perform bloud.withdraw_install(v_row, v_cause);
+        perform bloud.end_operation(v_open.id, 'failed', v_cause - 'hint');
+      end if;
       v_swept := v_swept + 1;
     end if;
   end loop;

@@ -3,7 +3,7 @@
 --   queued → active → succeeded | failed | cancelled
 --        ↘ cancelled | superseded       (an uninstall takes the place of an install that is not needed any more)
 --
--- rename and refresh_catalog are operations too, so that history says who asked; a rename is done at once.
+-- rename, refresh_catalog and rollback (rollback.sql) are operations too, so that history says who asked; a rename is done at once.
 --
 -- Asking twice is safe: whoever asks for what is already on its way gets that operation. Everything else that can't be
 -- done now is refused before anything is written (refusals.sql). Errors: BL001 unknown_app, BL002 invalid_name, BL004 busy,
@@ -130,6 +130,19 @@ $$;
 comment on function bloud.withdraw_install(bloud.apps, jsonb) is
   'Takes a queued app out of the queue: stopped if it was off or installed before, else failed.';
 
+create or replace function bloud.withdraw_operation(p_row bloud.apps, p_operation bloud.operations, p_cause jsonb) returns void
+language plpgsql as $$
+begin
+  if p_operation.kind = 'install' then
+    perform bloud.withdraw_install(p_row, p_cause);
+  else
+    update bloud.apps a set status = 'error', wanted = true, cause = p_cause
+    where a.id = p_row.id and a.status = 'stopping'; -- one that was off before stays off, with its data
+  end if;
+end
+$$;
+comment on function bloud.withdraw_operation(bloud.apps, bloud.operations, jsonb) is 'Moves the app of a queued operation to where it is without it.';
+
 create or replace function bloud.cancelled_cause(p_phase text) returns jsonb
 language sql stable as $$
   select jsonb_build_object('class', 'cancelled', 'phase', p_phase, 'message', 'Cancelled by ' || bloud.session_actor(),
@@ -238,6 +251,26 @@ end
 $$;
 comment on function bloud.retry(text) is 'Does again what failed last, with the same options. For apps that are failed or error. Returns the operation.';
 
+create or replace function bloud.lock_with(p_app text) returns bloud.operations
+language plpgsql as $$
+declare
+  v_names text[];
+begin
+  loop
+    v_names := bloud.apps_with(p_app);
+    begin
+      perform bloud.lock_apps(v_names);
+      exit when v_names = bloud.apps_with(p_app);
+      raise serialization_failure;
+    exception when serialization_failure then
+      null; -- a rollback came or went while we waited
+    end;
+  end loop;
+  return bloud.open_operation(p_app);
+end
+$$;
+comment on function bloud.lock_with(text) is 'Holds an app, and with it all that are in the same rollback. Returns the operation on its way for it.';
+
 create or replace function bloud.cancel(app text) returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -245,8 +278,7 @@ declare
   v_row bloud.apps;
 begin
   perform bloud.check_name(cancel.app);
-  perform bloud.lock_apps(array[cancel.app]);
-  v_open := bloud.open_operation(cancel.app);
+  v_open := bloud.lock_with(cancel.app);
   if v_open.cancel_requested_at is not null then
     return v_open;
   end if;
@@ -255,14 +287,13 @@ begin
   if v_open.state = 'active' then -- the orchestrator stops the work, then says so
     update bloud.operations o set cancel_requested_at = bloud.clock() where o.id = v_open.id returning * into v_open;
     return v_open;
-  elsif v_open.kind = 'install' then
-    perform bloud.withdraw_install(v_row, bloud.cancelled_cause(v_row.status));
-  else
-    update bloud.apps a set status = 'error', wanted = true, cause = bloud.cancelled_cause('stopping')
-    where a.id = v_row.id and a.status = 'stopping'; -- one that was off before stays off, with its data
+  elsif bloud.rollback_of(v_open) is not null then
+    perform bloud.withdraw_rollback(bloud.rollback_of(v_open), 'cancelled', bloud.cancelled_cause(v_row.status));
+    return (select o from bloud.operations o where o.id = v_open.id);
   end if;
+  perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
   return bloud.end_operation(v_open.id, 'cancelled', bloud.cancelled_cause(v_row.status));
 end
 $$;
 comment on function bloud.cancel(text) is
-  'Cancels what is on its way for the app. A queued operation ends at once; one at work ends when its work is really gone. Returns the operation.';
+  'Cancels what is on its way for the app. A queued operation ends at once; one at work ends when its work is really gone. What is part of a rollback is cancelled with all of it. Returns the operation.';

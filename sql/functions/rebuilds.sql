@@ -29,10 +29,28 @@ $$;
 comment on function bloud.drop_unmet(text[]) is
   'Of these queued apps those that can be built now. One whose need was cancelled or has failed meanwhile is failed; one whose need can''t be claimed yet waits with it.';
 
+create or replace function bloud.start_rebuild(p_operations bigint[], p_deadline_seconds integer) returns bloud.rebuilds
+language plpgsql as $$
+declare
+  v_rebuild bloud.rebuilds;
+begin
+  insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at)
+  select l.attempt, l.worker, l.lease_until, bloud.clock() + make_interval(secs => p_deadline_seconds), bloud.clock()
+  from bloud.lease l returning * into v_rebuild;
+  update bloud.operations o set state = 'active', rebuild_id = v_rebuild.id, started_at = bloud.clock()
+  where o.state = 'queued' and o.id = any (p_operations);
+  update bloud.apps a set status = 'configuring', wanted = true, deadline = v_rebuild.deadline
+  from bloud.operations o where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and o.kind = 'install';
+  return v_rebuild;
+end
+$$;
+comment on function bloud.start_rebuild(bigint[], integer) is 'A new rebuild at work, which carries these queued operations. For the holder of the lease.';
+
 create or replace function bloud.claim_rebuild(p_attempt bigint, p_deadline_seconds integer) returns setof bloud.rebuilds
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_rebuild bloud.rebuilds;
+  v_rollback bloud.operations;
   v_names text[];
 begin
   perform bloud.assert_attempt(p_attempt);
@@ -52,6 +70,14 @@ begin
     return next v_rebuild;
     return;
   end if;
+  if not pg_try_advisory_xact_lock_shared(45074, 0) then -- a rollback is being asked for: what it finds must stay so
+    return;
+  end if;
+  select * into v_rollback from bloud.operations o where o.kind = 'rollback' and o.state = 'queued';
+  if found then
+    return query select * from bloud.claim_rollback(v_rollback, p_deadline_seconds);
+    return;
+  end if;
   -- An app held by somebody's open transaction waits for the next round; all others go on.
   select array_agg(o.app) into v_names from (
     select q.app from bloud.operations q where q.state = 'queued' and q.kind in ('install', 'uninstall') order by q.app) o
@@ -60,21 +86,15 @@ begin
   if v_names is null or not exists (select from bloud.operations o where o.state = 'queued' and o.app = any (v_names)) then
     return;
   end if;
-  insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at)
-  select l.attempt, l.worker, l.lease_until, bloud.clock() + make_interval(secs => p_deadline_seconds), bloud.clock()
-  from bloud.lease l where l.attempt = p_attempt
-  returning * into v_rebuild;
-  update bloud.operations o set state = 'active', rebuild_id = v_rebuild.id, started_at = bloud.clock()
-  where o.state = 'queued' and o.app = any (v_names);
-  update bloud.apps a set status = 'configuring', wanted = true, deadline = v_rebuild.deadline
-  from bloud.operations o where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and o.kind = 'install';
-  return next v_rebuild;
+  return next bloud.start_rebuild(array(select o.id from bloud.operations o where o.state = 'queued' and o.app = any (v_names)),
+    p_deadline_seconds);
 end
 $$;
 comment on function bloud.claim_rebuild(bigint, integer) is
-  'Orchestrator: the rebuild at work, or one that waits, or a new one that carries all queued operations, or no row. p_deadline_seconds: how long it may take in all.';
+  'Orchestrator: the rebuild at work, or one that waits, or a new one that carries all queued operations (a rollback rides alone, and first), or no row. p_deadline_seconds: how long it may take in all.';
 
-create or replace function bloud.begin_run(p_attempt bigint, p_rebuild bigint, p_generation_before text) returns integer
+create or replace function bloud.begin_run(p_attempt bigint, p_rebuild bigint, p_generation_before text, p_desired jsonb default null)
+returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_rebuild bloud.rebuilds;
@@ -82,15 +102,15 @@ begin
   perform bloud.assert_attempt(p_attempt);
   update bloud.rebuilds r set phase = 'building', run = r.run + 1, log_offset = 0,
     generation_before = case when r.run = 0 then p_generation_before else r.generation_before end,
-    build_started_at = coalesce(r.build_started_at, bloud.clock())
+    desired = coalesce(r.desired, p_desired), build_started_at = coalesce(r.build_started_at, bloud.clock())
   where r.id = p_rebuild and r.state = 'active' returning * into v_rebuild;
   update bloud.apps a set status = 'building' from bloud.operations o
   where o.id = a.operation_id and o.rebuild_id = p_rebuild and o.state = 'active' and a.status = 'configuring';
   return v_rebuild.run;
 end
 $$;
-comment on function bloud.begin_run(bigint, bigint, text) is
-  'Orchestrator: configuration is written, the switch is about to start. Returns the number of the run within the rebuild (2 and up: started again after it was lost), null if the rebuild is over.';
+comment on function bloud.begin_run(bigint, bigint, text, jsonb) is
+  'Orchestrator: configuration is written, the switch is about to start. Returns the number of the run within the rebuild (2 and up: started again after it was lost), null if the rebuild is over. p_desired: the apps as they were configured, {app: {version, port, integration_config}}; without it nobody can roll back to what this makes.';
 
 create or replace function bloud.append_log(p_attempt bigint, p_rebuild bigint, p_from_offset bigint, p_to_offset bigint, p_lines text[])
 returns boolean
@@ -150,6 +170,7 @@ begin
     update bloud.apps set status = 'error', wanted = true, deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   end if;
+  v_cause := coalesce(v_cause, p_cause); -- a rollback is of no app
   perform bloud.end_operation(p_operation.id, case when v_cause ->> 'class' = 'cancelled' then 'cancelled' else 'failed' end, v_cause);
 end
 $$;
@@ -252,8 +273,17 @@ begin
   end if;
   if not p_switched then
     v_failures := bloud.add_dependents(v_failures, p_rebuild);
+    if v_old.rolls_back_to is not null then -- all or nothing
+      p_cause := coalesce(p_cause, (select f.value from jsonb_each(p_failures) f limit 1),
+        '{"class": "interrupted", "message": "The rollback did not succeed"}');
+      v_failures := '{}';
+    end if;
+  elsif v_old.rolls_back_to is not null then
+    update bloud.apps a set version = d.value ->> 'version', port = (d.value ->> 'port')::integer,
+      integration_config = d.value -> 'integration_config'
+    from jsonb_each(v_old.desired) d where a.name = d.key and a.status in ('running', 'error');
   end if;
-  v_split := p_split and not p_switched and cardinality(bloud.requests_in(p_rebuild)) > 1;
+  v_split := p_split and not p_switched and v_old.rolls_back_to is null and cardinality(bloud.requests_in(p_rebuild)) > 1;
   for v_operation in select o.* from bloud.operations o where o.state = 'active'
       and (o.rebuild_id = p_rebuild or (not p_switched and v_failures ? o.app)) order by o.id loop
     if p_switched and v_operation.purge and v_failures ? v_operation.app then -- it is off, but its data is still there

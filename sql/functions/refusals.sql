@@ -56,6 +56,9 @@ begin
       'System apps can''t be uninstalled.')::bloud.refusal;
   elsif p_open.kind = 'uninstall' then
     return ('BL004', format('%s is already being removed', p_app), format('Operation %s.', p_open.id), 'Wait for it.')::bloud.refusal;
+  elsif p_row.status = 'queued' and bloud.rollback_of(p_open) is not null then
+    return ('BL004', format('%s is being turned on by a rollback', p_app), format('Operation %s.', bloud.rollback_of(p_open)),
+      'Wait for it, or cancel it.')::bloud.refusal;
   elsif p_row.status in ('configuring', 'building') then
     return ('BL004', format('%s is being installed', p_app), format('Operation %s, %s.', p_open.id, p_row.status),
       'Cancel it first, or wait until it has ended.')::bloud.refusal;
@@ -91,7 +94,7 @@ begin
     return ('BL014', format('The removal of %s can''t be taken back', p_app),
       case when p_open.state = 'active' then 'It has begun.' else 'The app is not on.' end,
       'Install it again when it is off.')::bloud.refusal;
-  elsif p_open.kind = 'uninstall' and p_row.status = 'stopping' then
+  elsif p_open.kind = 'uninstall' and p_row.status = 'stopping' and bloud.rollback_of(p_open) is null then
     select n.name into v_gone from bloud.needs_of(p_row) as n (name) where not bloud.is_installed(n.name) limit 1;
     if found then
       return ('BL014', format('The removal of %s can''t be taken back', p_app), format('It needs %s, which is removed too.', v_gone),

@@ -91,6 +91,7 @@ begin
   if current_setting('idle_in_transaction_session_timeout')::interval not between interval '1 ms' and interval '1 min' then
     perform set_config('idle_in_transaction_session_timeout', '1min', true);
   end if;
+  perform pg_advisory_xact_lock_shared(45074, 0); -- only rollback() holds this alone: it may want every app
   -- Sorted, so that two callers never wait for each other. An app may have no row yet, hence no row lock.
   for v_name in select distinct n from unnest(p_names) as n order by n loop
     perform pg_advisory_xact_lock(45069, hashtext(v_name)); -- 45069: 0xb00d, this system's lock class

@@ -99,6 +99,8 @@ create table bloud.rebuilds (
   generation_after text,
   exit_code integer,
   follows bigint references bloud.rebuilds (id),
+  rolls_back_to text,
+  desired jsonb,
   started_at timestamptz not null,
   build_started_at timestamptz,
   finished_at timestamptz,
@@ -134,8 +136,8 @@ create table bloud.operations (
   started_at timestamptz,
   finished_at timestamptz,
   cancel_requested_at timestamptz,
-  constraint kind_is_known check (kind in ('install', 'uninstall', 'rename', 'refresh_catalog')),
-  constraint only_a_refresh_is_for_no_app check ((app is null) = (kind = 'refresh_catalog')),
+  constraint kind_is_known check (kind in ('install', 'uninstall', 'rename', 'refresh_catalog', 'rollback')),
+  constraint only_what_is_for_all_has_no_app check ((app is null) = (kind in ('refresh_catalog', 'rollback'))),
   constraint state_is_known check (state in ('queued', 'active', 'succeeded', 'failed', 'cancelled', 'superseded')),
   constraint origin_is_known check (origin in ('web', 'psql', 'api', 'agent')),
   constraint finished_when_over check ((finished_at is null) = (state in ('queued', 'active'))),
@@ -143,7 +145,8 @@ create table bloud.operations (
   constraint failure_has_a_cause check (state <> 'failed' or cause is not null),
   constraint only_an_uninstall_purges check (not purge or kind = 'uninstall')
 );
-create unique index one_open_operation_per_app on bloud.operations (app) nulls not distinct where state in ('queued', 'active');
+create unique index one_open_operation_per_app on bloud.operations (app, (case when app is null then kind end)) nulls not distinct
+  where state in ('queued', 'active');
 create index operations_by_rebuild on bloud.operations (rebuild_id);
 create index operations_by_app on bloud.operations (app, id);
 

@@ -1,6 +1,6 @@
 import { type DatabasePool, sql } from 'slonik'
 import { z } from 'zod'
-import { LogLine, Operation } from '../domain/operation.ts'
+import { LogLine, Operation, RollbackPlan } from '../domain/operation.ts'
 import { translated } from './errors.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
@@ -47,6 +47,16 @@ export function rename(pool: Pool, origin: Origin, app: string, displayName: str
 /** `bloud.refresh_catalog`. */
 export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.refresh_catalog()`)
+}
+
+/** `bloud.rollback`. @throws Problem with the refusal. */
+export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
+  return asOperator(pool, origin, sql.fragment`bloud.rollback()`)
+}
+
+/** `bloud.plan_rollback`. */
+export function planRollback(pool: Pool): Promise<RollbackPlan> {
+  return oneRow(pool, RollbackPlan, sql.fragment`select bloud.plan_rollback() as row`)
 }
 
 /** The newest operations, newest first, at most `limit`; only of `app` if given. */

@@ -50,17 +50,22 @@ export function claimRebuild(
   )
 }
 
-/** `bloud.begin_run`: the number of the run within the rebuild. */
+/** `bloud.begin_run`: the number of the run within the rebuild. `apps`: what was configured for it. */
 export function beginRun(
   pool: Pool,
   attempt: number,
   rebuild: number,
   generation: string | null,
+  apps?: readonly ConfiguredApp[],
 ): Promise<number> {
+  const desired = apps?.map(({ name, version, port, integration_config }) => {
+    return [name, { version, port, integration_config }]
+  })
+  const json = desired ? JSON.stringify(Object.fromEntries(desired)) : null
   return oneRow(
     pool,
     z.number().int(),
-    fragment`select to_jsonb(bloud.begin_run(${attempt}, ${rebuild}, ${generation})) as row`,
+    fragment`select to_jsonb(bloud.begin_run(${attempt}, ${rebuild}, ${generation}, ${json}::jsonb)) as row`,
   )
 }
 
@@ -123,19 +128,31 @@ export async function endRebuild(
   )
 }
 
-const DesiredApp = z.object({
+const ConfiguredApp = z.object({
   name: z.string(),
   version: z.string(),
   port: z.number().int().nullable(),
-  status: z.enum(STATUSES),
   integration_config: z.record(z.unknown()),
   entry: z.record(z.unknown()),
 })
+export type ConfiguredApp = z.infer<typeof ConfiguredApp>
+const DesiredApp = ConfiguredApp.extend({ status: z.enum(STATUSES) })
 export type DesiredApp = z.infer<typeof DesiredApp>
 
 /** `bloud.desired_apps`: what the host should run after the next rebuild. */
 export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
   return rows(pool, DesiredApp, fragment`select to_jsonb(a) as row from bloud.desired_apps a`)
+}
+
+/** The apps of the generation that a rollback goes back to, as they were configured for it. */
+export function olderApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {
+  return rows(
+    pool,
+    ConfiguredApp,
+    fragment`select jsonb_build_object('name', c.name, 'entry', c.entry) || d.value as row
+      from bloud.rebuilds r cross join jsonb_each(r.desired) d join bloud.catalog_cache c on c.name = d.key
+      where r.id = ${rebuild} order by c.name`,
+  )
 }
 
 const ProbedApp = z.object({
@@ -162,13 +179,13 @@ const RidingOperation = z.object({
 })
 export type RidingOperation = z.infer<typeof RidingOperation>
 
-/** The operations at work in a rebuild. */
+/** The operations at work in a rebuild, each of one app. */
 export function operationsOf(pool: Pool, rebuild: number): Promise<readonly RidingOperation[]> {
   return rows(
     pool,
     RidingOperation,
     fragment`select to_jsonb(o) as row from bloud.operations o
-      where o.rebuild_id = ${rebuild} and o.state = 'active' order by o.id`,
+      where o.rebuild_id = ${rebuild} and o.state = 'active' and o.app is not null order by o.id`,
   )
 }
 

@@ -6,7 +6,7 @@ export const Operation = z.object({
   id: z.number().int(),
   /** Null for what is about no single app. */
   app: z.string().nullable(),
-  kind: z.enum(['install', 'uninstall', 'rename', 'refresh_catalog']),
+  kind: z.enum(['install', 'uninstall', 'rename', 'refresh_catalog', 'rollback']),
   state: z.enum(['queued', 'active', 'succeeded', 'failed', 'cancelled', 'superseded']),
   options: z.record(z.unknown()),
   purge: z.boolean(),
@@ -34,8 +34,27 @@ export const Rebuild = z.object({
   /** Milliseconds until its deadline, by the clock of the database. */
   remaining_ms: z.number(),
   generation_before: z.string().nullable(),
+  /** The older generation it goes back to; null: it makes a new one. */
+  rolls_back_to: z.string().nullable(),
 })
 export type Rebuild = z.infer<typeof Rebuild>
+
+/** What a rollback would do: from which generation to which, and which apps it turns off and on. */
+export const RollbackPlan = z.object({
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  turns_off: z.array(z.string()),
+  turns_on: z.array(z.string()),
+  blockers: z.array(
+    z.object({
+      sqlstate: z.string(),
+      message: z.string(),
+      detail: z.string().nullable(),
+      hint: z.string().nullable(),
+    }),
+  ),
+})
+export type RollbackPlan = z.infer<typeof RollbackPlan>
 
 /** One line of a rebuild's output. */
 export const LogLine = z.object({ line_no: z.number().int(), at: timestamp, line: z.string() })

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   append_only: { sqlstate: 'BL018', status: 409 },
   wrong_isolation: { sqlstate: 'BL019', status: 409 },
   already_installed: { sqlstate: 'BL020', status: 409 },
+  nothing_to_roll_back: { sqlstate: 'BL021', status: 409 },
   // What only HTTP can refuse.
   invalid_json: { status: 400 },
   invalid_request: { status: 400 },

@@ -70,8 +70,13 @@ export interface Host {
   configure(apps: WantedApp[]): Promise<Configured>
   /** What is switched on now. */
   generation(): Promise<string | null>
-  /** Starts a switch that outlives the agent. At most one runs at a time; asking twice for one run is harmless. */
-  startSwitch(run: Run): Promise<void>
+  /**
+   * Starts a switch that outlives the agent. At most one runs at a time; asking twice for one run is harmless.
+   * @param rollBackTo an older generation to go back to, instead of making one of what is configured.
+   */
+  startSwitch(run: Run, rollBackTo?: string | null): Promise<void>
+  /** Why it can't go back to this generation, as a sentence for a person; null if it can. */
+  whyNoRollback(generation: string): Promise<string | null>
   inspect(run: Run): Promise<RunState>
   /** To be read after the run has exited. */
   result(run: Run): Promise<RunResult>

@@ -1,12 +1,14 @@
 import {
   beginRun,
   type ClaimedRebuild,
+  type ConfiguredApp,
   claimRebuild,
   type DesiredApp,
   desiredApps,
   endRebuild,
   lastLogLines,
   type Outcome,
+  olderApps,
   operationsOf,
   reportWarnings,
 } from '../db/rebuilds.ts'
@@ -16,7 +18,8 @@ import type { Run, WantedApp } from '../host/index.ts'
 import { createBell } from './bell.ts'
 import type { Context } from './context.ts'
 import { type Followed, follow } from './follow.ts'
-import { CAUSE_LOG_LINES, judge, wasSwitched } from './outcome.ts'
+import { CAUSE_LOG_LINES, judge } from './outcome.ts'
+import { judgeRollback, whyNotBack } from './rollback.ts'
 
 /** A run that was lost (power, kill) or ended by a stop of the agent is started again, but not for ever. */
 const MAX_RUNS = 3
@@ -87,30 +90,69 @@ async function findFailures(
   return failures
 }
 
+function notWritten({ message }: Error): Cause {
+  return {
+    class: 'configure',
+    message: `The configuration can't be written: ${message}`,
+    hint: 'Is the disk full? Then retry.',
+  }
+}
+
 async function configure(context: Context, rebuild: ClaimedRebuild): Promise<void> {
+  if (rebuild.rolls_back_to !== null) return configureRollback(context, rebuild, rebuild.rolls_back_to)
   const { pool, host, attempt } = context
-  const wanted = (await desiredApps(pool)).map(wantedApp)
+  const apps = await desiredApps(pool)
+  const wanted = apps.map(wantedApp)
   const failures = await findFailures(context, rebuild, wanted)
   if (Object.keys(failures).length > 0) return end(context, rebuild, notSwitched(failures, null))
   try {
     const { warnings } = await host.configure(wanted)
     await reportWarnings(pool, attempt, rebuild.id, warnings)
   } catch (error) {
-    const message = `The configuration can't be written: ${(error as Error).message}`
-    return end(
-      context,
-      rebuild,
-      notSwitched({}, { class: 'configure', message, hint: 'Is the disk full? Then retry.' }),
-    )
+    return end(context, rebuild, notSwitched({}, notWritten(error as Error)))
   }
-  const run = await beginRun(pool, attempt, rebuild.id, await host.generation())
+  await begin(context, rebuild, apps)
+}
+
+async function begin(
+  context: Context,
+  rebuild: ClaimedRebuild,
+  apps: readonly ConfiguredApp[],
+): Promise<void> {
+  const generation = await context.host.generation()
+  const run = await beginRun(context.pool, context.attempt, rebuild.id, generation, apps)
   await build(context, {
     ...rebuild,
     phase: 'building',
     run,
     log_offset: 0,
-    generation_before: await host.generation(),
+    generation_before: generation,
   })
+}
+
+/** What the older generation was made of is written too, so that the next rebuild begins with what is on then. */
+async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
+  const { pool, host, attempt } = context
+  const cause = await whyNotBack(context, rebuild, target)
+  if (cause) return end(context, rebuild, notSwitched({}, cause))
+  const apps = await olderApps(pool, rebuild.id)
+  try {
+    const { warnings } = await host.configure(apps.map(wantedApp))
+    await reportWarnings(pool, attempt, rebuild.id, warnings)
+  } catch (error) {
+    await end(context, rebuild, notSwitched({}, notWritten(error as Error)))
+    return configureAgain(context)
+  }
+  await begin(context, rebuild, apps)
+}
+
+/** After a rollback that failed: what was on is on, and so it is what is configured. */
+async function configureAgain({ pool, host, log }: Context): Promise<void> {
+  try {
+    await host.configure((await desiredApps(pool)).map(wantedApp))
+  } catch (error) {
+    log.error({ err: error }, 'what is on could not be configured again; the next rebuild does that')
+  }
 }
 
 /** Starts the run, or finds it at work or ended, and sees it through. */
@@ -118,7 +160,7 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.signs.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
-  if ((await host.inspect(run)).state === 'absent') await host.startSwitch(run)
+  if ((await host.inspect(run)).state === 'absent') await host.startSwitch(run, rebuild.rolls_back_to)
   const followed = await follow(context, rebuild, run)
   if (!followed || signal.aborted) return
   if (await mustRunAgain(context, rebuild, followed)) {
@@ -163,11 +205,12 @@ async function settle(
     installing: riding.filter(({ kind }) => kind === 'install').map(({ app }) => app),
     log: await lastLogLines(pool, rebuild.id, CAUSE_LOG_LINES),
   }
-  const outcome = judge(seen)
-  if (wasSwitched(seen)) {
+  const outcome = rebuild.rolls_back_to === null ? judge(seen) : judgeRollback(seen, rebuild.rolls_back_to)
+  if (outcome.switched) {
     for (const { app } of riding.filter(({ purge }) => purge)) await purge(context, app, outcome)
   }
   await end(context, rebuild, outcome)
+  if (rebuild.rolls_back_to !== null && !outcome.switched) await configureAgain(context)
 }
 
 async function purge({ host, log }: Context, app: string, outcome: Outcome): Promise<void> {

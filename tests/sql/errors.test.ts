@@ -46,6 +46,7 @@ const AT_FIRST: [code: string, statement: string][] = [
   ['BL017', `select bloud.install('flow', '{"choces":{}}')`],
   ['BL017', "select bloud.install('flow', null)"],
   ['BL017', "select bloud.rename('flow', '')"],
+  ['BL021', 'select bloud.rollback()'],
 ]
 
 /** Refused while flow, reader (with disk) and db run, and cloud is being built. */

@@ -27,14 +27,15 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     { execute: READERS },
-    `check_invariants check_name clock controls events_after is_installed needs_of open_operation operation_log plan_install
-    plan_uninstall refusal_of refusal_of_cancel refusal_of_install refusal_of_retry refusal_of_uninstall refuse required_by
+    `check_invariants check_name clock controls events_after find_rollback is_installed needs_of open_operation operation_log plan_install
+    plan_rollback plan_uninstall refusal_of refusal_of_cancel refusal_of_install refusal_of_retry refusal_of_rollback
+    refusal_of_uninstall refuse required_by rollback_of
     schema_version session_actor session_origin snapshot spent status_at stream_head usual_duration why`,
   ),
   ...each(
     'function',
     { execute: ['bloud_operator'] },
-    'cancel install refresh_catalog rename retry uninstall',
+    'cancel install refresh_catalog rename retry rollback uninstall',
   ),
   ...each(
     'function',
@@ -45,7 +46,8 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     {},
-    `add_blocker add_dependents append_event assert_attempt cancelled_cause carry_out check_options complete_operation drop_unmet
+    `add_blocker add_dependents append_event apps_with assert_attempt cancelled_cause carry_out check_options claim_rollback
+    complete_operation drop_unmet hold_everything lock_with start_rebuild withdraw_operation withdraw_rollback
     end_operation fail_operation fill_slot follow_rebuild guard_app guard_append_only guard_identity last_operation lock_apps lock_install lock_plan new_epoch request_install requests_in
     request_uninstall resolve ring stamp_operation withdraw_install`,
   ),

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from '
 import { basename, join } from 'node:path'
 import type { WantedApp } from '../contract.ts'
 import { syncDirectory, toJson } from '../files.ts'
-import { digestOf, type Manifest, manifestSchema, type UnitSpec } from './documents.ts'
+import { digestOf, type Manifest, manifestSchema, readDocument, type UnitSpec } from './documents.ts'
 import { appEnvironment } from './environment.ts'
 import { appDataDir, type Paths } from './paths.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
@@ -65,6 +65,23 @@ export async function switchLink(paths: Paths, generation: number): Promise<void
   await symlink(join('generations', String(generation)), temp)
   await rename(temp, paths.current)
   await syncDirectory(paths.state)
+}
+
+/** Null when it is not there, or not any more. */
+export async function readGeneration(paths: Paths, generation: string): Promise<Manifest | null> {
+  if (!/^\d+$/.test(generation)) return null
+  return readDocument(join(paths.generations, generation, 'manifest.json'), manifestSchema)
+}
+
+/** Why it can't be switched on again, as a sentence; null if it can. */
+export async function whyGone(paths: Paths, generation: string): Promise<string | null> {
+  const manifest = await readGeneration(paths, generation)
+  if (!manifest) return `generation ${generation} is not there any more`
+  for (const [name, { store }] of Object.entries(manifest.apps)) {
+    if (!(await stat(store).catch(() => null)))
+      return `${name} of generation ${generation} is not in the store any more`
+  }
+  return null
 }
 
 async function numbers(paths: Paths): Promise<number[]> {

@@ -12,6 +12,7 @@ import { waitFor } from '../waiting.ts'
 import { currentGeneration, currentManifest, supervisorState } from './documents.ts'
 import { toolEnvironment } from './environment.ts'
 import { cannotInstall } from './evaluate.ts'
+import { whyGone } from './generations.ts'
 import { createKeeper } from './keeper.ts'
 import { appDataDir, appLogFile, type Paths, statePaths } from './paths.ts'
 import { createRunner } from './runner.ts'
@@ -61,6 +62,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
     },
     generation: () => currentGeneration(paths),
     startSwitch: runner.startSwitch,
+    whyNoRollback: (generation) => whyGone(paths, generation),
     inspect: runner.inspect,
     result: runner.result,
     readLog: (run, offset, maxBytes) => readRunLog(runner, run, offset, maxBytes),

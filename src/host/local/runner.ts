@@ -41,7 +41,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     return { switch: `${mark}/switch/${run.id}`, npm: `${npmMarks(mark)}/${run.id}` }
   }
 
-  async function startSwitch(run: Run): Promise<void> {
+  async function startSwitch(run: Run, rollBackTo: string | null = null): Promise<void> {
     const files = of(run)
     await mkdir(paths.runs, { recursive: true })
     const isNew = await mkdir(files.dir).then(
@@ -54,7 +54,8 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     if (!isNew) return
     const log = await open(files.log, 'a', 0o600)
     try {
-      const args = ['--config', paths.config, '--state', paths.state, '--run', files.dir]
+      const what = rollBackTo === null ? ['--config', paths.config] : ['--back-to', rollBackTo]
+      const args = [...what, '--state', paths.state, '--run', files.dir]
       const child = spawn(nodePath, [SWITCH, ...args, '--npm', JSON.stringify(npmCommand)], {
         cwd: paths.state,
         env: { ...environment, [MARK]: (await marksOf(run)).switch },

@@ -13,7 +13,16 @@ import {
   supervisorState,
 } from './documents.ts'
 import { evaluate } from './evaluate.ts'
-import { collectGarbage, removeTemps, sameApps, switchLink, unitOf, writeGeneration } from './generations.ts'
+import {
+  collectGarbage,
+  readGeneration,
+  removeTemps,
+  sameApps,
+  switchLink,
+  unitOf,
+  whyGone,
+  writeGeneration,
+} from './generations.ts'
 import { ensureHeaders } from './headers.ts'
 import { InstallError } from './npm.ts'
 import type { Paths, RunPaths } from './paths.ts'
@@ -29,6 +38,8 @@ export interface Context {
   paths: Paths
   run: RunPaths
   configDir: string
+  /** A generation to go back to, instead of making one of the configuration. */
+  backTo: string | null
   dataDir: string
   store: StoreOptions
   /** From here on a SIGTERM is too late. */
@@ -45,6 +56,7 @@ export async function runSwitch(context: Context): Promise<number> {
   await removeTemps(paths.generations)
 
   const before = await currentManifest(paths)
+  if (context.backTo !== null) return goBack(context, context.backTo, before)
   const wanted = await readConfiguration(context)
   const refused = evaluate(wanted, Object.keys(before?.apps ?? {}))
   if (Object.keys(refused).length > 0) return refuse(context, refused)
@@ -56,6 +68,15 @@ export async function runSwitch(context: Context): Promise<number> {
   if (same) say(`generation ${before.generation} has all of this already`)
   const generation = same ? before.generation : await buildGeneration(paths, apps)
   return activate(context, generation, apps, before)
+}
+
+/** Nothing is evaluated or installed: it is all still there, or it is refused. */
+async function goBack(context: Context, generation: string, before: Manifest | null): Promise<number> {
+  const why = await whyGone(context.paths, generation)
+  if (why !== null) throw new Error(why)
+  const older = (await readGeneration(context.paths, generation)) as Manifest
+  say(`going back to generation ${generation}`)
+  return activate(context, older.generation, older.apps, before)
 }
 
 async function readConfiguration({ configDir }: Context): Promise<WantedApp[]> {

@@ -2,8 +2,10 @@
  * The local host's switch, a program of its own like `nixos-rebuild switch`:
  *
  *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]']
+ *   node switch.ts --back-to <generation> --state <data>/host --run <dir>
  *
- * It installs what the configuration wants, writes a generation and switches the link to it. Output goes to stdout. Exit
+ * It installs what the configuration wants, writes a generation and switches the link to it; or switches it back to one
+ * that is still there. Output goes to stdout. Exit
  * codes: 0 done; 1 nothing was switched; 4 switched, but some apps did not start; 143 stopped before switching.
  * `<run>/result.json` names the guilty apps, `<run>/exit` holds the exit code.
  */
@@ -26,13 +28,15 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       config: { type: 'string' },
+      'back-to': { type: 'string' },
       state: { type: 'string' },
       run: { type: 'string' },
       npm: { type: 'string', default: '["npm"]' },
     },
   })
-  if (!values.config || !values.state || !values.run)
-    throw new Error('--config, --state and --run are needed')
+  const { config, 'back-to': backTo } = values
+  if (!(config || backTo) || !values.state || !values.run)
+    throw new Error('--config or --back-to, --state and --run are needed')
   const run = runPaths(resolve(values.run))
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
@@ -45,7 +49,8 @@ async function main(): Promise<number> {
       runSwitch({
         paths,
         run,
-        configDir: resolve(values.config as string),
+        configDir: resolve(config ?? ''),
+        backTo: backTo ?? null,
         dataDir: dirname(paths.state),
         store: await storeOptions(paths, run, signal, JSON.parse(values.npm)),
         enterActivation,

@@ -57,6 +57,7 @@ export function createNixosHost(options: NixosHostOptions): Host {
     preflight: (app, running) => preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
     generation: () => readGeneration(links),
+    whyNoRollback: async () => 'this host can not go back yet',
     startSwitch: async (run) => runner.startSwitch(run, await configuredApps(paths)),
     inspect: (run) => inspect(runner, run),
     result: (run) => result(runner, run),
