@@ -8,6 +8,7 @@ import { checkInvariants } from '../db/invariants.ts'
 import { createLaterPool, type LaterPool } from '../db/laterpool.ts'
 import { openListener } from '../db/listener.ts'
 import * as operations from '../db/operations.ts'
+import { type EventReader, openEventReader } from '../db/reader.ts'
 import { type AdmissionLimits, createAdmission } from '../http/admission.ts'
 import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
@@ -16,19 +17,20 @@ import { createLogs, type LogLimits, type LogSource } from '../relay/logs.ts'
 import { createRelay, type RelayLimits } from '../relay/relay.ts'
 import type { EventSource } from '../relay/source.ts'
 
-/** The stream reads one statement at a time; the others are for requests. */
+/** For requests, snapshots and old pages; the stream has a session of its own. */
 const POOL_SIZE = 8
 /** What the relay reads takes milliseconds; a connection that is silent for longer has died without a word. */
 const ANSWER_LIMIT_MS = 7_000
 const OVER = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
-function eventSource(pool: LaterPool): EventSource {
+function eventSource(pool: LaterPool, reader: EventReader): EventSource {
   return {
     async head() {
       const { epoch, seq, oldest } = await events.streamHead(await pool.open())
       return { epoch, seq, prunedTo: oldest }
     },
     eventsAfter: async (seq, limit) => events.eventsAfter(await pool.open(), seq, limit),
+    follow: reader.after,
     snapshot: async () => events.snapshot(await pool.open()),
   }
 }
@@ -129,7 +131,8 @@ export interface RelayServer {
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options
   const pool = createLaterPool(databaseUrl, 'bloud-relay', POOL_SIZE, ANSWER_LIMIT_MS)
-  const relay = createRelay({ source: eventSource(pool), log, limits: options.limits ?? {} })
+  const reader = openEventReader(databaseUrl, 'bloud-relay-stream', ANSWER_LIMIT_MS)
+  const relay = createRelay({ source: eventSource(pool, reader), log, limits: options.limits ?? {} })
   const logs = createLogs({ source: logSource(pool), log, limits: options.logLimits ?? {} })
   const admission = createAdmission(options.admissionLimits)
   const source = routeSource(pool, await expectedSchema())
@@ -145,7 +148,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     relay.stop()
     logs.stop()
     await server.stop()
-    await Promise.all([listener.close(), pool.end()])
+    await Promise.all([listener.close(), reader.end(), pool.end()])
   }
 
   return {

@@ -1,4 +1,4 @@
-/** What the relay needs of the database: three reads. Whoever wires it decides where they come from. */
+/** What the relay needs of the database: a few reads. Whoever wires it decides where they come from. */
 import type { Head } from './ids.ts'
 
 /** One row of the history. The relay looks at nothing but its number, and at the app for who follows only some. */
@@ -17,6 +17,8 @@ export interface EventSource {
   head(): Promise<Head>
   /** Events with a greater number than `seq`, in order, `limit` at most. */
   eventsAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
+  /** The same for who follows what comes, where there is a quicker way. */
+  follow?(seq: number, limit: number): Promise<readonly StreamEvent[]>
   /** All apps and the event they are as new as, of one consistent look at the database. */
   snapshot(): Promise<Snapshot>
 }
