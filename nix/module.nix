@@ -1,7 +1,7 @@
 # The NixOS module: what a person sets. What comes of it is in the files it imports.
 #
 #   agent.nix      the relay and the orchestrator, unprivileged, and how they get updated
-#   rebuild.nix    the two things only root can do for them: rebuild this machine, delete an app's data
+#   rebuild.nix    the three things only root can do for them: rebuild this machine, roll it back, delete an app's data
 #   database.nix   PostgreSQL on this machine, entered over its socket without any password
 #   apps.nix       apps.json, which the agent writes, turned into containers
 {
@@ -143,6 +143,19 @@ in
       '';
     };
 
+    rollbackCommand = mkOption {
+      type = types.listOf types.str;
+      default = [
+        "/run/current-system/sw/bin/nixos-rebuild"
+        "switch"
+        "--rollback"
+      ];
+      description = ''
+        What root runs when the machine is to go back to the generation before: a program and its arguments, like
+        `rebuildCommand`. The agent asks for it only where that is the generation it expects.
+      '';
+    };
+
     catalogDir = mkOption {
       type = types.path;
       default = "${cfg.package}/lib/bloud/nix/catalog";
@@ -160,6 +173,10 @@ in
       {
         assertion = cfg.rebuildCommand != [ ] && lib.hasPrefix "/" (lib.head cfg.rebuildCommand);
         message = "services.bloud.rebuildCommand: must begin with the absolute path of a program";
+      }
+      {
+        assertion = cfg.rollbackCommand != [ ] && lib.hasPrefix "/" (lib.head cfg.rollbackCommand);
+        message = "services.bloud.rollbackCommand: must begin with the absolute path of a program";
       }
       {
         assertion = cfg.database.createLocally == (cfg.database.urlFile == null);

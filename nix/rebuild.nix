@@ -1,6 +1,7 @@
 # What only root can do for the agent, each as a fixed program that a file asks for:
 #
 #   request/current    holds the number of a run   ->  bloud-rebuild.service runs the rebuild command of this machine
+#   request/rollback   holds the number of a run   ->  bloud-rollback.service runs its rollback command
 #   purge/<app>        is called like an app       ->  bloud-purge.service deletes that app's data
 #
 # No sudo, no polkit, no shell line: the agent can ask, and can say which run or app, and that is checked by pattern.
@@ -14,6 +15,57 @@
 let
   cfg = config.services.bloud;
   state = "/var/lib/bloud/nixos";
+  # A command as root that replaces the units of this machine, with the number of its run read from a file.
+  switchService = description: options: command: {
+    inherit description;
+    environment =
+      config.nix.envVars
+      // config.networking.proxy.envVars
+      // {
+        inherit (config.environment.sessionVariables) NIX_PATH;
+        HOME = "/root";
+      };
+    path = [
+      pkgs.coreutils
+      pkgs.gnutar
+      pkgs.xz
+      pkgs.gzip
+      pkgs.gitMinimal
+      config.nix.package
+      config.programs.ssh.package
+    ];
+    # It is what replaces the units of this machine, so it must not be replaced or stopped by that.
+    restartIfChanged = false;
+    stopIfChanged = false;
+    unitConfig.X-StopOnRemoval = false;
+    startLimitIntervalSec = 0;
+    serviceConfig = {
+      Type = "oneshot";
+      ExecStart = utils.escapeSystemdExecArgs (
+        [
+          "${cfg.package}/bin/bloud-rebuild"
+          "--state"
+          state
+          "--profile"
+          "/nix/var/nix/profiles/system"
+          "--current"
+          "/run/current-system"
+        ]
+        ++ options
+        ++ [ "--" ]
+        ++ command
+      );
+      ExecStopPost = utils.escapeSystemdExecArgs [
+        pkgs.runtimeShell
+        "${./scripts/refresh.sh}"
+        "finished"
+      ];
+      # How long it may take is the agent's business (BLOUD_BUILD_TIMEOUT), and it knows when not to stop it.
+      TimeoutStartSec = "infinity";
+      # Time for Nix to remove what is half built.
+      TimeoutStopSec = 60;
+    };
+  };
 in
 {
   config = lib.mkIf cfg.enable {
@@ -24,55 +76,17 @@ in
       pathConfig.PathExists = "${state}/request/current";
     };
 
-    systemd.services.bloud-rebuild = {
-      description = "Bloud: rebuilds this machine";
-      environment =
-        config.nix.envVars
-        // config.networking.proxy.envVars
-        // {
-          inherit (config.environment.sessionVariables) NIX_PATH;
-          HOME = "/root";
-        };
-      path = [
-        pkgs.coreutils
-        pkgs.gnutar
-        pkgs.xz
-        pkgs.gzip
-        pkgs.gitMinimal
-        config.nix.package
-        config.programs.ssh.package
-      ];
-      # It is what replaces the units of this machine, so it must not be replaced or stopped by that.
-      restartIfChanged = false;
-      stopIfChanged = false;
-      unitConfig.X-StopOnRemoval = false;
-      startLimitIntervalSec = 0;
-      serviceConfig = {
-        Type = "oneshot";
-        ExecStart = utils.escapeSystemdExecArgs (
-          [
-            "${cfg.package}/bin/bloud-rebuild"
-            "--state"
-            state
-            "--profile"
-            "/nix/var/nix/profiles/system"
-            "--current"
-            "/run/current-system"
-            "--"
-          ]
-          ++ cfg.rebuildCommand
-        );
-        ExecStopPost = utils.escapeSystemdExecArgs [
-          pkgs.runtimeShell
-          "${./scripts/refresh.sh}"
-          "finished"
-        ];
-        # How long it may take is the agent's business (BLOUD_BUILD_TIMEOUT), and it knows when not to stop it.
-        TimeoutStartSec = "infinity";
-        # Time for Nix to remove what is half built.
-        TimeoutStopSec = 60;
-      };
+    systemd.services.bloud-rebuild = switchService "Bloud: rebuilds this machine" [ ] cfg.rebuildCommand;
+
+    systemd.paths.bloud-rollback = {
+      description = "Bloud: a rollback is asked for";
+      wantedBy = [ "multi-user.target" ];
+      pathConfig.PathExists = "${state}/request/rollback";
     };
+
+    systemd.services.bloud-rollback = switchService "Bloud: rolls this machine back" [
+      "--rollback"
+    ] cfg.rollbackCommand;
 
     systemd.paths.bloud-purge = {
       description = "Bloud: an app's data is to be deleted";

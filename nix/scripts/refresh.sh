@@ -1,7 +1,7 @@
 #!/bin/sh
 # Restarts the agent because it has changed, but not in the middle of a rebuild that it waits for.
 #   refresh.sh changed     by systemd, when the package or the settings are others than before
-#   refresh.sh finished    by bloud-rebuild.service, when it is over
+#   refresh.sh finished    by bloud-rebuild.service and bloud-rollback.service, when they are over
 set -eu
 note=${RUNTIME_DIRECTORY:-/run/bloud-refresh}/pending
 
@@ -12,10 +12,15 @@ restart() {
 
 case $1 in
 changed)
-  case $(systemctl show --property=ActiveState --value bloud-rebuild.service) in
-  activating | active | deactivating) : >"$note" ;;
-  *) restart ;;
-  esac
+  for unit in bloud-rebuild bloud-rollback; do
+    case $(systemctl show --property=ActiveState --value "$unit.service") in
+    activating | active | deactivating)
+      : >"$note"
+      exit
+      ;;
+    esac
+  done
+  restart
   ;;
 finished) if [ -e "$note" ]; then restart; fi ;;
 esac

@@ -54,6 +54,58 @@ test('an app is installed, runs, is turned off, and purged', async (t) => {
   await home.until('good', null)
 })
 
+test('a rollback goes back to the generation before, and the next install does not bring back what it took', async (t) => {
+  const home = await makeNixosHome(t)
+  for (const name of ['a', 'b', 'c']) await home.addApp(name)
+  const agent = await home.orchestrator()
+  for (const name of ['a', 'b']) {
+    await home.install(name)
+    await home.until(name, 'running')
+  }
+  const before = await home.moves('a')
+  await home.scenario({ kill: { at: 'activate', pids: [agent.child.pid] } })
+  await home.sql.query('select bloud.rollback()')
+  await agent.ended
+  await home.scenario({})
+  await home.orchestrator()
+  await home.until('b', 'stopped')
+  assert.deepEqual(await home.configured(), ['a'])
+  assert.equal(await home.starts(), 3, 'nothing was started twice')
+  await home.install('c')
+  await home.until('c', 'running')
+  assert.deepEqual(await home.configured(), ['a', 'c'])
+  assert.deepEqual(await home.moves('a'), before)
+
+  // Now generation 2, which was rolled back, lies between: --rollback would lead there.
+  await home.sql.query('select bloud.rollback()')
+  await home.untilTrue(
+    "select exists (select from bloud.operations where kind = 'rollback' and state = 'failed')",
+  )
+  assert.match(
+    String((await home.cause('c'))?.message ?? ''),
+    /rollback did not succeed: generation 2 lies between/,
+  )
+  assert.deepEqual(await home.configured(), ['a', 'c'])
+  assert.deepEqual((await home.sql.query('select * from bloud.check_invariants()')).rows, [])
+})
+
+test('a rollback whose activation fails leaves what was on configured', async (t) => {
+  const home = await makeNixosHome(t)
+  for (const name of ['a', 'b']) await home.addApp(name)
+  await home.orchestrator()
+  for (const name of ['a', 'b']) {
+    await home.install(name)
+    await home.until(name, 'running')
+  }
+  await home.scenario({ activateFails: true })
+  await home.sql.query('select bloud.rollback()')
+  await home.until('b', 'error')
+  assert.match(String((await home.cause('b'))?.message), /^The rollback did not succeed: /)
+  await home.until('b', 'running')
+  await home.untilTrue("select not exists (select from bloud.rebuilds where state = 'active')")
+  assert.deepEqual((await home.sql.query('select * from bloud.check_invariants()')).rows, [])
+})
+
 test('ten apps asked for at once are one rebuild', async (t) => {
   const home = await makeNixosHome(t)
   const names = Array.from({ length: 10 }, (_, index) => `app-${index}`)

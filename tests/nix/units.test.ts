@@ -43,6 +43,7 @@ test('Root runs only what has a reason to be root', nix, async () => {
     'bloud-purge',
     'bloud-rebuild',
     'bloud-refresh',
+    'bloud-rollback',
     'podman-good',
   ])
 })
@@ -57,6 +58,25 @@ test('A request file starts the rebuild that I chose, and nothing can be added t
   assert.equal(rebuild.restartIfChanged, false)
   assert.equal(rebuild.wantedBy.length, 0)
 })
+
+test(
+  'A rollback is another file, another unit and another command, and no more of it is up to the agent',
+  nix,
+  async () => {
+    const command = '[ "/opt/my rebuild" "switch" "--rollback" ]'
+    const { services, paths } = await system([], `services.bloud.rollbackCommand = ${command};`)
+    assert.equal(paths['bloud-rollback']?.pathConfig.PathExists, '/var/lib/bloud/nixos/request/rollback')
+    const rollback = services['bloud-rollback'] ?? assert.fail()
+    const words = String(rollback.serviceConfig.ExecStart)
+    assert.ok(words.endsWith('"--rollback" "--" "/opt/my rebuild" "switch" "--rollback"'), words)
+    assert.equal(rollback.restartIfChanged, false)
+    const { services: plain } = await system([])
+    assert.match(
+      String(plain['bloud-rollback']?.serviceConfig.ExecStart),
+      /nixos-rebuild" "switch" "--rollback"$/,
+    )
+  },
+)
 
 test('A flake is rebuilt with --impure, because the list of apps is not a part of it', nix, async () => {
   const { services } = await system([], 'services.bloud.flake = "/etc/nixos#home";')

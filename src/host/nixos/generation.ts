@@ -1,6 +1,6 @@
 /** Which system is on. Two things say so, and they differ after an activation that failed, and before a restart. */
-import { readlink, realpath } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { readdir, readlink, realpath } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 
 export interface SystemLinks {
   /** What the machine starts next time: /nix/var/nix/profiles/system */
@@ -22,6 +22,27 @@ export async function readGeneration({ profile, current }: SystemLinks): Promise
   const number = /^system-(\d+)-link$/.exec(link)?.[1] ?? link
   return `${number} (${set})${runs === null || runs === set ? '' : `, running ${runs}`}`
 }
+
+/**
+ * Why "nixos-rebuild switch --rollback" would not lead to this generation, as a sentence; null if it would. It goes to the
+ * number before the current one, whichever that is by now.
+ */
+export async function whyNotBefore({ profile }: SystemLinks, generation: string): Promise<string | null> {
+  const [, number, system] = /^(\d+) \(([^)]+)\)$/.exec(generation) ?? []
+  if (!number) return `generation ${generation} was never wholly on`
+  const current = numberOf((await readName(profile)) ?? '')
+  const numbers = (await readdir(dirname(profile))).map(numberOf).filter((one) => one < current)
+  const before = Math.max(0, ...numbers)
+  if (!numbers.includes(Number(number))) return `generation ${generation} is not there any more`
+  if (before !== Number(number)) {
+    return `generation ${before} lies between ${generation} and what is on, and a rollback would lead to it; remove it with nix-env --delete-generations first`
+  }
+  const there = await readSystem(join(dirname(profile), `system-${number}-link`))
+  return there === system ? null : `generation ${number} is another system by now (${there})`
+}
+
+/** 0 for what is no generation of the system. */
+const numberOf = (link: string): number => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? 0)
 
 const ifThere = (reading: Promise<string>) =>
   reading.then(

@@ -9,7 +9,7 @@ import { whyUnusable } from './configuration.ts'
 import { configure } from './configure.ts'
 import { configuredApps, readApps } from './configured.ts'
 import { rebuildEnvironment } from './environment.ts'
-import { readGeneration } from './generation.ts'
+import { readGeneration, whyNotBefore } from './generation.ts'
 import { readOutcome, trueExitCode } from './outcome.ts'
 import { type NixosPaths, nixosPaths } from './paths.ts'
 import { type PurgeOptions, purge } from './purge.ts'
@@ -57,8 +57,9 @@ export function createNixosHost(options: NixosHostOptions): Host {
     preflight: (app, running) => preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
     generation: () => readGeneration(links),
-    whyNoRollback: async () => 'this host can not go back yet',
-    startSwitch: async (run) => runner.startSwitch(run, await configuredApps(paths)),
+    whyNoRollback: (generation) => whyNotBefore(links, generation),
+    startSwitch: async (run, rollBackTo = null) =>
+      runner.startSwitch(run, await configuredApps(paths), rollBackTo !== null),
     inspect: (run) => inspect(runner, run),
     result: (run) => result(runner, run),
     readLog: (run, offset, maxBytes) => readRunLog(runner, run, offset, maxBytes),

@@ -15,6 +15,8 @@ export interface NixosPaths {
   runs: string
   /** Holds the id of the run that is to start. A path unit of systemd waits for it. */
   request: string
+  /** As `request`, for a run that goes back to the generation before: another unit, another command. */
+  rollback: string
   /** A file in it, called like an app, asks for the app's data to be deleted. Another path unit waits for it. */
   purge: string
   /** A random word that marks the processes this agent starts itself. */
@@ -47,6 +49,7 @@ export function nixosPaths(state: string): NixosPaths {
     blueprints: join(state, 'blueprints'),
     runs: join(state, 'run'),
     request: join(state, 'request', 'current'),
+    rollback: join(state, 'request', 'rollback'),
     purge: join(state, 'purge'),
     mark: join(state, 'mark'),
   }

@@ -1,10 +1,10 @@
 /**
  * One run of the host's switch, as a program of its own that outlives the agent:
  *
- *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--] <command> [arguments]
+ *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--rollback] [--] <command> …
  *
- * Without --run the id is read from the request file: so systemd's root oneshot starts it, always with the same
- * arguments. It runs the command in a process group of its own, with the output in `<run>/log`; makes `<run>/activated`
+ * Without --run the id is read from the request file (with --rollback from the one for rollbacks): so systemd's root
+ * oneshots start it, each always with the same arguments. It runs the command in a process group of its own, with the output in `<run>/log`; makes `<run>/activated`
  * when the system profile has changed; ends the command when `<run>/stop` appears before that; and leaves its exit code in
  * `<run>/exit`. Each run begins at most once.
  *
@@ -38,14 +38,17 @@ function readArguments(): Arguments {
       profile: { type: 'string' },
       current: { type: 'string' },
       run: { type: 'string' },
+      rollback: { type: 'boolean', default: false },
     },
   })
-  const { state, profile, current, run } = values
+  const { state, profile, current, run, rollback } = values
   const [program, ...rest] = positionals
   if (!state || !profile || !current || !program) {
     throw new Error('--state, --profile, --current and a command are needed')
   }
-  return { paths: nixosPaths(state), links: { profile, current }, id: run, command: [program, ...rest] }
+  const paths = nixosPaths(state)
+  if (rollback) paths.request = paths.rollback
+  return { paths, links: { profile, current }, id: run, command: [program, ...rest] }
 }
 
 /** As root: from here on, files are only what the owner of the state directory may read and write. */

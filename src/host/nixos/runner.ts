@@ -35,23 +35,29 @@ export interface RunnerOptions {
 export function createRunner({ paths, links, rebuild, nodePath, environment }: RunnerOptions) {
   const of = (run: Run): RunPaths => runPaths(paths, run.id)
   const markOf = async (run: Run) => `${await readMark(paths.mark)}/rebuild/${run.id}`
-  const requested = async () => (await readIfThere(paths.request))?.trim() ?? null
+  /** The request that was not taken yet. */
+  async function requestOf(run: Run): Promise<string | null> {
+    for (const file of [paths.request, paths.rollback]) {
+      if ((await readIfThere(file))?.trim() === run.id) return file
+    }
+    return null
+  }
 
-  async function startSwitch(run: Run, apps: string[]): Promise<void> {
+  async function startSwitch(run: Run, apps: string[], goBack = false): Promise<void> {
     const files = of(run)
     await mkdir(paths.runs, { recursive: true })
     if (!(await makeDirectory(files.dir))) return
     const request: RunRequest = { run: run.id, apps, generation: await readGeneration(links) }
     await writeAtomic(files.request, toJson(request))
-    if (rebuild === undefined) await writeAtomic(paths.request, `${run.id}\n`)
-    else await startDetached(run, rebuild)
+    if (rebuild !== undefined) await startDetached(run, rebuild, goBack)
+    else await writeAtomic(goBack ? paths.rollback : paths.request, `${run.id}\n`)
     await removeOldRuns(paths)
   }
 
-  async function startDetached(run: Run, program: string): Promise<void> {
-    const { dir } = of(run)
+  async function startDetached(run: Run, program: string, goBack: boolean): Promise<void> {
+    const command = [program, of(run).dir, ...(goBack ? ['--rollback'] : [])]
     const from = ['--state', paths.state, '--profile', links.profile, '--current', links.current]
-    const child = spawn(nodePath, [REBUILD, ...from, '--run', run.id, '--', program, dir], {
+    const child = spawn(nodePath, [REBUILD, ...from, '--run', run.id, '--', ...command], {
       cwd: paths.state,
       env: { ...environment, [MARK]: await markOf(run) },
       detached: true,
@@ -69,7 +75,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
 
   async function isBeingBorn(run: Run, madeMs: number): Promise<boolean> {
     if (rebuild !== undefined) return false // Its process would live already.
-    return (await requested()) === run.id && Date.now() - madeMs < BIRTH_LIMIT_MS
+    return (await requestOf(run)) !== null && Date.now() - madeMs < BIRTH_LIMIT_MS
   }
 
   async function inspect(run: Run): Promise<RunState> {
@@ -102,7 +108,8 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (await readExit(files)) return (await gone()) === true
     if (await claimFile(files.claim, 'stopped')) {
       // Too early to have begun: now it never does.
-      if ((await requested()) === run.id) await rm(paths.request, { force: true })
+      const request = await requestOf(run)
+      if (request) await rm(request, { force: true })
     } else if (await hasActivated(run)) {
       return !(await lives(run))
     }

@@ -22,9 +22,13 @@ const OTHER_UID = 65_534
 const isRoot = process.geteuid?.() === 0
 
 /** What systemd's oneshot does: always the same arguments. */
-function unit({ paths, dataDir }: TestMachine, command = [REBUILD, join(paths.runs, '0-0')]) {
+function unit(
+  { paths, dataDir }: TestMachine,
+  command = [REBUILD, join(paths.runs, '0-0')],
+  options: string[] = [],
+) {
   const { profile, currentSystem } = machineSettings(dataDir)
-  const from = ['--state', paths.state, '--profile', profile, '--current', currentSystem, '--']
+  const from = ['--state', paths.state, '--profile', profile, '--current', currentSystem, ...options, '--']
   const child = spawn(process.execPath, [PROGRAM, ...from, ...command], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
@@ -49,6 +53,23 @@ test('a switch is asked for with a file that holds the number of the run and not
   assert.equal(existsSync(machine.files.activated), true)
   assert.equal(await unit(machine).ended, 0)
   assert.equal(await machine.starts(), 1)
+})
+
+test('a rollback is asked for with a file of its own, which only the unit for rollbacks takes', async (t) => {
+  const machine = await createTestMachine(t)
+  const host = machine.another({ rebuild: undefined })
+  await host.startSwitch(RUN, '1 (whatever)')
+  assert.equal(await readFile(machine.paths.rollback, 'utf8'), '3-2\n')
+  assert.equal(existsSync(machine.paths.request), false)
+  assert.deepEqual(await host.inspect(RUN), { state: 'running' })
+  assert.equal(await unit(machine).ended, 0)
+  assert.equal(existsSync(runPaths(machine.paths, RUN.id).exit), false, 'the other unit finds nothing to do')
+  assert.equal(await unit(machine, ['/bin/true'], ['--rollback']).ended, 0)
+  assert.deepEqual(await host.inspect(RUN), { state: 'exited', exitCode: 0 })
+  assert.equal(existsSync(machine.paths.rollback), false)
+  await host.startSwitch({ id: '4-1' }, '1 (whatever)')
+  assert.equal(await host.stopSwitch({ id: '4-1' }), true)
+  assert.equal(existsSync(machine.paths.rollback), false, 'cancelled before it began')
 })
 
 test('a switch cancelled before the unit has begun never begins', async (t) => {
