@@ -19,6 +19,8 @@ comment on column bloud.apps.operation_id is 'The operation on its way, or the l
 comment on column bloud.apps.cause is 'Why it is failed or error: {class, phase, message, hint, exit_code, unit, log}.';
 comment on column bloud.apps.deadline is 'When what it waits for is given up.';
 comment on column bloud.apps.configured_at is 'When its configuration was first written; null: a request that never got further.';
+comment on column bloud.apps.moved_by is 'Who made the last status move, as its event says.';
+comment on column bloud.apps.moved_from is 'From where: web, api, psql or agent.';
 
 comment on table bloud.status_transitions is 'Every legal move of an app; a move that is not a row here is refused (BL003), whoever asks.';
 comment on column bloud.status_transitions.from_status is 'Null: the row is new.';

@@ -31,6 +31,10 @@ begin
   new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
     else pg_catalog.clock_timestamp() end;
   new.updated_at := new.status_since;
+  -- Now, not at the commit: until then the session may have become somebody else.
+  new.moved_by := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
+  new.moved_from := case when new.moved_by = 'bloud_orchestrator' or pg_catalog.current_setting('bloud.origin', true) <> ''
+    then bloud.session_origin() else 'psql' end;
   if new.status = 'configuring' and new.configured_at is null then
     new.configured_at := new.status_since;
   end if;
@@ -50,8 +54,6 @@ create or replace function bloud.append_event() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
 declare
   v_app bloud.apps := case when tg_op = 'DELETE' then old else new end;
-  v_origin text := case when current_setting('role') = 'bloud_orchestrator' or session_user = 'bloud_orchestrator'
-    or current_setting('bloud.origin', true) <> '' then bloud.session_origin() else 'psql' end;
   v_data jsonb := jsonb_build_object('id', v_app.id, 'name', v_app.name, 'display_name', v_app.display_name,
     'version', v_app.version, 'status', v_app.status, 'port', v_app.port, 'is_system', v_app.is_system,
     'integration_config', v_app.integration_config, 'installed_at', v_app.installed_at,
@@ -66,7 +68,8 @@ begin
   insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted, data)
   values (
     nextval('bloud.events_seq'), v_at, v_app.name, old.status, new.status, v_app.operation_id,
-    coalesce(nullif(current_setting('role'), 'none'), session_user), v_origin, new.cause, v_at - old.status_since,
+    case when tg_op = 'DELETE' then bloud.session_actor() else new.moved_by end,
+    case when tg_op = 'DELETE' then bloud.session_origin() else new.moved_from end, new.cause, v_at - old.status_since,
     v_data
   );
   return null;

@@ -184,6 +184,8 @@ declare
   v_plan jsonb;
   v_name text;
   v_shared record;
+  v_unknown text[];
+  v_known text;
   v_refusal bloud.refusal;
 begin
   perform bloud.check_name(plan_install.app);
@@ -204,6 +206,17 @@ begin
       format('%s would bring them along.', plan_install.app), 'Choose one of them, or change a port in the catalog.');
     v_plan := bloud.add_blocker(v_plan, v_refusal);
   end loop;
+  -- Slots of any app count: what was brought along last time may be installed when the same is asked again.
+  select array_agg(k.key) into v_unknown from jsonb_object_keys(coalesce(options -> 'choices', '{}')) k (key)
+  where not exists (select from bloud.catalog_cache c cross join jsonb_object_keys(c.entry -> 'integrations') s (slot)
+    where k.key = c.name || '.' || s.slot or (c.name = plan_install.app and k.key = s.slot));
+  if v_unknown is not null then
+    select string_agg(case when s ->> 'app' = plan_install.app then s ->> 'slot' else s ->> 'app' || '.' || (s ->> 'slot') end, ', ')
+    into v_known from jsonb_array_elements(v_plan -> 'choices') s;
+    v_refusal := ('BL017', format('%s has no slot %s', plan_install.app, left(array_to_string(v_unknown, ', '), 80)),
+      format('Slots: %s.', coalesce(v_known, 'none')), 'Leave out choices for other slots.');
+    v_plan := bloud.add_blocker(v_plan, v_refusal);
+  end if;
   return v_plan;
 end
 $$;

@@ -37,24 +37,26 @@ declare
   v_swept integer := 0;
 begin
   perform bloud.assert_attempt(p_attempt);
-  for v_row in select * from bloud.apps a where a.status in ('queued', 'starting') and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop
+  for v_row in select * from bloud.apps a where a.status in ('queued', 'starting', 'stopping') and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop
     continue when not pg_try_advisory_xact_lock(45069, hashtext(v_row.name));
     continue when exists (select from unnest(bloud.apps_with(v_row.name)) as n where not pg_try_advisory_xact_lock(45069, hashtext(n)));
     select * into v_row from bloud.apps a where a.id = v_row.id; -- again, now that nobody else can move it
-    continue when not found or v_row.status not in ('queued', 'starting') or v_row.deadline >= bloud.clock() - interval '5 seconds';
+    continue when not found or v_row.status not in ('queued', 'starting', 'stopping') or v_row.deadline >= bloud.clock() - interval '5 seconds';
     v_open := bloud.open_operation(v_row.name);
     if v_row.status = 'starting' then
       perform bloud.report_health(p_attempt, v_row.name, false, jsonb_build_object('class', 'timeout',
         'message', format('%s did not answer its health check in time', v_row.display_name), 'hint', 'Look at its log, then retry.'));
       v_swept := v_swept + 1;
     elsif v_open.state = 'queued' then
-      v_cause := jsonb_build_object('class', 'timeout', 'phase', 'queued',
+      v_cause := jsonb_build_object('class', 'timeout', 'phase', v_row.status,
         'message', 'Nobody took the request for a day', 'hint', 'Is the orchestrator running? Then retry.');
       if bloud.rollback_of(v_open) is not null then
         perform bloud.withdraw_rollback(bloud.rollback_of(v_open), 'failed', v_cause);
-      else
+      elsif v_row.status = 'queued' then
         perform bloud.withdraw_install(v_row, v_cause);
         perform bloud.end_operation(v_open.id, 'failed', v_cause - 'hint');
+      else
+        perform bloud.fail_operation(v_open, v_cause);
       end if;
       v_swept := v_swept + 1;
     end if;
@@ -63,4 +65,4 @@ begin
 end
 $$;
 comment on function bloud.sweep(bigint) is
-  'Orchestrator: ends what waited in queued or starting until 5 s past its deadline (the orchestrator itself ends it at the deadline, with the app''s log; a rebuild''s own deadline is the orchestrator''s to enforce, as it must stop the switch first). Returns how many.';
+  'Orchestrator: ends what waited in queued, stopping or starting until 5 s past its deadline (the orchestrator itself ends it at the deadline, with the app''s log; a rebuild''s own deadline is the orchestrator''s to enforce, as it must stop the switch first). Returns how many.';

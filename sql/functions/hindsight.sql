@@ -135,7 +135,7 @@ language sql stable as $$
   select 'a failure has a cause', a.name, a.status from bloud.apps a where a.status in ('failed', 'error') and a.cause is null
   union all
   select 'what is waited for has a deadline', a.name, a.status from bloud.apps a
-  where a.status in ('queued', 'configuring', 'building', 'starting') and a.deadline is null
+  where a.status in ('queued', 'configuring', 'building', 'starting', 'stopping') and a.deadline is null
 $$;
 comment on function bloud.check_invariants() is
   'What must always hold, as rows where it does not. Empty is good. Run by the orchestrator at its start and exported by the relay as a metric.';

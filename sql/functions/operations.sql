@@ -86,6 +86,18 @@ end
 $$;
 comment on function bloud.carry_out(text, jsonb, jsonb) is 'Writes the operations of a plan whose apps are held, or refuses it.';
 
+create or replace function bloud.keep_for_itself(p_open bloud.operations) returns bloud.operations
+language plpgsql as $$
+begin
+  if p_open.requested_for is not null and p_open.state = 'queued' and bloud.rollback_of(p_open) is null then
+    update bloud.operations o set requested_for = null where o.id = p_open.id returning * into p_open;
+  end if;
+  return p_open;
+end
+$$;
+comment on function bloud.keep_for_itself(bloud.operations) is
+  'Somebody asked for what another app has brought along: it is no longer withdrawn together with that one.';
+
 create or replace function bloud.install(app text, options jsonb default '{}') returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -97,7 +109,7 @@ begin
   v_plan := bloud.lock_install(install.app, options);
   v_open := bloud.open_operation(install.app);
   if v_open.kind = 'install' and v_open.cancel_requested_at is null then
-    return v_open;
+    return bloud.keep_for_itself(v_open);
   end if;
   return bloud.carry_out(install.app, options, v_plan);
 end
@@ -136,7 +148,7 @@ begin
   if p_operation.kind = 'install' then
     perform bloud.withdraw_install(p_row, p_cause);
   else
-    update bloud.apps a set status = 'error', wanted = true, cause = p_cause
+    update bloud.apps a set status = 'error', wanted = true, deadline = null, cause = p_cause
     where a.id = p_row.id and a.status = 'stopping'; -- one that was off before stays off, with its data
   end if;
 end
@@ -150,6 +162,37 @@ language sql stable as $$
 $$;
 comment on function bloud.cancelled_cause(text) is 'The cause of what was cancelled by this session.';
 
+create or replace function bloud.companions_of(p_app text) returns text[]
+language sql stable as $$
+  select coalesce(array_agg(o.app order by o.id desc), '{}') from bloud.operations o
+  where o.kind = 'install' and o.state = 'queued' and o.requested_for = (bloud.open_operation(p_app)).id
+$$;
+comment on function bloud.companions_of(text) is
+  'What waits only because this app brought it along; each comes before what it needs itself.';
+
+create or replace function bloud.withdraw_companions(p_names text[], p_state text, p_cause jsonb) returns void
+language plpgsql as $$
+declare
+  v_name text;
+  v_row bloud.apps;
+begin
+  foreach v_name in array p_names loop
+    continue when not pg_try_advisory_xact_lock(45072, hashtext(v_name)); -- somebody is just building on it
+    continue when exists (select from bloud.apps a cross join jsonb_each(a.integration_config) s
+      where a.name <> v_name and a.status not in ('failed', 'stopped', 'stopping') and s.value ? v_name);
+    select * into v_row from bloud.apps a where a.name = v_name;
+    perform bloud.end_operation(v_row.operation_id, p_state, p_cause);
+    if v_row.configured_at is null then
+      delete from bloud.apps a where a.id = v_row.id;
+    else
+      perform bloud.withdraw_install(v_row, p_cause);
+    end if;
+  end loop;
+end
+$$;
+comment on function bloud.withdraw_companions(text[], text, jsonb) is
+  'Takes apps out of the queue that were brought along by one that was withdrawn, but for those that others use.';
+
 create or replace function bloud.request_uninstall(p_row bloud.apps, p_purge boolean) returns bloud.operations
 language plpgsql as $$
 declare
@@ -160,7 +203,7 @@ begin
   if p_row.status = 'stopped' then -- already off: only its data is left to delete
     update bloud.apps set operation_id = v_operation.id where id = p_row.id;
   else
-    update bloud.apps set status = 'stopping', wanted = false, deadline = null, cause = null, operation_id = v_operation.id where id = p_row.id;
+    update bloud.apps set status = 'stopping', wanted = false, deadline = bloud.clock() + interval '1 day', cause = null, operation_id = v_operation.id where id = p_row.id;
   end if;
   return v_operation;
 end
@@ -172,11 +215,13 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_open bloud.operations;
   v_row bloud.apps;
+  v_names text[];
   v_was_on boolean;
 begin
   perform bloud.check_name(uninstall.app);
   uninstall.purge := coalesce(uninstall.purge, false); -- null asks for nothing
-  perform bloud.lock_apps(array[uninstall.app]);
+  perform bloud.lock_with(uninstall.app);
+  v_names := bloud.companions_of(uninstall.app);
   perform pg_advisory_xact_lock(45072, hashtext(uninstall.app)); -- waits for installs that build on it
   v_open := bloud.open_operation(uninstall.app);
   if v_open.kind = 'uninstall' and (v_open.purge or not uninstall.purge) then
@@ -191,10 +236,12 @@ begin
     v_open := bloud.end_operation(v_open.id, 'superseded', bloud.cancelled_cause(v_row.status));
     if v_row.status = 'queued' and v_row.configured_at is null then
       delete from bloud.apps a where a.id = v_row.id; -- it never got further: nothing is left of it
+      perform bloud.withdraw_companions(v_names, 'superseded', v_open.cause);
       return v_open;
     elsif v_row.status = 'queued' then
       v_was_on := v_row.wanted; -- not healthy, and requested again
       perform bloud.withdraw_install(v_row, v_open.cause);
+      perform bloud.withdraw_companions(v_names, 'superseded', v_open.cause);
       select * into v_row from bloud.apps a where a.name = uninstall.app;
       v_row.status := case when v_was_on then 'error' else v_row.status end;
       if v_row.status = 'stopped' and not uninstall.purge then
@@ -239,8 +286,12 @@ begin
     end;
   end loop;
   v_open := bloud.open_operation(retry.app);
-  if v_open.id is not null and v_open.cancel_requested_at is null then
-    return v_open;
+  if v_open.kind = 'install' and v_open.cancel_requested_at is null then
+    return bloud.keep_for_itself(v_open);
+  elsif v_open.kind = 'uninstall' and exists (select from (
+      select o.kind, o.state from bloud.operations o where o.app = retry.app and o.id < v_open.id and o.kind <> 'rename'
+      order by o.id desc limit 1) before where before.kind = 'uninstall' and before.state = 'failed') then
+    return v_open; -- the removal that failed is on its way again
   end if;
   perform bloud.refuse(bloud.refusal_of('retry', retry.app));
   if v_last.kind = 'uninstall' and v_last.state = 'failed' then
@@ -257,28 +308,30 @@ declare
   v_names text[];
 begin
   loop
-    v_names := bloud.apps_with(p_app);
+    v_names := bloud.apps_with(p_app) || bloud.companions_of(p_app);
     begin
       perform bloud.lock_apps(v_names);
-      exit when v_names = bloud.apps_with(p_app);
+      exit when v_names = bloud.apps_with(p_app) || bloud.companions_of(p_app);
       raise serialization_failure;
     exception when serialization_failure then
-      null; -- a rollback came or went while we waited
+      null; -- another request came or went while we waited
     end;
   end loop;
   return bloud.open_operation(p_app);
 end
 $$;
-comment on function bloud.lock_with(text) is 'Holds an app, and with it all that are in the same rollback. Returns the operation on its way for it.';
+comment on function bloud.lock_with(text) is 'Holds an app, and with it all that are in the same rollback, or that it brought along. Returns the operation on its way for it.';
 
 create or replace function bloud.cancel(app text) returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_open bloud.operations;
   v_row bloud.apps;
+  v_names text[];
 begin
   perform bloud.check_name(cancel.app);
   v_open := bloud.lock_with(cancel.app);
+  v_names := bloud.companions_of(cancel.app);
   if v_open.cancel_requested_at is not null then
     return v_open;
   end if;
@@ -292,8 +345,9 @@ begin
     return (select o from bloud.operations o where o.id = v_open.id);
   end if;
   perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
+  perform bloud.withdraw_companions(v_names, 'cancelled', bloud.cancelled_cause(v_row.status));
   return bloud.end_operation(v_open.id, 'cancelled', bloud.cancelled_cause(v_row.status));
 end
 $$;
 comment on function bloud.cancel(text) is
-  'Cancels what is on its way for the app. A queued operation ends at once; one at work ends when its work is really gone. What is part of a rollback is cancelled with all of it. Returns the operation.';
+  'Cancels what is on its way for the app. A queued operation ends at once, with what it brought along and nobody else uses; one at work ends when its work is really gone. What is part of a rollback is cancelled with all of it. Returns the operation.';

@@ -41,6 +41,8 @@ begin
   where o.state = 'queued' and o.id = any (p_operations);
   update bloud.apps a set status = 'configuring', wanted = true, deadline = v_rebuild.deadline
   from bloud.operations o where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and o.kind = 'install';
+  update bloud.apps a set deadline = v_rebuild.deadline
+  from bloud.operations o where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and a.status = 'stopping';
   return v_rebuild;
 end
 $$;
@@ -66,7 +68,7 @@ begin
   returning r.* into v_rebuild;
   if found then
     update bloud.apps a set deadline = v_rebuild.deadline from bloud.operations o
-    where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and a.status in ('configuring', 'building');
+    where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and a.status in ('configuring', 'building', 'stopping');
     return next v_rebuild;
     return;
   end if;
@@ -242,7 +244,7 @@ begin
       and (not p_split or v_state = 'waiting'
         or coalesce(o.requested_for, o.id) = any (v_asked[1:(cardinality(v_asked) + 1) / 2]));
     update bloud.apps a set deadline = v_next.deadline from bloud.operations o
-    where o.id = a.operation_id and o.rebuild_id = v_next.id and a.status in ('configuring', 'building');
+    where o.id = a.operation_id and o.rebuild_id = v_next.id and a.status in ('configuring', 'building', 'stopping');
     if v_state = 'active' then
       return next v_next;
     end if;

@@ -167,6 +167,8 @@ create table bloud.apps (
   cause jsonb,
   deadline timestamptz,
   configured_at timestamptz,
+  moved_by text,
+  moved_from text,
   constraint name_is_plain check (name ~ '^[a-z][a-z0-9-]{0,62}$'),
   constraint port_is_a_tcp_port check (port between 1 and 65535),
   constraint status_is_known check (status in

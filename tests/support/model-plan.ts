@@ -33,6 +33,10 @@ export function planInstall(world: World, name: string, choices: Choices): Plan 
   }
   const ports = plan.installs.flatMap((each) => world.catalog[each]?.port ?? [])
   if (new Set(ports).size < ports.length) plan.blockers.push('BL012')
+  const slots = Object.entries(world.catalog).flatMap(([app, entry]) =>
+    Object.keys(entry.slots ?? {}).flatMap((slot) => [`${app}.${slot}`, ...(app === name ? [slot] : [])]),
+  )
+  if (Object.keys(choices).some((key) => !slots.includes(key))) plan.blockers.push('BL017')
   return plan
 }
 

@@ -134,7 +134,7 @@ function promise(world: World, app: string, kind: Operation['kind'], more: Parti
 
 function install(world: World, name: string, choices: Choices): Answer {
   const open = openOperation(world, name)
-  if (open?.kind === 'install' && !open.cancelling) return { operation: open.name }
+  if (open?.kind === 'install' && !open.cancelling) return keep(open)
   const own = refusalOfInstall(world, name)
   if (own) return refused(own)
   const plan = planInstall(world, name, choices)
@@ -144,6 +144,12 @@ function install(world: World, name: string, choices: Choices): Answer {
     queue(world, each, plan.config[each] ?? {}, { cameWith: asked.name })
   }
   return { operation: asked.name }
+}
+
+/** Somebody asked for it itself: it is no longer withdrawn with what brought it along. */
+function keep(open: Operation): Answer {
+  if (open.state === 'queued') open.cameWith = null
+  return { operation: open.name }
 }
 
 function queue(world: World, name: string, config: App['config'], more: Partial<Operation>): Operation {
@@ -181,9 +187,13 @@ function uninstall(world: World, name: string, purge: boolean): Answer {
     open.state = 'superseded'
     if (app.status === 'queued' && !app.configured) {
       remove(world, name)
+      withdrawCompanions(world, open)
       return { operation: open.name }
     }
-    if (app.status === 'queued') withdraw(world, name, open)
+    if (app.status === 'queued') {
+      withdraw(world, name, open)
+      withdrawCompanions(world, open)
+    }
     if (app.status === 'stopped' && !purge) return { operation: open.name }
   }
   const before = wasOn && app.status === 'failed' ? 'error' : app.status
@@ -200,9 +210,29 @@ function withdraw(world: World, name: string, operation: Operation): void {
   move(world, name, wasOff ? 'stopped' : 'failed', false)
 }
 
+/** What it brought along goes with it, but for what others use; what needs something goes before that. */
+function withdrawCompanions(world: World, asked: Operation): void {
+  const waiting = world.operations.filter((each) => each.cameWith === asked.name && each.state === 'queued')
+  for (const each of waiting.reverse()) {
+    if (isUsed(world, each.app)) continue
+    each.state = asked.state
+    if (world.apps[each.app]?.configured) withdraw(world, each.app, each)
+    else remove(world, each.app)
+  }
+}
+
+const isUsed = (world: World, name: string): boolean =>
+  Object.entries(world.apps).some(
+    ([other, { config }]) =>
+      other !== name && installed(world, other) && Object.values(config).flat().includes(name),
+  )
+
 function retry(world: World, name: string): Answer {
   const open = openOperation(world, name)
-  if (open && !open.cancelling) return { operation: open.name }
+  if (open?.kind === 'install' && !open.cancelling) return keep(open)
+  const before = world.operations.filter(({ app, kind }) => app === name && kind !== 'rename').at(-2)
+  const again = before?.kind === 'uninstall' && before.state === 'failed'
+  if (open?.kind === 'uninstall' && again) return { operation: open.name }
   const refusal = refusalOfRetry(world, name)
   if (refusal) return refused(refusal)
   const last = lastOperation(world, world.apps[name] as App)
@@ -219,9 +249,11 @@ function cancel(world: World, name: string): Answer {
     open.cancelling = true
     return { operation: open.name }
   }
-  if (open.kind === 'install') withdraw(world, name, open)
-  else if (world.apps[name]?.status === 'stopping') move(world, name, 'error', true)
   open.state = 'cancelled'
+  if (open.kind === 'install') {
+    withdraw(world, name, open)
+    withdrawCompanions(world, open)
+  } else if (world.apps[name]?.status === 'stopping') move(world, name, 'error', true)
   return { operation: open.name }
 }
 
@@ -341,6 +373,7 @@ function sweep(world: World, after: string, held: readonly string[]): Answer {
       withdraw(world, name, open)
       open.state = 'failed'
     }
+    if (status === 'stopping' && after === 'a day' && open?.state === 'queued') fail(world, open, 'failed')
   }
   return { done: true }
 }

@@ -1,0 +1,133 @@
+/** What is taken back before it began, and what goes with it. */
+import assert from 'node:assert/strict'
+import { after, beforeEach, test } from 'node:test'
+import type pg from 'pg'
+import { type TestDatabase, testDatabase } from '../support/cluster.ts'
+import { entry, lead, moves, rebuildAll, refusalOf, session, value } from '../support/sql.ts'
+
+const needs = (...names: string[]) => ({
+  integrations: Object.fromEntries(
+    names.map((name) => [name, { required: true, compatible: [{ app: name, default: true }] }]),
+  ),
+})
+const CATALOG = [
+  entry('disk'),
+  entry('db', needs('disk')),
+  entry('wiki', needs('db')),
+  entry('blog', needs('db')),
+  entry('lone'),
+]
+
+let database: TestDatabase
+let root: pg.Client
+let operator: pg.Client
+let attempt: number
+beforeEach(async () => {
+  await close()
+  database = await testDatabase('withdraw')
+  root = await session(database.url)
+  operator = await session(database.urlFor('bloud_operator'))
+  attempt = await lead(root, CATALOG)
+})
+after(close)
+
+async function close(): Promise<void> {
+  await Promise.all([root?.end(), operator?.end()])
+  await database?.drop()
+}
+
+const call = (verb: string, app: string) => operator.query(`select bloud.${verb}($1)`, [app])
+const statuses = async (): Promise<Record<string, string>> => {
+  const { rows } = await root.query('select name, status from bloud.apps order by name')
+  return Object.fromEntries(rows.map(({ name, status }) => [name, status]))
+}
+const noneIsBroken = async () =>
+  assert.deepEqual((await root.query('select * from bloud.check_invariants()')).rows, [])
+
+test('what a withdrawn install brought along goes with it, by cancel and by uninstall', async () => {
+  await call('install', 'wiki')
+  await call('cancel', 'wiki')
+  assert.deepEqual(await statuses(), { wiki: 'failed' })
+  assert.deepEqual(await moves(root, 'disk'), ['→queued', 'queued→'])
+  assert.equal(await value(root, "select count(*)::int from bloud.operations where state = 'queued'"), 0)
+  await call('retry', 'wiki')
+  await call('uninstall', 'wiki')
+  assert.deepEqual(await statuses(), {})
+  await noneIsBroken()
+})
+
+test('what somebody else needs or asked for stays', async () => {
+  await call('install', 'wiki')
+  await call('install', 'blog')
+  await call('cancel', 'wiki')
+  assert.deepEqual(await statuses(), { blog: 'queued', db: 'queued', disk: 'queued', wiki: 'failed' })
+  await call('install', 'lone')
+  await call('uninstall', 'blog') // db came with wiki, and stays as nobody may know who wants it
+  await call('uninstall', 'db')
+  await call('uninstall', 'disk')
+  await call('install', 'wiki')
+  await call('install', 'disk')
+  await call('cancel', 'wiki')
+  assert.deepEqual(await statuses(), { disk: 'queued', lone: 'queued', wiki: 'failed' })
+  await noneIsBroken()
+})
+
+test('what somebody is just building on stays, and nobody waits for anybody', async (t) => {
+  await call('install', 'wiki')
+  const other = await session(database.urlFor('bloud_operator'))
+  t.after(() => other.end())
+  await other.query("begin; select bloud.install('blog')")
+  await operator.query("set lock_timeout = '2s'")
+  await call('cancel', 'wiki')
+  await other.query('commit')
+  assert.deepEqual(await statuses(), { blog: 'queued', db: 'queued', disk: 'queued', wiki: 'failed' })
+  await rebuildAll(root, attempt)
+  assert.equal(await value(root, "select status from bloud.apps where name = 'blog'"), 'running')
+})
+
+test('a removal that waits has a deadline too, and is then taken back', async () => {
+  await call('install', 'lone')
+  await rebuildAll(root, attempt)
+  await call('uninstall', 'lone')
+  assert.equal(await value(root, 'select deadline > now() from bloud.apps'), true)
+  await root.query("update bloud.apps set deadline = now() - interval '1 minute'")
+  assert.equal(await value(root, 'select bloud.sweep($1)', [attempt]), 1)
+  assert.deepEqual(await statuses(), { lone: 'error' })
+  const last = await root.query('select state, cause from bloud.operations order by id desc limit 1')
+  assert.equal(last.rows[0].state, 'failed')
+  assert.match(last.rows[0].cause.message, /Nobody took the request/)
+  assert.equal(await value(root, 'select deadline from bloud.apps'), null)
+  await noneIsBroken()
+})
+
+test('retry is refused while a removal waits, unless it is the one that failed', async () => {
+  await call('install', 'lone')
+  await rebuildAll(root, attempt)
+  await call('uninstall', 'lone')
+  assert.equal((await refusalOf(operator, "select bloud.retry('lone')")).code, 'BL004')
+  await operator.query('select') // an error is told before its locks are given back
+  const id = await value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
+  const cause = JSON.stringify({ class: 'build', message: 'no' })
+  await root.query("select bloud.end_rebuild($1, $2, false, 1, null, '{}', $3)", [attempt, id, cause])
+  assert.deepEqual(await statuses(), { lone: 'error' })
+  const again = await value(operator, "select id from bloud.retry('lone')")
+  assert.equal(await value(operator, "select id from bloud.retry('lone')"), again)
+})
+
+test('choices for slots that do not exist are refused, with those that do', async () => {
+  const refusal = await refusalOf(operator, `select bloud.install('wiki', '{"choices":{"databse":"db"}}')`)
+  assert.equal(refusal.code, 'BL017')
+  assert.match(refusal.message, /wiki has no slot databse/)
+  assert.match(refusal.detail ?? '', /Slots: .*\bdb\b/)
+  await operator.query(`select bloud.install('wiki', '{"choices":{"db":"db","db.disk":"disk"}}')`)
+})
+
+test('history says who made the move, not who committed it', async () => {
+  await root.query('begin')
+  await root.query('set local role bloud_operator')
+  await root.query("select bloud.install('lone')")
+  await root.query('reset role')
+  await root.query('commit')
+  const { rows } = await root.query('select actor, origin from bloud.events')
+  assert.deepEqual(rows, [{ actor: 'bloud_operator', origin: 'psql' }])
+})
