@@ -14,6 +14,30 @@ const ADMISSION_LIMITS = {
 
 export type AdmissionLimits = typeof ADMISSION_LIMITS
 
+/** The seat of a stream that is counted. A class, as there are ten thousand. */
+class CountedSeat implements Seat {
+  readonly #seat: Seat
+  readonly #key: string
+  #leave: ((key: string) => void) | undefined
+
+  constructor(seat: Seat, key: string, leave: (key: string) => void) {
+    this.#seat = seat
+    this.#key = key
+    this.#leave = leave
+  }
+
+  writable(): void {
+    this.#seat.writable()
+  }
+
+  gone(): void {
+    if (!this.#leave) return
+    this.#leave(this.#key)
+    this.#leave = undefined
+    this.#seat.gone()
+  }
+}
+
 /** Who holds a stream. */
 export interface Caller {
   /** Everything that counts as one. */
@@ -53,17 +77,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
       function openCounted(sink: Sink): Seat {
         open.set(key, (open.get(key) ?? 0) + 1)
         total += 1
-        const seat = reply.open(sink)
-        let gone = false
-        return {
-          writable: seat.writable,
-          gone() {
-            if (gone) return
-            gone = true
-            leave(key)
-            seat.gone()
-          },
-        }
+        return new CountedSeat(reply.open(sink), key, leave)
       }
       return { ...reply, open: openCounted }
     },

@@ -3,8 +3,6 @@ import type { HttpResponse } from 'uWebSockets.js'
 import type { Seat, Sink } from '../relay/outlet.ts'
 import { type Headers, type Reply, type StreamReply, statusLine, withSecurity } from './reply.ts'
 
-export type Exchange = ReturnType<typeof createExchange>
-
 function writeHead(res: HttpResponse, status: number, headers: Headers): void {
   res.writeStatus(statusLine(status))
   for (const [name, value] of Object.entries(withSecurity(headers))) res.writeHeader(name, value)
@@ -16,73 +14,82 @@ function endBare(res: HttpResponse, body: string | Uint8Array | undefined): void
   res.endWithoutBody()
 }
 
-/** To be created before the handler returns, as an answer without an abort handler ends the process. */
-export function createExchange(res: HttpResponse, onOver: () => void) {
-  let over = false
-  let seat: Seat | undefined
+/**
+ * To be created before the handler returns, as an answer without an abort handler ends the process. It is the sink of
+ * a stream too, and a class: there are ten thousand, and a closure for each of its verbs is what they would be made of.
+ */
+export class Exchange implements Sink {
+  over = false
+  readonly #res: HttpResponse
+  readonly #onOver: () => void
+  #seat: Seat | undefined
 
-  function finish(): void {
-    if (over) return
-    over = true
-    seat?.gone()
-    onOver()
+  constructor(res: HttpResponse, onOver: () => void) {
+    this.#res = res
+    this.#onOver = onOver
+    res.onAborted(() => this.#finish())
   }
 
-  res.onAborted(finish)
+  #finish(): void {
+    if (this.over) return
+    this.over = true
+    this.#seat?.gone()
+    this.#onOver()
+  }
 
   /** `isHead`: headers as for GET, no body. */
-  function reply({ status, headers, body }: Reply, isHead: boolean, closeAfter = false): void {
-    if (over) return
-    res.cork(() => {
-      writeHead(res, status, headers)
-      if (isHead || status === 304) endBare(res, status === 304 ? undefined : body)
-      else res.end(body, closeAfter)
+  reply({ status, headers, body }: Reply, isHead: boolean, closeAfter = false): void {
+    if (this.over) return
+    this.#res.cork(() => {
+      writeHead(this.#res, status, headers)
+      if (isHead || status === 304) endBare(this.#res, status === 304 ? undefined : body)
+      else this.#res.end(body, closeAfter)
     })
-    finish()
+    this.#finish()
   }
 
-  const sink: Sink = {
-    write(chunk) {
-      if (over) return false
-      let more = false
-      // Outside of a cork one write costs four system calls.
-      res.cork(() => {
-        more = res.write(chunk)
-      })
-      return more
-    },
-    end() {
-      if (over) return
-      res.cork(() => res.end())
-      finish()
-    },
-    close() {
-      if (!over) res.close()
-    },
+  write(chunk: Uint8Array): boolean {
+    if (this.over) return false
+    let more = false
+    // Outside of a cork one write costs four system calls.
+    this.#res.cork(() => {
+      more = this.#res.write(chunk)
+    })
+    return more
   }
 
-  function stream({ headers, open }: StreamReply, isHead: boolean): void {
-    if (isHead) reply({ status: 200, headers, body: '' }, true)
-    if (over) return
+  end(): void {
+    if (this.over) return
+    this.#res.cork(() => this.#res.end())
+    this.#finish()
+  }
+
+  /** Breaks the connection. */
+  close(): void {
+    if (!this.over) this.#res.close()
+  }
+
+  #writable(): boolean {
+    if (!this.over) this.#seat?.writable()
+    return true
+  }
+
+  /** By itself, as a handler keeps alive whatever the closures beside it look at. */
+  #listen(): void {
     // Without this handler uWebSockets.js closes a stream seconds after it was full once, even when it has drained.
-    res.onWritable(() => {
-      if (!over) seat?.writable()
-      return true
-    })
-    res.cork(() => {
-      writeHead(res, 200, headers)
-      seat = open(sink)
-    })
-    if (over) seat?.gone()
+    this.#res.onWritable(() => this.#writable())
   }
 
-  return {
-    reply,
-    stream,
-    /** Breaks the connection. */
-    close: sink.close,
-    get over() {
-      return over
-    },
+  #begin({ headers, open }: StreamReply): void {
+    writeHead(this.#res, 200, headers)
+    this.#seat = open(this)
+  }
+
+  stream(reply: StreamReply, isHead: boolean): void {
+    if (isHead) this.reply({ status: 200, headers: reply.headers, body: '' }, true)
+    if (this.over) return
+    this.#listen()
+    this.#res.cork(() => this.#begin(reply))
+    if (this.over) this.#seat?.gone()
   }
 }

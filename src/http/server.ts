@@ -4,7 +4,7 @@ import { Problem } from '../domain/problem.ts'
 import { within } from '../relay/coalesce.ts'
 import type { Log } from '../relay/source.ts'
 import { readBody } from './body.ts'
-import { createExchange, type Exchange } from './exchange.ts'
+import { Exchange } from './exchange.ts'
 import { createGuard, type GuardOptions } from './guard.ts'
 import { type Listening, listenOn } from './listen.ts'
 import { errorReply, problemReply } from './problem.ts'
@@ -71,7 +71,7 @@ export function createServer(options: ServerOptions) {
 
   app.any('/*', (res: HttpResponse, req: HttpRequest) => {
     underWay += 1
-    const exchange = createExchange(res, onOver)
+    const exchange = new Exchange(res, onOver)
     const request = copyRequest(req, new Uint8Array(res.getRemoteAddress()))
     answer(res, request, exchange).catch((error) => refuse(request, exchange, error))
   })

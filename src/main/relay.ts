@@ -2,6 +2,7 @@
 import { readConfig } from '../config.ts'
 import { createNotifier } from '../host/notify.ts'
 import { createLogger } from '../log.ts'
+import { keepNurserySmall } from './nursery.ts'
 import { stopOnRequest, tellFailed, tellReady } from './parent.ts'
 import { startRelayServer } from './relayserver.ts'
 
@@ -9,6 +10,7 @@ import { startRelayServer } from './relayserver.ts'
 const SIGN_EVERY_MS = 1_000
 
 async function main(): Promise<void> {
+  keepNurserySmall()
   const config = readConfig()
   const { databaseUrl } = config
   if (!databaseUrl) {

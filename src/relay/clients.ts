@@ -84,7 +84,7 @@ export function createClients(options: ClientsOptions) {
       if (!batch) return
       client.cursor = batch.seq
       if (client.filter) client.untold = batch.seq
-      if (batch.bytes.length > 0) client.outlet.queue.push(batch.bytes)
+      send(client.outlet, batch.bytes)
     }
   }
 

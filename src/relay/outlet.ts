@@ -44,27 +44,36 @@ export function createOutlet(sink: Sink): Outlet {
 /** Of all outlets, since the start. */
 export const written = { bytes: 0, writes: 0 }
 
-function writePiece(outlet: Outlet): void {
-  const next = outlet.queue[0] as Uint8Array
-  const tooLong = next.length > CHUNK_BYTES
-  if (tooLong) outlet.queue[0] = next.subarray(CHUNK_BYTES)
-  else outlet.queue.shift()
-  const piece = tooLong ? next.subarray(0, CHUNK_BYTES) : next
+function writePiece(outlet: Outlet, piece: Uint8Array): void {
   written.bytes += piece.length
   written.writes += 1
   const more = outlet.sink.write(piece)
   if (!more) outlet.fullSince = performance.now()
 }
 
+function takeQueued(outlet: Outlet): Uint8Array {
+  const next = outlet.queue[0] as Uint8Array
+  if (next.length > CHUNK_BYTES) {
+    outlet.queue[0] = next.subarray(CHUNK_BYTES)
+    return next.subarray(0, CHUNK_BYTES)
+  }
+  // An array that once held something keeps room for it.
+  if (outlet.queue.length === 1) outlet.queue = []
+  else outlet.queue.shift()
+  return next
+}
+
 /** Writes what is queued; true when all of it is written and the sink takes more. */
 export function drain(outlet: Outlet): boolean {
-  while (outlet.queue.length > 0 && outlet.fullSince === undefined && !outlet.closed) writePiece(outlet)
+  while (outlet.queue.length > 0 && outlet.fullSince === undefined && !outlet.closed)
+    writePiece(outlet, takeQueued(outlet))
   return outlet.fullSince === undefined && !outlet.closed
 }
 
 /** Queues bytes that must not be changed any more, and writes what the sink takes. */
 export function send(outlet: Outlet, bytes: Uint8Array): boolean {
-  if (bytes.length > 0) outlet.queue.push(bytes)
+  if (bytes.length > CHUNK_BYTES || !isIdle(outlet)) outlet.queue.push(bytes)
+  else if (bytes.length > 0) writePiece(outlet, bytes)
   return drain(outlet)
 }
 

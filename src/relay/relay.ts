@@ -156,6 +156,11 @@ export function createRelay(options: RelayOptions) {
     send(client.outlet, retryFrame(Math.round(limits.retryMs * (1 + Math.random()))))
     if (staleSince) send(client.outlet, staleFrame(staleSince))
     seats.seat(client)
+    return seatOf(client)
+  }
+
+  /** Apart from `open`, whose locals its closures would keep alive. */
+  function seatOf(client: Client): Seat {
     return {
       writable: () => clients.writable(client),
       gone() {

@@ -2,9 +2,11 @@
 import { createAdmission } from '../../../src/http/admission.ts'
 import { eventRoutes } from '../../../src/http/routes/events.ts'
 import { createServer } from '../../../src/http/server.ts'
+import { keepNurserySmall } from '../../../src/main/nursery.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { startHistory, tellReady } from './history.ts'
 
+keepNurserySmall()
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0
 const history = await startHistory(() => relay.bell())
