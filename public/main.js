@@ -68,8 +68,8 @@ const stream = createStream({
   onMessage(message) {
     const wasLive = state.connection === 'live'
     dispatch(message)
-    if (message.type === 'app') refetch()
-    // What changes without an event, as a cancel asked for elsewhere.
+    if (message.type === 'app' || message.type === 'refresh') refetch()
+    // In case the word of what changes without an event was lost, as of a cancel asked for elsewhere.
     if (message.type === 'heartbeat' && Object.values(state.apps).some((app) => inFlight(app.status)))
       refetch()
     // Back on line: the catalog may have failed meanwhile.

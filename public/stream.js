@@ -204,5 +204,6 @@ function listen(source, receive) {
   })
   on('reset', ({ reason }) => ({ type: 'reset', reason: reason ?? '' }))
   on('heartbeat', ({ at }) => ({ type: 'heartbeat', at: at ?? '', receivedAt: Date.now() }))
+  on('refresh', () => ({ type: 'refresh' }))
   on('stale', ({ since }) => ({ type: 'stale', since }))
 }

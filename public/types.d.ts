@@ -206,6 +206,7 @@ export type Message =
   | { type: 'snapshot'; id: string; apps: AppStatus[]; receivedAt: number }
   | { type: 'app'; id: string; event: AppEvent; receivedAt: number; fresh: boolean }
   | { type: 'reset'; reason: string }
+  | { type: 'refresh' }
   | { type: 'heartbeat'; at: string; receivedAt: number }
   | { type: 'stale'; since: string }
   | { type: 'status'; id: string; apps: AppStatus[]; receivedAt: number }

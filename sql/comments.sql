@@ -148,6 +148,8 @@ comment on trigger stamp_operation on bloud.operations is 'Who asked, from where
 comment on trigger ring_work on bloud.operations is 'Rings bloud_work.';
 comment on trigger ring_epoch on bloud.stream is 'Rings bloud when this history becomes another one.';
 comment on trigger ring_log on bloud.rebuild_log is 'Rings bloud_log.';
+comment on trigger ring_rename on bloud.apps is 'Rings bloud_apps: another name is no move.';
+comment on trigger ring_request on bloud.operations is 'Rings bloud_apps: what is wanted of a request on its way changed.';
 
 comment on column bloud.refusal.sqlstate is 'Of class BL; null: no refusal.';
 comment on column bloud.refusal.message is 'What is refused, and why, in a sentence.';

@@ -4,6 +4,7 @@
 --                      append_event (deferred to the commit: lock, one row in events, one bell)
 --   bells, all without payload:  bloud       an event was appended
 --                                bloud_work  an operation changed: the orchestrator should look
+--                                bloud_apps  an app's name changed, or what is wanted of the request on its way for it
 --                                bloud_log   lines were appended to a rebuild's log
 
 -- Both run for every move, the second while all other commits wait: they ask for the clock and the origin by function
@@ -136,6 +137,11 @@ create or replace trigger ring_work after insert or update on bloud.operations
   for each statement execute function bloud.ring('bloud_work');
 create or replace trigger ring_log after insert on bloud.rebuild_log
   for each statement execute function bloud.ring('bloud_log');
+-- What people see of an app without its status moving.
+create or replace trigger ring_rename after update of display_name on bloud.apps
+  for each statement execute function bloud.ring('bloud_apps');
+create or replace trigger ring_request after update of cancel_requested_at, purge, warnings on bloud.operations
+  for each statement execute function bloud.ring('bloud_apps');
 -- Another epoch is another history: who listens should look where it stands.
 create or replace trigger ring_epoch after update of epoch on bloud.stream
   for each statement execute function bloud.ring('bloud');

@@ -16,6 +16,8 @@ export const STREAM_EVENTS = {
   app: AppEvent,
   /** The newest id there is, and the agent's clock. */
   heartbeat: z.object({ id, at: timestamp }),
+  /** Something in `GET /api/status` changed that is no move: a name, or a request that is to be cancelled. */
+  refresh: z.object({}),
   /** Since when the agent cannot read the history. */
   stale: z.object({ since: timestamp }),
   /** What was asked for cannot be continued; a snapshot follows. */

@@ -90,6 +90,7 @@ function listen(
 ) {
   const ring: Record<string, () => void> = {
     bloud: relay.bell,
+    bloud_apps: relay.appsChanged,
     bloud_log: logs.bell,
     bloud_work() {
       relay.operationsChanged()

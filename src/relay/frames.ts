@@ -29,6 +29,9 @@ export function staleFrame(since: string): Uint8Array {
   return sse('stale', { since })
 }
 
+/** Something about apps changed that is no event. */
+export const refreshFrame: Uint8Array = sse('refresh', {})
+
 /** A comment for proxies, and an event for pages (which never see comments): the newest id and our clock. It has no `id:`, as the browser would
  *  otherwise resume from a place whose events this client may not have got yet. */
 export function heartbeatFrame(head: Place | undefined): Uint8Array {

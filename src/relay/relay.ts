@@ -5,7 +5,7 @@
  */
 import { type Client, createClients } from './clients.ts'
 import { createFilter } from './filter.ts'
-import { heartbeatFrame, retryFrame, staleFrame } from './frames.ts'
+import { heartbeatFrame, refreshFrame, retryFrame, staleFrame } from './frames.ts'
 import type { Head, ResetReason } from './ids.ts'
 import { CHUNK_BYTES, type Seat, type Sink, send, written } from './outlet.ts'
 import { createPages } from './pages.ts'
@@ -26,6 +26,8 @@ export const RELAY_LIMITS = {
   /** Milliseconds between two writes to a client. */
   flushMs: 10,
   heartbeatMs: 15_000,
+  /** Between what changes without an event and the word of it. */
+  refreshMs: 100,
   /** A look at the database in case a bell was lost. */
   tickMs: 5000,
   /** The same while the database does not answer or no bell can ring. */
@@ -72,6 +74,7 @@ export function createRelay(options: RelayOptions) {
   let flushTimer: NodeJS.Timeout | undefined
   let tickTimer: NodeJS.Timeout | undefined
   let retryTimer: NodeJS.Timeout | undefined
+  let refreshTimer: NodeJS.Timeout | undefined
   let timers: NodeJS.Timeout[] = []
   let stopped = true
 
@@ -144,6 +147,15 @@ export function createRelay(options: RelayOptions) {
     clients.tell(heartbeatFrame(tail.stale ? undefined : tail.head))
   }
 
+  /** Once for all that changes at about the same time: whoever hears it may ask for everything. */
+  function appsChanged(): void {
+    snapshots.forget()
+    refreshTimer ??= setTimeout(() => {
+      refreshTimer = undefined
+      clients.tell(refreshFrame)
+    }, limits.refreshMs)
+  }
+
   function sweep(): void {
     const stuck = clients.closeStuck()
     counts.stuck += stuck
@@ -184,6 +196,7 @@ export function createRelay(options: RelayOptions) {
       clearTimeout(tickTimer)
       clearTimeout(flushTimer)
       clearTimeout(retryTimer)
+      clearTimeout(refreshTimer)
       flushTimer = undefined
       clients.endAll()
     },
@@ -195,6 +208,8 @@ export function createRelay(options: RelayOptions) {
     },
     /** Operations changed, which can change what may be pressed without being an event. */
     operationsChanged: snapshots.forget,
+    /** A name, or what is wanted of a request: pages should look. */
+    appsChanged,
     /** The bell can (or cannot) ring again; what was rung before is unknown, so look. */
     setListening(now: boolean): void {
       listening = now

@@ -244,3 +244,18 @@ async function finish(agent: Agent, operation: number): Promise<void> {
     [operation],
   )
 }
+
+test('another name, and a cancel that was asked for, reach the open streams at once and without an id', async (t) => {
+  const agent = await startAgent(t)
+  await agent.admin.query("select bloud.install('alpha')")
+  const stream = await agent.stream()
+  await stream.until(() => stream.named('snapshot').length === 1)
+  await agent.admin.query("select bloud.rename('alpha', 'My flows')")
+  await stream.until(() => stream.named('refresh').length === 1)
+  const { apps } = (await (await agent.get('/api/status')).json()) as { apps: { display_name: string }[] }
+  assert.equal(apps[0]?.display_name, 'My flows')
+  await agent.admin.query("update bloud.operations set cancel_requested_at = now() where app = 'alpha'")
+  await stream.until(() => stream.named('refresh').length === 2)
+  assert.equal(stream.named('refresh')[0]?.id, undefined)
+  assert.equal(stream.named('app').length, 0)
+})
