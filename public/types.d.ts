@@ -43,6 +43,7 @@ export interface AppStatus extends AppRow {
   operation_kind?: string | null
   operation_state?: string | null
   cancel_requested_at?: string | null
+  warnings?: string[]
   cause: Cause | null
   deadline?: string | null
   /** Seconds the present operation has spent in each status it has left. */

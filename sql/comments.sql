@@ -65,6 +65,7 @@ comment on column bloud.rebuilds.rolls_back_to is 'The older generation that it 
 comment on column bloud.rebuilds.desired is 'The apps that the generation after it has, as configured: {app: {version, port, integration_config}}; null: not known.';
 comment on column bloud.rebuilds.started_at is 'When it took its operations.';
 comment on column bloud.rebuilds.build_started_at is 'When the switch was first started.';
+comment on column bloud.rebuilds.activated_at is 'When the host was seen being switched over; from then on nothing of it is cancelled.';
 comment on column bloud.rebuilds.finished_at is 'When it was over.';
 
 comment on table bloud.rebuild_log is 'What the switch printed, line by line. Read it by operation with operation_log().';

@@ -30,7 +30,7 @@ grant execute on function
   bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb), bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text, jsonb),
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),
   bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
-  bloud.report_warnings(bigint, bigint, jsonb),
+  bloud.report_warnings(bigint, bigint, jsonb), bloud.begin_activation(bigint, bigint),
   bloud.report_health(bigint, text, boolean, jsonb), bloud.sweep(bigint),
   bloud.prune(bigint, interval, integer, integer)
 to bloud_orchestrator;

@@ -116,6 +116,7 @@ const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && st
 /** @param {{ app: App, problem: Problem | undefined, verbs: Verbs, Heading?: string }} props */
 export const Trouble = ({ app, problem, verbs, Heading = 'h4' }) => html`
   ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} Heading=${Heading} />`}
+  ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
   ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
 `
 

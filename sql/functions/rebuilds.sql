@@ -102,7 +102,7 @@ declare
   v_rebuild bloud.rebuilds;
 begin
   perform bloud.assert_attempt(p_attempt);
-  update bloud.rebuilds r set phase = 'building', run = r.run + 1, log_offset = 0,
+  update bloud.rebuilds r set phase = 'building', run = r.run + 1, log_offset = 0, activated_at = null,
     generation_before = case when r.run = 0 then p_generation_before else r.generation_before end,
     desired = coalesce(r.desired, p_desired), build_started_at = coalesce(r.build_started_at, bloud.clock())
   where r.id = p_rebuild and r.state = 'active' returning * into v_rebuild;
@@ -178,6 +178,37 @@ end
 $$;
 comment on function bloud.fail_operation(bloud.operations, jsonb) is 'Ends an operation that did not succeed, and moves its app accordingly.';
 
+create or replace function bloud.take_back_cancel(p_operation bloud.operations) returns void
+language plpgsql as $$
+declare
+  v_why text := 'The cancel came too late: the machine was already being switched over, and is never left half-way. Uninstall it once it is on.';
+begin
+  if p_operation.cancel_requested_at is not null then
+    update bloud.operations o set cancel_requested_at = null,
+      warnings = case when o.warnings ? v_why then o.warnings else o.warnings || to_jsonb(v_why) end
+    where o.id = p_operation.id;
+  end if;
+end
+$$;
+comment on function bloud.take_back_cancel(bloud.operations) is
+  'A cancel that was accepted can''t be carried out any more: its operation goes on, with the reason among its warnings.';
+
+create or replace function bloud.begin_activation(p_attempt bigint, p_rebuild bigint) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_operation bloud.operations;
+begin
+  perform bloud.assert_attempt(p_attempt);
+  update bloud.rebuilds r set activated_at = bloud.clock() where r.id = p_rebuild and r.state = 'active' and r.activated_at is null;
+  for v_operation in select * from bloud.operations o
+      where o.rebuild_id = p_rebuild and o.state = 'active' and o.cancel_requested_at is not null loop
+    perform bloud.take_back_cancel(v_operation);
+  end loop;
+end
+$$;
+comment on function bloud.begin_activation(bigint, bigint) is
+  'Orchestrator: the host is being switched over, so a cancel is refused (BL014) from now on, and one accepted before is taken back. Harmless when said again.';
+
 create or replace function bloud.complete_operation(p_operation bloud.operations) returns void
 language plpgsql as $$
 begin
@@ -185,7 +216,7 @@ begin
     update bloud.apps a set status = 'starting', cause = null,
       deadline = bloud.clock() + make_interval(secs => coalesce((c.entry #>> '{healthCheck,timeout}')::double precision, 60))
     from bloud.catalog_cache c where a.operation_id = p_operation.id and c.name = a.name;
-    update bloud.operations set cancel_requested_at = null where id = p_operation.id and cancel_requested_at is not null;
+    perform bloud.take_back_cancel(p_operation);
     return;
   end if;
   perform bloud.end_operation(p_operation.id, 'succeeded');

@@ -87,6 +87,10 @@ begin
   elsif p_open.kind = 'install' and p_row.status = 'starting' then
     return ('BL014', format('%s is already on', p_app), 'It was built and is being started.',
       format('Turn it off with: select bloud.uninstall(%L);', p_app))::bloud.refusal;
+  elsif p_open.kind = 'install' and p_open.state = 'active'
+      and exists (select from bloud.rebuilds r where r.id = p_open.rebuild_id and r.activated_at is not null) then
+    return ('BL014', format('%s is being switched on', p_app), 'The machine is being switched over, and is never left half-way.',
+      format('When it is on, turn it off with: select bloud.uninstall(%L);', p_app))::bloud.refusal;
   elsif p_open.kind = 'install' and p_row.status = 'queued' and p_row.wanted then
     return ('BL014', format('%s is on while it waits', p_app), 'Cancelling would leave it on.',
       format('Turn it off with: select bloud.uninstall(%L);', p_app))::bloud.refusal;

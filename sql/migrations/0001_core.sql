@@ -103,6 +103,7 @@ create table bloud.rebuilds (
   desired jsonb,
   started_at timestamptz not null,
   build_started_at timestamptz,
+  activated_at timestamptz,
   finished_at timestamptz,
   constraint rebuild_state_is_known check (state in ('waiting', 'active', 'succeeded', 'failed')),
   constraint rebuild_phase_is_known check (phase in ('configuring', 'building')),

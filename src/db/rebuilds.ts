@@ -69,6 +69,12 @@ export function beginRun(
   )
 }
 
+/** `bloud.begin_activation`: from now on a cancel is refused. */
+export async function beginActivation(pool: Pool, attempt: number, rebuild: number): Promise<void> {
+  const call = fragment`select null as row from bloud.begin_activation(${attempt}, ${rebuild})`
+  await rows(pool, z.unknown(), call)
+}
+
 /** `bloud.append_log`: false if the log was not at `from`. */
 export function appendLog(
   pool: Pool,

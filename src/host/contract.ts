@@ -19,7 +19,8 @@ export interface Run {
 
 export type RunState =
   | { state: 'absent' } /** never started */
-  | { state: 'running' } /** a live process holds it */
+  /** A live process holds it. `activating`: the machine is being switched over, and there is no way back. */
+  | { state: 'running'; activating?: true }
   | { state: 'exited'; exitCode: number } /** it said how it ended */
   | { state: 'lost' } /** started, no live process, nothing said: killed, or power was lost */
 

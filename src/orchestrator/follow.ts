@@ -1,4 +1,4 @@
-import { appendLog, type ClaimedRebuild, operationsOf } from '../db/rebuilds.ts'
+import { appendLog, beginActivation, type ClaimedRebuild, operationsOf } from '../db/rebuilds.ts'
 import type { Cause } from '../domain/app.ts'
 import type { Run, RunState } from '../host/index.ts'
 import type { Context } from './context.ts'
@@ -44,7 +44,7 @@ const TIMED_OUT: Cause = {
   hint: 'Look at its log. A slow machine or line may need a larger BLOUD_BUILD_TIMEOUT.',
 }
 
-async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<Stopped | null> {
+export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<Stopped | null> {
   if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }
   const cancelled = (await operationsOf(pool, rebuild.id)).filter((each) => each.cancel_requested_at)
   if (cancelled.length === 0) return null
@@ -54,15 +54,15 @@ async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise
 
 /**
  * Stays with a run until it is over, copying its log; stops it for a cancel or at its deadline, unless activation has
- * begun. Returns undefined when the lease is lost or the process stops: the run goes on, and whoever leads next
- * follows it from the offset in the database.
+ * begun: then that is said, so that nobody waits for a cancel. Returns undefined when the lease is lost or the process
+ * stops: the run goes on, and whoever leads next follows it from the offset in the database.
  */
 export async function follow(
   context: Context,
   rebuild: ClaimedRebuild,
   run: Run,
 ): Promise<Followed | undefined> {
-  const { host, signal, work } = context
+  const { pool, host, attempt, signal, work } = context
   const unwatch = host.watchLog(run, work.ring)
   let offset = rebuild.log_offset
   let stopped: Stopped | null = null
@@ -71,10 +71,13 @@ export async function follow(
       const state = await host.inspect(run)
       offset = await copyLog(context, rebuild, run, offset)
       if (state.state !== 'running') return { state, stopped }
-      stopped ??= await reasonToStop(context, rebuild)
-      if (stopped && (await host.stopSwitch(run))) continue
-      if (performance.now() > rebuild.endsAt + ACTIVATION_LIMIT_MS) return { state, stopped }
-      stopped = null // activation has begun: how it ends decides
+      const reason = await reasonToStop(context, rebuild)
+      if (state.activating) await beginActivation(pool, attempt, rebuild.id)
+      else if (reason && (await host.stopSwitch(run))) {
+        stopped = reason
+        continue
+      }
+      if (performance.now() > rebuild.endsAt + ACTIVATION_LIMIT_MS) return { state, stopped: reason }
       await work.wait(LOOK_EVERY_MS, signal)
     }
     return undefined

@@ -7,7 +7,7 @@ import type { Context, Signs } from './context.ts'
 import { createHealth, HEALTH_TICK_MS } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
-import { carryRebuild } from './rebuild.ts'
+import { carryRebuild, configureWanted } from './rebuild.ts'
 
 /** A bell may be lost: look at least this often. */
 const SLOW_TICK_MS = 2_000
@@ -72,11 +72,15 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     const health = createHealth(context)
     const housekeeping = createHousekeeping(context)
     const settledIn = housekeeping.tick() // with the catalog of this version, before anything is built
+    /** The configuration is what is wanted, also after a rebuild that failed, or a leader that died. */
+    let settled = false
     try {
       await Promise.all([
         repeat(signal, log, work, SLOW_TICK_MS, async () => {
           await settledIn
-          while (!signal.aborted && (await carryRebuild(context)));
+          while (!signal.aborted && (await carryRebuild(context))) settled = false
+          if (!signal.aborted && !settled) await configureWanted(context)
+          settled = true
         }),
         // A rebuild takes minutes; nobody who asks for something else should wait behind it.
         repeat(signal, log, chores, SLOW_TICK_MS, async () => {

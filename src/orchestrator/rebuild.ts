@@ -17,7 +17,7 @@ import type { CatalogApp } from '../domain/catalog.ts'
 import type { Run, WantedApp } from '../host/index.ts'
 import { createBell } from './bell.ts'
 import type { Context } from './context.ts'
-import { type Followed, follow } from './follow.ts'
+import { type Followed, follow, reasonToStop } from './follow.ts'
 import { CAUSE_LOG_LINES, judge } from './outcome.ts'
 import { judgeRollback, whyNotBack } from './rollback.ts'
 
@@ -62,6 +62,18 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
     },
     'rebuild ended',
   )
+}
+
+/**
+ * Has the configuration say what is wanted now, which is no more what failed or was cancelled: whoever rebuilds the host by
+ * hand must not get that. Only while no rebuild is at work.
+ */
+export async function configureWanted({ pool, host, log }: Context): Promise<void> {
+  try {
+    await host.configure((await desiredApps(pool)).map(wantedApp))
+  } catch (error) {
+    log.warn({ err: error }, 'the configuration could not be taken back; the next rebuild writes it anew')
+  }
 }
 
 function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outcome {
@@ -160,7 +172,11 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.signs.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
-  if ((await host.inspect(run)).state === 'absent') await host.startSwitch(run, rebuild.rolls_back_to)
+  if ((await host.inspect(run)).state === 'absent') {
+    const reason = await reasonToStop(context, rebuild) // such as a cancel while it was configured
+    if (reason) return end(context, rebuild, notSwitched(reason.causes, reason.all))
+    await host.startSwitch(run, rebuild.rolls_back_to)
+  }
   const followed = await follow(context, rebuild, run)
   if (!followed || signal.aborted) return
   if (await mustRunAgain(context, rebuild, followed)) {

@@ -1,44 +1,8 @@
 /** The life of apps on a NixOS machine: the agent as it is, and a pretended nixos-rebuild. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { makeHome } from '../support/home.ts'
-import { endMachine, machineSettings, makeMachine, writeScenario } from '../support/nixos-host.ts'
-
-const TO_BUILDING = ['→queued', 'queued→configuring', 'configuring→building']
-const TO_RUNNING = [...TO_BUILDING, 'building→starting', 'starting→running']
-
-async function makeNixosHome(t: TestContext) {
-  const home = await makeHome(t)
-  const { profile, currentSystem, rebuild } = machineSettings(home.dataDir)
-  await makeMachine(home.dataDir)
-  t.after(() => endMachine(home.dataDir))
-  const machine = (file: string) => join(home.dataDir, 'machine', file)
-  const env = {
-    BLOUD_HOST_KIND: 'nixos',
-    BLOUD_NIXOS_PROFILE: profile,
-    BLOUD_NIXOS_CURRENT_SYSTEM: currentSystem,
-    BLOUD_NIXOS_REBUILD: rebuild ?? '',
-  }
-  return {
-    ...home,
-    orchestrator: () => home.orchestrator(env),
-    addApp: (name: string, more = {}) =>
-      home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
-    install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
-    scenario: (what: object) => writeScenario(home.dataDir, what),
-    starts: async () => (await readFile(machine('starts'), 'utf8')).trim().split('\n').length,
-    configured: async () => {
-      const text = await readFile(join(home.dataDir, 'nixos/config/apps.json'), 'utf8')
-      return JSON.parse(text).apps.map(({ name }: { name: string }) => name)
-    },
-    /** The catalog is there from a first leader; so what is asked for next shares a rebuild. */
-    async fillCatalog() {
-      await (await home.orchestrator(env)).end('SIGTERM')
-    },
-  }
-}
+import { writeFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { makeNixosHome, TO_BUILDING, TO_RUNNING } from '../support/nixos-home.ts'
 
 test('an app is installed, runs, is turned off, and purged', async (t) => {
   const home = await makeNixosHome(t)
@@ -136,17 +100,44 @@ test('of good, bad and good the bad one fails alone, with its own reason, and is
   for (const name of ['one', 'two']) assert.deepEqual(await home.moves(name), TO_RUNNING)
 })
 
-test('a rebuild that is cancelled is stopped, and the next one goes well', async (t) => {
+test('an app that can not be evaluated fails with the reason, and nothing of it stays in the configuration', async (t) => {
   const home = await makeNixosHome(t)
-  await home.addApp('good')
-  await home.scenario({ wait: 'build' })
+  for (const name of ['good', 'bad', 'next']) await home.addApp(name)
+  await home.scenario({ evaluateFails: ['bad'] })
   await home.orchestrator()
   await home.install('good')
-  await home.until('good', 'building')
-  await home.sql.query("select bloud.cancel('good')")
-  await home.until('good', 'failed')
-  assert.equal((await home.cause('good'))?.class, 'cancelled')
-  await home.scenario({})
-  await home.install('good')
   await home.until('good', 'running')
+  await home.install('bad')
+  await home.until('bad', 'failed')
+  assert.deepEqual(await home.moves('bad'), [...TO_BUILDING, 'building→failed'])
+  await home.untilConfigured('good')
+  await home.install('next')
+  await home.until('next', 'running')
+  assert.deepEqual(await home.moves('good'), TO_RUNNING, 'no other app has moved')
+})
+
+test('what failed under a leader that died at once is taken back by the next one', async (t) => {
+  const home = await makeNixosHome(t)
+  await home.addApp('bad')
+  await home.scenario({ evaluateFails: ['bad'] })
+  const leader = await home.orchestrator()
+  await home.install('bad')
+  await home.until('bad', 'failed')
+  await leader.end('SIGTERM')
+  await writeFile(home.paths.apps, JSON.stringify({ version: 1, apps: [{ name: 'bad', port: 1 }] }))
+  await home.orchestrator()
+  await home.untilConfigured()
+})
+
+test('an app that starts and never answers is an error, with what its unit said; it is asked for again', async (t) => {
+  const home = await makeNixosHome(t)
+  await home.addApp('silent', { healthCheck: { path: '/health', interval: 0.2, timeout: 1 } })
+  await home.scenario({ unitsFail: ['silent'] })
+  await home.orchestrator()
+  await home.install('silent')
+  await home.until('silent', 'error')
+  assert.deepEqual(await home.moves('silent'), [...TO_BUILDING, 'building→starting', 'starting→error'])
+  await home.scenario({})
+  await home.sql.query("select bloud.retry('silent')")
+  await home.until('silent', 'running')
 })

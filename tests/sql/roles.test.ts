@@ -40,7 +40,7 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     { execute: ['bloud_orchestrator'] },
-    `acquire_lease append_log begin_run claim_rebuild end_rebuild prune release_lease renew_lease report_health report_warnings sweep
+    `acquire_lease append_log begin_activation begin_run claim_rebuild end_rebuild prune release_lease renew_lease report_health report_warnings sweep
     sync_catalog fail_refresh`,
   ),
   ...each(
@@ -49,7 +49,7 @@ const EXPECTED: Record<string, Grants> = {
     `add_blocker add_dependents append_event apps_with assert_attempt cancelled_cause carry_out check_options claim_rollback
     companions_of complete_operation drop_unmet hold_everything keep_for_itself lock_with start_rebuild withdraw_companions withdraw_operation withdraw_rollback
     end_operation fail_operation fill_slot follow_rebuild guard_app guard_append_only guard_identity last_operation lock_apps lock_install lock_plan new_epoch request_install requests_in
-    request_uninstall resolve ring stamp_operation withdraw_install`,
+    request_uninstall resolve ring stamp_operation take_back_cancel withdraw_install`,
   ),
 }
 

@@ -76,7 +76,8 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     if (exited) return exited
     const made = await stat(files.dir).catch(() => null)
     if (!made) return { state: 'absent' }
-    if (isLocked(files.lock)) return { state: 'running' }
+    if (isLocked(files.lock))
+      return { state: 'running', ...(existsSync(files.activated) && { activating: true }) }
     if (existsSync(files.claim)) return (await readExit(files)) ?? { state: 'lost' }
     // Not a sign of life yet. Giving it up makes sure that it never starts, however late it comes.
     if (await isBeingBorn(run, files, made.ctimeMs)) return { state: 'running' }

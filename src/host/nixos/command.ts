@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endingOf } from '../process.ts'
 import { sendSignal } from '../processes.ts'
-import { within } from '../waiting.ts'
+import { waitFor } from '../waiting.ts'
 
 /** How soon a request to stop and a new profile are noticed. */
 const LOOK_MS = 100
@@ -63,18 +63,23 @@ async function watchOver(
     if (activated) continue
     activated = await hasActivated()
     if (activated) await onActivated()
-    else if (mustStop() && !ended) await endCommand(child, ending)
+    else if (mustStop() && !ended) await endCommand(child, ending, hasActivated)
   }
 }
 
-/** The whole process group, which is certainly ours until its leader is collected. */
-async function endCommand(child: ChildProcess, ending: Promise<unknown>): Promise<void> {
+/** The whole process group, which is certainly ours until its leader is collected. Not if it activates instead of leaving. */
+async function endCommand(
+  child: ChildProcess,
+  ending: Promise<unknown>,
+  hasActivated: () => Promise<boolean>,
+): Promise<void> {
   const group = -(child.pid ?? 0)
   if (group === 0) return
+  let ended = false
+  void ending.finally(() => {
+    ended = true
+  })
   sendSignal(group, 'SIGTERM')
-  await within(
-    ending.then(() => true),
-    TERM_LIMIT_MS,
-  )
-  sendSignal(group, 'SIGKILL')
+  await waitFor(async () => ended || (await hasActivated()), TERM_LIMIT_MS)
+  if (!(await hasActivated())) sendSignal(group, 'SIGKILL')
 }

@@ -86,7 +86,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (exited) return exited
     // The request is looked at before the claim: it is removed after the claim is made.
     const born = await isBeingBorn(run, made.ctimeMs)
-    if (await lives(run)) return { state: 'running' }
+    if (await lives(run)) return { state: 'running', ...((await hasActivated(run)) && { activating: true }) }
     if (!existsSync(files.claim)) {
       if (born) return { state: 'running' }
       // Giving it up makes sure that it never starts, however late it comes.

@@ -49,7 +49,7 @@ test('once activation has begun, a switch is not stopped, and ends by itself', a
   const machine = await createTestMachine(t)
   await atWork(machine, { wait: 'activate' })
   assert.equal(await machine.host.stopSwitch(RUN), false)
-  assert.deepEqual(await machine.host.inspect(RUN), { state: 'running' })
+  assert.deepEqual(await machine.host.inspect(RUN), { state: 'running', activating: true })
   await until('it is noted', () => existsSync(runPaths(machine.paths, RUN.id).activated))
   await machine.go()
   assert.deepEqual(await ended(machine.host, RUN), { state: 'exited', exitCode: 0 })

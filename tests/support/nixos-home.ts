@@ -1,0 +1,72 @@
+/** A home server that is a NixOS machine: the agent as it is, and a pretended nixos-rebuild. */
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { isLocked } from '../../src/host/lock.ts'
+import { nixosPaths, runPaths } from '../../src/host/nixos/paths.ts'
+import { membersOf, readMark } from '../../src/host/processes.ts'
+import { makeHome } from './home.ts'
+import { until } from './local-host.ts'
+import { endMachine, machineSettings, makeMachine, writeScenario } from './nixos-host.ts'
+
+export const TO_BUILDING = ['→queued', 'queued→configuring', 'configuring→building']
+export const TO_RUNNING = [...TO_BUILDING, 'building→starting', 'starting→running']
+
+export type NixosHome = Awaited<ReturnType<typeof makeNixosHome>>
+
+export async function makeNixosHome(t: TestContext) {
+  const home = await makeHome(t)
+  const { profile, currentSystem, rebuild } = machineSettings(home.dataDir)
+  const paths = nixosPaths(join(home.dataDir, 'nixos'))
+  await makeMachine(home.dataDir)
+  t.after(() => endMachine(home.dataDir))
+  const machine = (file: string) => join(home.dataDir, 'machine', file)
+  const env = {
+    BLOUD_HOST_KIND: 'nixos',
+    BLOUD_NIXOS_PROFILE: profile,
+    BLOUD_NIXOS_CURRENT_SYSTEM: currentSystem,
+    BLOUD_NIXOS_REBUILD: rebuild ?? '',
+  }
+  const configured = async (): Promise<string[]> => {
+    const text = await readFile(paths.apps, 'utf8')
+    return JSON.parse(text).apps.map(({ name }: { name: string }) => name)
+  }
+  return {
+    ...home,
+    paths,
+    configured,
+    orchestrator: (more = {}) => home.orchestrator({ ...env, ...more }),
+    addApp: (name: string, more = {}) =>
+      home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
+    install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
+    scenario: (what: object) => writeScenario(home.dataDir, what),
+    /** Waits until the rebuild has come to the phase in which it waits. */
+    held: (phase: string) =>
+      until(
+        `it is held in ${phase}`,
+        async () => (await readFile(machine('held'), 'utf8').catch(() => '')) === phase,
+      ),
+    /** Lets a phase that waits go on. */
+    go: () => writeFile(machine('go'), ''),
+    starts: async () =>
+      (await readFile(machine('starts'), 'utf8').catch(() => '')).split('\n').filter(Boolean).length,
+    /** Waits until the configuration names these apps and no others. */
+    untilConfigured: (...names: string[]) =>
+      until(
+        `configured are ${names}`,
+        async () => String(await configured().catch(() => null)) === String(names),
+      ),
+    /** What rebuilds have left: processes, held locks, half-written files. */
+    async leavings() {
+      const processes = await membersOf({ marks: [`${await readMark(paths.mark)}/rebuild`] })
+      const runs = await readdir(paths.runs).catch(() => [])
+      const locks = runs.filter((id) => isLocked(runPaths(paths, id).lock))
+      const files = (await readdir(paths.state, { recursive: true })).filter((file) => file.endsWith('.tmp'))
+      return [...processes, ...locks, ...files]
+    },
+    /** The catalog is there from a first leader; so what is asked for next shares a rebuild. */
+    async fillCatalog() {
+      await (await home.orchestrator(env)).end('SIGTERM')
+    },
+  }
+}
