@@ -25,8 +25,8 @@ async function assertCancelled(home: Omit<NixosHome, 'relay'>, moves: string[]):
   await home.until('app', 'failed')
   assert.deepEqual(await home.moves('app'), moves)
   assert.equal((await home.cause('app'))?.class, 'cancelled')
+  await home.untilConfigured() // else it is just being written
   assert.deepEqual(await home.leavings(), [])
-  await home.untilConfigured()
   assert.equal(await value(home.sql, "select state from bloud.operations where app = 'app'"), 'cancelled')
   await home.scenario({})
   await home.install('next')
