@@ -75,6 +75,9 @@ const environment = z.object({
   WATCHDOG_USEC: z.coerce.number().int().positive().optional().catch(undefined),
 })
 
+/** The names of all settings. */
+export const SETTINGS = Object.keys(environment.shape)
+
 /** What the agent was told by its environment. */
 export interface Config {
   /** Unset: an embedded PostgreSQL under the data directory. */

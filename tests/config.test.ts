@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ConfigError, readConfig } from '../src/config.ts'
+import { ConfigError, ROOT, readConfig, SETTINGS } from '../src/config.ts'
 import { temporaryDirectory } from './support/directory.ts'
 
 function urlFile(content: string): string {
@@ -41,4 +41,10 @@ test('A number that can not be used is refused with what would be', () => {
     assert.throws(() => readConfig({ BLOUD_PORT }), /BLOUD_PORT: must be a whole number from 1 to 65535$/)
   assert.equal(readConfig({ BLOUD_PORT: '8080' }).port, 8080)
   assert.throws(() => readConfig({ BLOUD_RETENTION_DAYS: 'ever' }), /from 1 to 36500/)
+})
+
+test('Every setting is documented, and nothing else is', () => {
+  const text = readFileSync(join(ROOT, 'docs/settings.md'), 'utf8')
+  const named = new Set(text.match(/\b(BLOUD_|DATABASE_|NOTIFY_|WATCHDOG_)[A-Z_]+/g))
+  assert.deepEqual([...named].sort(), SETTINGS.toSorted())
 })
