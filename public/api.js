@@ -1,6 +1,6 @@
 /** Requests to the agent. Whatever goes wrong comes back as one kind of error, with words for a person. */
 
-/** @import { Action, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem } from './types.js' */
+/** @import { Action, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem, RollbackPlan } from './types.js' */
 
 /** The agent answers at once (a request never waits for the work), so a long wait means trouble. */
 const REQUEST_LIMIT_MS = 15_000
@@ -70,15 +70,18 @@ export const getHistory = (app) => request(appUrl(app, 'history'))
 export const getPlan = (app, choices) =>
   request(appUrl(app, `plan-install?choices=${encodeURIComponent(JSON.stringify(choices))}`))
 
+/** @returns {Promise<RollbackPlan>} */
+export const getRollbackPlan = () => request('/api/rollback')
+
 /** @param {string} operationId @param {number} after @returns {Promise<{ lines: LogLine[], over: boolean }>} */
 export const getLog = (operationId, after) =>
   request(`/api/operations/${encodeURIComponent(operationId)}/log?after=${after}`)
 
-/** Purge is an uninstall that takes the data along. @param {string} app @param {Action} action
+/** Purge is an uninstall that takes the data along; a rollback is of the whole machine. @param {string} app @param {Action} action
  *  @param {object} [body] @returns {Promise<Operation>} */
 export function act(app, action, body = action === 'purge' ? { purge: true } : {}) {
   const verb = action === 'purge' ? 'uninstall' : action
-  return request(appUrl(app, verb), {
+  return request(action === 'rollback' ? '/api/rollback' : appUrl(app, verb), {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),

@@ -66,7 +66,7 @@ function accept(state, name, operation) {
 /** Lets go of what is answered by what the apps are now. @param {State} state @returns {State} */
 export function release(state) {
   const entries = Object.entries(state.pending)
-  const kept = entries.filter(([name, pending]) => !isAnswered(pending, state.apps[name]))
+  const kept = entries.filter(([name, pending]) => !isAnswered(pending, state.apps[name], state.apps))
   return kept.length === entries.length ? state : { ...state, pending: Object.fromEntries(kept) }
 }
 
@@ -78,9 +78,13 @@ export function answered(state, name, gone) {
 }
 
 /** The operation of this request is what the app shows now. A cancel is answered when the work is really gone.
- *  @param {Pending} pending @param {App | undefined} app */
-function isAnswered(pending, app) {
-  if (pending.operationId === null) return false
+ *  A rollback is answered by any app that moves for it: their operations are numbered after it.
+ *  @param {Pending} pending @param {App | undefined} app @param {Record<string, App>} apps */
+function isAnswered(pending, app, apps) {
+  const { operationId } = pending
+  if (operationId === null) return false
+  if (pending.action === 'rollback')
+    return Object.values(apps).some(({ operation_id }) => Number(operation_id) > Number(operationId))
   if (!app) return pending.action !== 'install' && pending.action !== 'retry'
   if (String(app.operation_id) !== pending.operationId) return pending.action === 'cancel'
   if (pending.action !== 'cancel') return true

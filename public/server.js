@@ -12,6 +12,8 @@ const nothing = () => {}
 /** Nobody presses anything here. @type {Verbs} */
 const NO_VERBS = {
   act: nothing,
+  planRollback: () => new Promise(nothing),
+  rollback: nothing,
   confirmPlan: nothing,
   choose: nothing,
   closePlan: nothing,

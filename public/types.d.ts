@@ -4,7 +4,7 @@ import type { Status } from '../src/domain/status.ts'
 
 export type { Status }
 
-export type Action = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge'
+export type Action = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
 
 export interface Cause {
   class: string
@@ -144,6 +144,15 @@ export interface Plan {
   blockers: { sqlstate: string; message: string; detail: string | null; hint: string | null }[]
 }
 
+/** What a rollback would do. */
+export interface RollbackPlan {
+  from: string | null
+  to: string | null
+  turns_off: string[]
+  turns_on: string[]
+  blockers: Plan['blockers']
+}
+
 /** By `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
@@ -232,6 +241,9 @@ export type Message =
 /** What the views may do. */
 export interface Verbs {
   act(app: string, action: Action): void
+  planRollback(): Promise<RollbackPlan>
+  /** `app`: where it was pressed, and where a refusal is shown. */
+  rollback(app: string, plan: RollbackPlan): void
   /** Installs what is asked about, with the choices made. */
   confirmPlan(): void
   choose(slot: string, apps: string[]): void

@@ -1,5 +1,5 @@
 /** What a person at the page can do. */
-import { act, getCatalog, getHistory, getPlan, problemOf } from './api.js'
+import { act, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
 
 /** @import { Action, Choices, Message, Plan, State, Verbs } from './types.js' */
 
@@ -58,6 +58,13 @@ export function createVerbs({ dispatch, look, refetch, go }) {
       if (look().pending[app]) return
       dispatch({ type: 'pressed', app, action })
       void (action === 'install' ? ask(app, true) : send(app, action))
+    },
+    planRollback: getRollbackPlan,
+    rollback(app, { turns_off, turns_on }) {
+      if (look().pending[app]) return
+      // Pressed until an app moves; where none will, there is nothing to wait for.
+      if (turns_off.length + turns_on.length > 0) dispatch({ type: 'pressed', app, action: 'rollback' })
+      void send(app, 'rollback')
     },
     choose(slot, apps) {
       dispatch({ type: 'plan-choose', slot, apps })

@@ -39,6 +39,7 @@ export const ACTION_LABELS = {
   cancel: 'Cancel',
   uninstall: 'Uninstall',
   purge: 'Delete with data',
+  rollback: 'Roll back',
 }
 
 /** What a button says from the click until the answer arrives.
@@ -49,6 +50,7 @@ export const BUSY_LABELS = {
   cancel: 'Cancelling…',
   uninstall: 'Requesting…',
   purge: 'Requesting…',
+  rollback: 'Requesting…',
 }
 
 const SECOND = 1000

@@ -98,7 +98,7 @@ const Card = ({ app, skew, hostname, pending, problem, log, ahead, verbs }) => h
       ${hasSteps(app.status) && html`<${Stepper} app=${app} skew=${skew} />`}
       <${Situation} app=${app} skew=${skew} ahead=${ahead} />
       <div class="card-trouble">
-        <${Trouble} app=${app} problem=${problem} verbs=${verbs} />
+        <${Trouble} app=${app} problem=${problem} pending=${pending} verbs=${verbs} />
       </div>
       <${Foot} app=${app} hostname=${hostname} pending=${pending} verbs=${verbs} hasLog=${!log && hasLog(app)} />
       ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} skew=${skew} verbs=${verbs} />`}
@@ -113,9 +113,9 @@ export const factsOf = (app) =>
 /** On the way, or stuck on it. @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
-/** @param {{ app: App, problem: Problem | undefined, verbs: Verbs, Heading?: string }} props */
-export const Trouble = ({ app, problem, verbs, Heading = 'h4' }) => html`
-  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} Heading=${Heading} />`}
+/** @param {{ app: App, problem: Problem | undefined, pending: Pending | undefined, verbs: Verbs, Heading?: string }} props */
+export const Trouble = ({ app, problem, pending, verbs, Heading = 'h4' }) => html`
+  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
   ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
   ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
 `

@@ -4,8 +4,9 @@ import { needsAttention } from '../status.js'
 import { Copy } from './copy.js'
 import { Icon } from './icons.js'
 import { pieces } from './pieces.js'
+import { RollBack } from './rollback.js'
 
-/** @import { App, Cause, Problem, Verbs } from '../types.js' */
+/** @import { App, Cause, Pending, Problem, Verbs } from '../types.js' */
 
 /** @type {Partial<Record<import('../types.js').Status, string>>} */
 const DURING = {
@@ -39,8 +40,9 @@ function stillFine(app, cause) {
 }
 
 /** What failed, why, what is still fine, what to do, and the last lines before it. `Heading`: one
- *  below that of the app. @param {{ app: App, Heading: string }} props */
-export function Failure({ app, Heading }) {
+ *  below that of the app. A rollback helps only where something was switched on.
+ *  @param {{ app: App, pending: Pending | undefined, verbs: Verbs, Heading: string }} props */
+export function Failure({ app, pending, verbs, Heading }) {
   const { cause } = app
   if (!cause) return null
   const facts = [
@@ -56,6 +58,7 @@ export function Failure({ app, Heading }) {
       ${cause.hint && html`<p class="failure-hint">${cause.hint}</p>`}
       ${fine && html`<p class="failure-fine"><${Icon} name="done" />${fine}</p>`}
       ${cause.log && cause.log.length > 0 && html`<${LastLines} lines=${cause.log} />`}
+      ${app.status === 'error' && html`<${RollBack} app=${app} pending=${pending} verbs=${verbs} />`}
       <p class="failure-facts">${facts.map((fact) => html`<span>${fact}</span>`)}
         ${app.operation_id !== null && html`<${OperationId} app=${app} />`}</p>
     </section>

@@ -63,6 +63,8 @@ function routeSource(pool: LaterPool, expectedSchema: string): Parameters<typeof
     cancel: async (origin, name) => operations.cancel(await pool.open(), origin, name),
     rename: async (origin, name, to) => operations.rename(await pool.open(), origin, name, to),
     refreshCatalog: async (origin) => operations.refreshCatalog(await pool.open(), origin),
+    planRollback: async () => operations.planRollback(await pool.open()),
+    rollback: async (origin) => operations.rollback(await pool.open(), origin),
     invariantViolations: async () => (await checkInvariants(await pool.open())).length,
     listOperations: async (limit, app) => operations.listOperations(await pool.open(), limit, app),
     findOperation: async (id) => operations.findOperation(await pool.open(), id),

@@ -32,7 +32,7 @@ const choice = z.union([z.string().max(63), z.array(z.string().max(63)).max(100)
 const InstallBody = z.object({ choices: z.record(z.string().max(127), choice).optional() }).strict()
 const UninstallBody = z.object({ purge: z.boolean().optional() }).strict()
 const RenameBody = z.object({ display_name: z.string().max(1000) }).strict()
-const EmptyBody = z.object({}).strict()
+export const EmptyBody = z.object({}).strict()
 
 const HISTORY_ROWS = 50
 const MAX_HISTORY_ROWS = 500
@@ -45,9 +45,9 @@ function choicesOf({ request }: Context): z.output<typeof InstallBody> {
 }
 
 /** A caller can only tell whether it is the page; everything else is the API. Neither gives rights. */
-const originOf = ({ request }: Context): Origin => (request.bloudOrigin === 'web' ? 'web' : 'api')
+export const originOf = ({ request }: Context): Origin => (request.bloudOrigin === 'web' ? 'web' : 'api')
 
-const accepted = (operation: Operation) =>
+export const accepted = (operation: Operation) =>
   json(operation, 202, { location: `/api/operations/${operation.id}` })
 
 /** One object: what the catalog says, and over it what is true of the installed app. */

@@ -9,9 +9,10 @@ import { type AppsSource, appRoutes } from './apps.ts'
 import { eventRoutes } from './events.ts'
 import { type HealthSource, healthRoutes } from './health.ts'
 import { type OperationsSource, operationRoutes } from './operations.ts'
+import { type RollbackSource, rollbackRoutes } from './rollback.ts'
 
 export interface RoutesOptions {
-  source: AppsSource & OperationsSource & HealthSource
+  source: AppsSource & OperationsSource & RollbackSource & HealthSource
   log: Log
   relay: Relay
   logs: Logs
@@ -25,6 +26,7 @@ export function allRoutes({ source, relay, logs, admission, log, publicDir }: Ro
   return [
     ...appRoutes(source, relay.operationsChanged),
     ...operationRoutes(source, logs, admission),
+    ...rollbackRoutes(source, relay.operationsChanged),
     ...eventRoutes(relay, admission),
     ...healthRoutes(source, relay, logs),
     ...pageRoutes(publicDir, page, log),
