@@ -42,7 +42,7 @@ begin
   select string_agg(format('%s %s', o.kind, o.app), ', ' order by o.id) into v_open
   from bloud.operations o where o.state in ('queued', 'active') and o.kind <> 'refresh_catalog';
   if v_open is not null then
-    return ('BL004', 'Other work is on its way', format('%s.', v_open), 'Wait for it, or cancel it, then roll back.')::bloud.refusal;
+    return ('BL004', 'Other work is on its way', format('Under way: %s.', v_open), 'Wait for it, or cancel it, then roll back.')::bloud.refusal;
   end if;
   select * into v_found from bloud.find_rollback();
   if v_found.generation_on is null then

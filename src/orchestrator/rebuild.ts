@@ -152,19 +152,9 @@ async function configureRollback(context: Context, rebuild: ClaimedRebuild, targ
     const { warnings } = await host.configure(apps.map(wantedApp))
     await reportWarnings(pool, attempt, rebuild.id, warnings)
   } catch (error) {
-    await end(context, rebuild, notSwitched({}, notWritten(error as Error)))
-    return configureAgain(context)
+    return end(context, rebuild, notSwitched({}, notWritten(error as Error)))
   }
   await begin(context, rebuild, apps)
-}
-
-/** After a rollback that failed: what was on is on, and so it is what is configured. */
-async function configureAgain({ pool, host, log }: Context): Promise<void> {
-  try {
-    await host.configure((await desiredApps(pool)).map(wantedApp))
-  } catch (error) {
-    log.error({ err: error }, 'what is on could not be configured again; the next rebuild does that')
-  }
 }
 
 /** Starts the run, or finds it at work or ended, and sees it through. */
@@ -226,7 +216,6 @@ async function settle(
     for (const { app } of riding.filter(({ purge }) => purge)) await purge(context, app, outcome)
   }
   await end(context, rebuild, outcome)
-  if (rebuild.rolls_back_to !== null && !outcome.switched) await configureAgain(context)
 }
 
 async function purge({ host, log }: Context, app: string, outcome: Outcome): Promise<void> {

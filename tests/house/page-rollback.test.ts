@@ -86,7 +86,7 @@ test(
     const { page } = opened
     const button = page.locator('[data-rollback][aria-disabled="true"]')
     await button.waitFor()
-    await page.getByText('Other work is on its way. install node-red.').waitFor()
+    await page.getByText('Other work is on its way. Under way: install node-red.').waitFor()
     await isAccessible(page, 'roll back, refused')
     await opened.screenshot('rollback-refused')
     await stage.ask('cancel', 'node-red')

@@ -189,7 +189,7 @@ async function isRefused(expected: { code: string; message: string }, detail: Re
 test('it is refused while other work is queued, at work or starting', async () => {
   await install('a', '1', '2')
   await operator.query("select bloud.install('b')")
-  await isRefused(busy, /^install b\.$/)
+  await isRefused(busy, /^Under way: install b\.$/)
   const id = await claim()
   await isRefused(busy, /install b/)
   await root.query("select bloud.begin_run($1, $2, '2', '{}')", [attempt, id])
