@@ -37,7 +37,9 @@ let
     BLOUD_PORT = toString cfg.port;
     BLOUD_LISTEN = cfg.listenAddress;
     BLOUD_CATALOG_DIR = toString cfg.catalogDir;
-  };
+  }
+  # The app "postgres" is then this machine's own server, not a container: apps.nix leaves it out.
+  // lib.optionalAttrs local { BLOUD_NIXOS_PROVIDED = "postgres=postgresql.service"; };
 
   # How a process finds the database. A URL with a password is handed over as a file that only the unit can read.
   databaseOf =

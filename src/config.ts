@@ -42,6 +42,17 @@ const whole = (least: number, most: number) => {
   return digits.refine((given) => given >= least && given <= most, message)
 }
 
+/** `app=unit`, with commas. */
+const provided = z
+  .string()
+  .default('')
+  .transform((text) => text.split(',').filter(Boolean))
+  .refine(
+    (pairs) => pairs.every((pair) => /^[a-z][a-z0-9-]{0,62}=[\w.@-]{1,200}$/.test(pair)),
+    'must be like postgres=postgresql.service, separated by commas',
+  )
+  .transform((pairs) => Object.fromEntries(pairs.map((pair) => pair.split('=') as [string, string])))
+
 const absolutePath = z.string().startsWith('/', 'must be an absolute path').optional()
 
 const databaseUrl = z
@@ -67,6 +78,7 @@ const environment = z.object({
   BLOUD_NIXOS_PROFILE: path('/nix/var/nix/profiles/system'),
   BLOUD_NIXOS_CURRENT_SYSTEM: path('/run/current-system'),
   BLOUD_NIXOS_REBUILD: absolutePath,
+  BLOUD_NIXOS_PROVIDED: provided,
   BLOUD_BASE_URLS: baseUrls,
   BLOUD_SSO_URL: z.string().refine(isAddress, 'must be an http:// or https:// address').optional(),
   BLOUD_HOST_SECRET_FILE: absolutePath,
@@ -110,6 +122,8 @@ export interface NixosSettings {
   currentSystem: string
   /** One executable that is started for a rebuild, instead of asking systemd's unit; for machines without it. */
   rebuild: string | undefined
+  /** Apps that the machine brings along instead of a container, and the systemd unit of each. */
+  provided: Record<string, string>
   /** Where apps are reached from outside, for single sign-on; `{app}` and `{port}` stand for the app's. */
   baseUrls: string[]
   /** Where authentik is reached from outside; by default like any app. */
@@ -148,6 +162,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       profile: set.BLOUD_NIXOS_PROFILE,
       currentSystem: set.BLOUD_NIXOS_CURRENT_SYSTEM,
       rebuild: set.BLOUD_NIXOS_REBUILD,
+      provided: set.BLOUD_NIXOS_PROVIDED,
       baseUrls: set.BLOUD_BASE_URLS,
       ssoUrl: set.BLOUD_SSO_URL,
       hostSecretFile: set.BLOUD_HOST_SECRET_FILE,

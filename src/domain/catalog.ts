@@ -82,6 +82,8 @@ const npmForm = z
 
 const healthCheck = z
   .object({
+    /** `tcp`: that it takes connections is all that is asked, of an app that does not speak HTTP. */
+    kind: z.enum(['http', 'tcp']).optional(),
     path: z.string().startsWith('/').default('/'),
     interval: z.number().positive().max(3600).default(DEFAULT_INTERVAL_SECONDS),
     timeout: z.number().positive().max(86_400).default(DEFAULT_TIMEOUT_SECONDS),

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/rebuilds.ts'
 import type { Cause } from '../domain/app.ts'
 import type { WantedApp } from '../host/index.ts'
@@ -28,8 +29,28 @@ function isHealthy(status: number): boolean {
   return (status >= 200 && status < 400) || status === 401 || status === 403
 }
 
-/** Asks an app's health path once. Returns what is wrong, or null. */
-export async function probe(url: string, path: string): Promise<string | null> {
+/** Asks an app once: its health path, or whether it takes connections. Returns what is wrong, or null. */
+export function probe(
+  url: string,
+  { kind, path }: WantedApp['catalog']['healthCheck'],
+): Promise<string | null> {
+  return kind === 'tcp' ? probeTcp(new URL(url)) : probeHttp(url, path)
+}
+
+function probeTcp({ hostname, port }: URL): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: hostname, port: Number(port), timeout: PROBE_LIMIT_MS })
+    const end = (problem: string | null) => {
+      socket.destroy()
+      resolve(problem)
+    }
+    socket.once('connect', () => end(null))
+    socket.once('timeout', () => end(`port ${port} did not answer within ${PROBE_LIMIT_MS / 1000} s`))
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => end(`port ${port} can't be reached (${code})`))
+  })
+}
+
+async function probeHttp(url: string, path: string): Promise<string | null> {
   const address = new URL(path, url).href
   try {
     const response = await fetch(address, { redirect: 'manual', signal: AbortSignal.timeout(PROBE_LIMIT_MS) })
@@ -79,10 +100,11 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
 
   async function check(app: ProbedApp, watch: Watch): Promise<void> {
     const wanted = wantedApp(app)
-    const { path } = wanted.catalog.healthCheck
     const unit = await host.unitState(app.name)
     const down = unit.state === 'backoff' || unit.state === 'stopped'
-    const problem = down ? 'its process is not running' : await probe(host.url(wanted), path)
+    const problem = down
+      ? 'its process is not running'
+      : await probe(host.url(wanted), wanted.catalog.healthCheck)
     watch.failures = problem === null ? 0 : watch.failures + 1
     if (signal.aborted) return
     watch.seen ||= problem === null || app.status === 'error' || watch.failures >= FAILURES_TO_ERROR

@@ -100,6 +100,15 @@ test('an app that never answers is an error after its own timeout', async (t) =>
   assert.equal((await home.cause('silent'))?.class, 'timeout')
 })
 
+test('an app that does not speak HTTP is well as long as it takes connections', async (t) => {
+  const home = await makeHome(t)
+  await home.addApp('mute', 'silent', { healthCheck: { kind: 'tcp', interval: 0.2, timeout: 20 } })
+  await home.orchestrator()
+  await home.sql.query("select bloud.install('mute')")
+  await home.until('mute', 'running')
+  assert.deepEqual(await home.moves('mute'), TO_RUNNING)
+})
+
 test('a running app that gets sick is an error, and running again when it is well', async (t) => {
   const home = await makeHome(t)
   const port = await home.addApp('moody', 'moody')

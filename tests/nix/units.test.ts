@@ -31,6 +31,16 @@ test('Enabling it gives me two processes of unprivileged users, and no app', nix
   }
 })
 
+test('With a PostgreSQL of the machine the app of that name is that, and no container', nix, async () => {
+  const { services, containers } = await system([app('postgres', { port: 5432 })])
+  assert.deepEqual(Object.keys(containers), [])
+  const provided = (all: typeof services) => all['bloud-orchestrator']?.environment.BLOUD_NIXOS_PROVIDED
+  assert.equal(provided(services), 'postgres=postgresql.service')
+  const elsewhere = await system([app('postgres', { port: 5432 })], `${REMOTE} = "/run/url";`)
+  assert.deepEqual(Object.keys(elsewhere.containers), ['bloud-postgres'])
+  assert.equal(provided(elsewhere.services), undefined)
+})
+
 test('Root runs only what has a reason to be root', nix, async () => {
   const database = { name: 'good', role: 'good', passwordFile: '/var/lib/bloud/nixos/secrets/good/P' }
   const { services } = await system([app('good', { database })])

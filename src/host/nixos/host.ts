@@ -15,7 +15,7 @@ import { type NixosPaths, nixosPaths } from './paths.ts'
 import { type PurgeOptions, purge } from './purge.ts'
 import { readRequest } from './request.ts'
 import { createRunner } from './runner.ts'
-import { journalOf, type SystemdCommands, unitState } from './systemd.ts'
+import { journalOf, type Provided, type SystemdCommands, unitOf, unitState } from './systemd.ts'
 
 /** The end of a log, in which Nix says why it failed. */
 const OUTCOME_LINES = 2_000
@@ -33,6 +33,8 @@ export interface NixosHostOptions {
     hostSecretFile: string | undefined
     /** Absolute path of one executable to start instead of systemd's unit. */
     rebuild: string | undefined
+    /** Apps that the machine brings along instead of a container, and the unit of each. */
+    provided?: Provided
   }
   nodePath?: string
   systemd?: SystemdCommands
@@ -41,6 +43,8 @@ export interface NixosHostOptions {
 
 export function createNixosHost(options: NixosHostOptions): Host {
   const { dataDir, nixos, nodePath = process.execPath } = options
+  const { provided = {} } = nixos
+  const unit = (name: string) => unitOf(checkName(name), provided)
   const { systemd = { systemctl: 'systemctl', journalctl: 'journalctl' } } = options
   const paths = nixosPaths(join(dataDir, 'nixos'))
   const links = { profile: nixos.profile, current: nixos.currentSystem }
@@ -54,7 +58,9 @@ export function createNixosHost(options: NixosHostOptions): Host {
     start: () => makeState(paths),
     stop: async () => undefined,
     cannotInstall,
-    preflight: (app, running) => preflight(paths, systemd, app, running),
+    // One that the machine brings along listens already.
+    preflight: async (app, running) =>
+      app.name in provided ? null : preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
     generation: () => readGeneration(links),
     whyNoRollback: (generation) => whyNotBefore(links, generation),
@@ -66,8 +72,8 @@ export function createNixosHost(options: NixosHostOptions): Host {
     watchLog: runner.watchLog,
     stopSwitch: runner.stopSwitch,
     url: (app) => `http://127.0.0.1:${app.port}`,
-    appLog: (name, lines) => journalOf(systemd, checkName(name), lines),
-    unitState: (name) => unitState(systemd, checkName(name)),
+    appLog: (name, lines) => journalOf(systemd, unit(name), lines),
+    unitState: (name) => unitState(systemd, unit(name)),
     removeData: (name) =>
       removeData(checkName(name), { paths, dataDir, byUnit: nixos.rebuild === undefined }),
   }
@@ -104,7 +110,7 @@ async function preflight(
   const taken = await whyPortTaken(app.port)
   if (taken === null) return null
   // Its own container may be what listens there.
-  const { state } = await unitState(systemd, app.name)
+  const { state } = await unitState(systemd, unitOf(app.name))
   return state === 'running' || state === 'backoff' ? null : taken
 }
 

@@ -9,10 +9,14 @@ export interface SystemdCommands {
   journalctl: string
 }
 
+/** By app: the unit of one that the machine brings along itself. */
+export type Provided = Record<string, string>
+
 const ASK_LIMIT_MS = 5_000
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 
-export const unitOf = (name: string): string => `podman-${name}.service`
+export const unitOf = (name: string, provided: Provided = {}): string =>
+  provided[name] ?? `podman-${name}.service`
 
 /** What it prints; null when it is missing, fails or takes too long. */
 async function ask(command: string, args: string[]): Promise<Buffer | null> {
@@ -26,9 +30,10 @@ async function ask(command: string, args: string[]): Promise<Buffer | null> {
 
 const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0 }
 
-export async function unitState({ systemctl }: SystemdCommands, name: string): Promise<UnitState> {
+/** @param unit see `unitOf` */
+export async function unitState({ systemctl }: SystemdCommands, unit: string): Promise<UnitState> {
   const wanted = 'LoadState,ActiveState,SubState,ExecMainStatus,ExecMainExitTimestampMonotonic,NRestarts'
-  const output = await ask(systemctl, ['show', unitOf(name), `--property=${wanted}`])
+  const output = await ask(systemctl, ['show', unit, `--property=${wanted}`])
   if (!output) return UNKNOWN
   const pairs = output.toString('utf8').split('\n')
   const said = new Map(
@@ -52,10 +57,10 @@ function stateOf(active: string, sub: string): UnitState['state'] {
 /** The last lines of the unit's journal; none when there is no journal, or we may not read it. */
 export async function journalOf(
   { journalctl }: SystemdCommands,
-  name: string,
+  unit: string,
   lines: number,
 ): Promise<string[]> {
-  const args = ['--unit', unitOf(name), '--lines', String(lines), '--output=cat', '--no-pager', '--quiet']
+  const args = ['--unit', unit, '--lines', String(lines), '--output=cat', '--no-pager', '--quiet']
   const output = await ask(journalctl, args)
   return output ? splitLines(output, true).lines.slice(-lines) : []
 }

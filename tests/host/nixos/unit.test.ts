@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, chown, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runPaths } from '../../../src/host/nixos/paths.ts'
@@ -120,6 +121,22 @@ test('as root, it writes files as the agent would, and only the command is root'
   for (const file of [machine.files.log, machine.files.exit, machine.files.claim]) {
     assert.equal((await stat(file)).uid, OTHER_UID, file)
   }
+})
+
+test('an app that the machine brings along may have its port already, and its health is that of its unit', async (t) => {
+  const machine = await createTestMachine(t)
+  const postgres = await container('postgres')
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(postgres.port, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const host = machine.another({ provided: { postgres: 'postgresql.service' } })
+  assert.equal(await host.preflight(postgres, []), null)
+  assert.match(String(await machine.another().preflight(postgres, [])), /is already used/)
+  const active = 'ActiveState=active\\nSubState=running\\n'
+  const answer = `test "$2" = postgresql.service || exit 1\nprintf '${active}'`
+  await script(join(machine.dataDir, 'machine/systemctl'), answer)
+  assert.equal((await host.unitState('postgres')).state, 'running')
+  assert.equal((await host.unitState('wiki')).state, 'unknown')
 })
 
 test('as root, it follows no link of the agent to what only root may write', {
