@@ -189,6 +189,7 @@ declare
   v_refusal bloud.refusal;
 begin
   perform bloud.check_name(plan_install.app);
+  perform bloud.check_options(coalesce(options, '{}'));
   v_plan := bloud.resolve(plan_install.app, coalesce(options -> 'choices', '{}'), '{}',
     jsonb_build_object('app', plan_install.app, 'installs', '[]'::jsonb, 'config', '{}'::jsonb,
       'choices', '[]'::jsonb, 'blockers', '[]'::jsonb));

@@ -119,6 +119,11 @@ test('choices for slots that do not exist are refused, with those that do', asyn
   assert.equal(refusal.code, 'BL017')
   assert.match(refusal.message, /wiki has no slot databse/)
   assert.match(refusal.detail ?? '', /Slots: .*\bdb\b/)
+  for (const options of ['[]', '{"choices":[]}', '{"choices":"db"}', '{"choices":{"db":{"x":1}}}', '7'])
+    assert.equal(
+      (await refusalOf(operator, 'select bloud.plan_install($1, $2)', ['wiki', options])).code,
+      'BL017',
+    )
   await operator.query(`select bloud.install('wiki', '{"choices":{"db":"db","db.disk":"disk"}}')`)
 })
 
