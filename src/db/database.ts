@@ -33,7 +33,7 @@ export async function connectionProblem(url: string): Promise<Error | null> {
 }
 
 /** Nobody answers: the connection was swallowed somewhere, or the server hangs. */
-class SilentError extends Error {
+export class SilentError extends Error {
   readonly code = 'no_answer'
 
   constructor(url: string, limitMs: number) {

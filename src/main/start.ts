@@ -3,10 +3,11 @@
  *
  *   lock of the data directory → PostgreSQL (unless DATABASE_URL) → migrations → host → orchestrator → relay
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type Config, ConfigError, environmentWith, readConfig } from '../config.ts'
-import { connectionProblem, ensureDatabase } from '../db/database.ts'
+import { connectionProblem, ensureDatabase, SilentError } from '../db/database.ts'
 import { MigrationError, migrate } from '../db/migrate.ts'
 import { urlAsRole } from '../db/url.ts'
 import { createHost } from '../host/index.ts'
@@ -51,12 +52,30 @@ async function lockDataDir(house: House, dataDir: string): Promise<void> {
     stopLimitMs: LOCK_STOP_LIMIT_MS,
     stop: async () => lock?.release(),
     async start() {
-      await mkdir(dataDir, { recursive: true, mode: 0o700 })
-      lock = await takeLock(join(dataDir, 'agent.lock'))
+      try {
+        await makeDirectory(dataDir)
+        lock = await takeLock(join(dataDir, 'agent.lock'))
+        if (lock) await writeFile(join(dataDir, PID_FILE), `${process.pid}\n`)
+      } catch (error) {
+        const reason = `${dataDir} can't be used for the data: ${(error as Error).message}`
+        throw new StartError('data_dir', `${reason}\nSet BLOUD_DATA_DIR to a folder that you may write to.`)
+      }
       if (!lock) throw await alreadyRunning(dataDir)
-      await writeFile(join(dataDir, PID_FILE), `${process.pid}\n`)
     },
   })
+}
+
+/** With its parents. Node's own `recursive` never returns where a folder is there that takes no other, as /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
+    await makeDirectory(dirname(path))
+    await makeDirectory(path)
+  }
 }
 
 async function alreadyRunning(dataDir: string): Promise<StartError> {
@@ -135,7 +154,7 @@ function greet({ listen, port, dataDir, databaseUrl: external }: Config): void {
 }
 
 /** Errors whose message is meant for a person; any other is a mistake of ours, and its stack helps to find it. */
-const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, ChildError]
+const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, SilentError, ChildError]
 
 function explain(error: unknown, config: Config | null): void {
   // The relay may have found the port taken after we had found it free.

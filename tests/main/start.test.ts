@@ -79,6 +79,17 @@ test('it comes up in an empty directory, and Ctrl-C stops all of it', onlyLinux,
   for (const [name, pid] of children) assert.equal(isAlive(pid), false, `${name} is still there`)
 })
 
+test('a data directory that can not be made is said, with the setting that helps', onlyLinux, async () => {
+  const file = join(top, 'file')
+  await fs.writeFile(file, '')
+  for (const place of [file, join(file, 'below'), '/proc/none', '/proc/none/below']) {
+    const agent = startWhole(place, port)
+    assert.equal(await agent.ended, 1)
+    assert.match(agent.output(), /can't be used for the data: E[A-Z]+.*\nSet BLOUD_DATA_DIR/)
+    assert.doesNotMatch(agent.output(), / at /, 'a stack')
+  }
+})
+
 test('a second one on the same data is refused, and the first goes on', async () => {
   const agent = await start()
   const second = startWhole(dataDir, await freePort())
