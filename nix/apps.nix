@@ -75,6 +75,8 @@ let
   # No colon and no comma: behind one podman would look for options.
   containerPath = types.strMatching "/[A-Za-z0-9_./@+-]*";
   secretFile = types.strMatching "${data}/nixos/(secrets|clients)/[A-Za-z0-9_./-]+|/run/[A-Za-z0-9_./-]+|/etc/[A-Za-z0-9_./-]+";
+  # They come behind the image, where podman takes nothing for an option of its own.
+  word = types.strMatching "[a-z][a-z0-9-]{0,30}";
   named = lib.mapAttrs (_: type: mkOption { inherit type; });
   readOnly = mkOption {
     type = types.bool;
@@ -165,6 +167,18 @@ let
       };
       description = "Limits.";
     };
+    command = mkOption {
+      type = types.listOf word;
+      default = [ ];
+      example = [ "server" ];
+      description = "What the image is to run, as words for its entry point; by default what it says itself.";
+    };
+    worker = mkOption {
+      type = types.listOf word;
+      default = [ ];
+      example = [ "worker" ];
+      description = "The same for a second container of the app, with its variables, secrets and folders, and no port.";
+    };
     user = mkOption {
       type = types.nullOr (types.strMatching "[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?");
       default = null;
@@ -185,6 +199,9 @@ let
     name: app: app.enable && app.image != null && !isMachines name
   ) config.bloud.apps;
   databases = lib.filterAttrs (_: app: app.database != null) apps;
+  workers = lib.filterAttrs (_: app: app.worker != [ ]) apps;
+  # With a character that no app's name has.
+  workerOf = name: "${name}_worker";
 
   memory =
     app:
@@ -239,6 +256,26 @@ let
     ++ memory (app // { inherit name; })
     ++ cpus (app // { inherit name; })
     ++ app.extraOptions;
+  }
+  // lib.optionalAttrs (app.command != [ ]) { cmd = app.command; };
+
+  worker =
+    name: app:
+    container name app
+    // {
+      serviceName = "podman-${workerOf name}";
+      cmd = app.worker;
+      ports = [ ];
+      # Who asks for the app by name means the one with the port.
+      extraOptions = lib.filter (one: one != "--network-alias=${name}") (container name app).extraOptions;
+    };
+
+  # Folders and secrets are the app's, which makes them when it starts; with it the worker starts and ends.
+  workerUnit = name: {
+    requires = [ "podman-${name}.service" ];
+    after = [ "podman-${name}.service" ];
+    partOf = [ "podman-${name}.service" ];
+    serviceConfig.RestartSec = 5;
   };
 
   script = file: arguments: utils.escapeSystemdExecArgs ([ pkgs.runtimeShell "${file}" ] ++ arguments);
@@ -388,10 +425,14 @@ in
         virtualisation.oci-containers.backend = "podman";
         virtualisation.oci-containers.containers = lib.mapAttrs' (
           name: app: lib.nameValuePair "bloud-${name}" (container name app)
-        ) apps;
+        ) apps
+        // lib.mapAttrs' (
+          name: app: lib.nameValuePair "bloud-${workerOf name}" (worker name app)
+        ) workers;
 
         systemd.services = lib.mkMerge [
           (lib.mapAttrs' (name: app: lib.nameValuePair "podman-${name}" (containerUnit name app)) apps)
+          (lib.mapAttrs' (name: _: lib.nameValuePair "podman-${workerOf name}" (workerUnit name)) workers)
           (lib.mapAttrs' (name: app: lib.nameValuePair "bloud-database-${name}" (databaseUnit name app)) databases)
           {
             bloud-network = {

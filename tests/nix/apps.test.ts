@@ -81,6 +81,22 @@ test('The app postgres is the server that this machine has already', nix, async 
   assert.deepEqual(Object.keys(elsewhere.containers), ['bloud-postgres'])
 })
 
+test('An app may have a worker, which shares all with it but its port and its name', nix, async () => {
+  const more = { command: ['server'], worker: ['worker'], secretFiles: { KEY: `${SECRETS}/sso/KEY` } }
+  const machine = await system([app('sso', more)])
+  assert.deepEqual(Object.keys(machine.containers), ['bloud-sso', 'bloud-sso_worker'])
+  const { cmd, ports, extraOptions, serviceName, ...same } = containerOf(machine, 'sso_worker')
+  const server = containerOf(machine, 'sso')
+  assert.deepEqual([server.cmd, cmd, ports, serviceName], [['server'], ['worker'], [], 'podman-sso_worker'])
+  assert.deepEqual(
+    extraOptions,
+    server.extraOptions.filter((one) => one !== '--network-alias=sso'),
+  )
+  assert.deepEqual([same.image, same.volumes], [server.image, server.volumes])
+  assert.deepEqual(unitOf(machine, 'podman-sso_worker').requires, ['podman-sso.service'])
+  assert.match(await complaintOf(system([app('sso', { command: ['--privileged'] })])), /is not of type/)
+})
+
 test('Installing one app changes nothing of another', nix, async () => {
   const one = await system([app('redis')])
   const two = await system([app('redis'), app('other', { port: 9000 })])

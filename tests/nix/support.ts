@@ -45,6 +45,7 @@ export interface Unit {
 export interface Container {
   image: string
   serviceName: string
+  cmd: string[]
   environment: Record<string, string>
   user: string | null
   ports: string[]

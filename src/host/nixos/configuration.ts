@@ -23,6 +23,7 @@ const BLUEPRINTS_IN_CONTAINER = '/blueprints/bloud'
 const IMAGE = /^[A-Za-z0-9][\w.:/@-]{0,254}$/
 const MEMORY = /^[0-9]+[bkmgBKMG]?$/
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
+const WORD = /^[a-z][a-z0-9-]{0,30}$/
 const CPUS = /^[0-9]+(\.[0-9]+)?$/
 
 export interface SecretFile {
@@ -43,7 +44,7 @@ export function whyUnusable(app: CatalogApp): string | null {
   if (!IMAGE.test(app.image)) return `its container image "${app.image}" is no name of an image`
   try {
     readVolumes(app)
-    return whyBadLimits(app)
+    return whyBadLimits(app) ?? whyBadWords(app)
   } catch (error) {
     return (error as Error).message
   }
@@ -54,6 +55,11 @@ function whyBadLimits({ resources = {} }: CatalogApp): string | null {
   if (memory !== undefined && !MEMORY.test(String(memory)))
     return 'its resources.memory must be like 512M or 2G'
   return cpus !== undefined && !CPUS.test(String(cpus)) ? 'its resources.cpus must be a number' : null
+}
+
+function whyBadWords(app: CatalogApp): string | null {
+  const bad = Object.entries(words(app)).find(([, list]) => !list.every((word) => WORD.test(word)))
+  return bad ? `its bootstrap.${bad[0]} must be plain words, like [server]` : null
 }
 
 /** Nix cuts a string off at NUL and can't read a surrogate alone. */
@@ -90,6 +96,7 @@ export function configureApp(
     database: database?.database ?? null,
     healthCheck: catalog.healthCheck,
     resources: catalog.resources ?? null,
+    ...words(catalog),
     ...(name === IDENTITY_APP && { mounts: identityMounts(paths) }),
   }
   return { entry, secrets: [...own.secrets, ...(database?.secrets ?? [])] }
@@ -111,6 +118,13 @@ export const clientSecretFile = (paths: NixosPaths, app: string): string => join
 
 const signInSecret = (sso: Sso | undefined, paths: NixosPaths): Record<string, string> =>
   sso?.secretVariable === undefined ? {} : { [sso.secretVariable]: clientSecretFile(paths, sso.app) }
+
+/** `bootstrap.command` and `bootstrap.worker`: what the image runs, and what a second container of it does. */
+function words({ bootstrap }: CatalogApp): Record<string, string[]> {
+  const { command, worker } = (bootstrap ?? {}) as Record<string, unknown>
+  const given = Object.entries({ command, worker }).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([key, value]) => [key, chosen(value)]))
+}
 
 /** `bootstrap.secrets`: environment variables that the app wants to hold something nobody can guess. */
 function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {

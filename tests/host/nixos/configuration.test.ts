@@ -127,6 +127,7 @@ test('what nix would refuse is refused by its name', async (t) => {
   assert.match(why({ volumes: ['data:/a/../..'] }), /its volume/)
   assert.match(why({ volumes: ['data:/a:z,exec'] }), /its volume/)
   assert.match(why({ resources: { memory: 'lots' } }), /resources\.memory/)
+  assert.match(why({ bootstrap: { command: ['--privileged'] } }), /bootstrap\.command must be plain words/)
 })
 
 test('a port that another app has, or another program, is said before anything is built', async (t) => {

@@ -18,6 +18,7 @@ let
       path = option [ ] (types.listOf types.anything);
       environment = option { } (types.attrsOf (types.nullOr types.str));
       serviceConfig = directives;
+      partOf = list;
     };
   };
   units = option { } (types.attrsOf (types.submodule unit));
@@ -26,6 +27,7 @@ let
     serviceName = mkOption { type = types.str; };
     environment = option { } (types.attrsOf types.str);
     user = option null (types.nullOr types.str);
+    cmd = list;
     ports = list;
     volumes = list;
     labels = option { } (types.attrsOf types.str);
