@@ -1,7 +1,7 @@
 /** What the benchmarks share: servers under test, the load client, times, tables. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +11,11 @@ import { PADDING } from './servers/history.ts'
 
 export const HERE = import.meta.dirname
 export const FOLDER = mkdtempSync(join(tmpdir(), 'bloud-bench-'))
+const NCHAN = '/usr/share/nginx/modules/ngx_nchan_module.so'
 const children = new Set<ChildProcess>()
 const START_LIMIT_MS = 30_000
+/** Messages nchan keeps for who comes back. */
+const KEPT_MESSAGES = process.env.BENCH_KEPT ?? '20000'
 const BETTER_SSE = 'better-sse@0.16.1'
 
 process.on('exit', () => {
@@ -89,10 +92,17 @@ function poster(socket: Socket) {
 }
 
 async function nchan(): Promise<Server> {
+  if (!existsSync(NCHAN)) throw new Error('nchan is not here: apt-get install nginx libnginx-mod-nchan')
   const port = 18_000 + Math.floor(Math.random() * 4000)
   const conf = join(FOLDER, `nchan-${port}.conf`)
   const text = readFileSync(join(HERE, 'servers/nchan.conf'), 'utf8')
-  writeFileSync(conf, text.replaceAll('{folder}', FOLDER).replaceAll('{port}', String(port)))
+  writeFileSync(
+    conf,
+    text
+      .replaceAll('{folder}', FOLDER)
+      .replaceAll('{port}', String(port))
+      .replaceAll('{kept}', KEPT_MESSAGES),
+  )
   const child = start('nginx', ['-p', '/usr/share/nginx', '-c', conf])
   for (let tries = 0; tries < 50 && !(await answers(port)); tries += 1) await sleep(100)
   const socket = connect(port, '127.0.0.1')
@@ -153,9 +163,15 @@ function compiled(): string {
 }
 
 /** Clients in a process of their own. */
-export async function startLoad(port: number, connections: number, id = '-', path = '/api/events') {
+export async function startLoad(
+  port: number,
+  connections: number,
+  id = '-',
+  path = '/api/events',
+  env: NodeJS.ProcessEnv = {},
+) {
   const command = `ulimit -n 20000; exec ${compiled()} ${port} '${path}' ${connections} ${id}`
-  const child = start('bash', ['-c', command])
+  const child = start('bash', ['-c', command], { ...process.env, ...env })
   const tell = (text: string) => child.stdin?.write(`${text}\n`)
   const load = {
     child,
@@ -196,11 +212,12 @@ export async function publishAt(
   return from + total
 }
 
-/** Seconds of CPU a process has used. */
-export function cpuOf(pid: number): number {
+/** Seconds of CPU a process has used, and how many of them in itself, not in the kernel. */
+export function timesOf(pid: number): { all: number; user: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / 100
+  return { all: (Number(fields[11]) + Number(fields[12])) / 100, user: Number(fields[11]) / 100 }
 }
+export const cpuOf = (pid: number): number => timesOf(pid).all
 
 export function rssOf(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
