@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Cause } from '../../src/domain/app.ts'
 import { judge, type Observation, wasSwitched } from '../../src/orchestrator/outcome.ts'
+import { judgeRollback } from '../../src/orchestrator/rollback.ts'
 
 const failure = (message: string) => ({ class: 'build' as const, message, log: ['last line'] })
 const seen = (more: Partial<Observation>): Observation => ({
@@ -65,4 +67,26 @@ test('a stop on request fails the cancelled ones alone, unless the host was swit
   const { failures, cause } = judge(seen({ stopped }))
   assert.deepEqual([Object.keys(failures), cause], [['a'], null])
   assert.equal(judge(seen({ stopped, after: '2' })).switched, true)
+})
+
+test('a rollback has succeeded when the older generation is on, and only then', () => {
+  const at = (after: string | null, more: Partial<Observation> = {}) =>
+    seen({ before: '3', after, state: { state: 'exited', exitCode: 0 }, ...more })
+  const well = judgeRollback(at('2'), '2')
+  assert.deepEqual([well.switched, well.cause], [true, null])
+  const units = judgeRollback(at('2', { state: { state: 'lost' } }), '2')
+  assert.equal(units.switched, true, 'however it ended')
+  for (const after of ['3', '1', null]) {
+    const { switched, cause, split } = judgeRollback(at(after), '2')
+    assert.deepEqual([switched, split], [false, false])
+    assert.match(cause?.message ?? '', /^The rollback did not succeed: generation \w+ is on, not 2$/)
+  }
+})
+
+test('of a rollback that was stopped, everything was cancelled', () => {
+  const cancelled: Cause = { class: 'cancelled', message: 'Cancelled on request' }
+  const stopped = { causes: { b: cancelled }, all: null }
+  const state = { state: 'exited', exitCode: 143 } as const
+  const { failures, cause } = judgeRollback(seen({ before: '3', after: '3', state, stopped }), '2')
+  assert.deepEqual([failures, cause], [{}, cancelled])
 })

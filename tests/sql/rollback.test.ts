@@ -209,6 +209,26 @@ test('it is refused while somebody holds an app in an open transaction', async (
   assert.ok(await rollback())
 })
 
+test('while it is asked for in an open transaction, nothing is claimed and others wait', async () => {
+  await install('a', '1', '2')
+  await operator.query('begin; select bloud.rollback()')
+  await root.query("set lock_timeout = '200ms'")
+  assert.equal((await refusalOf(root, "select bloud.install('c')")).code, '55P03')
+  assert.equal(await claim(), undefined)
+  await operator.query('commit')
+  await root.query("set lock_timeout = 0; select bloud.install('c')")
+  await claim()
+  assert.deepEqual(await statuses(), { a: 'stopping', c: 'queued' })
+})
+
+test('what somebody asks for between the look and the hold is seen', async () => {
+  await install('a', '1', '2')
+  const source = await value<string>(root, "select pg_get_functiondef('bloud.hold_everything'::regproc)")
+  await root.query(source.replace(/begin\n/, "begin\n  perform bloud.install('c');\n"))
+  assert.equal((await refusalOf(operator, 'select bloud.rollback()')).code, 'BL004')
+  assert.deepEqual(await statuses(), { a: 'running' })
+})
+
 test('it is refused where there is nothing to go back to', async () => {
   await isRefused(nothing, /Nothing was switched on/)
   await install('a', null, '1')
