@@ -72,9 +72,6 @@ begin
     return next v_rebuild;
     return;
   end if;
-  if not pg_try_advisory_xact_lock_shared(45074, 0) then -- a rollback is being asked for: what it finds must stay so
-    return;
-  end if;
   select * into v_rollback from bloud.operations o where o.kind = 'rollback' and o.state = 'queued';
   if found then
     return query select * from bloud.claim_rollback(v_rollback, p_deadline_seconds);

@@ -209,7 +209,7 @@ test('it is refused while somebody holds an app in an open transaction', async (
   assert.ok(await rollback())
 })
 
-test('while it is asked for in an open transaction, nothing is claimed and others wait', async () => {
+test('while it is asked for in an open transaction, nothing is claimed, as others wait', async () => {
   await install('a', '1', '2')
   await operator.query('begin; select bloud.rollback()')
   await root.query("set lock_timeout = '200ms'")
