@@ -4,6 +4,7 @@ import { MAX_ROWS } from '../../public/history.js'
 import { appPath, parseRoute } from '../../public/route.js'
 import { reduce } from '../../public/store.js'
 import type { HistoryRow, Message, Status } from '../../public/types.js'
+import { byWhom } from '../../public/words.js'
 import { appStatus, event, fold, NOON, snapshot } from './make.ts'
 
 const at = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
@@ -53,4 +54,10 @@ describe('the address of the page', () => {
       assert.deepEqual(parseRoute(path), { app: null, operationId: null })
     assert.equal(parseRoute('/apps/%E0%A4%A').app, '%E0%A4%A')
   })
+})
+
+it('who made a move is said as a person would', () => {
+  assert.equal(byWhom({ actor: 'bloud_orchestrator', origin: 'agent' }), 'the agent')
+  assert.equal(byWhom({ actor: 'bloud_operator', origin: 'web' }), 'somebody on this page')
+  assert.equal(byWhom({ actor: 'ada', origin: 'psql' }), 'ada in psql')
 })
