@@ -42,7 +42,11 @@ export interface Home {
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
-export async function makeHome(t: TestContext): Promise<Home> {
+/** @param endMore called at the end, when no agent runs any more and the data directory is still there */
+export async function makeHome(
+  t: TestContext,
+  endMore: (dataDir: string) => Promise<void> = async () => undefined,
+): Promise<Home> {
   const database = await testDatabase('house')
   const dataDir = await mkdtemp(join(tmpdir(), 'bloud-house-'))
   const [catalogDir, packages] = [join(dataDir, 'catalog'), join(dataDir, 'packages')]
@@ -55,6 +59,7 @@ export async function makeHome(t: TestContext): Promise<Home> {
     for (const { child, end } of agents)
       if (child.exitCode === null && !child.signalCode) await end('SIGTERM')
     await killGroup({ marks: [await readMark(mark).catch(() => 'none')] })
+    await endMore(dataDir)
     await sql.end()
     await database.drop()
     await rm(dataDir, { recursive: true, force: true, maxRetries: 5 })

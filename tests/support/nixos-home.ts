@@ -15,11 +15,10 @@ export const TO_RUNNING = [...TO_BUILDING, 'building→starting', 'starting→ru
 export type NixosHome = Awaited<ReturnType<typeof makeNixosHome>>
 
 export async function makeNixosHome(t: TestContext) {
-  const home = await makeHome(t)
+  const home = await makeHome(t, endMachine)
   const { profile, currentSystem, rebuild } = machineSettings(home.dataDir)
   const paths = nixosPaths(join(home.dataDir, 'nixos'))
   await makeMachine(home.dataDir)
-  t.after(() => endMachine(home.dataDir))
   const machine = (file: string) => join(home.dataDir, 'machine', file)
   const env = {
     BLOUD_HOST_KIND: 'nixos',
