@@ -177,7 +177,6 @@ declare
   v_row bloud.apps;
 begin
   foreach v_name in array p_names loop
-    continue when not pg_try_advisory_xact_lock(45072, hashtext(v_name)); -- somebody is just building on it
     continue when exists (select from bloud.apps a cross join jsonb_each(a.integration_config) s
       where a.name <> v_name and a.status not in ('failed', 'stopped', 'stopping') and s.value ? v_name);
     select * into v_row from bloud.apps a where a.name = v_name;
@@ -191,7 +190,7 @@ begin
 end
 $$;
 comment on function bloud.withdraw_companions(text[], text, jsonb) is
-  'Takes apps out of the queue that were brought along by one that was withdrawn, but for those that others use.';
+  'Takes apps out of the queue that were brought along by one that was withdrawn, but for those that others use. The caller keeps installs from building on them meanwhile.';
 
 create or replace function bloud.request_uninstall(p_row bloud.apps, p_purge boolean) returns bloud.operations
 language plpgsql as $$
@@ -222,7 +221,8 @@ begin
   uninstall.purge := coalesce(uninstall.purge, false); -- null asks for nothing
   perform bloud.lock_with(uninstall.app);
   v_names := bloud.companions_of(uninstall.app);
-  perform pg_advisory_xact_lock(45072, hashtext(uninstall.app)); -- waits for installs that build on it
+  perform pg_advisory_xact_lock(45072, hashtext(s.n)) -- waits for installs that build on them; sorted, as those are
+  from (select distinct n from unnest(v_names || uninstall.app) as n order by n) s;
   v_open := bloud.open_operation(uninstall.app);
   if v_open.kind = 'uninstall' and (v_open.purge or not uninstall.purge) then
     return v_open;
@@ -344,6 +344,8 @@ begin
     perform bloud.withdraw_rollback(bloud.rollback_of(v_open), 'cancelled', bloud.cancelled_cause(v_row.status));
     return (select o from bloud.operations o where o.id = v_open.id);
   end if;
+  perform pg_advisory_xact_lock(45072, hashtext(s.n)) -- as in uninstall()
+  from (select n from unnest(v_names) as n order by n) s;
   perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
   perform bloud.withdraw_companions(v_names, 'cancelled', bloud.cancelled_cause(v_row.status));
   return bloud.end_operation(v_open.id, 'cancelled', bloud.cancelled_cause(v_row.status));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { entry, lead, moves, rebuildAll, refusalOf, session, value } from '../support/sql.ts'
+import { entry, lead, moves, rebuildAll, refusalOf, session, value, waitingForLock } from '../support/sql.ts'
 
 const CATALOG = [
   entry('flow', { port: 1880 }),
@@ -154,19 +154,10 @@ async function whileOpen(first: string, second: string): Promise<string> {
   const holder = await session(database.urlFor('bloud_operator'))
   await holder.query(`begin; ${first}`)
   const waiting = refusalOf(operator, second)
-  await waitingForLock()
+  await waitingForLock(root)
   await holder.query('commit')
   await holder.end()
   return (await waiting).code
-}
-
-async function waitingForLock(): Promise<void> {
-  const waits =
-    "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-  for (let looks = 0; looks < 500; looks++) {
-    if ((await value<number>(root, waits)) > 0) return
-    await root.query('select pg_sleep(0.01)')
-  }
 }
 
 test('what somebody is about to build on is not removed under it', async () => {
@@ -184,7 +175,7 @@ test('an install and a retry of the same app at once never wait for each other',
   const holder = await session(database.urlFor('bloud_operator'))
   await holder.query("begin; select bloud.install('disk')")
   const retried = value(operator, "select id from bloud.retry('multi')")
-  await waitingForLock()
+  await waitingForLock(root)
   await holder.query("set lock_timeout = '2s'; select bloud.install('multi')") // in the same order: disk, then multi
   await holder.query('commit')
   await retried

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { entry, lead, moves, rebuildAll, refusalOf, session, value } from '../support/sql.ts'
+import { entry, lead, moves, rebuildAll, refusalOf, session, value, waitingForLock } from '../support/sql.ts'
 
 const needs = (...names: string[]) => ({
   integrations: Object.fromEntries(
@@ -72,14 +72,15 @@ test('what somebody else needs or asked for stays', async () => {
   await noneIsBroken()
 })
 
-test('what somebody is just building on stays, and nobody waits for anybody', async (t) => {
+test('what somebody is just building on stays: a cancel waits until that is known', async (t) => {
   await call('install', 'wiki')
   const other = await session(database.urlFor('bloud_operator'))
   t.after(() => other.end())
   await other.query("begin; select bloud.install('blog')")
-  await operator.query("set lock_timeout = '2s'")
-  await call('cancel', 'wiki')
+  const cancelled = call('cancel', 'wiki')
+  await waitingForLock(root)
   await other.query('commit')
+  await cancelled
   assert.deepEqual(await statuses(), { blog: 'queued', db: 'queued', disk: 'queued', wiki: 'failed' })
   await rebuildAll(root, attempt)
   assert.equal(await value(root, "select status from bloud.apps where name = 'blog'"), 'running')

@@ -85,3 +85,13 @@ export async function moves(client: pg.Client, app: string): Promise<string[]> {
   )
   return rows.map(({ move }) => move)
 }
+
+/** Until somebody in this database waits for a lock. */
+export async function waitingForLock(client: pg.Client): Promise<void> {
+  const waits =
+    "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+  for (let looks = 0; looks < 500; looks++) {
+    if ((await value<number>(client, waits)) > 0) return
+    await client.query('select pg_sleep(0.01)')
+  }
+}
