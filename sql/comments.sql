@@ -2,6 +2,10 @@
 
 comment on schema bloud is 'The Bloud host agent: which apps this machine runs, who asked, what happened. Begin with: select * from bloud.app_status;';
 
+comment on domain bloud.app_name is 'The name an app has for ever: 1 to 63 of a-z, 0-9 and -, beginning with a letter.';
+comment on domain bloud.tcp_port is 'A TCP port.';
+comment on domain bloud.status is 'What may be said of an app; status_transitions has what may follow what.';
+
 comment on table bloud.apps is 'One row per app that is installed, or was and kept its data. Moved by the verbs only; every move is checked and recorded.';
 comment on column bloud.apps.id is 'Never changes, never used again.';
 comment on column bloud.apps.name is 'The app''s own name, as in the catalog. Never changes.';
@@ -85,7 +89,14 @@ comment on column bloud.events.actor is 'The role that acted.';
 comment on column bloud.events.origin is 'From where: web (the page), api, psql, or agent (the orchestrator).';
 comment on column bloud.events.cause is 'Why, for a move to failed or error.';
 comment on column bloud.events.lasted is 'How long the app had been in from_status.';
-comment on column bloud.events.data is 'The app as it was after the move.';
+comment on column bloud.events.app_id is 'Id of the app; one that is removed and installed again has another.';
+comment on column bloud.events.display_name is 'The name people saw.';
+comment on column bloud.events.version is 'Its version after the move.';
+comment on column bloud.events.port is 'The TCP port it answered on.';
+comment on column bloud.events.is_system is 'Belongs to the system.';
+comment on column bloud.events.integration_config is 'Which apps it used, by slot.';
+comment on column bloud.events.installed_at is 'When it first reached running.';
+comment on column bloud.events.updated_at is 'When the move was asked for; `at` is its commit.';
 
 comment on table bloud.catalog_cache is 'The catalog files, as the orchestrator last read them. bloud.catalog is for people.';
 comment on column bloud.catalog_cache.name is 'The app''s own name.';

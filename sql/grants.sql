@@ -3,7 +3,7 @@ revoke all on schema bloud from public;
 revoke all on all tables in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
 revoke all on all sequences in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
 revoke all on all functions in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
-revoke all on type bloud.refusal from public;
+revoke all on type bloud.refusal, bloud.app_name, bloud.tcp_port, bloud.status from public;
 alter default privileges for role bloud_owner revoke execute on functions from public;
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;
@@ -18,7 +18,7 @@ grant execute on function
   bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean),
   bloud.refusal_of_cancel(text, bloud.apps, bloud.operations), bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
   bloud.usual_duration(text, text), bloud.spent(text, bigint), bloud.why(text), bloud.status_at(text, timestamptz), bloud.check_invariants(),
-  bloud.stream_head(), bloud.schema_version(), bloud.events_after(bigint, integer), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
+  bloud.stream_head(), bloud.schema_version(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
 to bloud_viewer, bloud_relay;
 
 grant execute on function bloud.install(text, jsonb), bloud.uninstall(text, boolean), bloud.retry(text), bloud.cancel(text),

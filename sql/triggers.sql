@@ -52,27 +52,29 @@ create or replace trigger guard_app_end before delete on bloud.apps
   for each row execute function bloud.guard_app();
 
 create or replace function bloud.append_event() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp set timezone = 'UTC' as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_app bloud.apps := case when tg_op = 'DELETE' then old else new end;
-  v_data jsonb := jsonb_build_object('id', v_app.id, 'name', v_app.name, 'display_name', v_app.display_name,
-    'version', v_app.version, 'status', v_app.status, 'port', v_app.port, 'is_system', v_app.is_system,
-    'integration_config', v_app.integration_config, 'installed_at', v_app.installed_at,
-    'updated_at', v_app.updated_at);
+  v_done boolean;
   v_at timestamptz;
 begin
+  if tg_op = 'DELETE' then
+    new := old; -- as it was, and who moves it to nowhere
+    new.status := null;
+    new.cause := null;
+    new.moved_by := bloud.session_actor();
+    new.moved_from := bloud.session_origin();
+  end if;
   -- The lock before the number: numbers become visible in their order. It is the last lock of the transaction, as
-  -- this trigger is deferred, so it can't be part of a deadlock. All commits wait for each other from here on, so
-  -- what needs no number is made before.
-  perform pg_notify('bloud', ''), pg_advisory_xact_lock(45070, 0);
+  -- this trigger is deferred, so it can't be part of a deadlock. All commits wait for each other from here on. (Written
+  -- as expressions, since a `perform` would start the executor for each.)
+  v_done := pg_notify('bloud', '') is null;
+  v_done := pg_advisory_xact_lock(45070, 0) is null;
   v_at := case when current_setting('bloud.clock', true) <> '' then bloud.clock() else clock_timestamp() end;
-  insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted, data)
-  values (
-    nextval('bloud.events_seq'), v_at, v_app.name, old.status, new.status, v_app.operation_id,
-    case when tg_op = 'DELETE' then bloud.session_actor() else new.moved_by end,
-    case when tg_op = 'DELETE' then bloud.session_origin() else new.moved_from end, new.cause, v_at - old.status_since,
-    v_data
-  );
+  insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted,
+    app_id, display_name, version, port, is_system, integration_config, installed_at, updated_at)
+  values (nextval('bloud.events_seq'), v_at, new.name, old.status, new.status, new.operation_id, new.moved_by, new.moved_from,
+    new.cause, v_at - old.status_since,
+    new.id, new.display_name, new.version, new.port, new.is_system, new.integration_config, new.installed_at, new.updated_at);
   return null;
 end
 $$;

@@ -42,7 +42,7 @@ async function listenAll(): Promise<void> {
   reader.on('notification', async () => {
     const { rows } = await reader.query({
       name: 'after',
-      text: 'select * from bloud.events_after($1, 500)',
+      text: 'select * from bloud.stream_after($1, 500)',
       values: [last],
     })
     last = Math.max(last, ...rows.map(({ seq }) => Number(seq)))

@@ -1,13 +1,14 @@
 import { sql } from 'slonik'
-import { AppEvent, Snapshot, StreamHead } from '../domain/app.ts'
+import { Snapshot, StreamHead, StreamRow } from '../domain/app.ts'
 import { oneRow, type Pool, rows } from './pool.ts'
 
-/** `bloud.events_after`: at most `limit` events after `seq`, in order. */
-export function eventsAfter(pool: Pool, seq: number, limit: number): Promise<readonly AppEvent[]> {
+/** `bloud.stream_after`: at most `limit` events after `seq`, in order. */
+export function streamAfter(pool: Pool, seq: number, limit: number): Promise<readonly StreamRow[]> {
   return rows(
     pool,
-    AppEvent,
-    sql.fragment`select e.data || (to_jsonb(e) - 'data') as row from bloud.events_after(${seq}, ${limit}) e order by e.seq`,
+    StreamRow,
+    sql.fragment`select jsonb_build_object('seq', s.seq, 'app', s.app, 'json', s.event::text) as row
+      from bloud.stream_after(${seq}, ${limit}) s order by s.seq`,
   )
 }
 

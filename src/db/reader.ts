@@ -3,23 +3,19 @@
  * waits for this on its way to the clients; a pool that checks each row takes longer than the query.
  */
 import pg from 'pg'
+import type { StreamRow } from '../domain/app.ts'
 import { sessionUrl } from './url.ts'
 
 const CONNECT_LIMIT_MS = 5_000
-/** As `eventsAfter` in `./events.ts`, by name, so that it is planned once. */
+/** By name, so that it is planned once. */
 const AFTER = {
-  name: 'events_after',
-  text: `select e.data || (to_jsonb(e) - '{data,lasted}'::text[]) as row from bloud.events_after($1, $2) e order by e.seq`,
-}
-
-export interface EventRow {
-  seq: number
-  app: string
+  name: 'stream_after',
+  text: 'select s.seq, s.app, s.event::text as json from bloud.stream_after($1, $2) s order by s.seq',
 }
 
 export interface EventReader {
-  /** `bloud.events_after`. Rejects while the database is away; the next call connects anew. */
-  after(seq: number, limit: number): Promise<readonly EventRow[]>
+  /** `bloud.stream_after`. Rejects while the database is away; the next call connects anew. */
+  after(seq: number, limit: number): Promise<readonly StreamRow[]>
   end(): Promise<void>
 }
 
@@ -44,13 +40,14 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     client?.end().catch(() => undefined)
   }
 
-  async function after(seq: number, limit: number): Promise<readonly EventRow[]> {
+  async function after(seq: number, limit: number): Promise<readonly StreamRow[]> {
     opening ??= connect()
     let client: pg.Client | undefined
     try {
       client = await opening
-      const { rows } = await client.query<{ row: EventRow }>({ ...AFTER, values: [seq, limit] })
-      return rows.map(({ row }) => row)
+      // A bigint comes as text.
+      const { rows } = await client.query<StreamRow>({ ...AFTER, values: [seq, limit] })
+      return rows.map((row) => ({ ...row, seq: Number(row.seq) }))
     } catch (error) {
       drop(client)
       throw error

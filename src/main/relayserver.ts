@@ -29,7 +29,7 @@ function eventSource(pool: LaterPool, reader: EventReader): EventSource {
       const { epoch, seq, oldest } = await events.streamHead(await pool.open())
       return { epoch, seq, prunedTo: oldest }
     },
-    eventsAfter: async (seq, limit) => events.eventsAfter(await pool.open(), seq, limit),
+    streamAfter: async (seq, limit) => events.streamAfter(await pool.open(), seq, limit),
     follow: reader.after,
     snapshot: async () => events.snapshot(await pool.open()),
   }

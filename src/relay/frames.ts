@@ -1,11 +1,11 @@
-/** Events as bytes of a Server-Sent Events stream. Each is made once and shared by all clients. */
+/** Events as they stand in a Server-Sent Events stream. Each is made once and shared by all clients. */
 import { formatId, type Place, type ResetReason } from './ids.ts'
 import type { Snapshot, StreamEvent } from './source.ts'
 
 export interface Frame {
   seq: number
   app?: string | undefined
-  bytes: Uint8Array
+  text: string
 }
 
 const encoder = new TextEncoder()
@@ -16,8 +16,8 @@ export function sse(event: string, data: unknown, id?: string): Uint8Array {
   return encoder.encode(`event: ${event}\n${idLine}data: ${JSON.stringify(data)}\n\n`)
 }
 
-export function appFrame(epoch: string, event: StreamEvent): Frame {
-  return { seq: event.seq, app: event.app, bytes: sse('app', event, formatId({ epoch, seq: event.seq })) }
+export function appFrame(epoch: string, { seq, app, json }: StreamEvent): Frame {
+  return { seq, app, text: `event: app\nid: ${formatId({ epoch, seq })}\ndata: ${json}\n\n` }
 }
 
 export function resetFrame(reason: ResetReason): Uint8Array {

@@ -32,14 +32,15 @@ export function createPages(source: EventSource, rows: number, readLimitMs: numb
   const kept = new Map<string, Page>()
 
   async function read(start: number): Promise<Page> {
-    const events = await source.eventsAfter(start, rows)
+    const events = await source.streamAfter(start, rows)
     const head: Head = await source.head()
     const inside = events.filter((event) => event.seq <= start + rows)
-    const frames = inside.map((event) => appFrame(head.epoch, event).bytes)
+    const frames = inside.map((event) => appFrame(head.epoch, event).text)
     let offset = 0
     const offsets = frames.map((frame) => {
-      offset += frame.length
-      return offset - frame.length
+      const start = offset
+      offset += Buffer.byteLength(frame)
+      return start
     })
     return {
       epoch: head.epoch,
@@ -48,7 +49,7 @@ export function createPages(source: EventSource, rows: number, readLimitMs: numb
       seqs: inside.map((event) => event.seq),
       apps: inside.map((event) => event.app),
       offsets,
-      bytes: Buffer.concat(frames),
+      bytes: Buffer.from(frames.join('')),
     }
   }
 

@@ -2,12 +2,12 @@
 import { within } from './coalesce.ts'
 import { createFilter, type Filter } from './filter.ts'
 import { formatId, parseId, type ResetReason, reasonToReset } from './ids.ts'
-import type { EventSource, StreamEvent } from './source.ts'
+import type { EventSource } from './source.ts'
 
 export interface Polled {
   /** Ask `after` this one next. */
   id: string
-  events: readonly StreamEvent[]
+  events: readonly object[]
   /** What was asked for cannot be continued: read `GET /api/status` and go on from its id. */
   reset?: ResetReason
 }
@@ -16,7 +16,7 @@ export interface Polled {
 export function createPoll(source: EventSource, readLimitMs: number) {
   async function read(after: string | undefined, limit: number, filter?: Filter): Promise<Polled> {
     const place = after === undefined ? undefined : parseId(after)
-    const events = place ? await source.eventsAfter(place.seq, limit) : []
+    const events = place ? await source.streamAfter(place.seq, limit) : []
     // Looked at after the events: had older ones been pruned before they were read, it would show here.
     const head = await source.head()
     if (after === undefined) return { id: formatId(head), events: [] }
@@ -24,7 +24,10 @@ export function createPoll(source: EventSource, readLimitMs: number) {
     if (reset) return { id: formatId(head), events: [], reset }
     const last = events.at(-1)
     const wanted = filter ? events.filter(({ app }) => filter.lets(app)) : events
-    return { id: last ? formatId({ epoch: head.epoch, seq: last.seq }) : after, events: wanted }
+    return {
+      id: last ? formatId({ epoch: head.epoch, seq: last.seq }) : after,
+      events: wanted.map(({ json }) => JSON.parse(json)),
+    }
   }
 
   return (after: string | undefined, limit: number, apps: readonly string[] = []) =>

@@ -1,5 +1,6 @@
 /**
- * The newest events as bytes, bounded by count and by size. Everything after `floor` is here, so a client whose last
+ * The newest events as bytes, in one block of memory that is never given back: what comes next is written over the
+ * oldest, so that a stream of any length leaves no garbage. Everything after `floor` is here, so a client whose last
  * event is `floor` or later is served without asking the database.
  */
 import type { Filter } from './filter.ts'
@@ -7,6 +8,7 @@ import type { Frame } from './frames.ts'
 
 /** Bytes for one write, and the number of the last event in them. */
 export interface Batch {
+  /** To be written before the next event comes: it may be written over then. */
   bytes: Uint8Array
   seq: number
 }
@@ -14,77 +16,123 @@ export interface Batch {
 export interface RingLimits {
   frames: number
   bytes: number
-  /** Bytes of one batch; a single larger event still makes a batch of its own. */
+  /** Bytes of one batch; a single larger event still makes a batch of its own, which may be kept. */
   batchBytes: number
 }
 
 export type Ring = ReturnType<typeof createRing>
 
 export function createRing(limits: RingLimits) {
-  let frames: Frame[] = []
-  /** Frames before this index are dropped; they are cut off in bulk, as shifting an array of thousands is slow. */
+  let block = Buffer.allocUnsafeSlow(limits.bytes)
+  /** Where in the block the next frame goes. */
+  let tip = 0
+  /** Frames are counted for ever; a frame's facts stand at its count modulo the limit. */
   let first = 0
+  let next = 0
+  const seqs = new Float64Array(limits.frames)
+  const starts = new Uint32Array(limits.frames)
+  const ends = new Uint32Array(limits.frames)
+  const apps = new Array<string | undefined>(limits.frames).fill(undefined)
   let bytes = 0
   let floor = 0
   /** Clients mostly stand at the same place, so each batch is put together once and thrown away with the next event. */
   const batches = new Map<number | string, Batch>()
 
+  const slot = (count: number) => count % limits.frames
+  const seqOf = (count: number) => seqs[slot(count)] as number
+  const startOf = (count: number) => starts[slot(count)] as number
+  const endOf = (count: number) => ends[slot(count)] as number
+
   function dropFirst(): void {
-    const frame = frames[first] as Frame
-    floor = frame.seq
-    bytes -= frame.bytes.length
+    floor = seqOf(first)
+    bytes -= endOf(first) - startOf(first)
     first += 1
-    if (first < limits.frames) return
-    frames = frames.slice(first)
-    first = 0
   }
 
-  function push(frame: Frame): void {
-    frames.push(frame)
-    bytes += frame.bytes.length
+  /** What is behind the tip is older than what is before it. */
+  function makeRoom(length: number): void {
+    if (tip + length > block.length) {
+      while (first < next && startOf(first) >= tip) dropFirst()
+      tip = 0
+    }
+    // Larger than all that is allowed: it takes a block of its size, and is alone in it.
+    if (length > block.length) block = Buffer.allocUnsafeSlow(length)
+    while (first < next && startOf(first) >= tip && startOf(first) < tip + length) dropFirst()
+    if (next - first === limits.frames) dropFirst()
+  }
+
+  function push({ seq, app, text }: Frame): void {
+    const length = Buffer.byteLength(text)
     batches.clear()
-    while (frames.length - first > limits.frames || (bytes > limits.bytes && frames.length - first > 1))
-      dropFirst()
+    makeRoom(length)
+    block.write(text, tip)
+    const at = slot(next)
+    seqs[at] = seq
+    starts[at] = tip
+    ends[at] = tip + length
+    apps[at] = app
+    next += 1
+    bytes += length
+    tip += length
   }
 
   function reset(newFloor: number): void {
-    frames = []
-    first = 0
+    first = next
+    tip = 0
     bytes = 0
     floor = newFloor
     batches.clear()
   }
 
   function head(): number {
-    return frames.length > first ? (frames[frames.length - 1] as Frame).seq : floor
+    return next > first ? seqOf(next - 1) : floor
   }
 
-  /** Index of the first frame after `seq`, by halving. */
-  function indexAfter(seq: number): number {
+  /** The first frame after `seq`, by halving. */
+  function countAfter(seq: number): number {
     let low = first
-    let high = frames.length
+    let high = next
     while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((frames[middle] as Frame).seq > seq) high = middle
+      const middle = low + Math.floor((high - low) / 2)
+      if (seqOf(middle) > seq) high = middle
       else low = middle + 1
     }
     return low
   }
 
-  function gather(seq: number, filter: Filter | undefined): Batch {
+  function view(from: number, to: number): Uint8Array {
+    const piece = block.subarray(from, to)
+    // It is written in several steps, between which events may come.
+    return piece.length > limits.batchBytes ? Uint8Array.from(piece) : piece
+  }
+
+  /** Frames that lie one behind the other. */
+  function gather(seq: number): Batch {
+    const begin = countAfter(seq)
+    let count = begin
+    while (
+      count + 1 < next &&
+      startOf(count + 1) === endOf(count) &&
+      endOf(count + 1) - startOf(begin) <= limits.batchBytes
+    )
+      count += 1
+    return { bytes: view(startOf(begin), endOf(count)), seq: seqOf(count) }
+  }
+
+  function pick(seq: number, filter: Filter): Batch {
     const taken: Uint8Array[] = []
     let size = 0
     let last = seq
-    for (let index = indexAfter(seq); index < frames.length; index += 1) {
-      const frame = frames[index] as Frame
-      const wanted = !filter || filter.lets(frame.app)
-      if (wanted && size > 0 && size + frame.bytes.length > limits.batchBytes) break
-      last = frame.seq
+    for (let count = countAfter(seq); count < next; count += 1) {
+      const wanted = filter.lets(apps[slot(count)])
+      const length = endOf(count) - startOf(count)
+      if (wanted && size > 0 && size + length > limits.batchBytes) break
+      last = seqOf(count)
       if (!wanted) continue
-      taken.push(frame.bytes)
-      size += frame.bytes.length
+      taken.push(block.subarray(startOf(count), endOf(count)))
+      size += length
     }
-    return { bytes: taken.length === 1 ? (taken[0] as Uint8Array) : Buffer.concat(taken), seq: last }
+    return { bytes: Buffer.concat(taken), seq: last }
   }
 
   /** What follows `seq` and `filter` lets through, as much as fits into one write; undefined when nothing follows.
@@ -94,7 +142,7 @@ export function createRing(limits: RingLimits) {
     const key = filter ? `${seq} ${filter.key}` : seq
     const known = batches.get(key)
     if (known) return known
-    const batch = gather(seq, filter)
+    const batch = filter ? pick(seq, filter) : gather(seq)
     batches.set(key, batch)
     return batch
   }
@@ -112,7 +160,7 @@ export function createRing(limits: RingLimits) {
       return head()
     },
     get size() {
-      return frames.length - first
+      return next - first
     },
     get bytes() {
       return bytes

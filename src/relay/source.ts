@@ -5,6 +5,8 @@ import type { Head } from './ids.ts'
 export interface StreamEvent {
   seq: number
   app?: string
+  /** The event itself, as it is told: one line of JSON. */
+  json: string
 }
 
 export interface Snapshot {
@@ -16,7 +18,7 @@ export interface Snapshot {
 export interface EventSource {
   head(): Promise<Head>
   /** Events with a greater number than `seq`, in order, `limit` at most. */
-  eventsAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
+  streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
   /** The same for who follows what comes, where there is a quicker way. */
   follow?(seq: number, limit: number): Promise<readonly StreamEvent[]>
   /** All apps and the event they are as new as, of one consistent look at the database. */

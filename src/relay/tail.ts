@@ -63,7 +63,7 @@ export function createTail(options: TailOptions) {
   async function readOn(): Promise<void> {
     for (;;) {
       const { epoch } = head as Head
-      const read = (source.follow ?? source.eventsAfter)(cursor, options.pageRows)
+      const read = (source.follow ?? source.streamAfter)(cursor, options.pageRows)
       const events = await within(options.readLimitMs, 'Reading events', read)
       for (const event of events) {
         ring.push(appFrame(epoch, event))

@@ -1,7 +1,7 @@
 /** The quick way to the rows of the stream, against the checked one. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { eventsAfter } from '../../src/db/events.ts'
+import { streamAfter } from '../../src/db/events.ts'
 import { openPool } from '../../src/db/pool.ts'
 import { openEventReader } from '../../src/db/reader.ts'
 import { testDatabase } from '../support/cluster.ts'
@@ -19,7 +19,7 @@ test('the quick reader gives the rows that the checked one gives, and comes back
   const attempt = await lead(client, [entry('alpha')])
   await client.query("select bloud.install('alpha')")
   await rebuildAll(client, attempt)
-  const checked = await eventsAfter(pool, 0, 100)
+  const checked = await streamAfter(pool, 0, 100)
   assert.ok(checked.length > 2)
   assert.deepEqual(await reader.after(0, 100), checked)
   assert.deepEqual(await reader.after(checked[1]?.seq ?? 0, 1), [checked[2]])

@@ -19,7 +19,12 @@ export async function until(what: () => boolean, saying = 'it to happen'): Promi
 
 export function fakeHistory() {
   let rows: StreamEvent[] = []
-  const calls = { head: 0, eventsAfter: 0, snapshot: 0 }
+  const row = (seq: number, more: object = {}): StreamEvent => ({
+    ...more,
+    seq,
+    json: JSON.stringify({ seq, ...more }),
+  })
+  const calls = { head: 0, streamAfter: 0, snapshot: 0 }
   /** After which number events were asked for, each time. */
   const asked: number[] = []
   const history = {
@@ -30,11 +35,11 @@ export function fakeHistory() {
     asked,
     /** Appends so many events. */
     add(count = 1, more: object = {}): void {
-      for (let one = 0; one < count; one += 1) rows.push({ seq: history.seq + 1, ...more })
+      for (let one = 0; one < count; one += 1) rows.push(row(history.seq + 1, more))
     },
     /** A history with holes: numbers of what was rolled back. */
     set(seqs: number[]): void {
-      rows = seqs.map((seq) => ({ seq }))
+      rows = seqs.map((seq) => row(seq))
     },
     prune(to: number): void {
       rows = rows.filter((row) => row.seq > to)
@@ -49,7 +54,7 @@ export function fakeHistory() {
     get seq(): number {
       return rows.at(-1)?.seq ?? history.prunedTo
     },
-    queries: () => calls.head + calls.eventsAfter + calls.snapshot,
+    queries: () => calls.head + calls.streamAfter + calls.snapshot,
     source: undefined as unknown as EventSource,
   }
   async function answer<T>(name: keyof typeof calls, value: () => T): Promise<T> {
@@ -61,9 +66,9 @@ export function fakeHistory() {
   history.source = {
     head: () =>
       answer('head', () => ({ epoch: history.epoch, seq: history.seq, prunedTo: history.prunedTo })),
-    eventsAfter(seq, limit) {
+    streamAfter(seq, limit) {
       asked.push(seq)
-      return answer('eventsAfter', () => rows.filter((row) => row.seq > seq).slice(0, limit))
+      return answer('streamAfter', () => rows.filter((row) => row.seq > seq).slice(0, limit))
     },
     snapshot: () =>
       answer('snapshot', () => ({ epoch: history.epoch, seq: history.seq, apps: [{ at: history.seq }] })),

@@ -71,5 +71,5 @@ test('who follows a quiet app is told how far it has come, so that it does not r
 test('pollers may name apps too, and go on behind those of others', async (t) => {
   const { relay } = await begin(t, 9)
   const { id, events } = await relay.poll('abc.0', 6, ['beta'])
-  assert.deepEqual([id, events.map(({ seq }) => seq)], ['abc.6', [2, 5]])
+  assert.deepEqual([id, (events as { seq: number }[]).map(({ seq }) => seq)], ['abc.6', [2, 5]])
 })

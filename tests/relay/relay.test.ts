@@ -114,10 +114,10 @@ test('a crowd that was away for long reads each page once', async (t) => {
 
 test('a client that was full and took more while its page was read gets the page once', async (t) => {
   const { join, history } = await begin(t, 95, { warmRows: 5, pageRows: 10, heartbeatMs: 5 })
-  const { eventsAfter } = history.source
+  const { streamAfter } = history.source
   const held: (() => void)[] = []
-  history.source.eventsAfter = async (seq, limit) => {
-    const page = await eventsAfter(seq, limit)
+  history.source.streamAfter = async (seq, limit) => {
+    const page = await streamAfter(seq, limit)
     if (held.length === 0) await new Promise<void>((resolve) => held.push(resolve))
     return page
   }

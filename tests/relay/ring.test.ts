@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { createCoalesced, within } from '../../src/relay/coalesce.ts'
 import { createRing } from '../../src/relay/ring.ts'
 
-const frame = (seq: number, size = 10) => ({ seq, bytes: new Uint8Array(size).fill(seq) })
+const frame = (seq: number, size = 10) => ({ seq, text: `${seq}`.padEnd(size, '.') })
+const textOf = (batch: { bytes: Uint8Array } | undefined) => Buffer.from(batch?.bytes ?? []).toString()
 
 function ringOf(limits: { frames?: number; bytes?: number; batchBytes?: number }) {
   return createRing({ frames: 100, bytes: 10_000, batchBytes: 1000, ...limits })
@@ -44,13 +45,39 @@ test('a batch is as much as fits into one write, and is made once for all', () =
   assert.equal(ring.after(4)?.seq, 6)
 })
 
-test('the ring stays in order over many times its size', () => {
-  const ring = ringOf({ frames: 7 })
+test('the ring stays in order over many times its size, in frames and in bytes', () => {
+  const ring = ringOf({ frames: 7, bytes: 100 })
+  let kept: { seq: number; text: string }[] = []
   for (let seq = 1; seq <= 1000; seq += 1) {
-    ring.push(frame(seq))
-    assert.equal(ring.size, Math.min(seq, 7))
-    assert.equal(ring.after(Math.max(0, seq - 3))?.seq, seq)
+    const one = frame(seq, 4 + ((seq * 7919) % 25))
+    ring.push(one)
+    kept = [...kept, one].filter((each) => each.seq > ring.floor)
+    assert.equal(ring.size, kept.length)
+    assert.ok(ring.size <= 7 && ring.bytes <= 100)
+    assert.ok(ring.size >= Math.min(seq, 2), 'two small ones always fit')
+    let read = ''
+    for (let at = ring.floor; at < seq; ) {
+      const batch = ring.after(at)
+      read += textOf(batch)
+      at = batch?.seq ?? seq
+    }
+    assert.equal(read, kept.map(({ text }) => text).join(''))
   }
+})
+
+test('bytes of a single event that takes several writes stay as they are when others follow', () => {
+  const ring = ringOf({ bytes: 300, batchBytes: 100 })
+  ring.push(frame(1, 250))
+  const batch = ring.after(0)
+  for (let seq = 2; seq <= 20; seq += 1) ring.push(frame(seq, 50))
+  assert.equal(textOf(batch), frame(1, 250).text)
+})
+
+test('events are counted in bytes, not in letters', () => {
+  const ring = ringOf({ bytes: 100 })
+  for (let seq = 1; seq <= 9; seq += 1) ring.push({ seq, text: 'Küche→☕' })
+  assert.equal(ring.size, Math.floor(100 / Buffer.byteLength('Küche→☕')))
+  assert.equal(textOf(ring.after(8)), 'Küche→☕')
 })
 
 test('who asks while a load runs gets one that began after the question, and shares it', async () => {

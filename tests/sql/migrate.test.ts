@@ -1,7 +1,7 @@
 /** A deploy of the schema: all of it or nothing, whoever else is at work and whenever it is cut off. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
@@ -96,6 +96,56 @@ test('a fresh install equals one that came from the version before', async (t) =
     null,
     'nothing stays of what is gone',
   )
+})
+
+/** The sql folder as it was when the first migration was the only one, without what names columns that came later. */
+function firstVersion(): string {
+  const dir = mkdtempSync(join(top, 'sql-'))
+  cpSync(join(ROOT, 'sql'), dir, { recursive: true })
+  for (const file of readdirSync(join(dir, 'migrations')))
+    if (!file.startsWith('0001')) rmSync(join(dir, 'migrations', file))
+  for (const file of ['grants.sql', 'comments.sql']) writeFileSync(join(dir, file), '')
+  return dir
+}
+
+test('history that the first version wrote is told as it was, and is still guarded', async (t) => {
+  const database = await empty(t)
+  await migrate({ url: database.url, log, sqlDir: firstVersion() })
+  const app = {
+    id: 7,
+    name: 'flow',
+    display_name: 'Flow',
+    version: '1.2',
+    status: 'running',
+    port: null,
+    is_system: false,
+    integration_config: { database: ['postgres'] },
+    installed_at: '2026-01-02T03:04:05.678901+00:00',
+    updated_at: '2026-01-02T03:04:05.678901+00:00',
+  }
+  const insert = `insert into bloud.events (seq, at, app, from_status, to_status, actor, origin, cause, data)
+    values ($1, '2026-01-02T03:04:06+00:00', 'flow', $2, $3, 'me', 'psql', null, $4)`
+  await database.client.query(insert, [1, 'starting', 'running', app])
+  await database.client.query(insert, [2, 'stopped', null, { ...app, status: 'stopped', port: 80 }])
+  await migrate({ url: database.url, log })
+  await database.client.query("set timezone = 'UTC'")
+  const { rows } = await database.client.query('select event from bloud.stream_after(0, 10) order by seq')
+  const told = {
+    app: 'flow',
+    at: '2026-01-02T03:04:06+00:00',
+    operation_id: null,
+    actor: 'me',
+    origin: 'psql',
+    cause: null,
+  }
+  assert.deepEqual(
+    rows.map(({ event }) => event),
+    [
+      { ...app, ...told, seq: 1, from_status: 'starting', to_status: 'running' },
+      { ...app, ...told, seq: 2, from_status: 'stopped', to_status: null, status: 'stopped', port: 80 },
+    ],
+  )
+  await assert.rejects(database.client.query("update bloud.events set actor = 'x'"), { code: 'BL018' })
 })
 
 test('an older program refuses a newer schema, says so, and changes nothing', async (t) => {

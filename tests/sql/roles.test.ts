@@ -18,7 +18,7 @@ const READ_ONLY: Grants = { select: READERS }
 /** By kind and name: who, besides the owner, has which privilege. */
 const EXPECTED: Record<string, Grants> = {
   'schema bloud': { usage: READERS },
-  'type refusal': {},
+  ...each('type', {}, 'refusal app_name tcp_port status'),
   'sequence events_seq': { select: READERS },
   ...each('sequence', {}, 'apps_id_seq operations_id_seq rebuilds_id_seq migrations_id_seq'),
   ...each('table', READ_ONLY, 'apps catalog_cache catalog_problems events lease migrations operations'),
@@ -30,7 +30,7 @@ const EXPECTED: Record<string, Grants> = {
     `check_invariants check_name clock controls events_after find_rollback is_installed needs_of open_operation operation_log plan_install
     plan_rollback plan_uninstall refusal_of refusal_of_cancel refusal_of_install refusal_of_retry refusal_of_rollback
     refusal_of_uninstall refuse required_by rollback_of
-    schema_version session_actor session_origin snapshot spent status_at stream_head usual_duration why`,
+    schema_version session_actor session_origin snapshot spent status_at stream_after stream_head usual_duration why`,
   ),
   ...each(
     'function',
@@ -220,7 +220,7 @@ test('the roles are plain ones, the owner can not log in, and only the relay may
 test('whoever may read can really call all that is for reading', async () => {
   const calls = `check_invariants() | plan_install('flow') | plan_uninstall('flow') | refusal_of('install', 'flow')
     | controls('flow') | is_installed('flow') | required_by('flow') | open_operation('flow') | stream_head() | snapshot()
-    | usual_duration('flow', 'queued') | spent('flow', 1) | events_after(0, 9) | operation_log(1, 0, 9) | why('flow') | clock()
+    | usual_duration('flow', 'queued') | spent('flow', 1) | events_after(0, 9) | stream_after(0, 9) | operation_log(1, 0, 9) | why('flow') | clock()
     | status_at('flow', now()) | schema_version() | session_actor() | session_origin() | check_name('flow') | refuse(null)`
   const views = ['active', 'app_status', 'catalog', 'desired_apps', 'history', 'probed_apps', 'queue']
   for (const role of READERS) {

@@ -31,8 +31,10 @@ const MAKE_ROWS = `
     'extra', jsonb_build_array('app-' || i % 3))
   from generate_series(0, $1 - 1) i`
 const MAKE_HISTORY = `
-  insert into bloud.events (seq, at, app, from_status, to_status, actor, origin, lasted, data)
-  select i, now(), 'app-' || i % 9, 'building', 'starting', 'me', 'psql', make_interval(secs => i), '{}' from generate_series(1, 60) i`
+  insert into bloud.events (seq, at, app, from_status, to_status, actor, origin, lasted, app_id,
+    display_name, version, is_system, integration_config, updated_at)
+  select i, now(), 'app-' || i % 9, 'building', 'starting', 'me', 'psql', make_interval(secs => i), i % 9, 'App', '1', false, '{}', now()
+  from generate_series(1, 60) i`
 
 let database: TestDatabase
 let root: pg.Client

@@ -13,7 +13,8 @@ const DUMP = `
   from pg_namespace where nspname = 'bloud'
   union all select format('relation %s (%s): %s, %s', relname, relkind, pg_get_userbyid(relowner),
     case when relkind = 'S' then ${acl('relacl', 's', 'relowner')} else ${acl('relacl', 'r', 'relowner')} end) from r
-  union all select format('column %s.%s %s: %s%s%s default %s', r.relname, a.attnum, a.attname,
+  union all select format('column %s.%s %s: %s%s%s default %s', r.relname,
+    row_number() over (partition by r.id order by a.attnum), a.attname, -- a dropped column's number is not given again
     format_type(a.atttypid, a.atttypmod), case when a.attnotnull then ' not null' end, ' ' || nullif(a.attidentity::text, ''),
     pg_get_expr(d.adbin, d.adrelid))
   from r join pg_attribute a on a.attrelid = r.id and a.attnum > 0 and not a.attisdropped

@@ -18,7 +18,8 @@ const relay = createRelay({
   log: silent,
   source: {
     head: () => counted({ epoch: 'e', seq: history.head(), prunedTo: 0 }),
-    eventsAfter: (seq, limit) => counted(history.after(seq, limit)),
+    streamAfter: (seq, limit) =>
+      counted(history.after(seq, limit).map((row) => ({ seq: row.seq, json: JSON.stringify(row) }))),
     snapshot: () => counted({ epoch: 'e', seq: history.head(), apps: [] }),
   },
 })
