@@ -134,6 +134,7 @@ export const SERVERS: Record<string, () => Promise<Server>> = {
   nchan,
   'node:http': () => nodeServer('node:http', 'node-http.ts'),
   'node:http 10 ms': () => nodeServer('node:http 10 ms', 'node-http.ts', '10'),
+  'node:http paced': () => nodeServer('node:http paced', 'node-http.ts', '10', 'paced'),
   'better-sse': () => nodeServer('better-sse', 'better-sse.mjs', betterSseFolder()),
 }
 

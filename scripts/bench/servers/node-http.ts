@@ -1,22 +1,28 @@
 /**
  * node:http, tuned: each event serialised once, one write per client, no delay of packets. With a number of
- * milliseconds as argument it gathers events as the relay does: the first at once, then one write per that time.
+ * milliseconds as argument it gathers events: the first at once, then one write per that time; with `paced` behind it
+ * also as the relay does where a round takes long.
  */
 import { createServer, type ServerResponse } from 'node:http'
+import { createPace } from '../../../src/relay/pace.ts'
+import { RELAY_LIMITS } from '../../../src/relay/relay.ts'
 import { frameOf, startHistory, tellReady } from './history.ts'
 
 const gatherMs = Number(process.argv[2] ?? 0)
+const flushShare = process.argv[3] === 'paced' ? RELAY_LIMITS.flushShare : 1
+const pace = createPace({ ...RELAY_LIMITS, flushMs: gatherMs, flushShare })
 const clients = new Set<ServerResponse>()
 let gathered = ''
-let last = 0
 let timer: NodeJS.Timeout | undefined
 
 function flush(): void {
   timer = undefined
-  last = performance.now()
+  const begin = performance.now()
   const bytes = Buffer.from(gathered)
   gathered = ''
   for (const client of clients) client.write(bytes)
+  // It writes to the sockets after this, in ticks that are queued by now.
+  process.nextTick(() => pace.done(begin, performance.now()))
 }
 
 const history = await startHistory((rows) => {
@@ -29,7 +35,7 @@ const history = await startHistory((rows) => {
   }
   gathered += rows.map(frameOf).join('')
   if (timer) return
-  const wait = last + gatherMs - performance.now()
+  const wait = pace.wait(performance.now())
   if (wait <= 0) flush()
   else timer = setTimeout(flush, wait)
 })
