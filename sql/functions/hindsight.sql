@@ -6,7 +6,8 @@ language sql stable as $$
     select s.of, s.seconds from (values ('this app'), ('all apps')) as w (of)
     cross join lateral (
       select w.of, extract(epoch from e.lasted)::double precision as seconds from bloud.events e
-      where e.from_status = p_status and e.to_status = case p_status when 'queued' then 'configuring'
+      where e.from_status in ('queued', 'configuring', 'building', 'starting', 'stopping') -- so that events_by_move serves
+        and e.from_status = p_status and e.to_status = case p_status when 'queued' then 'configuring'
           when 'configuring' then 'building' when 'building' then 'starting' when 'starting' then 'running'
           when 'stopping' then 'stopped' end
         and (w.of = 'all apps' or e.app = p_app)
