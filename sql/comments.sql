@@ -4,6 +4,8 @@ comment on schema bloud is 'The Bloud host agent: which apps this machine runs, 
 
 comment on domain bloud.app_name is 'The name an app has for ever: 1 to 63 of a-z, 0-9 and -, beginning with a letter.';
 comment on domain bloud.tcp_port is 'A TCP port.';
+comment on domain bloud.cause is 'Why something did not succeed: an object with class and message at least.';
+comment on domain bloud.choices is 'Which apps one uses: {slot: [app]}.';
 comment on domain bloud.status is 'What may be said of an app; status_transitions has what may follow what.';
 
 comment on table bloud.apps is 'One row per app that is installed, or was and kept its data. Moved by the verbs only; every move is checked and recorded.';

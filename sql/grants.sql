@@ -3,7 +3,7 @@ revoke all on schema bloud from public;
 revoke all on all tables in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
 revoke all on all sequences in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
 revoke all on all functions in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
-revoke all on type bloud.refusal, bloud.app_name, bloud.tcp_port, bloud.status from public;
+revoke all on type bloud.refusal, bloud.app_name, bloud.tcp_port, bloud.status, bloud.cause, bloud.choices from public;
 alter default privileges for role bloud_owner revoke execute on functions from public;
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;

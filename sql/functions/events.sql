@@ -14,16 +14,16 @@ language sql stable as $$
 $$;
 comment on function bloud.events_after(bigint, integer) is 'At most p_limit events after p_seq, in order.';
 
-create or replace function bloud.stream_after(p_seq bigint, p_limit integer) returns table (seq bigint, app text, event json)
+create or replace function bloud.stream_after(p_seq bigint, p_limit integer) returns table (epoch text, seq bigint, app text, event json)
 language sql stable as $$
-  select e.seq, e.app, row_to_json(t) from bloud.events e cross join lateral (
+  select (select s.epoch from bloud.stream s), e.seq, e.app, row_to_json(t) from bloud.events e cross join lateral (
     select e.seq, e.app, e.from_status, e.to_status, e.at, e.operation_id, e.actor, e.origin, e.cause,
       e.app_id as id, e.app as name, e.display_name, e.version, coalesce(e.to_status, e.from_status) as status, e.port,
       e.is_system, e.integration_config, e.installed_at, e.updated_at) t
   where e.seq > p_seq order by e.seq limit p_limit
 $$;
 comment on function bloud.stream_after(bigint, integer) is
-  'The same as the stream tells it: each event as one line of JSON, with the app as it was after the move (status: the last one, for an app that was removed). Times are in the time zone of the session; the relay''s is UTC.';
+  'The same as the stream tells it: the epoch, and each event as one line of JSON, with the app as it was after the move (status: the last one, for an app that was removed). Times are in the time zone of the session; the relay''s is UTC.';
 
 create or replace function bloud.snapshot() returns jsonb
 language sql stable as $$

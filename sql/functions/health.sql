@@ -16,7 +16,8 @@ begin
   end if;
   update bloud.apps a set status = case when p_healthy then 'running' else 'error' end, deadline = null,
     installed_at = case when p_healthy then coalesce(a.installed_at, bloud.clock()) else a.installed_at end,
-    cause = case when not p_healthy then jsonb_build_object('class', 'health', 'phase', v_row.status) || coalesce(p_cause, '{}') end
+    cause = case when not p_healthy then jsonb_build_object('class', 'health', 'phase', v_row.status,
+      'message', format('%s is not healthy', v_row.display_name)) || coalesce(p_cause, '{}') end
   where a.id = v_row.id returning * into v_row;
   v_open := bloud.open_operation(p_app);
   if v_open.kind = 'install' and v_open.state = 'active' then

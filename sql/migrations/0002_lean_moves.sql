@@ -6,7 +6,7 @@
 
 -- Everything that can be replaced and names these columns is made anew after this file.
 drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, bloud.history, bloud.desired_apps,
-  bloud.probed_apps cascade;
+  bloud.probed_apps;
 drop trigger if exists guard_app_identity on bloud.apps;
 
 create domain bloud.app_name as text constraint name_is_plain check (value ~ '^[a-z][a-z0-9-]{0,62}$');
@@ -14,11 +14,31 @@ create domain bloud.tcp_port as integer constraint port_is_a_tcp_port check (val
 create domain bloud.status as text constraint status_is_known check (value in
   ('queued', 'configuring', 'building', 'starting', 'running', 'stopping', 'stopped', 'error', 'failed'));
 
+-- What the stream and the page promise of a cause and of choices: a row they can't be made of would keep all from being read.
+create domain bloud.cause as jsonb constraint cause_says_why check (value is null or coalesce(
+  jsonb_typeof(value -> 'message') = 'string' and value ->> 'class' in ('preflight', 'configure', 'evaluate', 'build',
+  'activate', 'health', 'timeout', 'cancelled', 'interrupted'), false));
+create domain bloud.choices as jsonb constraint choices_are_by_slot check (jsonb_typeof(value) = 'object');
+do $$
+declare
+  v_table regclass;
+begin
+  -- What somebody wrote by hand may be anything; it must not keep the agent from starting.
+  foreach v_table in array array['bloud.apps', 'bloud.operations']::regclass[] loop
+    execute format($q$update %s set cause = jsonb_build_object('class', 'health', 'message', cause #>> '{}')
+      where cause is not null and not coalesce(jsonb_typeof(cause -> 'message') = 'string' and cause ->> 'class' in ('preflight',
+        'configure', 'evaluate', 'build', 'activate', 'health', 'timeout', 'cancelled', 'interrupted'), false)$q$, v_table);
+  end loop;
+end
+$$;
+
 alter table bloud.catalog_cache drop constraint name_is_plain, drop constraint port_is_a_tcp_port,
   alter name type bloud.app_name, alter port type bloud.tcp_port;
 alter table bloud.apps drop constraint name_is_plain, drop constraint port_is_a_tcp_port, drop constraint status_is_known,
-  alter name type bloud.app_name, alter port type bloud.tcp_port,
+  alter name type bloud.app_name, alter port type bloud.tcp_port, alter cause type bloud.cause,
+  alter integration_config type bloud.choices,
   add constraint status_is_known check (status::bloud.status is not null);
+alter table bloud.operations alter cause type bloud.cause;
 alter table bloud.status_transitions alter from_status type bloud.status, alter to_status type bloud.status;
 
 alter table bloud.events add app_id bigint, add display_name text, add version text, add port integer, add is_system boolean,

@@ -7,7 +7,7 @@ export function streamAfter(pool: Pool, seq: number, limit: number): Promise<rea
   return rows(
     pool,
     StreamRow,
-    sql.fragment`select jsonb_build_object('seq', s.seq, 'app', s.app, 'json', s.event::text) as row
+    sql.fragment`select jsonb_build_object('epoch', s.epoch, 'seq', s.seq, 'app', s.app, 'json', s.event::text) as row
       from bloud.stream_after(${seq}, ${limit}) s order by s.seq`,
   )
 }

@@ -10,7 +10,7 @@ const CONNECT_LIMIT_MS = 5_000
 /** By name, so that it is planned once. */
 const AFTER = {
   name: 'stream_after',
-  text: 'select s.seq, s.app, s.event::text as json from bloud.stream_after($1, $2) s order by s.seq',
+  text: 'select s.epoch, s.seq, s.app, s.event::text as json from bloud.stream_after($1, $2) s order by s.seq',
 }
 
 export interface EventReader {

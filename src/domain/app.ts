@@ -91,7 +91,12 @@ export const AppEvent = App.extend({
 export type AppEvent = z.infer<typeof AppEvent>
 
 /** A row of `bloud.stream_after`: an `AppEvent` as PostgreSQL writes it, and what is asked of it on its way. */
-export const StreamRow = z.object({ seq: z.number().int(), app: z.string(), json: z.string() })
+export const StreamRow = z.object({
+  epoch: z.string(),
+  seq: z.number().int(),
+  app: z.string(),
+  json: z.string(),
+})
 export type StreamRow = z.infer<typeof StreamRow>
 
 /** A row of `bloud.history`: one status move, and for how long the app then stayed. */

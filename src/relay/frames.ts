@@ -16,7 +16,7 @@ export function sse(event: string, data: unknown, id?: string): Uint8Array {
   return encoder.encode(`event: ${event}\n${idLine}data: ${JSON.stringify(data)}\n\n`)
 }
 
-export function appFrame(epoch: string, { seq, app, json }: StreamEvent): Frame {
+export function appFrame({ epoch, seq, app, json }: StreamEvent): Frame {
   return { seq, app, text: `event: app\nid: ${formatId({ epoch, seq })}\ndata: ${json}\n\n` }
 }
 

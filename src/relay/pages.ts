@@ -35,12 +35,11 @@ export function createPages(source: EventSource, rows: number, readLimitMs: numb
     const events = await source.streamAfter(start, rows)
     const head: Head = await source.head()
     const inside = events.filter((event) => event.seq <= start + rows)
-    const frames = inside.map((event) => appFrame(head.epoch, event).text)
+    const frames = inside.map((event) => Buffer.from(appFrame(event).text))
     let offset = 0
     const offsets = frames.map((frame) => {
-      const start = offset
-      offset += Buffer.byteLength(frame)
-      return start
+      offset += frame.length
+      return offset - frame.length
     })
     return {
       epoch: head.epoch,
@@ -49,7 +48,7 @@ export function createPages(source: EventSource, rows: number, readLimitMs: numb
       seqs: inside.map((event) => event.seq),
       apps: inside.map((event) => event.app),
       offsets,
-      bytes: Buffer.from(frames.join('')),
+      bytes: Buffer.concat(frames),
     }
   }
 

@@ -37,6 +37,8 @@ export function createRing(limits: RingLimits) {
   let floor = 0
   /** Clients mostly stand at the same place, so each batch is put together once and thrown away with the next event. */
   const batches = new Map<number | string, Batch>()
+  /** Frames that are larger than a batch, out of the block: whoever is in the middle of one shares it with all others. */
+  const large = new Map<number, Uint8Array>()
 
   const slot = (count: number) => count % limits.frames
   const seqOf = (count: number) => seqs[slot(count)] as number
@@ -46,6 +48,7 @@ export function createRing(limits: RingLimits) {
   function dropFirst(): void {
     floor = seqOf(first)
     bytes -= endOf(first) - startOf(first)
+    large.delete(first)
     first += 1
   }
 
@@ -82,6 +85,7 @@ export function createRing(limits: RingLimits) {
     bytes = 0
     floor = newFloor
     batches.clear()
+    large.clear()
   }
 
   function head(): number {
@@ -100,15 +104,21 @@ export function createRing(limits: RingLimits) {
     return low
   }
 
-  function view(from: number, to: number): Uint8Array {
-    const piece = block.subarray(from, to)
-    // It is written in several steps, between which events may come.
-    return piece.length > limits.batchBytes ? Uint8Array.from(piece) : piece
+  const isLarge = (count: number) => endOf(count) - startOf(count) > limits.batchBytes
+
+  /** A large frame is written in several steps, between which events may come. */
+  function keep(count: number): Uint8Array {
+    const known = large.get(count)
+    if (known) return known
+    const copy = new Uint8Array(block.subarray(startOf(count), endOf(count)))
+    large.set(count, copy)
+    return copy
   }
 
   /** Frames that lie one behind the other. */
   function gather(seq: number): Batch {
     const begin = countAfter(seq)
+    if (isLarge(begin)) return { bytes: keep(begin), seq: seqOf(begin) }
     let count = begin
     while (
       count + 1 < next &&
@@ -116,7 +126,7 @@ export function createRing(limits: RingLimits) {
       endOf(count + 1) - startOf(begin) <= limits.batchBytes
     )
       count += 1
-    return { bytes: view(startOf(begin), endOf(count)), seq: seqOf(count) }
+    return { bytes: block.subarray(startOf(begin), endOf(count)), seq: seqOf(count) }
   }
 
   function pick(seq: number, filter: Filter): Batch {
@@ -129,6 +139,7 @@ export function createRing(limits: RingLimits) {
       if (wanted && size > 0 && size + length > limits.batchBytes) break
       last = seqOf(count)
       if (!wanted) continue
+      if (isLarge(count)) return { bytes: keep(count), seq: last }
       taken.push(block.subarray(startOf(count), endOf(count)))
       size += length
     }

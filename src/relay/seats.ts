@@ -90,7 +90,9 @@ export function createSeats(options: SeatsOptions) {
   }
 
   function postpone(client: Client, error: unknown): void {
-    options.log.debug({ error: String(error) }, 'a client waits for the database')
+    // The first one is enough to say so; where nothing can be read at all, the tail does.
+    const level = waiting.size === 0 && !tail.stale ? 'warn' : 'debug'
+    options.log[level]({ error: String(error) }, 'a client waits for the database')
     if (!client.outlet.closed) waiting.add(client)
   }
 

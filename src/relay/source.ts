@@ -1,9 +1,8 @@
 /** What the relay needs of the database: a few reads. Whoever wires it decides where they come from. */
-import type { Head } from './ids.ts'
+import type { Head, Place } from './ids.ts'
 
-/** One row of the history. The relay looks at nothing but its number, and at the app for who follows only some. */
-export interface StreamEvent {
-  seq: number
+/** One row of the history. The relay looks at nothing but its place, and at the app for who follows only some. */
+export interface StreamEvent extends Place {
   app?: string
   /** The event itself, as it is told: one line of JSON. */
   json: string

@@ -62,11 +62,12 @@ export function createTail(options: TailOptions) {
 
   async function readOn(): Promise<void> {
     for (;;) {
-      const { epoch } = head as Head
       const read = (source.follow ?? source.streamAfter)(cursor, options.pageRows)
       const events = await within(options.readLimitMs, 'Reading events', read)
+      // It became another one after the head was looked at: these do not follow what was read before. The next try looks.
+      if (events.some(({ epoch }) => epoch !== head?.epoch)) throw new Error('the history is another one')
       for (const event of events) {
-        ring.push(appFrame(epoch, event))
+        ring.push(appFrame(event))
         cursor = event.seq
       }
       eventsRead += events.length

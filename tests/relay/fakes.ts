@@ -17,9 +17,11 @@ export async function until(what: () => boolean, saying = 'it to happen'): Promi
   }
 }
 
+type Row = Omit<StreamEvent, 'epoch'>
+
 export function fakeHistory() {
-  let rows: StreamEvent[] = []
-  const row = (seq: number, more: object = {}): StreamEvent => ({
+  let rows: Row[] = []
+  const row = (seq: number, more: object = {}): Row => ({
     ...more,
     seq,
     json: JSON.stringify({ seq, ...more }),
@@ -68,7 +70,12 @@ export function fakeHistory() {
       answer('head', () => ({ epoch: history.epoch, seq: history.seq, prunedTo: history.prunedTo })),
     streamAfter(seq, limit) {
       asked.push(seq)
-      return answer('streamAfter', () => rows.filter((row) => row.seq > seq).slice(0, limit))
+      return answer('streamAfter', () =>
+        rows
+          .filter((row) => row.seq > seq)
+          .slice(0, limit)
+          .map((row) => ({ ...row, epoch: history.epoch })),
+      )
     },
     snapshot: () =>
       answer('snapshot', () => ({ epoch: history.epoch, seq: history.seq, apps: [{ at: history.seq }] })),

@@ -369,6 +369,21 @@ test('a restored database is another history: everybody starts anew', async (t) 
   await until(() => clients.every((client) => client.events().at(-1)?.id === 'new.5'))
 })
 
+test('events of another history are never told under the name of the one before, even when they come first', async (t) => {
+  const { history, relay, join } = await begin(t, 10)
+  const { client } = join('abc.10')
+  history.restore('new', 12)
+  relay.bell()
+  await until(() => client.named('snapshot').length === 1)
+  assert.deepEqual(
+    client.events().map(({ event, id }) => [event, id]),
+    [
+      ['reset', undefined],
+      ['snapshot', 'new.12'],
+    ],
+  )
+})
+
 test('events that were pruned before they were read are not passed over in silence', async (t) => {
   const { history, relay, join } = await begin(t, 10)
   const { client } = join('abc.10')

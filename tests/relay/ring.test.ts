@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCoalesced, within } from '../../src/relay/coalesce.ts'
+import { createFilter } from '../../src/relay/filter.ts'
 import { createRing } from '../../src/relay/ring.ts'
 
 const frame = (seq: number, size = 10) => ({ seq, text: `${seq}`.padEnd(size, '.') })
@@ -101,4 +102,17 @@ test('who asks while a load runs gets one that began after the question, and sha
 test('a wait has a limit', async () => {
   await assert.rejects(within(5, 'It', new Promise(() => undefined)), /It took longer than 5 ms/)
   assert.equal(await within(1000, 'It', Promise.resolve(7)), 7)
+})
+
+test('an event larger than a batch is one piece of memory for all who are in the middle of it', () => {
+  const ring = ringOf({ batchBytes: 100 })
+  const only = (...apps: string[]) => createFilter(apps)
+  ring.push({ ...frame(1, 2000), app: 'a' })
+  const first = ring.after(0)?.bytes
+  ring.push(frame(2))
+  assert.equal(ring.after(0)?.bytes, first, 'after another event')
+  assert.equal(ring.after(0, only('a'))?.bytes, first, 'with a filter')
+  assert.equal(ring.after(0, only('a', 'b'))?.bytes, first, 'with another one')
+  for (let seq = 3; seq <= 60; seq += 1) ring.push(frame(seq, 500))
+  assert.equal(Buffer.from(first as Uint8Array).toString(), frame(1, 2000).text, 'it is not written over')
 })

@@ -127,9 +127,19 @@ test('history that the first version wrote is told as it was, and is still guard
     values ($1, '2026-01-02T03:04:06+00:00', 'flow', $2, $3, 'me', 'psql', null, $4)`
   await database.client.query(insert, [1, 'starting', 'running', app])
   await database.client.query(insert, [2, 'stopped', null, { ...app, status: 'stopped', port: 80 }])
+  await database.client.query(`set session_replication_role = replica;
+    insert into bloud.apps (name, display_name, version, status) values ('odd', 'Odd', '1', 'queued');
+    update bloud.apps set cause = '"by hand"';
+    set session_replication_role = origin`)
   await migrate({ url: database.url, log })
+  assert.deepEqual(await value(database.client, 'select cause from bloud.apps'), {
+    class: 'health',
+    message: 'by hand',
+  })
   await database.client.query("set timezone = 'UTC'")
-  const { rows } = await database.client.query('select event from bloud.stream_after(0, 10) order by seq')
+  const { rows } = await database.client.query(
+    "select event from bloud.stream_after(0, 10) where app = 'flow' order by seq",
+  )
   const told = {
     app: 'flow',
     at: '2026-01-02T03:04:06+00:00',

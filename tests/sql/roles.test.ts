@@ -18,7 +18,7 @@ const READ_ONLY: Grants = { select: READERS }
 /** By kind and name: who, besides the owner, has which privilege. */
 const EXPECTED: Record<string, Grants> = {
   'schema bloud': { usage: READERS },
-  ...each('type', {}, 'refusal app_name tcp_port status'),
+  ...each('type', {}, 'refusal app_name tcp_port status cause choices'),
   'sequence events_seq': { select: READERS },
   ...each('sequence', {}, 'apps_id_seq operations_id_seq rebuilds_id_seq migrations_id_seq'),
   ...each('table', READ_ONLY, 'apps catalog_cache catalog_problems events lease migrations operations'),

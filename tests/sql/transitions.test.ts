@@ -107,6 +107,30 @@ test('a row can be deleted only from stopping, stopped, failed, and from queued 
   })
 })
 
+test('a cause or choices that no reader could be told are refused, whoever asks', async () => {
+  const refused = (set: string) =>
+    assert.rejects(client.query(`update bloud.apps set ${set}`), { code: '23514' }, set)
+  await client.query('begin')
+  await client.query(
+    "insert into bloud.apps (name, display_name, version, status) values ('odd', 'Odd', '1', 'queued')",
+  )
+  await client.query('savepoint there')
+  for (const set of [
+    `cause = '"text"'`,
+    `cause = '{"class": "sorcery", "message": "x"}'`,
+    `cause = '{"class": "health"}'`,
+  ]) {
+    await refused(set)
+    await client.query('rollback to there')
+  }
+  await refused(`integration_config = '3'`)
+  await client.query('rollback to there')
+  await client.query(
+    `update bloud.apps set cause = '{"class": "health", "message": "x"}', integration_config = '{"a": ["b"]}'`,
+  )
+  await client.query('rollback')
+})
+
 test('a status that does not exist is refused, whoever asks', async () => {
   await at('queued', async () => {
     const refusal = await refusalOf(client, "update bloud.apps set status = 'happy'")

@@ -19,7 +19,9 @@ const relay = createRelay({
   source: {
     head: () => counted({ epoch: 'e', seq: history.head(), prunedTo: 0 }),
     streamAfter: (seq, limit) =>
-      counted(history.after(seq, limit).map((row) => ({ seq: row.seq, json: JSON.stringify(row) }))),
+      counted(
+        history.after(seq, limit).map((row) => ({ epoch: 'e', seq: row.seq, json: JSON.stringify(row) })),
+      ),
     snapshot: () => counted({ epoch: 'e', seq: history.head(), apps: [] }),
   },
 })
