@@ -9,7 +9,7 @@ import { Avatar, Icon } from './icons.js'
 import { useKept } from './keep.js'
 import { LogPanel } from './log.js'
 import { Stepper } from './stepper.js'
-import { ClockTime, Elapsed, useHere, useNow } from './time.js'
+import { ClockTime, Elapsed, useHere, useTime } from './time.js'
 
 /** @import { App, Log, Pending, Problem, State, Status, Verbs } from '../types.js' */
 
@@ -169,8 +169,8 @@ export function Situation({ app, skew, ahead }) {
 
 /** @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
 function Usual({ app, usual, skew }) {
-  const seconds = (useNow() - skew - Date.parse(app.status_since)) / 1000
-  const late = seconds > Math.max(1, usual.p90_seconds)
+  const lateFrom = Date.parse(app.status_since) + Math.max(1, usual.p90_seconds) * 1000
+  const late = useTime((now) => now - skew > lateFrom)
   return html`<span class=${`usual ${late ? 'is-late' : ''}`}>${late ? `longer than usual (${usualRange(usual)})` : `usually ${usualRange(usual)}`}</span>`
 }
 

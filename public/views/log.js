@@ -6,7 +6,7 @@ import { clock } from '../words.js'
 import { Copy } from './copy.js'
 import { Icon } from './icons.js'
 import { pieces } from './pieces.js'
-import { useHere, useNow } from './time.js'
+import { useHere, useTime } from './time.js'
 
 /** @import { Log, LogLine, Verbs } from '../types.js' */
 
@@ -153,10 +153,12 @@ const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false })
 
 /** @param {{ last: LogLine | undefined, skew: number }} props */
 function Quiet({ last, skew }) {
-  const now = useNow()
   const here = useHere()
-  const silent = here && last ? now - skew - Date.parse(last.at) : 0
-  return silent > SILENT_MS
-    ? html`<span class="log-state is-quiet">no output for ${clock(silent)}</span>`
-    : html`<span class="log-state is-live">live</span>`
+  const silence = useTime((now) => {
+    const ms = here && last ? now - skew - Date.parse(last.at) : 0
+    return ms > SILENT_MS ? clock(ms) : null
+  })
+  return silence === null
+    ? html`<span class="log-state is-live">live</span>`
+    : html`<span class="log-state is-quiet">no output for ${silence}</span>`
 }
