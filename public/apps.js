@@ -85,7 +85,7 @@ const saysTheSame = (app, row) =>
   })
 
 /** Deep, for what came as JSON. @param {any} a @param {any} b @returns {boolean} */
-function isAlike(a, b) {
+export function isAlike(a, b) {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   const keys = Object.keys(b)

@@ -44,7 +44,7 @@ const Installed = ({ app, entry, state, verbs }) => html`
     ${entry?.description && html`<p class="about">${entry.description}</p>`}
     ${app.status !== 'stopped' && app.status !== 'stopping' && html`<${Stepper} app=${app} skew=${state.skew} />`}
     <${Situation} app=${app} skew=${state.skew} ahead=${app.status === 'queued' ? aheadOf(app, state) : ''} />
-    <${Trouble} app=${app} problem=${state.refusals[app.name]?.problem} pending=${state.pending[app.name]} verbs=${verbs} Heading="h2" />
+    <${Trouble} app=${app} problem=${state.refusals[app.name]?.problem} rollback=${state.rollback} pending=${state.pending[app.name]} verbs=${verbs} Heading="h2" />
     <${Foot} app=${app} hostname=${state.hostname} pending=${state.pending[app.name]} verbs=${verbs}
       hasLog=${!state.log && hasLog(app)} />
   </article>

@@ -11,7 +11,7 @@ import { LogPanel } from './log.js'
 import { Stepper } from './stepper.js'
 import { ClockTime, Elapsed, useHere, useTime } from './time.js'
 
-/** @import { App, Log, Pending, Problem, State, Status, Verbs } from '../types.js' */
+/** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Verbs } from '../types.js' */
 
 /** Cards in the first drawing, which the server does too; the others follow at once. */
 const FIRST_CARDS = 40
@@ -55,6 +55,7 @@ export function Apps({ state, verbs }) {
  * @property {string} hostname
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
+ * @property {RollbackPlan | null} rollback for what is not healthy
  * @property {Log | null} log
  * @property {string} ahead what this one waits for in the queue
  * @property {Verbs} verbs
@@ -67,6 +68,7 @@ const cardProps = (state, app, verbs) => ({
   hostname: state.hostname,
   pending: state.pending[app.name],
   problem: state.refusals[app.name]?.problem,
+  rollback: app.status === 'error' ? state.rollback : null,
   log: state.log?.app === app.name ? state.log : null,
   ahead: app.status === 'queued' ? aheadOf(app, state) : '',
   verbs,
@@ -83,7 +85,7 @@ export function aheadOf(app, { apps }) {
 }
 
 /** @param {CardProps} props */
-const Card = ({ app, skew, hostname, pending, problem, log, ahead, verbs }) => html`
+const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, verbs }) => html`
   <article class=${`card tone-${tone(app.status)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
       aria-labelledby=${`title-${app.name}`}>
     <div class="card-grid">
@@ -98,7 +100,7 @@ const Card = ({ app, skew, hostname, pending, problem, log, ahead, verbs }) => h
       ${hasSteps(app.status) && html`<${Stepper} app=${app} skew=${skew} />`}
       <${Situation} app=${app} skew=${skew} ahead=${ahead} />
       <div class="card-trouble">
-        <${Trouble} app=${app} problem=${problem} pending=${pending} verbs=${verbs} />
+        <${Trouble} app=${app} problem=${problem} rollback=${rollback} pending=${pending} verbs=${verbs} />
       </div>
       <${Foot} app=${app} hostname=${hostname} pending=${pending} verbs=${verbs} hasLog=${!log && hasLog(app)} />
       ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} skew=${skew} verbs=${verbs} />`}
@@ -113,9 +115,9 @@ export const factsOf = (app) =>
 /** On the way, or stuck on it. @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
-/** @param {{ app: App, problem: Problem | undefined, pending: Pending | undefined, verbs: Verbs, Heading?: string }} props */
-export const Trouble = ({ app, problem, pending, verbs, Heading = 'h4' }) => html`
-  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
+/** @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs, Heading?: string }} props */
+export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4' }) => html`
+  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} rollback=${rollback} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
   ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
   ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
 `

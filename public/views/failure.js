@@ -6,7 +6,7 @@ import { Icon } from './icons.js'
 import { pieces } from './pieces.js'
 import { RollBack } from './rollback.js'
 
-/** @import { App, Cause, Pending, Problem, Verbs } from '../types.js' */
+/** @import { App, Cause, Pending, Problem, RollbackPlan, Verbs } from '../types.js' */
 
 /** @type {Partial<Record<import('../types.js').Status, string>>} */
 const DURING = {
@@ -41,8 +41,8 @@ function stillFine(app, cause) {
 
 /** What failed, why, what is still fine, what to do, and the last lines before it. `Heading`: one
  *  below that of the app. A rollback helps only where something was switched on.
- *  @param {{ app: App, pending: Pending | undefined, verbs: Verbs, Heading: string }} props */
-export function Failure({ app, pending, verbs, Heading }) {
+ *  @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs, Heading: string }} props */
+export function Failure({ app, rollback, pending, verbs, Heading }) {
   const { cause } = app
   if (!cause) return null
   const facts = [
@@ -58,7 +58,7 @@ export function Failure({ app, pending, verbs, Heading }) {
       ${cause.hint && html`<p class="failure-hint">${cause.hint}</p>`}
       ${fine && html`<p class="failure-fine"><${Icon} name="done" />${fine}</p>`}
       ${cause.log && cause.log.length > 0 && html`<${LastLines} lines=${cause.log} />`}
-      ${app.status === 'error' && html`<${RollBack} app=${app} pending=${pending} verbs=${verbs} />`}
+      ${app.status === 'error' && html`<${RollBack} app=${app} known=${rollback} pending=${pending} verbs=${verbs} />`}
       <p class="failure-facts">${facts.map((fact) => html`<span>${fact}</span>`)}
         ${app.operation_id !== null && html`<${OperationId} app=${app} />`}</p>
     </section>
