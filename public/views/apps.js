@@ -1,4 +1,4 @@
-import { useMemo } from 'preact/hooks'
+import { useRef } from 'preact/hooks'
 import { html } from '../html.js'
 import { appPath } from '../route.js'
 import { inFlight, tone } from '../status.js'
@@ -23,13 +23,8 @@ export const byName = (a, b) => collator.compare(a.display_name, b.display_name)
 /** @param {{ state: State, verbs: Verbs }} props */
 export function Apps({ state, verbs }) {
   const here = useHere()
-  const keep = useKept()
-  const all = Object.values(state.apps)
-  const order = useMemo(
-    () => all.sort(byName).map(({ name }) => name),
-    [all.map((app) => `${app.name} ${app.display_name}`).join()],
-  )
-  const apps = order.flatMap((name) => state.apps[name] ?? [])
+  const keep = useKept(isUrgent)
+  const apps = useOrder(Object.values(state.apps))
   return html`
     <section aria-labelledby="apps-title">
       <h2 id="apps-title">Your apps ${apps.length > 0 && html`<span class="count">${apps.length}</span>`}</h2>
@@ -46,6 +41,22 @@ export function Apps({ state, verbs }) {
       </div>
     </section>
   `
+}
+
+/** By name. Sorted anew only when there are others, or other names. @param {App[]} apps @returns {App[]} */
+function useOrder(apps) {
+  const last = useRef({ apps, places: /** @type {number[]} */ ([]) })
+  const { apps: before, places } = last.current
+  const isSame =
+    places.length === apps.length &&
+    apps.every((app, index) => before[index]?.display_name === app.display_name)
+  const order = isSame ? places : apps.map((_, index) => index).sort((a, b) => byName(at(a), at(b)))
+  last.current = { apps, places: order }
+  /** @param {number} index */
+  function at(index) {
+    return /** @type {App} */ (apps[index])
+  }
+  return order.map(at)
 }
 
 /**
@@ -73,6 +84,15 @@ const cardProps = (state, app, verbs) => ({
   ahead: app.status === 'queued' ? aheadOf(app, state) : '',
   verbs,
 })
+
+/** A status is never replaced before it was seen, and what somebody does is answered at once.
+ *  @param {CardProps} before @param {CardProps} now */
+const isUrgent = (before, now) =>
+  before.app.status !== now.app.status ||
+  before.app.operation_id !== now.app.operation_id ||
+  before.pending !== now.pending ||
+  before.problem !== now.problem ||
+  before.log !== now.log
 
 /** Who comes before it, in words. @param {App} app @param {State} state */
 export function aheadOf(app, { apps }) {

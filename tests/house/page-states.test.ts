@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type OpenPage, openPage } from '../support/browser.ts'
 import { agrees, fitsNarrow, isAccessible } from '../support/pagechecks.ts'
+import { entry } from '../support/sql.ts'
 import { type Failure, openStage, type Stage } from '../support/stage.ts'
 import { needs } from '../support/tools.ts'
 
@@ -218,5 +219,26 @@ test(
     await took.waitFor()
     await page.reload()
     await took.waitFor()
+  },
+)
+
+test(
+  'with dozens of apps changing at once each card says in the end what the database says',
+  needs('chromium'),
+  async (t) => {
+    const names = Array.from({ length: 40 }, (_, index) => `many-${index}`)
+    const stage = await openStage(
+      t,
+      names.map((name, index) => entry(name, { port: 20_000 + index })),
+    )
+    const { page, complaints } = await openPage(stage.address)
+    await stage.bring(...names)
+    await agrees(page, stage.sql)
+    for (const name of names)
+      await stage.health(name, false, { class: 'health', message: 'It answered 503.' })
+    await agrees(page, stage.sql)
+    for (const name of names) await stage.ask('uninstall', name)
+    await agrees(page, stage.sql)
+    assert.deepEqual(complaints, [])
   },
 )
