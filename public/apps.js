@@ -119,7 +119,7 @@ function moved(before, event, seq) {
   const { seq: _seq, app, from_status, to_status, at, actor: _actor, origin: _origin, ...row } = event
   const kept = isSameOperation(before, event)
     ? before
-    : { controls: before?.controls ?? {}, required_by: before?.required_by ?? [] }
+    : { controls: before?.controls ?? {}, required_by: before?.required_by ?? [], protocol: before?.protocol }
   return {
     ...kept,
     ...row,

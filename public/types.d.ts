@@ -52,6 +52,8 @@ export interface AppStatus extends AppRow {
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
   queue_position?: number | null
   required_by?: string[]
+  /** What it speaks on its port; only `http` can be opened in a browser. */
+  protocol?: 'http' | 'tcp' | undefined
   controls?: Partial<Record<Action, Control>>
 }
 

@@ -145,7 +145,7 @@ export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4'
 /** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Verbs }} props */
 export const Foot = ({ app, hostname, pending, hasLog: showsLog, verbs }) => html`
   <footer class="card-foot">
-    ${app.status === 'running' && app.port && html`<${OpenLink} app=${app} hostname=${hostname} />`}
+    ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} />`}
     <${Controls} app=${app} pending=${pending} verbs=${verbs}>
       ${showsLog && html`<${LogButton} app=${app} verbs=${verbs} />`}
     <//>
@@ -194,6 +194,16 @@ function Usual({ app, usual, skew }) {
   const lateFrom = Date.parse(app.status_since) + Math.max(1, usual.p90_seconds) * 1000
   const late = useTime((now) => now - skew > lateFrom)
   return html`<span class=${`usual ${late ? 'is-late' : ''}`}>${late ? `longer than usual (${usualRange(usual)})` : `usually ${usualRange(usual)}`}</span>`
+}
+
+/** Where it is: what a browser can open has a link, anything else is told where other programs reach it.
+ *  @param {{ app: App, hostname: string }} props */
+function Address({ app, hostname }) {
+  if (app.protocol === 'http') return html`<${OpenLink} app=${app} hostname=${hostname} />`
+  return (
+    app.protocol &&
+    html`<span class="address" data-address><span class="muted">Reached at</span> <code>${hostname}:${app.port}</code></span>`
+  )
 }
 
 /** @param {{ app: App, hostname: string }} props */
