@@ -1,6 +1,6 @@
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { plainText } from '../ansi.js'
 import { html } from '../html.js'
-import { plainText } from '../logs.js'
 import { appPath } from '../route.js'
 import { clock } from '../words.js'
 import { Copy } from './copy.js'
@@ -51,13 +51,14 @@ export function LogPanel({ log, title, skew, verbs, full = false }) {
   `
 }
 
-/** Where the words are: indexes of lines. @param {LogLine[]} lines @param {string} words */
+/** Where the words are, as they are shown: indexes of lines. @param {LogLine[]} lines @param {string} words */
 function search(lines, words) {
   const wanted = words.trim().toLowerCase()
   /** @type {number[]} */
   const found = []
   if (wanted === '') return found
-  for (const [index, { line }] of lines.entries()) if (line.toLowerCase().includes(wanted)) found.push(index)
+  for (const [index, { line }] of lines.entries())
+    if (plainText(line).toLowerCase().includes(wanted)) found.push(index)
   return found
 }
 
