@@ -25,7 +25,7 @@ export function AppPage({ name, state, verbs }) {
     ${app && html`<${Installed} app=${app} entry=${entry} state=${state} verbs=${verbs} />`}
     ${!app && entry && html`<${Offered} entry=${entry} state=${state} verbs=${verbs} />`}
     ${!isKnown && html`<${Unknown} name=${name} state=${state} />`}
-    ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} skew=${state.skew} verbs=${verbs} full=${true} />`}
+    ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} since=${app?.status_since} skew=${state.skew} verbs=${verbs} full=${true} />`}
     ${isKnown && html`<${History} rows=${state.histories[name]} skew=${state.skew} shown=${state.route.operationId} />`}
   `
 }

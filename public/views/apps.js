@@ -123,7 +123,7 @@ const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, ver
         <${Trouble} app=${app} problem=${problem} rollback=${rollback} pending=${pending} verbs=${verbs} />
       </div>
       <${Foot} app=${app} hostname=${hostname} pending=${pending} verbs=${verbs} hasLog=${!log && hasLog(app)} />
-      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} skew=${skew} verbs=${verbs} />`}
+      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} since=${app.status_since} skew=${skew} verbs=${verbs} />`}
     </div>
   </article>
 `

@@ -191,6 +191,30 @@ test(
 )
 
 test(
+  'a rebuild that says nothing for forty seconds is said to be silent, before its first line too',
+  needs('chromium'),
+  async (t) => {
+    const stage = await openStage(t)
+    await stage.ask('install', 'node-red')
+    await stage.claim()
+    await stage.build()
+    const { page } = await openPage(stage.address)
+    const log = page.locator('article[data-app="node-red"] [data-log]')
+    await page.clock.install()
+    await page.reload()
+    await log.getByText('live').waitFor()
+    await page.clock.fastForward(25_000)
+    await log.getByText('live').waitFor()
+    await page.clock.fastForward(20_000)
+    await log.getByText(/no output for 0:4\d/).waitFor()
+    await stage.log(['a line'])
+    await log.getByText('a line').waitFor()
+    await page.clock.fastForward(60_000)
+    await log.getByText(/no output for [12]:\d\d/).waitFor()
+  },
+)
+
+test(
   'how long a phase usually takes is said from five times on, and not before',
   needs('chromium'),
   async (t) => {
