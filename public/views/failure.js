@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { html } from '../html.js'
 import { appPath } from '../route.js'
 import { needsAttention } from '../status.js'
@@ -71,12 +72,19 @@ const OperationId = ({ app }) => html`
   <${Copy} text=${() => `operation ${app.operation_id}`} label="Copy" name=${`Copy the number of operation ${app.operation_id}`} />
 `
 
-/** @param {{ lines: string[] }} props */
-const LastLines = ({ lines }) => html`
-  <div class="log-body last-lines" tabindex="0" role="group" aria-label="Last lines before it went wrong">
-    ${lines.map((line, index) => html`<div key=${index} class="log-line">${pieces(line)}</div>`)}
-  </div>
-`
+/** The very last are what is looked for. @param {{ lines: string[] }} props */
+function LastLines({ lines }) {
+  const box = useRef(/** @type {HTMLElement | null} */ (null))
+  const text = lines.join('\n')
+  useLayoutEffect(() => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight
+  }, [text])
+  return html`
+    <div class="log-body last-lines" ref=${box} tabindex="0" role="group" aria-label="Last lines before it went wrong">
+      ${lines.map((line, index) => html`<div key=${index} class="log-line">${pieces(line)}</div>`)}
+    </div>
+  `
+}
 
 /** The database or the agent said no. @param {{ app: string, problem: Problem, verbs: Verbs }} props */
 export const Refusal = ({ app, problem, verbs }) => html`

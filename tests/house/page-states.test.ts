@@ -1,6 +1,7 @@
 /** Every status and every kind of failure on the page: as the database says, for everybody, on every screen. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Locator } from 'playwright-core'
 import { type OpenPage, openPage } from '../support/browser.ts'
 import { agrees, fitsNarrow, isAccessible } from '../support/pagechecks.ts'
 import { entry } from '../support/sql.ts'
@@ -112,7 +113,10 @@ const FAILURES: (Failure & { phase: string })[] = [
     phase: 'building',
     message: 'attribute nodered is missing',
     exit_code: 1,
-    log: ['error: attribute nodered is missing', '  at apps.nix:14'],
+    log: [
+      ...Array.from({ length: 18 }, (_, n) => `… while evaluating ${n}`),
+      'error: attribute nodered is missing',
+    ],
   },
   {
     class: 'build',
@@ -141,6 +145,14 @@ const FAILURES: (Failure & { phase: string })[] = [
   { class: 'cancelled', phase: 'building', message: 'Cancelled on request.' },
 ]
 
+/** Without having to scroll the box it stands in. */
+const isInSight = (line: Locator) =>
+  line.evaluate((one) => {
+    const box = one.closest('.log-body')?.getBoundingClientRect()
+    const { top, bottom } = one.getBoundingClientRect()
+    return box !== undefined && top >= box.top && bottom <= box.bottom
+  })
+
 test(
   'every kind of failure says what failed, why, what is still fine and what can be done',
   needs('chromium'),
@@ -156,6 +168,8 @@ test(
       await stage.broke(failure)
       await card.locator(`[data-cause="${failure.class}"]`).getByText(failure.message).first().waitFor()
       await card.locator(`[data-step="${failure.phase}"][data-step-state="broken"]`).waitFor()
+      const last = failure.log?.at(-1)
+      if (last) assert.ok(await isInSight(card.locator('.last-lines').getByText(last)), last)
       assert.equal(
         await card.getByText('your other apps were not touched').count(),
         failure.class === 'activate' ? 0 : 1,
