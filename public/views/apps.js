@@ -89,7 +89,7 @@ const cardProps = (state, app, verbs) => ({
  *  @param {CardProps} before @param {CardProps} now */
 const isUrgent = (before, now) =>
   before.app.status !== now.app.status ||
-  before.app.operation_id !== now.app.operation_id ||
+  String(before.app.operation_id) !== String(now.app.operation_id) ||
   before.pending !== now.pending ||
   before.problem !== now.problem ||
   before.log !== now.log

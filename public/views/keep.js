@@ -2,8 +2,8 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** @import { VNode } from 'preact' */
 
-/** Made anew in one drawing: a card takes half a millisecond, and a frame has sixteen. */
-export const PART = 8
+/** Made anew in one drawing. A card takes half a millisecond; a frame has sixteen, and sometimes two drawings. */
+export const PART = 5
 
 /**
  * @template {object} T
