@@ -1,6 +1,6 @@
 /** The page: wire → store → views. The only file here with a life of its own; everything it starts it also bounds. */
 import { hydrate, render } from 'preact'
-import { getStatus } from './api.js'
+import { getRollbackPlan, getStatus } from './api.js'
 import { createDrawing } from './drawing.js'
 import { firstState } from './first.js'
 import { html } from './html.js'
@@ -50,9 +50,12 @@ const logs = createLogs({
   polls: () => state.connection === 'polling' || !tabs.mayHold(),
   onMessage: dispatch,
 })
-const refetch = createRefetch(async () =>
-  dispatch({ type: 'status', ...(await getStatus()), receivedAt: Date.now() }),
-)
+const refetch = createRefetch(async () => {
+  dispatch({ type: 'status', ...(await getStatus()), receivedAt: Date.now() })
+  // Once for the machine, however many apps offer it.
+  if (hasUnhealthy()) dispatch({ type: 'rollback-plan', plan: await getRollbackPlan() })
+})
+const hasUnhealthy = () => Object.values(state.apps).some(({ status }) => status === 'error')
 const verbs = createVerbs({
   dispatch,
   look: () => state,
@@ -115,6 +118,7 @@ addEventListener('pagehide', tabs.leave)
 drawing.soon()
 if (!state.catalog) verbs.reloadCatalog()
 if (state.route.app && !state.histories[state.route.app]) verbs.loadHistory(state.route.app)
+if (hasUnhealthy()) refetch(0)
 tabs.tell()
 logs.tune()
 stream.start(state.epoch === null ? '' : `${state.epoch}.${state.seq}`)

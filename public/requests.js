@@ -1,5 +1,7 @@
 /** What was asked of the agent and not answered yet. Pure; part of the reducer. */
 
+import { isAlike } from './apps.js'
+
 /** @import { App, Message, Operation, Pending, State } from './types.js' */
 
 /** @param {State} state @param {Message} message @returns {State} */
@@ -24,7 +26,7 @@ export function reduceRequest(state, message) {
   }
 }
 
-/** What an install would bring along, asked before it. @param {State} state @param {Message} message
+/** What would happen, asked before it does. @param {State} state @param {Message} message
  *  @returns {State} */
 function reducePlan(state, message) {
   const { asking } = state
@@ -46,6 +48,8 @@ function reducePlan(state, message) {
       return asking?.app === message.app && asking.choices === message.choices
         ? { ...state, asking: { ...asking, plan: message.plan ?? asking.plan, problem: message.problem } }
         : state
+    case 'rollback-plan':
+      return isAlike(state.rollback, message.plan) ? state : { ...state, rollback: message.plan }
     case 'plan-close':
       return { ...state, asking: null }
     default:

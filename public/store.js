@@ -31,6 +31,7 @@ export const initialState = {
   pending: {},
   refusals: {},
   asking: null,
+  rollback: null,
   log: null,
   logClosed: null,
   announcement: { text: '', urgent: false },

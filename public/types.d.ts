@@ -52,6 +52,8 @@ export interface AppStatus extends AppRow {
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
   queue_position?: number | null
   required_by?: string[]
+  /** What it speaks on its port; only `http` can be opened in a browser. */
+  protocol?: 'http' | 'tcp' | undefined
   controls?: Partial<Record<Action, Control>>
 }
 
@@ -206,6 +208,8 @@ export interface State {
   refusals: Record<string, { action: Action; problem: Problem }>
   /** What is asked before an install. `choices`: what was answered so far. */
   asking: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
+  /** What a rollback of the machine would do, as last heard; null: not asked, as no app is unhealthy. */
+  rollback: RollbackPlan | null
   log: Log | null
   /** Operation whose log was closed by hand: it does not open by itself again. */
   logClosed: string | null
@@ -229,6 +233,7 @@ export type Message =
   | { type: 'plan-choose'; slot: string; apps: string[] }
   | { type: 'plan'; app: string; choices: Choices; plan: Plan | null; problem: Problem | null }
   | { type: 'plan-close' }
+  | { type: 'rollback-plan'; plan: RollbackPlan }
   | { type: 'pressed'; app: string; action: Action }
   | { type: 'accepted'; app: string; action: Action; operation: Operation }
   | { type: 'refused'; app: string; action: Action; problem: Problem }
@@ -241,7 +246,8 @@ export type Message =
 /** What the views may do. */
 export interface Verbs {
   act(app: string, action: Action): void
-  planRollback(): Promise<RollbackPlan>
+  /** What it would do now; null when that could not be found out. `app`: where a refusal is shown. */
+  planRollback(app: string): Promise<RollbackPlan | null>
   /** `app`: where it was pressed, and where a refusal is shown. */
   rollback(app: string, plan: RollbackPlan): void
   /** Installs what is asked about, with the choices made. */

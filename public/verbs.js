@@ -59,7 +59,16 @@ export function createVerbs({ dispatch, look, refetch, go }) {
       dispatch({ type: 'pressed', app, action })
       void (action === 'install' ? ask(app, true) : send(app, action))
     },
-    planRollback: getRollbackPlan,
+    async planRollback(app) {
+      try {
+        const plan = await getRollbackPlan()
+        dispatch({ type: 'rollback-plan', plan })
+        return plan
+      } catch (error) {
+        dispatch({ type: 'refused', app, action: 'rollback', problem: problemOf(error) })
+        return null
+      }
+    },
     rollback(app, { turns_off, turns_on }) {
       if (look().pending[app]) return
       // Pressed until an app moves; where none will, there is nothing to wait for.

@@ -16,8 +16,8 @@ import { prepareTools } from './tools.ts'
 
 const SCREENS = join(ROOT, 'docs/screens')
 const INSTALL_LIMIT_MS = 5 * 60_000
-/** Forty colours are enough for flat surfaces, and make a picture a third as large. */
-const COLOURS = '40'
+/** Enough for flat surfaces, which dithering would only make uneven; a picture is a third as large with them. */
+const COLOURS = '64'
 
 async function open(
   browser: Browser,
@@ -41,7 +41,7 @@ async function open(
 async function take(page: Page, name: string): Promise<void> {
   const path = join(SCREENS, `${name}.png`)
   await page.screenshot({ path })
-  const { code, output } = await run('convert', [path, '-colors', COLOURS, `png8:${path}`], {
+  const { code, output } = await run('convert', [path, '+dither', '-colors', COLOURS, `png8:${path}`], {
     cwd: ROOT,
     env: process.env,
     limitMs: 60_000,

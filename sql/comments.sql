@@ -208,6 +208,7 @@ comment on column bloud.app_status.operation_state is 'How far operation_id is: 
 comment on column bloud.app_status.warnings is 'What its operation could not set up although the app itself could, as sentences.';
 comment on column bloud.app_status.queue_position is 'Its place in the queue; null: it is not in it.';
 comment on column bloud.app_status.required_by is 'The installed apps that can''t do without it.';
+comment on column bloud.app_status.protocol is 'What it speaks on its port: http, which a browser can open, or tcp, anything else.';
 comment on column bloud.app_status.controls is 'Which verbs are allowed now, and for each that is not, why: {verb: {allowed, code, reason}}.';
 comment on column bloud.probed_apps.overdue is 'Whether its deadline has passed.';
 comment on column bloud.catalog.status is 'Of the app, if it is installed or was.';

@@ -27,9 +27,10 @@ select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a
   -- A phase has an end. (Asked for each app that runs, this would be planned anew each time.)
   case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping') then bloud.usual_duration(a.name, a.status) end as usual,
   bloud.spent(a.name, a.operation_id) as spent, o.kind as operation_kind, o.state as operation_state, o.cancel_requested_at, a.cause,
-  coalesce(o.warnings, '[]') as warnings, a.deadline, q.position as queue_position, bloud.required_by(a.name) as required_by, bloud.controls(a.name) as controls
-from bloud.apps a left join bloud.operations o on o.id = a.operation_id left join bloud.queue q on q.operation_id = o.id;
-comment on view bloud.app_status is 'Each app: status, since when, cause, place in the queue, and which verbs are allowed now, with the reason for each that is not.';
+  coalesce(o.warnings, '[]') as warnings, a.deadline, q.position as queue_position, bloud.required_by(a.name) as required_by,
+  coalesce(c.entry #>> '{healthCheck,kind}', 'http') as protocol, bloud.controls(a.name) as controls
+from bloud.apps a left join bloud.catalog_cache c on c.name = a.name left join bloud.operations o on o.id = a.operation_id left join bloud.queue q on q.operation_id = o.id;
+comment on view bloud.app_status is 'Each app: status, since when, cause, place in the queue, whether a browser can open it (protocol), and which verbs are allowed now, with the reason for each that is not.';
 
 create view bloud.catalog as
 select c.name, c.display_name, c.description, c.category, c.version, c.port, c.is_system, c.unavailable, a.status

@@ -25,7 +25,7 @@ export function AppPage({ name, state, verbs }) {
     ${app && html`<${Installed} app=${app} entry=${entry} state=${state} verbs=${verbs} />`}
     ${!app && entry && html`<${Offered} entry=${entry} state=${state} verbs=${verbs} />`}
     ${!isKnown && html`<${Unknown} name=${name} state=${state} />`}
-    ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} skew=${state.skew} verbs=${verbs} full=${true} />`}
+    ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} since=${app?.status_since} skew=${state.skew} verbs=${verbs} full=${true} />`}
     ${isKnown && html`<${History} rows=${state.histories[name]} skew=${state.skew} shown=${state.route.operationId} />`}
   `
 }
@@ -44,7 +44,7 @@ const Installed = ({ app, entry, state, verbs }) => html`
     ${entry?.description && html`<p class="about">${entry.description}</p>`}
     ${app.status !== 'stopped' && app.status !== 'stopping' && html`<${Stepper} app=${app} skew=${state.skew} />`}
     <${Situation} app=${app} skew=${state.skew} ahead=${app.status === 'queued' ? aheadOf(app, state) : ''} />
-    <${Trouble} app=${app} problem=${state.refusals[app.name]?.problem} pending=${state.pending[app.name]} verbs=${verbs} Heading="h2" />
+    <${Trouble} app=${app} problem=${state.refusals[app.name]?.problem} rollback=${state.rollback} pending=${state.pending[app.name]} verbs=${verbs} Heading="h2" />
     <${Foot} app=${app} hostname=${state.hostname} pending=${state.pending[app.name]} verbs=${verbs}
       hasLog=${!state.log && hasLog(app)} />
   </article>

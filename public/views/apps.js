@@ -1,4 +1,4 @@
-import { useMemo } from 'preact/hooks'
+import { useRef } from 'preact/hooks'
 import { html } from '../html.js'
 import { appPath } from '../route.js'
 import { inFlight, tone } from '../status.js'
@@ -9,9 +9,9 @@ import { Avatar, Icon } from './icons.js'
 import { useKept } from './keep.js'
 import { LogPanel } from './log.js'
 import { Stepper } from './stepper.js'
-import { ClockTime, Elapsed, useHere, useNow } from './time.js'
+import { ClockTime, Elapsed, useHere, useTime } from './time.js'
 
-/** @import { App, Log, Pending, Problem, State, Status, Verbs } from '../types.js' */
+/** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Verbs } from '../types.js' */
 
 /** Cards in the first drawing, which the server does too; the others follow at once. */
 const FIRST_CARDS = 40
@@ -23,13 +23,8 @@ export const byName = (a, b) => collator.compare(a.display_name, b.display_name)
 /** @param {{ state: State, verbs: Verbs }} props */
 export function Apps({ state, verbs }) {
   const here = useHere()
-  const keep = useKept()
-  const all = Object.values(state.apps)
-  const order = useMemo(
-    () => all.sort(byName).map(({ name }) => name),
-    [all.map((app) => `${app.name} ${app.display_name}`).join()],
-  )
-  const apps = order.flatMap((name) => state.apps[name] ?? [])
+  const keep = useKept(isUrgent)
+  const apps = useOrder(Object.values(state.apps))
   return html`
     <section aria-labelledby="apps-title">
       <h2 id="apps-title">Your apps ${apps.length > 0 && html`<span class="count">${apps.length}</span>`}</h2>
@@ -48,6 +43,22 @@ export function Apps({ state, verbs }) {
   `
 }
 
+/** By name. Sorted anew only when there are others, or other names. @param {App[]} apps @returns {App[]} */
+function useOrder(apps) {
+  const last = useRef({ apps, places: /** @type {number[]} */ ([]) })
+  const { apps: before, places } = last.current
+  const isSame =
+    places.length === apps.length &&
+    apps.every((app, index) => before[index]?.display_name === app.display_name)
+  const order = isSame ? places : apps.map((_, index) => index).sort((a, b) => byName(at(a), at(b)))
+  last.current = { apps, places: order }
+  /** @param {number} index */
+  function at(index) {
+    return /** @type {App} */ (apps[index])
+  }
+  return order.map(at)
+}
+
 /**
  * @typedef {object} CardProps
  * @property {App} app
@@ -55,6 +66,7 @@ export function Apps({ state, verbs }) {
  * @property {string} hostname
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
+ * @property {RollbackPlan | null} rollback for what is not healthy
  * @property {Log | null} log
  * @property {string} ahead what this one waits for in the queue
  * @property {Verbs} verbs
@@ -67,10 +79,20 @@ const cardProps = (state, app, verbs) => ({
   hostname: state.hostname,
   pending: state.pending[app.name],
   problem: state.refusals[app.name]?.problem,
+  rollback: app.status === 'error' ? state.rollback : null,
   log: state.log?.app === app.name ? state.log : null,
   ahead: app.status === 'queued' ? aheadOf(app, state) : '',
   verbs,
 })
+
+/** A status is never replaced before it was seen, and what somebody does is answered at once.
+ *  @param {CardProps} before @param {CardProps} now */
+const isUrgent = (before, now) =>
+  before.app.status !== now.app.status ||
+  String(before.app.operation_id) !== String(now.app.operation_id) ||
+  before.pending !== now.pending ||
+  before.problem !== now.problem ||
+  before.log !== now.log
 
 /** Who comes before it, in words. @param {App} app @param {State} state */
 export function aheadOf(app, { apps }) {
@@ -83,7 +105,7 @@ export function aheadOf(app, { apps }) {
 }
 
 /** @param {CardProps} props */
-const Card = ({ app, skew, hostname, pending, problem, log, ahead, verbs }) => html`
+const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, verbs }) => html`
   <article class=${`card tone-${tone(app.status)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
       aria-labelledby=${`title-${app.name}`}>
     <div class="card-grid">
@@ -98,10 +120,10 @@ const Card = ({ app, skew, hostname, pending, problem, log, ahead, verbs }) => h
       ${hasSteps(app.status) && html`<${Stepper} app=${app} skew=${skew} />`}
       <${Situation} app=${app} skew=${skew} ahead=${ahead} />
       <div class="card-trouble">
-        <${Trouble} app=${app} problem=${problem} pending=${pending} verbs=${verbs} />
+        <${Trouble} app=${app} problem=${problem} rollback=${rollback} pending=${pending} verbs=${verbs} />
       </div>
       <${Foot} app=${app} hostname=${hostname} pending=${pending} verbs=${verbs} hasLog=${!log && hasLog(app)} />
-      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} skew=${skew} verbs=${verbs} />`}
+      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} since=${app.status_since} skew=${skew} verbs=${verbs} />`}
     </div>
   </article>
 `
@@ -113,9 +135,9 @@ export const factsOf = (app) =>
 /** On the way, or stuck on it. @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
-/** @param {{ app: App, problem: Problem | undefined, pending: Pending | undefined, verbs: Verbs, Heading?: string }} props */
-export const Trouble = ({ app, problem, pending, verbs, Heading = 'h4' }) => html`
-  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
+/** @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs, Heading?: string }} props */
+export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4' }) => html`
+  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} rollback=${rollback} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
   ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
   ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
 `
@@ -123,7 +145,7 @@ export const Trouble = ({ app, problem, pending, verbs, Heading = 'h4' }) => htm
 /** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Verbs }} props */
 export const Foot = ({ app, hostname, pending, hasLog: showsLog, verbs }) => html`
   <footer class="card-foot">
-    ${app.status === 'running' && app.port && html`<${OpenLink} app=${app} hostname=${hostname} />`}
+    ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} />`}
     <${Controls} app=${app} pending=${pending} verbs=${verbs}>
       ${showsLog && html`<${LogButton} app=${app} verbs=${verbs} />`}
     <//>
@@ -169,9 +191,19 @@ export function Situation({ app, skew, ahead }) {
 
 /** @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
 function Usual({ app, usual, skew }) {
-  const seconds = (useNow() - skew - Date.parse(app.status_since)) / 1000
-  const late = seconds > Math.max(1, usual.p90_seconds)
+  const lateFrom = Date.parse(app.status_since) + Math.max(1, usual.p90_seconds) * 1000
+  const late = useTime((now) => now - skew > lateFrom)
   return html`<span class=${`usual ${late ? 'is-late' : ''}`}>${late ? `longer than usual (${usualRange(usual)})` : `usually ${usualRange(usual)}`}</span>`
+}
+
+/** Where it is: what a browser can open has a link, anything else is told where other programs reach it.
+ *  @param {{ app: App, hostname: string }} props */
+function Address({ app, hostname }) {
+  if (app.protocol === 'http') return html`<${OpenLink} app=${app} hostname=${hostname} />`
+  return (
+    app.protocol &&
+    html`<span class="address" data-address><span class="muted">Reached at</span> <code>${hostname}:${app.port}</code></span>`
+  )
 }
 
 /** @param {{ app: App, hostname: string }} props */

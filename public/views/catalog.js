@@ -55,9 +55,12 @@ export function Catalog({ state, verbs }) {
   `
 }
 
+/** A tile tells little more than the status. */
+const always = () => true
+
 /** @param {{ entries: CatalogEntry[], state: State, verbs: Verbs }} props */
 function Tiles({ entries, state, verbs }) {
-  const keep = useKept()
+  const keep = useKept(always)
   return html`<ul class="tiles">${entries.map((entry) => keep(entry.name, tileProps(entry, state, verbs), (props) => html`<${Tile} key=${entry.name} ...${props} />`))}</ul>`
 }
 

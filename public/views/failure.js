@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { html } from '../html.js'
 import { appPath } from '../route.js'
 import { needsAttention } from '../status.js'
@@ -6,7 +7,7 @@ import { Icon } from './icons.js'
 import { pieces } from './pieces.js'
 import { RollBack } from './rollback.js'
 
-/** @import { App, Cause, Pending, Problem, Verbs } from '../types.js' */
+/** @import { App, Cause, Pending, Problem, RollbackPlan, Verbs } from '../types.js' */
 
 /** @type {Partial<Record<import('../types.js').Status, string>>} */
 const DURING = {
@@ -41,8 +42,8 @@ function stillFine(app, cause) {
 
 /** What failed, why, what is still fine, what to do, and the last lines before it. `Heading`: one
  *  below that of the app. A rollback helps only where something was switched on.
- *  @param {{ app: App, pending: Pending | undefined, verbs: Verbs, Heading: string }} props */
-export function Failure({ app, pending, verbs, Heading }) {
+ *  @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs, Heading: string }} props */
+export function Failure({ app, rollback, pending, verbs, Heading }) {
   const { cause } = app
   if (!cause) return null
   const facts = [
@@ -58,7 +59,7 @@ export function Failure({ app, pending, verbs, Heading }) {
       ${cause.hint && html`<p class="failure-hint">${cause.hint}</p>`}
       ${fine && html`<p class="failure-fine"><${Icon} name="done" />${fine}</p>`}
       ${cause.log && cause.log.length > 0 && html`<${LastLines} lines=${cause.log} />`}
-      ${app.status === 'error' && html`<${RollBack} app=${app} pending=${pending} verbs=${verbs} />`}
+      ${app.status === 'error' && html`<${RollBack} app=${app} known=${rollback} pending=${pending} verbs=${verbs} />`}
       <p class="failure-facts">${facts.map((fact) => html`<span>${fact}</span>`)}
         ${app.operation_id !== null && html`<${OperationId} app=${app} />`}</p>
     </section>
@@ -71,12 +72,19 @@ const OperationId = ({ app }) => html`
   <${Copy} text=${() => `operation ${app.operation_id}`} label="Copy" name=${`Copy the number of operation ${app.operation_id}`} />
 `
 
-/** @param {{ lines: string[] }} props */
-const LastLines = ({ lines }) => html`
-  <div class="log-body last-lines" tabindex="0" role="group" aria-label="Last lines before it went wrong">
-    ${lines.map((line, index) => html`<div key=${index} class="log-line">${pieces(line)}</div>`)}
-  </div>
-`
+/** The very last are what is looked for. @param {{ lines: string[] }} props */
+function LastLines({ lines }) {
+  const box = useRef(/** @type {HTMLElement | null} */ (null))
+  const text = lines.join('\n')
+  useLayoutEffect(() => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight
+  }, [text])
+  return html`
+    <div class="log-body last-lines" ref=${box} tabindex="0" role="group" aria-label="Last lines before it went wrong">
+      ${lines.map((line, index) => html`<div key=${index} class="log-line">${pieces(line)}</div>`)}
+    </div>
+  `
+}
 
 /** The database or the agent said no. @param {{ app: string, problem: Problem, verbs: Verbs }} props */
 export const Refusal = ({ app, problem, verbs }) => html`

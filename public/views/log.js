@@ -1,12 +1,12 @@
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { plainText } from '../ansi.js'
 import { html } from '../html.js'
-import { plainText } from '../logs.js'
 import { appPath } from '../route.js'
 import { clock } from '../words.js'
 import { Copy } from './copy.js'
 import { Icon } from './icons.js'
 import { pieces } from './pieces.js'
-import { useHere, useNow } from './time.js'
+import { useHere, useTime } from './time.js'
 
 /** @import { Log, LogLine, Verbs } from '../types.js' */
 
@@ -21,8 +21,8 @@ const MARGIN_LINES = 30
 /** Lines to be seen before the height is known. */
 const FIRST_LINES = 40
 
-/** @param {{ log: Log, title: string, skew: number, verbs: Verbs, full?: boolean }} props */
-export function LogPanel({ log, title, skew, verbs, full = false }) {
+/** `since`: when what is logged began. @param {{ log: Log, title: string, since: string | undefined, skew: number, verbs: Verbs, full?: boolean }} props */
+export function LogPanel({ log, title, since, skew, verbs, full = false }) {
   const [follow, setFollow] = useState(true)
   const [words, setWords] = useState('')
   const [times, setTimes] = useState(false)
@@ -39,7 +39,7 @@ export function LogPanel({ log, title, skew, verbs, full = false }) {
   return html`
     <section class=${`log ${log.ended ? 'is-ended' : ''} ${full ? 'is-full' : ''}`} aria-label=${`Log: ${title}`} data-log=${log.operationId}>
       <header class="log-bar">
-        <span class="log-title"><${Icon} name="log" />Log ${log.ended ? html`<span class="log-state">of operation ${log.operationId}</span>` : html`<${Quiet} last=${log.lines.at(-1)} skew=${skew} />`}</span>
+        <span class="log-title"><${Icon} name="log" />Log ${log.ended ? html`<span class="log-state">of operation ${log.operationId}</span>` : html`<${Quiet} since=${log.lines.at(-1)?.at ?? since} skew=${skew} />`}</span>
         ${full && html`<${Search} words=${words} setWords=${setWords} jump=${jump} at=${at} count=${found.length} setAt=${setAt} />`}
         <button type="button" class="small" data-follow aria-pressed=${follow} onClick=${() => setFollow(!follow)}>Follow</button>
         ${full && html`<${Tools} log=${log} times=${times} setTimes=${setTimes} />`}
@@ -51,13 +51,14 @@ export function LogPanel({ log, title, skew, verbs, full = false }) {
   `
 }
 
-/** Where the words are: indexes of lines. @param {LogLine[]} lines @param {string} words */
+/** Where the words are, as they are shown: indexes of lines. @param {LogLine[]} lines @param {string} words */
 function search(lines, words) {
   const wanted = words.trim().toLowerCase()
   /** @type {number[]} */
   const found = []
   if (wanted === '') return found
-  for (const [index, { line }] of lines.entries()) if (line.toLowerCase().includes(wanted)) found.push(index)
+  for (const [index, { line }] of lines.entries())
+    if (plainText(line).toLowerCase().includes(wanted)) found.push(index)
   return found
 }
 
@@ -151,12 +152,14 @@ const Line = ({ line, times, mark }) =>
 /** @param {string} at */
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false })
 
-/** @param {{ last: LogLine | undefined, skew: number }} props */
-function Quiet({ last, skew }) {
-  const now = useNow()
+/** Silent since the last line, or since it began. @param {{ since: string | undefined, skew: number }} props */
+function Quiet({ since, skew }) {
   const here = useHere()
-  const silent = here && last ? now - skew - Date.parse(last.at) : 0
-  return silent > SILENT_MS
-    ? html`<span class="log-state is-quiet">no output for ${clock(silent)}</span>`
-    : html`<span class="log-state is-live">live</span>`
+  const silence = useTime((now) => {
+    const ms = here && since ? now - skew - Date.parse(since) : 0
+    return ms >= SILENT_MS ? clock(ms) : null
+  })
+  return silence === null
+    ? html`<span class="log-state is-live">live</span>`
+    : html`<span class="log-state is-quiet">no output for ${silence}</span>`
 }

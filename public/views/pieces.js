@@ -1,5 +1,5 @@
+import { ansiPieces } from '../ansi.js'
 import { html } from '../html.js'
-import { ansiPieces } from '../logs.js'
 
 /** A line of a log in the colours it was written in. @param {string} line */
 export const pieces = (line) =>

@@ -1,38 +1,26 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import { html } from '../html.js'
 import { ACTION_LABELS, BUSY_LABELS, list } from '../words.js'
 import { Dialog } from './dialogs.js'
 
 /** @import { App, Pending, RollbackPlan, Verbs } from '../types.js' */
 
-/** Goes back to what was on before, after a look at what that means. Whether it may is the database's word, asked for
- *  when this is shown and again when it is pressed. @param {{ app: App, pending: Pending | undefined, verbs: Verbs }} props */
-export function RollBack({ app, pending, verbs }) {
-  const [plan, setPlan] = useState(/** @type {RollbackPlan | null} */ (null))
-  const [asking, setAsking] = useState(false)
+/** Goes back to what was on before, after a look at what that means. Whether it may is the database's word: `known` is
+ *  the last of it, and it is asked for again when this is pressed.
+ *  @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs }} props */
+export function RollBack({ app, known, pending, verbs }) {
+  const [asked, setAsked] = useState(/** @type {RollbackPlan | null} */ (null))
   const busy = pending?.action === 'rollback'
-  useEffect(() => {
-    let shown = true
-    verbs.planRollback().then(
-      (found) => shown && setPlan(found),
-      () => {}, // Then it is not offered; the next look asks again.
-    )
-    return () => {
-      shown = false
-    }
-  }, [app.status, app.operation_id, pending === undefined])
-  if (!plan) return null
-  const blocker = plan.blockers[0]
+  if (!known) return null
+  const blocker = known.blockers[0]
   async function press() {
     if (pending) return
-    const found = await verbs.planRollback().catch(() => null)
-    if (!found) return
-    setPlan(found)
-    setAsking(found.blockers.length === 0)
+    const found = await verbs.planRollback(app.name)
+    setAsked(found?.blockers.length === 0 ? found : null)
   }
   function confirm() {
-    setAsking(false)
-    if (plan) verbs.rollback(app.name, plan)
+    setAsked(null)
+    if (asked) verbs.rollback(app.name, asked)
   }
   const reasonId = `reason-${app.name}-rollback`
   return html`
@@ -43,7 +31,7 @@ export function RollBack({ app, pending, verbs }) {
       </button>
       ${blocker && html`<span class="muted" id=${reasonId}>${blocker.message}. ${blocker.detail}</span>`}
     </p>
-    ${asking && html`<${RollbackDialog} plan=${plan} close=${() => setAsking(false)} confirm=${confirm} />`}
+    ${asked && html`<${RollbackDialog} plan=${asked} close=${() => setAsked(null)} confirm=${confirm} />`}
   `
 }
 

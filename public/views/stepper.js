@@ -31,5 +31,5 @@ function stepTime(app, step, state, skew) {
   if (state === 'now')
     return html`<${Elapsed} key=${app.status_since} since=${app.status_since} skew=${skew} />`
   const seconds = app.spent[step]
-  return seconds === undefined || step === 'running' ? null : short(seconds)
+  return seconds === undefined || step === 'running' || state === 'ahead' ? null : short(seconds)
 }

@@ -1,5 +1,6 @@
 /**
- * How much script the page runs per frame with many apps and many events: `node scripts/bench/page.ts [apps] [events/s]`.
+ * How much script the page runs per frame with many apps and many events: `node scripts/bench/page.ts [apps] [events/s]
+ * [slower]`, the last for a processor that is so many times slower.
  * The real server, a real database of its own, and Chromium; the numbers are Chromium's own trace of the page.
  */
 import * as fs from 'node:fs/promises'
@@ -14,7 +15,7 @@ import { createLogger } from '../../src/log.ts'
 import { startRelayServer } from '../../src/main/relayserver.ts'
 import { prepareTools } from '../tools.ts'
 
-const [APPS = 500, EVENTS_PER_SECOND = 50] = process.argv.slice(2).map(Number)
+const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWER = 1] = process.argv.slice(2).map(Number)
 const SECONDS = 10
 /** For the first drawing of everything on a busy machine. */
 const SETTLE_LIMIT_MS = 120_000
@@ -93,6 +94,8 @@ async function measure(browser: Browser, address: string, sql: pg.Client): Promi
   await page.goto(address)
   await page.locator('[data-connection="live"]').waitFor()
   await page.waitForFunction((apps) => document.querySelectorAll('article[data-app]').length === apps, APPS)
+  const processor = await page.context().newCDPSession(page)
+  await processor.send('Emulation.setCPUThrottlingRate', { rate: SLOWER })
   await browser.startTracing(page, { categories: ['devtools.timeline'] })
   const made = await makeEvents(sql)
   const trace = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] }
@@ -100,7 +103,9 @@ async function measure(browser: Browser, address: string, sql: pg.Client): Promi
   const at = (share: number) =>
     (frames[Math.min(frames.length - 1, Math.floor(frames.length * share))] ?? 0).toFixed(1)
   const over = frames.filter((ms) => ms > 16).length
-  console.log(`${APPS} apps, ${(made / SECONDS).toFixed(0)} events/s for ${SECONDS} s`)
+  console.log(
+    `${APPS} apps, ${(made / SECONDS).toFixed(0)} events/s for ${SECONDS} s, processor slowed ${SLOWER} times`,
+  )
   console.log(
     `script per frame that had any: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`,
   )

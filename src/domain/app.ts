@@ -72,6 +72,8 @@ export const AppStatus = App.extend({
   deadline: timestamp.nullable(),
   queue_position: z.number().int().nullable(),
   required_by: z.array(z.string()),
+  /** `tcp`: something else than HTTP; no browser can open it. */
+  protocol: z.enum(['http', 'tcp']),
   controls: z.record(Control),
 })
 export type AppStatus = z.infer<typeof AppStatus>

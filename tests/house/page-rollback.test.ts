@@ -94,3 +94,27 @@ test(
     await page.getByRole('dialog', { name: 'Roll back this machine?' }).waitFor()
   },
 )
+
+test(
+  'however many apps offer it, the page asks once what a rollback of the machine would do',
+  needs('chromium'),
+  async (t) => {
+    const stage = await openStage(t)
+    const unhealthy = ['gitea', 'node-red', 'verdaccio', 'tiddlywiki']
+    await stage.bring(...unhealthy)
+    for (const app of unhealthy)
+      await stage.health(app, false, { class: 'health', message: 'It answers 503' })
+    const { page } = await openPage(stage.address)
+    let asked = 0
+    page.on('request', (request) => {
+      if (request.url().endsWith('/api/rollback')) asked += 1
+    })
+    await page.reload()
+    await page
+      .locator('[data-rollback]')
+      .nth(unhealthy.length - 1)
+      .waitFor()
+    await page.locator('[data-connection="live"]').waitFor()
+    assert.equal(asked, 1)
+  },
+)

@@ -1,8 +1,10 @@
 /** Every status and every kind of failure on the page: as the database says, for everybody, on every screen. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Locator } from 'playwright-core'
 import { type OpenPage, openPage } from '../support/browser.ts'
 import { agrees, fitsNarrow, isAccessible } from '../support/pagechecks.ts'
+import { entry } from '../support/sql.ts'
 import { type Failure, openStage, type Stage } from '../support/stage.ts'
 import { needs } from '../support/tools.ts'
 
@@ -111,7 +113,10 @@ const FAILURES: (Failure & { phase: string })[] = [
     phase: 'building',
     message: 'attribute nodered is missing',
     exit_code: 1,
-    log: ['error: attribute nodered is missing', '  at apps.nix:14'],
+    log: [
+      ...Array.from({ length: 18 }, (_, n) => `… while evaluating ${n}`),
+      'error: attribute nodered is missing',
+    ],
   },
   {
     class: 'build',
@@ -140,6 +145,14 @@ const FAILURES: (Failure & { phase: string })[] = [
   { class: 'cancelled', phase: 'building', message: 'Cancelled on request.' },
 ]
 
+/** Without having to scroll the box it stands in. */
+const isInSight = (line: Locator) =>
+  line.evaluate((one) => {
+    const box = one.closest('.log-body')?.getBoundingClientRect()
+    const { top, bottom } = one.getBoundingClientRect()
+    return box !== undefined && top >= box.top && bottom <= box.bottom
+  })
+
 test(
   'every kind of failure says what failed, why, what is still fine and what can be done',
   needs('chromium'),
@@ -155,6 +168,8 @@ test(
       await stage.broke(failure)
       await card.locator(`[data-cause="${failure.class}"]`).getByText(failure.message).first().waitFor()
       await card.locator(`[data-step="${failure.phase}"][data-step-state="broken"]`).waitFor()
+      const last = failure.log?.at(-1)
+      if (last) assert.ok(await isInSight(card.locator('.last-lines').getByText(last)), last)
       assert.equal(
         await card.getByText('your other apps were not touched').count(),
         failure.class === 'activate' ? 0 : 1,
@@ -190,6 +205,30 @@ test(
 )
 
 test(
+  'a rebuild that says nothing for forty seconds is said to be silent, before its first line too',
+  needs('chromium'),
+  async (t) => {
+    const stage = await openStage(t)
+    await stage.ask('install', 'node-red')
+    await stage.claim()
+    await stage.build()
+    const { page } = await openPage(stage.address)
+    const log = page.locator('article[data-app="node-red"] [data-log]')
+    await page.clock.install()
+    await page.reload()
+    await log.getByText('live').waitFor()
+    await page.clock.fastForward(25_000)
+    await log.getByText('live').waitFor()
+    await page.clock.fastForward(20_000)
+    await log.getByText(/no output for 0:4\d/).waitFor()
+    await stage.log(['a line'])
+    await log.getByText('a line').waitFor()
+    await page.clock.fastForward(60_000)
+    await log.getByText(/no output for [12]:\d\d/).waitFor()
+  },
+)
+
+test(
   'how long a phase usually takes is said from five times on, and not before',
   needs('chromium'),
   async (t) => {
@@ -218,5 +257,26 @@ test(
     await took.waitFor()
     await page.reload()
     await took.waitFor()
+  },
+)
+
+test(
+  'with dozens of apps changing at once each card says in the end what the database says',
+  needs('chromium'),
+  async (t) => {
+    const names = Array.from({ length: 40 }, (_, index) => `many-${index}`)
+    const stage = await openStage(
+      t,
+      names.map((name, index) => entry(name, { port: 20_000 + index })),
+    )
+    const { page, complaints } = await openPage(stage.address)
+    await stage.bring(...names)
+    await agrees(page, stage.sql)
+    for (const name of names)
+      await stage.health(name, false, { class: 'health', message: 'It answered 503.' })
+    await agrees(page, stage.sql)
+    for (const name of names) await stage.ask('uninstall', name)
+    await agrees(page, stage.sql)
+    assert.deepEqual(complaints, [])
   },
 )

@@ -181,3 +181,34 @@ test('the page of an app survives a reload, and back leads back', needs('chromiu
   await page.getByRole('heading', { name: /Your apps/ }).waitFor()
   await agrees(page, stage.sql)
 })
+
+test(
+  'what a browser can open has a link, and anything else is told where it is',
+  needs('chromium'),
+  async (t) => {
+    const stage = await openStage(t)
+    await stage.bring('node-red', 'redis')
+    const { rows } = await stage.sql.query('select name, protocol from bloud.app_status order by name')
+    assert.deepEqual(rows, [
+      { name: 'node-red', protocol: 'http' },
+      { name: 'redis', protocol: 'tcp' },
+    ])
+    const { page } = await openPage(stage.address)
+    const card = (app: string) => page.locator(`article[data-app="${app}"]`)
+    assert.equal(
+      await card('node-red').locator('[data-open]').getAttribute('href'),
+      `http://${new URL(stage.address).hostname}:1880`,
+    )
+    await card('redis')
+      .locator('[data-address]')
+      .getByText(/:6379$/)
+      .waitFor()
+    assert.equal(await card('redis').locator('[data-open]').count(), 0)
+    // An event does not say it; it is not forgotten for that.
+    await stage.health('redis', false, { class: 'health', message: 'It takes no connections.' })
+    await page.locator('article[data-app="redis"][data-status="error"]').waitFor()
+    await stage.health('redis', true)
+    await card('redis').locator('[data-address]').waitFor()
+    await isAccessible(page, 'an address')
+  },
+)

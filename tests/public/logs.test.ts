@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ansiPieces, MAX_LINES } from '../../public/logs.js'
+import { MAX_LINES } from '../../public/logs.js'
 import { reduce } from '../../public/store.js'
 import type { Message } from '../../public/types.js'
 import { appStatus, event, fold, snapshot } from './make.ts'
@@ -58,15 +58,5 @@ describe('the log on the page', () => {
       snapshot(1, [building, appStatus('b', 'running', { operation_id: 2 })]),
     ])
     assert.equal(there.log, null)
-  })
-
-  it('shows the colours of a terminal and nothing else of it', () => {
-    assert.deepEqual(ansiPieces('\x1b[1m\x1b[32madded\x1b[0m 268\x1b[K packages'), [
-      { text: 'added', style: 'bold ansi-2' },
-      { text: ' 268', style: '' },
-      { text: ' packages', style: '' },
-    ])
-    assert.deepEqual(ansiPieces('10%\r50%\r100%\r'), [{ text: '100%', style: '' }])
-    assert.deepEqual(ansiPieces('\x1b]8;;http://x\x07link\x1b]8;;\x07'), [{ text: 'link', style: '' }])
   })
 })

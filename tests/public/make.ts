@@ -21,6 +21,7 @@ export function appStatus(name: string, status: Status, more: Partial<AppStatus>
     deadline: null,
     queue_position: null,
     required_by: [],
+    protocol: 'http',
     spent: {},
     controls: { cancel: { allowed: true, reason: null, code: null } },
     ...more,

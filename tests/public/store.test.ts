@@ -147,6 +147,12 @@ describe('the state of the page', () => {
     assert.deepEqual([a?.cause, a?.operation_state, a?.operation_id], [null, undefined, 2])
   })
 
+  it('what belongs to the app and not to an operation is kept when an event does not carry it', () => {
+    const live = fold([snapshot(5, [appStatus('a', 'stopped', { protocol: 'tcp' })])])
+    const { a } = fold([event(6, appStatus('a', 'queued', { operation_id: 2 }))], live).apps
+    assert.equal(a?.protocol, 'tcp')
+  })
+
   it('each step of an operation keeps how long it took, and another operation begins anew', () => {
     const at = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
     const step = (seq: number, from: Status, to: Status, seconds: number, id = 1) => {
