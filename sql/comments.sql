@@ -126,6 +126,11 @@ comment on column bloud.lease.attempt is 'Grows with each holder; a holder''s wr
 comment on column bloud.lease.worker is 'Who holds it, or held it last.';
 comment on column bloud.lease.lease_until is 'Until when; null: given back.';
 
+comment on table bloud.removals is 'Who deletes an app, from the deletion to the commit. Empty to all others.';
+comment on column bloud.removals.app_id is 'Of the app that was.';
+comment on column bloud.removals.actor is 'The role that acted.';
+comment on column bloud.removals.origin is 'From where: web, api, psql, or agent.';
+
 comment on table bloud.stream is 'The identity of this history. One row.';
 comment on column bloud.stream.singleton is 'Keeps it at one row.';
 comment on column bloud.stream.epoch is 'Ids on the stream are <epoch>.<seq>; a restored backup gets another epoch, so that nobody goes on where there is a hole.';

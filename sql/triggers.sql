@@ -27,6 +27,7 @@ begin
       hint = format('Legal from here: %s.', coalesce(v_legal, 'nothing'));
   end if;
   if tg_op = 'DELETE' then
+    insert into bloud.removals (app_id, actor, origin) values (old.id, bloud.session_actor(), bloud.session_origin());
     return old;
   end if;
   new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
@@ -61,8 +62,7 @@ begin
     new := old; -- as it was, and who moves it to nowhere
     new.status := null;
     new.cause := null;
-    new.moved_by := bloud.session_actor();
-    new.moved_from := bloud.session_origin();
+    delete from bloud.removals r where r.app_id = old.id returning r.actor, r.origin into new.moved_by, new.moved_from;
   end if;
   -- The lock before the number: numbers become visible in their order. It is the last lock of the transaction, as
   -- this trigger is deferred, so it can't be part of a deadlock. All commits wait for each other from here on. (Written

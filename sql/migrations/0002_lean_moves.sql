@@ -53,6 +53,13 @@ select set_config('bloud.pruning', '', true);
 alter table bloud.events alter app_id set not null, alter display_name set not null, alter version set not null,
   alter is_system set not null, alter integration_config set not null, alter updated_at set not null, drop column data;
 
+-- An app that is deleted can't keep for its event who deleted it.
+create table bloud.removals (
+  app_id bigint primary key,
+  actor text not null,
+  origin text not null
+);
+
 -- Only of phases is it asked how long they usually take; of what happens for years, running and error, it is not.
 drop index bloud.events_by_move;
 create index events_by_move on bloud.events (from_status, to_status, seq)

@@ -18,7 +18,7 @@ async function psql(home: Home, statement: string): Promise<void> {
 /** All events of an app, without what differs from one asking to the next: numbers and times, and where from. */
 async function eventRows(home: Home, app: string, after: number): Promise<object[]> {
   const { rows } = await home.sql.query(
-    `select app, from_status, to_status, actor, cause, data - '{id,installed_at,updated_at}'::text[] as data
+    `select app, from_status, to_status, actor, cause, display_name, version, port, is_system, integration_config
      from bloud.events where app = $1 and seq > $2 order by seq`,
     [app, after],
   )

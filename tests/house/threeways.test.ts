@@ -60,7 +60,7 @@ interface Told {
 /** What history tells of the app since `seq`, without numbers and times; and where the requests came from. */
 async function toldSince(home: Home, seq: number): Promise<Told> {
   const { rows } = await home.sql.query(
-    `select app, from_status, to_status, actor, cause, data - '{id,installed_at,updated_at}'::text[] as data
+    `select app, from_status, to_status, actor, cause, display_name, version, port, is_system, integration_config
      from bloud.events where app = $1 and seq > $2 order by seq`,
     [APP, seq],
   )

@@ -22,7 +22,7 @@ const EXPECTED: Record<string, Grants> = {
   'sequence events_seq': { select: READERS },
   ...each('sequence', {}, 'apps_id_seq operations_id_seq rebuilds_id_seq migrations_id_seq'),
   ...each('table', READ_ONLY, 'apps catalog_cache catalog_problems events lease migrations operations'),
-  ...each('table', READ_ONLY, 'rebuild_log rebuilds status_transitions stream'),
+  ...each('table', READ_ONLY, 'rebuild_log rebuilds removals status_transitions stream'),
   ...each('view', READ_ONLY, 'active app_status catalog desired_apps history probed_apps queue'),
   ...each(
     'function',

@@ -137,3 +137,17 @@ test('history says who made the move, not who committed it', async () => {
   const { rows } = await root.query('select actor, origin from bloud.events')
   assert.deepEqual(rows, [{ actor: 'bloud_operator', origin: 'psql' }])
 })
+
+test('history says who removed an app, not who committed it', async () => {
+  await root.query('begin')
+  await root.query('set local role bloud_operator')
+  await root.query("select bloud.install('lone')")
+  await root.query("select bloud.uninstall('lone', purge => true)")
+  await root.query('set local role bloud_viewer')
+  await root.query('commit')
+  const { rows } = await root.query(
+    'select to_status, actor, origin from bloud.events order by seq desc limit 1',
+  )
+  assert.deepEqual(rows, [{ to_status: null, actor: 'bloud_operator', origin: 'psql' }])
+  assert.deepEqual((await root.query('select * from bloud.removals')).rows, [])
+})
