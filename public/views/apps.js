@@ -1,7 +1,7 @@
 import { useRef } from 'preact/hooks'
 import { html } from '../html.js'
 import { appPath } from '../route.js'
-import { inFlight, tone } from '../status.js'
+import { inFlight, tone, toneOf } from '../status.js'
 import { clock, LABELS, list, MEANINGS, settledFor, usualRange } from '../words.js'
 import { Controls } from './controls.js'
 import { Failure, Refusal } from './failure.js'
@@ -106,7 +106,7 @@ export function aheadOf(app, { apps }) {
 
 /** @param {CardProps} props */
 const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, verbs }) => html`
-  <article class=${`card tone-${tone(app.status)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
+  <article class=${`card tone-${toneOf(app)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
       aria-labelledby=${`title-${app.name}`}>
     <div class="card-grid">
       <header class="card-head">

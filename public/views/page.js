@@ -101,9 +101,9 @@ function Activity({ apps, skew }) {
   `
 }
 
-/** Said once per transition; a failure interrupts. Clocks tick elsewhere, unheard.
+/** Said once per transition; a failure interrupts, each by itself. Clocks tick elsewhere, unheard.
  *  @param {{ announcement: State['announcement'] }} props */
-const Announcer = ({ announcement }) => html`
-  <p class="sr" role="status" aria-live="polite">${announcement.urgent ? '' : announcement.text}</p>
-  <p class="sr" role="alert">${announcement.urgent ? announcement.text : ''}</p>
+const Announcer = ({ announcement: { polite, urgent } }) => html`
+  <p class="sr" role="status" aria-live="polite">${polite.text}</p>
+  <div class="sr" role="alert" aria-atomic="false">${urgent.map(({ app, text }) => html`<p key=${app}>${text}</p>`)}</div>
 `
