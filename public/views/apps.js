@@ -5,6 +5,7 @@ import { inFlight, tone, toneOf } from '../status.js'
 import { clock, LABELS, list, MEANINGS, settledFor, usualRange } from '../words.js'
 import { Controls } from './controls.js'
 import { Failure, Refusal } from './failure.js'
+import { useFocusKept } from './focus.js'
 import { Avatar, Icon } from './icons.js'
 import { useKept } from './keep.js'
 import { LogPanel } from './log.js'
@@ -143,14 +144,18 @@ export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4'
 `
 
 /** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Verbs }} props */
-export const Foot = ({ app, hostname, pending, hasLog: showsLog, verbs }) => html`
-  <footer class="card-foot">
+export function Foot({ app, hostname, pending, hasLog: showsLog, verbs }) {
+  const foot = useRef(/** @type {HTMLElement | null} */ (null))
+  useFocusKept(foot, 'button, a')
+  return html`
+  <footer class="card-foot" ref=${foot}>
     ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} />`}
     <${Controls} app=${app} pending=${pending} verbs=${verbs}>
       ${showsLog && html`<${LogButton} app=${app} verbs=${verbs} />`}
     <//>
   </footer>
 `
+}
 
 /** @param {App} app */
 export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'

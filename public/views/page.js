@@ -6,6 +6,7 @@ import { LABELS } from '../words.js'
 import { AppPage } from './apppage.js'
 import { Apps } from './apps.js'
 import { Catalog } from './catalog.js'
+import { useFocusKept } from './focus.js'
 import { Icon, Logo } from './icons.js'
 import { PlanDialog } from './plan.js'
 import { Queue } from './queue.js'
@@ -16,6 +17,7 @@ import { ClockTime, Elapsed } from './time.js'
 /** @param {{ state: State, verbs: Verbs }} props */
 export function Page({ state, verbs }) {
   const main = useFocusOnArrival(state.route.app)
+  useFocusKept(main, 'h1')
   return html`
     <header class="top">
       <div class="top-row">
