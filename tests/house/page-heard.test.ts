@@ -1,4 +1,4 @@
-/** What somebody hears who does not see the page, and what they take along from it. */
+/** What somebody hears who does not see the page, what is taken along from a log, and how a finger scrolls it. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -131,5 +131,47 @@ test(
     await dialog.waitFor()
     assert.equal(await value(stage.sql, 'select max(id) from bloud.operations'), before)
     assert.deepEqual(complaints, [])
+  },
+)
+
+test(
+  'by touch too, Follow goes off when one scrolls up, and on again at the end',
+  needs('chromium'),
+  async (t) => {
+    const stage = await openStage(t)
+    await stage.ask('install', 'node-red')
+    await stage.claim()
+    await stage.build(...LINES)
+    const { page, screenshot } = await openPage(stage.address, {
+      path: '/apps/node-red',
+      width: 320,
+      touch: true,
+    })
+    const log = page.locator('[data-log]')
+    const follow = (on: boolean) => log.locator(`[data-follow][aria-pressed="${on}"]`)
+    await log.getByText('line 1199').waitFor()
+    await follow(true).waitFor()
+    await log.scrollIntoViewIfNeeded()
+    const box = await log.locator('.log-body').boundingBox()
+    assert.ok(box)
+    const finger = await page.context().newCDPSession(page)
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', y: number) =>
+      finger.send('Input.dispatchTouchEvent', {
+        type,
+        touchPoints: type === 'touchEnd' ? [] : [{ x: box.x + box.width / 2, y }],
+      })
+    const rest = log
+      .locator('.log-body')
+      .evaluate((one) => new Promise<void>((done) => one.addEventListener('scrollend', () => done())))
+    await touch('touchStart', box.y + 40)
+    for (let moved = 20; moved <= 240; moved += 20) await touch('touchMove', box.y + 40 + moved)
+    await touch('touchEnd', 0)
+    await rest
+    await follow(false).waitFor()
+    await stage.log(['one more'])
+    await log.locator('[data-follow]').tap()
+    await log.getByText('one more').waitFor()
+    await follow(true).waitFor()
+    await screenshot('log-phone')
   },
 )
