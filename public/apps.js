@@ -7,10 +7,10 @@
  * nothing about that app any more, and what is newer waits until the stream has got there. Otherwise the page would
  * show where an app has arrived before the way it took.
  */
-import { needsAttention } from './status.js'
+import { isCancelled, needsAttention } from './status.js'
 import { LABELS } from './words.js'
 
-/** @import { App, AppEvent, AppStatus, Message, State, Status } from './types.js' */
+/** @import { Announcement, App, AppEvent, AppStatus, Message, Said, State, Status } from './types.js' */
 
 /** @typedef {Extract<Message, { type: 'snapshot' }>} Snapshot */
 /** @typedef {Extract<Message, { type: 'status' }>} StatusResult */
@@ -31,7 +31,7 @@ export function applySnapshot(state, { id, apps: list, receivedAt }) {
   for (const row of list) {
     const before = state.apps[row.name]
     apps[row.name] = renewed(before, row, at.seq)
-    if (state.loaded && before?.status !== row.status) announcement = announce(row)
+    if (state.loaded && before?.status !== row.status) announcement = announce(announcement, row)
   }
   const next = { ...state, ...at, apps, announcement, loaded: true }
   return catchUp({ ...next, skew: skewOf(next, list, receivedAt) })
@@ -107,8 +107,8 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
   else apps[name] = moved(state.apps[name], event, at.seq)
   const announcement =
     event.to_status === null
-      ? { text: `${event.display_name}: removed`, urgent: false }
-      : announce({ ...event, status: event.to_status })
+      ? say(state.announcement, { app: name, text: `${event.display_name}: removed` }, false)
+      : announce(state.announcement, { ...event, name, status: event.to_status })
   const measured = settleSkew(state, measureSkew(state.skew, event.at, receivedAt, fresh))
   return catchUp({ ...measured, ...at, apps, announcement })
 }
@@ -168,8 +168,23 @@ export function measureSkew(skew, at, receivedAt, fresh) {
 const skewOf = (state, list, receivedAt) =>
   list.reduce((least, row) => measureSkew(least, row.status_since, receivedAt, false), state.skew)
 
-/** @param {{ display_name: string, status: Status, cause: import('./types.js').Cause | null }} app */
-function announce({ display_name, status, cause }) {
+/** Failures remembered, of any number of apps. */
+const MAX_URGENT = 12
+
+/** @param {Announcement} before @param {Pick<App, 'name' | 'display_name' | 'status' | 'cause'>} app */
+function announce(before, app) {
+  const { name, display_name, status, cause } = app
   const why = needsAttention(status) && cause ? `. ${cause.message}` : ''
-  return { text: `${display_name}: ${LABELS[status]}${why}`, urgent: needsAttention(status) }
+  const text = `${display_name}: ${LABELS[status]}${why}`
+  return say(before, { app: name, text }, needsAttention(status) && !isCancelled(app))
+}
+
+/** Several may come between two drawings: a failure is not lost to what is said of another app after it.
+ *  @param {Announcement} before @param {Said} said @param {boolean} urgent
+ *  @returns {Announcement} */
+function say({ polite, urgent: failures }, said, urgent) {
+  const others = failures.filter(({ app }) => app !== said.app)
+  if (!urgent) return { polite: said, urgent: others }
+  const rest = polite.app === said.app ? { app: '', text: '' } : polite
+  return { polite: rest, urgent: [...others, said].slice(-MAX_URGENT) }
 }

@@ -29,6 +29,13 @@ export const tone = (status) =>
           ? 'busy'
           : 'off'
 
+/** Somebody asked for this end. @param {Pick<AppStatus, 'status' | 'cause'>} app */
+export const isCancelled = ({ status, cause }) => status === 'failed' && cause?.class === 'cancelled'
+
+/** Colour family of what is told of an app: an end that was asked for is no alarm, whatever its status is called.
+ *  @param {Pick<AppStatus, 'status' | 'cause'>} app */
+export const toneOf = (app) => (isCancelled(app) ? 'off' : tone(app.status))
+
 /** The step where it went wrong: what the cause says, never a guess. @param {AppStatus} app */
 export function brokenStep(app) {
   if (!needsAttention(app.status) || !app.cause) return null

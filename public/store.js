@@ -34,7 +34,7 @@ export const initialState = {
   rollback: null,
   log: null,
   logClosed: null,
-  announcement: { text: '', urgent: false },
+  announcement: { polite: { app: '', text: '' }, urgent: [] },
 }
 
 /** @param {State} state @param {Message} message @returns {State} */

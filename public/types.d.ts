@@ -213,7 +213,19 @@ export interface State {
   log: Log | null
   /** Operation whose log was closed by hand: it does not open by itself again. */
   logClosed: string | null
-  announcement: { text: string; urgent: boolean }
+  announcement: Announcement
+}
+
+/** What one app has to say to somebody who listens. */
+export interface Said {
+  app: string
+  text: string
+}
+
+/** `urgent`: of each app that failed and has not moved since. */
+export interface Announcement {
+  polite: Said
+  urgent: Said[]
 }
 
 export type Message =

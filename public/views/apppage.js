@@ -1,6 +1,6 @@
 import { html } from '../html.js'
 import { appPath } from '../route.js'
-import { tone } from '../status.js'
+import { toneOf } from '../status.js'
 import { capital } from '../words.js'
 import { aheadOf, Foot, factsOf, hasLog, Situation, StatusPill, Trouble } from './apps.js'
 import { TileFoot } from './catalog.js'
@@ -32,7 +32,7 @@ export function AppPage({ name, state, verbs }) {
 
 /** @param {{ app: App, entry: CatalogEntry | undefined, state: State, verbs: Verbs }} props */
 const Installed = ({ app, entry, state, verbs }) => html`
-  <article class=${`card is-page tone-${tone(app.status)}`} data-app=${app.name} data-status=${app.status} aria-labelledby="page-title">
+  <article class=${`card is-page tone-${toneOf(app)}`} data-app=${app.name} data-status=${app.status} aria-labelledby="page-title">
     <header class="card-head">
       <${Avatar} name=${app.name} label=${app.display_name} />
       <div class="card-name">

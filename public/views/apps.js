@@ -1,10 +1,11 @@
 import { useRef } from 'preact/hooks'
 import { html } from '../html.js'
 import { appPath } from '../route.js'
-import { inFlight, tone } from '../status.js'
+import { inFlight, tone, toneOf } from '../status.js'
 import { clock, LABELS, list, MEANINGS, settledFor, usualRange } from '../words.js'
 import { Controls } from './controls.js'
 import { Failure, Refusal } from './failure.js'
+import { useFocusKept } from './focus.js'
 import { Avatar, Icon } from './icons.js'
 import { useKept } from './keep.js'
 import { LogPanel } from './log.js'
@@ -106,7 +107,7 @@ export function aheadOf(app, { apps }) {
 
 /** @param {CardProps} props */
 const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, verbs }) => html`
-  <article class=${`card tone-${tone(app.status)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
+  <article class=${`card tone-${toneOf(app)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
       aria-labelledby=${`title-${app.name}`}>
     <div class="card-grid">
       <header class="card-head">
@@ -143,14 +144,18 @@ export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4'
 `
 
 /** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Verbs }} props */
-export const Foot = ({ app, hostname, pending, hasLog: showsLog, verbs }) => html`
-  <footer class="card-foot">
+export function Foot({ app, hostname, pending, hasLog: showsLog, verbs }) {
+  const foot = useRef(/** @type {HTMLElement | null} */ (null))
+  useFocusKept(foot, 'button, a')
+  return html`
+  <footer class="card-foot" ref=${foot}>
     ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} />`}
     <${Controls} app=${app} pending=${pending} verbs=${verbs}>
       ${showsLog && html`<${LogButton} app=${app} verbs=${verbs} />`}
     <//>
   </footer>
 `
+}
 
 /** @param {App} app */
 export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'

@@ -1,9 +1,10 @@
-import { useMemo, useState } from 'preact/hooks'
+import { useMemo, useRef, useState } from 'preact/hooks'
 import { html } from '../html.js'
 import { appPath } from '../route.js'
 import { BUSY_LABELS, capital } from '../words.js'
 import { byName, StatusPill } from './apps.js'
 import { Refusal } from './failure.js'
+import { useFocusKept } from './focus.js'
 import { Avatar, Icon } from './icons.js'
 import { useKept } from './keep.js'
 
@@ -106,7 +107,10 @@ function CatalogNote({ state, shown, verbs }) {
 
 /** An app is one element of the page with data-app: its card once it has a row, until then its tile.
  *  @param {TileProps} props */
-const Tile = ({ entry, status, pending, problem, verbs }) => html`
+function Tile({ entry, status, pending, problem, verbs }) {
+  const foot = useRef(/** @type {HTMLElement | null} */ (null))
+  useFocusKept(foot, 'button, a')
+  return html`
   <li class=${`tile ${entry.unavailable && !status ? 'is-unavailable' : ''}`} data-catalog=${entry.name}
       data-app=${status ? undefined : entry.name} data-status=${status ? undefined : 'none'}>
     <div class="tile-head">
@@ -118,9 +122,10 @@ const Tile = ({ entry, status, pending, problem, verbs }) => html`
     </div>
     <p class="tile-text">${entry.description}</p>
     ${problem && html`<${Refusal} app=${entry.name} problem=${problem} verbs=${verbs} />`}
-    <div class="tile-foot"><${TileFoot} entry=${entry} status=${status} pending=${pending} verbs=${verbs} /></div>
+    <div class="tile-foot" ref=${foot}><${TileFoot} entry=${entry} status=${status} pending=${pending} verbs=${verbs} /></div>
   </li>
 `
+}
 
 /** @param {Pick<TileProps, 'entry' | 'status' | 'pending' | 'verbs'>} props */
 export function TileFoot({ entry, status, pending, verbs }) {

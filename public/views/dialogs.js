@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { html } from '../html.js'
 
 /** @import { Action, App } from '../types.js' */
@@ -6,14 +6,22 @@ import { html } from '../html.js'
 /** @param {{ title: string, close: () => void, children?: unknown }} props */
 export function Dialog({ title, close, children }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null))
-  useEffect(() => {
-    box.current?.showModal()
+  const isOver = useRef(false)
+  // With the drawing, not after it: the next key is for the dialog already.
+  useLayoutEffect(() => {
+    const dialog = box.current
+    dialog?.showModal()
     /** @type {HTMLElement | null | undefined} */
-    const first = box.current?.querySelector('[data-focus]')
+    const first = dialog?.querySelector('[data-focus]')
     first?.focus()
+    return () => {
+      // Only by closing it the focus goes back to where it was.
+      isOver.current = true
+      dialog?.close()
+    }
   }, [])
   return html`
-    <dialog ref=${box} onClose=${close} aria-label=${title}>
+    <dialog ref=${box} onClose=${() => !isOver.current && close()} aria-label=${title}>
       <h2>${title}</h2>
       ${children}
     </dialog>

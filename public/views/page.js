@@ -6,6 +6,7 @@ import { LABELS } from '../words.js'
 import { AppPage } from './apppage.js'
 import { Apps } from './apps.js'
 import { Catalog } from './catalog.js'
+import { useFocusKept } from './focus.js'
 import { Icon, Logo } from './icons.js'
 import { PlanDialog } from './plan.js'
 import { Queue } from './queue.js'
@@ -16,6 +17,7 @@ import { ClockTime, Elapsed } from './time.js'
 /** @param {{ state: State, verbs: Verbs }} props */
 export function Page({ state, verbs }) {
   const main = useFocusOnArrival(state.route.app)
+  useFocusKept(main, 'h1')
   return html`
     <header class="top">
       <div class="top-row">
@@ -101,9 +103,9 @@ function Activity({ apps, skew }) {
   `
 }
 
-/** Said once per transition; a failure interrupts. Clocks tick elsewhere, unheard.
+/** Said once per transition; a failure interrupts, each by itself. Clocks tick elsewhere, unheard.
  *  @param {{ announcement: State['announcement'] }} props */
-const Announcer = ({ announcement }) => html`
-  <p class="sr" role="status" aria-live="polite">${announcement.urgent ? '' : announcement.text}</p>
-  <p class="sr" role="alert">${announcement.urgent ? announcement.text : ''}</p>
+const Announcer = ({ announcement: { polite, urgent } }) => html`
+  <p class="sr" role="status" aria-live="polite">${polite.text}</p>
+  <div class="sr" role="alert" aria-atomic="false">${urgent.map(({ app, text }) => html`<p key=${app}>${text}</p>`)}</div>
 `

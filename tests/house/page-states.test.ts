@@ -167,6 +167,9 @@ test(
       if (failure.phase !== 'configuring' && failure.phase !== 'queued') await stage.build(...BUILD_LOG)
       await stage.broke(failure)
       await card.locator(`[data-cause="${failure.class}"]`).getByText(failure.message).first().waitFor()
+      assert.ok(
+        await card.and(page.locator(failure.class === 'cancelled' ? '.tone-off' : '.tone-bad')).count(),
+      )
       await card.locator(`[data-step="${failure.phase}"][data-step-state="broken"]`).waitFor()
       const last = failure.log?.at(-1)
       if (last) assert.ok(await isInSight(card.locator('.last-lines').getByText(last)), last)

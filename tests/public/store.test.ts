@@ -174,19 +174,45 @@ describe('the state of the page', () => {
   it('an app that was deleted is gone', () => {
     const live = fold([snapshot(5, [appStatus('a', 'stopping')]), event(6, appStatus('a', 'stopping'), null)])
     assert.deepEqual(live.apps, {})
-    assert.deepEqual(live.announcement, { text: 'A: removed', urgent: false })
+    assert.deepEqual(live.announcement, { polite: { app: 'a', text: 'A: removed' }, urgent: [] })
   })
 
   it('each transition is announced once, a failure urgently and with its reason', () => {
     const first = fold([snapshot(5, [appStatus('a', 'building')])])
-    assert.equal(first.announcement.text, '')
+    assert.equal(first.announcement.polite.text, '')
     const failed = event(
       6,
       appStatus('a', 'failed', { cause: { class: 'build', message: 'No such package.' } }),
     )
     const after = reduce(first, failed)
-    assert.deepEqual(after.announcement, { text: 'A: Install failed. No such package.', urgent: true })
+    assert.deepEqual(after.announcement.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
     assert.equal(reduce(after, failed), after)
+  })
+
+  it('a failure is not lost to what happens to another app, and said no longer once its own app moves', () => {
+    const cause = { class: 'build', message: 'No such package.' }
+    const failed = fold([
+      snapshot(5, [appStatus('a', 'building'), appStatus('b', 'building')]),
+      event(6, appStatus('a', 'failed', { cause })),
+      event(7, appStatus('b', 'starting')),
+    ])
+    assert.equal(failed.announcement.polite.text, 'B: Starting')
+    assert.deepEqual(failed.announcement.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
+    const again = reduce(failed, event(8, appStatus('a', 'queued')))
+    assert.deepEqual(again.announcement, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
+    // The same words after the same failure are said again.
+    const twice = reduce(again, event(9, appStatus('a', 'failed', { cause })))
+    assert.equal(twice.announcement.polite.text, '')
+  })
+
+  it('a cancelled install is said without interrupting anybody', () => {
+    const cause = { class: 'cancelled', message: 'Cancelled on request.' }
+    const after = fold([
+      snapshot(5, [appStatus('a', 'building')]),
+      event(6, appStatus('a', 'failed', { cause })),
+    ])
+    const said = { app: 'a', text: 'A: Install failed. Cancelled on request.' }
+    assert.deepEqual(after.announcement, { polite: said, urgent: [] })
   })
 
   it('the clock of the server counts, whichever way this one is wrong', () => {
