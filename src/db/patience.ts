@@ -1,7 +1,20 @@
 /** A limit, on our side, to how long an answer may take. PostgreSQL ends a statement that takes too long, but says so
  *  over a connection that may have died without a word: then nobody would ever hear of it. */
 import { createPgDriverFactory } from '@slonik/pg-driver'
+import pg from 'pg'
 import type { DriverClient, DriverFactory } from 'slonik'
+
+/**
+ * slonik asks the server for its types over a client whose errors nobody hears: cut in the midst of that, it ended the
+ * process (seen: a relay that had just started). What was asked fails as well, and that is enough.
+ */
+class HeardClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config)
+    this.on('error', () => undefined)
+  }
+}
+;(pg as { Client: typeof pg.Client }).Client = HeardClient
 
 /** No answer in time. Its message is one that reads as a lost connection. */
 class NoAnswerError extends Error {
