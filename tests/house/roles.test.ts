@@ -10,6 +10,7 @@ import { startWhole, type WholeAgent } from '../support/npmstart.ts'
 import { freePort } from '../support/port.ts'
 import { session } from '../support/sql.ts'
 
+const top = temporaryDirectory()
 const READY_LIMIT_MS = 30_000
 const ENTERED = `select distinct split_part(application_name, '-', 2) as process, usename as login
   from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() order by 1`
@@ -28,7 +29,7 @@ async function start(
 }
 
 test('the relay and the orchestrator enter as themselves, and nobody else does', async (t) => {
-  const dataDir = temporaryDirectory()
+  const dataDir = join(top, 'own')
   await start(t, dataDir)
   const facts = await readFacts(dataDir)
   assert.ok(facts)
@@ -49,7 +50,7 @@ test('on a server of your own they come in by its login, and act as roles of our
     await client.end()
     await administer((admin) => admin.query(`drop database ${name} with (force)`))
   })
-  const agent = await start(t, join(temporaryDirectory(), 'data'), { DATABASE_URL: urlOf(name) })
+  const agent = await start(t, join(top, 'data'), { DATABASE_URL: urlOf(name) })
   const answer = await fetch(`${agent.address}/api/catalog/refresh`, { method: 'POST' })
   assert.equal(answer.status, 202, await answer.text())
   const { rows } = await client.query('select requested_by, origin from bloud.operations')
