@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { before, type TestContext, test } from 'node:test'
 import type pg from 'pg'
@@ -13,6 +12,7 @@ import { startProxy } from '../relay/proxy.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { schemaDump } from '../support/dump.ts'
+import { shortLine } from '../support/shortline.ts'
 import { session, value } from '../support/sql.ts'
 
 const top = temporaryDirectory()
@@ -221,30 +221,6 @@ test('killed at a statement, an upgrade leaves the old schema, and the next run 
   assert.ok(ended > 40, `ended ${ended} times`)
   assert.deepEqual(await database.dump(), await wanted.dump())
 })
-
-/** Lets through so many of the pieces that the client sends, and cuts the line right behind the last of them. */
-async function shortLine(
-  url: string,
-  pieces: number,
-): Promise<{ url: string; cut(): boolean; stop(): void }> {
-  const target = new URL(url)
-  let sent = 0
-  const server = createServer((client: Socket) => {
-    const upstream = connect(Number(target.port), target.hostname)
-    const hangUp = () => [client, upstream].map((socket) => socket.destroy())
-    for (const socket of [client, upstream]) socket.on('error', hangUp).on('close', hangUp)
-    upstream.pipe(client)
-    client.on('data', (bytes) => {
-      sent += 1
-      upstream.write(bytes, () => sent >= pieces && hangUp())
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const line = new URL(url)
-  line.port = String(typeof address === 'object' ? address?.port : 0)
-  return { url: line.href, cut: () => sent >= pieces, stop: () => void server.close() }
-}
 
 test('cut off behind whatever it sends, an install leaves nothing or all of it, and the next run completes it', async (t) => {
   const [wanted, database] = [await empty(t), await empty(t)]
