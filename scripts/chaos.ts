@@ -1,5 +1,5 @@
 /**
- * The long form of tests/house/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`. 16 writers and 200 clients that
+ * The long form of tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`. 16 writers and 200 clients that
  * resume, while the relay's sessions are ended every 100 ms, the relay is killed, PostgreSQL is restarted, the
  * connection is swallowed and notifications are forged. Prints what was lost; ends with 1 if anything was.
  */

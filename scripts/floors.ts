@@ -1,81 +1,139 @@
 /**
- * Checks the house: imports only go down, and each special thing lives in one room.
- * What it knows of SQL and of the environment is what their usual spelling looks like; it is a fence, not a wall.
+ * Checks the layers of the code: imports only go down, and each special API is used in one folder.
+ *
+ * - src/: a folder imports from the folders below it in LAYERS, never from those above or beside it.
+ * - public/: net/ imports from no other folder but state/, state/ from none, views/ from state/.
+ * - src/host/: local/ and nixos/ never import each other.
+ * - A program that is started by its path counts as an import of that file.
+ *
+ * SQL text and the environment are found by their usual spelling, so a deliberate detour is not found.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
-/** From top to bottom; rooms on the same floor never import each other. */
-const FLOORS = [['main'], ['config'], ['http'], ['relay', 'orchestrator'], ['host'], ['db'], ['domain']]
-/** Every room may write a log, but for the vocabulary. */
+/** From top to bottom; folders of the same layer never import each other. */
+const LAYERS = [
+  ['main'],
+  ['config'],
+  ['http'],
+  ['relay', 'orchestrator'],
+  ['host'],
+  ['db', 'postgres'],
+  ['system'],
+  ['domain'],
+]
+/** The same for the page; `page` is what lies in public/ itself. */
+const PAGE_LAYERS = [['page'], ['views', 'net'], ['state']]
+/** Every folder of src/ may write a log, except domain. */
 const EVERYWHERE = 'log'
-/** What the vocabulary is written in. */
 const DOMAIN_PACKAGES = ['zod', 'yaml']
+/** The folders that may start processes. */
+const PROCESS_FOLDERS = ['host', 'postgres', 'system']
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\('([^']+)'\)/gm
+/** A program that is started by its path: `new URL('./switch.ts', import.meta.url)`, `join(import.meta.dirname, …)`. */
+const PROGRAM = /\bnew URL\('(\.[^']+)', import\.meta\.url\)|\bimport\.meta\.dirname, '([^']+\.[jt]s)'/g
 const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bsql`/
 
 interface SourceFile {
-  /** Relative to the top folder, for example src/db/pool.ts. */
+  /** Relative to the repository, for example src/db/pool.ts. */
   path: string
-  room: string
+  /** The folder it counts to: `db` for src/db/pool.ts, `config` for src/config.ts. */
+  folder: string
   text: string
+  /** As written, for example ../db/pool.ts or pg. */
   imports: string[]
 }
 
-/** @returns a sentence for each thing that is where it must not be. */
+/** @returns a sentence for each import or call that is not allowed where it stands. */
 export function checkFloors(root: string): string[] {
-  const files = globSync('src/**/*.{ts,js}', { cwd: root })
+  const server = readSources(root, 'src/**/*.{ts,js}', folderOf)
+  const page = readSources(root, 'public/**/*.js', pageFolderOf)
+  return [
+    ...server.flatMap(checkServerFile),
+    ...page.flatMap(checkPageFile),
+    ...findCycles([...server, ...page]),
+    ...checkNotify(root),
+  ]
+}
+
+const folderOf = (path: string) => path.split('/')[1]?.replace(/\.[tj]s$/, '') ?? ''
+
+function pageFolderOf(path: string): string {
+  const [, folder = '', file] = path.split('/')
+  return file === undefined ? 'page' : folder
+}
+
+function readSources(root: string, pattern: string, folder: (path: string) => string): SourceFile[] {
+  return globSync(pattern, { cwd: root })
     .sort()
-    .map((path) => readSource(root, path))
-  return [...files.flatMap(checkFile), ...findCycles(files), ...checkNotify(root)]
+    .map((path) => {
+      const text = withoutComments(readFileSync(join(root, path), 'utf8'))
+      const found = [...text.matchAll(IMPORT), ...text.matchAll(PROGRAM)]
+      const imports = found.map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+      return { path, folder: folder(path), text, imports }
+    })
 }
 
-function readSource(root: string, path: string): SourceFile {
-  const text = withoutComments(readFileSync(join(root, path), 'utf8'))
-  const imports = [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
-  return { path, room: roomOf(path), text, imports }
-}
-
-/** src/db/pool.ts is in db; src/config.ts is a room of its own. */
-const roomOf = (path: string) => path.split('/')[1]?.replace(/\.[tj]s$/, '') ?? ''
-
-/** Only comments that fill their lines: telling others from text in quotes would take a parser. */
+/** Removes comments that fill their lines: telling others from text in quotes would take a parser. */
 const withoutComments = (text: string) =>
   text.replace(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '').replace(/^\s*\/\/.*$/gm, '')
 
-function checkFile(file: SourceFile): string[] {
+function checkServerFile(file: SourceFile): string[] {
   const problems = file.imports.map((target) => checkImport(file, target)).filter((each) => each !== null)
-  if (file.room !== 'config' && /\bprocess\.env\b/.test(file.text)) {
+  if (file.folder !== 'config' && /\bprocess\.env\b/.test(file.text)) {
     problems.push(`${file.path} reads process.env: only src/config.ts may`)
   }
-  if (file.room !== 'db' && SQL_TEXT.test(file.text))
+  if (file.folder !== 'db' && SQL_TEXT.test(file.text)) {
     problems.push(`${file.path} holds SQL: only src/db/ may`)
+  }
   return problems
 }
 
-function checkImport({ path, room }: SourceFile, target: string): string | null {
-  if (target.startsWith('.')) {
-    const to = roomOf(normalize(join(dirname(path), target)))
-    return mayImport(room, to) ? null : `${path} imports ${target}: ${room} may not import ${to}`
-  }
-  if (/^uWebSockets\.js/.test(target) && room !== 'http') {
+const targetOf = (path: string, target: string) => normalize(join(dirname(path), target))
+
+function checkImport({ path, folder }: SourceFile, target: string): string | null {
+  if (target.startsWith('.')) return checkRelativeImport(path, folder, targetOf(path, target), target)
+  if (/^uWebSockets\.js/.test(target) && folder !== 'http') {
     return `${path} imports ${target}: only src/http/ may`
   }
-  if (/^(node:)?child_process$/.test(target) && room !== 'host') {
-    return `${path} imports ${target}: only src/host/ starts processes`
+  if (/^(node:)?child_process$/.test(target) && !PROCESS_FOLDERS.includes(folder)) {
+    return `${path} imports ${target}: only src/{${PROCESS_FOLDERS.join(',')}}/ start processes`
   }
-  const foreign = room === 'domain' && !DOMAIN_PACKAGES.includes(target)
+  const foreign = folder === 'domain' && !DOMAIN_PACKAGES.includes(target)
   return foreign
     ? `${path} imports ${target}: domain imports nothing but ${DOMAIN_PACKAGES.join(', ')}`
     : null
 }
 
+function checkRelativeImport(path: string, folder: string, file: string, target: string): string | null {
+  const other = folderOf(file)
+  if (!mayImport(folder, other)) return `${path} imports ${target}: ${folder} may not import ${other}`
+  const [host, otherHost] = [path, file].map((each) => /^src\/host\/(local|nixos)\//.exec(each)?.[1])
+  if (host && otherHost && host !== otherHost) {
+    return `${path} imports ${target}: host/${host} may not import host/${otherHost}`
+  }
+  return null
+}
+
 function mayImport(from: string, to: string): boolean {
   if (from === to) return true
   if (to === EVERYWHERE) return from !== 'domain'
-  const floorOf = (room: string) => FLOORS.findIndex((rooms) => rooms.includes(room))
-  return floorOf(from) >= 0 && floorOf(to) > floorOf(from)
+  return isBelow(LAYERS, from, to)
+}
+
+function isBelow(layers: string[][], from: string, to: string): boolean {
+  const layerOf = (folder: string) => layers.findIndex((folders) => folders.includes(folder))
+  return layerOf(from) >= 0 && layerOf(to) > layerOf(from)
+}
+
+function checkPageFile({ path, folder, imports }: SourceFile): string[] {
+  const targets = imports.filter((target) => target.startsWith('.'))
+  return targets.flatMap((target) => {
+    const other = pageFolderOf(targetOf(path, target))
+    if (folder === other || isBelow(PAGE_LAYERS, folder, other)) return []
+    return [`${path} imports ${target}: public/${folder} may not import public/${other}`]
+  })
 }
 
 function findCycles(files: SourceFile[]): string[] {
@@ -88,8 +146,7 @@ function findCycles(files: SourceFile[]): string[] {
     if (trail.includes(path))
       problems.push(`cycle: ${[...trail.slice(trail.indexOf(path)), path].join(' → ')}`)
     if (done.has(path) || trail.includes(path)) return
-    for (const target of graph.get(path) ?? [])
-      visit(normalize(join(dirname(path), target)), [...trail, path])
+    for (const target of graph.get(path) ?? []) visit(targetOf(path, target), [...trail, path])
     done.add(path)
   }
   for (const path of graph.keys()) visit(path, [])

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { zodToJsonSchema } from 'zod-to-json-schema'
-import { PolledEvents, STREAM_EVENTS } from '../src/domain/stream.ts'
+import { PolledEvents, STREAM_EVENTS } from '../src/domain/event.ts'
 
 export const SCHEMA_FILE = join(import.meta.dirname, '../docs/events.schema.json')
 

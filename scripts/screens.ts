@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { ROOT } from '../src/config.ts'
 import { statePaths } from '../src/host/local/paths.ts'
-import { run } from '../src/host/process.ts'
-import { membersOf, readMark } from '../src/host/processes.ts'
+import { run } from '../src/system/childprocess.ts'
+import { membersOf, readMark } from '../src/system/processgroup.ts'
 import { startWhole } from '../tests/support/npmstart.ts'
 import { freePort } from '../tests/support/port.ts'
-import { prepareTools } from './tools.ts'
+import { prepareTools } from './test-tools.ts'
 
 const SCREENS = join(ROOT, 'docs/screens')
 const INSTALL_LIMIT_MS = 5 * 60_000

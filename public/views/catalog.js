@@ -1,12 +1,12 @@
 import { useMemo, useRef, useState } from 'preact/hooks'
-import { html } from '../html.js'
-import { appPath } from '../route.js'
-import { BUSY_LABELS, capital } from '../words.js'
-import { byName, StatusPill } from './apps.js'
+import { appPath } from '../state/route.js'
+import { BUSY_LABELS, capital } from '../state/text.js'
+import { byName, StatusPill } from './applist.js'
 import { Refusal } from './failure.js'
 import { useFocusKept } from './focus.js'
-import { Avatar, Icon } from './icons.js'
-import { useKept } from './keep.js'
+import { html } from './html.js'
+import { Avatar, Icon } from './icon.js'
+import { useKept } from './memo.js'
 
 /** @import { CatalogEntry, Pending, Problem, State, Status, Verbs } from '../types.js' */
 

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks'
-import { html } from '../html.js'
-import { inFlight } from '../status.js'
-import { ACTION_LABELS, BUSY_LABELS } from '../words.js'
-import { PurgeDialog, UninstallDialog } from './dialogs.js'
-import { Icon } from './icons.js'
+import { inFlight } from '../state/status.js'
+import { ACTION_LABELS, BUSY_LABELS } from '../state/text.js'
+import { PurgeDialog, UninstallDialog } from './dialog.js'
+import { html } from './html.js'
+import { Icon } from './icon.js'
 
 /** @import { Action, App, Control, Pending, Status, Verbs } from '../types.js' */
 

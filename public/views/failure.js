@@ -1,10 +1,10 @@
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import { html } from '../html.js'
-import { appPath } from '../route.js'
-import { needsAttention } from '../status.js'
-import { Copy } from './copy.js'
-import { Icon } from './icons.js'
-import { pieces } from './pieces.js'
+import { appPath } from '../state/route.js'
+import { needsAttention } from '../state/status.js'
+import { Copy } from './copybutton.js'
+import { html } from './html.js'
+import { Icon } from './icon.js'
+import { pieces } from './logline.js'
 import { RollBack } from './rollback.js'
 
 /** @import { App, Cause, Pending, Problem, RollbackPlan, Verbs } from '../types.js' */

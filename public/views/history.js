@@ -1,7 +1,7 @@
-import { html } from '../html.js'
-import { appPath } from '../route.js'
-import { byWhom, LABELS, lasting, short } from '../words.js'
-import { Icon } from './icons.js'
+import { appPath } from '../state/route.js'
+import { byWhom, LABELS, lasting, short } from '../state/text.js'
+import { html } from './html.js'
+import { Icon } from './icon.js'
 import { ClockTime } from './time.js'
 
 /** @import { HistoryRow } from '../types.js' */

@@ -1,11 +1,11 @@
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { plainText } from '../ansi.js'
-import { html } from '../html.js'
-import { appPath } from '../route.js'
-import { clock } from '../words.js'
-import { Copy } from './copy.js'
-import { Icon } from './icons.js'
-import { pieces } from './pieces.js'
+import { plainText } from '../state/ansi.js'
+import { appPath } from '../state/route.js'
+import { clock } from '../state/text.js'
+import { Copy } from './copybutton.js'
+import { html } from './html.js'
+import { Icon } from './icon.js'
+import { pieces } from './logline.js'
 import { useHere, useTime } from './time.js'
 
 /** @import { Log, LogLine, Verbs } from '../types.js' */

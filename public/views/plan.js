@@ -1,6 +1,6 @@
-import { html } from '../html.js'
-import { capital, list } from '../words.js'
-import { Dialog } from './dialogs.js'
+import { capital, list } from '../state/text.js'
+import { Dialog } from './dialog.js'
+import { html } from './html.js'
 
 /** @import { PlanChoice, State, Verbs } from '../types.js' */
 

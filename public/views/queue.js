@@ -1,7 +1,7 @@
-import { html } from '../html.js'
-import { appPath } from '../route.js'
-import { LABELS } from '../words.js'
-import { Icon } from './icons.js'
+import { appPath } from '../state/route.js'
+import { LABELS } from '../state/text.js'
+import { html } from './html.js'
+import { Icon } from './icon.js'
 import { Elapsed } from './time.js'
 
 /** @import { App, State } from '../types.js' */

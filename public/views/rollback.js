@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
-import { html } from '../html.js'
-import { ACTION_LABELS, BUSY_LABELS, list } from '../words.js'
-import { Dialog } from './dialogs.js'
+import { ACTION_LABELS, BUSY_LABELS, list } from '../state/text.js'
+import { Dialog } from './dialog.js'
+import { html } from './html.js'
 
 /** @import { App, Pending, RollbackPlan, Verbs } from '../types.js' */
 

@@ -1,7 +1,7 @@
-import { html } from '../html.js'
-import { steps } from '../status.js'
-import { LABELS, short } from '../words.js'
-import { Icon } from './icons.js'
+import { steps } from '../state/status.js'
+import { LABELS, short } from '../state/text.js'
+import { html } from './html.js'
+import { Icon } from './icon.js'
 import { Elapsed } from './time.js'
 
 /** @import { App } from '../types.js' */

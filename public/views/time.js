@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { html } from '../html.js'
-import { clock } from '../words.js'
+import { clock } from '../state/text.js'
+import { html } from './html.js'
 import { createTicker } from './ticker.js'
 
 /** What is going on is counted in seconds, what is settled in minutes. */

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { migrate } from '../../src/db/migrate.ts'
-import { createEmbeddedPostgres, LOGINS, type Login } from '../../src/host/postgres.ts'
+import { migrate } from '../../src/db/migration.ts'
 import { createLogger } from '../../src/log.ts'
+import { createEmbeddedPostgres, LOGINS, type Login } from '../../src/postgres/embedded.ts'
 
 const PASSWORD = 'bench'
 

@@ -9,11 +9,11 @@ import { join } from 'node:path'
 import { setInterval as every } from 'node:timers/promises'
 import pg from 'pg'
 import { type Browser, chromium } from 'playwright-core'
-import { migrate } from '../../src/db/migrate.ts'
-import { createEmbeddedPostgres } from '../../src/host/postgres.ts'
+import { migrate } from '../../src/db/migration.ts'
 import { createLogger } from '../../src/log.ts'
 import { startRelayServer } from '../../src/main/relayserver.ts'
-import { prepareTools } from '../tools.ts'
+import { createEmbeddedPostgres } from '../../src/postgres/embedded.ts'
+import { prepareTools } from '../test-tools.ts'
 
 const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWER = 1] = process.argv.slice(2).map(Number)
 const SECONDS = 10

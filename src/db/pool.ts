@@ -1,7 +1,7 @@
 import { createPool, type DatabasePool, type Interceptor, SchemaValidationError, sql } from 'slonik'
 import { type ZodTypeAny, z } from 'zod'
-import { translated } from './errors.ts'
-import { createPatientDriver } from './patience.ts'
+import { translated } from './error.ts'
+import { createPatientDriver } from './querytimeout.ts'
 import { sessionUrl } from './url.ts'
 
 export type Pool = DatabasePool

@@ -1,7 +1,7 @@
 /** What a backup and a restore ask of the database, and the SQL that stands around a backup when it is restored. */
 
 import { connected } from './database.ts'
-import { knownMigrations, MigrationError } from './migrate.ts'
+import { knownMigrations, MigrationError } from './migration.ts'
 
 export interface DatabaseState {
   serverMajor: number

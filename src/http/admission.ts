@@ -1,6 +1,6 @@
 /** How many streams may be open, in all and for each address. */
 import { Problem } from '../domain/problem.ts'
-import type { Seat, Sink } from '../relay/outlet.ts'
+import type { Seat, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {

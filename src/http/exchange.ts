@@ -1,6 +1,6 @@
 /** One request and its answer on the wire: the part that deals with the moods of uWebSockets.js. */
 import type { HttpResponse } from 'uWebSockets.js'
-import type { Seat, Sink } from '../relay/outlet.ts'
+import type { Seat, Sink } from '../relay/sendqueue.ts'
 import { type Headers, type Reply, type StreamReply, statusLine, withSecurity } from './reply.ts'
 
 function writeHead(res: HttpResponse, status: number, headers: Headers): void {

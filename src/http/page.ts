@@ -5,11 +5,11 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { within } from '../relay/coalesce.ts'
-import type { Log } from '../relay/source.ts'
-import { compressed } from './assets.ts'
+import type { Log } from '../relay/streamsource.ts'
+import { compressed } from './asset.ts'
+import { fileRoutes, pageShell } from './pagefiles.ts'
 import type { Headers, Reply } from './reply.ts'
 import type { Context, Handler, Route } from './router.ts'
-import { fileRoutes, pageShell } from './static.ts'
 
 /** Milliseconds for the facts; after that the page is sent without them and asks for itself. */
 const FACTS_LIMIT_MS = 2000
@@ -22,7 +22,7 @@ export interface PageSource {
   history(app: string, limit: number): Promise<readonly unknown[]>
 }
 
-/** `public/server.js`, found where the page is. */
+/** `public/serverrender.js`, found where the page is. */
 interface Drawing {
   draw(facts: Facts): { title: string; body: string; known: boolean }
 }
@@ -78,7 +78,7 @@ async function gather(source: PageSource, app: string | undefined): Promise<Part
 
 export function pageRoutes(publicDir: string, source: PageSource, log: Log): Route[] {
   const shell = pageShell(publicDir)
-  const drawing = import(pathToFileURL(join(publicDir, 'server.js')).href) as Promise<Drawing>
+  const drawing = import(pathToFileURL(join(publicDir, 'serverrender.js')).href) as Promise<Drawing>
 
   async function page({ request, params }: Context): Promise<Reply> {
     const known = await within(FACTS_LIMIT_MS, 'Reading for the page', gather(source, params.name)).catch(

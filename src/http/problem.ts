@@ -1,7 +1,7 @@
 /** Refusals as `application/problem+json` (RFC 9457). */
 import { Problem, type ProblemCode } from '../domain/problem.ts'
 import { TimeLimitError } from '../relay/coalesce.ts'
-import type { Log } from '../relay/source.ts'
+import type { Log } from '../relay/streamsource.ts'
 import { type Headers, json, type Reply } from './reply.ts'
 
 /** Seconds after which trying again makes sense, for refusals that pass. */

@@ -1,6 +1,6 @@
 /** What a route answers with, and the headers every answer has. Nothing here knows uWebSockets.js. */
 import { STATUS_CODES } from 'node:http'
-import type { Seat, Sink } from '../relay/outlet.ts'
+import type { Seat, Sink } from '../relay/sendqueue.ts'
 
 export type Headers = Record<string, string>
 

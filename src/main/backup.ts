@@ -3,9 +3,9 @@ import { chmod, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { environmentWith } from '../config.ts'
 import { databaseState } from '../db/restore.ts'
-import { chooseClient, clientProgram, installedClients } from '../host/pgclient.ts'
-import { run } from '../host/process.ts'
-import { forProgram, reachDatabase } from './access.ts'
+import { chooseClient, clientProgram, installedClients } from '../postgres/clientprograms.ts'
+import { run } from '../system/childprocess.ts'
+import { forProgram, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 /** A home server's history is megabytes; this is for a disk that hardly works. */

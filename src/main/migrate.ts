@@ -1,6 +1,6 @@
 /** `npm run migrate`: brings the database of DATABASE_URL to this program's schema. Doing it twice changes nothing. */
 import { readConfig } from '../config.ts'
-import { migrate } from '../db/migrate.ts'
+import { migrate } from '../db/migration.ts'
 
 async function main(): Promise<void> {
   const { databaseUrl } = readConfig()

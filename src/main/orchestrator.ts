@@ -1,13 +1,13 @@
 /** `npm run orchestrator`: the worker that installs, rebuilds and watches. A client of the database, nothing more. */
 import { environmentWith, readConfig } from '../config.ts'
-import { createLaterPool, type LaterPool } from '../db/laterpool.ts'
+import { createLaterPool, type LaterPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import type { Pool } from '../db/pool.ts'
 import { createHost } from '../host/index.ts'
-import { createNotifier } from '../host/notify.ts'
 import { createLogger, type Logger } from '../log.ts'
 import { createOrchestrator } from '../orchestrator/orchestrator.ts'
-import { stopOnRequest, tellFailed, tellReady } from './parent.ts'
+import { createNotifier } from '../system/sdnotify.ts'
+import { stopOnRequest, tellFailed, tellReady } from './ipc.ts'
 
 /** Rebuild, health and lease have one statement each at a time; the others are for health probes that report. */
 const POOL_SIZE = 6

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../config.ts'
 import { urlAsRole } from '../db/url.ts'
-import { runInTerminal } from '../host/process.ts'
-import { forProgram, reachDatabase } from './access.ts'
+import { runInTerminal } from '../system/childprocess.ts'
+import { forProgram, reachDatabase } from './databaseaccess.ts'
 
 const ROLE = 'bloud_operator'
 const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:

@@ -1,9 +1,9 @@
 /** `npm run relay`: the page, the API and the stream. A client of the database, nothing more. */
 import { readConfig } from '../config.ts'
-import { createNotifier } from '../host/notify.ts'
 import { createLogger } from '../log.ts'
+import { createNotifier } from '../system/sdnotify.ts'
+import { stopOnRequest, tellFailed, tellReady } from './ipc.ts'
 import { keepNurserySmall } from './nursery.ts'
-import { stopOnRequest, tellFailed, tellReady } from './parent.ts'
 import { startRelayServer } from './relayserver.ts'
 
 /** How often systemd may hear how we are. */

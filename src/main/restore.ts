@@ -6,7 +6,7 @@ import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { environmentWith } from '../config.ts'
-import { createRoles, migrate } from '../db/migrate.ts'
+import { createRoles, migrate } from '../db/migration.ts'
 import {
   AFTER_RESTORE,
   BEFORE_RESTORE,
@@ -14,9 +14,14 @@ import {
   refuseNewerBackup,
   withoutNewSettings,
 } from '../db/restore.ts'
-import { chooseClient, clientProgram, installedClients, type PostgresClient } from '../host/pgclient.ts'
-import { run } from '../host/process.ts'
-import { forProgram, reachDatabase } from './access.ts'
+import {
+  chooseClient,
+  clientProgram,
+  installedClients,
+  type PostgresClient,
+} from '../postgres/clientprograms.ts'
+import { run } from '../system/childprocess.ts'
+import { forProgram, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 const RESTORE_LIMIT_MS = 30 * 60_000

@@ -8,15 +8,20 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Config, ConfigError, environmentWith, readConfig } from '../config.ts'
 import { connectionProblem, ensureDatabase, SilentError } from '../db/database.ts'
-import { MigrationError, migrate } from '../db/migrate.ts'
+import { MigrationError, migrate } from '../db/migration.ts'
 import { urlAsRole } from '../db/url.ts'
 import { createHost } from '../host/index.ts'
-import { type Lock, takeLock } from '../host/lock.ts'
-import { createEmbeddedPostgres, type DatabaseFacts, databaseUrl, PostgresError } from '../host/postgres.ts'
 import { createLogger, type Logger } from '../log.ts'
-import { ChildError, createKeptChild } from './children.ts'
-import { createHouse, type House } from './house.ts'
-import { isListenCode, listenError, refuseTakenPort } from './listening.ts'
+import {
+  createEmbeddedPostgres,
+  type DatabaseFacts,
+  databaseUrl,
+  PostgresError,
+} from '../postgres/embedded.ts'
+import { type Lock, takeLock } from '../system/filelock.ts'
+import { ChildError, createKeptChild } from './childservice.ts'
+import { createHouse, type House } from './lifecycle.ts'
+import { isListenCode, listenError, refuseTakenPort } from './listencheck.ts'
 import { StartError } from './starterror.ts'
 
 const OLDEST_NODE = [22, 18] as const

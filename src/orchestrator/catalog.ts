@@ -1,5 +1,5 @@
-import { failRefresh, syncCatalog } from '../db/rebuilds.ts'
-import { readCatalog } from '../host/catalog.ts'
+import { failRefresh, syncCatalog } from '../db/rebuild.ts'
+import { readCatalog } from './catalogdirectory.ts'
 import type { Context } from './context.ts'
 
 /** @throws when the folder can't be read; whoever asked for that is told why. */

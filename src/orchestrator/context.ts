@@ -1,7 +1,7 @@
 import type { Pool } from '../db/pool.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
-import type { Bell } from './bell.ts'
+import type { Bell } from './wakeup.ts'
 
 /** For whoever watches over this process. */
 export interface Signs {

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/rebuilds.ts'
+import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/rebuild.ts'
 import type { Cause } from '../domain/app.ts'
 import type { WantedApp } from '../host/index.ts'
 import type { Context } from './context.ts'

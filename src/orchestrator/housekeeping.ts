@@ -1,5 +1,5 @@
-import { checkInvariants } from '../db/invariants.ts'
-import { catalogRefreshAsked, prune } from '../db/rebuilds.ts'
+import { checkInvariants } from '../db/invariant.ts'
+import { catalogRefreshAsked, prune } from '../db/rebuild.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 

@@ -1,5 +1,5 @@
 import type { Pool } from '../db/pool.ts'
-import { acquireLease, releaseLease, renewLease } from '../db/rebuilds.ts'
+import { acquireLease, releaseLease, renewLease } from '../db/rebuild.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
 

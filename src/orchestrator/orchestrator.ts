@@ -2,12 +2,12 @@ import { hostname } from 'node:os'
 import type { Pool } from '../db/pool.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
-import { type Bell, createBell } from './bell.ts'
 import type { Context, Signs } from './context.ts'
 import { createHealth, HEALTH_TICK_MS } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { carryRebuild, configureWanted } from './rebuild.ts'
+import { type Bell, createBell } from './wakeup.ts'
 
 /** A bell may be lost: look at least this often. */
 const SLOW_TICK_MS = 2_000

@@ -1,4 +1,4 @@
-import type { Outcome } from '../db/rebuilds.ts'
+import type { Outcome } from '../db/rebuild.ts'
 import type { Cause } from '../domain/app.ts'
 import type { RunFailure, RunState } from '../host/index.ts'
 

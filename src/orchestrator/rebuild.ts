@@ -11,15 +11,15 @@ import {
   olderApps,
   operationsOf,
   reportWarnings,
-} from '../db/rebuilds.ts'
+} from '../db/rebuild.ts'
 import type { Cause } from '../domain/app.ts'
 import type { CatalogApp } from '../domain/catalog.ts'
 import type { Run, WantedApp } from '../host/index.ts'
-import { createBell } from './bell.ts'
 import type { Context } from './context.ts'
-import { type Followed, follow, reasonToStop } from './follow.ts'
 import { CAUSE_LOG_LINES, judge } from './outcome.ts'
 import { judgeRollback, whyNotBack } from './rollback.ts'
+import { type Followed, follow, reasonToStop } from './runmonitor.ts'
+import { createBell } from './wakeup.ts'
 
 /** A run that was lost (power, kill) or ended by a stop of the agent is started again, but not for ever. */
 const MAX_RUNS = 3

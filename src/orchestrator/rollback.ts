@@ -1,4 +1,4 @@
-import { type ClaimedRebuild, type Outcome, operationsOf } from '../db/rebuilds.ts'
+import { type ClaimedRebuild, type Outcome, operationsOf } from '../db/rebuild.ts'
 import type { Cause } from '../domain/app.ts'
 import type { Context } from './context.ts'
 import { judge, type Observation } from './outcome.ts'

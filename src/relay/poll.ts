@@ -1,8 +1,8 @@
 /** The stream for clients that ask now and then instead of holding a connection. */
 import { within } from './coalesce.ts'
+import { formatId, parseId, type ResetReason, reasonToReset } from './eventid.ts'
 import { createFilter, type Filter } from './filter.ts'
-import { formatId, parseId, type ResetReason, reasonToReset } from './ids.ts'
-import type { EventSource } from './source.ts'
+import type { EventSource } from './streamsource.ts'
 
 export interface Polled {
   /** Ask `after` this one next. */

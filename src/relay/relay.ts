@@ -3,19 +3,20 @@
  *
  * doorbell -> tail (one read) -> ring (each event as bytes, once) -> clients (one write each, at the relay's pace)
  */
-import { type Client, createClients } from './clients.ts'
+
+import { createPages } from './backlog.ts'
+import { createSeats } from './catchup.ts'
+import { type Client, createClients } from './client.ts'
+import type { Head, ResetReason } from './eventid.ts'
 import { createFilter } from './filter.ts'
-import { heartbeatFrame, refreshFrame, retryFrame, staleFrame } from './frames.ts'
-import type { Head, ResetReason } from './ids.ts'
-import { CHUNK_BYTES, type Seat, type Sink, send, written } from './outlet.ts'
-import { createPace } from './pace.ts'
-import { createPages } from './pages.ts'
+import { heartbeatFrame, refreshFrame, retryFrame, staleFrame } from './frame.ts'
 import { createPoll } from './poll.ts'
 import { createRing } from './ring.ts'
-import { createSeats } from './seats.ts'
-import { createSnapshots } from './snapshots.ts'
-import type { EventSource, Log } from './source.ts'
+import { CHUNK_BYTES, type Seat, type Sink, send, written } from './sendqueue.ts'
+import { createSnapshots } from './snapshot.ts'
+import type { EventSource, Log } from './streamsource.ts'
 import { createTail } from './tail.ts'
+import { createPace } from './throttle.ts'
 
 export const RELAY_LIMITS = {
   ringFrames: 8192,

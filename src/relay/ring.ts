@@ -4,7 +4,7 @@
  * event is `floor` or later is served without asking the database.
  */
 import type { Filter } from './filter.ts'
-import type { Frame } from './frames.ts'
+import type { Frame } from './frame.ts'
 
 /** Bytes for one write, and the number of the last event in them. */
 export interface Batch {

@@ -3,10 +3,10 @@
  * cursor. A lost bell is made good by the slow tick, a lost connection by the look at the head that follows it.
  */
 import { createCoalesced, TimeLimitError, within } from './coalesce.ts'
-import { appFrame } from './frames.ts'
-import type { Head, ResetReason } from './ids.ts'
+import type { Head, ResetReason } from './eventid.ts'
+import { appFrame } from './frame.ts'
 import type { Ring } from './ring.ts'
-import type { EventSource, Log } from './source.ts'
+import type { EventSource, Log } from './streamsource.ts'
 
 /** The server may have ended a session of the pool while nobody looked; it is not away for that. */
 const FORGIVEN_FAILURES = 1

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { parseCatalogFile } from '../../src/domain/catalog.ts'
-import { readCatalog } from '../../src/host/catalog.ts'
+import { readCatalog } from '../../src/orchestrator/catalogdirectory.ts'
 
 const CATALOG = resolve(import.meta.dirname, '../../nix/catalog')
 const good = (name: string, more = '') =>

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { createAdmission } from '../../src/http/admission.ts'
-import { eventRoutes } from '../../src/http/routes/events.ts'
+import { eventRoutes } from '../../src/http/routes/event.ts'
 import { createServer } from '../../src/http/server.ts'
 import { fakeHistory, parseEvents, silent, startRelay, until } from '../relay/fakes.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { ansiPieces, plainText } from '../../public/ansi.js'
+import { ansiPieces, plainText } from '../../public/state/ansi.js'
 
 const styleOf = (codes: string) => ansiPieces(`\x1b[${codes}mx`)[0]?.style
 

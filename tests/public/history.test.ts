@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { MAX_ROWS } from '../../public/history.js'
-import { appPath, parseRoute } from '../../public/route.js'
-import { reduce } from '../../public/store.js'
+import { MAX_ROWS } from '../../public/state/history.js'
+import { appPath, parseRoute } from '../../public/state/route.js'
+import { reduce } from '../../public/state/store.js'
+import { byWhom } from '../../public/state/text.js'
 import type { HistoryRow, Message, Status } from '../../public/types.js'
-import { byWhom } from '../../public/words.js'
-import { appStatus, event, fold, NOON, snapshot } from './make.ts'
+import { appStatus, event, fold, NOON, snapshot } from './builders.ts'
 
 const at = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
 const row = (seq: number, to: Status, duration: number | null, operation = 1): HistoryRow => ({

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { reduce } from '../../public/store.js'
+import { reduce } from '../../public/state/store.js'
 import type { AppStatus, State, Status } from '../../public/types.js'
-import { AT, appStatus, event, fold, NOON, snapshot, status } from './make.ts'
+import { AT, appStatus, event, fold, NOON, snapshot, status } from './builders.ts'
 
 const seen = (state: State) =>
   Object.fromEntries(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it, mock } from 'node:test'
-import { createStream, FIRST_MUTE_MS, OPEN_LIMIT_MS, SILENCE_MS } from '../../public/stream.js'
+import { createStream, FIRST_MUTE_MS, OPEN_LIMIT_MS, SILENCE_MS } from '../../public/net/stream.js'
 import type { Message } from '../../public/types.js'
 
 /** The browser's EventSource, moved by hand. */

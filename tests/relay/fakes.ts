@@ -1,7 +1,8 @@
 /** A history in memory and clients made of arrays, so that the relay can be tried without a database or a network. */
-import type { Sink } from '../../src/relay/outlet.ts'
+
 import { createRelay, type RelayLimits } from '../../src/relay/relay.ts'
-import type { EventSource, StreamEvent } from '../../src/relay/source.ts'
+import type { Sink } from '../../src/relay/sendqueue.ts'
+import type { EventSource, StreamEvent } from '../../src/relay/streamsource.ts'
 
 export const silent = { debug() {}, info() {}, warn() {}, error() {} }
 

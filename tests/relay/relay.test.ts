@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CHUNK_BYTES } from '../../src/relay/outlet.ts'
+import { CHUNK_BYTES } from '../../src/relay/sendqueue.ts'
 import { fakeHistory, startRelay, until } from './fakes.ts'
 
 type T = { after(fn: () => void): void }

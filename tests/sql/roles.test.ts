@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
-import { migrate } from '../../src/db/migrate.ts'
+import { migrate } from '../../src/db/migration.ts'
 import { administer, type TestDatabase, testDatabase, urlOf } from '../support/cluster.ts'
 import { entry, lead, refusalOf, session } from '../support/sql.ts'
 

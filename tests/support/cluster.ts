@@ -7,9 +7,9 @@ import * as fs from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import pg from 'pg'
 import { ROOT } from '../../src/config.ts'
-import { migrate } from '../../src/db/migrate.ts'
-import { LOGINS, type Login } from '../../src/host/postgres.ts'
+import { migrate } from '../../src/db/migration.ts'
 import { createLogger } from '../../src/log.ts'
+import { LOGINS, type Login } from '../../src/postgres/embedded.ts'
 
 export interface TestDatabase {
   name: string

@@ -1,6 +1,6 @@
 /** Our own relay and HTTP server, as they are, over a history in memory. */
 import { createAdmission } from '../../../src/http/admission.ts'
-import { eventRoutes } from '../../../src/http/routes/events.ts'
+import { eventRoutes } from '../../../src/http/routes/event.ts'
 import { createServer } from '../../../src/http/server.ts'
 import { keepNurserySmall } from '../../../src/main/nursery.ts'
 import { createRelay } from '../../../src/relay/relay.ts'

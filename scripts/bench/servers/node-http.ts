@@ -4,8 +4,8 @@
  * also as the relay does where a round takes long.
  */
 import { createServer, type ServerResponse } from 'node:http'
-import { createPace } from '../../../src/relay/pace.ts'
 import { RELAY_LIMITS } from '../../../src/relay/relay.ts'
+import { createPace } from '../../../src/relay/throttle.ts'
 import { frameOf, startHistory, tellReady } from './history.ts'
 
 const gatherMs = Number(process.argv[2] ?? 0)

@@ -1,7 +1,7 @@
 /** An app's log: appended to, and rotated before it grows over its limit. One older file is kept. */
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { olderLogFile } from '../logs.ts'
+import { olderLogFile } from '../logreader.ts'
 
 /** A day of a chatty app, and little enough for a small disk: with the older one at most twice this. Bytes. */
 export const MAX_LOG_BYTES = 5 * 1024 * 1024

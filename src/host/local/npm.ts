@@ -1,7 +1,7 @@
 /** Runs `npm install` for one package and says in one sentence why it failed. */
 import { spawn } from 'node:child_process'
-import { createLineReader } from '../lines.ts'
-import { endGroup, MARK } from '../processes.ts'
+import { createLineReader } from '../../system/linereader.ts'
+import { endGroup, MARK } from '../../system/processgroup.ts'
 
 /** A slow line and a big package; native modules compile for minutes on a small machine. */
 const INSTALL_LIMIT_MS = 15 * 60_000

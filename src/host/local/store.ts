@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
-import { syncDirectory, toJson } from '../files.ts'
+import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
 
 /** Folders being made; whoever holds the switch lock may remove them. */

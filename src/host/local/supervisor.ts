@@ -5,11 +5,11 @@
 import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { toJson, writeAtomic } from '../files.ts'
-import { type Lock, takeLock } from '../lock.ts'
-import { endGroup, readMark } from '../processes.ts'
-import { activationSchema, currentManifest, digestOf, type Manifest, readDocument } from './documents.ts'
+import { toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { type Lock, takeLock } from '../../system/filelock.ts'
+import { endGroup, readMark } from '../../system/processgroup.ts'
 import { statePaths } from './paths.ts'
+import { activationSchema, currentManifest, digestOf, type Manifest, readDocument } from './statefiles.ts'
 import { createUnit, type Unit } from './unit.ts'
 
 /** Between two looks when no event comes. */

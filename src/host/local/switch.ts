@@ -12,12 +12,12 @@
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { claimFile, writeAtomic } from '../files.ts'
-import { takeLock } from '../lock.ts'
-import { readMark } from '../processes.ts'
+import { claimFile, writeAtomic } from '../../system/atomicfile.ts'
+import { takeLock } from '../../system/filelock.ts'
+import { readMark } from '../../system/processgroup.ts'
 import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
-import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './steps.ts'
 import type { StoreOptions } from './store.ts'
+import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
 /** A run that has just ended still holds the lock for a moment. */
 const LOCK_LIMIT_MS = 10_000

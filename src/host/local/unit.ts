@@ -6,10 +6,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
-import { endGroup, type Group, killGroup, MARK } from '../processes.ts'
-import { digestOf, type SupervisorState, type UnitSpec } from './documents.ts'
+import { endGroup, type Group, killGroup, MARK } from '../../system/processgroup.ts'
 import { type LogFile, openLogFile } from './logfile.ts'
 import { appDataDir, appLogFile } from './paths.ts'
+import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
 
 /** The pause doubles from the first to the last while an app keeps ending. */
 const FIRST_PAUSE_MS = 1_000

@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { endingOf } from '../process.ts'
-import { sendSignal } from '../processes.ts'
-import { waitFor } from '../waiting.ts'
+import { endingOf } from '../../system/childprocess.ts'
+import { sendSignal } from '../../system/processgroup.ts'
+import { waitFor } from '../../system/timeout.ts'
 
 /** How soon a request to stop and a new profile are noticed. */
 const LOOK_MS = 100

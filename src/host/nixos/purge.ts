@@ -5,10 +5,10 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
-import { claimFile } from '../files.ts'
-import { waitFor } from '../waiting.ts'
-import { clientSecretFile } from './configuration.ts'
+import { claimFile } from '../../system/atomicfile.ts'
+import { waitFor } from '../../system/timeout.ts'
 import type { NixosPaths } from './paths.ts'
+import { clientSecretFile } from './render.ts'
 
 /** Terabytes of small files on a slow disk take their time. */
 const PURGE_LIMIT_MS = 10 * 60_000

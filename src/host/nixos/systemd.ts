@@ -1,8 +1,8 @@
 /** What systemd knows of an app's container. A machine without systemd knows nothing, and that is no error. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { splitLines } from '../../system/linereader.ts'
 import type { UnitState } from '../contract.ts'
-import { splitLines } from '../lines.ts'
 
 export interface SystemdCommands {
   systemctl: string

@@ -1,14 +1,14 @@
 /** All that is answered, in one list. */
-import type { Logs } from '../../relay/logs.ts'
+import type { Logs } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
-import type { Log } from '../../relay/source.ts'
+import type { Log } from '../../relay/streamsource.ts'
 import type { Admission } from '../admission.ts'
 import { type PageSource, pageRoutes } from '../page.ts'
 import type { Route } from '../router.ts'
-import { type AppsSource, appRoutes } from './apps.ts'
-import { eventRoutes } from './events.ts'
-import { type HealthSource, healthRoutes } from './health.ts'
-import { type OperationsSource, operationRoutes } from './operations.ts'
+import { type AppsSource, appRoutes } from './app.ts'
+import { eventRoutes } from './event.ts'
+import { type OperationsSource, operationRoutes } from './operation.ts'
+import { type HealthSource, healthRoutes } from './readiness.ts'
 import { type RollbackSource, rollbackRoutes } from './rollback.ts'
 
 export interface RoutesOptions {

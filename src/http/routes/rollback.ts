@@ -3,7 +3,7 @@ import type { Operation, RollbackPlan } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'
 import { json } from '../reply.ts'
 import type { Route } from '../router.ts'
-import { accepted, EmptyBody, type Origin, originOf } from './apps.ts'
+import { accepted, EmptyBody, type Origin, originOf } from './app.ts'
 
 export interface RollbackSource {
   planRollback(): Promise<RollbackPlan>

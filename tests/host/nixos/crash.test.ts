@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { killGroup, readMark } from '../../../src/host/processes.ts'
+import { killGroup, readMark } from '../../../src/system/processgroup.ts'
 import { ended, until } from '../../support/local-host.ts'
 import { container, createTestMachine } from '../../support/nixos-host.ts'
 

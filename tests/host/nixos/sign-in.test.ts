@@ -3,12 +3,12 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { WantedApp } from '../../../src/host/contract.ts'
-import { appBlueprint } from '../../../src/host/nixos/blueprints.ts'
+import { appBlueprint } from '../../../src/host/nixos/blueprint.ts'
 import { readSso } from '../../../src/host/nixos/sso.ts'
 import { toBlueprint } from '../../../src/host/nixos/yaml.ts'
 import { hasPyYaml, readBlueprint, readByPython } from '../../support/blueprints.ts'
+import { hostileTexts } from '../../support/hostile-texts.ts'
 import { createTestMachine, image } from '../../support/nixos-host.ts'
-import { hostileTexts } from '../../support/texts.ts'
 
 const app = (name: string, more: object = {}): WantedApp => ({
   name,

@@ -1,0 +1,24 @@
+/** The first state of the page, from the facts that were sent with it. The server draws the same state, so what it sent
+ *  is what the script goes on from. */
+import { parseRoute } from './route.js'
+import { initialState, reduce } from './store.js'
+
+/** @import { AppStatus, CatalogEntry, HistoryRow, State } from '../types.js' */
+
+/**
+ * @typedef {object} Facts
+ * @property {string} path
+ * @property {string} hostname
+ * @property {{ id: string, apps: AppStatus[] }} [status]
+ * @property {CatalogEntry[]} [catalog]
+ * @property {{ app: string, rows: HistoryRow[] }} [history]
+ */
+
+/** @param {Facts} facts @param {number} now @returns {State} */
+export function firstState({ path, hostname, status, catalog, history }, now) {
+  let state = { ...initialState, hostname }
+  if (catalog) state = reduce(state, { type: 'catalog', entries: catalog })
+  if (status) state = reduce(state, { type: 'snapshot', ...status, receivedAt: now })
+  if (history) state = reduce(state, { type: 'history', ...history })
+  return reduce(state, { type: 'go', route: parseRoute(path) })
+}

@@ -1,0 +1,76 @@
+/**
+ * Which log the page shows, and its last lines. Pure; part of the reducer.
+ *
+ * One log at a time: operations share a rebuild (and so its output), and a browser grants one host six connections.
+ */
+import { inFlight } from './status.js'
+
+/** @import { App, LogLine, State } from '../types.js' */
+
+/** Lines kept in memory; the page draws only those to be seen, and the whole log is one link away. */
+export const MAX_LINES = 50_000
+
+/** Statuses during which a rebuild, and so a log, may be running. */
+const REBUILDING = ['configuring', 'building', 'stopping']
+
+/** @param {string} app @param {string} operationId @param {boolean} auto @returns {NonNullable<State['log']>} */
+const emptyLog = (app, operationId, auto) => ({ app, operationId, auto, lines: [], dropped: 0, ended: false })
+
+/** Opens the log of what is being rebuilt (on the page of an app: of that app), and puts away what opened by itself
+ *  once its app has settled. The address of an operation is a wish for its log. @param {State} state
+ *  @returns {State} */
+export function followWork(state) {
+  const { log, apps, route } = state
+  if (route.app !== null && route.operationId !== null) {
+    if (log?.operationId === route.operationId) return state
+    return { ...state, log: emptyLog(route.app, route.operationId, false) }
+  }
+  const shown = log ? apps[log.app] : undefined
+  if (log && shown && (!log.auto || isStillGoing(log, shown))) return state
+  const busy = Object.values(apps).find((app) => isRebuilding(app, state))
+  if (busy) return { ...state, log: emptyLog(busy.name, String(busy.operation_id), true) }
+  return log ? { ...state, log: null } : state
+}
+
+/** @param {App} app @param {State} state */
+const isRebuilding = (app, { route, logClosed }) =>
+  app.operation_id !== null &&
+  REBUILDING.includes(app.status) &&
+  String(app.operation_id) !== logClosed &&
+  (route.app === null || route.app === app.name)
+
+/** @param {NonNullable<State['log']>} log @param {App} app */
+const isStillGoing = (log, app) => inFlight(app.status) && sameOperation(log, app)
+
+/** @param {NonNullable<State['log']>} log @param {App} app */
+const sameOperation = (log, app) => String(app.operation_id) === log.operationId
+
+/** @param {State} state @param {string} name @returns {State} */
+export function openLog(state, name) {
+  const operationId = state.apps[name]?.operation_id
+  if (operationId === null || operationId === undefined) return state
+  return { ...state, log: emptyLog(name, String(operationId), false), logClosed: null }
+}
+
+/** @param {State} state @returns {State} */
+export const closeLog = (state) => ({
+  ...state,
+  log: null,
+  logClosed: state.log?.operationId ?? state.logClosed,
+})
+
+/** A reopened log starts over; line numbers tell what is already here.
+ *  @param {State} state @param {string} operationId @param {LogLine[]} lines @returns {State} */
+export function addLines(state, operationId, lines) {
+  const { log } = state
+  if (!log || log.operationId !== operationId) return state
+  const last = log.lines.at(-1)?.line_no ?? Number.NEGATIVE_INFINITY
+  const all = log.lines.concat(lines.filter((line) => line.line_no > last))
+  const excess = Math.max(0, all.length - MAX_LINES)
+  return { ...state, log: { ...log, lines: all.slice(excess), dropped: log.dropped + excess } }
+}
+
+/** @param {State} state @param {string} operationId @returns {State} */
+export function endLog(state, operationId) {
+  return state.log?.operationId === operationId ? { ...state, log: { ...state.log, ended: true } } : state
+}

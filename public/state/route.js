@@ -1,0 +1,31 @@
+/** Addresses of the page: `/`, `/apps/<name>`, `/apps/<name>/operations/<id>`. Pure. */
+
+/** @import { Route } from '../types.js' */
+
+const APP = /^\/apps\/([^/]+)(?:\/operations\/([1-9][0-9]*))?\/?$/
+
+/** @type {Route} */
+export const HOME = { app: null, operationId: null }
+
+/** Whatever is no address of an app is the list of all. @param {string} path @returns {Route} */
+export function parseRoute(path) {
+  const match = APP.exec(path)
+  if (!match?.[1]) return HOME
+  return { app: decode(match[1]), operationId: match[2] ?? null }
+}
+
+/** @param {string} part */
+function decode(part) {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+/** @param {string} app @param {string | number | null} [operationId] */
+export const appPath = (app, operationId = null) =>
+  `/apps/${encodeURIComponent(app)}${operationId === null ? '' : `/operations/${operationId}`}`
+
+/** Whether the page itself is at this address. @param {string} path */
+export const isPagePath = (path) => path === '/' || APP.test(path)

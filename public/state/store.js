@@ -1,0 +1,100 @@
+/**
+ * The state of the page: (state, message) → state, pure.
+ *
+ * The page never decides a status. It shows what events and snapshots say, and offers the controls the database
+ * allows. A cursor (epoch, seq) orders what comes: see apps.js.
+ */
+
+import { applyEvent, applySnapshot, applyStatus, forget, measureSkew, settleSkew } from './app.js'
+import { addEvent, applyHistory } from './history.js'
+import { addLines, closeLog, endLog, followWork, openLog } from './log.js'
+import { answered, reduceRequest, release } from './request.js'
+import { HOME } from './route.js'
+
+/** @import { Message, State } from '../types.js' */
+
+/** @type {State} */
+export const initialState = {
+  connection: 'connecting',
+  staleSince: null,
+  loaded: false,
+  epoch: null,
+  seq: 0,
+  ahead: null,
+  skew: 0,
+  route: HOME,
+  hostname: '',
+  apps: {},
+  histories: {},
+  catalog: null,
+  catalogProblem: null,
+  pending: {},
+  refusals: {},
+  asking: null,
+  rollback: null,
+  log: null,
+  logClosed: null,
+  announcement: { polite: { app: '', text: '' }, urgent: [] },
+}
+
+/** @param {State} state @param {Message} message @returns {State} */
+export function reduce(state, message) {
+  switch (message.type) {
+    case 'snapshot':
+      return followWork(release(applySnapshot(state, message)))
+    case 'status':
+      return followWork(release(applyStatus(state, message)))
+    case 'app':
+      return reduceEvent(state, message)
+    case 'reset':
+      return forget(state)
+    case 'heartbeat':
+      return settleSkew(state, measureSkew(state.skew, message.at, message.receivedAt, true))
+    case 'stale':
+      return { ...state, connection: 'stale', staleSince: message.since }
+    case 'connection':
+      return reduceConnection(state, message)
+    case 'catalog':
+      return { ...state, catalog: message.entries, catalogProblem: null }
+    case 'catalog-failed':
+      return { ...state, catalogProblem: message.problem }
+    case 'history':
+      return applyHistory(state, message)
+    case 'go':
+      return followWork({ ...state, route: message.route, log: null, logClosed: null })
+    default:
+      return reduceRequest(reduceLog(state, message), message)
+  }
+}
+
+/** @param {State} state @param {Extract<Message, { type: 'app' }>} message @returns {State} */
+function reduceEvent(state, message) {
+  const next = applyEvent(state, message)
+  if (next === state) return state
+  const { event } = message
+  const name = event.name ?? event.app
+  return followWork(answered(addEvent(next, event), name, event.to_status === null))
+}
+
+/** @param {State} state @param {Extract<Message, { type: 'connection' }>} message @returns {State} */
+function reduceConnection(state, { state: connection, since = null }) {
+  const staleSince = connection === 'reconnecting' ? since : null
+  if (state.connection === connection && state.staleSince === staleSince) return state
+  return { ...state, connection, staleSince }
+}
+
+/** @param {State} state @param {Message} message @returns {State} */
+function reduceLog(state, message) {
+  switch (message.type) {
+    case 'log-open':
+      return openLog(state, message.app)
+    case 'log-close':
+      return closeLog(state)
+    case 'log-lines':
+      return addLines(state, message.operationId, message.lines)
+    case 'log-end':
+      return endLog(state, message.operationId)
+    default:
+      return state
+  }
+}

@@ -1,0 +1,219 @@
+import { useRef } from 'preact/hooks'
+import { appPath } from '../state/route.js'
+import { inFlight, tone, toneOf } from '../state/status.js'
+import { clock, LABELS, list, MEANINGS, settledFor, usualRange } from '../state/text.js'
+import { Controls } from './controls.js'
+import { Failure, Refusal } from './failure.js'
+import { useFocusKept } from './focus.js'
+import { html } from './html.js'
+import { Avatar, Icon } from './icon.js'
+import { LogPanel } from './log.js'
+import { useKept } from './memo.js'
+import { Stepper } from './stepper.js'
+import { ClockTime, Elapsed, useHere, useTime } from './time.js'
+
+/** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Verbs } from '../types.js' */
+
+/** Cards in the first drawing, which the server does too; the others follow at once. */
+const FIRST_CARDS = 40
+
+const collator = new Intl.Collator('en', { numeric: true })
+/** @param {{ display_name: string }} a @param {{ display_name: string }} b */
+export const byName = (a, b) => collator.compare(a.display_name, b.display_name)
+
+/** @param {{ state: State, verbs: Verbs }} props */
+export function Apps({ state, verbs }) {
+  const here = useHere()
+  const keep = useKept(isUrgent)
+  const apps = useOrder(Object.values(state.apps))
+  return html`
+    <section aria-labelledby="apps-title">
+      <h2 id="apps-title">Your apps ${apps.length > 0 && html`<span class="count">${apps.length}</span>`}</h2>
+      ${!state.loaded && html`<p class="empty" aria-busy="true">Asking the agent what is installed…</p>`}
+      ${
+        state.loaded &&
+        apps.length === 0 &&
+        html`
+        <p class="empty"><strong>Nothing is installed yet.</strong> Pick an app from the catalog below; you can watch every step here.</p>
+      `
+      }
+      <div class="cards">
+        ${apps.slice(0, here ? apps.length : FIRST_CARDS).map((app) => keep(app.name, cardProps(state, app, verbs), (props) => html`<${Card} key=${app.name} ...${props} />`))}
+      </div>
+    </section>
+  `
+}
+
+/** By name. Sorted anew only when there are others, or other names. @param {App[]} apps @returns {App[]} */
+function useOrder(apps) {
+  const last = useRef({ apps, places: /** @type {number[]} */ ([]) })
+  const { apps: before, places } = last.current
+  const isSame =
+    places.length === apps.length &&
+    apps.every((app, index) => before[index]?.display_name === app.display_name)
+  const order = isSame ? places : apps.map((_, index) => index).sort((a, b) => byName(at(a), at(b)))
+  last.current = { apps, places: order }
+  /** @param {number} index */
+  function at(index) {
+    return /** @type {App} */ (apps[index])
+  }
+  return order.map(at)
+}
+
+/**
+ * @typedef {object} CardProps
+ * @property {App} app
+ * @property {number} skew
+ * @property {string} hostname
+ * @property {Pending | undefined} pending
+ * @property {Problem | undefined} problem
+ * @property {RollbackPlan | null} rollback for what is not healthy
+ * @property {Log | null} log
+ * @property {string} ahead what this one waits for in the queue
+ * @property {Verbs} verbs
+ */
+
+/** @param {State} state @param {App} app @param {Verbs} verbs @returns {CardProps} */
+const cardProps = (state, app, verbs) => ({
+  app,
+  skew: state.skew,
+  hostname: state.hostname,
+  pending: state.pending[app.name],
+  problem: state.refusals[app.name]?.problem,
+  rollback: app.status === 'error' ? state.rollback : null,
+  log: state.log?.app === app.name ? state.log : null,
+  ahead: app.status === 'queued' ? aheadOf(app, state) : '',
+  verbs,
+})
+
+/** A status is never replaced before it was seen, and what somebody does is answered at once.
+ *  @param {CardProps} before @param {CardProps} now */
+const isUrgent = (before, now) =>
+  before.app.status !== now.app.status ||
+  String(before.app.operation_id) !== String(now.app.operation_id) ||
+  before.pending !== now.pending ||
+  before.problem !== now.problem ||
+  before.log !== now.log
+
+/** Who comes before it, in words. @param {App} app @param {State} state */
+export function aheadOf(app, { apps }) {
+  const place = app.queue_position ?? Number.POSITIVE_INFINITY
+  const others = Object.values(apps).filter(
+    (other) => other.name !== app.name && (other.queue_position ?? Number.POSITIVE_INFINITY) < place,
+  )
+  if (others.length === 0) return ''
+  return `Ahead: ${list(others.sort((a, b) => Number(a.queue_position) - Number(b.queue_position)).map((one) => one.display_name))}.`
+}
+
+/** @param {CardProps} props */
+const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, verbs }) => html`
+  <article class=${`card tone-${toneOf(app)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
+      aria-labelledby=${`title-${app.name}`}>
+    <div class="card-grid">
+      <header class="card-head">
+        <${Avatar} name=${app.name} label=${app.display_name} />
+        <div class="card-name">
+          <h3 id=${`title-${app.name}`}><a href=${appPath(app.name)}>${app.display_name}</a></h3>
+          <p class="muted">${factsOf(app)}</p>
+        </div>
+        <${StatusPill} status=${app.status} />
+      </header>
+      ${hasSteps(app.status) && html`<${Stepper} app=${app} skew=${skew} />`}
+      <${Situation} app=${app} skew=${skew} ahead=${ahead} />
+      <div class="card-trouble">
+        <${Trouble} app=${app} problem=${problem} rollback=${rollback} pending=${pending} verbs=${verbs} />
+      </div>
+      <${Foot} app=${app} hostname=${hostname} pending=${pending} verbs=${verbs} hasLog=${!log && hasLog(app)} />
+      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} since=${app.status_since} skew=${skew} verbs=${verbs} />`}
+    </div>
+  </article>
+`
+
+/** @param {App} app */
+export const factsOf = (app) =>
+  [app.version, app.port && `port ${app.port}`, app.is_system && 'system'].filter(Boolean).join(' · ')
+
+/** On the way, or stuck on it. @param {Status} status */
+const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
+
+/** @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs, Heading?: string }} props */
+export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4' }) => html`
+  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} rollback=${rollback} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
+  ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
+  ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
+`
+
+/** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Verbs }} props */
+export function Foot({ app, hostname, pending, hasLog: showsLog, verbs }) {
+  const foot = useRef(/** @type {HTMLElement | null} */ (null))
+  useFocusKept(foot, 'button, a')
+  return html`
+  <footer class="card-foot" ref=${foot}>
+    ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} />`}
+    <${Controls} app=${app} pending=${pending} verbs=${verbs}>
+      ${showsLog && html`<${LogButton} app=${app} verbs=${verbs} />`}
+    <//>
+  </footer>
+`
+}
+
+/** @param {App} app */
+export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'
+
+/** @param {{ app: App, verbs: Verbs }} props */
+const LogButton = ({ app, verbs }) => html`
+  <button type="button" class="quiet" data-log-open=${app.name} onClick=${() => verbs.openLog(app.name)}
+    aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>
+`
+
+/** Icon and word; the colour only repeats them. @param {{ status: Status }} props */
+export const StatusPill = ({ status }) => html`
+  <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
+`
+
+/** What is going on, for how long, what it waits for. @param {{ app: App, skew: number, ahead: string }} props */
+export function Situation({ app, skew, ahead }) {
+  const busy = inFlight(app.status)
+  const notes = [
+    busy && app.queue_position ? `Place ${app.queue_position} in the queue.` : null,
+    ahead || null,
+    app.required_by?.length ? `Needed by ${list(app.required_by)}.` : null,
+  ].filter(Boolean)
+  return html`
+    <p class="situation">
+      <span class="situation-text">
+        ${MEANINGS[app.status]} ${notes.map((note) => html`<span class="note">${note} </span>`)}
+        ${busy && app.status !== 'queued' && app.deadline && html`<span class="deadline">Gives up at <${ClockTime} at=${app.deadline} skew=${skew} />.</span>`}
+      </span>
+      <span class="situation-time">
+        <${Elapsed} key=${app.status_since} since=${app.status_since} skew=${skew} slow=${!busy}
+          format=${busy ? clock : (/** @type {number} */ ms) => settledFor(app.status, ms)} />
+        ${busy && app.usual && html`<${Usual} app=${app} usual=${app.usual} skew=${skew} />`}
+      </span>
+    </p>
+  `
+}
+
+/** @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
+function Usual({ app, usual, skew }) {
+  const lateFrom = Date.parse(app.status_since) + Math.max(1, usual.p90_seconds) * 1000
+  const late = useTime((now) => now - skew > lateFrom)
+  return html`<span class=${`usual ${late ? 'is-late' : ''}`}>${late ? `longer than usual (${usualRange(usual)})` : `usually ${usualRange(usual)}`}</span>`
+}
+
+/** Where it is: what a browser can open has a link, anything else is told where other programs reach it.
+ *  @param {{ app: App, hostname: string }} props */
+function Address({ app, hostname }) {
+  if (app.protocol === 'http') return html`<${OpenLink} app=${app} hostname=${hostname} />`
+  return (
+    app.protocol &&
+    html`<span class="address" data-address><span class="muted">Reached at</span> <code>${hostname}:${app.port}</code></span>`
+  )
+}
+
+/** @param {{ app: App, hostname: string }} props */
+const OpenLink = ({ app, hostname }) => html`
+  <a class="button primary" data-open href=${`http://${hostname}:${app.port}`} target="_blank" rel="noopener noreferrer">
+    Open <span class="sr">${app.display_name}</span><${Icon} name="open" />
+  </a>
+`

@@ -1,0 +1,73 @@
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { html } from './html.js'
+
+/** @import { Action, App } from '../types.js' */
+
+/** @param {{ title: string, close: () => void, children?: unknown }} props */
+export function Dialog({ title, close, children }) {
+  const box = useRef(/** @type {HTMLDialogElement | null} */ (null))
+  const isOver = useRef(false)
+  // With the drawing, not after it: the next key is for the dialog already.
+  useLayoutEffect(() => {
+    const dialog = box.current
+    dialog?.showModal()
+    /** @type {HTMLElement | null | undefined} */
+    const first = dialog?.querySelector('[data-focus]')
+    first?.focus()
+    return () => {
+      // Only by closing it the focus goes back to where it was.
+      isOver.current = true
+      dialog?.close()
+    }
+  }, [])
+  return html`
+    <dialog ref=${box} onClose=${() => !isOver.current && close()} aria-label=${title}>
+      <h2>${title}</h2>
+      ${children}
+    </dialog>
+  `
+}
+
+/** @param {{ app: App, close: () => void, confirm: (action: Action) => void, purge: () => void }} props */
+export const UninstallDialog = ({ app, close, confirm, purge }) => html`
+  <${Dialog} title=${`Uninstall ${app.display_name}?`} close=${close}>
+    <p>The app is switched off and taken off this host. <strong>Its data is kept</strong>: installing it again brings everything back.</p>
+    ${
+      app.controls?.purge?.allowed &&
+      html`
+      <p class="muted">Not needed any more? <button type="button" class="link danger-text" data-action="purge" onClick=${purge}>Delete its data too…</button></p>
+    `
+    }
+    <div class="dialog-buttons">
+      <button type="button" onClick=${close} data-focus>Keep it</button>
+      <button type="button" class="primary" data-confirm="uninstall" onClick=${() => confirm('uninstall')}>Uninstall</button>
+    </div>
+  <//>
+`
+
+/** Data is deleted only by someone who typed which.
+ *  @param {{ app: App, close: () => void, confirm: (action: Action) => void }} props */
+export function PurgeDialog({ app, close, confirm }) {
+  const [typed, setTyped] = useState('')
+  const matches = typed.trim() === app.name
+  /** @param {Event} event */
+  const submit = (event) => {
+    event.preventDefault()
+    if (matches) confirm('purge')
+  }
+  return html`
+    <${Dialog} title=${`Delete ${app.display_name} with all its data?`} close=${close}>
+      <form onSubmit=${submit}>
+        <p>Everything this app has stored on this host is deleted. <strong>This cannot be undone.</strong></p>
+        <label>Type <code>${app.name}</code> to confirm
+          <input name="confirm-name" value=${typed} onInput=${(/** @type {any} */ event) => setTyped(event.target.value)}
+            autocomplete="off" autocapitalize="off" spellcheck=${false} data-focus />
+        </label>
+        <div class="dialog-buttons">
+          <button type="button" onClick=${close}>Keep it</button>
+          <button type="submit" class="danger solid" data-confirm="purge" disabled=${!matches}>Delete for ever</button>
+        </div>
+      </form>
+    <//>
+  `
+}

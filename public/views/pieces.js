@@ -1,6 +1,0 @@
-import { ansiPieces } from '../ansi.js'
-import { html } from '../html.js'
-
-/** A line of a log in the colours it was written in. @param {string} line */
-export const pieces = (line) =>
-  ansiPieces(line).map(({ text, style }) => (style ? html`<span class=${style}>${text}</span>` : text))

@@ -1,0 +1,89 @@
+/** What the tests need beyond npm: looked for, and installed by apt where that is ours to do. */
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { installedBinaries } from '../src/postgres/binaries.ts'
+import { hasServer, installedClients } from '../src/postgres/clientprograms.ts'
+import { run } from '../src/system/childprocess.ts'
+
+export interface Tools {
+  /** For the environment of the tests; an empty path where there is no such program. */
+  env: { BLOUD_TEST_PSQL: string; BLOUD_TEST_CHROMIUM: string; BLOUD_TEST_NIX: string }
+  /** A sentence for each program that is missing. */
+  missing: string[]
+}
+
+const WANTED = [
+  { variable: 'BLOUD_TEST_PSQL', names: ['psql'], aptPackage: 'postgresql-client', tests: 'psql tests' },
+  {
+    variable: 'BLOUD_TEST_CHROMIUM',
+    names: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'],
+    aptPackage: 'chromium',
+    tests: 'browser tests',
+  },
+  { variable: 'BLOUD_TEST_NIX', names: ['nix-instantiate'], aptPackage: 'nix-bin', tests: 'Nix tests' },
+] as const
+
+const APT_LIMIT_MS = 15 * 60_000
+
+/** A backup is tried with a server that the pg_dump of this machine can dump: it refuses those newer than itself. */
+const SERVER_PACKAGE = 'postgresql'
+
+export async function prepareTools(say: (line: string) => void): Promise<Tools> {
+  const absent: string[] = WANTED.filter(({ names }) => !findProgram(names)).map(
+    ({ aptPackage }) => aptPackage,
+  )
+  if (!(await canDump())) absent.push(SERVER_PACKAGE)
+  const problem = absent.length > 0 ? await install(absent, say) : ''
+  const env = { BLOUD_TEST_PSQL: '', BLOUD_TEST_CHROMIUM: '', BLOUD_TEST_NIX: '' }
+  const missing: string[] = []
+  for (const { variable, names, tests, aptPackage } of WANTED) {
+    env[variable] = findProgram(names) ?? ''
+    if (!env[variable]) missing.push(`${tests}: no ${names[0]} here (${problem}); package ${aptPackage}`)
+  }
+  if (!(await canDump())) {
+    missing.push(
+      `backup tests: no server here that its pg_dump can dump (${problem}); package ${SERVER_PACKAGE}`,
+    )
+  }
+  return { env, missing }
+}
+
+/** With our own server, or else with one of the same package. */
+async function canDump(): Promise<boolean> {
+  const { major } = await installedBinaries()
+  const clients = await installedClients(process.env)
+  return clients.some((client) => client.major >= major || hasServer(client))
+}
+
+function findProgram(names: readonly string[]): string | null {
+  for (const name of names) {
+    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+      const path = join(folder, name)
+      if (folder && isExecutable(path)) return path
+    }
+  }
+  return null
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** @returns why it was not possible, or an empty text. */
+async function install(packages: string[], say: (line: string) => void): Promise<string> {
+  if (process.getuid?.() !== 0) return 'not root, so not installed'
+  if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'
+  say(`installing ${packages.join(', ')} by apt …`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const apt = (...args: string[]) => run('apt-get', ['-qq', '-y', ...args], { env, limitMs: APT_LIMIT_MS })
+  await apt('update')
+  const { code, output } = await apt('install', '--no-install-recommends', ...packages)
+  if (code === 0) return 'installed, but not found'
+  say(output)
+  return 'apt-get could not install it'
+}

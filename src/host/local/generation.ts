@@ -1,0 +1,125 @@
+/** Generations: numbered folders with a manifest, and the link that says which one is on. */
+import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { syncDirectory, toJson } from '../../system/atomicfile.ts'
+import type { WantedApp } from '../contract.ts'
+import { appEnvironment } from './environment.ts'
+import { appDataDir, type Paths } from './paths.ts'
+import { digestOf, type Manifest, manifestSchema, readDocument, type UnitSpec } from './statefiles.ts'
+import { findProgram, TEMP_PREFIX } from './store.ts'
+
+/** Older generations kept beside the current one, with what they have in the store. */
+const KEPT_GENERATIONS = 5
+/** Their output is in the database by then; these are for whoever looks at the machine itself. */
+const KEPT_RUNS = 50
+
+/** How an installed app is run. Placeholders {port} and {dataDir} are filled in here, once. */
+export async function unitOf(
+  app: WantedApp,
+  store: string,
+  dataDir: string,
+  nodePath: string,
+): Promise<UnitSpec> {
+  const npm = app.catalog.npm
+  if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused it before
+  const home = appDataDir(dataDir, app.name)
+  const fill = (text: string) => text.replaceAll('{port}', String(app.port)).replaceAll('{dataDir}', home)
+  const fillAll = (map: Record<string, string>) =>
+    Object.fromEntries(Object.entries(map).map(([key, value]) => [key, fill(value)]))
+  const program = await findProgram(store, npm)
+  return {
+    port: app.port,
+    store,
+    command: [...(program.node ? [nodePath] : []), program.file, ...npm.args.map(fill)],
+    environment: {
+      ...appEnvironment({ port: app.port, dataDir: home, nodePath }),
+      ...fillAll(npm.environment),
+    },
+    files: fillAll(npm.files),
+  }
+}
+
+export const sameApps = (a: Manifest['apps'], b: Manifest['apps']): boolean =>
+  digestOf(sorted(a)) === digestOf(sorted(b))
+
+const sorted = <T>(map: Record<string, T>): [string, T][] =>
+  Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
+
+/** Writes the next generation, not yet switched on. Returns its number. */
+export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
+  await mkdir(paths.generations, { recursive: true })
+  const generation = Math.max(0, ...(await numbers(paths))) + 1
+  const temp = join(paths.generations, `${TEMP_PREFIX}${generation}`)
+  await mkdir(temp)
+  const manifest: Manifest = { generation, apps: Object.fromEntries(sorted(apps)) }
+  await writeFile(join(temp, 'manifest.json'), toJson(manifest), { flush: true })
+  await rename(temp, join(paths.generations, String(generation)))
+  await syncDirectory(paths.generations)
+  return generation
+}
+
+/** The one moment of a switch: before it everything is as it was, after it the new generation is on. */
+export async function switchLink(paths: Paths, generation: number): Promise<void> {
+  const temp = `${paths.current}.tmp`
+  await rm(temp, { force: true })
+  await symlink(join('generations', String(generation)), temp)
+  await rename(temp, paths.current)
+  await syncDirectory(paths.state)
+}
+
+/** Null when it is not there, or not any more. */
+export async function readGeneration(paths: Paths, generation: string): Promise<Manifest | null> {
+  if (!/^\d+$/.test(generation)) return null
+  return readDocument(join(paths.generations, generation, 'manifest.json'), manifestSchema)
+}
+
+/** Why it can't be switched on again, as a sentence; null if it can. */
+export async function whyGone(paths: Paths, generation: string): Promise<string | null> {
+  const manifest = await readGeneration(paths, generation)
+  if (!manifest) return `generation ${generation} is not there any more`
+  for (const [name, { store }] of Object.entries(manifest.apps)) {
+    if (!(await stat(store).catch(() => null)))
+      return `${name} of generation ${generation} is not in the store any more`
+  }
+  return null
+}
+
+async function numbers(paths: Paths): Promise<number[]> {
+  const names = await readdir(paths.generations).catch(() => [])
+  return names.filter((name) => /^\d+$/.test(name)).map(Number)
+}
+
+/** Removes what a killed switch left: all of it if one holds the switch lock, else only that of the run `id`. */
+export async function removeTemps(dir: string, id?: string): Promise<void> {
+  const names = await readdir(dir).catch(() => [])
+  const temps = names.filter((name) => name.startsWith(id ? `${TEMP_PREFIX}${id}-` : TEMP_PREFIX))
+  await Promise.all(temps.map((name) => rm(join(dir, name), { recursive: true, force: true })))
+}
+
+/** Removes old generations, from the store what no kept one uses, and the oldest runs. */
+export async function collectGarbage(paths: Paths, current: number): Promise<void> {
+  const all = (await numbers(paths)).filter((one) => one !== current).sort((a, b) => b - a)
+  const kept = [current, ...all.slice(0, KEPT_GENERATIONS)]
+  for (const old of all.slice(KEPT_GENERATIONS))
+    await rm(join(paths.generations, String(old)), { recursive: true })
+
+  await removeOldRuns(paths.runs)
+  const used = new Set<string>()
+  for (const one of kept) {
+    const text = await readFile(join(paths.generations, String(one), 'manifest.json'), 'utf8')
+    for (const unit of Object.values(manifestSchema.parse(JSON.parse(text)).apps))
+      used.add(basename(unit.store))
+  }
+  for (const entry of await readdir(paths.store).catch(() => [])) {
+    if (!used.has(entry)) await rm(join(paths.store, entry), { recursive: true, force: true })
+  }
+}
+
+async function removeOldRuns(dir: string): Promise<void> {
+  const names = await readdir(dir).catch(() => [])
+  const runs = await Promise.all(
+    names.map(async (name) => ({ name, at: (await stat(join(dir, name))).mtimeMs })),
+  )
+  const old = runs.sort((a, b) => b.at - a.at).slice(KEPT_RUNS)
+  for (const { name } of old) await rm(join(dir, name), { recursive: true, force: true })
+}

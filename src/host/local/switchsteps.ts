@@ -1,0 +1,172 @@
+/** The steps of a switch, from the configuration to running apps. */
+import { basename, join } from 'node:path'
+import { toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { killGroup, readMark } from '../../system/processgroup.ts'
+import type { RunFailure, WantedApp } from '../contract.ts'
+import { awaitActivation } from './activation.ts'
+import { evaluate } from './evaluation.ts'
+import {
+  collectGarbage,
+  readGeneration,
+  removeTemps,
+  sameApps,
+  switchLink,
+  unitOf,
+  whyGone,
+  writeGeneration,
+} from './generation.ts'
+import { ensureHeaders } from './nodeheaders.ts'
+import { InstallError } from './npm.ts'
+import type { Paths, RunPaths } from './paths.ts'
+import {
+  configSchema,
+  currentManifest,
+  digestOf,
+  type Manifest,
+  readDocument,
+  supervisorState,
+} from './statefiles.ts'
+import { findInStore, installIntoStore, type StoreOptions, specOf } from './store.ts'
+
+export const EXIT_NOTHING_SWITCHED = 1
+export const EXIT_UNITS_FAILED = 4
+export const EXIT_STOPPED = 143
+
+type Failures = Record<string, RunFailure>
+
+export interface Context {
+  paths: Paths
+  run: RunPaths
+  configDir: string
+  /** A generation to go back to, instead of making one of the configuration. */
+  backTo: string | null
+  dataDir: string
+  store: StoreOptions
+  /** From here on a SIGTERM is too late. */
+  enterActivation(): Promise<void>
+}
+
+const say = (line: string) => console.log(line)
+
+/** Evaluates, installs, builds and activates. Returns the exit code. */
+export async function runSwitch(context: Context): Promise<number> {
+  const { paths } = context
+  await killGroup({ marks: [npmMarks(await readMark(paths.mark))] })
+  await removeTemps(paths.store)
+  await removeTemps(paths.generations)
+
+  const before = await currentManifest(paths)
+  if (context.backTo !== null) return goBack(context, context.backTo, before)
+  const wanted = await readConfiguration(context)
+  const refused = evaluate(wanted, Object.keys(before?.apps ?? {}))
+  if (Object.keys(refused).length > 0) return refuse(context, refused)
+  const { apps, failures } = await installAll(context, wanted)
+  if (Object.keys(failures).length > 0) return refuse(context, failures)
+
+  context.store.signal.throwIfAborted()
+  const same = before && sameApps(before.apps, apps)
+  if (same) say(`generation ${before.generation} has all of this already`)
+  const generation = same ? before.generation : await buildGeneration(paths, apps)
+  return activate(context, generation, apps, before)
+}
+
+/** Nothing is evaluated or installed: it is all still there, or it is refused. */
+async function goBack(context: Context, generation: string, before: Manifest | null): Promise<number> {
+  const why = await whyGone(context.paths, generation)
+  if (why !== null) throw new Error(why)
+  const older = (await readGeneration(context.paths, generation)) as Manifest
+  say(`going back to generation ${generation}`)
+  return activate(context, older.generation, older.apps, before)
+}
+
+async function readConfiguration({ configDir }: Context): Promise<WantedApp[]> {
+  say('evaluating configuration')
+  const file = join(configDir, 'apps.json')
+  const config = await readDocument(file, configSchema)
+  if (!config) throw new Error(`${file} does not exist`)
+  return config.apps
+}
+
+/** Goes on after a failure, so that all guilty apps are named at once. */
+async function installAll(context: Context, wanted: WantedApp[]) {
+  const apps: Manifest['apps'] = {}
+  const failures: Failures = {}
+  for (const app of wanted) {
+    try {
+      const dir = await installOne(context, app)
+      apps[app.name] = await unitOf(app, dir, context.dataDir, process.execPath)
+    } catch (error) {
+      if (!(error instanceof InstallError)) throw error
+      failures[app.name] = { class: 'build', message: error.message, log: error.log }
+    }
+  }
+  return { apps, failures }
+}
+
+async function installOne({ paths, store }: Context, app: WantedApp): Promise<string> {
+  const npm = app.catalog.npm
+  if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused it before
+  const { dir, there } = await findInStore(store.store, app.catalog, npm)
+  if (there) say(`${specOf(npm)} is in the store`)
+  else {
+    say(`installing ${specOf(npm)}`)
+    const start = performance.now()
+    const nodeDir = npm.installScripts.length > 0 ? await ensureHeaders(paths, store) : null
+    await installIntoStore(dir, app.catalog, npm, { ...store, ...(nodeDir && { nodeDir }) })
+    say(`installed ${specOf(npm)} in ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  }
+  return dir
+}
+
+async function buildGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
+  const generation = await writeGeneration(paths, apps)
+  say(`building generation ${generation}`)
+  return generation
+}
+
+async function refuse({ run }: Context, failures: Failures): Promise<number> {
+  await writeAtomic(run.result, toJson({ failures }))
+  for (const [name, { message }] of Object.entries(failures)) say(`error: ${name}: ${message}`)
+  say('nothing was switched')
+  return EXIT_NOTHING_SWITCHED
+}
+
+async function activate(
+  context: Context,
+  generation: number,
+  apps: Manifest['apps'],
+  before: Manifest | null,
+): Promise<number> {
+  const { paths, run, dataDir } = context
+  const changed = await unitsToWatch(paths, apps, before)
+  await context.enterActivation()
+  say(`activating generation ${generation}`)
+  if (generation !== before?.generation) await switchLink(paths, generation)
+  const id = `${basename(run.dir)} ${new Date().toISOString()}`
+  await writeAtomic(paths.activation, toJson({ id, generation }))
+  const failures = await awaitActivation(paths, dataDir, { id, apps, changed })
+  if (!failures) {
+    say('error: the supervisor did not take the generation over in time')
+    return EXIT_UNITS_FAILED
+  }
+  await collectGarbage(paths, generation).catch((error: Error) => say(`warning: ${error.message}`))
+  if (Object.keys(failures).length === 0) return 0
+  await writeAtomic(run.result, toJson({ failures }))
+  for (const [name, { message }] of Object.entries(failures)) say(`warning: ${name} ${message}`)
+  return EXIT_UNITS_FAILED
+}
+
+/** Apps that this switch starts. One that is running already, unchanged, is left alone and not judged. */
+async function unitsToWatch(
+  paths: Paths,
+  apps: Manifest['apps'],
+  before: Manifest | null,
+): Promise<string[]> {
+  const state = await supervisorState(paths).catch(() => null)
+  return Object.keys(apps).filter((name) => {
+    const changed = digestOf(apps[name]) !== digestOf(before?.apps[name] ?? null)
+    return changed || state?.apps[name]?.state !== 'running'
+  })
+}
+
+export const npmMarks = (mark: string) => `${mark}/npm`

@@ -1,0 +1,15 @@
+/** What was configured last, read back. */
+import { z } from 'zod'
+import { readIfThere } from '../../system/atomicfile.ts'
+import type { NixosPaths } from './paths.ts'
+
+const appsSchema = z.object({ apps: z.array(z.object({ name: z.string(), port: z.number() })) })
+
+/** Nothing when nothing was. */
+export async function readApps(paths: NixosPaths): Promise<{ name: string; port: number }[]> {
+  const text = await readIfThere(paths.apps)
+  return text === null ? [] : appsSchema.parse(JSON.parse(text)).apps
+}
+
+export const configuredApps = async (paths: NixosPaths): Promise<string[]> =>
+  (await readApps(paths)).map(({ name }) => name)

@@ -1,0 +1,51 @@
+/** The stream of all apps, its twin for pollers, and the snapshot. */
+import { Problem } from '../../domain/problem.ts'
+import type { Relay } from '../../relay/relay.ts'
+import type { Admission } from '../admission.ts'
+import { checkName, countOf } from '../parameter.ts'
+import { eventStream, json, jsonText } from '../reply.ts'
+import { takesType } from '../request.ts'
+import type { Answer, Context, Route } from '../router.ts'
+
+const DEFAULT_EVENTS = 100
+const MAX_EVENTS = 1000
+
+const MAX_APPS = 50
+
+/** `?app=a&app=b`: these and no others. */
+function appsOf({ request }: Context): string[] {
+  const names = request.query.getAll('app')
+  if (names.length <= MAX_APPS) return names.map(checkName)
+  throw new Problem('invalid_request', `At most ${MAX_APPS} apps can be named; without any, all are told`)
+}
+
+export function eventRoutes(relay: Relay, admission: Admission): Route[] {
+  async function poll(context: Context): Promise<Answer> {
+    const after = context.request.query.get('after') ?? undefined
+    return json(
+      await relay.poll(after, countOf(context, 'limit', 1, MAX_EVENTS, DEFAULT_EVENTS), appsOf(context)),
+    )
+  }
+
+  function stream(context: Context): Answer {
+    const { request } = context
+    const apps = appsOf(context)
+    admission.check(request.caller)
+    // A browser that connects again repeats the address, with its old `since`, and tells the newer id in the header.
+    const lastId = request.lastEventId || request.query.get('since') || undefined
+    return admission.counted(
+      request.caller,
+      eventStream((sink) => relay.open(sink, lastId, apps)),
+    )
+  }
+
+  function events(context: Context): Answer | Promise<Answer> {
+    const { query, accept } = context.request
+    return query.has('after') || !takesType(accept, 'text/event-stream') ? poll(context) : stream(context)
+  }
+
+  return [
+    { path: '/api/events', GET: events },
+    { path: '/api/status', GET: async () => jsonText(await relay.status()) },
+  ]
+}

@@ -1,0 +1,44 @@
+/** The address of the page: is it free, and what to say when it is not. */
+import { createServer } from 'node:net'
+import type { Config } from '../config.ts'
+import { lookUntil } from '../system/timeout.ts'
+import { StartError } from './starterror.ts'
+
+/** A relay whose parent was killed a moment ago still has the port. */
+const PORT_LIMIT_MS = 3_000
+
+export async function refuseTakenPort({ port, listen }: Config): Promise<void> {
+  let problem: NodeJS.ErrnoException | null = null
+  const free = await lookUntil(async () => {
+    problem = await tryListen(port, listen)
+    return problem ? undefined : true
+  }, PORT_LIMIT_MS)
+  if (!free && problem) throw listenError(problem, port, listen)
+}
+
+const TEXTS: Record<string, (port: number, listen: string) => string> = {
+  EADDRINUSE: (port) =>
+    `Port ${port} is used by another program. Set BLOUD_PORT to a free one: BLOUD_PORT=3001 npm start`,
+  EACCES: (port) => `Port ${port} is reserved for root. Set BLOUD_PORT to one above 1023.`,
+  EADDRNOTAVAIL: (_, listen) =>
+    `This machine has no address ${listen}. Set BLOUD_LISTEN to one it has, for example 127.0.0.1.`,
+}
+
+export const isListenCode = (code: string) => code in TEXTS
+
+export function listenError(
+  { code = '', message }: NodeJS.ErrnoException,
+  port: number,
+  listen: string,
+): StartError {
+  const text = TEXTS[code]?.(port, listen) ?? `Can't listen on ${listen}:${port}: ${message}`
+  return new StartError(code || 'listen_failed', text)
+}
+
+function tryListen(port: number, host: string): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', resolve)
+    probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(null)))
+  })
+}

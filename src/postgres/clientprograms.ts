@@ -1,0 +1,73 @@
+/** PostgreSQL's own client programs, as the system has them: pg_dump, pg_restore and psql of one version. */
+import { constants, existsSync } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { run } from '../system/childprocess.ts'
+
+/** Where packages put versions side by side; the folders of PATH come first. */
+const ROOTS = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt', '/usr']
+const VERSIONED = /^(\d+|libpq|postgresql@\d+|pgsql-\d+)$/
+const PROGRAMS = ['pg_dump', 'pg_restore', 'psql'] as const
+const VERSION_LIMIT_MS = 10_000
+
+export interface PostgresClient {
+  /** The folder the programs are in. */
+  directory: string
+  major: number
+}
+
+/** No client here fits the server; the message says what to install. */
+class ClientError extends Error {
+  readonly code = 'no_client'
+}
+
+export const clientProgram = ({ directory }: PostgresClient, name: (typeof PROGRAMS)[number]) =>
+  join(directory, name)
+
+/** All clients that are installed, each with its version. */
+export async function installedClients(env: NodeJS.ProcessEnv): Promise<PostgresClient[]> {
+  const versioned = await Promise.all(ROOTS.map(versionedFolders))
+  const folders = new Set([...(env.PATH ?? '').split(delimiter).filter(Boolean), ...versioned.flat()])
+  const found = await Promise.all([...folders].map((directory) => clientIn(directory, env)))
+  return found.filter((client) => client !== null)
+}
+
+/** Whether a server of that version is there too. */
+export const hasServer = ({ directory }: PostgresClient): boolean =>
+  ['initdb', 'postgres'].every((name) => existsSync(join(directory, name)))
+
+async function versionedFolders(root: string): Promise<string[]> {
+  const names = await fs.readdir(root).catch(() => [])
+  return names.filter((name) => VERSIONED.test(name)).map((name) => join(root, name, 'bin'))
+}
+
+async function clientIn(directory: string, env: NodeJS.ProcessEnv): Promise<PostgresClient | null> {
+  try {
+    for (const name of PROGRAMS) await fs.access(join(directory, name), constants.X_OK)
+    const options = { env, limitMs: VERSION_LIMIT_MS }
+    const { code, output } = await run(join(directory, 'pg_dump'), ['--version'], options)
+    const major = Number(/(\d+)(\.\d+)* *(\(.*\))?$/.exec(output)?.[1])
+    return code === 0 && major > 0 ? { directory, major } : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * The client for a server: of its own version, or else the nearest newer one; an older one refuses to dump it.
+ * @throws ClientError
+ */
+export function chooseClient(clients: PostgresClient[], serverMajor: number): PostgresClient {
+  const [best] = clients.filter(({ major }) => major >= serverMajor).sort((a, b) => a.major - b.major)
+  if (best) return best
+  const here = [...new Set(clients.map(({ major }) => major))].sort().join(', ')
+  throw new ClientError(
+    `The server is PostgreSQL ${serverMajor}. That takes pg_dump, pg_restore and psql ${serverMajor} or newer; ` +
+      `here is ${here || 'none'}. They come from PostgreSQL's own packages:
+  Debian, Ubuntu   apt install postgresql-common && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh
+                   apt install postgresql-client-${serverMajor}
+  Fedora           see https://www.postgresql.org/download/linux/redhat, then: dnf install postgresql${serverMajor}
+  NixOS            nix-shell -p postgresql_${serverMajor}
+  macOS            brew install postgresql@${serverMajor}`,
+  )
+}

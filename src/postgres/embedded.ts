@@ -1,0 +1,193 @@
+/**
+ * The PostgreSQL that comes with the agent, for machines that have none: started, kept up, stopped.
+ *
+ *   <data>/postgres/            its data directory (owned by the server's user when we are root)
+ *   <data>/database.json        port and passwords, for us and for `npm run psql`
+ *   <data>/logs/postgresql.log  what it says
+ *
+ * It listens on loopback only, asks everybody for a password, and outlives an agent that is killed: the next
+ * one adopts it. The caller holds the lock of the data directory (`../system/filelock.ts`).
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../log.ts'
+import { lookUntil } from '../system/timeout.ts'
+import { clusterDirectory } from './cluster.ts'
+import { type DatabaseFacts, databaseUrl, writeFacts } from './credentials.ts'
+import { PostgresError } from './error.ts'
+import { prepare } from './preparation.ts'
+import {
+  awaitReady,
+  findRunning,
+  fitsSocket,
+  freePort,
+  type Server,
+  spawnServer,
+  stopServer,
+} from './server.ts'
+import { createServerLog } from './serverlog.ts'
+
+export { type DatabaseFacts, databaseUrl, LOGINS, type Login, readFacts } from './credentials.ts'
+export { PostgresError } from './error.ts'
+
+export interface EmbeddedPostgresOptions {
+  dataDir: string
+  log: Logger
+  /** Settings of postgresql.conf, over PostgreSQL's own defaults. */
+  settings?: Record<string, string>
+}
+
+/** Where the running server is. */
+export interface RunningPostgres {
+  /** Of the database `postgres`, as the superuser. */
+  superuserUrl: string
+  port: number
+  socketDir: string | null
+  facts: DatabaseFacts
+  /** It was already running: a killed agent left it. */
+  adopted: boolean
+}
+
+export interface EmbeddedPostgres {
+  /** Resolves when it accepts connections. Idempotent. @throws PostgresError */
+  start(): Promise<RunningPostgres>
+  /** Resolves when it is gone. Idempotent; also stops a start that is under way. */
+  stop(): Promise<void>
+  /** Told after each restart that was not asked for; the port can have changed. */
+  onRestart(listener: (running: RunningPostgres) => void): void
+}
+
+const READY_LIMITS = { startMs: 60_000, recoveryMs: 600_000 }
+/** How often another port, or the end of a crashed server's children, is waited for. */
+const ATTEMPTS = 20
+const ATTEMPT_PAUSE_MS = 500
+const RESTART_PAUSE_MS = 1_000
+const RESTART_PAUSE_MAX_MS = 30_000
+const DEFAULT_SETTINGS = { max_connections: '100', synchronous_commit: 'on' }
+
+export function createEmbeddedPostgres({
+  dataDir,
+  log,
+  settings,
+}: EmbeddedPostgresOptions): EmbeddedPostgres {
+  const directory = clusterDirectory(dataDir)
+  const serverLog = createServerLog(dataDir)
+  const listeners: ((running: RunningPostgres) => void)[] = []
+  let started: Promise<RunningPostgres> | null = null
+  let server: Server | null = null
+  let wanted = false
+
+  async function bringUp(): Promise<RunningPostgres> {
+    const { binaries, user, facts } = await prepare(dataDir)
+    const adopted = await adopt(facts)
+    if (adopted) return adopted
+    return attempt(ATTEMPTS, facts, (port) =>
+      spawnServer({
+        binaries,
+        user,
+        directory,
+        port,
+        socket: fitsSocket(directory, port),
+        settings: { ...DEFAULT_SETTINGS, ...settings },
+        log: serverLog,
+      }),
+    )
+  }
+
+  async function adopt(facts: DatabaseFacts): Promise<RunningPostgres | null> {
+    const found = await findRunning(directory)
+    if (!found) return null
+    const readiness = await awaitReady(found, superuserUrl({ ...facts, port: found.port }), READY_LIMITS)
+    if (readiness === 'ready') {
+      log.info({ postgresPid: found.pid }, 'adopted the PostgreSQL that was still running')
+      return hold(found, { ...facts, port: found.port }, true)
+    }
+    // It was going down, or it does not answer: a new one takes its place.
+    await stopServer(found)
+    return null
+  }
+
+  async function attempt(
+    left: number,
+    facts: DatabaseFacts,
+    spawn: (port: number) => Promise<Server>,
+  ): Promise<RunningPostgres> {
+    const port = await freePort(facts.port)
+    const from = await serverLog.size()
+    const fresh = await spawn(port)
+    const readiness = await awaitReady(fresh, superuserUrl({ ...facts, port }), READY_LIMITS)
+    if (readiness === 'ready') return hold(fresh, { ...facts, port }, false)
+    await stopServer(fresh)
+    const said = await serverLog.tail(from)
+    if (!wanted || left <= 1 || !isPassing(said, readiness))
+      throw startFailed(readiness, said, serverLog.path)
+    await sleep(ATTEMPT_PAUSE_MS)
+    return attempt(left - 1, facts, spawn)
+  }
+
+  async function hold(up: Server, facts: DatabaseFacts, adopted: boolean): Promise<RunningPostgres> {
+    const socketDir = fitsSocket(directory, facts.port) ? directory : null
+    const current = { ...facts, socketDir }
+    await writeFacts(dataDir, current)
+    server = up
+    serverLog.startCap()
+    up.ended.then((how) => void keepUp(up, how)).catch(() => {})
+    return { superuserUrl: superuserUrl(current), port: facts.port, socketDir, facts: current, adopted }
+  }
+
+  async function keepUp(lost: Server, how: string): Promise<void> {
+    if (!wanted || server !== lost) return
+    server = null
+    log.error({ postgresPid: lost.pid }, `PostgreSQL ${how}; starting it again`)
+    const again = revive()
+    started = again
+    const running = await again.catch(() => null)
+    if (running) for (const listener of listeners) listener(running)
+  }
+
+  async function revive(): Promise<RunningPostgres> {
+    for (let pause = RESTART_PAUSE_MS; ; pause = Math.min(pause * 2, RESTART_PAUSE_MAX_MS)) {
+      try {
+        return await bringUp()
+      } catch (error) {
+        if (!wanted) throw error
+        log.error({ error: String(error) }, `PostgreSQL does not start; trying again in ${pause / 1000} s`)
+        await lookUntil(async () => (wanted ? undefined : true), pause)
+      }
+    }
+  }
+
+  function start(): Promise<RunningPostgres> {
+    wanted = true
+    started ??= bringUp().catch((error) => {
+      started = null
+      throw error
+    })
+    return started
+  }
+
+  async function stop(): Promise<void> {
+    wanted = false
+    await started?.catch(() => {})
+    const last = server
+    server = null
+    started = null
+    serverLog.stopCap()
+    if (last && !(await stopServer(last))) log.error({ postgresPid: last.pid }, 'PostgreSQL does not end')
+  }
+
+  return { start, stop, onRestart: (listener) => void listeners.push(listener) }
+}
+
+const superuserUrl = (facts: DatabaseFacts) => databaseUrl(facts, 'superuser', 'postgres')
+
+/** Troubles that pass: somebody took the port before us; a killed server's children have not ended yet. */
+const isPassing = (said: string, readiness: string) =>
+  readiness === 'foreign' ||
+  /could not bind|could not create any TCP\/IP sockets|lock file ".*" already exists|pre-existing shared memory block/.test(
+    said,
+  )
+
+function startFailed(readiness: string, said: string, logPath: string): PostgresError {
+  const why = readiness === 'ended' ? 'ended at once' : `did not accept connections (${readiness})`
+  return new PostgresError('start_failed', `PostgreSQL ${why}. The end of its log, ${logPath}:\n${said}`)
+}

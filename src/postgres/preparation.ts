@@ -1,0 +1,54 @@
+/** Everything a server needs before it can start: programs, user, cluster, passwords. */
+import * as fs from 'node:fs/promises'
+import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
+import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
+import { type DatabaseFacts, newFacts, readFacts, writeFacts } from './credentials.ts'
+import { PostgresError } from './error.ts'
+import { type ServerUser, serverUser } from './serveruser.ts'
+
+export interface Prepared {
+  binaries: Binaries
+  /** null: as ourselves. */
+  user: ServerUser | null
+  facts: DatabaseFacts
+}
+
+/** Makes what is missing. The caller holds the lock of the data directory. */
+export async function prepare(dataDir: string): Promise<Prepared> {
+  await fs.mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const [installed, newcomer] = await Promise.all([installedBinaries(), serverUser()])
+  const binaries = newcomer ? await copiedBinaries(installed) : installed
+  await removeUnfinished(dataDir)
+  const major = await clusterMajor(dataDir)
+  refuseOtherMajor(major, binaries.major, dataDir)
+  const facts = await factsFor(dataDir, major !== null)
+  if (major === null) await createCluster(dataDir, binaries, newcomer, facts.superuserPassword)
+  const user = newcomer && (await ownerOfCluster(dataDir, newcomer))
+  return { binaries, user, facts }
+}
+
+async function factsFor(dataDir: string, clusterExists: boolean): Promise<DatabaseFacts> {
+  const known = await readFacts(dataDir)
+  if (known) return known
+  if (clusterExists) {
+    throw new PostgresError(
+      'facts_lost',
+      `${dataDir}/database.json is missing, and without its passwords nobody can connect to the database in ` +
+        `${clusterDirectory(dataDir)}. Restore the file from a backup.`,
+    )
+  }
+  const facts = newFacts()
+  // Before the cluster: a cluster whose password nobody knows would be lost.
+  await writeFacts(dataDir, facts)
+  return facts
+}
+
+function refuseOtherMajor(found: number | null, ours: number, dataDir: string): void {
+  if (found === null || found === ours) return
+  throw new PostgresError(
+    'other_major',
+    `The database in ${clusterDirectory(dataDir)} was made by PostgreSQL ${found}; this version of Bloud brings ` +
+      `PostgreSQL ${ours}, which can't read it. Start the Bloud version you used before, save the data with ` +
+      `"pg_dump", move ${clusterDirectory(dataDir)} away, start this version and load the data with psql.`,
+  )
+}

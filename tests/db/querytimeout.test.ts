@@ -1,0 +1,34 @@
+/** The machine of the database may have another time than ours. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openPool } from '../../src/db/pool.ts'
+import { claimRebuild, probedApps } from '../../src/db/rebuild.ts'
+import { testDatabase } from '../support/cluster.ts'
+import { entry, lead, session } from '../support/sql.ts'
+
+const CLOCK = '2001-01-01T00:00:00Z'
+
+test('a deadline is as far away as it was set, whatever time the database thinks it is', async (t) => {
+  const database = await testDatabase('deadlines')
+  const url = new URL(database.url)
+  url.searchParams.set('options', `-c bloud.clock=${CLOCK}`)
+  const pool = await openPool(url.href, 'deadlines', 1)
+  const sql = await session(database.url)
+  t.after(async () => {
+    await pool.end()
+    await sql.end()
+    await database.drop()
+  })
+  await sql.query(`set bloud.clock = '${CLOCK}'`)
+  const attempt = await lead(sql, [entry('flow')])
+  await sql.query("select bloud.install('flow')")
+  const rebuild = await claimRebuild(pool, attempt, 600)
+  const left = (rebuild?.endsAt ?? 0) - performance.now()
+  assert.ok(left > 500_000 && left <= 600_000, `${left} ms are left of 600 s`)
+  await sql.query("select bloud.begin_run($1, $2, '1')", [attempt, rebuild?.id])
+  await sql.query("select bloud.end_rebuild($1, $2, true, 0, '2')", [attempt, rebuild?.id])
+  const overdue = async () => (await probedApps(pool)).map((app) => app.overdue)
+  assert.deepEqual(await overdue(), [false])
+  await sql.query('update bloud.apps set deadline = bloud.clock()')
+  assert.deepEqual(await overdue(), [true])
+})

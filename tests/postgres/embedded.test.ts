@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict'
+import * as fs from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import pg from 'pg'
+import { createLogger } from '../../src/log.ts'
+import {
+  createEmbeddedPostgres,
+  databaseUrl,
+  type EmbeddedPostgres,
+  readFacts,
+} from '../../src/postgres/embedded.ts'
+import { isAlive } from '../../src/system/childprocess.ts'
+import { lookUntil } from '../../src/system/timeout.ts'
+import { type Agent, startAgent } from '../support/agent.ts'
+import { temporaryDirectory } from '../support/directory.ts'
+
+const AGENT = join(import.meta.dirname, 'fixtures/postgres-agent.ts')
+const LIMIT_MS = 30_000
+
+const agents: Agent[] = []
+
+// Before the directory goes, which is removed by a hook of its own.
+after(async () => {
+  for (const { child, end } of agents) if (child.exitCode === null && !child.signalCode) await end('SIGKILL')
+  // Whatever a killed agent left.
+  for (const name of await fs.readdir(top)) {
+    const found = await postmasterPid(join(top, name)).catch(() => 0)
+    if (found && isAlive(found)) process.kill(found, 'SIGKILL')
+  }
+})
+
+const top = temporaryDirectory()
+const dataDir = join(top, 'data')
+
+const embedded = (directory: string): EmbeddedPostgres =>
+  createEmbeddedPostgres({
+    dataDir: directory,
+    log: createLogger('test', 'silent'),
+    settings: { fsync: 'off' },
+  })
+
+/** Starts, works, stops, whatever happens. */
+async function withPostgres<T>(
+  directory: string,
+  work: (running: Awaited<ReturnType<EmbeddedPostgres['start']>>, postgres: EmbeddedPostgres) => Promise<T>,
+): Promise<T> {
+  const postgres = embedded(directory)
+  try {
+    return await work(await postgres.start(), postgres)
+  } finally {
+    await postgres.stop()
+  }
+}
+
+async function ask(url: string, statement: string): Promise<string> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    const { rows } = await client.query({ text: statement, rowMode: 'array' })
+    return String(rows[0]?.[0] ?? '')
+  } finally {
+    await client.end()
+  }
+}
+
+async function startAgentOn(
+  directory: string,
+): Promise<{ agent: Agent; superuserUrl: string; adopted: boolean }> {
+  const agent = startAgent(process.execPath, [AGENT, directory])
+  agents.push(agent)
+  const [line] = await agent.says(/\{.*\}/)
+  return { agent, ...JSON.parse(line) }
+}
+
+const postmasterPid = async (directory: string) =>
+  Number.parseInt(await fs.readFile(join(directory, 'postgres/postmaster.pid'), 'utf8'), 10)
+
+before(() =>
+  withPostgres(dataDir, ({ superuserUrl }) => ask(superuserUrl, 'create table kept as select 42 as n')),
+)
+
+test('a second start finds the rows of the first, on the same port', async () => {
+  const before = await readFacts(dataDir)
+  await withPostgres(dataDir, async ({ superuserUrl, port, adopted }) => {
+    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+    assert.equal(port, before?.port)
+    assert.equal(adopted, false)
+  })
+})
+
+test('nothing of it is left when it has stopped', async () => {
+  const pid = await withPostgres(dataDir, () => postmasterPid(dataDir))
+  assert.equal(isAlive(pid), false)
+  assert.deepEqual((await fs.readdir(dataDir)).sort(), ['database.json', 'logs', 'postgres'])
+})
+
+test('only its owner can read the passwords, and nobody gets in without one', async () => {
+  const { mode } = await fs.stat(join(dataDir, 'database.json'))
+  assert.equal(mode & 0o777, 0o600)
+  await withPostgres(dataDir, async ({ port, socketDir }) => {
+    for (const host of ['127.0.0.1', ...(socketDir ? [socketDir] : [])]) {
+      const client = new pg.Client({ host, port, user: 'postgres', password: 'wrong', database: 'postgres' })
+      await assert.rejects(client.connect(), { code: '28P01' })
+    }
+  })
+})
+
+test('it listens on loopback only, and on a socket where the path allows one', async () => {
+  await withPostgres(dataDir, async ({ superuserUrl, port, socketDir, facts }) => {
+    assert.equal(await ask(superuserUrl, 'show listen_addresses'), '127.0.0.1')
+    assert.equal(socketDir, join(dataDir, 'postgres'))
+    const client = new pg.Client({
+      host: socketDir ?? '',
+      port,
+      user: 'postgres',
+      password: facts.superuserPassword,
+      database: 'postgres',
+    })
+    await client.connect()
+    await client.end()
+  })
+})
+
+test('a data directory with a path too long for a socket works without one', async () => {
+  const long = join(top, 'long', 'x'.repeat(90))
+  await withPostgres(long, async ({ socketDir, superuserUrl }) => {
+    assert.equal(socketDir, null)
+    assert.equal(await ask(superuserUrl, 'select 1'), '1')
+  })
+})
+
+test('when its port is taken it takes another one and remembers that', async () => {
+  const taken = (await readFacts(dataDir))?.port
+  const other = createServer().listen(taken, '127.0.0.1')
+  try {
+    await withPostgres(dataDir, async ({ port, superuserUrl }) => {
+      assert.notEqual(port, taken)
+      assert.equal((await readFacts(dataDir))?.port, port)
+      assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+    })
+  } finally {
+    other.close()
+  }
+})
+
+test('the server of an agent that was killed is adopted by the next one, with its clients', async () => {
+  const first = await startAgentOn(dataDir)
+  const client = new pg.Client({ connectionString: first.superuserUrl })
+  await client.connect()
+  const pid = await postmasterPid(dataDir)
+  await first.agent.end('SIGKILL')
+  const second = await startAgentOn(dataDir)
+  assert.equal(second.adopted, true)
+  assert.equal(await postmasterPid(dataDir), pid)
+  assert.equal((await client.query('select n from kept')).rows[0].n, 42)
+  await client.end()
+  assert.equal(await second.agent.end('SIGTERM'), 0)
+  assert.equal(isAlive(pid), false)
+})
+
+test('after a power cut, with its pid file left behind, it just starts', async () => {
+  const { agent } = await startAgentOn(dataDir)
+  const pid = await postmasterPid(dataDir)
+  await agent.end('SIGKILL')
+  process.kill(pid, 'SIGKILL')
+  assert.equal(await postmasterPid(dataDir), pid)
+  await withPostgres(dataDir, async ({ superuserUrl, adopted }) => {
+    assert.equal(adopted, false)
+    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+  })
+})
+
+test('a pid file whose number now belongs to another program does not confuse it', async () => {
+  await fs.writeFile(join(dataDir, 'postgres/postmaster.pid'), `${process.pid}\n/nowhere\n0\n54329\n`)
+  await withPostgres(dataDir, async ({ adopted, superuserUrl }) => {
+    assert.equal(adopted, false)
+    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+  })
+})
+
+test('a server that is killed under a running agent comes back by itself, on the same port', async () => {
+  await withPostgres(dataDir, async ({ superuserUrl }, postgres) => {
+    const back = new Promise((resolve) => postgres.onRestart(resolve))
+    const pid = await postmasterPid(dataDir)
+    process.kill(pid, 'SIGKILL')
+    await back
+    assert.notEqual(await postmasterPid(dataDir), pid)
+    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+  })
+})
+
+test('an adopted server that is killed comes back as well', async () => {
+  const { agent } = await startAgentOn(dataDir)
+  await agent.end('SIGKILL')
+  await withPostgres(dataDir, async ({ superuserUrl, adopted }, postgres) => {
+    assert.equal(adopted, true)
+    const back = new Promise((resolve) => postgres.onRestart(resolve))
+    process.kill(await postmasterPid(dataDir), 'SIGKILL')
+    await back
+    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+  })
+})
+
+test('an agent that is killed while it makes the database leaves nothing that a second start chokes on', async () => {
+  const directory = join(top, 'interrupted')
+  const agent = startAgent(process.execPath, [AGENT, directory])
+  agents.push(agent)
+  const begun = await lookUntil(async () => {
+    const names = await fs.readdir(directory).catch(() => [])
+    const half = names.find((name) => name.startsWith('postgres.new-') && !name.endsWith('.password'))
+    return half && (await fs.readdir(join(directory, half))).length > 0 ? true : undefined
+  }, LIMIT_MS)
+  assert.ok(begun)
+  await agent.end('SIGKILL')
+  await withPostgres(directory, async ({ superuserUrl }) => {
+    assert.equal(await ask(superuserUrl, 'select 1'), '1')
+  })
+  assert.deepEqual((await fs.readdir(directory)).sort(), ['database.json', 'logs', 'postgres'])
+})
+
+test('data of another PostgreSQL is refused with what to do', async () => {
+  const directory = join(top, 'older')
+  await fs.mkdir(join(directory, 'postgres'), { recursive: true })
+  await fs.writeFile(join(directory, 'postgres/PG_VERSION'), '15\n')
+  await assert.rejects(embedded(directory).start(), {
+    code: 'other_major',
+    message: /PostgreSQL 15.*pg_dump/s,
+  })
+})
+
+test('without its passwords an existing database is refused, and left as it is', async () => {
+  const directory = join(top, 'lost')
+  await fs.mkdir(join(directory, 'postgres'), { recursive: true })
+  await fs.writeFile(join(directory, 'postgres/PG_VERSION'), '18\n')
+  await assert.rejects(embedded(directory).start(), { code: 'facts_lost' })
+  await fs.writeFile(join(directory, 'database.json'), '{"version":')
+  await assert.rejects(embedded(directory).start(), { code: 'facts_damaged' })
+  assert.deepEqual(await fs.readdir(join(directory, 'postgres')), ['PG_VERSION'])
+})
+
+test('a server that can not start is reported with the end of its log', async () => {
+  const postgres = createEmbeddedPostgres({
+    dataDir,
+    log: createLogger('test', 'silent'),
+    settings: { shared_buffers: 'plenty' },
+  })
+  await assert.rejects(postgres.start(), { code: 'start_failed', message: /shared_buffers.*plenty/ })
+})
+
+test('a log that has grown too long is put aside', async () => {
+  const log = join(dataDir, 'logs/postgresql.log')
+  await fs.truncate(log, 11 * 1024 * 1024)
+  await withPostgres(dataDir, async () => {
+    const small = await lookUntil(
+      async () => ((await fs.stat(log)).size < 100_000 ? true : undefined),
+      LIMIT_MS,
+    )
+    assert.ok(small)
+  })
+  assert.ok((await fs.stat(`${log}.1`)).size > 10 * 1024 * 1024)
+})
+
+test('the logins have passwords of their own, in addresses that can be used as they are', async () => {
+  const facts = await readFacts(dataDir)
+  assert.ok(facts)
+  const passwords = new Set([facts.superuserPassword, ...Object.values(facts.rolePasswords)])
+  assert.equal(passwords.size, 4)
+  const url = new URL(databaseUrl(facts, 'bloud_relay'))
+  assert.equal(url.username, 'bloud_relay')
+  assert.equal(url.password, facts.rolePasswords.bloud_relay)
+  assert.equal(url.pathname, '/bloud_host_agent')
+})

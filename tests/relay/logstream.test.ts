@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createLogs, type LogForm, type LogLimits, SSE_LOG, TEXT_LOG } from '../../src/relay/logstream.ts'
+import { fakeClient, silent, until } from './fakes.ts'
+
+/** The log of operation 1, in memory. */
+function begin(t: { after(fn: () => void): void }, count: number, limits: Partial<LogLimits> = {}) {
+  const lines: { line_no: number; at: string; line: string }[] = []
+  const state = { over: false, queries: 0, down: false, whenAsked: () => {} }
+  const add = (more: number) => {
+    for (let one = 0; one < more; one += 1) {
+      const line_no = lines.length + 1
+      lines.push({ line_no, at: '2026-01-01T00:00:00Z', line: `line ${line_no}` })
+    }
+  }
+  add(count)
+  const logs = createLogs({
+    log: silent,
+    limits: { tickMs: 60_000, heartbeatMs: 60_000, pageLines: 10, ...limits },
+    source: {
+      async operationLog(_, after, limit) {
+        state.queries += 1
+        if (state.down) throw new Error('away')
+        await new Promise((resolve) => setImmediate(resolve))
+        return lines.filter((line) => line.line_no > after).slice(0, limit)
+      },
+      async isOver() {
+        state.whenAsked()
+        return state.over
+      },
+    },
+  })
+  logs.start()
+  t.after(logs.stop)
+  const join = (form: LogForm, after = 0) => {
+    const client = fakeClient()
+    return { client, seat: logs.open(client.sink, 1, after, form) }
+  }
+  return { state, add, logs, join }
+}
+
+const numbers = (client: ReturnType<typeof fakeClient>) => client.named('line').map((seen) => Number(seen.id))
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+test('who follows a log gets what is there, then each line as it comes, then the end', async (t) => {
+  const { state, add, logs, join } = begin(t, 35)
+  const { client } = join(SSE_LOG)
+  await until(() => numbers(client).length === 35)
+  add(3)
+  logs.bell()
+  await until(() => numbers(client).length === 38)
+  assert.equal(client.ended, false)
+  add(2)
+  state.over = true
+  logs.bell()
+  await until(() => client.ended)
+  assert.deepEqual(numbers(client), range(1, 40))
+  assert.equal(client.events().at(-1)?.event, 'end')
+  assert.equal(logs.size, 0)
+})
+
+test('the last line is told even if the operation ends while the log is read', async (t) => {
+  const { state, add, logs, join } = begin(t, 1)
+  const { client } = join(SSE_LOG)
+  await until(() => numbers(client).length === 1)
+  state.whenAsked = () => {
+    if (!state.over) add(1)
+    state.over = true
+  }
+  logs.bell()
+  await until(() => client.ended)
+  assert.deepEqual(numbers(client), [1, 2])
+})
+
+test('a reader that comes back goes on after its last line', async (t) => {
+  const { state, join } = begin(t, 25)
+  state.over = true
+  const { client } = join(SSE_LOG, 20)
+  await until(() => client.ended)
+  assert.deepEqual(numbers(client), range(21, 25))
+})
+
+test('as text a log is what is there now, whole lines', async (t) => {
+  const { join } = begin(t, 12)
+  const { client } = join(TEXT_LOG)
+  await until(() => client.ended)
+  assert.equal(
+    client.text(),
+    range(1, 12)
+      .map((one) => `line ${one}\n`)
+      .join(''),
+  )
+})
+
+test('a reader that takes nothing is not read for; it gets the rest when it takes more', async (t) => {
+  const { state, join } = begin(t, 100)
+  state.over = true
+  const { client, seat } = join(TEXT_LOG)
+  client.full = true
+  await until(() => client.writes.length === 1)
+  assert.equal(state.queries, 1)
+  client.full = false
+  seat.writable()
+  await until(() => client.ended)
+  assert.equal(client.text().split('\n').length, 101)
+  assert.ok(!client.text().includes(':\n'), 'no comment in the middle of text')
+})
+
+test('a lost bell only delays a log', async (t) => {
+  const { add, join } = begin(t, 1, { tickMs: 20 })
+  const { client } = join(SSE_LOG)
+  await until(() => numbers(client).length === 1)
+  add(1)
+  await until(() => numbers(client).length === 2)
+})
+
+test('a log that cannot be read for a while goes on afterwards', async (t) => {
+  const { state, add, logs, join } = begin(t, 1, { retryMs: 5 })
+  const { client } = join(SSE_LOG)
+  await until(() => numbers(client).length === 1)
+  state.down = true
+  logs.bell()
+  await until(() => state.queries === 4)
+  state.down = false
+  add(1)
+  await until(() => numbers(client).length === 2)
+})
+
+test('a hundred readers at the same line cost one query', async (t) => {
+  const { state, add, logs, join } = begin(t, 1)
+  const clients = range(1, 100).map(() => join(SSE_LOG).client)
+  await until(() => clients.every((client) => numbers(client).length === 1))
+  const before = state.queries
+  add(1)
+  logs.bell()
+  await until(() => clients.every((client) => numbers(client).length === 2))
+  assert.equal(state.queries - before, 1)
+})
+
+test('a reader that takes nothing for too long is closed', async (t) => {
+  const { logs, join } = begin(t, 100, { stuckMs: 30 })
+  const { client } = join(SSE_LOG)
+  client.full = true
+  await until(() => client.closed)
+  assert.equal(logs.size, 0)
+})

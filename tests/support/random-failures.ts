@@ -1,0 +1,318 @@
+/**
+ * A NixOS machine of its own whose rebuilds kill what waits for them. A PostgreSQL, an orchestrator and a relay, each
+ * started again when it ends, as systemd would; clients that resume; and rounds: some apps are asked for at once, the
+ * pretended nixos-rebuild kills one or all of the three at a moment that the seed decides, and everything has to come
+ * out as if nothing had been.
+ */
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { stringify } from 'yaml'
+import { ROOT } from '../../src/config.ts'
+import { migrate } from '../../src/db/migration.ts'
+import { nixosPaths, runPaths } from '../../src/host/nixos/paths.ts'
+import { createLogger } from '../../src/log.ts'
+import { createEmbeddedPostgres, LOGINS } from '../../src/postgres/embedded.ts'
+import { membersOf, readMark } from '../../src/system/processgroup.ts'
+import { type Agent, startAgent } from './agent.ts'
+import { headOf, startClients, trulyLost } from './chaos.ts'
+import { endMachine, image, machineSettings, makeMachine, writeScenario } from './nixos-host.ts'
+import { settings } from './npmstart.ts'
+import { freePort } from './port.ts'
+
+const PASSWORD = 'shaken'
+const [APPS, CLIENTS, LINES, EVERY_MS] = [5, 5, 6, 12]
+const LOOK_MS = 60
+/** Far beyond what a round takes on a slow machine; one that gets there is stuck. */
+const ROUND_LIMIT_MS = 90_000
+const VICTIMS = ['orchestrator', 'relay', 'postgres'] as const
+const PHASES = ['evaluate', 'build', 'activate', 'over']
+type Victim = (typeof VICTIMS)[number]
+type Kind = 'install' | 'uninstall' | 'purge'
+
+export interface Tally {
+  rounds: number
+  killed: Record<Victim, number>
+  moves: number
+}
+
+const MOVES: Record<Kind, string[]> = {
+  install: ['queued', 'configuring', 'building', 'starting', 'running'],
+  uninstall: ['stopping', 'stopped'],
+  purge: ['stopping', '∅'],
+}
+
+/** mulberry32: small, and the same everywhere. */
+export function createRandom(seed: number) {
+  let state = seed >>> 0
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+  const below = (count: number) => Math.floor(next() * count)
+  return { below, of: <T>(list: readonly T[]): T => list[below(list.length)] as T }
+}
+
+/** A program that is started again whenever it ends; its process id is in a file. */
+function keepUp(pidFile: string, start: () => Agent, onEnd: () => Promise<unknown>) {
+  let agent: Agent
+  let stopping = false
+  async function live(): Promise<void> {
+    while (!stopping) {
+      agent = start()
+      await writeFile(pidFile, String(agent.child.pid))
+      await agent.ended
+      if (!stopping) await onEnd()
+    }
+  }
+  const living = live()
+  return {
+    output: () => agent.output(),
+    async stop(): Promise<void> {
+      stopping = true
+      agent.child.kill('SIGKILL')
+      await living
+    },
+  }
+}
+
+async function startPostgres(dataDir: string) {
+  const log = createLogger('shaken', 'silent')
+  const postgres = createEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off', max_connections: '60' } })
+  const { superuserUrl } = await postgres.start()
+  const urlOf = (login?: string): string => {
+    const url = new URL(superuserUrl)
+    if (login) [url.username, url.password] = [login, PASSWORD]
+    return url.href
+  }
+  const rolePasswords = Object.fromEntries(LOGINS.map((login) => [login, PASSWORD]))
+  await migrate({ url: urlOf(), rolePasswords, log })
+  return { urlOf, stop: postgres.stop, pidFile: join(dataDir, 'postgres/postmaster.pid') }
+}
+
+/** A session for one piece of work; again and again while the database is away. */
+async function patiently<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const end = Date.now() + ROUND_LIMIT_MS
+  for (;;) {
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      return await work(client)
+    } catch (error) {
+      if (error instanceof assert.AssertionError || Date.now() > end) throw error
+      await sleep(LOOK_MS)
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+}
+
+export async function makeShaken(seed: number) {
+  const random = createRandom(seed)
+  const dataDir = await mkdtemp(join(tmpdir(), 'bloud-shaken-'))
+  const catalogDir = join(dataDir, 'catalog')
+  const paths = nixosPaths(join(dataDir, 'nixos'))
+  await mkdir(catalogDir)
+  await makeMachine(dataDir)
+  const names = Array.from({ length: APPS }, (_, index) => `app-${index}`)
+  for (const name of names)
+    await writeFile(join(catalogDir, `${name}.yaml`), stringify(image(name, await freePort())))
+  const postgres = await startPostgres(dataDir)
+  const asAdmin = <T>(work: (client: pg.Client) => Promise<T>) => patiently(postgres.urlOf(), work)
+  const port = await freePort()
+  const { profile, currentSystem, rebuild } = machineSettings(dataDir)
+  const common = { BLOUD_DATA_DIR: dataDir, BLOUD_CATALOG_DIR: catalogDir, BLOUD_PORT: String(port) }
+  const nixos = {
+    BLOUD_HOST_KIND: 'nixos',
+    BLOUD_NIXOS_PROFILE: profile,
+    BLOUD_NIXOS_CURRENT_SYSTEM: currentSystem,
+    BLOUD_NIXOS_REBUILD: rebuild ?? '',
+  }
+  const pidFiles: Record<Victim, string> = {
+    orchestrator: join(dataDir, 'orchestrator.pid'),
+    relay: join(dataDir, 'relay.pid'),
+    postgres: postgres.pidFile,
+  }
+  const program = (name: 'orchestrator' | 'relay') => () =>
+    startAgent(process.execPath, [join(ROOT, `src/main/${name}.ts`)], {
+      env: settings({ ...common, ...nixos, DATABASE_URL: postgres.urlOf(`bloud_${name}`) }),
+    })
+  /** The ten seconds after which a dead leader is replaced are over at once. */
+  const forgetLeader = () => asAdmin((client) => client.query('update bloud.lease set lease_until = null'))
+  const orchestrator = keepUp(pidFiles.orchestrator, program('orchestrator'), forgetLeader)
+  const relay = keepUp(pidFiles.relay, program('relay'), async () => undefined)
+  const clients = startClients(port, CLIENTS)
+  const tally: Tally = { rounds: 0, killed: { orchestrator: 0, relay: 0, postgres: 0 }, moves: 0 }
+
+  async function untilTrue(what: string, look: () => Promise<boolean> | boolean): Promise<void> {
+    const end = Date.now() + ROUND_LIMIT_MS
+    while (!(await look())) {
+      if (Date.now() > end)
+        throw new Error(`not within ${ROUND_LIMIT_MS / 1000} s: ${what}\n${orchestrator.output()}`)
+      await sleep(LOOK_MS)
+    }
+  }
+
+  async function planKills(): Promise<object[]> {
+    const victims = random.below(5) === 0 ? [...VICTIMS] : [random.of(VICTIMS)]
+    return victims.map((victim) => {
+      tally.killed[victim] += 1
+      const signal = victim === 'postgres' ? random.of(['SIGKILL', 'SIGINT', 'SIGQUIT']) : 'SIGKILL'
+      return { at: random.of(PHASES), line: random.below(LINES + 1), pidFiles: [pidFiles[victim]], signal }
+    })
+  }
+
+  async function planWork(): Promise<Map<string, Kind>> {
+    const { rows } = await asAdmin((client) =>
+      client.query("select name from bloud.apps where status = 'running'"),
+    )
+    const on = new Set(rows.map(({ name }) => name))
+    const chosen = new Set(Array.from({ length: 1 + random.below(3) }, () => random.of(names)))
+    return new Map(
+      [...chosen].map((name) => [
+        name,
+        on.has(name) ? random.of(['uninstall', 'purge'] as const) : 'install',
+      ]),
+    )
+  }
+
+  /** All at once, so that they share a rebuild. A commit whose answer is lost with the server is not asked for again. */
+  const ask = (work: Map<string, Kind>) =>
+    asAdmin(async (client) => {
+      const calls = [...work].map(([name, kind]) =>
+        kind === 'install'
+          ? `select bloud.install('${name}')`
+          : `select bloud.uninstall('${name}', ${kind === 'purge'})`,
+      )
+      await client.query(['begin', ...calls, 'commit'].join(';'))
+    })
+
+  const ended = (from: number) =>
+    asAdmin(async (client) => {
+      const { rows } = await client.query(
+        "select id from bloud.operations where id > $1 and state in ('queued', 'active')",
+        [from],
+      )
+      return rows.length === 0
+    })
+
+  const lastOf = (table: string) =>
+    asAdmin(async (client) =>
+      Number((await client.query(`select coalesce(max(id), 0) as id from bloud.${table}`)).rows[0].id),
+    )
+
+  async function checkLog(client: pg.Client, rebuild: string): Promise<void> {
+    const text = 'select line from bloud.rebuild_log where rebuild_id = $1 order by line_no'
+    const { rows } = await client.query(text, [rebuild])
+    const log = await readFile(runPaths(paths, `${rebuild}-1`).log, 'utf8')
+    assert.deepEqual(
+      rows.map(({ line }) => line),
+      log.split('\n').slice(0, -1),
+      'each line of the log once',
+    )
+  }
+
+  async function checkRound(
+    work: Map<string, Kind>,
+    before: { seq: number; operation: number; rebuild: number },
+  ) {
+    await asAdmin(async (client) => {
+      const { rows: events } = await client.query(
+        "select app, coalesce(to_status, '∅') as status from bloud.events where seq > $1 order by seq",
+        [before.seq],
+      )
+      const seen = Object.groupBy(events, ({ app }) => app)
+      const moved = [...Object.entries(seen)].map(([app, list = []]) => [
+        app,
+        list.map(({ status }) => status),
+      ])
+      const expected = [...work].map(([app, kind]) => [app, MOVES[kind]])
+      assert.deepEqual(
+        Object.fromEntries(moved),
+        Object.fromEntries(expected),
+        'each app makes its own moves and no others',
+      )
+      tally.moves += events.length
+      const { rows: operations } = await client.query(
+        'select distinct state from bloud.operations where id > $1',
+        [before.operation],
+      )
+      assert.deepEqual(operations, [{ state: 'succeeded' }])
+      const { rows: rebuilds } = await client.query(
+        'select id, run, state from bloud.rebuilds where id > $1',
+        [before.rebuild],
+      )
+      assert.deepEqual(
+        rebuilds.map(({ run, state }) => [run, state]),
+        [[1, 'succeeded']],
+        'one rebuild, one run',
+      )
+      await checkLog(client, rebuilds[0].id)
+      assert.deepEqual((await client.query('select * from bloud.check_invariants()')).rows, [])
+    })
+  }
+
+  async function round(): Promise<void> {
+    const work = await planWork()
+    const before = {
+      seq: await asAdmin(headOf),
+      operation: await lastOf('operations'),
+      rebuild: await lastOf('rebuilds'),
+    }
+    const kill = await planKills()
+    const plan = JSON.stringify({ round: tally.rounds, work: [...work], kill })
+    try {
+      await writeScenario(dataDir, { lines: LINES, everyMs: EVERY_MS, kill })
+      await ask(work)
+      await untilTrue('all operations end', () => ended(before.operation))
+      await checkRound(work, before)
+    } catch (error) {
+      throw new Error(`seed ${seed}, ${plan}: ${(error as Error).message}`, { cause: error })
+    }
+    tally.rounds += 1
+  }
+
+  async function checkWhole(): Promise<void> {
+    const head = await asAdmin(headOf)
+    await untilTrue('all clients catch up', () => clients.behind(head) === 0)
+    const { reordered, resets } = clients.tally
+    const lost = await asAdmin((client) => trulyLost(client, clients.tally))
+    assert.deepEqual({ lost, reordered, resets }, { lost: 0, reordered: 0, resets: 0 }, `seed ${seed}`)
+    const starts = (await readFile(join(dataDir, 'machine/starts'), 'utf8')).trim().split('\n')
+    assert.deepEqual(
+      [starts.length, new Set(starts).size],
+      [tally.rounds, tally.rounds],
+      'no switch is started twice',
+    )
+    const mark = `${await readMark(paths.mark)}/rebuild`
+    await untilTrue(
+      'no process of a rebuild is left',
+      async () => (await membersOf({ marks: [mark] })).length === 0,
+    )
+  }
+
+  return {
+    async shake(rounds: number): Promise<Tally> {
+      await untilTrue('the catalog is there', () =>
+        asAdmin(async (client) => (await client.query('select from bloud.catalog_cache')).rowCount === APPS),
+      )
+      await untilTrue('all clients are there', () => clients.behind(0) === 0)
+      for (let done = 0; done < rounds; done++) await round()
+      await checkWhole()
+      return tally
+    },
+    async stop(): Promise<void> {
+      clients.stop()
+      await Promise.all([orchestrator.stop(), relay.stop()])
+      await postgres.stop()
+      await endMachine(dataDir)
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
