@@ -1,19 +1,19 @@
 /** The page: wire → store → views. The only file here with a life of its own; everything it starts it also bounds. */
 import { hydrate, render } from 'preact'
-import { createVerbs } from './net/actions.js'
+import { createActions } from './net/actions.js'
 import { getRollbackPlan, getStatus } from './net/api.js'
 import { createLogs } from './net/logstream.js'
-import { createRefetch } from './net/statusrefresh.js'
+import { createStatusRefresh } from './net/statusrefresh.js'
 import { createStream } from './net/stream.js'
 import { createTabs } from './net/tabs.js'
-import { firstState } from './state/initial.js'
+import { initialStateFrom } from './state/initial.js'
 import { isPagePath, parseRoute } from './state/route.js'
 import { inFlight } from './state/status.js'
 import { reduce } from './state/store.js'
 import { titleOf } from './state/text.js'
 import { html } from './views/html.js'
 import { Page } from './views/page.js'
-import { createDrawing } from './views/renderscheduler.js'
+import { createRenderScheduler } from './views/renderscheduler.js'
 
 /** @import { Message } from './types.js' */
 
@@ -22,7 +22,7 @@ const CATALOG_AGE_MS = 10 * 60 * 1000
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'))
 const facts = JSON.parse(document.getElementById('facts')?.textContent ?? '{}')
-let state = firstState({ path: location.pathname, ...facts, hostname: location.hostname }, Date.now())
+let state = initialStateFrom({ path: location.pathname, ...facts, hostname: location.hostname }, Date.now())
 
 /** @param {Message} message */
 function dispatch(message) {
@@ -37,7 +37,7 @@ function dispatch(message) {
 
 /** What the server sent is taken over as it is; without it there is nothing to take over. */
 let show = root.firstChild ? hydrate : render
-const drawing = createDrawing(() => {
+const drawing = createRenderScheduler(() => {
   show(html`<${Page} state=${state} verbs=${verbs} />`, root)
   show = render
   const title = titleOf(state)
@@ -50,13 +50,13 @@ const logs = createLogs({
   polls: () => state.connection === 'polling' || !tabs.mayHold(),
   onMessage: dispatch,
 })
-const refetch = createRefetch(async () => {
+const refetch = createStatusRefresh(async () => {
   dispatch({ type: 'status', ...(await getStatus()), receivedAt: Date.now() })
   // Once for the machine, however many apps offer it.
   if (hasUnhealthy()) dispatch({ type: 'rollback-plan', plan: await getRollbackPlan() })
 })
 const hasUnhealthy = () => Object.values(state.apps).some(({ status }) => status === 'error')
-const verbs = createVerbs({
+const verbs = createActions({
   dispatch,
   look: () => state,
   refetch,

@@ -1,15 +1,15 @@
 /** The page as the server draws it. The browser never loads this file. */
 import { renderToString } from 'preact-render-to-string'
-import { firstState } from './state/initial.js'
+import { initialStateFrom } from './state/initial.js'
 import { titleOf } from './state/text.js'
 import { html } from './views/html.js'
 import { Page } from './views/page.js'
 
 /** @import { Facts } from './state/initial.js' */
-/** @import { Verbs } from './types.js' */
+/** @import { Actions } from './types.js' */
 
 const nothing = () => {}
-/** Nobody presses anything here. @type {Verbs} */
+/** Nobody presses anything here. @type {Actions} */
 const NO_VERBS = {
   act: nothing,
   planRollback: () => new Promise(nothing),
@@ -27,7 +27,7 @@ const NO_VERBS = {
 
 /** @param {Facts} facts @returns {{ title: string, body: string, known: boolean }} `known`: there is such a page. */
 export function draw(facts) {
-  const state = firstState(facts, Date.now())
+  const state = initialStateFrom(facts, Date.now())
   const { app } = state.route
   const known =
     app === null ||

@@ -4,7 +4,7 @@ import type { Status } from '../src/domain/status.ts'
 
 export type { Status }
 
-export type Action = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
+export type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
 
 export interface Cause {
   class: string
@@ -54,7 +54,7 @@ export interface AppStatus extends AppRow {
   required_by?: string[]
   /** What it speaks on its port; only `http` can be opened in a browser. */
   protocol?: 'http' | 'tcp' | undefined
-  controls?: Partial<Record<Action, Control>>
+  controls?: Partial<Record<Verb, Control>>
 }
 
 export interface AppEvent extends AppRow {
@@ -165,7 +165,7 @@ export interface Route {
 }
 
 export interface Pending {
-  action: Action
+  action: Verb
   /** Cursor at the click: only what comes later can be the answer. */
   seq: number
   operationId: string | null
@@ -205,7 +205,7 @@ export interface State {
   catalog: CatalogEntry[] | null
   catalogProblem: Problem | null
   pending: Record<string, Pending>
-  refusals: Record<string, { action: Action; problem: Problem }>
+  refusals: Record<string, { action: Verb; problem: Problem }>
   /** What is asked before an install. `choices`: what was answered so far. */
   asking: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
   /** What a rollback of the machine would do, as last heard; null: not asked, as no app is unhealthy. */
@@ -246,9 +246,9 @@ export type Message =
   | { type: 'plan'; app: string; choices: Choices; plan: Plan | null; problem: Problem | null }
   | { type: 'plan-close' }
   | { type: 'rollback-plan'; plan: RollbackPlan }
-  | { type: 'pressed'; app: string; action: Action }
-  | { type: 'accepted'; app: string; action: Action; operation: Operation }
-  | { type: 'refused'; app: string; action: Action; problem: Problem }
+  | { type: 'pressed'; app: string; action: Verb }
+  | { type: 'accepted'; app: string; action: Verb; operation: Operation }
+  | { type: 'refused'; app: string; action: Verb; problem: Problem }
   | { type: 'dismiss'; app: string }
   | { type: 'log-open'; app: string }
   | { type: 'log-close' }
@@ -256,8 +256,8 @@ export type Message =
   | { type: 'log-end'; operationId: string }
 
 /** What the views may do. */
-export interface Verbs {
-  act(app: string, action: Action): void
+export interface Actions {
+  act(app: string, action: Verb): void
   /** What it would do now; null when that could not be found out. `app`: where a refusal is shown. */
   planRollback(app: string): Promise<RollbackPlan | null>
   /** `app`: where it was pressed, and where a refusal is shown. */

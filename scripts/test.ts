@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../src/log.ts'
 import { createEmbeddedPostgres, type EmbeddedPostgres } from '../src/postgres/embedded.ts'
-import { endingOf, run } from '../src/system/childprocess.ts'
+import { exitOf, run } from '../src/system/childprocess.ts'
 import { within } from '../src/system/timeout.ts'
 import { prepareTools } from './test-tools.ts'
 
@@ -81,7 +81,7 @@ async function runTests(args: string[], env: NodeJS.ProcessEnv): Promise<boolean
   }
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
   for (const name of signals) process.once(name, () => end('SIGTERM'))
-  const ending = endingOf(child)
+  const ending = exitOf(child)
   if (!(await within(ending, ALL_LIMIT_MS))) {
     say(`✖ the tests take longer than ${ALL_LIMIT_MS / 60_000} minutes; stopped`)
     end('SIGTERM')

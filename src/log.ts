@@ -4,11 +4,11 @@ export type { Logger }
 
 /**
  * A logger that writes one JSON object a line to standard output, at once (a process that is killed loses nothing).
- * @param room which part of the agent speaks, for example `relay`.
+ * @param component which part of the agent speaks, for example `relay`.
  */
-export function createLogger(room: string, level = 'info'): Logger {
+export function createLogger(component: string, level = 'info'): Logger {
   return pino(
-    { level, base: { room, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
+    { level, base: { component, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination({ sync: true }),
   )
 }

@@ -1,7 +1,7 @@
 /** What a person at the page can do. */
 import { act, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
 
-/** @import { Action, Choices, Message, Plan, State, Verbs } from '../types.js' */
+/** @import { Verb, Choices, Message, Plan, State, Actions } from '../types.js' */
 
 /**
  * @typedef {object} Options
@@ -16,9 +16,9 @@ const needsAnswer = (plan) =>
   plan.installs.length > 1 ||
   plan.choices.some(({ chosen, available }) => chosen === null && available.length > 0)
 
-/** @param {Options} options @returns {Verbs} */
-export function createVerbs({ dispatch, look, refetch, go }) {
-  /** @param {string} app @param {Action} action @param {object} [body] */
+/** @param {Options} options @returns {Actions} */
+export function createActions({ dispatch, look, refetch, go }) {
+  /** @param {string} app @param {Verb} action @param {object} [body] */
   async function send(app, action, body) {
     try {
       dispatch({ type: 'accepted', app, action, operation: await act(app, action, body) })

@@ -1,6 +1,6 @@
 /** Requests to the agent. Whatever goes wrong comes back as one kind of error, with words for a person. */
 
-/** @import { Action, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem, RollbackPlan } from '../types.js' */
+/** @import { Verb, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem, RollbackPlan } from '../types.js' */
 
 /** The agent answers at once (a request never waits for the work), so a long wait means trouble. */
 const REQUEST_LIMIT_MS = 15_000
@@ -77,7 +77,7 @@ export const getRollbackPlan = () => request('/api/rollback')
 export const getLog = (operationId, after) =>
   request(`/api/operations/${encodeURIComponent(operationId)}/log?after=${after}`)
 
-/** Purge is an uninstall that takes the data along; a rollback is of the whole machine. @param {string} app @param {Action} action
+/** Purge is an uninstall that takes the data along; a rollback is of the whole machine. @param {string} app @param {Verb} action
  *  @param {object} [body] @returns {Promise<Operation>} */
 export function act(app, action, body = action === 'purge' ? { purge: true } : {}) {
   const verb = action === 'purge' ? 'uninstall' : action

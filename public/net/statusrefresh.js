@@ -14,7 +14,7 @@ const LONGEST_REST_MS = 5000
  * @param {() => Promise<unknown>} fetchStatus rejects when there was no result
  * @returns {(delay?: number) => void}
  */
-export function createRefetch(fetchStatus) {
+export function createStatusRefresh(fetchStatus) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
   let due = 0

@@ -15,7 +15,7 @@ import { initialState, reduce } from './store.js'
  */
 
 /** @param {Facts} facts @param {number} now @returns {State} */
-export function firstState({ path, hostname, status, catalog, history }, now) {
+export function initialStateFrom({ path, hostname, status, catalog, history }, now) {
   let state = { ...initialState, hostname }
   if (catalog) state = reduce(state, { type: 'catalog', entries: catalog })
   if (status) state = reduce(state, { type: 'snapshot', ...status, receivedAt: now })

@@ -32,7 +32,7 @@ export const MEANINGS = {
   failed: 'The app is not on.',
 }
 
-/** @type {Record<import('../types.js').Action, string>} */
+/** @type {Record<import('../types.js').Verb, string>} */
 export const ACTION_LABELS = {
   install: 'Install',
   retry: 'Try again',
@@ -43,7 +43,7 @@ export const ACTION_LABELS = {
 }
 
 /** What a button says from the click until the answer arrives.
- *  @type {Record<import('../types.js').Action, string>} */
+ *  @type {Record<import('../types.js').Verb, string>} */
 export const BUSY_LABELS = {
   install: 'Requesting…',
   retry: 'Requesting…',

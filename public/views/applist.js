@@ -8,11 +8,11 @@ import { useFocusKept } from './focus.js'
 import { html } from './html.js'
 import { Avatar, Icon } from './icon.js'
 import { LogPanel } from './log.js'
-import { useKept } from './memo.js'
+import { useMemoized } from './memo.js'
 import { Stepper } from './stepper.js'
 import { ClockTime, Elapsed, useHere, useTime } from './time.js'
 
-/** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Verbs } from '../types.js' */
+/** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Actions } from '../types.js' */
 
 /** Cards in the first drawing, which the server does too; the others follow at once. */
 const FIRST_CARDS = 40
@@ -21,10 +21,10 @@ const collator = new Intl.Collator('en', { numeric: true })
 /** @param {{ display_name: string }} a @param {{ display_name: string }} b */
 export const byName = (a, b) => collator.compare(a.display_name, b.display_name)
 
-/** @param {{ state: State, verbs: Verbs }} props */
+/** @param {{ state: State, verbs: Actions }} props */
 export function Apps({ state, verbs }) {
   const here = useHere()
-  const keep = useKept(isUrgent)
+  const keep = useMemoized(isUrgent)
   const apps = useOrder(Object.values(state.apps))
   return html`
     <section aria-labelledby="apps-title">
@@ -70,10 +70,10 @@ function useOrder(apps) {
  * @property {RollbackPlan | null} rollback for what is not healthy
  * @property {Log | null} log
  * @property {string} ahead what this one waits for in the queue
- * @property {Verbs} verbs
+ * @property {Actions} verbs
  */
 
-/** @param {State} state @param {App} app @param {Verbs} verbs @returns {CardProps} */
+/** @param {State} state @param {App} app @param {Actions} verbs @returns {CardProps} */
 const cardProps = (state, app, verbs) => ({
   app,
   skew: state.skew,
@@ -136,14 +136,14 @@ export const factsOf = (app) =>
 /** On the way, or stuck on it. @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
-/** @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs, Heading?: string }} props */
+/** @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Actions, Heading?: string }} props */
 export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4' }) => html`
   ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} rollback=${rollback} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
   ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
   ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
 `
 
-/** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Verbs }} props */
+/** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Actions }} props */
 export function Foot({ app, hostname, pending, hasLog: showsLog, verbs }) {
   const foot = useRef(/** @type {HTMLElement | null} */ (null))
   useFocusKept(foot, 'button, a')
@@ -160,7 +160,7 @@ export function Foot({ app, hostname, pending, hasLog: showsLog, verbs }) {
 /** @param {App} app */
 export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'
 
-/** @param {{ app: App, verbs: Verbs }} props */
+/** @param {{ app: App, verbs: Actions }} props */
 const LogButton = ({ app, verbs }) => html`
   <button type="button" class="quiet" data-log-open=${app.name} onClick=${() => verbs.openLog(app.name)}
     aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>

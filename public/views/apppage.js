@@ -10,9 +10,9 @@ import { Avatar, Icon } from './icon.js'
 import { LogPanel } from './log.js'
 import { Stepper } from './stepper.js'
 
-/** @import { App, CatalogEntry, State, Verbs } from '../types.js' */
+/** @import { App, CatalogEntry, State, Actions } from '../types.js' */
 
-/** One app, at its own address. @param {{ name: string, state: State, verbs: Verbs }} props */
+/** One app, at its own address. @param {{ name: string, state: State, verbs: Actions }} props */
 export function AppPage({ name, state, verbs }) {
   const app = state.apps[name]
   const entry = state.catalog?.find((one) => one.name === name)
@@ -30,7 +30,7 @@ export function AppPage({ name, state, verbs }) {
   `
 }
 
-/** @param {{ app: App, entry: CatalogEntry | undefined, state: State, verbs: Verbs }} props */
+/** @param {{ app: App, entry: CatalogEntry | undefined, state: State, verbs: Actions }} props */
 const Installed = ({ app, entry, state, verbs }) => html`
   <article class=${`card is-page tone-${toneOf(app)}`} data-app=${app.name} data-status=${app.status} aria-labelledby="page-title">
     <header class="card-head">
@@ -50,7 +50,7 @@ const Installed = ({ app, entry, state, verbs }) => html`
   </article>
 `
 
-/** @param {{ entry: CatalogEntry, state: State, verbs: Verbs }} props */
+/** @param {{ entry: CatalogEntry, state: State, verbs: Actions }} props */
 const Offered = ({ entry, state, verbs }) => html`
   <article class="card is-page tone-off" data-app=${entry.name} data-status="none" aria-labelledby="page-title">
     <header class="card-head">

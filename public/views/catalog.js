@@ -6,9 +6,9 @@ import { Refusal } from './failure.js'
 import { useFocusKept } from './focus.js'
 import { html } from './html.js'
 import { Avatar, Icon } from './icon.js'
-import { useKept } from './memo.js'
+import { useMemoized } from './memo.js'
 
-/** @import { CatalogEntry, Pending, Problem, State, Status, Verbs } from '../types.js' */
+/** @import { CatalogEntry, Pending, Problem, State, Status, Actions } from '../types.js' */
 
 /** @param {CatalogEntry} entry @param {string} words @param {string | null} category */
 function matches(entry, words, category) {
@@ -24,7 +24,7 @@ function matches(entry, words, category) {
 /** @param {CatalogEntry} entry @param {State} state */
 const fits = (entry, state) => entry.unavailable === null || state.apps[entry.name] !== undefined
 
-/** @param {{ state: State, verbs: Verbs }} props */
+/** @param {{ state: State, verbs: Actions }} props */
 export function Catalog({ state, verbs }) {
   const [words, setWords] = useState('')
   const [category, setCategory] = useState(/** @type {string | null} */ (null))
@@ -59,13 +59,13 @@ export function Catalog({ state, verbs }) {
 /** A tile tells little more than the status. */
 const always = () => true
 
-/** @param {{ entries: CatalogEntry[], state: State, verbs: Verbs }} props */
+/** @param {{ entries: CatalogEntry[], state: State, verbs: Actions }} props */
 function Tiles({ entries, state, verbs }) {
-  const keep = useKept(always)
+  const keep = useMemoized(always)
   return html`<ul class="tiles">${entries.map((entry) => keep(entry.name, tileProps(entry, state, verbs), (props) => html`<${Tile} key=${entry.name} ...${props} />`))}</ul>`
 }
 
-/** @param {CatalogEntry} entry @param {State} state @param {Verbs} verbs @returns {TileProps} */
+/** @param {CatalogEntry} entry @param {State} state @param {Actions} verbs @returns {TileProps} */
 function tileProps(entry, state, verbs) {
   const status = state.apps[entry.name]?.status
   const problem = status ? undefined : state.refusals[entry.name]?.problem
@@ -83,7 +83,7 @@ const Categories = ({ all, chosen, choose }) => html`
   </div>
 `
 
-/** @param {{ state: State, shown: number, verbs: Verbs }} props */
+/** @param {{ state: State, shown: number, verbs: Actions }} props */
 function CatalogNote({ state, shown, verbs }) {
   const { catalog, catalogProblem } = state
   if (catalogProblem && !catalog) {
@@ -102,7 +102,7 @@ function CatalogNote({ state, shown, verbs }) {
  * @property {Status | undefined} status of the app, if it has one
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
- * @property {Verbs} verbs
+ * @property {Actions} verbs
  */
 
 /** An app is one element of the page with data-app: its card once it has a row, until then its tile.

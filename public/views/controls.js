@@ -5,13 +5,13 @@ import { PurgeDialog, UninstallDialog } from './dialog.js'
 import { html } from './html.js'
 import { Icon } from './icon.js'
 
-/** @import { Action, App, Control, Pending, Status, Verbs } from '../types.js' */
+/** @import { Verb, App, Control, Pending, Status, Actions } from '../types.js' */
 
-/** @type {Action[]} */
+/** @type {Verb[]} */
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
 /** Where a refused control is still shown in the first row, because one would look for it there. Layout only: what is
- *  allowed is the database's word. @type {Partial<Record<Status, Action>>} */
+ *  allowed is the database's word. @type {Partial<Record<Status, Verb>>} */
 const EXPECTED = {
   queued: 'cancel',
   configuring: 'cancel',
@@ -22,10 +22,10 @@ const EXPECTED = {
   failed: 'retry',
 }
 
-/** @param {App} app @returns {{ front: Action[], rest: Action[] }} */
+/** @param {App} app @returns {{ front: Verb[], rest: Verb[] }} */
 function arrange(app) {
-  const may = (/** @type {Action} */ action) => app.controls?.[action]?.allowed === true
-  /** @param {Action} action */
+  const may = (/** @type {Verb} */ action) => app.controls?.[action]?.allowed === true
+  /** @param {Verb} action */
   const inFront = (action) => {
     if (action === 'purge') return may('purge') && !may('uninstall')
     if (action === 'install' && may('retry')) return false
@@ -37,20 +37,20 @@ function arrange(app) {
 }
 
 /** `children` come after the verbs, before what is not possible now.
- *  @param {{ app: App, pending: Pending | undefined, verbs: Verbs, children?: unknown }} props */
+ *  @param {{ app: App, pending: Pending | undefined, verbs: Actions, children?: unknown }} props */
 export function Controls({ app, pending, verbs, children }) {
-  const [asking, setAsking] = useState(/** @type {Action | null} */ (null))
+  const [asking, setAsking] = useState(/** @type {Verb | null} */ (null))
   const { front, rest } = arrange(app)
-  /** @param {Action} action */
+  /** @param {Verb} action */
   const press = (action) =>
     action === 'uninstall' || action === 'purge' ? setAsking(action) : verbs.act(app.name, action)
-  /** @param {Action} action */
+  /** @param {Verb} action */
   const confirm = (action) => {
     setAsking(null)
     verbs.act(app.name, action)
   }
   const close = () => setAsking(null)
-  /** @param {Action} action */
+  /** @param {Verb} action */
   const button = (action) =>
     html`<${ActionButton} key=${action} app=${app} action=${action} pending=${pending} press=${press} />`
   return html`
@@ -61,14 +61,14 @@ export function Controls({ app, pending, verbs, children }) {
   `
 }
 
-/** @param {App} app @param {Action} action */
+/** @param {App} app @param {Verb} action */
 function labelOf(app, action) {
   if (action === 'install' && app.status === 'stopped') return 'Install again'
   const asks = action === 'uninstall' || action === 'purge'
   return `${ACTION_LABELS[action]}${asks ? '…' : ''}`
 }
 
-/** Why not; null when it is allowed. @param {App} app @param {Action} action */
+/** Why not; null when it is allowed. @param {App} app @param {Verb} action */
 function reasonOf(app, action) {
   const control = app.controls?.[action]
   return control?.allowed ? null : (control?.reason ?? null)
@@ -76,7 +76,7 @@ function reasonOf(app, action) {
 
 /**
  * aria-disabled, not disabled: the button keeps the focus while it is busy, and its reason can be reached by keyboard.
- * @param {{ app: App, action: Action, pending: Pending | undefined, press: (action: Action) => void }} props
+ * @param {{ app: App, action: Verb, pending: Pending | undefined, press: (action: Verb) => void }} props
  */
 function ActionButton({ app, action, pending, press }) {
   const control = app.controls?.[action]
@@ -98,7 +98,7 @@ function ActionButton({ app, action, pending, press }) {
 }
 
 /** What is not possible now, each with its reason in words (a title is no use on a phone).
- *  @param {{ app: App, actions: Action[], button: (action: Action) => unknown }} props */
+ *  @param {{ app: App, actions: Verb[], button: (action: Verb) => unknown }} props */
 const OtherActions = ({ app, actions, button }) => html`
   <details class="others">
     <summary aria-label=${`Other actions for ${app.display_name}`} title="Other actions"><${Icon} name="more" /></summary>

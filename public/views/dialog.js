@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { html } from './html.js'
 
-/** @import { Action, App } from '../types.js' */
+/** @import { Verb, App } from '../types.js' */
 
 /** @param {{ title: string, close: () => void, children?: unknown }} props */
 export function Dialog({ title, close, children }) {
@@ -28,7 +28,7 @@ export function Dialog({ title, close, children }) {
   `
 }
 
-/** @param {{ app: App, close: () => void, confirm: (action: Action) => void, purge: () => void }} props */
+/** @param {{ app: App, close: () => void, confirm: (action: Verb) => void, purge: () => void }} props */
 export const UninstallDialog = ({ app, close, confirm, purge }) => html`
   <${Dialog} title=${`Uninstall ${app.display_name}?`} close=${close}>
     <p>The app is switched off and taken off this host. <strong>Its data is kept</strong>: installing it again brings everything back.</p>
@@ -46,7 +46,7 @@ export const UninstallDialog = ({ app, close, confirm, purge }) => html`
 `
 
 /** Data is deleted only by someone who typed which.
- *  @param {{ app: App, close: () => void, confirm: (action: Action) => void }} props */
+ *  @param {{ app: App, close: () => void, confirm: (action: Verb) => void }} props */
 export function PurgeDialog({ app, close, confirm }) {
   const [typed, setTyped] = useState('')
   const matches = typed.trim() === app.name

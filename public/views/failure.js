@@ -4,10 +4,10 @@ import { needsAttention } from '../state/status.js'
 import { Copy } from './copybutton.js'
 import { html } from './html.js'
 import { Icon } from './icon.js'
-import { pieces } from './logline.js'
+import { logLine } from './logline.js'
 import { RollBack } from './rollback.js'
 
-/** @import { App, Cause, Pending, Problem, RollbackPlan, Verbs } from '../types.js' */
+/** @import { App, Cause, Pending, Problem, RollbackPlan, Actions } from '../types.js' */
 
 /** @type {Partial<Record<import('../types.js').Status, string>>} */
 const DURING = {
@@ -42,7 +42,7 @@ function stillFine(app, cause) {
 
 /** What failed, why, what is still fine, what to do, and the last lines before it. `Heading`: one
  *  below that of the app. A rollback helps only where something was switched on.
- *  @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs, Heading: string }} props */
+ *  @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Actions, Heading: string }} props */
 export function Failure({ app, rollback, pending, verbs, Heading }) {
   const { cause } = app
   if (!cause) return null
@@ -81,12 +81,12 @@ function LastLines({ lines }) {
   }, [text])
   return html`
     <div class="log-body last-lines" ref=${box} tabindex="0" role="group" aria-label="Last lines before it went wrong">
-      ${lines.map((line, index) => html`<div key=${index} class="log-line">${pieces(line)}</div>`)}
+      ${lines.map((line, index) => html`<div key=${index} class="log-line">${logLine(line)}</div>`)}
     </div>
   `
 }
 
-/** The database or the agent said no. @param {{ app: string, problem: Problem, verbs: Verbs }} props */
+/** The database or the agent said no. @param {{ app: string, problem: Problem, verbs: Actions }} props */
 export const Refusal = ({ app, problem, verbs }) => html`
   <div class="refusal" role="alert" data-refusal=${problem.code ?? ''}>
     <div>

@@ -5,10 +5,10 @@ import { clock } from '../state/text.js'
 import { Copy } from './copybutton.js'
 import { html } from './html.js'
 import { Icon } from './icon.js'
-import { pieces } from './logline.js'
+import { logLine } from './logline.js'
 import { useHere, useTime } from './time.js'
 
-/** @import { Log, LogLine, Verbs } from '../types.js' */
+/** @import { Log, LogLine, Actions } from '../types.js' */
 
 /** Silence worth mentioning. */
 const SILENT_MS = 40_000
@@ -21,7 +21,7 @@ const MARGIN_LINES = 30
 /** Lines to be seen before the height is known. */
 const FIRST_LINES = 40
 
-/** `since`: when what is logged began. @param {{ log: Log, title: string, since: string | undefined, skew: number, verbs: Verbs, full?: boolean }} props */
+/** `since`: when what is logged began. @param {{ log: Log, title: string, since: string | undefined, skew: number, verbs: Actions, full?: boolean }} props */
 export function LogPanel({ log, title, since, skew, verbs, full = false }) {
   const [follow, setFollow] = useState(true)
   const [words, setWords] = useState('')
@@ -145,7 +145,7 @@ function markOf(index, goal, matches) {
 const Line = ({ line, times, mark }) =>
   useMemo(
     () =>
-      html`<div class=${`log-line ${mark}`}>${times && html`<span class="log-time">${timeOf(line.at)}</span>`}${pieces(line.line)}</div>`,
+      html`<div class=${`log-line ${mark}`}>${times && html`<span class="log-time">${timeOf(line.at)}</span>`}${logLine(line.line)}</div>`,
     [line, times, mark],
   )
 

@@ -19,7 +19,7 @@ export const PART = 5
  * @returns {(part: number) => { keep: (key: string, facts: T, make: (facts: T) => VNode) => VNode, isLate: () => boolean }}
  *   called for each drawing; `keep` is for all of them, and then `isLate` says whether another one is due.
  */
-export function createKeep(isUrgent) {
+export function createMemo(isUrgent) {
   /** @type {Map<string, { facts: T, drawing: VNode, round: number }>} */
   const kept = new Map()
   let round = 0
@@ -58,9 +58,9 @@ function forgetBefore(kept, round) {
 
 /** For a component: in parts, one in a frame, as long as somebody looks.
  *  @template {object} T @param {IsUrgent<T>} isUrgent */
-export function useKept(isUrgent) {
-  const begin = useRef(/** @type {ReturnType<typeof createKeep<T>> | null} */ (null))
-  begin.current ??= createKeep(isUrgent)
+export function useMemoized(isUrgent) {
+  const begin = useRef(/** @type {ReturnType<typeof createMemo<T>> | null} */ (null))
+  begin.current ??= createMemo(isUrgent)
   const [, drawAgain] = useState(0)
   const isSeen = typeof document !== 'undefined' && !document.hidden
   const { keep, isLate } = begin.current(isSeen ? PART : Number.POSITIVE_INFINITY)

@@ -12,9 +12,9 @@ import { PlanDialog } from './plan.js'
 import { Queue } from './queue.js'
 import { ClockTime, Elapsed } from './time.js'
 
-/** @import { App, Connection, State, Verbs } from '../types.js' */
+/** @import { App, Connection, State, Actions } from '../types.js' */
 
-/** @param {{ state: State, verbs: Verbs }} props */
+/** @param {{ state: State, verbs: Actions }} props */
 export function Page({ state, verbs }) {
   const main = useFocusOnArrival(state.route.app)
   useFocusKept(main, 'h1')
@@ -46,7 +46,7 @@ function useFocusOnArrival(place) {
   return main
 }
 
-/** @param {{ state: State, verbs: Verbs }} props */
+/** @param {{ state: State, verbs: Actions }} props */
 const Home = ({ state, verbs }) => html`
   <h1 class="sr" tabindex="-1">Apps on this server</h1>
   <${Queue} state=${state} />

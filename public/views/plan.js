@@ -2,12 +2,12 @@ import { capital, list } from '../state/text.js'
 import { Dialog } from './dialog.js'
 import { html } from './html.js'
 
-/** @import { PlanChoice, State, Verbs } from '../types.js' */
+/** @import { PlanChoice, State, Actions } from '../types.js' */
 
 /** The code of the one blocker that an answer here takes away. */
 const CHOICE_NEEDED = 'BL007'
 
-/** What an install brings along and what has to be chosen, before it begins. @param {{ state: State, verbs: Verbs }} props */
+/** What an install brings along and what has to be chosen, before it begins. @param {{ state: State, verbs: Actions }} props */
 export function PlanDialog({ state, verbs }) {
   const { asking } = state
   if (!asking) return null
@@ -40,7 +40,7 @@ export function PlanDialog({ state, verbs }) {
 /** @param {PlanChoice} choice */
 const slotOf = ({ app, slot }) => `${app}.${slot}`
 
-/** @param {{ choice: PlanChoice, given: string[] | undefined, label: (name: string) => string, verbs: Verbs }} props */
+/** @param {{ choice: PlanChoice, given: string[] | undefined, label: (name: string) => string, verbs: Actions }} props */
 function Question({ choice, given, label, verbs }) {
   const slot = slotOf(choice)
   const chosen = given ?? choice.chosen ?? []

@@ -7,7 +7,7 @@
 const CHEAP_MS = 4
 
 /** @param {() => void} draw @param {() => number} [now] */
-export function createDrawing(draw, now = () => performance.now()) {
+export function createRenderScheduler(draw, now = () => performance.now()) {
   let due = false
   let cost = 0
   /** @type {Set<string>} apps whose present status nobody has seen yet */

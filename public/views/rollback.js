@@ -3,11 +3,11 @@ import { ACTION_LABELS, BUSY_LABELS, list } from '../state/text.js'
 import { Dialog } from './dialog.js'
 import { html } from './html.js'
 
-/** @import { App, Pending, RollbackPlan, Verbs } from '../types.js' */
+/** @import { App, Pending, RollbackPlan, Actions } from '../types.js' */
 
 /** Goes back to what was on before, after a look at what that means. Whether it may is the database's word: `known` is
  *  the last of it, and it is asked for again when this is pressed.
- *  @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, verbs: Verbs }} props */
+ *  @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, verbs: Actions }} props */
 export function RollBack({ app, known, pending, verbs }) {
   const [asked, setAsked] = useState(/** @type {RollbackPlan | null} */ (null))
   const busy = pending?.action === 'rollback'

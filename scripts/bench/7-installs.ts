@@ -65,12 +65,12 @@ async function measure(oneByOne: boolean) {
     pool,
     host: slowHost(`http://127.0.0.1:${port}`),
     log: createLogger('bench', 'error'),
-    signs: { alive() {}, phase() {}, recovered() {} } as never,
+    progress: { alive() {}, phase() {}, recovered() {} } as never,
     catalogDir,
     buildTimeoutSeconds: 60,
     retentionDays: 90,
   })
-  const bell = { onBell: orchestrator.ring, onUp: orchestrator.ring, onDown() {} }
+  const bell = { onNotification: orchestrator.notify, onListening: orchestrator.notify, onLost() {} }
   const listener = openListener(database.urlOf('bloud_orchestrator'), 'bench', ['bloud_work'], bell)
   orchestrator.start()
   const count = async (text: string) => Number((await admin.query(text)).rows[0].count)

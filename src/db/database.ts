@@ -33,7 +33,7 @@ export async function connectionProblem(url: string): Promise<Error | null> {
 }
 
 /** Nobody answers: the connection was swallowed somewhere, or the server hangs. */
-export class SilentError extends Error {
+export class NoResponseError extends Error {
   readonly code = 'no_answer'
 
   constructor(url: string, limitMs: number) {
@@ -81,8 +81,8 @@ export async function connected<T>(
     open = true
     return await work(client)
   } catch (error) {
-    if (!open && says(error, 'timeout expired')) throw new SilentError(url, CONNECT_LIMIT_MS)
-    if (says(error, 'Query read timeout')) throw new SilentError(url, answerLimitMs)
+    if (!open && says(error, 'timeout expired')) throw new NoResponseError(url, CONNECT_LIMIT_MS)
+    if (says(error, 'Query read timeout')) throw new NoResponseError(url, answerLimitMs)
     throw error
   } finally {
     await end(client)

@@ -15,15 +15,15 @@ const RETRY_MS = [100, 250, 500, 1_000, 2_000]
 
 export interface ListenerEvents {
   /** A bell rang: look at the tables. */
-  onBell(channel: string): void
+  onNotification(channel: string): void
   /** LISTEN is in place (again): read from your cursor now, then trust the bells. */
-  onUp(): void
+  onListening(): void
   /** The session is lost; it is being brought back. */
-  onDown(reason: string): void
+  onLost(reason: string): void
 }
 
 export interface Listener {
-  isUp(): boolean
+  isListening(): boolean
   close(): Promise<void>
 }
 
@@ -46,11 +46,11 @@ export function openListener(
   function setUp(): void {
     failures = 0
     up = true
-    events.onUp()
+    events.onListening()
   }
 
   function setDown(reason: string): void {
-    if (up) events.onDown(reason)
+    if (up) events.onLost(reason)
     up = false
   }
 
@@ -81,7 +81,7 @@ export function openListener(
     )
     subscriber = next
     timer = setTimeout(() => restart(next, 'no session in time'), ATTEMPT_LIMIT_MS)
-    next.events.on('notification', ({ channel }) => next === subscriber && events.onBell(channel))
+    next.events.on('notification', ({ channel }) => next === subscriber && events.onNotification(channel))
     next.events.on('error', (error) => restart(next, error.message))
     listen(next, channels)
       .then(() => {
@@ -94,7 +94,7 @@ export function openListener(
 
   start()
   return {
-    isUp: () => up,
+    isListening: () => up,
     async close() {
       closed = true
       up = false

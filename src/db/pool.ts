@@ -1,7 +1,7 @@
 import { createPool, type DatabasePool, type Interceptor, SchemaValidationError, sql } from 'slonik'
 import { type ZodTypeAny, z } from 'zod'
 import { translated } from './error.ts'
-import { createPatientDriver } from './querytimeout.ts'
+import { createTimeLimitedDriver } from './querytimeout.ts'
 import { sessionUrl } from './url.ts'
 
 export type Pool = DatabasePool
@@ -48,7 +48,7 @@ export function openPool(
     idleInTransactionSessionTimeout: STATEMENT_TIMEOUT_MS,
     // Sessions here only ever change settings with `set local`: there is nothing to discard between uses.
     resetConnection: async () => {},
-    driverFactory: createPatientDriver(answerLimitMs),
+    driverFactory: createTimeLimitedDriver(answerLimitMs),
     interceptors: [checkRows],
   })
 }

@@ -8,13 +8,13 @@ import type { DriverClient, DriverFactory } from 'slonik'
  * slonik asks the server for its types over a client whose errors nobody hears: cut in the midst of that, it ended the
  * process (seen: a relay that had just started). What was asked fails as well, and that is enough.
  */
-class HeardClient extends pg.Client {
+class SafeClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
     super(config)
     this.on('error', () => undefined)
   }
 }
-;(pg as { Client: typeof pg.Client }).Client = HeardClient
+;(pg as { Client: typeof pg.Client }).Client = SafeClient
 
 /** No answer in time. Its message is one that reads as a lost connection. */
 class NoAnswerError extends Error {
@@ -23,7 +23,7 @@ class NoAnswerError extends Error {
   }
 }
 
-async function limited<T>(milliseconds: number, answer: Promise<T>, onLimit: () => void): Promise<T> {
+async function withQueryTimeout<T>(milliseconds: number, answer: Promise<T>, onLimit: () => void): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -44,7 +44,7 @@ async function limited<T>(milliseconds: number, answer: Promise<T>, onLimit: () 
  * end waits for that query, which fails: the pool had one place less for each (seen: after as many as it has places, all
  * callers wait for ever, and so does its end). Here it always says so.
  */
-function withCertainEnd(client: DriverClient, onEnd: () => void): DriverClient {
+function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverClient {
   const listeners = new Set<() => void>()
   let ended = false
 
@@ -73,7 +73,7 @@ function withCertainEnd(client: DriverClient, onEnd: () => void): DriverClient {
  * The driver of the pool, with that limit. slonik ends a connection whose query failed; the idle ones, which went the
  * same way to the same server, are ended with it, as each of them would cost the next caller the same wait.
  */
-export function createPatientDriver(milliseconds: number): DriverFactory {
+export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
   const createDriver = createPgDriverFactory()
   return async (setup) => {
     const driver = await createDriver(setup)
@@ -85,10 +85,10 @@ export function createPatientDriver(milliseconds: number): DriverFactory {
 
     async function createClient(): Promise<DriverClient> {
       const raw = await driver.createClient()
-      const client = withCertainEnd(raw, () => clients.delete(client))
+      const client = withReliableDestroy(raw, () => clients.delete(client))
       clients.add(client)
       const query: DriverClient['query'] = (text, values) =>
-        limited(milliseconds, raw.query(text, values), endIdle)
+        withQueryTimeout(milliseconds, raw.query(text, values), endIdle)
       return { ...client, query }
     }
 

@@ -151,7 +151,7 @@ export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
 }
 
 /** The apps of the generation that a rollback goes back to, as they were configured for it. */
-export function olderApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {
+export function rollbackApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {
   return rows(
     pool,
     ConfiguredApp,
@@ -176,20 +176,20 @@ export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
   return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
 }
 
-const RidingOperation = z.object({
+const RebuildOperation = z.object({
   id: z.number().int(),
   app: z.string(),
   kind: z.enum(['install', 'uninstall']),
   purge: z.boolean(),
   cancel_requested_at: timestamp.nullable(),
 })
-export type RidingOperation = z.infer<typeof RidingOperation>
+export type RidingOperation = z.infer<typeof RebuildOperation>
 
 /** The operations at work in a rebuild, each of one app. */
 export function operationsOf(pool: Pool, rebuild: number): Promise<readonly RidingOperation[]> {
   return rows(
     pool,
-    RidingOperation,
+    RebuildOperation,
     fragment`select to_jsonb(o) as row from bloud.operations o
       where o.rebuild_id = ${rebuild} and o.state = 'active' and o.app is not null order by o.id`,
   )
@@ -227,7 +227,7 @@ export function sweep(pool: Pool, attempt: number): Promise<number> {
 }
 
 /** Whether somebody asked for the catalog files to be read again. */
-export function catalogRefreshAsked(pool: Pool): Promise<boolean> {
+export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   return oneRow(
     pool,
     z.boolean(),

@@ -1,6 +1,6 @@
 /** How many streams may be open, in all and for each address. */
 import { Problem } from '../domain/problem.ts'
-import type { Seat, Sink } from '../relay/sendqueue.ts'
+import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {
@@ -15,12 +15,12 @@ const ADMISSION_LIMITS = {
 export type AdmissionLimits = typeof ADMISSION_LIMITS
 
 /** The seat of a stream that is counted. A class, as there are ten thousand. */
-class CountedSeat implements Seat {
-  readonly #seat: Seat
+class CountedSeat implements ConnectionEvents {
+  readonly #seat: ConnectionEvents
   readonly #key: string
   #leave: ((key: string) => void) | undefined
 
-  constructor(seat: Seat, key: string, leave: (key: string) => void) {
+  constructor(seat: ConnectionEvents, key: string, leave: (key: string) => void) {
     this.#seat = seat
     this.#key = key
     this.#leave = leave
@@ -30,11 +30,11 @@ class CountedSeat implements Seat {
     this.#seat.writable()
   }
 
-  gone(): void {
+  closed(): void {
     if (!this.#leave) return
     this.#leave(this.#key)
     this.#leave = undefined
-    this.#seat.gone()
+    this.#seat.closed()
   }
 }
 
@@ -74,7 +74,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
     },
     /** Counts the stream from its beginning to its end. */
     counted({ key }: Caller, reply: StreamReply): StreamReply {
-      function openCounted(sink: Sink): Seat {
+      function openCounted(sink: Sink): ConnectionEvents {
         open.set(key, (open.get(key) ?? 0) + 1)
         total += 1
         return new CountedSeat(reply.open(sink), key, leave)

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
-import type { Headers, Reply } from './reply.ts'
-import { acceptsEncoding, type Request } from './request.ts'
-import type { Context, Route } from './router.ts'
+import type { Reply, ResponseHeaders } from './reply.ts'
+import { acceptsEncoding, type HttpRequest } from './request.ts'
+import type { RequestContext, Route } from './router.ts'
 
 const compressGzip = promisify(gzip)
 const compressBrotli = promisify(brotliCompress)
@@ -27,10 +27,10 @@ export const hashOf = (body: Buffer): string => sha256(body).slice(0, 16)
 
 /** A body as the client takes it. */
 export async function compressed(
-  { acceptEncoding }: Request,
+  { acceptEncoding }: HttpRequest,
   body: Buffer,
-): Promise<{ headers: Headers; body: Buffer }> {
-  const headers: Headers = { vary: 'accept-encoding' }
+): Promise<{ headers: ResponseHeaders; body: Buffer }> {
+  const headers: ResponseHeaders = { vary: 'accept-encoding' }
   if (body.length < WORTH_BYTES || !acceptsEncoding(acceptEncoding, 'gzip')) return { headers, body }
   return { headers: { ...headers, 'content-encoding': 'gzip' }, body: await compressGzip(body) }
 }
@@ -55,7 +55,7 @@ function createEncodings(body: Buffer) {
 export function assetRoute(path: string, { type, body, forever = false }: Asset): Route {
   const etag = `"${sha256(body).slice(0, 27)}"`
   const encode = createEncodings(body)
-  const headers: Headers = {
+  const headers: ResponseHeaders = {
     'content-type': type,
     etag,
     vary: 'accept-encoding',
@@ -64,7 +64,7 @@ export function assetRoute(path: string, { type, body, forever = false }: Asset)
   }
   return {
     path,
-    async GET({ request }: Context): Promise<Reply> {
+    async GET({ request }: RequestContext): Promise<Reply> {
       const known = request.ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
       if (known) return { status: 304, headers, body: '' }
       const encoded = encode(request.acceptEncoding)

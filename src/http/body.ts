@@ -2,7 +2,7 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import { type ZodTypeAny, z } from 'zod'
 import { Problem } from '../domain/problem.ts'
-import type { Request } from './request.ts'
+import type { HttpRequest } from './request.ts'
 
 const BODY_LIMIT_BYTES = 64 * 1024
 /** How long a body may take to arrive. */
@@ -20,7 +20,7 @@ const tooSlow = () =>
  * Collects the body. To be called before the handler returns: uWebSockets.js hands it out from then on.
  * Rejects as soon as it is known to be too large; whatever still comes is thrown away.
  */
-export function readBody(res: HttpResponse, request: Request): Promise<Buffer> {
+export function readBody(res: HttpResponse, request: HttpRequest): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = []
     let size = 0

@@ -1,9 +1,9 @@
 /** One request and its answer on the wire: the part that deals with the moods of uWebSockets.js. */
 import type { HttpResponse } from 'uWebSockets.js'
-import type { Seat, Sink } from '../relay/sendqueue.ts'
-import { type Headers, type Reply, type StreamReply, statusLine, withSecurity } from './reply.ts'
+import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
+import { type Reply, type ResponseHeaders, type StreamReply, statusLine, withSecurity } from './reply.ts'
 
-function writeHead(res: HttpResponse, status: number, headers: Headers): void {
+function writeHead(res: HttpResponse, status: number, headers: ResponseHeaders): void {
   res.writeStatus(statusLine(status))
   for (const [name, value] of Object.entries(withSecurity(headers))) res.writeHeader(name, value)
 }
@@ -22,7 +22,7 @@ export class Exchange implements Sink {
   over = false
   readonly #res: HttpResponse
   readonly #onOver: () => void
-  #seat: Seat | undefined
+  #seat: ConnectionEvents | undefined
 
   constructor(res: HttpResponse, onOver: () => void) {
     this.#res = res
@@ -33,7 +33,7 @@ export class Exchange implements Sink {
   #finish(): void {
     if (this.over) return
     this.over = true
-    this.#seat?.gone()
+    this.#seat?.closed()
     this.#onOver()
   }
 
@@ -90,6 +90,6 @@ export class Exchange implements Sink {
     if (this.over) return
     this.#listen()
     this.#res.cork(() => this.#begin(reply))
-    if (this.over) this.#seat?.gone()
+    if (this.over) this.#seat?.closed()
   }
 }

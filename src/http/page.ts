@@ -5,11 +5,11 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { within } from '../relay/coalesce.ts'
-import type { Log } from '../relay/streamsource.ts'
+import type { RelayLog } from '../relay/streamsource.ts'
 import { compressed } from './asset.ts'
 import { fileRoutes, pageShell } from './pagefiles.ts'
-import type { Headers, Reply } from './reply.ts'
-import type { Context, Handler, Route } from './router.ts'
+import type { Reply, ResponseHeaders } from './reply.ts'
+import type { Handler, RequestContext, Route } from './router.ts'
 
 /** Milliseconds for the facts; after that the page is sent without them and asks for itself. */
 const FACTS_LIMIT_MS = 2000
@@ -36,7 +36,7 @@ interface Facts {
 }
 
 /** What the page may do: load from here, and speak to here. Nothing in its text runs. */
-const SECURITY: Headers = {
+const SECURITY: ResponseHeaders = {
   'content-security-policy': [
     "default-src 'none'",
     "script-src 'self'",
@@ -76,11 +76,11 @@ async function gather(source: PageSource, app: string | undefined): Promise<Part
   return app === undefined || !rows ? facts : { ...facts, history: { app, rows } }
 }
 
-export function pageRoutes(publicDir: string, source: PageSource, log: Log): Route[] {
+export function pageRoutes(publicDir: string, source: PageSource, log: RelayLog): Route[] {
   const shell = pageShell(publicDir)
   const drawing = import(pathToFileURL(join(publicDir, 'serverrender.js')).href) as Promise<Drawing>
 
-  async function page({ request, params }: Context): Promise<Reply> {
+  async function page({ request, params }: RequestContext): Promise<Reply> {
     const known = await within(FACTS_LIMIT_MS, 'Reading for the page', gather(source, params.name)).catch(
       () => ({}),
     )

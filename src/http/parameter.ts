@@ -1,6 +1,6 @@
 /** What routes read from a request, checked before it goes anywhere. */
 import { Problem } from '../domain/problem.ts'
-import type { Context } from './router.ts'
+import type { RequestContext } from './router.ts'
 
 /** As in the database, where the same rule holds for everybody. */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
@@ -22,11 +22,11 @@ export function checkName(name: string): string {
   )
 }
 
-export function nameOf({ params }: Context): string {
+export function nameOf({ params }: RequestContext): string {
   return checkName(params.name ?? '')
 }
 
-export function operationIdOf({ params }: Context): number {
+export function operationIdOf({ params }: RequestContext): number {
   const id = params.id ?? ''
   if (OPERATION_ID.test(id)) return Number(id)
   throw new Problem('invalid_request', `${quoted(id)} can't be the number of an operation`)
@@ -34,7 +34,7 @@ export function operationIdOf({ params }: Context): number {
 
 /** A whole number of the query, between the two; `fallback` when absent. */
 export function countOf(
-  { request }: Context,
+  { request }: RequestContext,
   key: string,
   from: number,
   to: number,

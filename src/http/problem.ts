@@ -1,8 +1,8 @@
 /** Refusals as `application/problem+json` (RFC 9457). */
 import { Problem, type ProblemCode } from '../domain/problem.ts'
 import { TimeLimitError } from '../relay/coalesce.ts'
-import type { Log } from '../relay/streamsource.ts'
-import { type Headers, json, type Reply } from './reply.ts'
+import type { RelayLog } from '../relay/streamsource.ts'
+import { json, type Reply, type ResponseHeaders } from './reply.ts'
 
 /** Seconds after which trying again makes sense, for refusals that pass. */
 const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
@@ -16,7 +16,7 @@ function titleOf(code: ProblemCode): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-export function problemReply(problem: Problem, more: Headers = {}): Reply {
+export function problemReply(problem: Problem, more: ResponseHeaders = {}): Reply {
   const { code, status, sqlstate, hint, message, detail } = problem
   const seconds = RETRY_AFTER_SECONDS[code]
   const body = {
@@ -28,12 +28,12 @@ export function problemReply(problem: Problem, more: Headers = {}): Reply {
     ...(hint ? { hint } : {}),
     ...(sqlstate ? { sqlstate } : {}),
   }
-  const wait: Headers = seconds ? { 'retry-after': String(seconds) } : {}
+  const wait: ResponseHeaders = seconds ? { 'retry-after': String(seconds) } : {}
   return json(body, status, { 'content-type': 'application/problem+json', ...wait, ...more })
 }
 
 /** Any error as an answer. What is not a refusal is a fault of ours: logged in full, and told to nobody outside. */
-export function errorReply(error: unknown, log: Log): Reply {
+export function errorReply(error: unknown, log: RelayLog): Reply {
   if (error instanceof Problem) return problemReply(error)
   if (error instanceof TimeLimitError) {
     log.warn({ err: error }, 'a request took too long')

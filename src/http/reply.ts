@@ -1,24 +1,24 @@
 /** What a route answers with, and the headers every answer has. Nothing here knows uWebSockets.js. */
 import { STATUS_CODES } from 'node:http'
-import type { Seat, Sink } from '../relay/sendqueue.ts'
+import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 
-export type Headers = Record<string, string>
+export type ResponseHeaders = Record<string, string>
 
 /** A whole answer. */
 export interface Reply {
   status: number
-  headers: Headers
+  headers: ResponseHeaders
   body: string | Uint8Array
 }
 
 /** An answer that goes on: `open` is given where to write to. */
 export interface StreamReply {
-  headers: Headers
-  open(sink: Sink): Seat
+  headers: ResponseHeaders
+  open(sink: Sink): ConnectionEvents
 }
 
 /** For answers that are not pages: nothing in them may run or load anything, nobody may frame them. */
-const SECURITY: Headers = {
+const SECURITY: ResponseHeaders = {
   'content-security-policy':
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
   'x-content-type-options': 'nosniff',
@@ -26,10 +26,10 @@ const SECURITY: Headers = {
   'cross-origin-resource-policy': 'same-origin',
 }
 
-export const NO_STORE: Headers = { 'cache-control': 'no-store' }
+export const NO_STORE: ResponseHeaders = { 'cache-control': 'no-store' }
 
 /** The headers of every answer; what a route sets wins. */
-export function withSecurity(headers: Headers): Headers {
+export function withSecurity(headers: ResponseHeaders): ResponseHeaders {
   return { ...SECURITY, ...headers }
 }
 
@@ -37,11 +37,11 @@ export function statusLine(status: number): string {
   return `${status} ${STATUS_CODES[status] ?? 'Unknown'}`
 }
 
-export function json(value: unknown, status = 200, headers: Headers = {}): Reply {
+export function json(value: unknown, status = 200, headers: ResponseHeaders = {}): Reply {
   return jsonText(JSON.stringify(value), status, headers)
 }
 
-export function jsonText(body: string | Uint8Array, status = 200, headers: Headers = {}): Reply {
+export function jsonText(body: string | Uint8Array, status = 200, headers: ResponseHeaders = {}): Reply {
   return { status, headers: { 'content-type': 'application/json', ...NO_STORE, ...headers }, body }
 }
 

@@ -1,8 +1,8 @@
 /** What a route gets to know of a request: copied at once, as uWebSockets.js takes its own object back. */
-import type { HttpRequest } from 'uWebSockets.js'
+import type { HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { type Caller, callerOf } from './admission.ts'
 
-export interface Request {
+export interface HttpRequest {
   /** As it was sent; methods are case-sensitive. */
   method: string
   /** Still percent-encoded. */
@@ -22,7 +22,7 @@ export interface Request {
   caller: Caller
 }
 
-export function copyRequest(req: HttpRequest, address: Uint8Array): Request {
+export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
   return {
     method: req.getCaseSensitiveMethod(),
     path: req.getUrl(),

@@ -1,10 +1,10 @@
 /** Which route answers a request. */
 import { Problem } from '../domain/problem.ts'
 import type { Reply, StreamReply } from './reply.ts'
-import type { Request } from './request.ts'
+import type { HttpRequest } from './request.ts'
 
-export interface Context {
-  request: Request
+export interface RequestContext {
+  request: HttpRequest
   /** Parts of the path that a route left open, decoded. */
   params: Readonly<Record<string, string>>
   /** The body, read to its end; empty when there is none. */
@@ -12,7 +12,7 @@ export interface Context {
 }
 
 export type Answer = Reply | StreamReply
-export type Handler = (context: Context) => Answer | Promise<Answer>
+export type Handler = (context: RequestContext) => Answer | Promise<Answer>
 
 /** A path like `/api/apps/:name`, and what it answers to. HEAD is GET without the body. */
 export interface Route {
@@ -85,7 +85,7 @@ export function createRouter(routes: readonly Route[]) {
 
   return {
     /** @throws Problem not_found, MethodNotAllowed */
-    match({ method, path }: Request): { handler: Handler; params: Record<string, string> } {
+    match({ method, path }: HttpRequest): { handler: Handler; params: Record<string, string> } {
       const found = find(path)
       if (!found) throw new Problem('not_found', `There is nothing at ${JSON.stringify(path.slice(0, 200))}`)
       const handler = method === 'POST' ? found.route.POST : /^(GET|HEAD)$/.test(method) && found.route.GET

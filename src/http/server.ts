@@ -1,14 +1,14 @@
 /** The HTTP server: guard, route, body, answer. */
-import { App, type HttpRequest, type HttpResponse } from 'uWebSockets.js'
+import { App, type HttpResponse, type HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { Problem } from '../domain/problem.ts'
 import { within } from '../relay/coalesce.ts'
-import type { Log } from '../relay/streamsource.ts'
+import type { RelayLog } from '../relay/streamsource.ts'
 import { readBody } from './body.ts'
 import { Exchange } from './exchange.ts'
 import { createGuard, type GuardOptions } from './guard.ts'
 import { type Listening, listenOn } from './listener.ts'
 import { errorReply, problemReply } from './problem.ts'
-import { copyRequest, type Request } from './request.ts'
+import { copyRequest, type HttpRequest } from './request.ts'
 import { createRouter, MethodNotAllowed, type Route } from './router.ts'
 
 /** Milliseconds a request may take. A statement of ours is ended by PostgreSQL before that. */
@@ -23,7 +23,7 @@ export interface ServerOptions extends GuardOptions {
   /** 0: any free one. */
   port: number
   routes: readonly Route[]
-  log: Log
+  log: RelayLog
 }
 
 export type Server = ReturnType<typeof createServer>
@@ -42,7 +42,7 @@ export function createServer(options: ServerOptions) {
     if (underWay === 0) onIdle?.()
   }
 
-  async function answer(res: HttpResponse, request: Request, exchange: Exchange): Promise<void> {
+  async function answer(res: HttpResponse, request: HttpRequest, exchange: Exchange): Promise<void> {
     guard.check(request.method, request)
     const { handler, params } = router.match(request)
     const body = request.method === 'POST' ? await readBody(res, request) : NO_BODY
@@ -56,7 +56,7 @@ export function createServer(options: ServerOptions) {
     else exchange.reply(given, isHead)
   }
 
-  function refuse(request: Request, exchange: Exchange, error: unknown): void {
+  function refuse(request: HttpRequest, exchange: Exchange, error: unknown): void {
     if (exchange.over) return
     const isHead = request.method === 'HEAD'
     if (error instanceof MethodNotAllowed) {
@@ -69,7 +69,7 @@ export function createServer(options: ServerOptions) {
     exchange.reply(errorReply(error, log), isHead, cutOff)
   }
 
-  app.any('/*', (res: HttpResponse, req: HttpRequest) => {
+  app.any('/*', (res: HttpResponse, req: UwsRequest) => {
     underWay += 1
     const exchange = new Exchange(res, onOver)
     const request = copyRequest(req, new Uint8Array(res.getRemoteAddress()))

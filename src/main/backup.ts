@@ -5,7 +5,7 @@ import { environmentWith } from '../config.ts'
 import { databaseState } from '../db/restore.ts'
 import { chooseClient, clientProgram, installedClients } from '../postgres/clientprograms.ts'
 import { run } from '../system/childprocess.ts'
-import { forProgram, reachDatabase } from './databaseaccess.ts'
+import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 /** A home server's history is megabytes; this is for a disk that hardly works. */
@@ -13,7 +13,7 @@ const DUMP_LIMIT_MS = 30 * 60_000
 const OWNER_ONLY = 0o077
 
 async function dump(url: string, file: string): Promise<void> {
-  const { target, env } = forProgram(url)
+  const { target, env } = clientArguments(url)
   const { serverMajor } = await databaseState(url)
   const client = chooseClient(await installedClients(env), serverMajor)
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })

@@ -2,10 +2,10 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../log.ts'
-import { type AgentChild, describeEnding, startChild } from '../system/childprocess.ts'
+import { type AgentChild, describeExit, startChild } from '../system/childprocess.ts'
 import { within } from '../system/timeout.ts'
 
-export interface KeptChild {
+export interface ChildService {
   /** Resolves when it says that it works. @throws ChildError */
   start(): Promise<void>
   /** Ends it and starts it again, with the environment as it is then. */
@@ -15,7 +15,7 @@ export interface KeptChild {
   kill(): void
 }
 
-export interface KeptChildOptions {
+export interface ChildServiceOptions {
   /** File in this folder, without its ending. */
   name: 'relay' | 'orchestrator'
   env: () => NodeJS.ProcessEnv
@@ -44,7 +44,7 @@ const messages = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), code: z.string(), message: z.string() }),
 ])
 
-export function createKeptChild({ name, env, log }: KeptChildOptions): KeptChild {
+export function createChildService({ name, env, log }: ChildServiceOptions): ChildService {
   let child: AgentChild | null = null
   let wanted = false
   let timer: NodeJS.Timeout | undefined
@@ -61,7 +61,7 @@ export function createKeptChild({ name, env, log }: KeptChildOptions): KeptChild
     const died = fresh.ended.then((ending) => {
       throw new ChildError(
         'ended',
-        `The ${name} ${describeEnding(ending)} before it was ready; see its log above.`,
+        `The ${name} ${describeExit(ending)} before it was ready; see its log above.`,
       )
     })
     died.catch(() => {})
@@ -71,7 +71,7 @@ export function createKeptChild({ name, env, log }: KeptChildOptions): KeptChild
       await fresh.stop(STOP_LIMIT_MS)
       throw error
     }
-    void fresh.ended.then((ending) => lost(describeEnding(ending), Date.now() - begin))
+    void fresh.ended.then((ending) => lost(describeExit(ending), Date.now() - begin))
   }
 
   function accept(message: unknown): void {

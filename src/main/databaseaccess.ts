@@ -1,7 +1,7 @@
 /** How the commands for people (psql, backup, restore) reach the agent's database. */
 import { type Config, environmentWith, readConfig } from '../config.ts'
 import { connectionProblem } from '../db/database.ts'
-import { databaseUrl, type Login, readFacts } from '../postgres/embedded.ts'
+import { databaseUrl, type Login, readCredentials } from '../postgres/embedded.ts'
 import { StartError } from './starterror.ts'
 
 const NOT_RUNNING = 'The database is not running. Start it with "npm start", in another terminal.'
@@ -15,7 +15,7 @@ export async function reachDatabase(
   external: (url: string) => string = (url) => url,
 ): Promise<{ url: string; config: Config }> {
   const config = readConfig()
-  const facts = config.databaseUrl ? null : await readFacts(config.dataDir)
+  const facts = config.databaseUrl ? null : await readCredentials(config.dataDir)
   if (!config.databaseUrl && !facts) throw new StartError('not_running', NOT_RUNNING)
   const url = facts ? databaseUrl(facts, login) : external(config.databaseUrl ?? '')
   const problem = await connectionProblem(url)
@@ -29,7 +29,7 @@ function explainProblem(problem: Error & { code?: string }): string {
 }
 
 /** For PostgreSQL's programs. The password goes through the environment: everybody here can read our arguments. */
-export function forProgram(url: string, more: Record<string, string> = {}) {
+export function clientArguments(url: string, more: Record<string, string> = {}) {
   const target = new URL(url)
   const password = decodeURIComponent(target.password)
   target.password = ''

@@ -6,12 +6,12 @@
 /** What a child tells its parent, once: that it works, or why it never will. */
 export type ChildMessage = { type: 'ready' } | { type: 'failed'; code: string; message: string }
 
-const tell = (message: ChildMessage) => process.send?.(message)
+const send = (message: ChildMessage) => process.send?.(message)
 
-export const tellReady = () => void tell({ type: 'ready' })
+export const sendReady = () => void send({ type: 'ready' })
 
 /** For a failure that trying again would not cure, such as a port that somebody else has. */
-export const tellFailed = (code: string, message: string) => void tell({ type: 'failed', code, message })
+export const sendFailed = (code: string, message: string) => void send({ type: 'failed', code, message })
 
 /**
  * Calls `stop` once, on SIGTERM, on Ctrl-C, or when the parent is gone, even by kill -9: its channel closes then.

@@ -3,7 +3,7 @@
 import type { Logger } from '../log.ts'
 import { within } from '../system/timeout.ts'
 
-export interface Part {
+export interface Service {
   name: string
   start(): Promise<void>
   /** Also called when `start` has failed or is still under way. */
@@ -14,27 +14,27 @@ export interface Part {
   kill?(): void
 }
 
-export interface House {
+export interface Lifecycle {
   /** Starts a part. @throws what its start throws, and when the house is being stopped. */
-  add(part: Part): Promise<void>
+  add(part: Service): Promise<void>
   /** Stops all parts, the last one first. Idempotent. */
   stop(): Promise<void>
-  hurry(): void
+  kill(): void
   readonly stopping: boolean
 }
 
-export function createHouse(log: Logger): House {
-  const parts: Part[] = []
+export function createLifecycle(log: Logger): Lifecycle {
+  const services: Service[] = []
   let stopped: Promise<void> | null = null
 
-  async function add(part: Part): Promise<void> {
+  async function add(part: Service): Promise<void> {
     if (stopped) throw new Error(`${part.name} is not started: the agent is stopping`)
-    parts.push(part)
+    services.push(part)
     await part.start()
   }
 
   async function stopAll(): Promise<void> {
-    for (const part of parts.toReversed()) {
+    for (const part of services.toReversed()) {
       const done = part.stop().then(
         () => 'done',
         (error) => `failed: ${error}`,
@@ -52,8 +52,8 @@ export function createHouse(log: Logger): House {
   return {
     add,
     stop,
-    hurry() {
-      for (const part of parts) part.kill?.()
+    kill() {
+      for (const part of services) part.kill?.()
     },
     get stopping() {
       return stopped !== null

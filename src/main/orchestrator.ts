@@ -1,13 +1,13 @@
 /** `npm run orchestrator`: the worker that installs, rebuilds and watches. A client of the database, nothing more. */
 import { environmentWith, readConfig } from '../config.ts'
-import { createLaterPool, type LaterPool } from '../db/lazypool.ts'
+import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import type { Pool } from '../db/pool.ts'
 import { createHost } from '../host/index.ts'
 import { createLogger, type Logger } from '../log.ts'
 import { createOrchestrator } from '../orchestrator/orchestrator.ts'
-import { createNotifier } from '../system/sdnotify.ts'
-import { stopOnRequest, tellFailed, tellReady } from './ipc.ts'
+import { createSystemdNotifier } from '../system/sdnotify.ts'
+import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 
 /** Rebuild, health and lease have one statement each at a time; the others are for health probes that report. */
 const POOL_SIZE = 6
@@ -16,7 +16,7 @@ const POOL_SIZE = 6
 const DATABASE_PAUSE_MS = 1_000
 
 /** Without a limit on purpose: what starts with the machine may start before its database. Says so once. */
-async function openWhenThere(later: LaterPool, log: Logger): Promise<Pool> {
+async function openWhenThere(later: LazyPool, log: Logger): Promise<Pool> {
   for (let said = false; ; said = true) {
     try {
       return await later.open()
@@ -35,14 +35,14 @@ async function main(): Promise<void> {
     )
   }
   const log = createLogger('orchestrator', config.logLevel)
-  const notifier = createNotifier({ ...config.supervision, log })
+  const notifier = createSystemdNotifier({ ...config.supervision, log })
   const host = createHost({ ...config, environment: environmentWith({}) })
   await host.start()
-  const later = createLaterPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
+  const later = createLazyPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
   const pool = await openWhenThere(later, log)
   let recovered = false
-  const readyIfSo = () => recovered && listener.isUp() && notifier.ready()
-  const signs = {
+  const readyIfSo = () => recovered && listener.isListening() && notifier.ready()
+  const progress = {
     alive: notifier.alive,
     phase: notifier.status,
     recovered() {
@@ -50,14 +50,14 @@ async function main(): Promise<void> {
       readyIfSo()
     },
   }
-  const orchestrator = createOrchestrator({ ...config, pool, host, log, signs })
+  const orchestrator = createOrchestrator({ ...config, pool, host, log, progress })
   const listener = openListener(config.databaseUrl, 'bloud-orchestrator-listen', ['bloud_work'], {
-    onBell: orchestrator.ring,
-    onUp() {
-      orchestrator.ring()
+    onNotification: orchestrator.notify,
+    onListening() {
+      orchestrator.notify()
       readyIfSo()
     },
-    onDown: (reason) => log.warn({ reason }, 'LISTEN session lost'),
+    onLost: (reason) => log.warn({ reason }, 'LISTEN session lost'),
   })
   stopOnRequest(async () => {
     notifier.stopping()
@@ -67,11 +67,11 @@ async function main(): Promise<void> {
     await host.stop()
   })
   orchestrator.start()
-  tellReady()
+  sendReady()
 }
 
 await main().catch((error: Error) => {
-  tellFailed('cannot_start', error.message)
+  sendFailed('cannot_start', error.message)
   console.error(error.message)
   process.exit(1)
 })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { ROOT } from '../config.ts'
 import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
-import { forProgram, reachDatabase } from './databaseaccess.ts'
+import { clientArguments, reachDatabase } from './databaseaccess.ts'
 
 const ROLE = 'bloud_operator'
 const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:
@@ -22,7 +22,7 @@ async function main(args: string[]): Promise<number> {
   const psqlrc = join(ROOT, 'sql/psqlrc')
   // less shows the lines of our tables as <E2><94><80> where the locale does not say UTF-8.
   const settings = { LESSCHARSET: 'utf-8', ...(existsSync(psqlrc) && { PSQLRC: psqlrc }) }
-  const { target, env } = forProgram(url, settings)
+  const { target, env } = clientArguments(url, settings)
   return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)
 }
 

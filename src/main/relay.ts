@@ -1,8 +1,8 @@
 /** `npm run relay`: the page, the API and the stream. A client of the database, nothing more. */
 import { readConfig } from '../config.ts'
 import { createLogger } from '../log.ts'
-import { createNotifier } from '../system/sdnotify.ts'
-import { stopOnRequest, tellFailed, tellReady } from './ipc.ts'
+import { createSystemdNotifier } from '../system/sdnotify.ts'
+import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 import { keepNurserySmall } from './nursery.ts'
 import { startRelayServer } from './relayserver.ts'
 
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
     )
   }
   const log = createLogger('relay', config.logLevel)
-  const notifier = createNotifier({ ...config.supervision, log })
+  const notifier = createSystemdNotifier({ ...config.supervision, log })
   const { port, stop, isListening } = await startRelayServer({ config, databaseUrl, log })
   stopOnRequest(() => {
     notifier.stopping()
@@ -32,11 +32,11 @@ async function main(): Promise<void> {
   }
   setInterval(giveSigns, SIGN_EVERY_MS).unref()
   log.info({ address: config.listen, port }, 'listening')
-  tellReady()
+  sendReady()
 }
 
 await main().catch((error: Error & { code?: string }) => {
-  tellFailed(error.code ?? 'cannot_start', error.message)
+  sendFailed(error.code ?? 'cannot_start', error.message)
   console.error(error.message)
   process.exit(1)
 })

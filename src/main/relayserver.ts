@@ -6,16 +6,16 @@ import * as apps from '../db/app.ts'
 import * as events from '../db/event.ts'
 import { type EventReader, openEventReader } from '../db/eventreader.ts'
 import { checkInvariants } from '../db/invariant.ts'
-import { createLaterPool, type LaterPool } from '../db/lazypool.ts'
+import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import * as operations from '../db/operation.ts'
 import { type AdmissionLimits, createAdmission } from '../http/admission.ts'
 import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
 import type { Logger } from '../log.ts'
-import { createLogs, type LogLimits, type LogSource } from '../relay/logstream.ts'
+import { createLogStreams, type LogLimits, type LogSource } from '../relay/logstream.ts'
 import { createRelay, type RelayLimits } from '../relay/relay.ts'
-import type { EventSource } from '../relay/streamsource.ts'
+import type { StreamSource } from '../relay/streamsource.ts'
 
 /** For requests, snapshots and old pages; the stream has a session of its own. */
 const POOL_SIZE = 8
@@ -23,19 +23,19 @@ const POOL_SIZE = 8
 const ANSWER_LIMIT_MS = 7_000
 const OVER = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
-function eventSource(pool: LaterPool, reader: EventReader): EventSource {
+function eventSource(pool: LazyPool, reader: EventReader): StreamSource {
   return {
     async head() {
       const { epoch, seq, oldest } = await events.streamHead(await pool.open())
       return { epoch, seq, prunedTo: oldest }
     },
     streamAfter: async (seq, limit) => events.streamAfter(await pool.open(), seq, limit),
-    follow: reader.after,
+    readLive: reader.after,
     snapshot: async () => events.snapshot(await pool.open()),
   }
 }
 
-function logSource(pool: LaterPool): LogSource {
+function logSource(pool: LazyPool): LogSource {
   return {
     operationLog: async (id, after, limit) => operations.operationLog(await pool.open(), id, after, limit),
     async isOver(id) {
@@ -46,7 +46,7 @@ function logSource(pool: LaterPool): LogSource {
 }
 
 /** The functions of src/db with their pool, as the routes want them. */
-function routeSource(pool: LaterPool, expectedSchema: string): Parameters<typeof allRoutes>[0]['source'] {
+function routeSource(pool: LazyPool, expectedSchema: string): Parameters<typeof allRoutes>[0]['source'] {
   return {
     expectedSchema,
     schemaVersion: async () => apps.schemaVersion(await pool.open()),
@@ -87,25 +87,25 @@ async function expectedSchema(): Promise<string> {
 function listen(
   url: string,
   relay: ReturnType<typeof createRelay>,
-  logs: ReturnType<typeof createLogs>,
+  logs: ReturnType<typeof createLogStreams>,
   log: Logger,
 ) {
   const ring: Record<string, () => void> = {
-    bloud: relay.bell,
+    bloud: relay.notified,
     bloud_apps: relay.appsChanged,
-    bloud_log: logs.bell,
+    bloud_log: logs.notified,
     bloud_work() {
       relay.operationsChanged()
-      logs.bell()
+      logs.notified()
     },
   }
   return openListener(url, 'bloud-relay-listen', Object.keys(ring), {
-    onBell: (channel) => ring[channel]?.(),
-    onUp() {
+    onNotification: (channel) => ring[channel]?.(),
+    onListening() {
       relay.setListening(true)
-      logs.bell()
+      logs.notified()
     },
-    onDown(reason) {
+    onLost(reason) {
       log.warn({ reason }, 'LISTEN session lost')
       relay.setListening(false)
     },
@@ -133,10 +133,10 @@ export interface RelayServer {
 /** Starts whether the database is there or not; `/readyz` tells. @throws ListenError */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options
-  const pool = createLaterPool(databaseUrl, 'bloud-relay', POOL_SIZE, ANSWER_LIMIT_MS)
+  const pool = createLazyPool(databaseUrl, 'bloud-relay', POOL_SIZE, ANSWER_LIMIT_MS)
   const reader = openEventReader(databaseUrl, 'bloud-relay-stream', ANSWER_LIMIT_MS)
   const relay = createRelay({ source: eventSource(pool, reader), log, limits: options.limits ?? {} })
-  const logs = createLogs({ source: logSource(pool), log, limits: options.logLimits ?? {} })
+  const logs = createLogStreams({ source: logSource(pool), log, limits: options.logLimits ?? {} })
   const admission = createAdmission(options.admissionLimits)
   const source = routeSource(pool, await expectedSchema())
   const routes = allRoutes({ source, relay, logs, admission, log, publicDir: join(ROOT, 'public') })

@@ -21,7 +21,7 @@ import {
   type PostgresClient,
 } from '../postgres/clientprograms.ts'
 import { run } from '../system/childprocess.ts'
-import { forProgram, reachDatabase } from './databaseaccess.ts'
+import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 const RESTORE_LIMIT_MS = 30 * 60_000
@@ -56,7 +56,7 @@ async function writeScripts(
 }
 
 async function restoreInto(url: string, file: string, serverMajor: number): Promise<void> {
-  const { target, env } = forProgram(url, { PGOPTIONS: '-c client_min_messages=warning' })
+  const { target, env } = clientArguments(url, { PGOPTIONS: '-c client_min_messages=warning' })
   const client = chooseClient(await installedClients(env), serverMajor)
   const folder = await mkdtemp(join(tmpdir(), 'bloud-restore-'))
   try {

@@ -7,20 +7,15 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Config, ConfigError, environmentWith, readConfig } from '../config.ts'
-import { connectionProblem, ensureDatabase, SilentError } from '../db/database.ts'
+import { connectionProblem, ensureDatabase, NoResponseError } from '../db/database.ts'
 import { MigrationError, migrate } from '../db/migration.ts'
 import { urlAsRole } from '../db/url.ts'
 import { createHost } from '../host/index.ts'
 import { createLogger, type Logger } from '../log.ts'
-import {
-  createEmbeddedPostgres,
-  type DatabaseFacts,
-  databaseUrl,
-  PostgresError,
-} from '../postgres/embedded.ts'
-import { type Lock, takeLock } from '../system/filelock.ts'
-import { ChildError, createKeptChild } from './childservice.ts'
-import { createHouse, type House } from './lifecycle.ts'
+import { type Credentials, createEmbeddedPostgres, databaseUrl, PostgresError } from '../postgres/embedded.ts'
+import { acquireFileLock, type FileLock } from '../system/filelock.ts'
+import { ChildError, createChildService } from './childservice.ts'
+import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { isListenCode, listenError, refuseTakenPort } from './listencheck.ts'
 import { StartError } from './starterror.ts'
 
@@ -50,16 +45,16 @@ function refuseOtherNode(): void {
 }
 
 /** One agent per data directory. The kernel holds the lock: it is gone when we are, however we end. */
-async function lockDataDir(house: House, dataDir: string): Promise<void> {
-  let lock: Lock | null = null
-  await house.add({
+async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void> {
+  let lock: FileLock | null = null
+  await lifecycle.add({
     name: 'lock',
     stopLimitMs: LOCK_STOP_LIMIT_MS,
     stop: async () => lock?.release(),
     async start() {
       try {
         await makeDirectory(dataDir)
-        lock = await takeLock(join(dataDir, 'agent.lock'))
+        lock = await acquireFileLock(join(dataDir, 'agent.lock'))
         if (lock) await writeFile(join(dataDir, PID_FILE), `${process.pid}\n`)
       } catch (error) {
         const reason = `${dataDir} can't be used for the data: ${(error as Error).message}`
@@ -93,9 +88,14 @@ async function alreadyRunning(dataDir: string): Promise<StartError> {
 }
 
 /** The embedded server, its database and the logins of the roles. `onMove`: it came back on another port. */
-async function startEmbedded(house: House, config: Config, log: Logger, onMove: () => void): Promise<UrlFor> {
+async function startEmbedded(
+  house: Lifecycle,
+  config: Config,
+  log: Logger,
+  onMove: () => void,
+): Promise<UrlFor> {
   const postgres = createEmbeddedPostgres({ dataDir: config.dataDir, log })
-  let facts: DatabaseFacts | undefined
+  let facts: Credentials | undefined
   await house.add({
     name: 'database',
     stopLimitMs: POSTGRES_STOP_LIMIT_MS,
@@ -112,7 +112,7 @@ async function startEmbedded(house: House, config: Config, log: Logger, onMove: 
     facts = running.facts
     if (moved) onMove()
   })
-  return (role) => databaseUrl(facts as DatabaseFacts, role)
+  return (role) => databaseUrl(facts as Credentials, role)
 }
 
 async function useExternal(url: string, log: Logger): Promise<UrlFor> {
@@ -124,7 +124,7 @@ async function useExternal(url: string, log: Logger): Promise<UrlFor> {
   return (role) => urlAsRole(url, role)
 }
 
-async function startAll(house: House, config: Config, log: Logger): Promise<void> {
+async function startAll(house: Lifecycle, config: Config, log: Logger): Promise<void> {
   await lockDataDir(house, config.dataDir)
   await refuseTakenPort(config)
   const children: { restart(): void }[] = []
@@ -137,13 +137,13 @@ async function startAll(house: House, config: Config, log: Logger): Promise<void
   await house.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
   for (const name of ['orchestrator', 'relay'] as const) {
     const env = () => environmentWith({ DATABASE_URL: urlFor(`bloud_${name}`) })
-    const child = createKeptChild({ name, env, log })
+    const child = createChildService({ name, env, log })
     children.push(child)
     await house.add({ name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...child })
   }
 }
 
-function greet({ listen, port, dataDir, databaseUrl: external }: Config): void {
+function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config): void {
   // Who listens on every address is reached on each; the one that always works is this machine's own.
   const name = listen === '0.0.0.0' || listen === '::' ? '127.0.0.1' : listen
   const address = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
@@ -159,9 +159,9 @@ function greet({ listen, port, dataDir, databaseUrl: external }: Config): void {
 }
 
 /** Errors whose message is meant for a person; any other is a mistake of ours, and its stack helps to find it. */
-const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, SilentError, ChildError]
+const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, NoResponseError, ChildError]
 
-function explain(error: unknown, config: Config | null): void {
+function printError(error: unknown, config: Config | null): void {
   // The relay may have found the port taken after we had found it free.
   const taken = config && error instanceof ChildError && isListenCode(error.code)
   const told = taken ? listenError(error, config.port, config.listen) : error
@@ -171,27 +171,27 @@ function explain(error: unknown, config: Config | null): void {
 
 async function main(): Promise<void> {
   let config: Config | null = null
-  let house: House | null = null
+  let house: Lifecycle | null = null
   try {
     refuseOtherNode()
     config = readConfig()
     const log = createLogger('start', config.logLevel)
-    house = createHouse(log)
+    house = createLifecycle(log)
     stopOnSignals(house)
     await startAll(house, config, log)
-    if (!house.stopping) greet(config)
+    if (!house.stopping) printAddresses(config)
   } catch (error) {
     // What fails because Ctrl-C came in the middle is no news.
     if (house?.stopping) return
-    explain(error, config)
+    printError(error, config)
     await house?.stop()
     process.exit(1)
   }
 }
 
-function stopOnSignals(house: House): void {
+function stopOnSignals(house: Lifecycle): void {
   const stop = () => {
-    if (house.stopping) return house.hurry()
+    if (house.stopping) return house.kill()
     console.log('\n  Stopping …\n')
     void house.stop().then(() => process.exit(0))
   }

@@ -1,10 +1,10 @@
 import type { Pool } from '../db/pool.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
-import type { Bell } from './wakeup.ts'
+import type { Wakeup } from './wakeup.ts'
 
 /** For whoever watches over this process. */
-export interface Signs {
+export interface ProgressReport {
   /** The main loop has gone round once more. */
   alive(): void
   /** What was left behind by an earlier worker has been found and taken up, or is another's business. */
@@ -18,13 +18,13 @@ export interface Context {
   pool: Pool
   host: Host
   log: Logger
-  signs: Signs
+  progress: ProgressReport
   /** The fencing token: every write carries it. */
   attempt: number
   /** Aborted when the lease is lost or the process stops: return, and leave the switch to run. */
   signal: AbortSignal
   /** Rung when operations changed. */
-  work: Bell
+  work: Wakeup
   /** Seconds one rebuild may take. */
   buildTimeoutSeconds: number
   catalogDir: string

@@ -1,5 +1,5 @@
 import { checkInvariants } from '../db/invariant.ts'
-import { catalogRefreshAsked, prune } from '../db/rebuild.ts'
+import { isCatalogRefreshQueued, prune } from '../db/rebuild.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 
@@ -35,7 +35,7 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
     async tick() {
       try {
         if (!begun) await begin()
-        else if (await catalogRefreshAsked(pool)) await refreshCatalog(context)
+        else if (await isCatalogRefreshQueued(pool)) await refreshCatalog(context)
         if (Date.now() >= pruneAt) await forget()
       } catch (error) {
         log.warn({ err: error }, 'housekeeping failed and is tried again')

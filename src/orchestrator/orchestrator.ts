@@ -2,12 +2,12 @@ import { hostname } from 'node:os'
 import type { Pool } from '../db/pool.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
-import type { Context, Signs } from './context.ts'
+import type { Context, ProgressReport } from './context.ts'
 import { createHealth, HEALTH_TICK_MS } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
-import { carryRebuild, configureWanted } from './rebuild.ts'
-import { type Bell, createBell } from './wakeup.ts'
+import { runNextRebuild, configureWanted } from './rebuild.ts'
+import { type Wakeup, createWakeup } from './wakeup.ts'
 
 /** A bell may be lost: look at least this often. */
 const SLOW_TICK_MS = 2_000
@@ -19,7 +19,7 @@ export interface OrchestratorOptions {
   pool: Pool
   host: Host
   log: Logger
-  signs: Signs
+  progress: ProgressReport
   catalogDir: string
   buildTimeoutSeconds: number
   retentionDays: number
@@ -28,31 +28,31 @@ export interface OrchestratorOptions {
 export interface Orchestrator {
   start(): void
   /** Something changed: look. */
-  ring(): void
+  notify(): void
   /** Lets go of the work and the lease. A switch that is running is left to run. */
   stop(): Promise<void>
 }
 
 /** The worker that makes true what the tables ask for. Any number may run; the one with the lease works. */
 export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
-  const { pool, log, signs } = options
+  const { pool, log, progress } = options
   const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
   const stopping = new AbortController()
-  const work = createBell()
-  const chores = createBell()
+  const work = createWakeup()
+  const chores = createWakeup()
   let running: Promise<void> | undefined
 
   async function loop(): Promise<void> {
     let saidStandby = false
     while (!stopping.signal.aborted) {
-      signs.alive()
+      progress.alive()
       try {
         const lease = await takeLease(pool, worker, log)
         if (lease) await lead(lease)
         else standBy(saidStandby)
         saidStandby = !lease
       } catch (error) {
-        signs.phase('waiting for the database')
+        progress.phase('waiting for the database')
         log.warn({ err: error }, 'the lease could not be taken')
       }
       await pauseUnless(stopping.signal, STANDBY_MS)
@@ -61,8 +61,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 
   function standBy(said: boolean): void {
     if (!said) log.info('another worker leads: standing by')
-    signs.phase('standing by: another worker leads')
-    signs.recovered()
+    progress.phase('standing by: another worker leads')
+    progress.recovered()
   }
 
   async function lead(lease: Lease): Promise<void> {
@@ -78,7 +78,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
       await Promise.all([
         repeat(signal, log, work, SLOW_TICK_MS, async () => {
           await settledIn
-          while (!signal.aborted && (await carryRebuild(context))) settled = false
+          while (!signal.aborted && (await runNextRebuild(context))) settled = false
           if (!signal.aborted && !settled) await configureWanted(context)
           settled = true
         }),
@@ -87,8 +87,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
           await settledIn
           await housekeeping.tick()
         }),
-        repeat(signal, log, createBell(), HEALTH_TICK_MS, () => {
-          signs.alive()
+        repeat(signal, log, createWakeup(), HEALTH_TICK_MS, () => {
+          progress.alive()
           return health.tick()
         }),
       ])
@@ -101,9 +101,9 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     start() {
       running ??= loop()
     },
-    ring() {
-      work.ring()
-      chores.ring()
+    notify() {
+      work.notify()
+      chores.notify()
     },
     async stop() {
       stopping.abort()
@@ -116,7 +116,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 async function repeat(
   signal: AbortSignal,
   log: Logger,
-  bell: Bell,
+  bell: Wakeup,
   ms: number,
   round: () => Promise<void>,
 ): Promise<void> {
@@ -133,5 +133,5 @@ async function repeat(
 }
 
 async function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
-  await createBell().wait(ms, signal)
+  await createWakeup().wait(ms, signal)
 }

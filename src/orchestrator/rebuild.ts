@@ -8,7 +8,7 @@ import {
   endRebuild,
   lastLogLines,
   type Outcome,
-  olderApps,
+  rollbackApps,
   operationsOf,
   reportWarnings,
 } from '../db/rebuild.ts'
@@ -17,9 +17,9 @@ import type { CatalogApp } from '../domain/catalog.ts'
 import type { Run, WantedApp } from '../host/index.ts'
 import type { Context } from './context.ts'
 import { CAUSE_LOG_LINES, judge } from './outcome.ts'
-import { judgeRollback, whyNotBack } from './rollback.ts'
-import { type Followed, follow, reasonToStop } from './runmonitor.ts'
-import { createBell } from './wakeup.ts'
+import { judgeRollback, rollbackObstacle } from './rollback.ts'
+import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
+import { createWakeup } from './wakeup.ts'
 
 /** A run that was lost (power, kill) or ended by a stop of the agent is started again, but not for ever. */
 const MAX_RUNS = 3
@@ -40,10 +40,10 @@ export function wantedApp(
 }
 
 /** Carries one rebuild to its end, or to the point where this worker must let go. True: there was one. */
-export async function carryRebuild(context: Context): Promise<boolean> {
+export async function runNextRebuild(context: Context): Promise<boolean> {
   const rebuild = await claimRebuild(context.pool, context.attempt, context.buildTimeoutSeconds)
-  context.signs.recovered()
-  context.signs.phase(rebuild ? `rebuild ${rebuild.id}: ${rebuild.phase}` : 'nothing to do')
+  context.progress.recovered()
+  context.progress.phase(rebuild ? `rebuild ${rebuild.id}: ${rebuild.phase}` : 'nothing to do')
   if (!rebuild) return false
   context.log.info({ rebuild: rebuild.id, phase: rebuild.phase, run: rebuild.run }, 'rebuild at work')
   if (rebuild.phase === 'configuring') await configure(context, rebuild)
@@ -145,9 +145,9 @@ async function begin(
 /** What the older generation was made of is written too, so that the next rebuild begins with what is on then. */
 async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
   const { pool, host, attempt } = context
-  const cause = await whyNotBack(context, rebuild, target)
+  const cause = await rollbackObstacle(context, rebuild, target)
   if (cause) return end(context, rebuild, notSwitched({}, cause))
-  const apps = await olderApps(pool, rebuild.id)
+  const apps = await rollbackApps(pool, rebuild.id)
   try {
     const { warnings } = await host.configure(apps.map(wantedApp))
     await reportWarnings(pool, attempt, rebuild.id, warnings)
@@ -161,16 +161,16 @@ async function configureRollback(context: Context, rebuild: ClaimedRebuild, targ
 async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
-  context.signs.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
+  context.progress.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
   if ((await host.inspect(run)).state === 'absent') {
     const reason = await reasonToStop(context, rebuild) // such as a cancel while it was configured
     if (reason) return end(context, rebuild, notSwitched(reason.causes, reason.all))
     await host.startSwitch(run, rebuild.rolls_back_to)
   }
-  const followed = await follow(context, rebuild, run)
+  const followed = await monitorRun(context, rebuild, run)
   if (!followed || signal.aborted) return
   if (await mustRunAgain(context, rebuild, followed)) {
-    await createBell().wait(PAUSE_BEFORE_RERUN_MS, signal)
+    await createWakeup().wait(PAUSE_BEFORE_RERUN_MS, signal)
     await beginRun(context.pool, context.attempt, rebuild.id, rebuild.generation_before)
     return
   }
@@ -180,7 +180,7 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
 async function mustRunAgain(
   { host, log }: Context,
   rebuild: ClaimedRebuild,
-  { state, stopped }: Followed,
+  { state, stopped }: MonitoredRun,
 ): Promise<boolean> {
   const heldElsewhere = state.state === 'exited' && state.exitCode === 75
   const interrupted = state.state === 'lost' || (state.state === 'exited' && NOT_NOW.has(state.exitCode))
@@ -196,7 +196,7 @@ async function settle(
   context: Context,
   rebuild: ClaimedRebuild,
   run: Run,
-  { state, stopped }: Followed,
+  { state, stopped }: MonitoredRun,
 ): Promise<void> {
   const { pool, host } = context
   const riding = await operationsOf(pool, rebuild.id)

@@ -10,7 +10,7 @@ const named = (cause: Cause): Cause => ({
 })
 
 /** Why a rollback must not begin: cancelled meanwhile, another generation than ours is on, or the older one is gone. */
-export async function whyNotBack(
+export async function rollbackObstacle(
   { pool, host }: Context,
   rebuild: ClaimedRebuild,
   target: string,

@@ -11,14 +11,14 @@ const ACTIVATION_LIMIT_MS = 5 * 60_000
 const LOG_BATCH_BYTES = 64 * 1024
 
 /** Why the agent stopped a run: some of its operations alone, or all of them. */
-export interface Stopped {
+export interface StopReason {
   causes: Record<string, Cause>
   all: Cause | null
 }
 
-export interface Followed {
+export interface MonitoredRun {
   state: RunState
-  stopped: Stopped | null
+  stopped: StopReason | null
 }
 
 /** Copies what the run has written since into the database. Returns the offset it got to. */
@@ -44,7 +44,7 @@ const TIMED_OUT: Cause = {
   hint: 'Look at its log. A slow machine or line may need a larger BLOUD_BUILD_TIMEOUT.',
 }
 
-export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<Stopped | null> {
+export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<StopReason | null> {
   if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }
   const cancelled = (await operationsOf(pool, rebuild.id)).filter((each) => each.cancel_requested_at)
   if (cancelled.length === 0) return null
@@ -57,15 +57,15 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
  * begun: then that is said, so that nobody waits for a cancel. Returns undefined when the lease is lost or the process
  * stops: the run goes on, and whoever leads next follows it from the offset in the database.
  */
-export async function follow(
+export async function monitorRun(
   context: Context,
   rebuild: ClaimedRebuild,
   run: Run,
-): Promise<Followed | undefined> {
+): Promise<MonitoredRun | undefined> {
   const { pool, host, attempt, signal, work } = context
-  const unwatch = host.watchLog(run, work.ring)
+  const unwatch = host.watchLog(run, work.notify)
   let offset = rebuild.log_offset
-  let stopped: Stopped | null = null
+  let stopped: StopReason | null = null
   try {
     while (!signal.aborted) {
       const state = await host.inspect(run)

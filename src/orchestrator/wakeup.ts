@@ -1,20 +1,20 @@
 /** A wake-up that can't be lost: ringing while nobody waits makes the next wait return at once. */
-export interface Bell {
-  ring(): void
+export interface Wakeup {
+  notify(): void
   /** Returns when the bell rings, after `ms`, or when `signal` aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>
 }
 
-export function createBell(): Bell {
-  let rung = false
+export function createWakeup(): Wakeup {
+  let notified = false
   let wake: (() => void) | undefined
   return {
-    ring() {
-      rung = true
+    notify() {
+      notified = true
       wake?.()
     },
     async wait(ms, signal) {
-      if (!rung && !signal.aborted) {
+      if (!notified && !signal.aborted) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(done, ms)
           function done(): void {
@@ -27,7 +27,7 @@ export function createBell(): Bell {
           signal.addEventListener('abort', done)
         })
       }
-      rung = false
+      notified = false
     },
   }
 }

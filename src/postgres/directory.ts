@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path'
 import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
-export interface Handed {
+export interface PassedDirectories {
   /** What the child calls the first file, the second file, … */
   names: string[]
   /** What it gets as descriptors 3, 4, …; empty when it is told the plain paths. */
@@ -20,13 +20,13 @@ export interface Handed {
 }
 
 /** @param paths directories or files that belong to the server's user. */
-export async function handOver(paths: string[], user: ServerUser | null): Promise<Handed> {
+export async function passDirectories(paths: string[], user: ServerUser | null): Promise<PassedDirectories> {
   if (user && process.platform === 'linux') return handOverOpen(paths)
   if (user) for (const path of paths) await refuseUnreachable(path)
   return { names: paths, files: [], close() {} }
 }
 
-function handOverOpen(paths: string[]): Handed {
+function handOverOpen(paths: string[]): PassedDirectories {
   const files: number[] = []
   const close = () => {
     for (const file of files) closeSync(file)

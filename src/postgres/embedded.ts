@@ -12,13 +12,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../log.ts'
 import { lookUntil } from '../system/timeout.ts'
 import { clusterDirectory } from './cluster.ts'
-import { type DatabaseFacts, databaseUrl, writeFacts } from './credentials.ts'
+import { type Credentials, databaseUrl, writeCredentials } from './credentials.ts'
 import { PostgresError } from './error.ts'
 import { prepare } from './preparation.ts'
 import {
   awaitReady,
   findRunning,
-  fitsSocket,
+  fitsSocketPath,
   freePort,
   type Server,
   spawnServer,
@@ -26,7 +26,7 @@ import {
 } from './server.ts'
 import { createServerLog } from './serverlog.ts'
 
-export { type DatabaseFacts, databaseUrl, LOGINS, type Login, readFacts } from './credentials.ts'
+export { type Credentials, databaseUrl, LOGINS, type Login, readCredentials } from './credentials.ts'
 export { PostgresError } from './error.ts'
 
 export interface EmbeddedPostgresOptions {
@@ -42,7 +42,7 @@ export interface RunningPostgres {
   superuserUrl: string
   port: number
   socketDir: string | null
-  facts: DatabaseFacts
+  facts: Credentials
   /** It was already running: a killed agent left it. */
   adopted: boolean
 }
@@ -86,14 +86,14 @@ export function createEmbeddedPostgres({
         user,
         directory,
         port,
-        socket: fitsSocket(directory, port),
+        socket: fitsSocketPath(directory, port),
         settings: { ...DEFAULT_SETTINGS, ...settings },
         log: serverLog,
       }),
     )
   }
 
-  async function adopt(facts: DatabaseFacts): Promise<RunningPostgres | null> {
+  async function adopt(facts: Credentials): Promise<RunningPostgres | null> {
     const found = await findRunning(directory)
     if (!found) return null
     const readiness = await awaitReady(found, superuserUrl({ ...facts, port: found.port }), READY_LIMITS)
@@ -108,7 +108,7 @@ export function createEmbeddedPostgres({
 
   async function attempt(
     left: number,
-    facts: DatabaseFacts,
+    facts: Credentials,
     spawn: (port: number) => Promise<Server>,
   ): Promise<RunningPostgres> {
     const port = await freePort(facts.port)
@@ -124,10 +124,10 @@ export function createEmbeddedPostgres({
     return attempt(left - 1, facts, spawn)
   }
 
-  async function hold(up: Server, facts: DatabaseFacts, adopted: boolean): Promise<RunningPostgres> {
-    const socketDir = fitsSocket(directory, facts.port) ? directory : null
+  async function hold(up: Server, facts: Credentials, adopted: boolean): Promise<RunningPostgres> {
+    const socketDir = fitsSocketPath(directory, facts.port) ? directory : null
     const current = { ...facts, socketDir }
-    await writeFacts(dataDir, current)
+    await writeCredentials(dataDir, current)
     server = up
     serverLog.startCap()
     up.ended.then((how) => void keepUp(up, how)).catch(() => {})
@@ -178,7 +178,7 @@ export function createEmbeddedPostgres({
   return { start, stop, onRestart: (listener) => void listeners.push(listener) }
 }
 
-const superuserUrl = (facts: DatabaseFacts) => databaseUrl(facts, 'superuser', 'postgres')
+const superuserUrl = (facts: Credentials) => databaseUrl(facts, 'superuser', 'postgres')
 
 /** Troubles that pass: somebody took the port before us; a killed server's children have not ended yet. */
 const isPassing = (said: string, readiness: string) =>

@@ -2,7 +2,7 @@
 import * as fs from 'node:fs/promises'
 import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
 import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
-import { type DatabaseFacts, newFacts, readFacts, writeFacts } from './credentials.ts'
+import { type Credentials, newCredentials, readCredentials, writeCredentials } from './credentials.ts'
 import { PostgresError } from './error.ts'
 import { type ServerUser, serverUser } from './serveruser.ts'
 
@@ -10,7 +10,7 @@ export interface Prepared {
   binaries: Binaries
   /** null: as ourselves. */
   user: ServerUser | null
-  facts: DatabaseFacts
+  facts: Credentials
 }
 
 /** Makes what is missing. The caller holds the lock of the data directory. */
@@ -27,8 +27,8 @@ export async function prepare(dataDir: string): Promise<Prepared> {
   return { binaries, user, facts }
 }
 
-async function factsFor(dataDir: string, clusterExists: boolean): Promise<DatabaseFacts> {
-  const known = await readFacts(dataDir)
+async function factsFor(dataDir: string, clusterExists: boolean): Promise<Credentials> {
+  const known = await readCredentials(dataDir)
   if (known) return known
   if (clusterExists) {
     throw new PostgresError(
@@ -37,9 +37,9 @@ async function factsFor(dataDir: string, clusterExists: boolean): Promise<Databa
         `${clusterDirectory(dataDir)}. Restore the file from a backup.`,
     )
   }
-  const facts = newFacts()
+  const facts = newCredentials()
   // Before the cluster: a cluster whose password nobody knows would be lost.
-  await writeFacts(dataDir, facts)
+  await writeCredentials(dataDir, facts)
   return facts
 }
 

@@ -5,11 +5,11 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { describeEnding, endingOf, endProcess, isAlive, run } from '../system/childprocess.ts'
+import { describeExit, exitOf, terminateProcess, isAlive, run } from '../system/childprocess.ts'
 import { within } from '../system/timeout.ts'
 import { type Binaries, program } from './binaries.ts'
 import { SERVER_ENVIRONMENT } from './cluster.ts'
-import { handOver } from './directory.ts'
+import { passDirectories } from './directory.ts'
 import { openServerLog, type ServerLog } from './serverlog.ts'
 import type { ServerUser } from './serveruser.ts'
 
@@ -43,7 +43,7 @@ const PS_LIMIT_MS = 5_000
 /** Longest path of a Unix socket, in bytes: sun_path holds 108 on Linux and 104 on macOS, one is the final NUL. */
 const SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
-export const fitsSocket = (directory: string, port: number) =>
+export const fitsSocketPath = (directory: string, port: number) =>
   Buffer.byteLength(join(directory, `.s.PGSQL.${port}`)) <= SOCKET_PATH_BYTES
 
 /**
@@ -53,7 +53,7 @@ export const fitsSocket = (directory: string, port: number) =>
 export async function spawnServer(options: ServerOptions): Promise<Server> {
   const { binaries, user, directory, port, socket, settings, log } = options
   const output = await openServerLog(log)
-  const handed = await handOver([directory], user)
+  const handed = await passDirectories([directory], user)
   try {
     const args = ['-D', `${handed.names[0]}`, '-p', String(port), '-k', socket ? '.' : '']
     const all = { listen_addresses: '127.0.0.1', cluster_name: 'bloud', ...settings }
@@ -65,7 +65,7 @@ export async function spawnServer(options: ServerOptions): Promise<Server> {
       detached: true,
       stdio: ['ignore', output.fd, output.fd, ...handed.files],
     })
-    const ended = endingOf(child).then(describeEnding)
+    const ended = exitOf(child).then(describeExit)
     if (child.pid === undefined) throw new Error(await ended)
     return { pid: child.pid, ended }
   } finally {
@@ -146,7 +146,7 @@ async function tryConnect(url: string): Promise<Exclude<Readiness, 'ended'>> {
 
 /** Fast shutdown first: clients are told to go, everything is written. @returns whether it is gone. */
 export function stopServer({ pid }: Server): Promise<boolean> {
-  return endProcess(pid, [
+  return terminateProcess(pid, [
     ['SIGINT', FAST_STOP_LIMIT_MS],
     ['SIGQUIT', IMMEDIATE_STOP_LIMIT_MS],
     ['SIGKILL', KILL_LIMIT_MS],

@@ -6,12 +6,12 @@ import { createShared, within } from './coalesce.ts'
 import type { Head } from './eventid.ts'
 import type { Filter } from './filter.ts'
 import { appFrame } from './frame.ts'
-import type { EventSource } from './streamsource.ts'
+import type { StreamSource } from './streamsource.ts'
 
 /** Full pages that are kept: a crowd that comes back walks through them in step. */
 const KEPT_PAGES = 8
 
-export interface Page {
+export interface BacklogPage {
   epoch: string
   /** Everything up to and including this number has been looked at. */
   end: number
@@ -25,13 +25,13 @@ export interface Page {
   bytes: Uint8Array
 }
 
-export type Pages = ReturnType<typeof createPages>
+export type Backlog = ReturnType<typeof createBacklog>
 
-export function createPages(source: EventSource, rows: number, readLimitMs: number) {
-  const share = createShared<Page>()
-  const kept = new Map<string, Page>()
+export function createBacklog(source: StreamSource, rows: number, readLimitMs: number) {
+  const share = createShared<BacklogPage>()
+  const kept = new Map<string, BacklogPage>()
 
-  async function read(start: number): Promise<Page> {
+  async function read(start: number): Promise<BacklogPage> {
     const events = await source.streamAfter(start, rows)
     const head: Head = await source.head()
     const inside = events.filter((event) => event.seq <= start + rows)
@@ -52,7 +52,7 @@ export function createPages(source: EventSource, rows: number, readLimitMs: numb
     }
   }
 
-  async function load(key: string, start: number): Promise<Page> {
+  async function load(key: string, start: number): Promise<BacklogPage> {
     const page = await within(readLimitMs, 'Reading old events', read(start))
     if (page.end < start + rows) return page
     kept.set(key, page)
@@ -63,7 +63,7 @@ export function createPages(source: EventSource, rows: number, readLimitMs: numb
 
   return {
     /** The page in which the event after `seq` is. */
-    async at(epoch: string, seq: number): Promise<Page> {
+    async at(epoch: string, seq: number): Promise<BacklogPage> {
       const start = Math.floor(seq / rows) * rows
       const key = `${epoch}.${start}`
       return kept.get(key) ?? share(key, () => load(key, start))
@@ -73,7 +73,7 @@ export function createPages(source: EventSource, rows: number, readLimitMs: numb
 }
 
 /** The part of a page that follows `seq` and `filter` lets through; empty when nothing does. */
-export function pageAfter(page: Page, seq: number, filter?: Filter): Uint8Array {
+export function pageAfter(page: BacklogPage, seq: number, filter?: Filter): Uint8Array {
   const index = page.seqs.findIndex((one) => one > seq)
   if (index < 0) return page.bytes.subarray(page.bytes.length)
   if (!filter) return page.bytes.subarray(page.offsets[index])

@@ -1,5 +1,5 @@
 /** Events as they stand in a Server-Sent Events stream. Each is made once and shared by all clients. */
-import { formatId, type Place, type ResetReason } from './eventid.ts'
+import { formatId, type ResetReason, type StreamPosition } from './eventid.ts'
 import type { Snapshot, StreamEvent } from './streamsource.ts'
 
 export interface Frame {
@@ -34,7 +34,7 @@ export const refreshFrame: Uint8Array = sse('refresh', {})
 
 /** A comment for proxies, and an event for pages (which never see comments): the newest id and our clock. It has no `id:`, as the browser would
  *  otherwise resume from a place whose events this client may not have got yet. */
-export function heartbeatFrame(head: Place | undefined): Uint8Array {
+export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
   const comment = encoder.encode(': heartbeat\n\n')
   return head
     ? Buffer.concat([comment, sse('heartbeat', { id: formatId(head), at: new Date().toISOString() })])
@@ -46,7 +46,7 @@ export function retryFrame(milliseconds: number): Uint8Array {
 }
 
 /** Moves the place a client would resume from, without an event: all up to there was looked at, and is not for it. */
-export function placeFrame(place: Place): Uint8Array {
+export function positionFrame(place: StreamPosition): Uint8Array {
   return encoder.encode(`id: ${formatId(place)}\n\n`)
 }
 

@@ -7,17 +7,17 @@ import { createShared, within } from './coalesce.ts'
 import { sse } from './frame.ts'
 import {
   COMMENT,
-  createOutlet,
+  type ConnectionEvents,
+  createSendQueue,
   discard,
   isIdle,
   isStuck,
-  type Outlet,
-  type Seat,
+  resume,
+  type SendQueue,
   type Sink,
   send,
-  unblock,
 } from './sendqueue.ts'
-import type { Log } from './streamsource.ts'
+import type { RelayLog } from './streamsource.ts'
 
 export interface LogSource {
   operationLog(operation: number, after: number, limit: number): Promise<readonly LogLine[]>
@@ -72,7 +72,7 @@ export const SSE_LOG: LogForm = {
 }
 
 interface Reader {
-  readonly outlet: Outlet
+  readonly queue: SendQueue
   readonly operation: number
   readonly form: LogForm
   after: number
@@ -82,15 +82,15 @@ interface Reader {
   retry: NodeJS.Timeout | undefined
 }
 
-export type Logs = ReturnType<typeof createLogs>
+export type LogStreams = ReturnType<typeof createLogStreams>
 
-export interface LogsOptions {
+export interface LogStreamsOptions {
   source: LogSource
-  log: Log
+  log: RelayLog
   limits?: Partial<LogLimits>
 }
 
-export function createLogs(options: LogsOptions) {
+export function createLogStreams(options: LogStreamsOptions) {
   const { source } = options
   const limits = { ...LOG_LIMITS, ...options.limits }
   const readers = new Set<Reader>()
@@ -111,20 +111,20 @@ export function createLogs(options: LogsOptions) {
 
   function finish(reader: Reader): void {
     if (!readers.delete(reader)) return
-    send(reader.outlet, reader.form.end)
-    discard(reader.outlet)
-    reader.outlet.sink.end()
+    send(reader.queue, reader.form.end)
+    discard(reader.queue)
+    reader.queue.sink.end()
   }
 
   async function readOn(reader: Reader): Promise<void> {
-    while (isIdle(reader.outlet)) {
+    while (isIdle(reader.queue)) {
       reader.again = false
       const { lines, over } = await readPage(reader)
-      if (reader.outlet.closed) return
+      if (reader.queue.closed) return
       reader.after = lines.at(-1)?.line_no ?? reader.after
-      send(reader.outlet, reader.form.lines(lines))
+      send(reader.queue, reader.form.lines(lines))
       if (lines.length === limits.pageLines || reader.again) continue
-      if ((over || !reader.form.follow) && isIdle(reader.outlet)) finish(reader)
+      if ((over || !reader.form.follow) && isIdle(reader.queue)) finish(reader)
       return
     }
   }
@@ -149,26 +149,26 @@ export function createLogs(options: LogsOptions) {
   }
 
   function beat(): void {
-    for (const { outlet, form } of readers) if (isIdle(outlet)) send(outlet, form.heartbeat)
+    for (const { queue, form } of readers) if (isIdle(queue)) send(queue, form.heartbeat)
   }
 
   function drop(reader: Reader): void {
     readers.delete(reader)
     clearTimeout(reader.retry)
-    discard(reader.outlet)
+    discard(reader.queue)
   }
 
   function sweep(): void {
     for (const reader of [...readers]) {
-      if (!isStuck(reader.outlet, limits.stuckMs)) continue
+      if (!isStuck(reader.queue, limits.stuckMs)) continue
       drop(reader)
-      reader.outlet.sink.close()
+      reader.queue.sink.close()
     }
   }
 
-  function open(sink: Sink, operation: number, after: number, form: LogForm): Seat {
+  function open(sink: Sink, operation: number, after: number, form: LogForm): ConnectionEvents {
     const reader: Reader = {
-      outlet: createOutlet(sink),
+      queue: createSendQueue(sink),
       operation,
       form,
       after,
@@ -177,13 +177,13 @@ export function createLogs(options: LogsOptions) {
       retry: undefined,
     }
     readers.add(reader)
-    send(reader.outlet, form.begin)
+    send(reader.queue, form.begin)
     void wake(reader)
     return {
       writable() {
-        if (!reader.outlet.closed && unblock(reader.outlet, form.heartbeat)) void wake(reader)
+        if (!reader.queue.closed && resume(reader.queue, form.heartbeat)) void wake(reader)
       },
-      gone: () => drop(reader),
+      closed: () => drop(reader),
     }
   }
 
@@ -199,11 +199,11 @@ export function createLogs(options: LogsOptions) {
       for (const timer of timers) clearInterval(timer)
       for (const reader of [...readers]) {
         drop(reader)
-        reader.outlet.sink.end()
+        reader.queue.sink.end()
       }
     },
     /** Lines were added, or an operation ended. */
-    bell: wakeAll,
+    notified: wakeAll,
     isFull: () => readers.size >= limits.readers,
     open,
     get size() {

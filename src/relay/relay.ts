@@ -4,19 +4,19 @@
  * doorbell -> tail (one read) -> ring (each event as bytes, once) -> clients (one write each, at the relay's pace)
  */
 
-import { createPages } from './backlog.ts'
-import { createSeats } from './catchup.ts'
+import { createBacklog } from './backlog.ts'
+import { createCatchup } from './catchup.ts'
 import { type Client, createClients } from './client.ts'
 import type { Head, ResetReason } from './eventid.ts'
 import { createFilter } from './filter.ts'
 import { heartbeatFrame, refreshFrame, retryFrame, staleFrame } from './frame.ts'
 import { createPoll } from './poll.ts'
 import { createRing } from './ring.ts'
-import { CHUNK_BYTES, type Seat, type Sink, send, written } from './sendqueue.ts'
+import { CHUNK_BYTES, type ConnectionEvents, type Sink, send, written } from './sendqueue.ts'
 import { createSnapshots } from './snapshot.ts'
-import type { EventSource, Log } from './streamsource.ts'
+import type { RelayLog, StreamSource } from './streamsource.ts'
 import { createTail } from './tail.ts'
-import { createPace } from './throttle.ts'
+import { createThrottle } from './throttle.ts'
 
 export const RELAY_LIMITS = {
   ringFrames: 8192,
@@ -36,7 +36,7 @@ export const RELAY_LIMITS = {
   /** A look at the database in case a bell was lost. */
   tickMs: 5000,
   /** The same while the database does not answer or no bell can ring. */
-  troubledTickMs: 1000,
+  degradedTickMs: 1000,
   /** Before the first try again after a read that failed; those that follow come later and later. */
   firstRetryMs: 20,
   /** How long a client may take nothing. */
@@ -50,8 +50,8 @@ export const RELAY_LIMITS = {
 export type RelayLimits = typeof RELAY_LIMITS
 
 export interface RelayOptions {
-  source: EventSource
-  log: Log
+  source: StreamSource
+  log: RelayLog
   limits?: Partial<RelayLimits>
 }
 
@@ -64,17 +64,17 @@ export function createRelay(options: RelayOptions) {
   const clients = createClients({
     ring,
     stuckMs: limits.stuckMs,
-    onLost: (client) => seats.seat(client),
-    onHungry: (client) => seats.seat(client),
+    onReset: (client) => catchup.start(client),
+    onBacklogWritable: (client) => catchup.start(client),
   })
   const tail = createTail({ ...limits, source, ring, log, onEvents: flushSoon, onReset, onFresh, onStale })
   const snapshots = createSnapshots(source, tail, limits.readLimitMs)
-  const pages = createPages(source, limits.pageRows, limits.readLimitMs)
-  const seats = createSeats({ clients, ring, tail, pages, snapshots, log })
-  const pace = createPace(limits)
-  const counts = { bells: 0, connects: 0, resets: 0, stuck: 0 }
+  const backlog = createBacklog(source, limits.pageRows, limits.readLimitMs)
+  const catchup = createCatchup({ clients, ring, tail, backlog, snapshots, log })
+  const throttle = createThrottle(limits)
+  const counts = { notifications: 0, connects: 0, resets: 0, stuck: 0 }
   let listening = false
-  let lastBell: number | undefined
+  let lastNotificationAt: number | undefined
   let staleSince: string | undefined = new Date().toISOString()
   let flushTimer: NodeJS.Timeout | undefined
   let tickTimer: NodeJS.Timeout | undefined
@@ -87,13 +87,13 @@ export function createRelay(options: RelayOptions) {
     flushTimer = undefined
     const begin = performance.now()
     clients.pumpAll()
-    pace.done(begin, performance.now())
+    throttle.done(begin, performance.now())
   }
 
   /** The first event of a quiet stream goes out at once, those that follow at the pace. */
   function flushSoon(): void {
     if (flushTimer) return
-    const wait = pace.wait(performance.now())
+    const wait = throttle.wait(performance.now())
     if (wait <= 0) flush()
     else flushTimer = setTimeout(flush, wait)
   }
@@ -104,53 +104,53 @@ export function createRelay(options: RelayOptions) {
       { reason, head: tail.head },
       'the history is not the one that was followed: all clients start anew',
     )
-    pages.forget()
+    backlog.forget()
     snapshots.forget()
-    clients.loseAll(reason)
+    clients.resetAll(reason)
   }
 
   function onStale(): void {
     if (staleSince) return
     staleSince = new Date().toISOString()
-    clients.tell(staleFrame(staleSince))
+    clients.broadcast(staleFrame(staleSince))
   }
 
   function onFresh(again: boolean): void {
     staleSince = undefined
-    if (again) clients.tell(heartbeatFrame(tail.head))
-    seats.seatAll()
+    if (again) clients.broadcast(heartbeatFrame(tail.head))
+    catchup.startAllWaiting()
   }
 
   /** A pooled session that was ended by the server fails once, and only shows then: so the first try again is soon. */
-  function lookAgain(): void {
+  function scheduleRetry(): void {
     if (stopped || retryTimer) return
-    const wait = Math.min(limits.firstRetryMs * 4 ** tail.failures, limits.troubledTickMs)
+    const wait = Math.min(limits.firstRetryMs * 4 ** tail.failures, limits.degradedTickMs)
     retryTimer = setTimeout(() => {
       retryTimer = undefined
-      look(tail.sync)
+      attemptRead(tail.sync)
     }, wait)
   }
 
-  function look(read: () => Promise<void>): void {
-    if (!stopped) read().catch(lookAgain)
+  function attemptRead(read: () => Promise<void>): void {
+    if (!stopped) read().catch(scheduleRetry)
   }
 
   /** A bell without an event may say that the history has become another one. */
-  async function heed(): Promise<void> {
+  async function readNotified(): Promise<void> {
     const before = tail.eventsRead
     await tail.read()
     if (tail.eventsRead === before) await tail.sync()
   }
 
   function tick(): void {
-    look(tail.sync)
-    const wait = tail.stale || !listening ? limits.troubledTickMs : limits.tickMs
+    attemptRead(tail.sync)
+    const wait = tail.stale || !listening ? limits.degradedTickMs : limits.tickMs
     tickTimer = setTimeout(tick, wait)
   }
 
-  function beat(): void {
-    if (tail.head) clients.tellPlaces(tail.head.epoch)
-    clients.tell(heartbeatFrame(tail.stale ? undefined : tail.head))
+  function sendHeartbeat(): void {
+    if (tail.head) clients.sendPositions(tail.head.epoch)
+    clients.broadcast(heartbeatFrame(tail.stale ? undefined : tail.head))
   }
 
   /** Once for all that changes at about the same time: whoever hears it may ask for everything. */
@@ -158,32 +158,32 @@ export function createRelay(options: RelayOptions) {
     snapshots.forget()
     refreshTimer ??= setTimeout(() => {
       refreshTimer = undefined
-      clients.tell(refreshFrame)
+      clients.broadcast(refreshFrame)
     }, limits.refreshMs)
   }
 
-  function sweep(): void {
+  function closeStuckClients(): void {
     const stuck = clients.closeStuck()
     counts.stuck += stuck
     if (stuck > 0) log.info({ stuck }, 'clients that took nothing were closed')
   }
 
-  function open(sink: Sink, lastId: string | undefined, apps: readonly string[] = []): Seat {
+  function open(sink: Sink, lastId: string | undefined, apps: readonly string[] = []): ConnectionEvents {
     const client: Client = clients.add(sink, lastId, createFilter(apps))
     counts.connects += 1
-    send(client.outlet, retryFrame(Math.round(limits.retryMs * (1 + Math.random()))))
-    if (staleSince) send(client.outlet, staleFrame(staleSince))
-    seats.seat(client)
-    return seatOf(client)
+    send(client.queue, retryFrame(Math.round(limits.retryMs * (1 + Math.random()))))
+    if (staleSince) send(client.queue, staleFrame(staleSince))
+    catchup.start(client)
+    return connectionEventsOf(client)
   }
 
   /** Apart from `open`, whose locals its closures would keep alive. */
-  function seatOf(client: Client): Seat {
+  function connectionEventsOf(client: Client): ConnectionEvents {
     return {
       writable: () => clients.writable(client),
-      gone() {
+      closed() {
         clients.remove(client)
-        seats.leave(client)
+        catchup.leave(client)
       },
     }
   }
@@ -192,7 +192,10 @@ export function createRelay(options: RelayOptions) {
     start(): void {
       if (!stopped) return
       stopped = false
-      timers = [setInterval(beat, limits.heartbeatMs), setInterval(sweep, limits.stuckMs / 10)]
+      timers = [
+        setInterval(sendHeartbeat, limits.heartbeatMs),
+        setInterval(closeStuckClients, limits.stuckMs / 10),
+      ]
       tick()
     },
     /** Ends every stream; clients come back by themselves to whoever is started next. */
@@ -207,10 +210,10 @@ export function createRelay(options: RelayOptions) {
       clients.endAll()
     },
     /** Something was committed. */
-    bell(): void {
-      counts.bells += 1
-      lastBell = Date.now()
-      look(heed)
+    notified(): void {
+      counts.notifications += 1
+      lastNotificationAt = Date.now()
+      attemptRead(readNotified)
     },
     /** Operations changed, which can change what may be pressed without being an event. */
     operationsChanged: snapshots.forget,
@@ -219,7 +222,7 @@ export function createRelay(options: RelayOptions) {
     /** The bell can (or cannot) ring again; what was rung before is unknown, so look. */
     setListening(now: boolean): void {
       listening = now
-      look(tail.sync)
+      attemptRead(tail.sync)
     },
     open,
     poll: createPoll(source, limits.readLimitMs),
@@ -240,11 +243,11 @@ export function createRelay(options: RelayOptions) {
       writes: written.writes,
       eventsRead: tail.eventsRead,
       clients: clients.size,
-      waiting: seats.waiting,
+      waiting: catchup.waiting,
       head: tail.head?.seq ?? 0,
       ringFrames: ring.size,
       ringBytes: ring.bytes,
-      lastBell,
+      lastNotificationAt,
       stale: tail.stale,
       listening,
     }),

@@ -18,14 +18,14 @@ export interface Sink {
 }
 
 /** What the owner of a sink reports of it. */
-export interface Seat {
+export interface ConnectionEvents {
   /** It takes more. */
   writable(): void
   /** It is closed, by whomever. */
-  gone(): void
+  closed(): void
 }
 
-export interface Outlet {
+export interface SendQueue {
   readonly sink: Sink
   /** Shared bytes still to be written; the first may be the rest of a longer piece. */
   queue: Uint8Array[]
@@ -37,21 +37,21 @@ export interface Outlet {
 /** A comment of an event stream: no client sees it. */
 export const COMMENT = new TextEncoder().encode(':\n\n')
 
-export function createOutlet(sink: Sink): Outlet {
+export function createSendQueue(sink: Sink): SendQueue {
   return { sink, queue: [], fullSince: undefined, closed: false }
 }
 
 /** Of all outlets, since the start. */
 export const written = { bytes: 0, writes: 0 }
 
-function writePiece(outlet: Outlet, piece: Uint8Array): void {
+function writePiece(outlet: SendQueue, piece: Uint8Array): void {
   written.bytes += piece.length
   written.writes += 1
   const more = outlet.sink.write(piece)
   if (!more) outlet.fullSince = performance.now()
 }
 
-function takeQueued(outlet: Outlet): Uint8Array {
+function takeQueued(outlet: SendQueue): Uint8Array {
   const next = outlet.queue[0] as Uint8Array
   if (next.length > CHUNK_BYTES) {
     outlet.queue[0] = next.subarray(CHUNK_BYTES)
@@ -64,21 +64,21 @@ function takeQueued(outlet: Outlet): Uint8Array {
 }
 
 /** Writes what is queued; true when all of it is written and the sink takes more. */
-export function drain(outlet: Outlet): boolean {
+export function drain(outlet: SendQueue): boolean {
   while (outlet.queue.length > 0 && outlet.fullSince === undefined && !outlet.closed)
     writePiece(outlet, takeQueued(outlet))
   return outlet.fullSince === undefined && !outlet.closed
 }
 
 /** Queues bytes that must not be changed any more, and writes what the sink takes. */
-export function send(outlet: Outlet, bytes: Uint8Array): boolean {
+export function send(outlet: SendQueue, bytes: Uint8Array): boolean {
   if (bytes.length > CHUNK_BYTES || !isIdle(outlet)) outlet.queue.push(bytes)
   else if (bytes.length > 0) writePiece(outlet, bytes)
   return drain(outlet)
 }
 
 /** Whether a notice may be written between two events now. */
-export function isIdle(outlet: Outlet): boolean {
+export function isIdle(outlet: SendQueue): boolean {
   return outlet.queue.length === 0 && outlet.fullSince === undefined && !outlet.closed
 }
 
@@ -87,18 +87,18 @@ export function isIdle(outlet: Outlet): boolean {
  * last 18 kB of a stream never came), so where nothing waits to be written `filler` is. It is empty where the owner
  * writes or ends next anyway.
  */
-export function unblock(outlet: Outlet, filler: Uint8Array = COMMENT): boolean {
+export function resume(outlet: SendQueue, filler: Uint8Array = COMMENT): boolean {
   outlet.fullSince = undefined
   if (outlet.queue.length === 0 && filler.length > 0) outlet.queue.push(filler)
   return drain(outlet)
 }
 
-export function isStuck(outlet: Outlet, milliseconds: number): boolean {
+export function isStuck(outlet: SendQueue, milliseconds: number): boolean {
   return outlet.fullSince !== undefined && performance.now() - outlet.fullSince > milliseconds
 }
 
 /** Forgets what was queued; for a sink that is gone or about to go. */
-export function discard(outlet: Outlet): void {
+export function discard(outlet: SendQueue): void {
   outlet.closed = true
   outlet.queue = []
 }

@@ -2,7 +2,7 @@
 import { createCoalesced, within } from './coalesce.ts'
 import type { Filter } from './filter.ts'
 import { snapshotTexts } from './frame.ts'
-import type { EventSource, Snapshot } from './streamsource.ts'
+import type { Snapshot, StreamSource } from './streamsource.ts'
 import type { Tail } from './tail.ts'
 
 /** Milliseconds for which a snapshot is given out again while no event came: some of its facts (a place in the queue,
@@ -45,7 +45,7 @@ function take(snapshot: Snapshot): TakenSnapshot {
 
 export type Snapshots = ReturnType<typeof createSnapshots>
 
-export function createSnapshots(source: EventSource, tail: Tail, readLimitMs: number) {
+export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: number) {
   let last: { taken: TakenSnapshot; at: number } | undefined
   let version = 0
 

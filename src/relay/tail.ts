@@ -6,15 +6,15 @@ import { createCoalesced, TimeLimitError, within } from './coalesce.ts'
 import type { Head, ResetReason } from './eventid.ts'
 import { appFrame } from './frame.ts'
 import type { Ring } from './ring.ts'
-import type { EventSource, Log } from './streamsource.ts'
+import type { RelayLog, StreamSource } from './streamsource.ts'
 
 /** The server may have ended a session of the pool while nobody looked; it is not away for that. */
-const FORGIVEN_FAILURES = 1
+const TOLERATED_FAILURES = 1
 
 export interface TailOptions {
-  source: EventSource
+  source: StreamSource
   ring: Ring
-  log: Log
+  log: RelayLog
   /** Rows of one read. */
   pageRows: number
   /** How far back the ring is filled at the start, so that clients of a restarted agent resume without a query. */
@@ -40,29 +40,29 @@ export function createTail(options: TailOptions) {
   let stale = true
   let failures = 0
   /** The next round asks where the history stands before it reads on. */
-  let lookAtHead = true
+  let mustCheckHead = true
 
-  function startFrom(seen: Head): void {
+  function restartAt(seen: Head): void {
     cursor = Math.max(seen.prunedTo, seen.seq - options.warmRows, 0)
     ring.reset(cursor)
   }
 
   async function checkHead(): Promise<void> {
-    lookAtHead = false
+    mustCheckHead = false
     const seen = await within(options.readLimitMs, 'Reading the head', source.head())
     const known = head
     head = seen
-    if (!known) return startFrom(seen)
+    if (!known) return restartAt(seen)
     // The same epoch with fewer events is a history that was cut: as foreign as another epoch.
     const foreign = seen.epoch !== known.epoch || seen.seq < cursor
     if (!foreign && seen.prunedTo <= cursor) return
-    startFrom(seen)
+    restartAt(seen)
     options.onReset(foreign ? 'unknown_epoch' : 'older_than_retention')
   }
 
   async function readOn(): Promise<void> {
     for (;;) {
-      const read = (source.follow ?? source.streamAfter)(cursor, options.pageRows)
+      const read = (source.readLive ?? source.streamAfter)(cursor, options.pageRows)
       const events = await within(options.readLimitMs, 'Reading events', read)
       // It became another one after the head was looked at: these do not follow what was read before. The next try looks.
       if (events.some(({ epoch }) => epoch !== head?.epoch)) throw new Error('the history is another one')
@@ -76,7 +76,7 @@ export function createTail(options: TailOptions) {
     }
   }
 
-  function turnStale(error: unknown): void {
+  function markStale(error: unknown): void {
     if (!stale) options.log.warn({ error: String(error) }, 'the history cannot be read')
     stale = true
     options.onStale(error)
@@ -84,13 +84,13 @@ export function createTail(options: TailOptions) {
 
   async function round(): Promise<void> {
     try {
-      if (lookAtHead || !head) await checkHead()
+      if (mustCheckHead || !head) await checkHead()
       await readOn()
     } catch (error) {
-      lookAtHead = true
+      mustCheckHead = true
       failures += 1
       // An ended session says so at once; who does not answer at all is away.
-      if (failures > FORGIVEN_FAILURES || error instanceof TimeLimitError) turnStale(error)
+      if (failures > TOLERATED_FAILURES || error instanceof TimeLimitError) markStale(error)
       throw error
     }
     const again = stale
@@ -106,7 +106,7 @@ export function createTail(options: TailOptions) {
     read: run,
     /** As `read`, and first looks whether the history is still the same one. */
     sync(): Promise<void> {
-      lookAtHead = true
+      mustCheckHead = true
       return run()
     },
     /** Undefined until the database has answered for the first time. */

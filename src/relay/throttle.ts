@@ -1,6 +1,6 @@
 /** How often events are written. All times are milliseconds of one clock. */
 
-export interface PaceLimits {
+export interface ThrottleLimits {
   /** Between the beginnings of two rounds, at least. */
   flushMs: number
   /** How much of its time the relay may spend on rounds: where one takes long, the next comes later, with more in it. */
@@ -9,9 +9,9 @@ export interface PaceLimits {
   longestFlushMs: number
 }
 
-export type Pace = ReturnType<typeof createPace>
+export type Throttle = ReturnType<typeof createThrottle>
 
-export function createPace({ flushMs, flushShare, longestFlushMs }: PaceLimits) {
+export function createThrottle({ flushMs, flushShare, longestFlushMs }: ThrottleLimits) {
   let due = Number.NEGATIVE_INFINITY
   return {
     /** How long to wait with the next round; not positive: do it now. */

@@ -30,7 +30,7 @@ export async function syncDirectory(dir: string): Promise<void> {
 export const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
 /** The text of a file; null when there is none. */
-export async function readIfThere(path: string): Promise<string | null> {
+export async function readIfExists(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {

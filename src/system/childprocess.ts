@@ -5,17 +5,17 @@ import { readFileSync } from 'node:fs'
 import { lookUntil, within } from './timeout.ts'
 
 /** How a process ended: its exit code, or the signal that ended it. */
-export interface Ending {
+export interface ExitStatus {
   code: number | null
   signal: NodeJS.Signals | null
 }
 
-export const describeEnding = ({ code, signal }: Ending) =>
+export const describeExit = ({ code, signal }: ExitStatus) =>
   signal ? `was ended by ${signal}` : `ended with exit code ${code}`
 
 /** Resolves when the process has ended; rejects when it could not be started at all. */
-export function endingOf(child: ChildProcess): Promise<Ending> {
-  const ending = new Promise<Ending>((resolve, reject) => {
+export function exitOf(child: ChildProcess): Promise<ExitStatus> {
+  const ending = new Promise<ExitStatus>((resolve, reject) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', reject)
   })
@@ -59,7 +59,7 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
  * Ends a process that need not be our child: each signal in turn, each with its time to work.
  * @returns whether it is gone.
  */
-export async function endProcess(pid: number, steps: [NodeJS.Signals, number][]): Promise<boolean> {
+export async function terminateProcess(pid: number, steps: [NodeJS.Signals, number][]): Promise<boolean> {
   for (const [name, limitMs] of steps) {
     if (!signal(pid, name)) return true
     if (await lookUntil(async () => (isAlive(pid) ? undefined : true), limitMs)) return true
@@ -77,7 +77,7 @@ export interface RunOptions {
   limitMs: number
 }
 
-export interface RunOutcome extends Ending {
+export interface RunOutcome extends ExitStatus {
   /** The end of what it wrote to both outputs, at most 16 KiB. */
   output: string
 }
@@ -99,7 +99,7 @@ export async function run(command: string, args: string[], options: RunOptions):
   }
   child.stdout?.setEncoding('utf8').on('data', keep)
   child.stderr?.setEncoding('utf8').on('data', keep)
-  const ending = endingOf(child)
+  const ending = exitOf(child)
   const closed = once(child, 'close').catch(() => {})
   if ((await within(ending, limitMs)) === undefined) {
     child.kill('SIGKILL')
@@ -113,7 +113,7 @@ export async function run(command: string, args: string[], options: RunOptions):
 
 export interface AgentChild {
   /** How it ended. */
-  ended: Promise<Ending>
+  ended: Promise<ExitStatus>
   /** Asks it to end, and ends it and all it started when it does not in time. */
   stop(limitMs: number): Promise<void>
   kill(): void
@@ -137,7 +137,7 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   child.on('message', onMessage)
-  const ended = endingOf(child).catch((): Ending => ({ code: null, signal: null }))
+  const ended = exitOf(child).catch((): ExitStatus => ({ code: null, signal: null }))
   const kill = () => {
     // The whole group, but only while it is certainly ours.
     if (child.pid && child.exitCode === null && child.signalCode === null) signal(-child.pid, 'SIGKILL')
@@ -163,7 +163,7 @@ export async function runInTerminal(
   const ignore = () => {}
   process.on('SIGINT', ignore)
   try {
-    const { code } = await endingOf(spawn(command, args, { env, stdio: 'inherit' }))
+    const { code } = await exitOf(spawn(command, args, { env, stdio: 'inherit' }))
     return code ?? 1
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null

@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { waitFor } from './timeout.ts'
 
-export interface Lock {
+export interface FileLock {
   release(): void
 }
 
@@ -34,14 +34,14 @@ function loadSqlite(): typeof import('node:sqlite') {
 }
 
 /** Takes the lock, waiting for it up to the limit; null if somebody else has it for that long. */
-export function takeLock(path: string, limitMs = 0): Promise<Lock | null> {
+export function acquireFileLock(path: string, limitMs = 0): Promise<FileLock | null> {
   return waitFor(() => tryLock(path), limitMs)
 }
 
-function tryLock(path: string): Lock | null {
+function tryLock(path: string): FileLock | null {
   mkdirSync(dirname(path), { recursive: true })
   const database = new (loadSqlite().DatabaseSync)(path)
-  if (!ifFree(database, 'pragma locking_mode = exclusive; begin exclusive')) return null
+  if (!isUnlocked(database, 'pragma locking_mode = exclusive; begin exclusive')) return null
   held.add(database)
   return {
     release: () => {
@@ -58,12 +58,12 @@ export function isLocked(path: string): boolean {
   } catch {
     return false // Nobody made the file yet.
   }
-  const free = ifFree(database, 'select 1 from sqlite_master')
+  const free = isUnlocked(database, 'select 1 from sqlite_master')
   if (free) database.close()
   return !free
 }
 
-function ifFree(database: DatabaseSync, sql: string): boolean {
+function isUnlocked(database: DatabaseSync, sql: string): boolean {
   try {
     database.exec(sql)
     return true

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 const ADDRESSES = ['127.0.0.1', '0.0.0.0', '::1', '::']
 
 /** Why nothing can listen on this port now; null if it is free. */
-export async function whyPortTaken(port: number): Promise<string | null> {
+export async function portObstacle(port: number): Promise<string | null> {
   for (const address of ADDRESSES) {
     const code = await tryToListen(port, address)
     if (code === 'EADDRINUSE') return `Port ${port} is already used by another program on this machine.`

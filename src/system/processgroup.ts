@@ -8,7 +8,7 @@ import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { claimFile, readIfThere } from './atomicfile.ts'
+import { claimFile, readIfExists } from './atomicfile.ts'
 import { waitFor } from './timeout.ts'
 
 /** The environment variable that holds the mark. */
@@ -18,7 +18,7 @@ const KILL_LIMIT_MS = 5_000
 const PS_LIMIT_MS = 5_000
 const PS_MAX_BYTES = 16 * 1024 * 1024
 
-export interface Group {
+export interface ProcessGroup {
   /** Leader of the process group, where we still know it to be ours (its own child). */
   pgid?: number
   /** Whole marks, or their beginnings up to a slash. */
@@ -34,24 +34,24 @@ interface Process {
 /** The random word of this state directory; made once. */
 export async function readMark(path: string): Promise<string> {
   await claimFile(path, randomUUID())
-  const mark = await waitFor(() => readIfThere(path), KILL_LIMIT_MS)
+  const mark = await waitFor(() => readIfExists(path), KILL_LIMIT_MS)
   if (!mark) throw new Error(`${path} is empty; remove it`)
   return mark
 }
 
 /** Live processes (no zombies) of a group, without this one. */
-export async function membersOf(group: Group): Promise<number[]> {
+export async function membersOf(group: ProcessGroup): Promise<number[]> {
   const all = process.platform === 'linux' ? await fromProc() : await fromPs()
   return all.filter((one) => one.pid !== process.pid && belongs(one, group)).map((one) => one.pid)
 }
 
-function belongs(one: Process, group: Group): boolean {
+function belongs(one: Process, group: ProcessGroup): boolean {
   if (one.pgid === group.pgid) return true
   return group.marks.some((mark) => one.mark === mark || one.mark?.startsWith(`${mark}/`))
 }
 
 /** SIGTERM, a while to leave, SIGKILL. Resolves when none is left. @throws if some can't be ended. */
-export async function endGroup(group: Group, termLimitMs: number): Promise<void> {
+export async function terminateGroup(group: ProcessGroup, termLimitMs: number): Promise<void> {
   const gone = async () => (await membersOf(group)).length === 0
   await signalGroup(group, 'SIGTERM')
   if (await waitFor(gone, termLimitMs)) return
@@ -59,12 +59,12 @@ export async function endGroup(group: Group, termLimitMs: number): Promise<void>
 }
 
 /** SIGKILL until none is left: a process may have been forking while we looked. */
-export async function killGroup(group: Group): Promise<void> {
+export async function killGroup(group: ProcessGroup): Promise<void> {
   const gone = await waitFor(async () => (await signalGroup(group, 'SIGKILL')) === 0, KILL_LIMIT_MS)
   if (!gone) throw new Error(`Processes ${(await membersOf(group)).join(', ')} can't be killed`)
 }
 
-async function signalGroup(group: Group, signal: NodeJS.Signals): Promise<number> {
+async function signalGroup(group: ProcessGroup, signal: NodeJS.Signals): Promise<number> {
   const members = await membersOf(group)
   for (const pid of members) sendSignal(pid, signal)
   return members.length

@@ -10,7 +10,7 @@ const SEND_LIMIT_MS = 5_000
 const BEATS_PER_INTERVAL = 3
 const STATUS_LENGTH = 200
 
-export interface Notifier {
+export interface SystemdNotifier {
   /** It does its work from now on. Only the first call counts. */
   ready(): void
   /** One line, for `systemctl status`. */
@@ -32,7 +32,7 @@ export interface NotifierOptions {
   command?: string
 }
 
-export function createNotifier(options: NotifierOptions): Notifier {
+export function createSystemdNotifier(options: NotifierOptions): SystemdNotifier {
   const { enabled, watchdogMs, log, command = 'systemd-notify' } = options
   /** What is still to be said, the newest of each kind. */
   let pending = new Map<string, string>()

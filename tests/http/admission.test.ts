@@ -5,7 +5,7 @@ import { type Caller, callerOf, createAdmission } from '../../src/http/admission
 import { until } from '../relay/fakes.ts'
 import { startAgent, untilOk } from './support.ts'
 
-const seat = { writable() {}, gone() {} }
+const seat = { writable() {}, closed() {} }
 const reply = { headers: {}, open: () => seat }
 const stranger = (key: string): Caller => ({ key, isLocal: false })
 const operator: Caller = { key: '127.0.0.1', isLocal: true }
@@ -21,8 +21,8 @@ test('one address cannot take all seats, and gets one back when it leaves one', 
   hold(admission, stranger('a'))
   assert.throws(() => hold(admission, stranger('a')), { code: 'too_many_clients' })
   hold(admission, stranger('b'))
-  first.gone()
-  first.gone()
+  first.closed()
+  first.closed()
   hold(admission, stranger('a'))
   assert.equal(admission.total, 3)
 })
@@ -33,7 +33,7 @@ test('when all seats are taken the operator at the machine still finds one', () 
   assert.throws(() => hold(admission, stranger('c')), { code: 'too_many_clients' })
   seats.push(hold(admission, operator), hold(admission, operator))
   assert.throws(() => hold(admission, operator), { code: 'too_many_clients' })
-  for (const one of seats) one.gone()
+  for (const one of seats) one.closed()
   assert.equal(admission.addresses, 0)
 })
 

@@ -52,7 +52,7 @@ async function begin(t: { after(fn: () => unknown): void }, limits = {}) {
     const goal = relay.stats().bytesSent + megabytes * MEGABYTE
     for (let sent = 0; sent < megabytes * MEGABYTE; sent += 250 * EVENT_BYTES) {
       history.add(250, { cause: 'x'.repeat(EVENT_BYTES) })
-      relay.bell()
+      relay.notified()
       await until(() => relay.head?.seq === history.seq)
     }
     assert.ok(goal > 0)

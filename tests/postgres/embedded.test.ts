@@ -9,7 +9,7 @@ import {
   createEmbeddedPostgres,
   databaseUrl,
   type EmbeddedPostgres,
-  readFacts,
+  readCredentials,
 } from '../../src/postgres/embedded.ts'
 import { isAlive } from '../../src/system/childprocess.ts'
 import { lookUntil } from '../../src/system/timeout.ts'
@@ -82,7 +82,7 @@ before(() =>
 )
 
 test('a second start finds the rows of the first, on the same port', async () => {
-  const before = await readFacts(dataDir)
+  const before = await readCredentials(dataDir)
   await withPostgres(dataDir, async ({ superuserUrl, port, adopted }) => {
     assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
     assert.equal(port, before?.port)
@@ -132,12 +132,12 @@ test('a data directory with a path too long for a socket works without one', asy
 })
 
 test('when its port is taken it takes another one and remembers that', async () => {
-  const taken = (await readFacts(dataDir))?.port
+  const taken = (await readCredentials(dataDir))?.port
   const other = createServer().listen(taken, '127.0.0.1')
   try {
     await withPostgres(dataDir, async ({ port, superuserUrl }) => {
       assert.notEqual(port, taken)
-      assert.equal((await readFacts(dataDir))?.port, port)
+      assert.equal((await readCredentials(dataDir))?.port, port)
       assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
     })
   } finally {
@@ -263,7 +263,7 @@ test('a log that has grown too long is put aside', async () => {
 })
 
 test('the logins have passwords of their own, in addresses that can be used as they are', async () => {
-  const facts = await readFacts(dataDir)
+  const facts = await readCredentials(dataDir)
   assert.ok(facts)
   const passwords = new Set([facts.superuserPassword, ...Object.values(facts.rolePasswords)])
   assert.equal(passwords.size, 4)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { VNode } from 'preact'
-import { createKeep, PART } from '../../public/views/memo.js'
+import { createMemo, PART } from '../../public/views/memo.js'
 
 interface Facts {
   status: string
@@ -10,7 +10,7 @@ interface Facts {
 
 /** Draws cards as a list does, and says which were made anew. */
 function createList() {
-  const begin = createKeep<Facts>((before, now) => before.status !== now.status)
+  const begin = createMemo<Facts>((before, now) => before.status !== now.status)
   return (cards: Record<string, Facts>, part = PART) => {
     const made: string[] = []
     const { keep, isLate } = begin(part)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createDrawing } from '../../public/views/renderscheduler.js'
+import { createRenderScheduler } from '../../public/views/renderscheduler.js'
 
 test('a status is drawn before it is replaced, even when drawings are rare', (t) => {
   const frames: (() => void)[] = []
@@ -12,7 +12,7 @@ test('a status is drawn before it is replaced, even when drawings are rare', (t)
   let clock = 0
   let status = ''
   const drawn: string[] = []
-  const drawing = createDrawing(
+  const drawing = createRenderScheduler(
     () => {
       drawn.push(status)
       clock += 10 // dear: from now on once a frame

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { reduce } from '../../public/state/store.js'
-import type { Action, Message } from '../../public/types.js'
+import type { Verb, Message } from '../../public/types.js'
 import { appStatus, event, fold, snapshot, status } from './builders.ts'
 
-const pressed = (action: Action): Message => ({ type: 'pressed', app: 'a', action })
-const accepted = (action: Action, id: number): Message => ({
+const pressed = (action: Verb): Message => ({ type: 'pressed', app: 'a', action })
+const accepted = (action: Verb, id: number): Message => ({
   type: 'accepted',
   app: 'a',
   action,

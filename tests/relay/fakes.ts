@@ -2,7 +2,7 @@
 
 import { createRelay, type RelayLimits } from '../../src/relay/relay.ts'
 import type { Sink } from '../../src/relay/sendqueue.ts'
-import type { EventSource, StreamEvent } from '../../src/relay/streamsource.ts'
+import type { StreamSource, StreamEvent } from '../../src/relay/streamsource.ts'
 
 export const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -58,7 +58,7 @@ export function fakeHistory() {
       return rows.at(-1)?.seq ?? history.prunedTo
     },
     queries: () => calls.head + calls.streamAfter + calls.snapshot,
-    source: undefined as unknown as EventSource,
+    source: undefined as unknown as StreamSource,
   }
   async function answer<T>(name: keyof typeof calls, value: () => T): Promise<T> {
     calls[name] += 1
@@ -144,7 +144,7 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
   const relay = createRelay({
     source: history.source,
     log: silent,
-    limits: { heartbeatMs: 60_000, tickMs: 60_000, troubledTickMs: 60_000, flushMs: 2, ...limits },
+    limits: { heartbeatMs: 60_000, tickMs: 60_000, degradedTickMs: 60_000, flushMs: 2, ...limits },
   })
   relay.start()
   relay.setListening(true)

@@ -31,7 +31,7 @@ test('who names apps is told of these, in order, and of no others', async (t) =>
   const two = join('abc.0', 'gamma', 'alpha').client
   const all = join('abc.0').client
   add(6)
-  relay.bell()
+  relay.notified()
   await until(() => told(all).length === 12)
   assert.deepEqual(told(one), [2, 5, 8, 11])
   assert.deepEqual(told(two), [1, 3, 4, 6, 7, 9, 10, 12])
@@ -61,7 +61,7 @@ test('who follows a quiet app is told how far it has come, so that it does not r
   const { relay, add, join } = await begin(t, 0, { heartbeatMs: 20 })
   const { client } = join('abc.0', 'nobody')
   add(7)
-  relay.bell()
+  relay.notified()
   await until(() => client.text().includes('\n\nid: abc.7\n\n'))
   assert.equal(client.named('app').length, 0)
   await until(() => client.named('heartbeat').length >= 4)

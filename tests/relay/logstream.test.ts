@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLogs, type LogForm, type LogLimits, SSE_LOG, TEXT_LOG } from '../../src/relay/logstream.ts'
+import { createLogStreams, type LogForm, type LogLimits, SSE_LOG, TEXT_LOG } from '../../src/relay/logstream.ts'
 import { fakeClient, silent, until } from './fakes.ts'
 
 /** The log of operation 1, in memory. */
@@ -14,7 +14,7 @@ function begin(t: { after(fn: () => void): void }, count: number, limits: Partia
     }
   }
   add(count)
-  const logs = createLogs({
+  const logs = createLogStreams({
     log: silent,
     limits: { tickMs: 60_000, heartbeatMs: 60_000, pageLines: 10, ...limits },
     source: {
@@ -47,12 +47,12 @@ test('who follows a log gets what is there, then each line as it comes, then the
   const { client } = join(SSE_LOG)
   await until(() => numbers(client).length === 35)
   add(3)
-  logs.bell()
+  logs.notified()
   await until(() => numbers(client).length === 38)
   assert.equal(client.ended, false)
   add(2)
   state.over = true
-  logs.bell()
+  logs.notified()
   await until(() => client.ended)
   assert.deepEqual(numbers(client), range(1, 40))
   assert.equal(client.events().at(-1)?.event, 'end')
@@ -67,7 +67,7 @@ test('the last line is told even if the operation ends while the log is read', a
     if (!state.over) add(1)
     state.over = true
   }
-  logs.bell()
+  logs.notified()
   await until(() => client.ended)
   assert.deepEqual(numbers(client), [1, 2])
 })
@@ -119,7 +119,7 @@ test('a log that cannot be read for a while goes on afterwards', async (t) => {
   const { client } = join(SSE_LOG)
   await until(() => numbers(client).length === 1)
   state.down = true
-  logs.bell()
+  logs.notified()
   await until(() => state.queries === 4)
   state.down = false
   add(1)
@@ -132,7 +132,7 @@ test('a hundred readers at the same line cost one query', async (t) => {
   await until(() => clients.every((client) => numbers(client).length === 1))
   const before = state.queries
   add(1)
-  logs.bell()
+  logs.notified()
   await until(() => clients.every((client) => numbers(client).length === 2))
   assert.equal(state.queries - before, 1)
 })

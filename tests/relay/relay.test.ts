@@ -23,7 +23,7 @@ test('a new client gets a snapshot, then every event after it, each once and in 
   assert.deepEqual(client.named('snapshot')[0]?.data.apps, [{ at: 3 }])
   for (let round = 0; round < 20; round += 1) {
     history.add(2)
-    relay.bell()
+    relay.notified()
   }
   await until(() => client.seqs().at(-1) === 43)
   assert.deepEqual(client.seqs(), range(3, 43))
@@ -34,7 +34,7 @@ test('events that come while the snapshot is taken are neither lost nor told twi
   const clients: ReturnType<typeof join>['client'][] = []
   for (let round = 0; round < 50; round += 1) {
     history.add()
-    relay.bell()
+    relay.notified()
     clients.push(join().client)
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -47,9 +47,9 @@ test('an event that is in the snapshot but was not read yet is not told again', 
   history.add()
   const { client } = join()
   await until(() => client.seqs().length === 1)
-  relay.bell()
+  relay.notified()
   history.add()
-  relay.bell()
+  relay.notified()
   await until(() => client.seqs().at(-1) === 5)
   assert.deepEqual(client.seqs(), [4, 5])
 })
@@ -63,7 +63,7 @@ test('events that were read while an older snapshot was on its way follow it', a
     })
   const { client } = join()
   history.add(2)
-  relay.bell()
+  relay.notified()
   await until(() => relay.head?.seq === 5)
   arrive()
   await until(() => client.seqs().at(-1) === 5)
@@ -173,7 +173,7 @@ for (const [id, reason, why] of [
     assert.equal(reset?.data.reason, reason)
     assert.equal(snapshot?.id, 'abc.10')
     history.add()
-    relay.bell()
+    relay.notified()
     await until(() => client.seqs().at(-1) === 11)
   })
 }
@@ -200,10 +200,10 @@ test('a client that takes nothing is left alone, and goes on without a gap when 
   const { client, seat } = join('abc.0')
   client.full = true
   history.add(5)
-  relay.bell()
+  relay.notified()
   await until(() => client.writes.length === 2)
   history.add(500)
-  relay.bell()
+  relay.notified()
   await until(() => relay.head?.seq === 505)
   assert.equal(client.writes.length, 2, 'nothing was written since it was full')
   client.full = false
@@ -216,7 +216,7 @@ test('a client that was full and has nothing to get is still written to, as uWeb
   const { client, seat } = join('abc.0')
   client.full = true
   history.add()
-  relay.bell()
+  relay.notified()
   await until(() => client.writes.length === 2)
   client.full = false
   seat.writable()
@@ -228,10 +228,10 @@ test('a client that falls behind the ring is told so and gets a snapshot', async
   const { client, seat } = join('abc.0')
   client.full = true
   history.add()
-  relay.bell()
+  relay.notified()
   await until(() => client.writes.length === 2)
   history.add(50)
-  relay.bell()
+  relay.notified()
   await until(() => relay.head?.seq === 51)
   client.full = false
   seat.writable()
@@ -246,9 +246,9 @@ test('a client that takes nothing for too long is closed, the others are not', a
   const healthy = join('abc.0')
   stuck.client.full = true
   history.add()
-  relay.bell()
+  relay.notified()
   await until(() => stuck.client.closed)
-  stuck.seat.gone()
+  stuck.seat.closed()
   assert.equal(healthy.client.closed, false)
   assert.equal(relay.stats().clients, 1)
 })
@@ -258,7 +258,7 @@ test('no write is larger than uWebSockets.js takes at once', async (t) => {
   const { client } = join('abc.0')
   history.add(1, { cause: 'é'.repeat(50_000) })
   history.add(100, { cause: 'x'.repeat(400) })
-  relay.bell()
+  relay.notified()
   await until(() => client.writes.length > 5 && relay.head?.seq === 101)
   await until(() => client.text().includes('"seq":101'))
   assert.ok(client.sizes.every((size) => size <= CHUNK_BYTES))
@@ -268,11 +268,11 @@ test('many events of one moment are one write for each client', async (t) => {
   const { history, relay, join } = await begin(t, 0, { flushMs: 30 })
   const clients = range(1, 50).map(() => join('abc.0').client)
   history.add()
-  relay.bell()
+  relay.notified()
   await until(() => clients.every((client) => client.seqs().length === 1), 'the first event, at once')
   for (let one = 0; one < 40; one += 1) {
     history.add()
-    relay.bell()
+    relay.notified()
     await new Promise((resolve) => setImmediate(resolve))
   }
   await until(() => clients.every((client) => client.seqs().length === 41))
@@ -286,9 +286,9 @@ test('a doorbell costs the same few queries for one client and for a thousand', 
   const { history, relay, join } = await begin(t, 0)
   const clients = range(1, 1000).map(() => join('abc.0').client)
   const before = history.queries()
-  for (let one = 0; one < 100; one += 1) relay.bell()
+  for (let one = 0; one < 100; one += 1) relay.notified()
   history.add()
-  relay.bell()
+  relay.notified()
   await until(() => clients.every((client) => client.seqs().length === 1))
   assert.ok(history.queries() - before <= 3, `${history.queries() - before} queries`)
 })
@@ -341,7 +341,7 @@ test('who connects while the database is away is served when it is back', async 
   const history = fakeHistory()
   history.add(4)
   history.down = true
-  const { relay, join } = startRelay(history, { troubledTickMs: 20 })
+  const { relay, join } = startRelay(history, { degradedTickMs: 20 })
   t.after(relay.stop)
   const fresh = join().client
   const back = join('abc.2').client
@@ -365,7 +365,7 @@ test('a restored database is another history: everybody starts anew', async (t) 
   await until(() => clients.every((client) => client.events().at(-1)?.id === 'new.4'))
   for (const client of clients) assert.equal(client.named('reset')[0]?.data.reason, 'unknown_epoch')
   history.add()
-  relay.bell()
+  relay.notified()
   await until(() => clients.every((client) => client.events().at(-1)?.id === 'new.5'))
 })
 
@@ -373,7 +373,7 @@ test('events of another history are never told under the name of the one before,
   const { history, relay, join } = await begin(t, 10)
   const { client } = join('abc.10')
   history.restore('new', 12)
-  relay.bell()
+  relay.notified()
   await until(() => client.named('snapshot').length === 1)
   assert.deepEqual(
     client.events().map(({ event, id }) => [event, id]),
@@ -409,7 +409,7 @@ test('a heartbeat never lands in the middle of an event', async (t) => {
   const { client, seat } = join('abc.0')
   client.full = true
   history.add(1, { cause: 'x'.repeat(60_000) })
-  relay.bell()
+  relay.notified()
   await until(() => client.writes.length === 2)
   await until(() => history.calls.head > 0)
   await new Promise((resolve) => setTimeout(resolve, 15))

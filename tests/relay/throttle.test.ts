@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createPace } from '../../src/relay/throttle.ts'
+import { createThrottle } from '../../src/relay/throttle.ts'
 
-const pace = () => createPace({ flushMs: 10, flushShare: 0.5, longestFlushMs: 30 })
+const pace = () => createThrottle({ flushMs: 10, flushShare: 0.5, longestFlushMs: 30 })
 
 test('the first event of a quiet stream waits for nothing', () => {
   const quiet = pace()

@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { stringify } from 'yaml'
-import { databaseUrl, readFacts } from '../../src/postgres/embedded.ts'
+import { databaseUrl, readCredentials } from '../../src/postgres/embedded.ts'
 import { openPage } from '../support/browser.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { startWhole } from '../support/npmstart.ts'
@@ -45,7 +45,7 @@ test(
       .waitFor({ timeout: RUNNING_LIMIT_MS })
     const steps = (await shown('slow')).filter((status) => status !== 'none')
     assert.deepEqual(steps, ['queued', 'configuring', 'building', 'starting', 'running'])
-    const facts = await readFacts(dataDir)
+    const facts = await readCredentials(dataDir)
     assert.ok(facts)
     const sql = await session(databaseUrl(facts, 'superuser'))
     t.after(() => sql.end())

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { databaseUrl, readFacts } from '../../src/postgres/embedded.ts'
+import { databaseUrl, readCredentials } from '../../src/postgres/embedded.ts'
 import { lookUntil } from '../../src/system/timeout.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
@@ -31,7 +31,7 @@ async function start(
 test('the relay and the orchestrator enter as themselves, and nobody else does', async (t) => {
   const dataDir = join(top, 'own')
   await start(t, dataDir)
-  const facts = await readFacts(dataDir)
+  const facts = await readCredentials(dataDir)
   assert.ok(facts)
   const client = await session(databaseUrl(facts, 'superuser'))
   const { rows } = await client.query(ENTERED)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { hasServer, installedClients } from '../../src/postgres/clientprograms.ts'
 import { serverUser } from '../../src/postgres/serveruser.ts'
-import { endProcess, run } from '../../src/system/childprocess.ts'
+import { terminateProcess, run } from '../../src/system/childprocess.ts'
 import { lookUntil } from '../../src/system/timeout.ts'
 import { type Agent, startAgent } from './agent.ts'
 import { administer, urlOf } from './cluster.ts'
@@ -58,7 +58,7 @@ async function startServer(bin: string): Promise<string> {
   const server: Agent = startAgent(join(bin, 'postgres'), ['-D', data, ...settings], { ...user, cwd: '/' })
   after(async () => {
     if (server.child.pid)
-      await endProcess(server.child.pid, [
+      await terminateProcess(server.child.pid, [
         ['SIGINT', LIMIT_MS],
         ['SIGKILL', LIMIT_MS],
       ])

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { createNotifier, type NotifierOptions } from '../../src/system/sdnotify.ts'
+import { createSystemdNotifier, type NotifierOptions } from '../../src/system/sdnotify.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
 /** Stands for systemd-notify, at the border of the process: writes down what it is given. */
@@ -19,7 +19,7 @@ function fakeSender(exitCode = 0) {
 function create(more: Partial<NotifierOptions>) {
   const warnings: unknown[] = []
   const log = { warn: (...words: unknown[]) => void warnings.push(words) }
-  return { warnings, notifier: createNotifier({ enabled: true, watchdogMs: undefined, log, ...more }) }
+  return { warnings, notifier: createSystemdNotifier({ enabled: true, watchdogMs: undefined, log, ...more }) }
 }
 
 test('systemd hears once that it is ready, and what it is doing', async () => {

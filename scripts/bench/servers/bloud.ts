@@ -9,7 +9,7 @@ import { startHistory, tellReady } from './history.ts'
 keepNurserySmall()
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0
-const history = await startHistory(() => relay.bell())
+const history = await startHistory(() => relay.notified())
 const counted = async <T>(answer: T): Promise<T> => {
   queries += 1
   return answer

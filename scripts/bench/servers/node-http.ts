@@ -5,12 +5,12 @@
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { RELAY_LIMITS } from '../../../src/relay/relay.ts'
-import { createPace } from '../../../src/relay/throttle.ts'
+import { createThrottle } from '../../../src/relay/throttle.ts'
 import { frameOf, startHistory, tellReady } from './history.ts'
 
 const gatherMs = Number(process.argv[2] ?? 0)
 const flushShare = process.argv[3] === 'paced' ? RELAY_LIMITS.flushShare : 1
-const pace = createPace({ ...RELAY_LIMITS, flushMs: gatherMs, flushShare })
+const pace = createThrottle({ ...RELAY_LIMITS, flushMs: gatherMs, flushShare })
 const clients = new Set<ServerResponse>()
 let gathered = ''
 let timer: NodeJS.Timeout | undefined

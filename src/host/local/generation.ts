@@ -5,7 +5,7 @@ import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import type { WantedApp } from '../contract.ts'
 import { appEnvironment } from './environment.ts'
 import { appDataDir, type Paths } from './paths.ts'
-import { digestOf, type Manifest, manifestSchema, readDocument, type UnitSpec } from './statefiles.ts'
+import { digestOf, type Manifest, manifestSchema, readStateFile, type UnitSpec } from './statefiles.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
 
 /** Older generations kept beside the current one, with what they have in the store. */
@@ -70,7 +70,7 @@ export async function switchLink(paths: Paths, generation: number): Promise<void
 /** Null when it is not there, or not any more. */
 export async function readGeneration(paths: Paths, generation: string): Promise<Manifest | null> {
   if (!/^\d+$/.test(generation)) return null
-  return readDocument(join(paths.generations, generation, 'manifest.json'), manifestSchema)
+  return readStateFile(join(paths.generations, generation, 'manifest.json'), manifestSchema)
 }
 
 /** Why it can't be switched on again, as a sentence; null if it can. */

@@ -4,7 +4,7 @@ import { dirname, join, resolve, sep } from 'node:path'
 import { APP_NAME } from '../../domain/catalog.ts'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
-import { whyPortTaken } from '../../system/portcheck.ts'
+import { portObstacle } from '../../system/portcheck.ts'
 import { sortKeys } from '../../system/sortkeys.ts'
 import { waitFor } from '../../system/timeout.ts'
 import type { Host, LogSlice, Run, UnitState, WantedApp } from '../contract.ts'
@@ -15,7 +15,7 @@ import { whyGone } from './generation.ts'
 import { appDataDir, appLogFile, type Paths, statePaths } from './paths.ts'
 import { createRunner } from './runner.ts'
 import { currentGeneration, currentManifest, supervisorState } from './statefiles.ts'
-import { createKeeper } from './supervisorprocess.ts'
+import { createSupervisorProcess } from './supervisorprocess.ts'
 
 /** A supervisor that has just crashed is back, and has ended what was left, well within this. */
 const GONE_LIMIT_MS = 25_000
@@ -41,7 +41,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
   const paths = statePaths(join(dataDir, 'host'))
   const environment = toolEnvironment(options.environment ?? {}, nodePath)
   const runner = createRunner({ paths, nodePath, npmCommand, environment })
-  const keeper = createKeeper({ paths, nodePath, environment, ownsAll })
+  const keeper = createSupervisorProcess({ paths, nodePath, environment, ownsAll })
 
   return {
     kind: 'local',
@@ -83,11 +83,11 @@ function checkName(name: string): string {
 async function preflight(paths: Paths, app: WantedApp): Promise<string | null> {
   const manifest = await currentManifest(paths)
   const onThisPort = Object.entries(manifest?.apps ?? {}).find(([, unit]) => unit.port === app.port)
-  if (!onThisPort) return whyPortTaken(app.port)
+  if (!onThisPort) return portObstacle(app.port)
   const [name] = onThisPort
   if (name !== app.name) return `Port ${app.port} is already used by ${name}.`
   const { state } = await unitState(paths, name)
-  return state === 'running' ? null : whyPortTaken(app.port)
+  return state === 'running' ? null : portObstacle(app.port)
 }
 
 async function readRunLog(

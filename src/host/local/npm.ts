@@ -1,7 +1,7 @@
 /** Runs `npm install` for one package and says in one sentence why it failed. */
 import { spawn } from 'node:child_process'
 import { createLineReader } from '../../system/linereader.ts'
-import { endGroup, MARK } from '../../system/processgroup.ts'
+import { terminateGroup, MARK } from '../../system/processgroup.ts'
 
 /** A slow line and a big package; native modules compile for minutes on a small machine. */
 const INSTALL_LIMIT_MS = 15 * 60_000
@@ -67,7 +67,7 @@ function runNpm(
   let ending: Promise<void> | undefined
   const end = () => {
     child.kill('SIGTERM') // It may not have become npm yet, and so have no mark.
-    ending ??= endGroup({ marks: [options.mark] }, TERM_LIMIT_MS)
+    ending ??= terminateGroup({ marks: [options.mark] }, TERM_LIMIT_MS)
     ending.catch((error: Error) => onLine(error.message))
   }
   if (signal.aborted) end()

@@ -4,15 +4,15 @@ import { existsSync, watch } from 'node:fs'
 import { mkdir, open, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { claimFile, readIfThere } from '../../system/atomicfile.ts'
+import { claimFile, readIfExists } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
-import { endGroup, killGroup, MARK, membersOf, readMark, sendSignal } from '../../system/processgroup.ts'
+import { terminateGroup, killGroup, MARK, membersOf, readMark, sendSignal } from '../../system/processgroup.ts'
 import { waitFor } from '../../system/timeout.ts'
 import type { Run, RunResult, RunState } from '../contract.ts'
 import type { Environment } from './environment.ts'
 import { removeTemps } from './generation.ts'
 import { type Paths, type RunPaths, runPaths } from './paths.ts'
-import { readDocument, resultSchema } from './statefiles.ts'
+import { readStateFile, resultSchema } from './statefiles.ts'
 import { npmMarks } from './switchsteps.ts'
 
 const SWITCH = fileURLToPath(new URL('./switch.ts', import.meta.url))
@@ -101,7 +101,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     await waitFor(async () => activated() || (await gone()), STOP_LIMIT_MS)
     if (activated()) return false
     await killGroup({ marks: [marks.switch] })
-    await endGroup({ marks: [marks.npm] }, 0)
+    await terminateGroup({ marks: [marks.npm] }, 0)
     await removeTemps(paths.store, run.id)
     return !activated()
   }
@@ -127,13 +127,13 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
   }
 
   async function result(run: Run): Promise<RunResult> {
-    return (await readDocument(of(run).result, resultSchema)) ?? { failures: {} }
+    return (await readStateFile(of(run).result, resultSchema)) ?? { failures: {} }
   }
 
   return { of, startSwitch, inspect, stopSwitch, stopAll, watchLog, result }
 }
 
 async function readExit(files: RunPaths): Promise<RunState | null> {
-  const code = await readIfThere(files.exit)
+  const code = await readIfExists(files.exit)
   return code === null ? null : { state: 'exited', exitCode: Number(code) }
 }

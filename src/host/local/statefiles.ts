@@ -4,7 +4,7 @@ import { readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { APP_NAME, catalogAppSchema } from '../../domain/catalog.ts'
-import { readIfThere } from '../../system/atomicfile.ts'
+import { readIfExists } from '../../system/atomicfile.ts'
 import type { Paths } from './paths.ts'
 
 const name = z.string().regex(APP_NAME)
@@ -69,11 +69,11 @@ export const resultSchema = z.object({
 })
 
 /** Null when there is no such file. @throws when it is not what it should be. */
-export async function readDocument<T extends z.ZodTypeAny>(
+export async function readStateFile<T extends z.ZodTypeAny>(
   path: string,
   schema: T,
 ): Promise<z.output<T> | null> {
-  const text = await readIfThere(path)
+  const text = await readIfExists(path)
   if (text === null) return null
   try {
     return schema.parse(JSON.parse(text))
@@ -95,11 +95,11 @@ export async function currentGeneration(paths: Paths): Promise<string | null> {
 export async function currentManifest(paths: Paths): Promise<Manifest | null> {
   const generation = await currentGeneration(paths)
   if (generation === null) return null
-  return readDocument(join(paths.generations, generation, 'manifest.json'), manifestSchema)
+  return readStateFile(join(paths.generations, generation, 'manifest.json'), manifestSchema)
 }
 
 export const supervisorState = (paths: Paths): Promise<SupervisorState | null> =>
-  readDocument(paths.supervisorState, supervisorStateSchema)
+  readStateFile(paths.supervisorState, supervisorStateSchema)
 
 export const digestOf = (value: unknown): string =>
   createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16)

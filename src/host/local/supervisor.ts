@@ -6,10 +6,10 @@ import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
-import { type Lock, takeLock } from '../../system/filelock.ts'
-import { endGroup, readMark } from '../../system/processgroup.ts'
+import { type FileLock, acquireFileLock } from '../../system/filelock.ts'
+import { terminateGroup, readMark } from '../../system/processgroup.ts'
 import { statePaths } from './paths.ts'
-import { activationSchema, currentManifest, digestOf, type Manifest, readDocument } from './statefiles.ts'
+import { activationSchema, currentManifest, digestOf, type Manifest, readStateFile } from './statefiles.ts'
 import { createUnit, type Unit } from './unit.ts'
 
 /** Between two looks when no event comes. */
@@ -39,7 +39,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   const dataDir = dirname(paths.state)
   const units = new Map<string, Unit>()
   const done = Promise.withResolvers<void>()
-  let lock: Lock | null = null
+  let lock: FileLock | null = null
   let watcher: FSWatcher | undefined
   let timer: NodeJS.Timeout | undefined
   let mark = ''
@@ -53,7 +53,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     if (!existsSync(paths.supervisorLock)) return void stop()
     const [manifest, wanted] = [
       await currentManifest(paths),
-      await readDocument(paths.activation, activationSchema),
+      await readStateFile(paths.activation, activationSchema),
     ]
     await apply(manifest)
     if (stopping) return
@@ -120,11 +120,11 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   return {
     async start() {
       await mkdir(paths.supervisor, { recursive: true })
-      lock = await takeLock(paths.supervisorLock, LOCK_LIMIT_MS)
+      lock = await acquireFileLock(paths.supervisorLock, LOCK_LIMIT_MS)
       if (!lock) return false
       await writeState() // what the last one wrote is not true any more, its process id least of all
       mark = `${await readMark(paths.mark)}/unit`
-      await endGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
+      await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
       watcher = watch(paths.state, () => void look())
       watcher.on('error', report)
       timer = setInterval(() => void look(), TICK_MS)

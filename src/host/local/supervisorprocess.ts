@@ -19,7 +19,7 @@ const STOP_LIMIT_MS = 20_000
 const WATCH_MS = 3_000
 const MAX_LOG_BYTES = 1024 * 1024
 
-export interface KeeperOptions {
+export interface SupervisorProcessOptions {
   paths: Paths
   nodePath: string
   environment: Environment
@@ -27,7 +27,7 @@ export interface KeeperOptions {
   ownsAll: boolean
 }
 
-export function createKeeper({ paths, nodePath, environment, ownsAll }: KeeperOptions) {
+export function createSupervisorProcess({ paths, nodePath, environment, ownsAll }: SupervisorProcessOptions) {
   let child: ChildProcess | null = null
   let timer: NodeJS.Timeout | undefined
   let starting: Promise<void> | undefined

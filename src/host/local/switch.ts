@@ -13,7 +13,7 @@ import { mkdir } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { claimFile, writeAtomic } from '../../system/atomicfile.ts'
-import { takeLock } from '../../system/filelock.ts'
+import { acquireFileLock } from '../../system/filelock.ts'
 import { readMark } from '../../system/processgroup.ts'
 import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
 import type { StoreOptions } from './store.ts'
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
   // First of all: whoever asks after this run now learns that it lives. It is held until the process ends.
-  if (!(await takeLock(run.lock, LOCK_LIMIT_MS)) || !(await claimFile(run.claim, 'started'))) {
+  if (!(await acquireFileLock(run.lock, LOCK_LIMIT_MS)) || !(await claimFile(run.claim, 'started'))) {
     throw new Error('this run was started before, or given up')
   }
   const code = await guarded(run, (signal, enterActivation) =>
@@ -74,7 +74,7 @@ async function storeOptions(
 }
 
 async function withSwitchLock(paths: Paths, work: () => Promise<number>): Promise<number> {
-  const lock = await takeLock(paths.switchLock, LOCK_LIMIT_MS)
+  const lock = await acquireFileLock(paths.switchLock, LOCK_LIMIT_MS)
   if (!lock) throw new Error('another switch is running')
   try {
     return await work()

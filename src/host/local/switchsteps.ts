@@ -23,7 +23,7 @@ import {
   currentManifest,
   digestOf,
   type Manifest,
-  readDocument,
+  readStateFile,
   supervisorState,
 } from './statefiles.ts'
 import { findInStore, installIntoStore, type StoreOptions, specOf } from './store.ts'
@@ -34,7 +34,7 @@ export const EXIT_STOPPED = 143
 
 type Failures = Record<string, RunFailure>
 
-export interface Context {
+export interface SwitchContext {
   paths: Paths
   run: RunPaths
   configDir: string
@@ -49,7 +49,7 @@ export interface Context {
 const say = (line: string) => console.log(line)
 
 /** Evaluates, installs, builds and activates. Returns the exit code. */
-export async function runSwitch(context: Context): Promise<number> {
+export async function runSwitch(context: SwitchContext): Promise<number> {
   const { paths } = context
   await killGroup({ marks: [npmMarks(await readMark(paths.mark))] })
   await removeTemps(paths.store)
@@ -71,7 +71,7 @@ export async function runSwitch(context: Context): Promise<number> {
 }
 
 /** Nothing is evaluated or installed: it is all still there, or it is refused. */
-async function goBack(context: Context, generation: string, before: Manifest | null): Promise<number> {
+async function goBack(context: SwitchContext, generation: string, before: Manifest | null): Promise<number> {
   const why = await whyGone(context.paths, generation)
   if (why !== null) throw new Error(why)
   const older = (await readGeneration(context.paths, generation)) as Manifest
@@ -79,16 +79,16 @@ async function goBack(context: Context, generation: string, before: Manifest | n
   return activate(context, older.generation, older.apps, before)
 }
 
-async function readConfiguration({ configDir }: Context): Promise<WantedApp[]> {
+async function readConfiguration({ configDir }: SwitchContext): Promise<WantedApp[]> {
   say('evaluating configuration')
   const file = join(configDir, 'apps.json')
-  const config = await readDocument(file, configSchema)
+  const config = await readStateFile(file, configSchema)
   if (!config) throw new Error(`${file} does not exist`)
   return config.apps
 }
 
 /** Goes on after a failure, so that all guilty apps are named at once. */
-async function installAll(context: Context, wanted: WantedApp[]) {
+async function installAll(context: SwitchContext, wanted: WantedApp[]) {
   const apps: Manifest['apps'] = {}
   const failures: Failures = {}
   for (const app of wanted) {
@@ -103,7 +103,7 @@ async function installAll(context: Context, wanted: WantedApp[]) {
   return { apps, failures }
 }
 
-async function installOne({ paths, store }: Context, app: WantedApp): Promise<string> {
+async function installOne({ paths, store }: SwitchContext, app: WantedApp): Promise<string> {
   const npm = app.catalog.npm
   if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused it before
   const { dir, there } = await findInStore(store.store, app.catalog, npm)
@@ -124,7 +124,7 @@ async function buildGeneration(paths: Paths, apps: Manifest['apps']): Promise<nu
   return generation
 }
 
-async function refuse({ run }: Context, failures: Failures): Promise<number> {
+async function refuse({ run }: SwitchContext, failures: Failures): Promise<number> {
   await writeAtomic(run.result, toJson({ failures }))
   for (const [name, { message }] of Object.entries(failures)) say(`error: ${name}: ${message}`)
   say('nothing was switched')
@@ -132,7 +132,7 @@ async function refuse({ run }: Context, failures: Failures): Promise<number> {
 }
 
 async function activate(
-  context: Context,
+  context: SwitchContext,
   generation: number,
   apps: Manifest['apps'],
   before: Manifest | null,

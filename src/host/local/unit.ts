@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
-import { endGroup, type Group, killGroup, MARK } from '../../system/processgroup.ts'
+import { terminateGroup, type ProcessGroup, killGroup, MARK } from '../../system/processgroup.ts'
 import { type LogFile, openLogFile } from './logfile.ts'
 import { appDataDir, appLogFile } from './paths.ts'
 import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
@@ -58,7 +58,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
   let timer: NodeJS.Timeout | undefined
   let stopping = false
 
-  const group = (): Group => ({ ...(child?.pid && { pgid: child.pid }), marks: [mark] })
+  const group = (): ProcessGroup => ({ ...(child?.pid && { pgid: child.pid }), marks: [mark] })
   const note = (line: string) => log?.write(Buffer.from(`[bloud] ${new Date().toISOString()} ${line}\n`))
   const change = (next: Partial<UnitView>) => {
     Object.assign(view, next, { since: new Date().toISOString() })
@@ -125,7 +125,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     async stop() {
       stopping = true
       clearTimeout(timer)
-      await endGroup(group(), TERM_LIMIT_MS)
+      await terminateGroup(group(), TERM_LIMIT_MS)
       note('stopped')
       log?.close()
       log = null

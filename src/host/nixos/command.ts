@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { endingOf } from '../../system/childprocess.ts'
+import { exitOf } from '../../system/childprocess.ts'
 import { sendSignal } from '../../system/processgroup.ts'
 import { waitFor } from '../../system/timeout.ts'
 
@@ -41,7 +41,7 @@ export async function superviseCommand(
     stdio: ['ignore', output, output],
     ...(asRoot && { uid: 0, gid: 0 }),
   })
-  const ending = endingOf(child)
+  const ending = exitOf(child)
   try {
     await watchOver(child, ending, { ...supervision, mustStop: () => stopped || supervision.mustStop() })
     const { code, signal } = await ending

@@ -2,7 +2,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { APP_NAME, type CatalogApp } from '../../domain/catalog.ts'
-import { whyPortTaken } from '../../system/portcheck.ts'
+import { portObstacle } from '../../system/portcheck.ts'
 import type { Host, LogSlice, Run, RunResult, RunState, WantedApp } from '../contract.ts'
 import { lastLines, readLines } from '../logreader.ts'
 import { rebuildEnvironment } from './environment.ts'
@@ -11,7 +11,7 @@ import { readOutcome, trueExitCode } from './outcome.ts'
 import { type NixosPaths, nixosPaths } from './paths.ts'
 import { type PurgeOptions, purge } from './purge.ts'
 import { configuredApps, readApps } from './readback.ts'
-import { whyUnusable } from './render.ts'
+import { unsupportedReason } from './render.ts'
 import { createRunner } from './runner.ts'
 import { readRequest } from './runrequest.ts'
 import { journalOf, type Provided, type SystemdCommands, unitOf, unitState } from './systemd.ts'
@@ -94,7 +94,7 @@ async function makeState(paths: NixosPaths): Promise<void> {
 }
 
 function cannotInstall(app: CatalogApp): string | null {
-  const why = whyUnusable(app)
+  const why = unsupportedReason(app)
   return why && `${app.displayName} can't be installed on this host: ${why}.`
 }
 
@@ -107,7 +107,7 @@ async function preflight(
   const configured = await readApps(paths)
   const other = configured.find(({ name, port }) => port === app.port && running.includes(name))
   if (other && other.name !== app.name) return `Port ${app.port} is already used by ${other.name}.`
-  const taken = await whyPortTaken(app.port)
+  const taken = await portObstacle(app.port)
   if (taken === null) return null
   // Its own container may be what listens there.
   const { state } = await unitState(systemd, unitOf(app.name))

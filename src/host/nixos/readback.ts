@@ -1,13 +1,13 @@
 /** What was configured last, read back. */
 import { z } from 'zod'
-import { readIfThere } from '../../system/atomicfile.ts'
+import { readIfExists } from '../../system/atomicfile.ts'
 import type { NixosPaths } from './paths.ts'
 
 const appsSchema = z.object({ apps: z.array(z.object({ name: z.string(), port: z.number() })) })
 
 /** Nothing when nothing was. */
 export async function readApps(paths: NixosPaths): Promise<{ name: string; port: number }[]> {
-  const text = await readIfThere(paths.apps)
+  const text = await readIfExists(paths.apps)
   return text === null ? [] : appsSchema.parse(JSON.parse(text)).apps
 }
 

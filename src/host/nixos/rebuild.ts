@@ -14,8 +14,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { claimFile, readIfThere, writeAtomic } from '../../system/atomicfile.ts'
-import { takeLock } from '../../system/filelock.ts'
+import { claimFile, readIfExists, writeAtomic } from '../../system/atomicfile.ts'
+import { acquireFileLock } from '../../system/filelock.ts'
 import { superviseCommand } from './command.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
@@ -62,7 +62,7 @@ function becomeOwner(state: string): boolean {
 }
 
 async function requestedRun(paths: NixosPaths): Promise<string | null> {
-  const id = (await readIfThere(paths.request))?.trim() ?? null
+  const id = (await readIfExists(paths.request))?.trim() ?? null
   if (id === null || RUN_ID.test(id)) return id
   // As long as it is there, systemd starts us again.
   await rm(paths.request, { force: true })
@@ -71,8 +71,8 @@ async function requestedRun(paths: NixosPaths): Promise<string | null> {
 
 /** First the lock, then the claim: whoever finds the claim but no lock knows that the run is over. */
 async function begin(paths: NixosPaths, run: RunPaths, id: string): Promise<boolean> {
-  const begun = (await takeLock(run.lock, LOCK_LIMIT_MS)) !== null && (await claimFile(run.claim, 'started'))
-  if ((await readIfThere(paths.request))?.trim() === id) await rm(paths.request, { force: true })
+  const begun = (await acquireFileLock(run.lock, LOCK_LIMIT_MS)) !== null && (await claimFile(run.claim, 'started'))
+  if ((await readIfExists(paths.request))?.trim() === id) await rm(paths.request, { force: true })
   return begun
 }
 

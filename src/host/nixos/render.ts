@@ -37,7 +37,7 @@ export interface ConfiguredApp {
 }
 
 /** Why nix/apps.nix could do nothing with it, as the end of a sentence; null if it can. */
-export function whyUnusable(app: CatalogApp): string | null {
+export function unsupportedReason(app: CatalogApp): string | null {
   if (app.image === undefined) return 'its catalog file names no container image'
   if (!holdsOnlyText(app))
     return 'its catalog file holds characters that Nix cannot read (NUL, or half a character)'
@@ -77,7 +77,7 @@ export function configureApp(
   sso: Sso | undefined,
 ): ConfiguredApp {
   const { name, port, catalog } = app
-  const problem = whyUnusable(catalog)
+  const problem = unsupportedReason(catalog)
   if (problem !== null) throw new Error(`${catalog.displayName} can't be configured: ${problem}`)
   const database = configureDatabase(app, paths)
   const own = ownSecrets(app, paths)

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, watch } from 'node:fs'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { claimFile, readIfThere, toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { claimFile, readIfExists, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, MARK, membersOf, readMark } from '../../system/processgroup.ts'
 import { waitFor } from '../../system/timeout.ts'
@@ -38,7 +38,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
   /** The request that was not taken yet. */
   async function requestOf(run: Run): Promise<string | null> {
     for (const file of [paths.request, paths.rollback]) {
-      if ((await readIfThere(file))?.trim() === run.id) return file
+      if ((await readIfExists(file))?.trim() === run.id) return file
     }
     return null
   }
@@ -145,7 +145,7 @@ async function makeDirectory(path: string): Promise<boolean> {
 }
 
 async function readExit(files: RunPaths): Promise<RunState | null> {
-  const code = await readIfThere(files.exit)
+  const code = await readIfExists(files.exit)
   return code === null ? null : { state: 'exited', exitCode: Number(code) }
 }
 

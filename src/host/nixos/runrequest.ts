@@ -1,6 +1,6 @@
 /** What a run was started for: kept beside its log, so that its outcome can be read after a restart. */
 import { z } from 'zod'
-import { readIfThere } from '../../system/atomicfile.ts'
+import { readIfExists } from '../../system/atomicfile.ts'
 
 const requestSchema = z.object({
   run: z.string(),
@@ -14,7 +14,7 @@ export type RunRequest = z.infer<typeof requestSchema>
 /** Null when there is none yet, or it was cut short. */
 export async function readRequest(path: string): Promise<RunRequest | null> {
   try {
-    return requestSchema.parse(JSON.parse((await readIfThere(path)) ?? 'null'))
+    return requestSchema.parse(JSON.parse((await readIfExists(path)) ?? 'null'))
   } catch {
     return null
   }

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { parse } from 'yaml'
 import { APP_NAME } from '../../domain/catalog.ts'
-import { readIfThere, toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { readIfExists, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { sortKeys } from '../../system/sortkeys.ts'
 import type { Configured, WantedApp } from '../contract.ts'
 import { appBlueprint, outpostsBlueprint, removalBlueprint } from './blueprint.ts'
@@ -116,7 +116,7 @@ async function removeSignIns(paths: NixosPaths, bySso: Map<string, Sso>): Promis
 /** A file that a hand has spoilt tells nothing; it is written anew. */
 async function removedBefore(paths: NixosPaths): Promise<string[]> {
   try {
-    const text = (await readIfThere(join(paths.blueprints, REMOVED_FILE))) ?? '{}'
+    const text = (await readIfExists(join(paths.blueprints, REMOVED_FILE))) ?? '{}'
     const { entries = [] } = parse(text) as { entries?: { identifiers?: { slug?: unknown } }[] }
     const slugs = entries
       .map(({ identifiers }) => identifiers?.slug)

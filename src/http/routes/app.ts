@@ -7,7 +7,7 @@ import { Problem } from '../../domain/problem.ts'
 import { parseBody } from '../body.ts'
 import { countOf, nameOf } from '../parameter.ts'
 import { json } from '../reply.ts'
-import type { Context, Handler, Route } from '../router.ts'
+import type { Handler, RequestContext, Route } from '../router.ts'
 
 export type Origin = 'web' | 'api'
 
@@ -38,14 +38,15 @@ const HISTORY_ROWS = 50
 const MAX_HISTORY_ROWS = 500
 
 /** `?choices={"database":"postgres"}`: what the plan would be with them. */
-function choicesOf({ request }: Context): z.output<typeof InstallBody> {
+function choicesOf({ request }: RequestContext): z.output<typeof InstallBody> {
   const given = request.query.get('choices')
   if (given === null) return {}
   return parseBody(InstallBody, Buffer.from(`{"choices":${given}}`), 'application/json')
 }
 
 /** A caller can only tell whether it is the page; everything else is the API. Neither gives rights. */
-export const originOf = ({ request }: Context): Origin => (request.bloudOrigin === 'web' ? 'web' : 'api')
+export const originOf = ({ request }: RequestContext): Origin =>
+  request.bloudOrigin === 'web' ? 'web' : 'api'
 
 export const accepted = (operation: Operation) =>
   json(operation, 202, { location: `/api/operations/${operation.id}` })
@@ -62,7 +63,7 @@ async function describe(source: AppsSource, name: string) {
 }
 
 /** A verb with a body; `changed` is called when the database took it. */
-function verb<T extends z.ZodTypeAny>(
+function verbHandler<T extends z.ZodTypeAny>(
   schema: T,
   act: (origin: Origin, name: string, body: z.output<T>) => Promise<Operation>,
   changed: () => void,
@@ -89,16 +90,24 @@ export function appRoutes(source: AppsSource, changed: () => void): Route[] {
     { path: `${at}/plan-install`, GET: planInstall },
     { path: `${at}/history`, GET: history },
     { path: `${at}/plan-remove`, GET: async (context) => json(await source.planUninstall(nameOf(context))) },
-    { path: `${at}/install`, POST: verb(InstallBody, source.install, changed) },
+    { path: `${at}/install`, POST: verbHandler(InstallBody, source.install, changed) },
     {
       path: `${at}/uninstall`,
-      POST: verb(UninstallBody, (by, name, { purge = false }) => source.uninstall(by, name, purge), changed),
+      POST: verbHandler(
+        UninstallBody,
+        (by, name, { purge = false }) => source.uninstall(by, name, purge),
+        changed,
+      ),
     },
-    { path: `${at}/retry`, POST: verb(EmptyBody, (by, name) => source.retry(by, name), changed) },
-    { path: `${at}/cancel`, POST: verb(EmptyBody, (by, name) => source.cancel(by, name), changed) },
+    { path: `${at}/retry`, POST: verbHandler(EmptyBody, (by, name) => source.retry(by, name), changed) },
+    { path: `${at}/cancel`, POST: verbHandler(EmptyBody, (by, name) => source.cancel(by, name), changed) },
     {
       path: `${at}/rename`,
-      POST: verb(RenameBody, (by, name, { display_name }) => source.rename(by, name, display_name), changed),
+      POST: verbHandler(
+        RenameBody,
+        (by, name, { display_name }) => source.rename(by, name, display_name),
+        changed,
+      ),
     },
     {
       path: '/api/catalog/refresh',

@@ -5,7 +5,7 @@ import type { Admission } from '../admission.ts'
 import { checkName, countOf } from '../parameter.ts'
 import { eventStream, json, jsonText } from '../reply.ts'
 import { takesType } from '../request.ts'
-import type { Answer, Context, Route } from '../router.ts'
+import type { Answer, RequestContext, Route } from '../router.ts'
 
 const DEFAULT_EVENTS = 100
 const MAX_EVENTS = 1000
@@ -13,21 +13,21 @@ const MAX_EVENTS = 1000
 const MAX_APPS = 50
 
 /** `?app=a&app=b`: these and no others. */
-function appsOf({ request }: Context): string[] {
+function appsOf({ request }: RequestContext): string[] {
   const names = request.query.getAll('app')
   if (names.length <= MAX_APPS) return names.map(checkName)
   throw new Problem('invalid_request', `At most ${MAX_APPS} apps can be named; without any, all are told`)
 }
 
 export function eventRoutes(relay: Relay, admission: Admission): Route[] {
-  async function poll(context: Context): Promise<Answer> {
+  async function poll(context: RequestContext): Promise<Answer> {
     const after = context.request.query.get('after') ?? undefined
     return json(
       await relay.poll(after, countOf(context, 'limit', 1, MAX_EVENTS, DEFAULT_EVENTS), appsOf(context)),
     )
   }
 
-  function stream(context: Context): Answer {
+  function stream(context: RequestContext): Answer {
     const { request } = context
     const apps = appsOf(context)
     admission.check(request.caller)
@@ -39,7 +39,7 @@ export function eventRoutes(relay: Relay, admission: Admission): Route[] {
     )
   }
 
-  function events(context: Context): Answer | Promise<Answer> {
+  function events(context: RequestContext): Answer | Promise<Answer> {
     const { query, accept } = context.request
     return query.has('after') || !takesType(accept, 'text/event-stream') ? poll(context) : stream(context)
   }

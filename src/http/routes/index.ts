@@ -1,21 +1,21 @@
 /** All that is answered, in one list. */
-import type { Logs } from '../../relay/logstream.ts'
+import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
-import type { Log } from '../../relay/streamsource.ts'
+import type { RelayLog } from '../../relay/streamsource.ts'
 import type { Admission } from '../admission.ts'
 import { type PageSource, pageRoutes } from '../page.ts'
 import type { Route } from '../router.ts'
 import { type AppsSource, appRoutes } from './app.ts'
 import { eventRoutes } from './event.ts'
 import { type OperationsSource, operationRoutes } from './operation.ts'
-import { type HealthSource, healthRoutes } from './readiness.ts'
+import { type ReadinessSource, readinessRoutes } from './readiness.ts'
 import { type RollbackSource, rollbackRoutes } from './rollback.ts'
 
 export interface RoutesOptions {
-  source: AppsSource & OperationsSource & RollbackSource & HealthSource
-  log: Log
+  source: AppsSource & OperationsSource & RollbackSource & ReadinessSource
+  log: RelayLog
   relay: Relay
-  logs: Logs
+  logs: LogStreams
   admission: Admission
   /** The folder of the page. */
   publicDir: string
@@ -28,7 +28,7 @@ export function allRoutes({ source, relay, logs, admission, log, publicDir }: Ro
     ...operationRoutes(source, logs, admission),
     ...rollbackRoutes(source, relay.operationsChanged),
     ...eventRoutes(relay, admission),
-    ...healthRoutes(source, relay, logs),
+    ...readinessRoutes(source, relay, logs),
     ...pageRoutes(publicDir, page, log),
   ]
 }

@@ -1,12 +1,12 @@
 /** Operations: what was asked of the agent, and the output of the rebuild each rode in. */
 import type { LogLine, Operation } from '../../domain/operation.ts'
 import { Problem } from '../../domain/problem.ts'
-import { type Logs, SSE_LOG, TEXT_LOG } from '../../relay/logstream.ts'
+import { type LogStreams, SSE_LOG, TEXT_LOG } from '../../relay/logstream.ts'
 import type { Admission } from '../admission.ts'
 import { checkName, countOf, operationIdOf } from '../parameter.ts'
 import { eventStream, json, NO_STORE } from '../reply.ts'
 import { namesType } from '../request.ts'
-import type { Answer, Context, Route } from '../router.ts'
+import type { Answer, RequestContext, Route } from '../router.ts'
 
 export interface OperationsSource {
   listOperations(limit: number, app?: string): Promise<readonly Operation[]>
@@ -18,21 +18,21 @@ const DEFAULT_ROWS = 50
 const MAX_ROWS = 500
 const MAX_LOG_LINES = 5000
 
-export function operationRoutes(source: OperationsSource, logs: Logs, admission: Admission): Route[] {
+export function operationRoutes(source: OperationsSource, logs: LogStreams, admission: Admission): Route[] {
   async function find(id: number): Promise<Operation> {
     const operation = await source.findOperation(id)
     if (operation) return operation
     throw new Problem('unknown_operation', `There is no operation ${id}`)
   }
 
-  async function list(context: Context): Promise<Answer> {
+  async function list(context: RequestContext): Promise<Answer> {
     const app = context.request.query.get('app')
     const limit = countOf(context, 'limit', 1, MAX_ROWS, DEFAULT_ROWS)
     return json(await source.listOperations(limit, app === null ? undefined : checkName(app)))
   }
 
   /** For pollers. `over`: nothing will follow these lines. */
-  async function logLines(context: Context, { id, finished_at }: Operation): Promise<Answer> {
+  async function logLines(context: RequestContext, { id, finished_at }: Operation): Promise<Answer> {
     const after = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
     const limit = countOf(context, 'limit', 1, MAX_LOG_LINES, MAX_LOG_LINES)
     const lines = await source.operationLog(id, after, limit)
@@ -40,7 +40,7 @@ export function operationRoutes(source: OperationsSource, logs: Logs, admission:
   }
 
   /** As events it is followed to its end; as text or JSON it is what is there now. */
-  async function log(context: Context): Promise<Answer> {
+  async function log(context: RequestContext): Promise<Answer> {
     const operation = await find(operationIdOf(context))
     const { id } = operation
     const { accept, lastEventId, caller } = context.request

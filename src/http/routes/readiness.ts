@@ -1,6 +1,6 @@
 /** For whoever watches the agent: alive, ready, and numbers. */
 import { within } from '../../relay/coalesce.ts'
-import type { Logs } from '../../relay/logstream.ts'
+import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
 import { json, text } from '../reply.ts'
 import type { Answer, Route } from '../router.ts'
@@ -8,7 +8,7 @@ import type { Answer, Route } from '../router.ts'
 /** Milliseconds the database has to answer a watcher. */
 const DATABASE_LIMIT_MS = 3000
 
-export interface HealthSource {
+export interface ReadinessSource {
   /** The last migration the database has seen. */
   schemaVersion(): Promise<string>
   /** The one this program was written for. */
@@ -19,7 +19,7 @@ export interface HealthSource {
 
 type Metric = [name: string, type: 'gauge' | 'counter', help: string, value: number]
 
-function metricsOf(relay: Relay, logs: Logs): Metric[] {
+function metricsOf(relay: Relay, logs: LogStreams): Metric[] {
   const stats = relay.stats()
   const { rss, heapUsed } = process.memoryUsage()
   return [
@@ -35,8 +35,13 @@ function metricsOf(relay: Relay, logs: Logs): Metric[] {
     ['bloud_event_seq', 'gauge', 'Number of the newest event read.', stats.head],
     ['bloud_ring_events', 'gauge', 'Events kept in memory.', stats.ringFrames],
     ['bloud_ring_bytes', 'gauge', 'Bytes they take.', stats.ringBytes],
-    ['bloud_doorbells_total', 'counter', 'Notifications received.', stats.bells],
-    ['bloud_last_doorbell_seconds', 'gauge', 'Time of the last one; 0 before.', (stats.lastBell ?? 0) / 1000],
+    ['bloud_doorbells_total', 'counter', 'Notifications received.', stats.notifications],
+    [
+      'bloud_last_doorbell_seconds',
+      'gauge',
+      'Time of the last one; 0 before.',
+      (stats.lastNotificationAt ?? 0) / 1000,
+    ],
     ['bloud_listening', 'gauge', 'Whether notifications can be received.', Number(stats.listening)],
     ['bloud_stale', 'gauge', 'Whether the database does not answer.', Number(stats.stale)],
     ['process_resident_memory_bytes', 'gauge', 'Memory of the process.', rss],
@@ -48,7 +53,7 @@ function metricsOf(relay: Relay, logs: Logs): Metric[] {
 const asText = ([name, type, help, value]: Metric) =>
   `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`
 
-export function healthRoutes(source: HealthSource, relay: Relay, logs: Logs): Route[] {
+export function readinessRoutes(source: ReadinessSource, relay: Relay, logs: LogStreams): Route[] {
   async function readiness(): Promise<Answer> {
     const version = await within(DATABASE_LIMIT_MS, 'The database', source.schemaVersion()).catch(
       () => undefined,
