@@ -1,75 +1,72 @@
 /**
- * `npm test`: everything that is checked, with everything it needs.
+ * `npm test`: all checks, with what they need: types, lint, layers of imports, and all test files against the embedded
+ * PostgreSQL. A part of the test files runs again against PostgreSQL 15, the oldest supported version.
  *
  *   npm test                              all
- *   npm test -- tests/host/x.test.ts      some test files, without types, lint and floors
+ *   npm test -- tests/db/error.test.ts    some test files, without the static checks
+ *   npm test -- rollback                  the test files whose path contains the word, or else the tests whose name does
  *   npm test -- --test-name-pattern=psql tests/main/start.test.ts   with options of node's test runner
  */
 import { spawn } from 'node:child_process'
+import { existsSync, globSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '../src/log.ts'
-import { createEmbeddedPostgres, type EmbeddedPostgres } from '../src/postgres/embedded.ts'
-import { exitOf, run } from '../src/system/childprocess.ts'
+import { createEmbeddedPostgres } from '../src/postgres/embedded.ts'
+import { exitOf } from '../src/system/childprocess.ts'
 import { within } from '../src/system/timeout.ts'
+import { startOldestServer } from '../tests/support/postgres-server.ts'
+import { staticChecks } from './check.ts'
+import { endLeftovers } from './leftovers.ts'
 import { prepareTools } from './test-tools.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const ALL_TESTS = 'tests/**/*.test.ts'
-/** Two files at a time: some of them measure what happens under load, and two cores are the smallest machine. */
-const CONCURRENCY = 2
+/** Test files that run against PostgreSQL 15 too. The random sequences are left out because they take a minute. */
+const OLDEST_TESTS = ['tests/sql/*.test.ts', 'tests/db/*.test.ts', 'tests/relay/*.test.ts', 'tests/stories/psql.test.ts']
+const OLDEST_EXCLUDED = /tests\/sql\/(model|migrate|schema)\.test\.ts/
+/** Test files at the same time: on two cores a test file waits for real processes for half of its time. */
+const CONCURRENCY = 4
 const ONE_TEST_LIMIT_MS = 10 * 60_000
 const ALL_LIMIT_MS = 40 * 60_000
-const CHECK_LIMIT_MS = 5 * 60_000
 const END_LIMIT_MS = 10_000
 
 /** The tests need no safety from power cuts, and more connections than an agent. */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
 
-const say = (line: string) => console.log(line)
+const print = (line: string) => console.log(line)
 
-/** The tests see none of our own settings, so that they find the same world everywhere. */
+/** Returns the environment without the agent's own settings, so that the tests run alike everywhere. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const ours = /^(BLOUD_|PG[A-Z]+$|DATABASE_URL$|NODE_TEST_CONTEXT$)/
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
 }
 
-async function check(name: string, command: string, args: string[]): Promise<string | null> {
-  const begin = Date.now()
-  const { code, output } = await run(command, args, { cwd: ROOT, env: process.env, limitMs: CHECK_LIMIT_MS })
-  const seconds = ((Date.now() - begin) / 1000).toFixed(1)
-  say(code === 0 ? `✔ ${name} (${seconds} s)` : `✖ ${name} (${seconds} s)\n${output}`)
-  return code === 0 ? null : name
+interface Selection {
+  files: string[]
+  flags: string[]
 }
 
-/** @returns the names of the checks that failed. */
-async function staticChecks(): Promise<string[]> {
-  const outcomes = await Promise.all([
-    check('types', join(ROOT, 'node_modules/.bin/tsc'), ['--noEmit', '--pretty', 'false']),
-    check('lint and format', join(ROOT, 'node_modules/.bin/biome'), [
-      'check',
-      '--colors=off',
-      '--error-on-warnings',
-      '.',
-    ]),
-    check('imports go down', process.execPath, [join(ROOT, 'scripts/floors.ts')]),
-  ])
-  return outcomes.filter((name) => name !== null)
+/** Turns the arguments into test files and options of node's test runner. */
+function select(args: string[]): Selection {
+  const flags = args.filter((arg) => arg.startsWith('-'))
+  const files: string[] = []
+  for (const arg of args.filter((each) => !each.startsWith('-'))) {
+    const found = existsSync(join(ROOT, arg))
+      ? [arg]
+      : globSync(ALL_TESTS, { cwd: ROOT }).filter((path) => path.includes(arg))
+    if (found.length > 0) files.push(...found)
+    else flags.push(`--test-name-pattern=${arg}`)
+  }
+  return { files: files.length > 0 ? files : [ALL_TESTS], flags }
 }
 
-/** Runs the test files in a process group of their own, so that all of it can be ended. */
-async function runTests(args: string[], env: NodeJS.ProcessEnv): Promise<boolean> {
-  // node takes what follows the first file as that file's own.
-  const given = Object.groupBy(args, (arg) => (arg.startsWith('-') ? 'flags' : 'files'))
-  const options = [
-    `--test-concurrency=${CONCURRENCY}`,
-    `--test-timeout=${ONE_TEST_LIMIT_MS}`,
-    ...(given.flags ?? []),
-  ]
-  // In a file whose tests are all left out node does not wait for its hooks, and what they open stays open.
-  if (args.some((arg) => arg.startsWith('--test-name-pattern'))) options.push('--test-force-exit')
-  const files = given.files ?? [ALL_TESTS]
+/** Runs test files in a process group of their own, so that all of it can be ended. @returns true if all passed. */
+async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Promise<boolean> {
+  const options = [`--test-concurrency=${CONCURRENCY}`, `--test-timeout=${ONE_TEST_LIMIT_MS}`, ...flags]
+  // Node does not run the hooks of a file whose tests are all filtered out, so what the file opened stays open.
+  if (flags.some((flag) => flag.startsWith('--test-name-pattern'))) options.push('--test-force-exit')
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], {
     cwd: ROOT,
     env,
@@ -83,48 +80,80 @@ async function runTests(args: string[], env: NodeJS.ProcessEnv): Promise<boolean
   for (const name of signals) process.once(name, () => end('SIGTERM'))
   const ending = exitOf(child)
   if (!(await within(ending, ALL_LIMIT_MS))) {
-    say(`✖ the tests take longer than ${ALL_LIMIT_MS / 60_000} minutes; stopped`)
+    print(`✖ the tests take longer than ${ALL_LIMIT_MS / 60_000} minutes; stopped`)
     end('SIGTERM')
     if (!(await within(ending, END_LIMIT_MS))) end('SIGKILL')
   }
   return (await ending).code === 0
 }
 
-async function withCluster<T>(work: (url: string) => Promise<T>): Promise<T> {
-  const dataDir = await fs.mkdtemp(join(tmpdir(), 'bloud-test-'))
-  const postgres: EmbeddedPostgres = createEmbeddedPostgres({
-    dataDir,
-    log: createLogger('test', 'error'),
-    settings: SETTINGS,
-  })
+/** Starts the embedded PostgreSQL for the tests and stops it after `work`. */
+async function withEmbeddedServer<T>(folder: string, work: (url: string) => Promise<T>): Promise<T> {
+  const dataDir = await fs.mkdtemp(join(folder, 'server-'))
+  const postgres = createEmbeddedPostgres({ dataDir, log: createLogger('test', 'error'), settings: SETTINGS })
   try {
     const { superuserUrl } = await postgres.start()
     return await work(superuserUrl)
   } finally {
     await postgres.stop()
-    await fs.rm(dataDir, { recursive: true, force: true })
   }
 }
 
-/** Skipped tests are easily overlooked: said before, said after, and an error where everything should be there. */
-function sayMissing(missing: string[]): void {
-  for (const sentence of missing) say(`\n⚠ SKIPPED: ${sentence}`)
+/** Runs a part of the suite on the oldest supported PostgreSQL, where the operating system has one. */
+async function runOnOldest(folder: string, env: NodeJS.ProcessEnv): Promise<boolean> {
+  const server = await startOldestServer(folder)
+  if (!server) return true
+  print(`\nPostgreSQL ${server.major}, the oldest supported version:`)
+  const files = OLDEST_TESTS.flatMap((pattern) => globSync(pattern, { cwd: ROOT }))
+  try {
+    const selection = { files: files.filter((path) => !OLDEST_EXCLUDED.test(path)), flags: [] }
+    return await runTests(selection, { ...env, BLOUD_TEST_DATABASE_URL: server.url })
+  } finally {
+    await server.stop()
+  }
+}
+
+/** Skipped tests are easily overlooked, so they are printed before and after the run. */
+function printMissing(missing: string[]): void {
+  for (const sentence of missing) print(`\n⚠ SKIPPED: ${sentence}`)
+}
+
+/**
+ * Runs the tests with a temporary directory of their own, which is removed afterwards.
+ * @returns a sentence for each part that failed.
+ */
+async function runAll(args: string[], tools: NodeJS.ProcessEnv): Promise<string[]> {
+  const folder = await fs.mkdtemp(join(tmpdir(), 'bloud-'))
+  // Every user may enter and write, as in /tmp, because the tests start programs as other users.
+  await fs.chmod(folder, 0o1777)
+  const env = { ...cleanEnvironment(), ...tools, TMPDIR: folder }
+  const failed: string[] = []
+  try {
+    const passed = await withEmbeddedServer(folder, (url) =>
+      runTests(select(args), { ...env, BLOUD_TEST_DATABASE_URL: url }),
+    )
+    if (!passed) failed.push('tests failed')
+    if (args.length === 0 && !(await runOnOldest(folder, env))) failed.push('tests failed on PostgreSQL 15')
+    const left = await endLeftovers(folder)
+    failed.push(...left.map((process) => `a test left a process running: ${process}`))
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+  return failed
 }
 
 async function main(args: string[]): Promise<number> {
-  const { env, missing } = await prepareTools(say)
-  sayMissing(missing)
+  const { env, missing } = await prepareTools(print)
+  printMissing(missing)
   if (missing.length > 0 && process.env.CI === 'true') {
-    say('✖ With CI=true every test has to run.')
+    print('✖ With CI=true every test has to run.')
     return 1
   }
-  const failed = args.length === 0 ? await staticChecks() : []
-  const passed = await withCluster((url) =>
-    runTests(args, { ...cleanEnvironment(), ...env, BLOUD_TEST_DATABASE_URL: url }),
-  )
-  sayMissing(missing)
-  for (const name of failed) say(`✖ ${name}: failed, see the top`)
-  return passed && failed.length === 0 ? 0 : 1
+  const checks = args.length === 0 ? await staticChecks() : []
+  const failed = [...checks, ...(await runAll(args, env))]
+  printMissing(missing)
+  for (const sentence of failed) print(`✖ ${sentence}`)
+  return failed.length === 0 ? 0 : 1
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -17,6 +17,7 @@ const BUILD_LOG = [
 
 /** As a person looks at it: wide and narrow, light and dark. */
 async function portrait(opened: OpenPage, name: string): Promise<void> {
+  if (!process.env.SCREENSHOTS) return
   const { page, screenshot } = opened
   for (const [width, colorScheme] of [
     [1100, 'light'],

@@ -122,6 +122,7 @@ test('an orchestrator that is killed meanwhile leaves it to the next, which star
     "select exists (select from bloud.rebuild_log where line like 'going back to generation 1%')",
   )
   await first.end('SIGKILL')
+  await home.expireLease()
   await home.orchestrator()
   await home.until('b', 'stopped')
   const { rows } = await home.sql.query(

@@ -3,10 +3,10 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
-import { ROOT } from '../../src/config.ts'
 import { toolPath } from './tools.ts'
 
-const SCREENS = join(ROOT, 'test-results/screens')
+/** Folder for screenshots, for example SCREENSHOTS=test-results; unset: none are taken, because each takes 0.3 s. */
+const SCREENSHOTS = process.env.SCREENSHOTS
 /** Nothing of this may go out: the tests run where there is no network. */
 const FLAGS = [
   '--no-sandbox',
@@ -62,13 +62,15 @@ export async function openPage(address: string, options: PageOptions = {}): Prom
   page.on('pageerror', (error) => complaints.push(error.message))
   await page.goto(address + (options.path ?? '/'))
   if (options.javaScript !== false) await page.locator(UP_TO_DATE).first().waitFor()
-  mkdirSync(SCREENS, { recursive: true })
   return {
     page,
     complaints,
     shown: (app) => page.evaluate((name) => (window as unknown as Shown).shown[name] ?? [], app),
-    screenshot: async (name) =>
-      void (await page.screenshot({ path: join(SCREENS, `${name}.png`), fullPage: true })),
+    async screenshot(name) {
+      if (!SCREENSHOTS) return
+      mkdirSync(SCREENSHOTS, { recursive: true })
+      await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
+    },
   }
 }
 

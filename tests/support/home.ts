@@ -32,6 +32,8 @@ export interface Home {
   orchestrator(more?: Record<string, string>): Promise<Agent>
   /** Starts a relay and waits until it listens; on the given port, or any. */
   relay(port?: number): Promise<Agent & { address: string }>
+  /** Ends the lease of a killed orchestrator now instead of ten seconds later. */
+  expireLease(): Promise<unknown>
   /** Waits until the app has reached a status (null: removed). @throws with its history after the limit. */
   until(app: string, ...statuses: (string | null)[]): Promise<void>
   /** Waits until a query gives true. */
@@ -85,7 +87,7 @@ export async function makeHome(
     const end = Date.now() + LIMIT_MS
     while (!(await look())) {
       if (Date.now() > end) throw new Error(`Did not happen within ${LIMIT_MS / 1000} s: ${await what()}`)
-      await bellOrTick(sql)
+      await notificationOrTick(sql)
     }
   }
 
@@ -106,6 +108,7 @@ export async function makeHome(
       const agent = await start('relay', /"listening"/, { BLOUD_PORT: String(port) })
       return { ...agent, address: `http://127.0.0.1:${port}` }
     },
+    expireLease: () => sql.query('update bloud.lease set lease_until = null'),
     until: (app, ...statuses) =>
       untilSeen(
         async () => `${app} is ${statuses.join(' or ')}; it went ${(await moves(sql, app)).join(', ')}`,
@@ -133,7 +136,7 @@ export async function makeHome(
   }
 }
 
-function bellOrTick(client: pg.Client): Promise<void> {
+function notificationOrTick(client: pg.Client): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(done, LOOK_MS)
     function done(): void {

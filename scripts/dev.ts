@@ -1,0 +1,53 @@
+/**
+ * `npm run dev`: the agent as `npm start` runs it, started again after each change of a file that it reads at the start.
+ * A change that comes while the agent starts or stops is taken up afterwards. Ctrl-C stops the agent and this program.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { watch } from 'node:fs'
+import { join } from 'node:path'
+import { exitOf } from '../src/system/childprocess.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+const FOLDERS = ['src', 'sql', 'public', 'nix/catalog']
+/** Interval in which changes are joined: an editor writes a file in several steps. Milliseconds. */
+const JOIN_MS = 200
+
+let child: ChildProcess | undefined
+let changed = false
+let stopping = false
+let timer: NodeJS.Timeout | undefined
+
+function restart(): void {
+  changed = true
+  child?.kill('SIGTERM')
+}
+
+for (const folder of FOLDERS) {
+  watch(join(ROOT, folder), { recursive: true }, () => {
+    clearTimeout(timer)
+    timer = setTimeout(restart, JOIN_MS)
+  })
+}
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    stopping = true
+    child?.kill(name)
+  })
+}
+
+while (!stopping) {
+  changed = false
+  child = spawn(process.execPath, [join(ROOT, 'src/main/start.ts')], { cwd: ROOT, stdio: 'inherit' })
+  await exitOf(child)
+  if (!changed && !stopping) {
+    console.log('  The agent has ended; waiting for a change …')
+    await new Promise<void>((resolve) => {
+      const poll = setInterval(() => {
+        if (!changed && !stopping) return
+        clearInterval(poll)
+        resolve()
+      }, JOIN_MS)
+    })
+  }
+}
+process.exit()

@@ -1,0 +1,72 @@
+/** A PostgreSQL server of the operating system, beside the embedded one. */
+import { chmodSync, chownSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { hasServer, installedClients } from '../../src/postgres/clientprograms.ts'
+import { serverUser } from '../../src/postgres/serveruser.ts'
+import { run, terminateProcess } from '../../src/system/childprocess.ts'
+import { lookUntil } from '../../src/system/timeout.ts'
+import { startAgent } from './agent.ts'
+import { freePort } from './port.ts'
+
+const LIMIT_MS = 60_000
+/** The oldest version that README.md promises. */
+const OLDEST_MAJOR = 15
+
+export interface SystemServer {
+  /** As superuser, to the database `postgres`. */
+  url: string
+  stop(): Promise<unknown>
+}
+
+async function isUp(url: string): Promise<true | undefined> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return true
+  } catch {
+    return undefined
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Makes a cluster below `folder` and starts it. @param bin folder of initdb and postgres. */
+export async function startServer(bin: string, folder: string): Promise<SystemServer> {
+  const top = mkdtempSync(join(folder, 'cluster-'))
+  const data = join(top, 'data')
+  const user = await serverUser()
+  mkdirSync(data)
+  if (user) {
+    chmodSync(top, 0o755)
+    chownSync(data, user.uid, user.gid)
+  }
+  const options = { ...user, cwd: '/', limitMs: LIMIT_MS }
+  const initArgs = ['-D', data, '-U', 'postgres', '--auth=trust', '-N', '-E', 'UTF8', '--locale=C']
+  const made = await run(join(bin, 'initdb'), initArgs, options)
+  if (made.code !== 0) throw new Error(made.output)
+  const port = await freePort()
+  const settings = ['listen_addresses=127.0.0.1', 'fsync=off', 'max_connections=300']
+  const args = ['-D', data, '-p', String(port), '-k', '', ...settings.flatMap((each) => ['-c', each])]
+  const server = startAgent(join(bin, 'postgres'), args, { ...user, cwd: '/' })
+  const stop = async () => {
+    const steps: [NodeJS.Signals, number][] = [
+      ['SIGINT', LIMIT_MS],
+      ['SIGKILL', LIMIT_MS],
+    ]
+    if (server.child.pid) await terminateProcess(server.child.pid, steps)
+  }
+  const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
+  if (await lookUntil(() => isUp(url), LIMIT_MS)) return { url, stop }
+  await stop()
+  throw new Error(server.output())
+}
+
+/** Starts the oldest supported server, or returns null where the operating system has none of that version. */
+export async function startOldestServer(folder: string): Promise<(SystemServer & { major: number }) | null> {
+  const clients = (await installedClients(process.env)).filter(hasServer)
+  const oldest = clients.find(({ major }) => major === OLDEST_MAJOR)
+  if (!oldest) return null
+  return { major: oldest.major, ...(await startServer(oldest.directory, folder)) }
+}
