@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { createLogger } from '../src/log.ts'
 import { createEmbeddedPostgres } from '../src/postgres/embedded.ts'
 import { exitOf } from '../src/system/childprocess.ts'
-import { within } from '../src/system/timeout.ts'
+import { withTimeout } from '../src/system/timeout.ts'
 import { startOldestServer } from '../tests/support/postgres-server.ts'
 import { staticChecks } from './check.ts'
 import { endLeftovers } from './leftovers.ts'
@@ -79,10 +79,10 @@ async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Pr
   const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
   for (const name of signals) process.once(name, () => end('SIGTERM'))
   const ending = exitOf(child)
-  if (!(await within(ending, ALL_LIMIT_MS))) {
+  if (!(await withTimeout(ending, ALL_LIMIT_MS))) {
     print(`✖ the tests take longer than ${ALL_LIMIT_MS / 60_000} minutes; stopped`)
     end('SIGTERM')
-    if (!(await within(ending, END_LIMIT_MS))) end('SIGKILL')
+    if (!(await withTimeout(ending, END_LIMIT_MS))) end('SIGKILL')
   }
   return (await ending).code === 0
 }

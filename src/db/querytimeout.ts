@@ -3,6 +3,7 @@
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import pg from 'pg'
 import type { DriverClient, DriverFactory } from 'slonik'
+import { withTimeout } from '../system/timeout.ts'
 
 /**
  * slonik asks the server for its types over a client whose errors nobody hears: cut in the midst of that, it ended the
@@ -20,22 +21,6 @@ class SafeClient extends pg.Client {
 class NoAnswerError extends Error {
   constructor(milliseconds: number) {
     super(`no answer from the database within ${milliseconds} ms: timeout expired`)
-  }
-}
-
-async function withQueryTimeout<T>(milliseconds: number, answer: Promise<T>, onLimit: () => void): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      onLimit()
-      reject(new NoAnswerError(milliseconds))
-    }, milliseconds)
-  })
-  answer.catch(() => undefined) // nobody waits for what comes too late
-  try {
-    return await Promise.race([answer, limit])
-  } finally {
-    clearTimeout(timer)
   }
 }
 
@@ -88,7 +73,10 @@ export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
       const client = withReliableDestroy(raw, () => clients.delete(client))
       clients.add(client)
       const query: DriverClient['query'] = (text, values) =>
-        withQueryTimeout(milliseconds, raw.query(text, values), endIdle)
+        withTimeout(raw.query(text, values), milliseconds, () => {
+          endIdle()
+          return new NoAnswerError(milliseconds)
+        })
       return { ...client, query }
     }
 

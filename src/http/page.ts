@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { within } from '../relay/coalesce.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
+import { withTimeout } from '../system/timeout.ts'
 import { compressed } from './asset.ts'
 import { fileRoutes, pageShell } from './pagefiles.ts'
 import type { Reply, ResponseHeaders } from './reply.ts'
@@ -81,9 +81,7 @@ export function pageRoutes(publicDir: string, source: PageSource, log: RelayLog)
   const drawing = import(pathToFileURL(join(publicDir, 'serverrender.js')).href) as Promise<Drawing>
 
   async function page({ request, params }: RequestContext): Promise<Reply> {
-    const known = await within(FACTS_LIMIT_MS, 'Reading for the page', gather(source, params.name)).catch(
-      () => ({}),
-    )
+    const known = await withTimeout(gather(source, params.name), FACTS_LIMIT_MS).catch(() => undefined)
     const facts: Facts = { path: request.path, hostname: hostnameOf(request.host), ...known }
     const { draw } = await drawing
     let drawn = { title: 'Bloud', body: '', known: true }

@@ -1,6 +1,6 @@
 /** Refusals as `application/problem+json` (RFC 9457). */
 import { Problem, type ProblemCode } from '../domain/problem.ts'
-import { TimeLimitError } from '../relay/coalesce.ts'
+import { TimeLimitError } from '../system/timeout.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { json, type Reply, type ResponseHeaders } from './reply.ts'
 

@@ -1,7 +1,7 @@
 /** The HTTP server: guard, route, body, answer. */
 import { App, type HttpResponse, type HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { Problem } from '../domain/problem.ts'
-import { within } from '../relay/coalesce.ts'
+import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { readBody } from './body.ts'
 import { Exchange } from './exchange.ts'
@@ -46,10 +46,10 @@ export function createServer(options: ServerOptions) {
     guard.check(request.method, request)
     const { handler, params } = router.match(request)
     const body = request.method === 'POST' ? await readBody(res, request) : NO_BODY
-    const given = await within(
-      REQUEST_LIMIT_MS,
-      'Answering',
+    const given = await withTimeout(
       Promise.resolve(handler({ request, params, body })),
+      REQUEST_LIMIT_MS,
+      timeLimitError('Answering'),
     )
     const isHead = request.method === 'HEAD'
     if ('open' in given) exchange.stream(given, isHead)
@@ -90,7 +90,7 @@ export function createServer(options: ServerOptions) {
       const idle = new Promise<void>((resolve) => {
         onIdle = resolve
       })
-      if (underWay > 0) await within(STOP_LIMIT_MS, 'Finishing', idle).catch(() => undefined)
+      if (underWay > 0) await withTimeout(idle, STOP_LIMIT_MS)
       app.close()
     },
   }

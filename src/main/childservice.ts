@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../log.ts'
 import { type AgentChild, describeExit, startChild } from '../system/childprocess.ts'
-import { within } from '../system/timeout.ts'
+import { withTimeout } from '../system/timeout.ts'
 
 export interface ChildService {
   /** Resolves when it says that it works. @throws ChildError */
@@ -66,7 +66,7 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
     })
     died.catch(() => {})
     try {
-      accept(await within(Promise.race([heard, died]), READY_LIMIT_MS))
+      accept(await withTimeout(Promise.race([heard, died]), READY_LIMIT_MS))
     } catch (error) {
       await fresh.stop(STOP_LIMIT_MS)
       throw error

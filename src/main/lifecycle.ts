@@ -1,7 +1,7 @@
 /** Things that are started one after the other, and stopped in reverse. */
 
 import type { Logger } from '../log.ts'
-import { within } from '../system/timeout.ts'
+import { withTimeout } from '../system/timeout.ts'
 
 export interface Service {
   name: string
@@ -39,7 +39,7 @@ export function createLifecycle(log: Logger): Lifecycle {
         () => 'done',
         (error) => `failed: ${error}`,
       )
-      const outcome = (await within(done, part.stopLimitMs)) ?? `not done within ${part.stopLimitMs / 1000} s`
+      const outcome = (await withTimeout(done, part.stopLimitMs)) ?? `not done within ${part.stopLimitMs / 1000} s`
       if (outcome !== 'done') log.error({ part: part.name }, `stopping the ${part.name}: ${outcome}`)
     }
   }

@@ -1,7 +1,7 @@
 /** The address of the page: is it free, and what to say when it is not. */
 import { createServer } from 'node:net'
 import type { Config } from '../config.ts'
-import { lookUntil } from '../system/timeout.ts'
+import { pollUntil } from '../system/timeout.ts'
 import { StartError } from './starterror.ts'
 
 /** A relay whose parent was killed a moment ago still has the port. */
@@ -9,9 +9,9 @@ const PORT_LIMIT_MS = 3_000
 
 export async function refuseTakenPort({ port, listen }: Config): Promise<void> {
   let problem: NodeJS.ErrnoException | null = null
-  const free = await lookUntil(async () => {
+  const free = await pollUntil(async () => {
     problem = await tryListen(port, listen)
-    return problem ? undefined : true
+    return problem === null
   }, PORT_LIMIT_MS)
   if (!free && problem) throw listenError(problem, port, listen)
 }

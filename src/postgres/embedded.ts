@@ -10,7 +10,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../log.ts'
-import { lookUntil } from '../system/timeout.ts'
+import { pollUntil } from '../system/timeout.ts'
 import { clusterDirectory } from './cluster.ts'
 import { type Credentials, databaseUrl, writeCredentials } from './credentials.ts'
 import { PostgresError } from './error.ts'
@@ -151,7 +151,7 @@ export function createEmbeddedPostgres({
       } catch (error) {
         if (!wanted) throw error
         log.error({ error: String(error) }, `PostgreSQL does not start; trying again in ${pause / 1000} s`)
-        await lookUntil(async () => (wanted ? undefined : true), pause)
+        await pollUntil(() => !wanted, pause)
       }
     }
   }

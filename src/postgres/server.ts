@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { describeExit, exitOf, terminateProcess, isAlive, run } from '../system/childprocess.ts'
-import { within } from '../system/timeout.ts'
+import { withTimeout } from '../system/timeout.ts'
 import { type Binaries, program } from './binaries.ts'
 import { SERVER_ENVIRONMENT } from './cluster.ts'
 import { passDirectories } from './directory.ts'
@@ -119,7 +119,7 @@ export async function awaitReady(server: Server, url: string, limits: ReadyLimit
     if (!isAlive(server.pid)) return 'ended'
     const limit = answer === 'recovering' ? limits.recoveryMs : limits.startMs
     if (Date.now() - begin > limit) return answer
-    await within(server.ended, LOOK_EVERY_MS)
+    await withTimeout(server.ended, LOOK_EVERY_MS)
   }
 }
 

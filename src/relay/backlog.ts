@@ -2,7 +2,8 @@
  * Old events, for clients that were away longer than the ring reaches back. Pages begin at multiples of their size, so
  * that clients that left at different places read the same pages, and each page is read once.
  */
-import { createShared, within } from './coalesce.ts'
+import { timeLimitError, withTimeout } from '../system/timeout.ts'
+import { createShared } from './coalesce.ts'
 import type { Head } from './eventid.ts'
 import type { Filter } from './filter.ts'
 import { appFrame } from './frame.ts'
@@ -53,7 +54,7 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
   }
 
   async function load(key: string, start: number): Promise<BacklogPage> {
-    const page = await within(readLimitMs, 'Reading old events', read(start))
+    const page = await withTimeout(read(start), readLimitMs, timeLimitError('Reading old events'))
     if (page.end < start + rows) return page
     kept.set(key, page)
     const eldest = kept.keys().next().value

@@ -40,22 +40,3 @@ export function createShared<T>(): (key: string, load: () => Promise<T>) => Prom
     return started
   }
 }
-
-/** Something did not happen in time. */
-export class TimeLimitError extends Error {}
-
-/** @throws TimeLimitError after so many milliseconds: a connection that died silently answers never. */
-export async function within<T>(milliseconds: number, what: string, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new TimeLimitError(`${what} took longer than ${milliseconds} ms`)),
-      milliseconds,
-    )
-  })
-  try {
-    return await Promise.race([promise, limit])
-  } finally {
-    clearTimeout(timer)
-  }
-}

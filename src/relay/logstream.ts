@@ -3,7 +3,8 @@
  * that stand at the same line share one query.
  */
 import type { LogLine } from '../domain/operation.ts'
-import { createShared, within } from './coalesce.ts'
+import { timeLimitError, withTimeout } from '../system/timeout.ts'
+import { createShared } from './coalesce.ts'
 import { sse } from './frame.ts'
 import {
   COMMENT,
@@ -106,7 +107,7 @@ export function createLogStreams(options: LogStreamsOptions) {
 
   const readPage = ({ operation, after }: Reader) =>
     sharePage(`${operation}/${after}`, () =>
-      within(limits.readLimitMs, 'Reading the log', load(operation, after)),
+      withTimeout(load(operation, after), limits.readLimitMs, timeLimitError('Reading the log')),
     )
 
   function finish(reader: Reader): void {

@@ -1,5 +1,5 @@
 /** The stream for clients that ask now and then instead of holding a connection. */
-import { within } from './coalesce.ts'
+import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { formatId, parseId, type ResetReason, resetReasonFor } from './eventid.ts'
 import { createFilter, type Filter } from './filter.ts'
 import type { StreamSource } from './streamsource.ts'
@@ -31,5 +31,5 @@ export function createPoll(source: StreamSource, readLimitMs: number) {
   }
 
   return (after: string | undefined, limit: number, apps: readonly string[] = []) =>
-    within(readLimitMs, 'Reading events', read(after, limit, createFilter(apps)))
+    withTimeout(read(after, limit, createFilter(apps)), readLimitMs, timeLimitError('Reading events'))
 }

@@ -1,5 +1,6 @@
 /** All apps at one moment, made once for everybody who asks at about the same time. */
-import { createCoalesced, within } from './coalesce.ts'
+import { timeLimitError, withTimeout } from '../system/timeout.ts'
+import { createCoalesced } from './coalesce.ts'
 import type { Filter } from './filter.ts'
 import { snapshotTexts } from './frame.ts'
 import type { Snapshot, StreamSource } from './streamsource.ts'
@@ -51,7 +52,7 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
 
   async function load(): Promise<TakenSnapshot> {
     const before = version
-    const snapshot = await within(readLimitMs, 'Reading the snapshot', source.snapshot())
+    const snapshot = await withTimeout(source.snapshot(), readLimitMs, timeLimitError('Reading the snapshot'))
     const taken = take(snapshot)
     last = before === version ? { taken, at: performance.now() } : undefined
     return taken

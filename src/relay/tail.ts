@@ -2,7 +2,8 @@
  * Follows the history: one read per doorbell however many clients there are, one at a time, and always from the
  * cursor. A lost bell is made good by the slow tick, a lost connection by the look at the head that follows it.
  */
-import { createCoalesced, TimeLimitError, within } from './coalesce.ts'
+import { TimeLimitError, timeLimitError, withTimeout } from '../system/timeout.ts'
+import { createCoalesced } from './coalesce.ts'
 import type { Head, ResetReason } from './eventid.ts'
 import { appFrame } from './frame.ts'
 import type { Ring } from './ring.ts'
@@ -49,7 +50,7 @@ export function createTail(options: TailOptions) {
 
   async function checkHead(): Promise<void> {
     mustCheckHead = false
-    const seen = await within(options.readLimitMs, 'Reading the head', source.head())
+    const seen = await withTimeout(source.head(), options.readLimitMs, timeLimitError('Reading the head'))
     const known = head
     head = seen
     if (!known) return restartAt(seen)
@@ -63,7 +64,7 @@ export function createTail(options: TailOptions) {
   async function readOn(): Promise<void> {
     for (;;) {
       const read = (source.readLive ?? source.streamAfter)(cursor, options.pageRows)
-      const events = await within(options.readLimitMs, 'Reading events', read)
+      const events = await withTimeout(read, options.readLimitMs, timeLimitError('Reading events'))
       // It became another one after the head was looked at: these do not follow what was read before. The next try looks.
       if (events.some(({ epoch }) => epoch !== head?.epoch)) throw new Error('the history is another one')
       for (const event of events) {

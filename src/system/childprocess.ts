@@ -2,7 +2,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { lookUntil, within } from './timeout.ts'
+import { pollUntil, withTimeout } from './timeout.ts'
 
 /** How a process ended: its exit code, or the signal that ended it. */
 export interface ExitStatus {
@@ -62,7 +62,7 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 export async function terminateProcess(pid: number, steps: [NodeJS.Signals, number][]): Promise<boolean> {
   for (const [name, limitMs] of steps) {
     if (!signal(pid, name)) return true
-    if (await lookUntil(async () => (isAlive(pid) ? undefined : true), limitMs)) return true
+    if (await pollUntil(() => !isAlive(pid), limitMs)) return true
   }
   return false
 }
@@ -101,13 +101,13 @@ export async function run(command: string, args: string[], options: RunOptions):
   child.stderr?.setEncoding('utf8').on('data', keep)
   const ending = exitOf(child)
   const closed = once(child, 'close').catch(() => {})
-  if ((await within(ending, limitMs)) === undefined) {
+  if ((await withTimeout(ending, limitMs)) === undefined) {
     child.kill('SIGKILL')
     keep(`\n(stopped: it took longer than ${limitMs / 1000} s)`)
   }
   const how = await ending
   // Its output can arrive after the news of its end; a grandchild could keep the pipe open without end.
-  await within(closed, OUTPUT_LIMIT_MS)
+  await withTimeout(closed, OUTPUT_LIMIT_MS)
   return { ...how, output: output.trim() }
 }
 
@@ -144,7 +144,7 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
   }
   async function stop(limitMs: number): Promise<void> {
     child.kill('SIGTERM')
-    if ((await within(ended, limitMs)) === undefined) kill()
+    if ((await withTimeout(ended, limitMs)) === undefined) kill()
     await ended
   }
   return { ended, stop, kill }

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { waitFor } from './timeout.ts'
+import { pollUntil } from './timeout.ts'
 
 export interface FileLock {
   release(): void
@@ -35,7 +35,7 @@ function loadSqlite(): typeof import('node:sqlite') {
 
 /** Takes the lock, waiting for it up to the limit; null if somebody else has it for that long. */
 export function acquireFileLock(path: string, limitMs = 0): Promise<FileLock | null> {
-  return waitFor(() => tryLock(path), limitMs)
+  return pollUntil(() => tryLock(path), limitMs)
 }
 
 function tryLock(path: string): FileLock | null {

@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { claimFile, readIfExists } from './atomicfile.ts'
-import { waitFor } from './timeout.ts'
+import { pollUntil } from './timeout.ts'
 
 /** The environment variable that holds the mark. */
 export const MARK = 'BLOUD_MARK'
@@ -34,7 +34,7 @@ interface Process {
 /** The random word of this state directory; made once. */
 export async function readMark(path: string): Promise<string> {
   await claimFile(path, randomUUID())
-  const mark = await waitFor(() => readIfExists(path), KILL_LIMIT_MS)
+  const mark = await pollUntil(() => readIfExists(path), KILL_LIMIT_MS)
   if (!mark) throw new Error(`${path} is empty; remove it`)
   return mark
 }
@@ -54,13 +54,13 @@ function belongs(one: Process, group: ProcessGroup): boolean {
 export async function terminateGroup(group: ProcessGroup, termLimitMs: number): Promise<void> {
   const gone = async () => (await membersOf(group)).length === 0
   await signalGroup(group, 'SIGTERM')
-  if (await waitFor(gone, termLimitMs)) return
+  if (await pollUntil(gone, termLimitMs)) return
   await killGroup(group)
 }
 
 /** SIGKILL until none is left: a process may have been forking while we looked. */
 export async function killGroup(group: ProcessGroup): Promise<void> {
-  const gone = await waitFor(async () => (await signalGroup(group, 'SIGKILL')) === 0, KILL_LIMIT_MS)
+  const gone = await pollUntil(async () => (await signalGroup(group, 'SIGKILL')) === 0, KILL_LIMIT_MS)
   if (!gone) throw new Error(`Processes ${(await membersOf(group)).join(', ')} can't be killed`)
 }
 

@@ -1,30 +1,37 @@
-/** Waiting with a limit. Nothing in the agent waits for ever. */
+/** Waiting with a limit: every wait of the agent has one. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How often a condition is looked at that nothing can tell us about: 20 looks a second cost nothing. */
-const LOOK_EVERY_MS = 50
+/** Interval between two checks in milliseconds: 20 checks a second cost nothing measurable. */
+const POLL_INTERVAL_MS = 50
+
+/** A promise took longer than its limit. */
+export class TimeLimitError extends Error {}
+
+/** Returns the error factory for `withTimeout`. `work` begins the message, for example "Reading the log". */
+export const timeLimitError = (work: string) => (limitMs: number) =>
+  new TimeLimitError(`${work} took longer than ${limitMs} ms`)
 
 /**
- * Looks until `look` gives something other than undefined.
- * @returns what it gave, or undefined when the limit has passed.
+ * Returns the promise's value if it settles within the limit. Else rejects with the error that `createError` makes,
+ * or resolves with undefined if there is no `createError`. A rejection after the limit is ignored.
  */
-export async function lookUntil<T>(
-  look: () => Promise<T | undefined>,
+export async function withTimeout<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined>
+export async function withTimeout<T>(
+  promise: Promise<T>,
   limitMs: number,
+  createError: (limitMs: number) => Error,
+): Promise<T>
+export async function withTimeout<T>(
+  promise: Promise<T>,
+  limitMs: number,
+  createError?: (limitMs: number) => Error,
 ): Promise<T | undefined> {
-  const end = Date.now() + limitMs
-  for (;;) {
-    const found = await look()
-    if (found !== undefined || Date.now() >= end) return found
-    await sleep(LOOK_EVERY_MS)
-  }
-}
-
-/** The promise's value, or `undefined` when it takes longer than the limit. The timer keeps nothing alive. */
-export async function within<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, limitMs, undefined)
+  const limit = new Promise<undefined>((resolve, reject) => {
+    timer = setTimeout(() => {
+      if (createError) reject(createError(limitMs))
+      else resolve(undefined)
+    }, limitMs)
   })
   try {
     return await Promise.race([promise, limit])
@@ -33,17 +40,22 @@ export async function within<T>(promise: Promise<T>, limitMs: number): Promise<T
   }
 }
 
-/** Looks until there is something, or the limit is over: then null. */
-export async function waitFor<T>(
-  look: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+type Falsy = null | undefined | false
+
+/**
+ * Calls `check` until it returns a truthy value, at least once.
+ * @returns that value, or null when the limit has passed.
+ */
+export async function pollUntil<T>(
+  check: () => Promise<T | Falsy> | T | Falsy,
   limitMs: number,
 ): Promise<T | null> {
   const end = performance.now() + limitMs
   for (;;) {
-    const found = await look()
+    const found = await check()
     if (found) return found
     const left = end - performance.now()
     if (left <= 0) return null
-    await sleep(Math.min(LOOK_EVERY_MS, left))
+    await sleep(Math.min(POLL_INTERVAL_MS, left))
   }
 }

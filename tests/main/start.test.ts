@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ROOT } from '../../src/config.ts'
 import { isAlive } from '../../src/system/childprocess.ts'
-import { lookUntil } from '../../src/system/timeout.ts'
+import { pollUntil } from '../../src/system/timeout.ts'
 import { startAgent } from '../support/agent.ts'
 import { administer, testDatabase, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
@@ -37,7 +37,7 @@ const isReady = async (address: string) =>
   (await fetch(`${address}/readyz`).catch(() => null))?.ok ? true : undefined
 
 async function assertReady(address: string): Promise<void> {
-  assert.ok(await lookUntil(() => isReady(address), LIMIT_MS), `${address}/readyz is not 200`)
+  assert.ok(await pollUntil(() => isReady(address), LIMIT_MS), `${address}/readyz is not 200`)
 }
 
 /** Process ids of the children by script, for example "relay". */
@@ -157,7 +157,7 @@ test('a relay, an orchestrator or a database that dies comes back by itself', on
   const before = await childrenOf(agent.child.pid)
   for (const name of ['relay', 'orchestrator', 'postgres']) {
     process.kill(before.get(name) ?? 0, 'SIGKILL')
-    const back = await lookUntil(async () => {
+    const back = await pollUntil(async () => {
       const now = (await childrenOf(agent.child.pid)).get(name)
       return now && now !== before.get(name) ? now : undefined
     }, LIMIT_MS)
@@ -173,7 +173,7 @@ test('after a kill -9 nothing runs on but the database, which the next start ado
   const server = await postmasterPid()
   await first.end('SIGKILL')
   for (const name of ['relay', 'orchestrator']) {
-    const gone = await lookUntil(async () => (isAlive(children.get(name) ?? 0) ? undefined : true), LIMIT_MS)
+    const gone = await pollUntil(() => !isAlive(children.get(name) ?? 0), LIMIT_MS)
     assert.ok(gone, `${name} is still there`)
   }
   const second = await start()
@@ -191,7 +191,7 @@ test('Ctrl-C in the middle of the first start leaves nothing running', onlyLinux
       () => true,
       () => undefined,
     )
-  assert.ok(await lookUntil(begun, LIMIT_MS))
+  assert.ok(await pollUntil(begun, LIMIT_MS))
   assert.equal(await agent.end('SIGINT'), 0)
   await assert.rejects(fs.access(join(fresh, 'postgres/postmaster.pid')))
 })

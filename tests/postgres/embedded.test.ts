@@ -12,7 +12,7 @@ import {
   readCredentials,
 } from '../../src/postgres/embedded.ts'
 import { isAlive } from '../../src/system/childprocess.ts'
-import { lookUntil } from '../../src/system/timeout.ts'
+import { pollUntil } from '../../src/system/timeout.ts'
 import { type Agent, startAgent } from '../support/agent.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
@@ -207,7 +207,7 @@ test('an agent that is killed while it makes the database leaves nothing that a 
   const directory = join(top, 'interrupted')
   const agent = startAgent(process.execPath, [AGENT, directory])
   agents.push(agent)
-  const begun = await lookUntil(async () => {
+  const begun = await pollUntil(async () => {
     const names = await fs.readdir(directory).catch(() => [])
     const half = names.find((name) => name.startsWith('postgres.new-') && !name.endsWith('.password'))
     return half && (await fs.readdir(join(directory, half))).length > 0 ? true : undefined
@@ -253,10 +253,7 @@ test('a log that has grown too long is put aside', async () => {
   const log = join(dataDir, 'logs/postgresql.log')
   await fs.truncate(log, 11 * 1024 * 1024)
   await withPostgres(dataDir, async () => {
-    const small = await lookUntil(
-      async () => ((await fs.stat(log)).size < 100_000 ? true : undefined),
-      LIMIT_MS,
-    )
+    const small = await pollUntil(async () => (await fs.stat(log)).size < 100_000, LIMIT_MS)
     assert.ok(small)
   })
   assert.ok((await fs.stat(`${log}.1`)).size > 10 * 1024 * 1024)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createCoalesced, within } from '../../src/relay/coalesce.ts'
+import { createCoalesced } from '../../src/relay/coalesce.ts'
 import { createFilter } from '../../src/relay/filter.ts'
 import { createRing } from '../../src/relay/ring.ts'
 
@@ -97,11 +97,6 @@ test('who asks while a load runs gets one that began after the question, and sha
   ends[1]?.()
   assert.deepEqual([await second, await third], [2, 2])
   assert.equal(loads, 2)
-})
-
-test('a wait has a limit', async () => {
-  await assert.rejects(within(5, 'It', new Promise(() => undefined)), /It took longer than 5 ms/)
-  assert.equal(await within(1000, 'It', Promise.resolve(7)), 7)
 })
 
 test('an event larger than a batch is one piece of memory for all who are in the middle of it', () => {

@@ -7,7 +7,7 @@ import { before, type TestContext, test } from 'node:test'
 import type pg from 'pg'
 import { ROOT } from '../../src/config.ts'
 import { migrate } from '../../src/db/migration.ts'
-import { lookUntil } from '../../src/system/timeout.ts'
+import { pollUntil } from '../../src/system/timeout.ts'
 import { startProxy } from '../relay/proxy.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { shortLine } from '../support/cutting-proxy.ts'
@@ -236,7 +236,7 @@ test('cut off behind whatever it sends, an install leaves nothing or all of it, 
     const line = await shortLine(database.url, pieces)
     await migrate({ url: line.url, log }).catch(() => {})
     line.stop()
-    assert.ok(await lookUntil(gone, LIMIT_MS), 'the session is still there')
+    assert.ok(await pollUntil(gone, LIMIT_MS), 'the session is still there')
     const found = await database.dump()
     if (found.length > 0) assert.deepEqual(found, whole, `piece ${pieces}`)
     seen[found.length > 0 ? 'all' : 'nothing'] += 1
@@ -264,7 +264,7 @@ test('where the network swallows, a deploy ends with a sentence instead of waiti
       `select true from pg_stat_activity where application_name = 'bloud-migrate'
       and datname = current_database() and wait_event_type = 'Lock'`,
     )) || undefined
-  assert.ok(await lookUntil(isThere, LIMIT_MS))
+  assert.ok(await pollUntil(isThere, LIMIT_MS))
   proxy.be('swallowing')
   await waiting
   await assert.rejects(deploy(), { code: 'no_answer', message: /127\.0\.0\.1:\d+ has not answered for 5 s/ })

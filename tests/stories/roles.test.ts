@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { databaseUrl, readCredentials } from '../../src/postgres/embedded.ts'
-import { lookUntil } from '../../src/system/timeout.ts'
+import { pollUntil } from '../../src/system/timeout.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { startWhole, type WholeAgent } from '../support/npmstart.ts'
@@ -23,8 +23,8 @@ async function start(
   const agent = startWhole(dataDir, await freePort(), more)
   t.after(() => agent.end('SIGTERM'))
   await agent.up()
-  const ready = async () => ((await fetch(`${agent.address}/readyz`)).ok ? true : undefined)
-  assert.ok(await lookUntil(ready, READY_LIMIT_MS), 'it is not ready')
+  const ready = async () => (await fetch(`${agent.address}/readyz`)).ok
+  assert.ok(await pollUntil(ready, READY_LIMIT_MS), 'it is not ready')
   return agent
 }
 

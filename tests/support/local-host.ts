@@ -7,7 +7,7 @@ import type { Host, RunState, WantedApp } from '../../src/host/contract.ts'
 import { createLocalHost } from '../../src/host/local/host.ts'
 import { type Paths, runPaths, statePaths } from '../../src/host/local/paths.ts'
 import { killGroup, membersOf, readMark } from '../../src/system/processgroup.ts'
-import { waitFor } from '../../src/system/timeout.ts'
+import { pollUntil } from '../../src/system/timeout.ts'
 import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
 
@@ -71,8 +71,8 @@ export function wanted(name: string, port: number, spec: string): WantedApp {
 }
 
 /** Waits, and fails with a sentence when the limit is over. */
-export async function until<T>(what: string, look: Parameters<typeof waitFor<T>>[0]): Promise<T> {
-  const found = await waitFor(look, LIMIT_MS)
+export async function until<T>(what: string, look: Parameters<typeof pollUntil<T>>[0]): Promise<T> {
+  const found = await pollUntil(look, LIMIT_MS)
   if (found === null) throw new Error(`Did not happen within ${LIMIT_MS / 1000} s: ${what}`)
   return found
 }

@@ -5,7 +5,7 @@ import pg from 'pg'
 import { hasServer, installedClients } from '../../src/postgres/clientprograms.ts'
 import { serverUser } from '../../src/postgres/serveruser.ts'
 import { run, terminateProcess } from '../../src/system/childprocess.ts'
-import { lookUntil } from '../../src/system/timeout.ts'
+import { pollUntil } from '../../src/system/timeout.ts'
 import { startAgent } from './agent.ts'
 import { freePort } from './port.ts'
 
@@ -58,7 +58,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
     if (server.child.pid) await terminateProcess(server.child.pid, steps)
   }
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
-  if (await lookUntil(() => isUp(url), LIMIT_MS)) return { url, stop }
+  if (await pollUntil(() => isUp(url), LIMIT_MS)) return { url, stop }
   await stop()
   throw new Error(server.output())
 }

@@ -1,7 +1,7 @@
 /** After the link was switched: waits until the supervisor runs the new generation, and names what didn't start. */
 
 import { isLocked } from '../../system/filelock.ts'
-import { waitFor } from '../../system/timeout.ts'
+import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
 import { lastLines } from '../logreader.ts'
 import { appLogFile, type Paths } from './paths.ts'
@@ -29,7 +29,7 @@ export async function awaitActivation(
   activation: Activation,
 ): Promise<Record<string, RunFailure> | null> {
   const applied = async () => (await readState(paths))?.activation === activation.id
-  if (!(await waitFor(applied, APPLY_LIMIT_MS))) return null
+  if (!(await pollUntil(applied, APPLY_LIMIT_MS))) return null
   const failures: Record<string, RunFailure> = {}
   for (const name of activation.changed) {
     const message = await awaitUnit(paths, name, digestOf(activation.apps[name]))
@@ -47,7 +47,7 @@ async function readState(paths: Paths): Promise<SupervisorState | null> {
 
 /** What is wrong with it; null when it has started. */
 async function awaitUnit(paths: Paths, name: string, digest: string): Promise<string | null> {
-  const verdict = await waitFor(async () => {
+  const verdict = await pollUntil(async () => {
     const unit = (await readState(paths))?.apps[name]
     if (!unit || unit.digest !== digest) return null
     if (unit.state === 'stopped') return null // Not started yet.

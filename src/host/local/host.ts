@@ -6,7 +6,7 @@ import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { portObstacle } from '../../system/portcheck.ts'
 import { sortKeys } from '../../system/sortkeys.ts'
-import { waitFor } from '../../system/timeout.ts'
+import { pollUntil } from '../../system/timeout.ts'
 import type { Host, LogSlice, Run, UnitState, WantedApp } from '../contract.ts'
 import { lastLines, olderLogFile, readLines } from '../logreader.ts'
 import { toolEnvironment } from './environment.ts'
@@ -114,7 +114,7 @@ async function removeData(paths: Paths, dataDir: string, name: string): Promise<
   const manifest = await currentManifest(paths)
   if (manifest?.apps[name]) throw new Error(`${name} is still on; its data is in use`)
   const isGone = async () => (await unitState(paths, name)).state === 'stopped'
-  if (!(await waitFor(isGone, GONE_LIMIT_MS))) {
+  if (!(await pollUntil(isGone, GONE_LIMIT_MS))) {
     const { state } = await unitState(paths, name)
     throw new Error(`its process is not known to be gone (it is ${state}), so its data may be in use`)
   }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { claimFile, readIfExists } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { terminateGroup, killGroup, MARK, membersOf, readMark, sendSignal } from '../../system/processgroup.ts'
-import { waitFor } from '../../system/timeout.ts'
+import { pollUntil } from '../../system/timeout.ts'
 import type { Run, RunResult, RunState } from '../contract.ts'
 import type { Environment } from './environment.ts'
 import { removeTemps } from './generation.ts'
@@ -98,7 +98,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     // SIGTERM to the switch alone: it ends npm itself, and ignores this once it activates.
     for (const pid of await membersOf({ marks: [marks.switch] })) sendSignal(pid, 'SIGTERM')
     const gone = async () => (await membersOf({ marks: [marks.switch] })).length === 0
-    await waitFor(async () => activated() || (await gone()), STOP_LIMIT_MS)
+    await pollUntil(async () => activated() || (await gone()), STOP_LIMIT_MS)
     if (activated()) return false
     await killGroup({ marks: [marks.switch] })
     await terminateGroup({ marks: [marks.npm] }, 0)
@@ -112,7 +112,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     for (const id of runs) {
       const run = { id }
       if ((await inspect(run)).state !== 'running' || (await stopSwitch(run))) continue
-      await waitFor(() => !isLocked(of(run).lock), ACTIVATION_LIMIT_MS)
+      await pollUntil(() => !isLocked(of(run).lock), ACTIVATION_LIMIT_MS)
     }
   }
 

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, readMark, sendSignal } from '../../system/processgroup.ts'
-import { waitFor } from '../../system/timeout.ts'
+import { pollUntil } from '../../system/timeout.ts'
 import { olderLogFile } from '../logreader.ts'
 import type { Environment } from './environment.ts'
 import type { Paths } from './paths.ts'
@@ -58,7 +58,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
 
   async function ensure(): Promise<void> {
     if (!isLocked(paths.supervisorLock) && !child) launch()
-    if (await waitFor(isUp, START_LIMIT_MS)) return
+    if (await pollUntil(isUp, START_LIMIT_MS)) return
     throw new Error(
       `The supervisor did not start within ${START_LIMIT_MS / 1000} s; see ${paths.supervisorLog}`,
     )
@@ -86,7 +86,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
       const pid = child?.pid ?? (ownsAll ? await adopted() : undefined)
       if (!pid) return
       sendSignal(pid, 'SIGTERM')
-      if (await waitFor(() => !isLocked(paths.supervisorLock) && child === null, STOP_LIMIT_MS)) return
+      if (await pollUntil(() => !isLocked(paths.supervisorLock) && child === null, STOP_LIMIT_MS)) return
       sendSignal(pid, 'SIGKILL')
       await killGroup({ marks: [`${await readMark(paths.mark)}/unit`] })
     },

@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitOf } from '../../system/childprocess.ts'
 import { sendSignal } from '../../system/processgroup.ts'
-import { waitFor } from '../../system/timeout.ts'
+import { pollUntil } from '../../system/timeout.ts'
 
 /** How soon a request to stop and a new profile are noticed. */
 const LOOK_MS = 100
@@ -80,6 +80,6 @@ async function endCommand(
     ended = true
   })
   sendSignal(group, 'SIGTERM')
-  await waitFor(async () => ended || (await hasActivated()), TERM_LIMIT_MS)
+  await pollUntil(async () => ended || (await hasActivated()), TERM_LIMIT_MS)
   if (!(await hasActivated())) sendSignal(group, 'SIGKILL')
 }

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, resolve, sep } from 'node:path'
 import { claimFile } from '../../system/atomicfile.ts'
-import { waitFor } from '../../system/timeout.ts'
+import { pollUntil } from '../../system/timeout.ts'
 import type { NixosPaths } from './paths.ts'
 import { clientSecretFile } from './render.ts'
 
@@ -35,7 +35,7 @@ export async function purge(name: string, options: PurgeOptions): Promise<void> 
 async function askForPurge(name: string, { paths, limitMs = PURGE_LIMIT_MS }: PurgeOptions): Promise<void> {
   const request = join(paths.purge, name)
   await claimFile(request, '')
-  if (await waitFor(() => !existsSync(request), limitMs)) return
+  if (await pollUntil(() => !existsSync(request), limitMs)) return
   await rm(request, { force: true })
   throw new Error(`nobody deleted its data within ${limitMs / 1000} s: is bloud-purge.path active?`)
 }

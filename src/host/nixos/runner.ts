@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { claimFile, readIfExists, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, MARK, membersOf, readMark } from '../../system/processgroup.ts'
-import { waitFor } from '../../system/timeout.ts'
+import { pollUntil } from '../../system/timeout.ts'
 import type { Run, RunState } from '../contract.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
@@ -103,7 +103,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
 
   async function stopSwitch(run: Run): Promise<boolean> {
     const files = of(run)
-    const gone = () => waitFor(async () => !(await lives(run)), STOP_LIMIT_MS)
+    const gone = () => pollUntil(async () => !(await lives(run)), STOP_LIMIT_MS)
     if (!existsSync(files.dir)) return true
     if (await readExit(files)) return (await gone()) === true
     if (await claimFile(files.claim, 'stopped')) {
@@ -114,7 +114,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
       return !(await lives(run))
     }
     await claimFile(files.stop, '')
-    await waitFor(async () => (await hasActivated(run)) || !(await lives(run)), STOP_LIMIT_MS)
+    await pollUntil(async () => (await hasActivated(run)) || !(await lives(run)), STOP_LIMIT_MS)
     if (await hasActivated(run)) return false
     if (rebuild !== undefined) await killGroup({ marks: [await markOf(run)] })
     return !(await lives(run)) && !(await hasActivated(run))

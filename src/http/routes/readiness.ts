@@ -1,5 +1,5 @@
 /** For whoever watches the agent: alive, ready, and numbers. */
-import { within } from '../../relay/coalesce.ts'
+import { withTimeout } from '../../system/timeout.ts'
 import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
 import { json, text } from '../reply.ts'
@@ -55,9 +55,7 @@ const asText = ([name, type, help, value]: Metric) =>
 
 export function readinessRoutes(source: ReadinessSource, relay: Relay, logs: LogStreams): Route[] {
   async function readiness(): Promise<Answer> {
-    const version = await within(DATABASE_LIMIT_MS, 'The database', source.schemaVersion()).catch(
-      () => undefined,
-    )
+    const version = await withTimeout(source.schemaVersion(), DATABASE_LIMIT_MS).catch(() => undefined)
     const checks = {
       database: version === undefined ? 'does not answer' : 'ok',
       listen: relay.listening ? 'ok' : 'not connected',
@@ -73,9 +71,7 @@ export function readinessRoutes(source: ReadinessSource, relay: Relay, logs: Log
 
   /** Left out while the database does not answer: a watcher must not read that as "all is well". */
   async function violations(): Promise<Metric[]> {
-    const count = await within(DATABASE_LIMIT_MS, 'The database', source.invariantViolations()).catch(
-      () => undefined,
-    )
+    const count = await withTimeout(source.invariantViolations(), DATABASE_LIMIT_MS).catch(() => undefined)
     if (count === undefined) return []
     return [['bloud_invariant_violations', 'gauge', 'Rows of bloud.check_invariants(); 0 is good.', count]]
   }
