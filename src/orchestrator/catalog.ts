@@ -1,8 +1,11 @@
-import { failRefresh, syncCatalog } from '../db/rebuild.ts'
+import { failRefresh, syncCatalog } from '../db/catalog.ts'
 import { readCatalog } from './catalogdirectory.ts'
 import type { Context } from './context.ts'
 
-/** @throws when the folder can't be read; whoever asked for that is told why. */
+/**
+ * Reads the catalog files. @throws if the folder can't be read; the queued refresh then fails with that
+ * cause.
+ */
 async function readFiles({ pool, attempt, catalogDir }: Context) {
   try {
     return await readCatalog(catalogDir)
@@ -14,7 +17,7 @@ async function readFiles({ pool, attempt, catalogDir }: Context) {
   }
 }
 
-/** Brings the files of the catalog into the database, with what this host says of each app. */
+/** Writes the catalog files to the database, each with the reason why this host can't install it, if any. */
 export async function refreshCatalog(context: Context): Promise<void> {
   const { pool, host, attempt, log } = context
   const { files, warnings, errors } = await readFiles(context)

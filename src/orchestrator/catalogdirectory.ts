@@ -1,14 +1,14 @@
-/** Reads the catalog directory. One bad file is reported and hides nothing else. */
+/** Reads the catalog directory. A bad file is reported and does not hide the other files. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, type CatalogProblem, parseCatalogFile } from '../domain/catalog.ts'
 
-/** No catalog file comes near this; a bigger one is a mistake, not an app. Bytes. */
+/** Upper limit of a catalog file in bytes. Real files are far smaller, so a larger file is a mistake. */
 const MAX_FILE_BYTES = 256 * 1024
 
 export interface CatalogFile {
   app: CatalogApp
-  /** The text of the file, as it is. */
+  /** Text of the file, unchanged. */
   yaml: string
 }
 export interface Catalog {
@@ -18,7 +18,7 @@ export interface Catalog {
   errors: CatalogProblem[]
 }
 
-/** @throws when the directory itself cannot be read. */
+/** Reads every YAML file of `dir`. @throws if the directory itself can't be read. */
 export async function readCatalog(dir: string): Promise<Catalog> {
   const names = (await readdir(dir)).filter((name) => /\.ya?ml$/.test(name)).sort()
   const catalog: Catalog = { files: [], warnings: [], errors: [] }
@@ -37,7 +37,7 @@ async function addFile(catalog: Catalog, dir: string, filename: string): Promise
   if (Buffer.byteLength(yaml) > MAX_FILE_BYTES) return void fail(`is larger than ${MAX_FILE_BYTES} bytes`)
   const parsed = parseCatalogFile(yaml, filename)
   if ('error' in parsed) return void catalog.errors.push(parsed.error)
-  // Only x.yml beside x.yaml gets here: a name that is not the file's is an error of that file already.
+  // Happens only with x.yml beside x.yaml, because the parser already refuses a name other than the file's.
   if (catalog.files.some((other) => other.app.name === parsed.ok.name)) {
     return void fail(`name: "${parsed.ok.name}" is already used by another file`)
   }

@@ -3,31 +3,33 @@ import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
 import type { Wakeup } from './wakeup.ts'
 
-/** For whoever watches over this process. */
+/** Progress of the worker, as reported to the process supervisor (systemd). */
 export interface ProgressReport {
-  /** The main loop has gone round once more. */
+  /** Heartbeat: the main loop has completed one more round. */
   alive(): void
-  /** What was left behind by an earlier worker has been found and taken up, or is another's business. */
+  /** Work left by an earlier worker has been resumed, or another worker holds the lease. */
   recovered(): void
-  /** What is being done, in a few words. */
+  /** Short description of the current work, for `systemctl status`. */
   phase(text: string): void
 }
 
-/** What a worker that holds the lease works with. */
+/** Dependencies and settings of the lease holder. */
 export interface Context {
   pool: Pool
   host: Host
   log: Logger
   progress: ProgressReport
-  /** The fencing token: every write carries it. */
+  /** Fencing token, sent with every write: the database refuses writes of an earlier attempt. */
   attempt: number
-  /** Aborted when the lease is lost or the process stops: return, and leave the switch to run. */
+  /**
+   * Aborted when the lease is lost or the process stops: functions then return and leave the switch running.
+   */
   signal: AbortSignal
-  /** Rung when operations changed. */
+  /** Wake-up of the rebuild loop, notified when operations have changed. */
   work: Wakeup
-  /** Seconds one rebuild may take. */
+  /** Upper limit of one rebuild in seconds. */
   buildTimeoutSeconds: number
   catalogDir: string
-  /** Days that history and logs are kept. */
+  /** Retention of history and logs in days. */
   retentionDays: number
 }

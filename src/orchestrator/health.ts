@@ -1,35 +1,41 @@
 import { connect } from 'node:net'
-import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/rebuild.ts'
+import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/health.ts'
 import type { Cause } from '../domain/app.ts'
 import type { WantedApp } from '../host/index.ts'
 import type { Context } from './context.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
 import { wantedApp } from './rebuild.ts'
 
-/** One probe may take this long; a slower answer counts as none. */
+/** Upper limit of one probe in milliseconds; a slower response counts as a failure. */
 const PROBE_LIMIT_MS = 5_000
-/** A running app is unhealthy after this many failed probes in a row, so that one slow answer is not an alarm. */
+/**
+ * Failed probes in a row after which a running app is unhealthy. More than 1, because one response may be
+ * slow.
+ */
 const FAILURES_TO_ERROR = 3
-/** An app that ended this often right after its start won't come up by itself. */
+/** Restarts after which a starting app is given up, because it exits right after each start. */
 const RESTARTS_TO_GIVE_UP = 2
-/** How often the list of apps is looked at, and an app is asked of which somebody waits to hear. */
+/** Interval between two reads of the list of apps, and between two probes of a starting app. Milliseconds. */
 export const HEALTH_TICK_MS = 500
 
-interface Watch {
-  /** By performance.now(). */
+/** State of the probes of one app. */
+interface ProbeState {
+  /** Time of the next probe, by performance.now(). */
   nextProbeAt: number
+  /** Failed probes in a row. */
   failures: number
+  /** True while a probe is under way. */
   busy: boolean
-  /** What its status says was seen by this worker; what an earlier one saw may be long ago. */
-  seen: boolean
+  /** True if this worker has checked the app's status itself: an earlier worker's check may be old. */
+  verified: boolean
 }
 
-/** Healthy: 200 to 399, 401, 403 (a login page is a sign of life). */
+/** True for 200 to 399, and for 401 and 403, because an app that requires a login is running. */
 function isHealthy(status: number): boolean {
   return (status >= 200 && status < 400) || status === 401 || status === 403
 }
 
-/** Asks an app once: its health path, or whether it takes connections. Returns what is wrong, or null. */
+/** Probes an app once, by its health path or by a TCP connection. Returns the problem found, or null. */
 export function probe(
   url: string,
   { kind, path }: WantedApp['catalog']['healthCheck'],
@@ -45,7 +51,9 @@ function probeTcp({ hostname, port }: URL): Promise<string | null> {
       resolve(problem)
     }
     socket.once('connect', () => end(null))
-    socket.once('timeout', () => end(`port ${port} did not answer within ${PROBE_LIMIT_MS / 1000} s`))
+    socket.once('timeout', () =>
+      end(`port ${port} did not accept a connection within ${PROBE_LIMIT_MS / 1000} s`),
+    )
     socket.once('error', ({ code }: NodeJS.ErrnoException) => end(`port ${port} can't be reached (${code})`))
   })
 }
@@ -64,10 +72,10 @@ async function probeHttp(url: string, path: string): Promise<string | null> {
   }
 }
 
-/** Watches the health of every app that is on, each at its own interval. */
+/** Checks the health of every active app, each at its own interval. */
 export function createHealth(context: Context): { tick(): Promise<void> } {
   const { pool, host, attempt, log, signal } = context
-  const watches = new Map<string, Watch>()
+  const probes = new Map<string, ProbeState>()
 
   async function report(app: ProbedApp, cause: Cause | null): Promise<void> {
     const status = await reportHealth(pool, attempt, app.name, cause === null, cause)
@@ -85,58 +93,63 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
       message: ended
         ? `${wanted.catalog.displayName} ended with exit code ${unit.exitCode ?? 'unknown'}`
         : `${wanted.catalog.displayName} is not healthy: ${problem}`,
-      hint: 'Look at its last lines, then retry.',
+      hint: 'Read its last log lines, then retry.',
       unit: app.name,
       ...(unit.exitCode === null ? {} : { exit_code: unit.exitCode }),
       ...(lines.length === 0 ? {} : { log: lines }),
     }
   }
 
-  async function isHopeless(app: ProbedApp): Promise<boolean> {
+  /**
+   * True if a starting app will not become healthy: its deadline has passed, or it exits after each start.
+   */
+  async function hasFailedToStart(app: ProbedApp): Promise<boolean> {
     if (app.overdue) return true
     const unit = await host.unitState(app.name)
     return unit.state === 'backoff' && unit.restarts >= RESTARTS_TO_GIVE_UP
   }
 
-  async function check(app: ProbedApp, watch: Watch): Promise<void> {
+  async function check(app: ProbedApp, state: ProbeState): Promise<void> {
     const wanted = wantedApp(app)
     const unit = await host.unitState(app.name)
     const down = unit.state === 'backoff' || unit.state === 'stopped'
     const problem = down
       ? 'its process is not running'
       : await probe(host.url(wanted), wanted.catalog.healthCheck)
-    watch.failures = problem === null ? 0 : watch.failures + 1
+    state.failures = problem === null ? 0 : state.failures + 1
     if (signal.aborted) return
-    watch.seen ||= problem === null || app.status === 'error' || watch.failures >= FAILURES_TO_ERROR
+    state.verified ||= problem === null || app.status === 'error' || state.failures >= FAILURES_TO_ERROR
     if (problem === null) {
       if (app.status !== 'running') await report(app, null)
-    } else if (app.status === 'starting' ? await isHopeless(app) : watch.failures >= FAILURES_TO_ERROR) {
+    } else if (
+      app.status === 'starting' ? await hasFailedToStart(app) : state.failures >= FAILURES_TO_ERROR
+    ) {
       if (app.status !== 'error') await report(app, await failureOf(app, wanted, problem))
     }
   }
 
-  async function checkSafely(app: ProbedApp, watch: Watch): Promise<void> {
-    watch.busy = true
+  async function checkSafely(app: ProbedApp, state: ProbeState): Promise<void> {
+    state.busy = true
     try {
-      await check(app, watch)
+      await check(app, state)
     } catch (error) {
-      log.warn({ app: app.name, err: error }, 'health check could not be done')
+      log.warn({ app: app.name, err: error }, 'health check failed to run')
     } finally {
-      watch.busy = false
+      state.busy = false
       const interval = wantedApp(app).catalog.healthCheck.interval * 1000
-      watch.nextProbeAt = performance.now() + interval
+      state.nextProbeAt = performance.now() + interval
     }
   }
 
   return {
     async tick() {
       const apps = await probedApps(pool)
-      for (const name of watches.keys()) if (!apps.some((app) => app.name === name)) watches.delete(name)
+      for (const name of probes.keys()) if (!apps.some((app) => app.name === name)) probes.delete(name)
       for (const app of apps) {
-        const watch = watches.get(app.name) ?? { nextProbeAt: 0, failures: 0, busy: false, seen: false }
-        watches.set(app.name, watch)
-        const due = app.status === 'starting' || !watch.seen || performance.now() >= watch.nextProbeAt
-        if (due && !watch.busy) void checkSafely(app, watch)
+        const state = probes.get(app.name) ?? { nextProbeAt: 0, failures: 0, busy: false, verified: false }
+        probes.set(app.name, state)
+        const due = app.status === 'starting' || !state.verified || performance.now() >= state.nextProbeAt
+        if (due && !state.busy) void checkSafely(app, state)
       }
       await sweep(pool, attempt)
     },

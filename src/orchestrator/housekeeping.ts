@@ -1,15 +1,19 @@
 import { checkInvariants } from '../db/invariant.ts'
-import { isCatalogRefreshQueued, prune } from '../db/rebuild.ts'
+import { isCatalogRefreshQueued } from '../db/catalog.ts'
+import { prune } from '../db/retention.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 
-/** Of each app, this many operations keep their history for ever. */
+/** Number of operations per app whose history is never pruned. */
 const KEEP_OPERATIONS = 10
-/** Rows forgotten in one transaction, so that it stays short. */
+/** Rows pruned in one transaction, so that it stays short. */
 const PRUNE_BATCH = 1_000
+/** Interval between two prunings in milliseconds. */
 const PRUNE_EVERY_MS = 60 * 60_000
 
-/** What a leader does beside its work: the catalog, old history, and a look at what must always hold. */
+/**
+ * Refreshes the catalog, prunes old history and checks the invariants, beside the lease holder's rebuilds.
+ */
 export function createHousekeeping(context: Context): { tick(): Promise<void> } {
   const { pool, attempt, log, signal, retentionDays } = context
   let begun = false
@@ -21,24 +25,24 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
     begun = true
   }
 
-  async function forget(): Promise<void> {
-    let gone = 0
-    for (let batch = -1; batch !== 0 && !signal.aborted; gone += batch) {
+  async function pruneHistory(): Promise<void> {
+    let pruned = 0
+    for (let batch = -1; batch !== 0 && !signal.aborted; pruned += batch) {
       batch = await prune(pool, attempt, retentionDays, KEEP_OPERATIONS, PRUNE_BATCH)
     }
-    if (gone > 0) log.info({ rows: gone, olderThanDays: retentionDays }, 'old history is forgotten')
+    if (pruned > 0) log.info({ rows: pruned, olderThanDays: retentionDays }, 'old history was pruned')
     pruneAt = Date.now() + PRUNE_EVERY_MS
   }
 
   return {
-    /** A failure is logged and tried again with the next tick: it must not keep anybody's install waiting. */
+    /** Logs a failure and retries on the next tick, because housekeeping must not delay installs. */
     async tick() {
       try {
         if (!begun) await begin()
         else if (await isCatalogRefreshQueued(pool)) await refreshCatalog(context)
-        if (Date.now() >= pruneAt) await forget()
+        if (Date.now() >= pruneAt) await pruneHistory()
       } catch (error) {
-        log.warn({ err: error }, 'housekeeping failed and is tried again')
+        log.warn({ err: error }, 'housekeeping failed: retrying')
       }
     },
   }

@@ -1,20 +1,24 @@
 import type { Pool } from '../db/pool.ts'
-import { acquireLease, releaseLease, renewLease } from '../db/rebuild.ts'
+import { acquireLease, releaseLease, renewLease } from '../db/lease.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
 
-/** A worker that dies is replaced after this; three renewals may go missing before. */
+/** Lifetime of the lease in seconds: a dead worker is replaced after it. Covers three missed renewals. */
 const LEASE_SECONDS = 10
+/** Interval between two renewals in milliseconds. */
 const RENEW_EVERY_MS = 3_000
 
 export interface Lease {
+  /** Fencing token: grows with every acquisition of the lease. */
   attempt: number
   /** Aborted as soon as another worker is known to hold the lease. */
   lost: AbortSignal
   release(): Promise<void>
 }
 
-/** The lease for `worker`, kept until released or lost; undefined while another worker holds it. */
+/**
+ * Takes the lease for `worker` and renews it until released or lost. Undefined while another worker holds it.
+ */
 export async function takeLease(pool: Pool, worker: string, log: Logger): Promise<Lease | undefined> {
   const attempt = await acquireLease(pool, worker, LEASE_SECONDS)
   if (attempt === null) return undefined
@@ -23,9 +27,9 @@ export async function takeLease(pool: Pool, worker: string, log: Logger): Promis
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
     } catch (error) {
-      // A database that is away is no reason to give up: nobody else can take the lease there either.
+      // An unreachable database does not end the lease, because no other worker can take it there either.
       if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
-      log.warn({ attempt }, 'another worker has taken the lease')
+      log.warn({ attempt }, 'the lease was taken by another worker')
       lost.abort()
       clearInterval(timer)
     }

@@ -6,13 +6,14 @@ import type { Context, ProgressReport } from './context.ts'
 import { createHealth, HEALTH_TICK_MS } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
-import { runNextRebuild, configureWanted } from './rebuild.ts'
-import { type Wakeup, createWakeup } from './wakeup.ts'
+import { configureWanted, runNextRebuild } from './rebuild.ts'
+import { createWakeup, type Wakeup } from './wakeup.ts'
 
-/** A bell may be lost: look at least this often. */
+/** Longest wait between two reads of the tables in milliseconds, because a notification may be lost. */
 const SLOW_TICK_MS = 2_000
+/** Pause after a failed round in milliseconds. */
 const PAUSE_AFTER_ERROR_MS = 500
-/** While another worker leads, ask again this often. */
+/** Interval between two attempts to take the lease in milliseconds, while another worker holds it. */
 const STANDBY_MS = 500
 
 export interface OrchestratorOptions {
@@ -27,30 +28,33 @@ export interface OrchestratorOptions {
 
 export interface Orchestrator {
   start(): void
-  /** Something changed: look. */
+  /** Wakes all loops, because operations may have changed. */
   notify(): void
-  /** Lets go of the work and the lease. A switch that is running is left to run. */
+  /** Ends the work and releases the lease. A running switch is left running. */
   stop(): Promise<void>
 }
 
-/** The worker that makes true what the tables ask for. Any number may run; the one with the lease works. */
+/**
+ * Creates a worker that executes the operations in the tables. Any number may run; only the lease holder
+ * works.
+ */
 export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const { pool, log, progress } = options
   const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
   const stopping = new AbortController()
   const work = createWakeup()
-  const chores = createWakeup()
+  const housekeepingWakeup = createWakeup()
   let running: Promise<void> | undefined
 
   async function loop(): Promise<void> {
-    let saidStandby = false
+    let standbyLogged = false
     while (!stopping.signal.aborted) {
       progress.alive()
       try {
         const lease = await takeLease(pool, worker, log)
-        if (lease) await lead(lease)
-        else standBy(saidStandby)
-        saidStandby = !lease
+        if (lease) await workAsLeaseHolder(lease)
+        else standBy(standbyLogged)
+        standbyLogged = !lease
       } catch (error) {
         progress.phase('waiting for the database')
         log.warn({ err: error }, 'the lease could not be taken')
@@ -59,32 +63,36 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     }
   }
 
-  function standBy(said: boolean): void {
-    if (!said) log.info('another worker leads: standing by')
-    progress.phase('standing by: another worker leads')
+  function standBy(logged: boolean): void {
+    if (!logged) log.info('another worker holds the lease: standing by')
+    progress.phase('standing by: another worker holds the lease')
     progress.recovered()
   }
 
-  async function lead(lease: Lease): Promise<void> {
+  async function workAsLeaseHolder(lease: Lease): Promise<void> {
     const signal = AbortSignal.any([lease.lost, stopping.signal])
     const context: Context = { ...options, attempt: lease.attempt, signal, work }
-    log.info({ attempt: lease.attempt, worker }, 'leading')
+    log.info({ attempt: lease.attempt, worker }, 'lease acquired')
     const health = createHealth(context)
     const housekeeping = createHousekeeping(context)
-    const settledIn = housekeeping.tick() // with the catalog of this version, before anything is built
-    /** The configuration is what is wanted, also after a rebuild that failed, or a leader that died. */
-    let settled = false
+    // Loads the catalog of this program version first, because rebuilds use it.
+    const firstHousekeeping = housekeeping.tick()
+    /**
+     * True if the host's configuration holds the wanted apps, also after a failed rebuild or a dead worker.
+     */
+    let configured = false
     try {
       await Promise.all([
         repeat(signal, log, work, SLOW_TICK_MS, async () => {
-          await settledIn
-          while (!signal.aborted && (await runNextRebuild(context))) settled = false
-          if (!signal.aborted && !settled) await configureWanted(context)
-          settled = true
+          await firstHousekeeping
+          while (!signal.aborted && (await runNextRebuild(context))) configured = false
+          if (!signal.aborted && !configured) await configureWanted(context)
+          configured = true
         }),
-        // A rebuild takes minutes; nobody who asks for something else should wait behind it.
-        repeat(signal, log, chores, SLOW_TICK_MS, async () => {
-          await settledIn
+        // Runs beside the rebuild loop, because a rebuild takes minutes and a catalog refresh must not wait
+        // for it.
+        repeat(signal, log, housekeepingWakeup, SLOW_TICK_MS, async () => {
+          await firstHousekeeping
           await housekeeping.tick()
         }),
         repeat(signal, log, createWakeup(), HEALTH_TICK_MS, () => {
@@ -103,7 +111,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     },
     notify() {
       work.notify()
-      chores.notify()
+      housekeepingWakeup.notify()
     },
     async stop() {
       stopping.abort()
@@ -112,26 +120,27 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   }
 }
 
-/** Does `round` again and again until aborted; an error is logged and costs a pause, never the loop. */
+/** Repeats `round` until aborted. Logs an error, pauses and continues. */
 async function repeat(
   signal: AbortSignal,
   log: Logger,
-  bell: Wakeup,
+  wakeup: Wakeup,
   ms: number,
   round: () => Promise<void>,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
       await round()
-      await bell.wait(ms, signal)
+      await wakeup.wait(ms, signal)
     } catch (error) {
       if (signal.aborted) return
-      log.warn({ err: error }, 'a round failed and is tried again')
+      log.warn({ err: error }, 'a round of the worker loop failed: retrying')
       await pauseUnless(signal, PAUSE_AFTER_ERROR_MS)
     }
   }
 }
 
+/** Waits `ms` milliseconds, or until aborted. */
 async function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
   await createWakeup().wait(ms, signal)
 }

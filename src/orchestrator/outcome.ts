@@ -2,25 +2,27 @@ import type { Outcome } from '../db/rebuild.ts'
 import type { Cause } from '../domain/app.ts'
 import type { RunFailure, RunState } from '../host/index.ts'
 
-/** nixos-rebuild switch: the new generation is on, but some units failed to start. */
+/** Exit code of `nixos-rebuild switch` if the new generation is active but some units failed to start. */
 const EXIT_SWITCHED_WITH_FAILURES = 4
-/** Of a log, what a person needs to see why. */
+/** Number of last log lines stored with a cause. */
 export const CAUSE_LOG_LINES = 20
 
-/** What is known of a run that is over. */
+/** Facts known about an ended run of the switch. */
 export interface Observation {
   state: RunState
+  /** Active generation before the run. */
   before: string | null
+  /** Active generation after the run. */
   after: string | null
-  /** By app, as the host named the guilty. */
+  /** Failures by app, as named by the host. */
   failures: Record<string, RunFailure>
-  /** Why, where the host can say so but can't name an app. */
-  whole?: RunFailure | undefined
-  /** The apps to be installed in this rebuild. */
+  /** Failure reported by the host without the name of an app. */
+  unattributed?: RunFailure | undefined
+  /** Apps installed by this rebuild. */
   installing: readonly string[]
-  /** The last lines of the run's log. */
+  /** Last lines of the run's log. */
   log: readonly string[]
-  /** Why the run was stopped by the agent, if it was. */
+  /** Reason why the agent stopped the run; null if it did not. */
   stopped: { causes: Record<string, Cause>; all: Cause | null } | null
 }
 
@@ -37,16 +39,21 @@ function causeOf(failure: RunFailure, code: number | null): Cause {
   }
 }
 
-/** Was the host switched? By what is seen, not by what the exit code promises. */
+/**
+ * True if the host was switched. An exit code of 0 or 4 proves it, and so does a changed generation, whatever
+ * the
+ * exit code.
+ */
 export function wasSwitched({ state, before, after }: Observation): boolean {
   const code = exitCode(state)
   return code === 0 || code === EXIT_SWITCHED_WITH_FAILURES || after !== before
 }
 
-function wholeCause({ state, failures, whole, log }: Observation): Cause {
+/** Returns the cause for all operations of a rebuild that is not the fault of one installed app. */
+function sharedCause({ state, failures, unattributed, log }: Observation): Cause {
   const other = Object.entries(failures)[0]
   const code = exitCode(state)
-  if (whole && !other) return causeOf(whole, code)
+  if (unattributed && !other) return causeOf(unattributed, code)
   if (other) {
     const message = `${other[0]}, which was installed before, can't be built any more: ${other[1].message}`
     return { ...causeOf(other[1], code), message }
@@ -61,19 +68,28 @@ function wholeCause({ state, failures, whole, log }: Observation): Cause {
     }
   }
   const message = `The rebuild ended with exit code ${code}`
-  return { class: 'build', message, hint: 'Look at its log, then retry.', exit_code: code, log: lastLines }
+  return { class: 'build', message, hint: 'Check its log, then retry.', exit_code: code, log: lastLines }
 }
 
-/** What the database is told of a rebuild whose run is over. */
-export function judge(seen: Observation): Outcome {
-  const common = { exitCode: exitCode(seen.state), generation: seen.after, split: false }
-  if (wasSwitched(seen)) return { ...common, switched: true, failures: {}, cause: null }
-  if (seen.stopped) {
-    return { ...common, switched: false, failures: seen.stopped.causes, cause: seen.stopped.all }
+/** Decides the outcome of a rebuild from the observation of its ended run. */
+export function decideOutcome(observed: Observation): Outcome {
+  const common = { exitCode: exitCode(observed.state), generation: observed.after, split: false }
+  if (wasSwitched(observed)) return { ...common, switched: true, failures: {}, cause: null }
+  if (observed.stopped) {
+    return { ...common, switched: false, failures: observed.stopped.causes, cause: observed.stopped.all }
   }
-  const guilty = Object.entries(seen.failures).filter(([app]) => seen.installing.includes(app))
-  const failures = Object.fromEntries(guilty.map(([app, why]) => [app, causeOf(why, common.exitCode)]))
-  // It was evaluated or built and did not work, but nobody is named: the guilty one is among those of this rebuild.
-  const split = Object.keys(seen.failures).length === 0 && common.exitCode !== null
-  return { ...common, switched: false, failures, cause: guilty.length > 0 ? null : wholeCause(seen), split }
+  const failed = Object.entries(observed.failures).filter(([app]) => observed.installing.includes(app))
+  const failures = Object.fromEntries(
+    failed.map(([app, failure]) => [app, causeOf(failure, common.exitCode)]),
+  )
+  // The evaluation or build failed and the host names no app, so one of this rebuild's apps is the cause: the
+  // database splits the rebuild in halves to find it.
+  const split = Object.keys(observed.failures).length === 0 && common.exitCode !== null
+  return {
+    ...common,
+    switched: false,
+    failures,
+    cause: failed.length > 0 ? null : sharedCause(observed),
+    split,
+  }
 }

@@ -8,25 +8,34 @@ import {
   endRebuild,
   lastLogLines,
   type Outcome,
-  rollbackApps,
   operationsOf,
   reportWarnings,
 } from '../db/rebuild.ts'
+import { rollbackApps } from '../db/rollback.ts'
 import type { Cause } from '../domain/app.ts'
 import type { CatalogApp } from '../domain/catalog.ts'
 import type { Run, WantedApp } from '../host/index.ts'
 import type { Context } from './context.ts'
-import { CAUSE_LOG_LINES, judge } from './outcome.ts'
-import { judgeRollback, rollbackObstacle } from './rollback.ts'
+import { CAUSE_LOG_LINES, decideOutcome } from './outcome.ts'
+import { decideRollbackOutcome, rollbackObstacle } from './rollback.ts'
 import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
 import { createWakeup } from './wakeup.ts'
 
-/** A run that was lost (power, kill) or ended by a stop of the agent is started again, but not for ever. */
+/**
+ * Upper limit of runs per rebuild. A run is repeated if it was lost (power, kill) or ended by a stop of the
+ * agent.
+ */
 const MAX_RUNS = 3
-/** Exit codes that say "not now": killed by SIGINT, SIGTERM or SIGKILL, and 75 (EX_TEMPFAIL), the lock is held elsewhere. */
-const NOT_NOW = new Set([75, 130, 137, 143])
+/** Exit code EX_TEMPFAIL: another process holds the lock of the switch. */
+const LOCKED_EXIT_CODE = 75
+/**
+ * Exit codes after which a run is repeated: the lock was held, or SIGINT, SIGKILL or SIGTERM ended the run.
+ */
+const RETRYABLE_EXIT_CODES = new Set([LOCKED_EXIT_CODE, 130, 137, 143])
+/** Pause before a run is repeated, in milliseconds. */
 const PAUSE_BEFORE_RERUN_MS = 2_000
 
+/** Converts an app's row to the form that the host expects. */
 export function wantedApp(
   row: Pick<DesiredApp, 'name' | 'port' | 'integration_config' | 'entry'>,
 ): WantedApp {
@@ -39,13 +48,13 @@ export function wantedApp(
   }
 }
 
-/** Carries one rebuild to its end, or to the point where this worker must let go. True: there was one. */
+/** Works on one rebuild until it ends or this worker must stop. True if there was a rebuild. */
 export async function runNextRebuild(context: Context): Promise<boolean> {
   const rebuild = await claimRebuild(context.pool, context.attempt, context.buildTimeoutSeconds)
   context.progress.recovered()
   context.progress.phase(rebuild ? `rebuild ${rebuild.id}: ${rebuild.phase}` : 'nothing to do')
   if (!rebuild) return false
-  context.log.info({ rebuild: rebuild.id, phase: rebuild.phase, run: rebuild.run }, 'rebuild at work')
+  context.log.info({ rebuild: rebuild.id, phase: rebuild.phase, run: rebuild.run }, 'working on a rebuild')
   if (rebuild.phase === 'configuring') await configure(context, rebuild)
   else await build(context, rebuild)
   return true
@@ -65,14 +74,18 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
 }
 
 /**
- * Has the configuration say what is wanted now, which is no more what failed or was cancelled: whoever rebuilds the host by
- * hand must not get that. Only while no rebuild is at work.
+ * Writes the configuration of the apps that are wanted now, without those that failed or were cancelled,
+ * because a
+ * manual rebuild of the host must not activate them. Called only while no rebuild is active.
  */
 export async function configureWanted({ pool, host, log }: Context): Promise<void> {
   try {
     await host.configure((await desiredApps(pool)).map(wantedApp))
   } catch (error) {
-    log.warn({ err: error }, 'the configuration could not be taken back; the next rebuild writes it anew')
+    log.warn(
+      { err: error },
+      'the configuration of wanted apps could not be written; the next rebuild writes it',
+    )
   }
 }
 
@@ -80,17 +93,20 @@ function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outc
   return { switched: false, exitCode: null, generation: null, failures, cause, split: false }
 }
 
-/** What must not be built: cancelled meanwhile, or refused by a look at the machine. */
+/**
+ * Returns the causes of the apps that must not be built: cancelled meanwhile, or refused by the host's
+ * preflight.
+ */
 async function findFailures(
   { pool, host }: Context,
   rebuild: ClaimedRebuild,
   wanted: WantedApp[],
 ): Promise<Record<string, Cause>> {
   const failures: Record<string, Cause> = {}
-  const riding = await operationsOf(pool, rebuild.id)
-  const installing = new Set(riding.filter(({ kind }) => kind === 'install').map(({ app }) => app))
+  const operations = await operationsOf(pool, rebuild.id)
+  const installing = new Set(operations.filter(({ kind }) => kind === 'install').map(({ app }) => app))
   const others = wanted.map(({ name }) => name).filter((name) => !installing.has(name))
-  for (const { app, cancel_requested_at } of riding) {
+  for (const { app, cancel_requested_at } of operations) {
     const found = wanted.find(({ name }) => name === app)
     if (cancel_requested_at) {
       failures[app] = { class: 'cancelled', message: 'Cancelled on request', hint: 'Retry when you like.' }
@@ -106,7 +122,7 @@ function notWritten({ message }: Error): Cause {
   return {
     class: 'configure',
     message: `The configuration can't be written: ${message}`,
-    hint: 'Is the disk full? Then retry.',
+    hint: 'Check that the disk is not full, then retry.',
   }
 }
 
@@ -142,7 +158,7 @@ async function begin(
   })
 }
 
-/** What the older generation was made of is written too, so that the next rebuild begins with what is on then. */
+/** Also writes the configuration of the older generation, because the next rebuild starts from it. */
 async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
   const { pool, host, attempt } = context
   const cause = await rollbackObstacle(context, rebuild, target)
@@ -157,63 +173,72 @@ async function configureRollback(context: Context, rebuild: ClaimedRebuild, targ
   await begin(context, rebuild, apps)
 }
 
-/** Starts the run, or finds it at work or ended, and sees it through. */
+/** Starts the run unless it has already started, follows it to its end and stores the outcome. */
 async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.progress.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
   if ((await host.inspect(run)).state === 'absent') {
-    const reason = await reasonToStop(context, rebuild) // such as a cancel while it was configured
+    // The rebuild may have been cancelled while its configuration was written.
+    const reason = await reasonToStop(context, rebuild)
     if (reason) return end(context, rebuild, notSwitched(reason.causes, reason.all))
     await host.startSwitch(run, rebuild.rolls_back_to)
   }
-  const followed = await monitorRun(context, rebuild, run)
-  if (!followed || signal.aborted) return
-  if (await mustRunAgain(context, rebuild, followed)) {
+  const ended = await monitorRun(context, rebuild, run)
+  if (!ended || signal.aborted) return
+  if (await mustRunAgain(context, rebuild, ended)) {
     await createWakeup().wait(PAUSE_BEFORE_RERUN_MS, signal)
     await beginRun(context.pool, context.attempt, rebuild.id, rebuild.generation_before)
     return
   }
-  await settle(context, rebuild, run, followed)
+  await storeOutcome(context, rebuild, run, ended)
 }
 
+/**
+ * True if the run was interrupted before the switch, and both the deadline and MAX_RUNS allow another run.
+ */
 async function mustRunAgain(
   { host, log }: Context,
   rebuild: ClaimedRebuild,
   { state, stopped }: MonitoredRun,
 ): Promise<boolean> {
-  const heldElsewhere = state.state === 'exited' && state.exitCode === 75
-  const interrupted = state.state === 'lost' || (state.state === 'exited' && NOT_NOW.has(state.exitCode))
-  // With the lock held elsewhere nothing of ours is on yet, even where the profile already names it.
-  const switched = !heldElsewhere && (await host.generation()) !== rebuild.generation_before
+  const locked = state.state === 'exited' && state.exitCode === LOCKED_EXIT_CODE
+  const retryable = state.state === 'exited' && RETRYABLE_EXIT_CODES.has(state.exitCode)
+  const interrupted = state.state === 'lost' || retryable
+  // While the lock is held, the new generation is not active, even if the profile already names it.
+  const switched = !locked && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
-  if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !heldElsewhere)) return false
-  log.warn({ rebuild: rebuild.id, run: rebuild.run, state }, 'the run was interrupted: starting it again')
+  if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !locked)) return false
+  log.warn({ rebuild: rebuild.id, run: rebuild.run, state }, 'the run was interrupted: starting a new run')
   return true
 }
 
-async function settle(
+/** Collects the facts of an ended run, decides its outcome, purges data if requested and ends the rebuild. */
+async function storeOutcome(
   context: Context,
   rebuild: ClaimedRebuild,
   run: Run,
   { state, stopped }: MonitoredRun,
 ): Promise<void> {
   const { pool, host } = context
-  const riding = await operationsOf(pool, rebuild.id)
-  const { failures, cause: whole } = await host.result(run)
-  const seen = {
+  const operations = await operationsOf(pool, rebuild.id)
+  const { failures, cause: unattributed } = await host.result(run)
+  const observed = {
     failures,
-    whole,
+    unattributed,
     state,
     stopped,
     before: rebuild.generation_before,
     after: await host.generation(),
-    installing: riding.filter(({ kind }) => kind === 'install').map(({ app }) => app),
+    installing: operations.filter(({ kind }) => kind === 'install').map(({ app }) => app),
     log: await lastLogLines(pool, rebuild.id, CAUSE_LOG_LINES),
   }
-  const outcome = rebuild.rolls_back_to === null ? judge(seen) : judgeRollback(seen, rebuild.rolls_back_to)
+  const outcome =
+    rebuild.rolls_back_to === null
+      ? decideOutcome(observed)
+      : decideRollbackOutcome(observed, rebuild.rolls_back_to)
   if (outcome.switched) {
-    for (const { app } of riding.filter(({ purge }) => purge)) await purge(context, app, outcome)
+    for (const { app } of operations.filter(({ purge }) => purge)) await purge(context, app, outcome)
   }
   await end(context, rebuild, outcome)
 }
@@ -223,7 +248,7 @@ async function purge({ host, log }: Context, app: string, outcome: Outcome): Pro
     await host.removeData(app)
   } catch (error) {
     log.error({ app, err: error }, 'data could not be deleted')
-    const message = `It is off, but its data could not be deleted: ${(error as Error).message}`
+    const message = `The app is uninstalled, but its data could not be deleted: ${(error as Error).message}`
     outcome.failures[app] = {
       class: 'activate',
       message,

@@ -3,25 +3,32 @@ import type { Cause } from '../domain/app.ts'
 import type { Run, RunState } from '../host/index.ts'
 import type { Context } from './context.ts'
 
-/** How often a run is looked at if nothing rings. */
-const LOOK_EVERY_MS = 1_000
-/** An activation can't be stopped; this long after the deadline it is judged by what is on by then. */
+/** Interval between two polls of a run in milliseconds, if no notification arrives earlier. */
+const POLL_INTERVAL_MS = 1_000
+/**
+ * Extra time for an activation after the deadline in milliseconds, because an activation can't be stopped.
+ * After it
+ * the active generation decides the outcome.
+ */
 const ACTIVATION_LIMIT_MS = 5 * 60_000
-/** One batch of log: one transaction, one bell. */
+/** Upper limit of one log batch in bytes: one transaction, one notification. */
 const LOG_BATCH_BYTES = 64 * 1024
 
-/** Why the agent stopped a run: some of its operations alone, or all of them. */
+/** Reason why the agent stopped a run: causes of single apps, or one cause for all operations. */
 export interface StopReason {
   causes: Record<string, Cause>
   all: Cause | null
 }
 
+/** Ended run, or one whose activation exceeded its limit. */
 export interface MonitoredRun {
   state: RunState
   stopped: StopReason | null
 }
 
-/** Copies what the run has written since into the database. Returns the offset it got to. */
+/**
+ * Copies the run's log from byte `from` on into the database. Returns the offset after the last copied line.
+ */
 async function copyLog(
   { pool, host, attempt }: Context,
   rebuild: ClaimedRebuild,
@@ -40,10 +47,11 @@ async function copyLog(
 
 const TIMED_OUT: Cause = {
   class: 'timeout',
-  message: 'The rebuild took longer than it may and was stopped',
-  hint: 'Look at its log. A slow machine or line may need a larger BLOUD_BUILD_TIMEOUT.',
+  message: 'The rebuild exceeded its time limit and was stopped',
+  hint: 'Check its log. A slow machine or network may need a larger BLOUD_BUILD_TIMEOUT.',
 }
 
+/** Returns why the run must stop now (its deadline or a cancel), or null. */
 export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<StopReason | null> {
   if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }
   const cancelled = (await operationsOf(pool, rebuild.id)).filter((each) => each.cancel_requested_at)
@@ -53,9 +61,13 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
 }
 
 /**
- * Stays with a run until it is over, copying its log; stops it for a cancel or at its deadline, unless activation has
- * begun: then that is said, so that nobody waits for a cancel. Returns undefined when the lease is lost or the process
- * stops: the run goes on, and whoever leads next follows it from the offset in the database.
+ * Follows a run to its end and copies its log. Stops the run for a cancel or at its deadline, unless
+ * activation has
+ * begun; an activation is recorded in the database, which then refuses cancels.
+ *
+ * Returns undefined if the lease is lost or the process stops. The run then continues, and the next lease
+ * holder
+ * follows it from the log offset in the database.
  */
 export async function monitorRun(
   context: Context,
@@ -78,7 +90,7 @@ export async function monitorRun(
         continue
       }
       if (performance.now() > rebuild.endsAt + ACTIVATION_LIMIT_MS) return { state, stopped: reason }
-      await work.wait(LOOK_EVERY_MS, signal)
+      await work.wait(POLL_INTERVAL_MS, signal)
     }
     return undefined
   } finally {

@@ -1,7 +1,7 @@
-/** A wake-up that can't be lost: ringing while nobody waits makes the next wait return at once. */
+/** A wake-up that can't be lost: `notify` without a pending `wait` makes the next `wait` return at once. */
 export interface Wakeup {
   notify(): void
-  /** Returns when the bell rings, after `ms`, or when `signal` aborts. */
+  /** Returns on `notify`, after `ms` milliseconds, or when `signal` aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>
 }
 
