@@ -1,6 +1,6 @@
 import { sql } from 'slonik'
 import { z } from 'zod'
-import { App, AppStatus, CatalogEntry, HistoryRow } from '../domain/app.ts'
+import { App, AppStatus, HistoryRow } from '../domain/app.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
 /** All apps that have a row, by name. */
@@ -17,32 +17,6 @@ export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefin
   )
 }
 
-/** `bloud.catalog`. */
-export function catalog(pool: Pool): Promise<readonly CatalogEntry[]> {
-  return rows(pool, CatalogEntry, sql.fragment`select to_jsonb(c) as row from bloud.catalog c`)
-}
-
-/** One row of `bloud.catalog`, or undefined. */
-export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | undefined> {
-  return row(
-    pool,
-    CatalogEntry,
-    sql.fragment`select to_jsonb(c) as row from bloud.catalog c where c.name = ${name}`,
-  )
-}
-
-const Plan = z.record(z.unknown())
-
-/** `bloud.plan_install`. @throws Problem for an impossible name. */
-export function planInstall(
-  pool: Pool,
-  name: string,
-  options: object = {},
-): Promise<Record<string, unknown>> {
-  const given = JSON.stringify(options)
-  return oneRow(pool, Plan, sql.fragment`select bloud.plan_install(${name}, ${given}::jsonb) as row`)
-}
-
 /** Rows of `bloud.history` about one app, newest first, at most `limit`. */
 export function history(pool: Pool, name: string, limit: number): Promise<readonly HistoryRow[]> {
   return rows(
@@ -51,11 +25,6 @@ export function history(pool: Pool, name: string, limit: number): Promise<readon
     sql.fragment`select to_jsonb(h) || jsonb_build_object('duration_seconds', extract(epoch from h.duration)) as row
       from bloud.history h where h.app = ${name} order by h.seq desc limit ${limit}`,
   )
-}
-
-/** `bloud.plan_uninstall`. @throws Problem for an impossible name. */
-export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {
-  return oneRow(pool, Plan, sql.fragment`select bloud.plan_uninstall(${name}) as row`)
 }
 
 /** The last migration this database has seen. */

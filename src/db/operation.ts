@@ -1,6 +1,6 @@
 import { type DatabasePool, sql } from 'slonik'
 import { z } from 'zod'
-import { LogLine, Operation, RollbackPlan } from '../domain/operation.ts'
+import { LogLine, Operation } from '../domain/operation.ts'
 import { translated } from './error.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
@@ -9,7 +9,11 @@ type Transaction = Pick<DatabasePool, 'any' | 'query'>
 const nothing = z.object({}).passthrough()
 
 /** Runs a verb for somebody at the page or the API, with the rights of an operator and nothing more. */
-function asOperator(pool: Pool, origin: Origin, verb: ReturnType<typeof sql.fragment>): Promise<Operation> {
+export function asOperator(
+  pool: Pool,
+  origin: Origin,
+  verb: ReturnType<typeof sql.fragment>,
+): Promise<Operation> {
   return translated(() =>
     pool.transaction(async (db: Transaction) => {
       await db.query(sql.type(nothing)`set local role bloud_operator`)
@@ -42,21 +46,6 @@ export function cancel(pool: Pool, origin: Origin, app: string): Promise<Operati
 /** `bloud.rename`. @throws Problem with the refusal. */
 export function rename(pool: Pool, origin: Origin, app: string, displayName: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.rename(${app}, ${displayName})`)
-}
-
-/** `bloud.refresh_catalog`. */
-export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
-  return asOperator(pool, origin, sql.fragment`bloud.refresh_catalog()`)
-}
-
-/** `bloud.rollback`. @throws Problem with the refusal. */
-export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
-  return asOperator(pool, origin, sql.fragment`bloud.rollback()`)
-}
-
-/** `bloud.plan_rollback`. */
-export function planRollback(pool: Pool): Promise<RollbackPlan> {
-  return oneRow(pool, RollbackPlan, sql.fragment`select bloud.plan_rollback() as row`)
 }
 
 /** The newest operations, newest first, at most `limit`; only of `app` if given. */

@@ -7,25 +7,6 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** `bloud.acquire_lease`: the attempt number, or null while another worker holds the lease. */
-export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
-  return oneRow(
-    pool,
-    z.number().int().nullable(),
-    fragment`select to_jsonb(bloud.acquire_lease(${worker}, ${seconds})) as row`,
-  )
-}
-
-/** `bloud.renew_lease`. @throws Problem stale_attempt once the lease is lost. */
-export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
-  await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
-}
-
-/** `bloud.release_lease`. */
-export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
-  await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
-}
-
 /** A deadline is a time of the database, whose clock may not be ours: what is left of it is the same everywhere. */
 const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
   round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
@@ -134,7 +115,7 @@ export async function endRebuild(
   )
 }
 
-const ConfiguredApp = z.object({
+export const ConfiguredApp = z.object({
   name: z.string(),
   version: z.string(),
   port: z.number().int().nullable(),
@@ -148,32 +129,6 @@ export type DesiredApp = z.infer<typeof DesiredApp>
 /** `bloud.desired_apps`: what the host should run after the next rebuild. */
 export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
   return rows(pool, DesiredApp, fragment`select to_jsonb(a) as row from bloud.desired_apps a`)
-}
-
-/** The apps of the generation that a rollback goes back to, as they were configured for it. */
-export function rollbackApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {
-  return rows(
-    pool,
-    ConfiguredApp,
-    fragment`select jsonb_build_object('name', c.name, 'entry', c.entry) || d.value as row
-      from bloud.rebuilds r cross join jsonb_each(r.desired) d join bloud.catalog_cache c on c.name = d.key
-      where r.id = ${rebuild} order by c.name`,
-  )
-}
-
-const ProbedApp = z.object({
-  name: z.string(),
-  port: z.number().int().nullable(),
-  status: z.enum(STATUSES),
-  overdue: z.boolean(),
-  integration_config: z.record(z.unknown()),
-  entry: z.record(z.unknown()),
-})
-export type ProbedApp = z.infer<typeof ProbedApp>
-
-/** `bloud.probed_apps`: the apps whose health is asked for. */
-export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
-  return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
 }
 
 const RebuildOperation = z.object({
@@ -202,77 +157,5 @@ export function lastLogLines(pool: Pool, rebuild: number, count: number): Promis
     z.string(),
     fragment`select to_jsonb(l.line) as row from (select line_no, line from bloud.rebuild_log
       where rebuild_id = ${rebuild} order by line_no desc limit ${count}) l order by l.line_no`,
-  )
-}
-
-/** `bloud.report_health`: the status the app has now, null if there is no such app. */
-export function reportHealth(
-  pool: Pool,
-  attempt: number,
-  app: string,
-  healthy: boolean,
-  cause: Cause | null,
-): Promise<string | null> {
-  const json = cause && JSON.stringify(cause)
-  return oneRow(
-    pool,
-    z.string().nullable(),
-    fragment`select to_jsonb(bloud.report_health(${attempt}, ${app}, ${healthy}, ${json}::jsonb)) as row`,
-  )
-}
-
-/** `bloud.sweep`: how many waits were ended because their deadline had passed. */
-export function sweep(pool: Pool, attempt: number): Promise<number> {
-  return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
-}
-
-/** Whether somebody asked for the catalog files to be read again. */
-export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
-  return oneRow(
-    pool,
-    z.boolean(),
-    fragment`select to_jsonb(exists (select from bloud.operations o
-      where o.kind = 'refresh_catalog' and o.state = 'queued')) as row`,
-  )
-}
-
-/** `bloud.prune`: how many events and log lines were forgotten; call again until 0. */
-export function prune(
-  pool: Pool,
-  attempt: number,
-  olderThanDays: number,
-  keepOperations: number,
-  batch: number,
-): Promise<number> {
-  const age = fragment`make_interval(days => ${olderThanDays})`
-  return oneRow(
-    pool,
-    z.number().int(),
-    fragment`select to_jsonb(bloud.prune(${attempt}, ${age}, ${keepOperations}, ${batch})) as row`,
-  )
-}
-
-/** `bloud.fail_refresh`: the catalog files can't be read. */
-export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {
-  const json = JSON.stringify(cause)
-  await rows(
-    pool,
-    z.unknown(),
-    fragment`select null as row from bloud.fail_refresh(${attempt}, ${json}::jsonb)`,
-  )
-}
-
-/** `bloud.sync_catalog`: how many entries are new or changed. */
-export function syncCatalog(
-  pool: Pool,
-  attempt: number,
-  entries: unknown[],
-  problems: unknown[],
-): Promise<number> {
-  const [given, bad] = [JSON.stringify(entries), JSON.stringify(problems)]
-  return oneRow(
-    pool,
-    z.number().int(),
-    fragment`select to_jsonb(bloud.sync_catalog(${attempt}, ${given}::jsonb, ${bad}::jsonb)) as row`,
   )
 }

@@ -3,12 +3,14 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ROOT } from '../config.ts'
 import * as apps from '../db/app.ts'
+import * as catalog from '../db/catalog.ts'
 import * as events from '../db/event.ts'
 import { type EventReader, openEventReader } from '../db/eventreader.ts'
 import { checkInvariants } from '../db/invariant.ts'
 import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import * as operations from '../db/operation.ts'
+import * as rollbacks from '../db/rollback.ts'
 import { type AdmissionLimits, createAdmission } from '../http/admission.ts'
 import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
@@ -50,21 +52,21 @@ function routeSource(pool: LazyPool, expectedSchema: string): Parameters<typeof 
   return {
     expectedSchema,
     schemaVersion: async () => apps.schemaVersion(await pool.open()),
-    catalog: async () => apps.catalog(await pool.open()),
-    catalogEntry: async (name) => apps.catalogEntry(await pool.open(), name),
+    catalog: async () => catalog.catalog(await pool.open()),
+    catalogEntry: async (name) => catalog.catalogEntry(await pool.open(), name),
     installedApps: async () => apps.installedApps(await pool.open()),
     appStatus: async (name) => apps.appStatus(await pool.open(), name),
     history: async (name, limit) => apps.history(await pool.open(), name, limit),
-    planInstall: async (name, options) => apps.planInstall(await pool.open(), name, options),
-    planUninstall: async (name) => apps.planUninstall(await pool.open(), name),
+    planInstall: async (name, options) => catalog.planInstall(await pool.open(), name, options),
+    planUninstall: async (name) => catalog.planUninstall(await pool.open(), name),
     install: async (origin, name, options) => operations.install(await pool.open(), origin, name, options),
     uninstall: async (origin, name, purge) => operations.uninstall(await pool.open(), origin, name, purge),
     retry: async (origin, name) => operations.retry(await pool.open(), origin, name),
     cancel: async (origin, name) => operations.cancel(await pool.open(), origin, name),
     rename: async (origin, name, to) => operations.rename(await pool.open(), origin, name, to),
-    refreshCatalog: async (origin) => operations.refreshCatalog(await pool.open(), origin),
-    planRollback: async () => operations.planRollback(await pool.open()),
-    rollback: async (origin) => operations.rollback(await pool.open(), origin),
+    refreshCatalog: async (origin) => catalog.refreshCatalog(await pool.open(), origin),
+    planRollback: async () => rollbacks.planRollback(await pool.open()),
+    rollback: async (origin) => rollbacks.rollback(await pool.open(), origin),
     invariantViolations: async () => (await checkInvariants(await pool.open())).length,
     listOperations: async (limit, app) => operations.listOperations(await pool.open(), limit, app),
     findOperation: async (id) => operations.findOperation(await pool.open(), id),

@@ -1,8 +1,9 @@
 /** The machine of the database may have another time than ours. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { probedApps } from '../../src/db/health.ts'
 import { openPool } from '../../src/db/pool.ts'
-import { claimRebuild, probedApps } from '../../src/db/rebuild.ts'
+import { claimRebuild } from '../../src/db/rebuild.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { entry, lead, session } from '../support/sql.ts'
 

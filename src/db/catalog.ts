@@ -1,0 +1,79 @@
+import { sql } from 'slonik'
+import { z } from 'zod'
+import { CatalogEntry, type Cause } from '../domain/app.ts'
+import type { Operation } from '../domain/operation.ts'
+import { asOperator, type Origin } from './operation.ts'
+import { oneRow, type Pool, row, rows } from './pool.ts'
+
+const fragment = sql.fragment
+
+/** `bloud.catalog`. */
+export function catalog(pool: Pool): Promise<readonly CatalogEntry[]> {
+  return rows(pool, CatalogEntry, fragment`select to_jsonb(c) as row from bloud.catalog c`)
+}
+
+/** One row of `bloud.catalog`, or undefined. */
+export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | undefined> {
+  return row(
+    pool,
+    CatalogEntry,
+    fragment`select to_jsonb(c) as row from bloud.catalog c where c.name = ${name}`,
+  )
+}
+
+const Plan = z.record(z.unknown())
+
+/** `bloud.plan_install`. @throws Problem for an impossible name. */
+export function planInstall(
+  pool: Pool,
+  name: string,
+  options: object = {},
+): Promise<Record<string, unknown>> {
+  const given = JSON.stringify(options)
+  return oneRow(pool, Plan, fragment`select bloud.plan_install(${name}, ${given}::jsonb) as row`)
+}
+
+/** `bloud.plan_uninstall`. @throws Problem for an impossible name. */
+export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {
+  return oneRow(pool, Plan, fragment`select bloud.plan_uninstall(${name}) as row`)
+}
+
+/** `bloud.refresh_catalog`. */
+export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
+  return asOperator(pool, origin, fragment`bloud.refresh_catalog()`)
+}
+
+/** Whether somebody asked for the catalog files to be read again. */
+export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
+  return oneRow(
+    pool,
+    z.boolean(),
+    fragment`select to_jsonb(exists (select from bloud.operations o
+      where o.kind = 'refresh_catalog' and o.state = 'queued')) as row`,
+  )
+}
+
+/** `bloud.sync_catalog`: how many entries are new or changed. */
+export function syncCatalog(
+  pool: Pool,
+  attempt: number,
+  entries: unknown[],
+  problems: unknown[],
+): Promise<number> {
+  const [given, bad] = [JSON.stringify(entries), JSON.stringify(problems)]
+  return oneRow(
+    pool,
+    z.number().int(),
+    fragment`select to_jsonb(bloud.sync_catalog(${attempt}, ${given}::jsonb, ${bad}::jsonb)) as row`,
+  )
+}
+
+/** `bloud.fail_refresh`: the catalog files can't be read. */
+export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {
+  const json = JSON.stringify(cause)
+  await rows(
+    pool,
+    z.unknown(),
+    fragment`select null as row from bloud.fail_refresh(${attempt}, ${json}::jsonb)`,
+  )
+}

@@ -1,0 +1,43 @@
+import { sql } from 'slonik'
+import { z } from 'zod'
+import type { Cause } from '../domain/app.ts'
+import { STATUSES } from '../domain/status.ts'
+import { oneRow, type Pool, rows } from './pool.ts'
+
+const fragment = sql.fragment
+
+const ProbedApp = z.object({
+  name: z.string(),
+  port: z.number().int().nullable(),
+  status: z.enum(STATUSES),
+  overdue: z.boolean(),
+  integration_config: z.record(z.unknown()),
+  entry: z.record(z.unknown()),
+})
+export type ProbedApp = z.infer<typeof ProbedApp>
+
+/** `bloud.probed_apps`: the apps whose health is asked for. */
+export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
+  return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
+}
+
+/** `bloud.report_health`: the status the app has now, null if there is no such app. */
+export function reportHealth(
+  pool: Pool,
+  attempt: number,
+  app: string,
+  healthy: boolean,
+  cause: Cause | null,
+): Promise<string | null> {
+  const json = cause && JSON.stringify(cause)
+  return oneRow(
+    pool,
+    z.string().nullable(),
+    fragment`select to_jsonb(bloud.report_health(${attempt}, ${app}, ${healthy}, ${json}::jsonb)) as row`,
+  )
+}
+
+/** `bloud.sweep`: how many waits were ended because their deadline had passed. */
+export function sweep(pool: Pool, attempt: number): Promise<number> {
+  return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
+}
