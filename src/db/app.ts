@@ -3,12 +3,12 @@ import { z } from 'zod'
 import { App, AppStatus, HistoryRow } from '../domain/app.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
-/** All apps that have a row, by name. */
+/** Returns the rows of `bloud.apps`, sorted by name. */
 export function installedApps(pool: Pool): Promise<readonly App[]> {
   return rows(pool, App, sql.fragment`select to_jsonb(a) as row from bloud.apps a order by a.name`)
 }
 
-/** One row of `bloud.app_status`, or undefined. */
+/** Returns the row of `bloud.app_status` with this name, or undefined. */
 export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefined> {
   return row(
     pool,
@@ -17,17 +17,18 @@ export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefin
   )
 }
 
-/** Rows of `bloud.history` about one app, newest first, at most `limit`. */
+/** Returns at most `limit` rows of `bloud.history` about one app, newest first. */
 export function history(pool: Pool, name: string, limit: number): Promise<readonly HistoryRow[]> {
   return rows(
     pool,
     HistoryRow,
-    sql.fragment`select to_jsonb(h) || jsonb_build_object('duration_seconds', extract(epoch from h.duration)) as row
+    sql.fragment`select to_jsonb(h)
+        || jsonb_build_object('duration_seconds', extract(epoch from h.duration)) as row
       from bloud.history h where h.app = ${name} order by h.seq desc limit ${limit}`,
   )
 }
 
-/** The last migration this database has seen. */
+/** Calls `bloud.schema_version` and returns the name of the last migration applied to this database. */
 export function schemaVersion(pool: Pool): Promise<string> {
   return oneRow(pool, z.string(), sql.fragment`select to_jsonb(bloud.schema_version()) as row`)
 }

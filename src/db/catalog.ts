@@ -7,12 +7,12 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** `bloud.catalog`. */
+/** Returns all rows of the view `bloud.catalog`. */
 export function catalog(pool: Pool): Promise<readonly CatalogEntry[]> {
   return rows(pool, CatalogEntry, fragment`select to_jsonb(c) as row from bloud.catalog c`)
 }
 
-/** One row of `bloud.catalog`, or undefined. */
+/** Returns the row of `bloud.catalog` with this name, or undefined. */
 export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | undefined> {
   return row(
     pool,
@@ -23,7 +23,7 @@ export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | u
 
 const Plan = z.record(z.unknown())
 
-/** `bloud.plan_install`. @throws Problem for an impossible name. */
+/** Calls `bloud.plan_install` and returns the plan. @throws Problem if the name is invalid. */
 export function planInstall(
   pool: Pool,
   name: string,
@@ -33,17 +33,17 @@ export function planInstall(
   return oneRow(pool, Plan, fragment`select bloud.plan_install(${name}, ${given}::jsonb) as row`)
 }
 
-/** `bloud.plan_uninstall`. @throws Problem for an impossible name. */
+/** Calls `bloud.plan_uninstall` and returns the plan. @throws Problem if the name is invalid. */
 export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {
   return oneRow(pool, Plan, fragment`select bloud.plan_uninstall(${name}) as row`)
 }
 
-/** `bloud.refresh_catalog`. */
+/** Calls the verb `bloud.refresh_catalog` and returns the new operation. */
 export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, fragment`bloud.refresh_catalog()`)
 }
 
-/** Whether somebody asked for the catalog files to be read again. */
+/** Returns true if an operation to refresh the catalog is queued. */
 export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   return oneRow(
     pool,
@@ -53,7 +53,7 @@ export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   )
 }
 
-/** `bloud.sync_catalog`: how many entries are new or changed. */
+/** Calls `bloud.sync_catalog` and returns the number of entries that are new or changed. */
 export function syncCatalog(
   pool: Pool,
   attempt: number,
@@ -68,7 +68,7 @@ export function syncCatalog(
   )
 }
 
-/** `bloud.fail_refresh`: the catalog files can't be read. */
+/** Calls `bloud.fail_refresh`, because the catalog files cannot be read. */
 export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {
   const json = JSON.stringify(cause)
   await rows(

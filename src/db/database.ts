@@ -1,16 +1,17 @@
 import pg from 'pg'
 
+/** Upper limit for connecting, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** What is asked here takes milliseconds to a few seconds. */
+/** Upper limit for one statement, in milliseconds: the statements sent here take at most a few seconds. */
 const ANSWER_LIMIT_MS = 30_000
-/** For a goodbye; nobody hears it where the network swallows. */
+/** Upper limit for a clean disconnect, in milliseconds: a network that drops packets never confirms it. */
 const END_LIMIT_MS = 2_000
-/** duplicate_database: somebody else was quicker. */
+/** SQLSTATE duplicate_database: another process created the database at the same time. */
 const DUPLICATE = '42P04'
 
 /**
- * Creates a database where there is none of that name.
- * @param serverUrl a login that may create databases.
+ * Creates the database if it does not exist.
+ * @param serverUrl URL with a login that may create databases.
  */
 export async function ensureDatabase(serverUrl: string, name: string): Promise<void> {
   await connected(serverUrl, async (client) => {
@@ -22,7 +23,7 @@ export async function ensureDatabase(serverUrl: string, name: string): Promise<v
   })
 }
 
-/** Why nobody can connect there, or null when it works. */
+/** Connects once. Returns the error if that fails, else null. */
 export async function connectionProblem(url: string): Promise<Error | null> {
   try {
     await connected(url, async () => {})
@@ -32,19 +33,19 @@ export async function connectionProblem(url: string): Promise<Error | null> {
   }
 }
 
-/** Nobody answers: the connection was swallowed somewhere, or the server hangs. */
+/** The server did not answer in time, because the network drops packets or the server hangs. */
 export class NoResponseError extends Error {
   readonly code = 'no_answer'
 
   constructor(url: string, limitMs: number) {
     super(
-      `The database at ${placeOf(url)} has not answered for ${limitMs / 1000} s: is the network to it all right?`,
+      `The database at ${hostOf(url)} has not answered for ${limitMs / 1000} s: check the network and server.`,
     )
   }
 }
 
-/** Without login and password: this is shown and logged. */
-function placeOf(url: string): string {
+/** Returns host and port of the URL without login and password, because the message is shown and logged. */
+function hostOf(url: string): string {
   try {
     return new URL(url).host || 'a local socket'
   } catch {
@@ -53,15 +54,15 @@ function placeOf(url: string): string {
 }
 
 export interface ConnectionOptions {
-  /** What pg_stat_activity shows. */
+  /** The application_name in pg_stat_activity. */
   name?: string
-  /** How long one statement may take, as seen from here. Milliseconds. */
+  /** Upper limit for one statement in milliseconds, measured by this process. */
   answerLimitMs?: number | undefined
 }
 
 /**
- * Runs something with a connection of its own.
- * @throws what `work` throws; an error with code `no_answer` when the database falls silent.
+ * Opens a connection, passes it to `work` and closes it afterwards.
+ * @throws what `work` throws, or an error with code `no_answer` if the database does not answer in time.
  */
 export async function connected<T>(
   url: string,
@@ -74,26 +75,26 @@ export async function connected<T>(
     connectionTimeoutMillis: CONNECT_LIMIT_MS,
     query_timeout: answerLimitMs,
   })
-  client.on('error', () => {}) // a lost connection is reported by the query that meets it
+  client.on('error', () => {}) // the next query reports a lost connection
   let open = false
   try {
     await client.connect()
     open = true
     return await work(client)
   } catch (error) {
-    if (!open && says(error, 'timeout expired')) throw new NoResponseError(url, CONNECT_LIMIT_MS)
-    if (says(error, 'Query read timeout')) throw new NoResponseError(url, answerLimitMs)
+    if (!open && hasMessage(error, 'timeout expired')) throw new NoResponseError(url, CONNECT_LIMIT_MS)
+    if (hasMessage(error, 'Query read timeout')) throw new NoResponseError(url, answerLimitMs)
     throw error
   } finally {
     await end(client)
   }
 }
 
-/** Whether that is the driver's message, or what `work` made of it. */
-const says = (error: unknown, message: string): boolean =>
-  error instanceof Error && (error.message === message || says(error.cause, message))
+/** Returns true if the error or one of its causes has this message of the driver. */
+const hasMessage = (error: unknown, message: string): boolean =>
+  error instanceof Error && (error.message === message || hasMessage(error.cause, message))
 
-/** Takes an open transaction back. */
+/** Closes the connection; the server rolls back an open transaction. */
 async function end(client: pg.Client): Promise<void> {
   const cut = setTimeout(() => client.connection.stream.destroy(), END_LIMIT_MS)
   await client.end().catch(() => {})

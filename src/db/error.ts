@@ -1,6 +1,6 @@
 import { Problem, type ProblemCode, problemCode } from '../domain/problem.ts'
 
-/** What node-postgres puts on an error; slonik keeps it as `cause`. */
+/** Error of node-postgres; slonik wraps it and keeps it as `cause`. */
 interface PostgresError {
   code?: string
   message: string
@@ -8,19 +8,39 @@ interface PostgresError {
   hint?: string
 }
 
-/** Classes and codes that mean "not now": the connection is gone, the server is going down or has no room. */
+/**
+ * SQLSTATE classes and system codes that mean "try later": connection lost, server stopping or out of
+ * resources.
+ */
 const UNAVAILABLE = /^(08...|57P..|53...|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND)$/
 const LOCK_NOT_AVAILABLE = '55P03'
-/** What the drivers say of a lost connection. Only for errors without a code: what the server says has one. */
-const GONE =
-  /\b(connection (has been |was )?(terminated|ended|closed|refused|reset)|backend has been terminated|connection error|read timeout|timeout (exceeded|expired)|not queryable|(pool|client) (has been |has |was |is )?(ended|closed|destroyed))\b/i
+/**
+ * Messages of the drivers for a lost connection. Only tested on errors without a code; errors of the server
+ * have one.
+ */
+const CONNECTION_LOST = new RegExp(
+  [
+    'connection (has been |was )?(terminated|ended|closed|refused|reset)',
+    'backend has been terminated',
+    'connection error',
+    'read timeout',
+    'timeout (exceeded|expired)',
+    'not queryable',
+    '(pool|client) (has been |has |was |is )?(ended|closed|destroyed)',
+  ]
+    .map((message) => `\\b${message}\\b`)
+    .join('|'),
+  'i',
+)
 
+/** Returns the error and its causes, at most 8. */
 function chain(error: unknown): PostgresError[] {
   const found: PostgresError[] = []
   for (let at = error; at instanceof Error && found.length < 8; at = at.cause) found.push(at as PostgresError)
   return found
 }
 
+/** Returns the Problem if the SQLSTATE is one of the system (`BL…`), else undefined. */
 function refusal(error: PostgresError): Problem | undefined {
   const code: ProblemCode | undefined = error.code ? problemCode(error.code) : undefined
   if (!code) return undefined
@@ -30,7 +50,7 @@ function refusal(error: PostgresError): Problem | undefined {
   })
 }
 
-/** The database's answer as the one error type of the system; what is not known comes back as it is. */
+/** Converts an error of the database into a Problem. Returns an unknown error unchanged. */
 export function translate(error: unknown): unknown {
   const errors = chain(error)
   for (const each of errors) {
@@ -38,12 +58,12 @@ export function translate(error: unknown): unknown {
     if (known) return known
   }
   if (errors.some((each) => each.code === LOCK_NOT_AVAILABLE)) {
-    return new Problem('busy', 'Somebody holds this app in an open transaction', {
+    return new Problem('busy', 'Another session has locked this app in an open transaction', {
       hint: 'Try again in a moment.',
     })
   }
   const code = errors.find((each) => each.code)?.code
-  if (code ? UNAVAILABLE.test(code) : errors.some((each) => GONE.test(each.message))) {
+  if (code ? UNAVAILABLE.test(code) : errors.some((each) => CONNECTION_LOST.test(each.message))) {
     return new Problem('database_unavailable', "The database can't be reached", {
       hint: 'Try again in a moment.',
     })
@@ -51,7 +71,7 @@ export function translate(error: unknown): unknown {
   return error
 }
 
-/** Runs a query; throws a Problem where the database refused or is away. */
+/** Runs a query. @throws Problem if the database refuses it or cannot be reached. */
 export async function translated<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()

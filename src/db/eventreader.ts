@@ -1,25 +1,31 @@
 /**
- * The stream's own way to its rows: one session that is kept, one prepared statement, nothing in between. Every commit
- * waits for this on its way to the clients; a pool that checks each row takes longer than the query.
+ * Reads the rows of the stream over one permanent session with one prepared statement. It bypasses the pool,
+ * because every event is delayed by this read, and a pool that validates each row takes longer than the query
+ * itself.
  */
 import pg from 'pg'
 import type { StreamRow } from '../domain/app.ts'
 import { sessionUrl } from './url.ts'
 
+/** Upper limit for connecting, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** By name, so that it is planned once. */
+/** Prepared statement: it has a name, so that PostgreSQL parses it once per session. */
 const AFTER = {
   name: 'stream_after',
-  text: 'select s.epoch, s.seq, s.app, s.event::text as json from bloud.stream_after($1, $2) s order by s.seq',
+  text: `select s.epoch, s.seq, s.app, s.event::text as json
+    from bloud.stream_after($1, $2) s order by s.seq`,
 }
 
 export interface EventReader {
-  /** `bloud.stream_after`. Rejects while the database is away; the next call connects anew. */
+  /** Calls `bloud.stream_after`. Rejects while the database is unreachable; the next call connects again. */
   after(seq: number, limit: number): Promise<readonly StreamRow[]>
   end(): Promise<void>
 }
 
-/** @param answerLimitMs after which a connection that says nothing is given up. */
+/**
+ * Opens no connection until the first read.
+ * @param answerLimitMs milliseconds without an answer after which the connection is dropped.
+ */
 export function openEventReader(url: string, name: string, answerLimitMs: number): EventReader {
   let opening: Promise<pg.Client> | undefined
 
@@ -34,7 +40,9 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     return client
   }
 
-  /** With a query under way `end` breaks the connection and waits for nobody. */
+  /**
+   * Closes the session. While a query is running, `end` destroys the socket without waiting for the server.
+   */
   function drop(client: pg.Client | undefined): void {
     opening = undefined
     client?.end().catch(() => undefined)
@@ -45,7 +53,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     let client: pg.Client | undefined
     try {
       client = await opening
-      // A bigint comes as text.
+      // node-postgres returns a bigint as text.
       const { rows } = await client.query<StreamRow>({ ...AFTER, values: [seq, limit] })
       return rows.map((row) => ({ ...row, seq: Number(row.seq) }))
     } catch (error) {

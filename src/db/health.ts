@@ -16,12 +16,12 @@ const ProbedApp = z.object({
 })
 export type ProbedApp = z.infer<typeof ProbedApp>
 
-/** `bloud.probed_apps`: the apps whose health is asked for. */
+/** Returns the rows of the view `bloud.probed_apps`: the apps to be probed for their health. */
 export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
   return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
 }
 
-/** `bloud.report_health`: the status the app has now, null if there is no such app. */
+/** Calls `bloud.report_health` and returns the new status of the app, or null if the app does not exist. */
 export function reportHealth(
   pool: Pool,
   attempt: number,
@@ -37,7 +37,7 @@ export function reportHealth(
   )
 }
 
-/** `bloud.sweep`: how many waits were ended because their deadline had passed. */
+/** Calls `bloud.sweep` and returns the number of waits it ended because their deadline had passed. */
 export function sweep(pool: Pool, attempt: number): Promise<number> {
   return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
 }

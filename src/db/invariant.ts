@@ -9,7 +9,7 @@ const Violation = z.object({
 })
 export type Violation = z.infer<typeof Violation>
 
-/** `bloud.check_invariants`: what does not hold, though it must. Empty is good. */
+/** Calls `bloud.check_invariants` and returns the violations; empty if all invariants hold. */
 export function checkInvariants(pool: Pool): Promise<readonly Violation[]> {
   return rows(pool, Violation, sql.fragment`select to_jsonb(i) as row from bloud.check_invariants() i`)
 }

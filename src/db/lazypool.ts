@@ -1,14 +1,20 @@
-/** A pool for a program that starts before its database does. */
+/** A pool for a process that may start before its database does. */
 import { translate } from './error.ts'
 import { openPool, type Pool } from './pool.ts'
 
 export interface LazyPool {
-  /** The pool, opened by the first call that finds the database. @throws Problem database_unavailable until then. */
+  /**
+   * Returns the pool, which is opened by the first call that reaches the database.
+   * @throws Problem database_unavailable until then.
+   */
   open(): Promise<Pool>
   end(): Promise<void>
 }
 
-/** slonik asks the server for its types before it hands out a pool, and does not ask again when that failed. */
+/**
+ * Creates the pool on first use. slonik queries the types of the server when it creates a pool and never
+ * repeats that query, so a pool whose creation failed is discarded and created again.
+ */
 export function createLazyPool(url: string, name: string, size: number, answerLimitMs?: number): LazyPool {
   let opening: Promise<Pool> | undefined
 

@@ -4,7 +4,9 @@ import { oneRow, type Pool, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** `bloud.acquire_lease`: the attempt number, or null while another worker holds the lease. */
+/**
+ * Calls `bloud.acquire_lease` and returns the attempt number, or null while another worker holds the lease.
+ */
 export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
   return oneRow(
     pool,
@@ -13,12 +15,12 @@ export function acquireLease(pool: Pool, worker: string, seconds: number): Promi
   )
 }
 
-/** `bloud.renew_lease`. @throws Problem stale_attempt once the lease is lost. */
+/** Calls `bloud.renew_lease`. @throws Problem stale_attempt if the lease is lost. */
 export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
 }
 
-/** `bloud.release_lease`. */
+/** Calls `bloud.release_lease`, so that the next worker need not wait until the lease expires. */
 export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
 }

@@ -1,35 +1,38 @@
 import pgListen, { type Subscriber } from 'pg-listen'
 import { sessionUrl } from './url.ts'
 
-// CommonJS: the function is the default of the default.
+// pg-listen is CommonJS: its function is the `default` property of the default import.
 const createSubscriber = pgListen.default
 
-/** How often the LISTEN session is asked for a sign of life, and how long it may take to answer. */
+/** Interval between two heartbeat queries on the LISTEN session, in milliseconds. */
 const HEARTBEAT_MS = 5_000
+/** Upper limit for the answer to a heartbeat query, in milliseconds. */
 const HEARTBEAT_LIMIT_MS = 5_000
+/** Upper limit for connecting, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** How long connecting and LISTEN together may take before another attempt is made. */
+/** Upper limit for connecting and LISTEN together, in milliseconds; then the next attempt begins. */
 const ATTEMPT_LIMIT_MS = 10_000
-/** Pauses between attempts to come back: short at first, as a restart of PostgreSQL takes a second or two. */
+/** Backoff between attempts, in milliseconds: short at first, because PostgreSQL restarts within 1 to 2 s. */
 const RETRY_MS = [100, 250, 500, 1_000, 2_000]
 
 export interface ListenerEvents {
-  /** A bell rang: look at the tables. */
+  /** A notification arrived: read the tables. It carries no data. */
   onNotification(channel: string): void
-  /** LISTEN is in place (again): read from your cursor now, then trust the bells. */
+  /** LISTEN is active (again): read from the cursor now, because earlier notifications may be lost. */
   onListening(): void
-  /** The session is lost; it is being brought back. */
+  /** The session is lost; the listener is already reconnecting. */
   onLost(reason: string): void
 }
 
 export interface Listener {
+  /** True while the LISTEN session is active. */
   isListening(): boolean
   close(): Promise<void>
 }
 
 /**
- * Keeps one LISTEN session on `channels`, for ever. A half-open connection is noticed within
- * HEARTBEAT_MS + HEARTBEAT_LIMIT_MS. Starts even while the database is away.
+ * Keeps one LISTEN session on `channels` until `close`. A half-open connection is detected within
+ * HEARTBEAT_MS + HEARTBEAT_LIMIT_MS. The database may be unreachable at the start.
  */
 export function openListener(
   url: string,
@@ -38,29 +41,29 @@ export function openListener(
   events: ListenerEvents,
 ): Listener {
   let subscriber: Subscriber | undefined
-  let up = false
+  let listening = false
   let closed = false
   let failures = 0
   let timer: NodeJS.Timeout | undefined
 
-  function setUp(): void {
+  function markListening(): void {
     failures = 0
-    up = true
+    listening = true
     events.onListening()
   }
 
-  function setDown(reason: string): void {
-    if (up) events.onLost(reason)
-    up = false
+  function markLost(reason: string): void {
+    if (listening) events.onLost(reason)
+    listening = false
   }
 
-  /** One subscriber for each attempt: another one takes its place, for ever. */
-  function restart(of: Subscriber, reason: string): void {
-    if (closed || of !== subscriber) return
+  /** Replaces a failed subscriber by a new one after a backoff, without an upper limit of attempts. */
+  function restart(failed: Subscriber, reason: string): void {
+    if (closed || failed !== subscriber) return
     subscriber = undefined
     clearTimeout(timer)
-    setDown(reason)
-    drop(of)
+    markLost(reason)
+    drop(failed)
     timer = setTimeout(start, pause(failures++))
   }
 
@@ -72,32 +75,36 @@ export function openListener(
         query_timeout: HEARTBEAT_LIMIT_MS,
       },
       {
-        // None of its own attempts to come back: while they go on, a first connect() that failed may never say so,
-        // and close() does not end them (seen: sessions without LISTEN, one for each attempt, and no bell ever).
+        // pg-listen must not retry itself: while it retries, a failed first connect() may never reject, and
+        // close() does not stop it (seen: sessions without LISTEN, one for each attempt, and no notification
+        // ever).
         retryLimit: 1,
         paranoidChecking: HEARTBEAT_MS,
-        parse: (payload) => payload, // bells carry no data; whatever comes is not looked at
+        parse: (payload) => payload, // notifications carry no data; a payload is ignored
       },
     )
     subscriber = next
-    timer = setTimeout(() => restart(next, 'no session in time'), ATTEMPT_LIMIT_MS)
+    timer = setTimeout(
+      () => restart(next, `no LISTEN session within ${ATTEMPT_LIMIT_MS} ms`),
+      ATTEMPT_LIMIT_MS,
+    )
     next.events.on('notification', ({ channel }) => next === subscriber && events.onNotification(channel))
     next.events.on('error', (error) => restart(next, error.message))
     listen(next, channels)
       .then(() => {
         if (next !== subscriber || closed) return
         clearTimeout(timer)
-        setUp()
+        markListening()
       })
       .catch((error: Error) => restart(next, error.message))
   }
 
   start()
   return {
-    isListening: () => up,
+    isListening: () => listening,
     async close() {
       closed = true
-      up = false
+      listening = false
       clearTimeout(timer)
       await subscriber?.close().catch(() => {})
     },

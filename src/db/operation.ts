@@ -4,11 +4,12 @@ import { LogLine, Operation } from '../domain/operation.ts'
 import { translated } from './error.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
+/** Origin of an operation, stored with it: the web page or another client of the API. */
 export type Origin = 'web' | 'api'
 type Transaction = Pick<DatabasePool, 'any' | 'query'>
-const nothing = z.object({}).passthrough()
+const anyRow = z.object({}).passthrough()
 
-/** Runs a verb for somebody at the page or the API, with the rights of an operator and nothing more. */
+/** Calls a verb for an HTTP request. The transaction has the rights of bloud_operator and no others. */
 export function asOperator(
   pool: Pool,
   origin: Origin,
@@ -16,39 +17,39 @@ export function asOperator(
 ): Promise<Operation> {
   return translated(() =>
     pool.transaction(async (db: Transaction) => {
-      await db.query(sql.type(nothing)`set local role bloud_operator`)
-      await db.query(sql.type(nothing)`select set_config('bloud.origin', ${origin}, true)`)
+      await db.query(sql.type(anyRow)`set local role bloud_operator`)
+      await db.query(sql.type(anyRow)`select set_config('bloud.origin', ${origin}, true)`)
       return oneRow(db, Operation, sql.fragment`select to_jsonb(o) as row from ${verb} o`)
     }),
   )
 }
 
-/** `bloud.install`. @throws Problem with the refusal. */
+/** Calls the verb `bloud.install` and returns the operation. @throws Problem if the verb is refused. */
 export function install(pool: Pool, origin: Origin, app: string, options: object): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.install(${app}, ${JSON.stringify(options)}::jsonb)`)
 }
 
-/** `bloud.uninstall`. @throws Problem with the refusal. */
+/** Calls the verb `bloud.uninstall` and returns the operation. @throws Problem if the verb is refused. */
 export function uninstall(pool: Pool, origin: Origin, app: string, purge: boolean): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.uninstall(${app}, ${purge})`)
 }
 
-/** `bloud.retry`. @throws Problem with the refusal. */
+/** Calls the verb `bloud.retry` and returns the operation. @throws Problem if the verb is refused. */
 export function retry(pool: Pool, origin: Origin, app: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.retry(${app})`)
 }
 
-/** `bloud.cancel`. @throws Problem with the refusal. */
+/** Calls the verb `bloud.cancel` and returns the operation. @throws Problem if the verb is refused. */
 export function cancel(pool: Pool, origin: Origin, app: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.cancel(${app})`)
 }
 
-/** `bloud.rename`. @throws Problem with the refusal. */
+/** Calls the verb `bloud.rename` and returns the operation. @throws Problem if the verb is refused. */
 export function rename(pool: Pool, origin: Origin, app: string, displayName: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.rename(${app}, ${displayName})`)
 }
 
-/** The newest operations, newest first, at most `limit`; only of `app` if given. */
+/** Returns at most `limit` operations, newest first; only those of `app` if given. */
 export function listOperations(pool: Pool, limit: number, app?: string): Promise<readonly Operation[]> {
   return rows(
     pool,
@@ -58,7 +59,7 @@ export function listOperations(pool: Pool, limit: number, app?: string): Promise
   )
 }
 
-/** One operation, or undefined. */
+/** Returns the operation with this id, or undefined. */
 export function findOperation(pool: Pool, id: number): Promise<Operation | undefined> {
   return row(
     pool,
@@ -67,7 +68,7 @@ export function findOperation(pool: Pool, id: number): Promise<Operation | undef
   )
 }
 
-/** `bloud.operation_log`: at most `limit` lines after line `after`. */
+/** Calls `bloud.operation_log` and returns at most `limit` lines after line `after`. */
 export function operationLog(
   pool: Pool,
   id: number,

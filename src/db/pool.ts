@@ -8,14 +8,20 @@ export type Pool = DatabasePool
 type Statement = ReturnType<typeof sql.fragment>
 type Runner = Pick<DatabasePool, 'any'>
 
-/** What a statement may take before PostgreSQL ends it. Every statement here is a lookup or a verb of milliseconds. */
+/**
+ * Upper limit after which PostgreSQL ends a statement, in milliseconds. Reads and verbs take a few
+ * milliseconds.
+ */
 const STATEMENT_TIMEOUT_MS = 15_000
-/** When we no longer wait for an answer: PostgreSQL would have ended the statement by then. */
+/**
+ * Upper limit for the wait for an answer, in milliseconds; longer, so that PostgreSQL can end the statement
+ * first.
+ */
 const ANSWER_LIMIT_MS = STATEMENT_TIMEOUT_MS + 1_000
 const CONNECT_TIMEOUT_MS = 5_000
 const IDLE_TIMEOUT_MS = 30_000
 
-/** Every row is checked by the zod schema of its query: the database is a border like any other. */
+/** Validates every row by the zod schema of its query, because data of the database is external input. */
 const checkRows: Interceptor = {
   name: 'check-rows',
   transformRow: ({ resultParser }, query, row) => {
@@ -27,9 +33,9 @@ const checkRows: Interceptor = {
 }
 
 /**
- * A pool of at most `size` connections to the database at `url`. Sessions speak UTC and wait at most 5 s for a lock.
- * It connects when first used, so it can be opened while the database is away.
- * @param answerLimitMs after which a connection that says nothing is given up.
+ * Opens a pool of at most `size` connections. Sessions use the time zone UTC and wait at most 5 s for a lock.
+ * @param name application_name in pg_stat_activity.
+ * @param answerLimitMs milliseconds without an answer after which a connection is dropped.
  */
 export function openPool(
   url: string,
@@ -46,7 +52,7 @@ export function openPool(
     idleTimeout: IDLE_TIMEOUT_MS,
     statementTimeout: STATEMENT_TIMEOUT_MS,
     idleInTransactionSessionTimeout: STATEMENT_TIMEOUT_MS,
-    // Sessions here only ever change settings with `set local`: there is nothing to discard between uses.
+    // Sessions change settings with `set local` only, so there is nothing to discard between two uses.
     resetConnection: async () => {},
     driverFactory: createTimeLimitedDriver(answerLimitMs),
     interceptors: [checkRows],
@@ -54,8 +60,8 @@ export function openPool(
 }
 
 /**
- * Rows of a query that returns one JSON column named `row`, checked by `schema`.
- * JSON, because PostgreSQL then writes times as ISO 8601 and numbers as numbers, the same as on every other way out.
+ * Runs a query that returns one JSON column named `row`, and validates each row by `schema`. The column is
+ * JSON, because PostgreSQL then writes times as ISO 8601 and numbers as numbers, as in events and snapshots.
  */
 export function rows<T extends ZodTypeAny>(
   db: Runner,
@@ -66,7 +72,7 @@ export function rows<T extends ZodTypeAny>(
   return translated(async () => (await db.any(query)).map(({ row }) => row))
 }
 
-/** The only row of such a query, or undefined when there is none. */
+/** Runs such a query and returns its first row, or undefined if there is none. */
 export async function row<T extends ZodTypeAny>(
   db: Runner,
   schema: T,
@@ -76,7 +82,7 @@ export async function row<T extends ZodTypeAny>(
   return first
 }
 
-/** The row of a query that always has one. */
+/** Runs such a query and returns its row. @throws Error if there is none. */
 export async function oneRow<T extends ZodTypeAny>(
   db: Runner,
   schema: T,

@@ -1,13 +1,16 @@
-/** A limit, on our side, to how long an answer may take. PostgreSQL ends a statement that takes too long, but says so
- *  over a connection that may have died without a word: then nobody would ever hear of it. */
+/**
+ * Driver of the pool that limits the wait for an answer on the client side. PostgreSQL ends a slow statement
+ * itself, but reports that over the connection; if the connection is dead, the report never arrives.
+ */
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import pg from 'pg'
 import type { DriverClient, DriverFactory } from 'slonik'
 import { withTimeout } from '../system/timeout.ts'
 
 /**
- * slonik asks the server for its types over a client whose errors nobody hears: cut in the midst of that, it ended the
- * process (seen: a relay that had just started). What was asked fails as well, and that is enough.
+ * Client with a listener for `error` events. slonik queries the types of the server over a client without
+ * one: a connection lost during that query ended the process (seen: a relay that had just started). The event
+ * can be ignored, because the query rejects as well.
  */
 class SafeClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
@@ -17,7 +20,7 @@ class SafeClient extends pg.Client {
 }
 ;(pg as { Client: typeof pg.Client }).Client = SafeClient
 
-/** No answer in time. Its message is one that reads as a lost connection. */
+/** No answer arrived in time. `translate` recognizes "timeout expired" as a lost connection. */
 class NoAnswerError extends Error {
   constructor(milliseconds: number) {
     super(`no answer from the database within ${milliseconds} ms: timeout expired`)
@@ -25,22 +28,23 @@ class NoAnswerError extends Error {
 }
 
 /**
- * slonik takes a connection out of its pool when it says `destroy`. One that is cut during a query never says so, as its
- * end waits for that query, which fails: the pool had one place less for each (seen: after as many as it has places, all
- * callers wait for ever, and so does its end). Here it always says so.
+ * Returns the client with a `destroy` event that is always emitted. slonik removes a connection from its pool
+ * on that event, but a connection lost during a query never emits it, because its end waits for that query,
+ * which fails. The pool lost one connection each time (seen: after as many losses as its size, all callers
+ * and its `end` wait forever).
  */
 function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverClient {
   const listeners = new Set<() => void>()
   let ended = false
 
-  function tellEnd(): void {
+  function emitDestroy(): void {
     if (ended) return
     ended = true
     onEnd()
     for (const listener of [...listeners]) listener()
   }
 
-  client.on('destroy', tellEnd)
+  client.on('destroy', emitDestroy)
   const on = (event: string, listener: () => void) =>
     event === 'destroy' ? listeners.add(listener) : client.on(event as 'release', listener)
   const off = (event: string, listener: () => void) =>
@@ -50,13 +54,13 @@ function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverCli
     on: on as unknown as DriverClient['on'],
     off: off as unknown as DriverClient['off'],
     removeListener: off as unknown as DriverClient['removeListener'],
-    destroy: () => client.destroy().catch(tellEnd),
+    destroy: () => client.destroy().catch(emitDestroy),
   }
 }
 
 /**
- * The driver of the pool, with that limit. slonik ends a connection whose query failed; the idle ones, which went the
- * same way to the same server, are ended with it, as each of them would cost the next caller the same wait.
+ * Creates a driver that rejects a query after `milliseconds`. slonik then ends the connection of that query;
+ * the driver ends the idle connections too, because each of them would cost the next caller the same wait.
  */
 export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
   const createDriver = createPgDriverFactory()

@@ -7,18 +7,24 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** A deadline is a time of the database, whose clock may not be ours: what is left of it is the same everywhere. */
+/**
+ * Adds the remaining milliseconds to a rebuild, because the clocks of the database and this process may
+ * differ.
+ */
 const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
   round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
 
 const ClaimedRebuild = Rebuild.transform(({ remaining_ms, ...rebuild }) => ({
   ...rebuild,
-  /** When it has to be over, by performance.now(). */
+  /** Deadline in milliseconds of performance.now(). */
   endsAt: performance.now() + remaining_ms,
 }))
 export type ClaimedRebuild = z.infer<typeof ClaimedRebuild>
 
-/** `bloud.claim_rebuild`: the rebuild at work, or a new one with all that is queued, or undefined. */
+/**
+ * Calls `bloud.claim_rebuild`. Returns the active rebuild, else a new one with the queued operations, else
+ * undefined.
+ */
 export function claimRebuild(
   pool: Pool,
   attempt: number,
@@ -31,7 +37,11 @@ export function claimRebuild(
   )
 }
 
-/** `bloud.begin_run`: the number of the run within the rebuild. `apps`: what was configured for it. */
+/**
+ * Calls `bloud.begin_run` and returns the number of the run within the rebuild.
+ * @param generation the generation that is active before the run.
+ * @param apps the apps as configured for this run.
+ */
 export function beginRun(
   pool: Pool,
   attempt: number,
@@ -50,13 +60,16 @@ export function beginRun(
   )
 }
 
-/** `bloud.begin_activation`: from now on a cancel is refused. */
+/** Calls `bloud.begin_activation`: from now on the database refuses to cancel. */
 export async function beginActivation(pool: Pool, attempt: number, rebuild: number): Promise<void> {
   const call = fragment`select null as row from bloud.begin_activation(${attempt}, ${rebuild})`
   await rows(pool, z.unknown(), call)
 }
 
-/** `bloud.append_log`: false if the log was not at `from`. */
+/**
+ * Calls `bloud.append_log` for the lines between two byte offsets of the output.
+ * @returns false if the stored log does not end at `from`.
+ */
 export function appendLog(
   pool: Pool,
   attempt: number,
@@ -73,7 +86,9 @@ export function appendLog(
   )
 }
 
-/** `bloud.report_warnings`: what could not be set up although the app itself could. */
+/**
+ * Calls `bloud.report_warnings` with the parts of each app that failed although the app itself was set up.
+ */
 export async function reportWarnings(
   pool: Pool,
   attempt: number,
@@ -85,20 +100,20 @@ export async function reportWarnings(
   await rows(pool, z.unknown(), call)
 }
 
-/** What was observed of a rebuild. */
+/** Result of a rebuild as observed on the host. */
 export interface Outcome {
   switched: boolean
   exitCode: number | null
   generation: string | null
-  /** By app: these fail alone, the others go on in a rebuild that follows. */
+  /** Cause by failed app: only these fail, the other apps continue in the next rebuild. */
   failures: Record<string, Cause>
-  /** Given: all that are not in `failures` fail with it. */
+  /** Cause for all apps that are not in `failures`; null if they do not fail. */
   cause: Cause | null
-  /** Nobody could be named: rather try halves than fail all. */
+  /** True if no failed app could be identified: the apps are rebuilt in two halves instead of failing all. */
   split: boolean
 }
 
-/** `bloud.end_rebuild`. What is left goes on in a rebuild that is claimed next. */
+/** Calls `bloud.end_rebuild`. The remaining operations continue in the rebuild that is claimed next. */
 export async function endRebuild(
   pool: Pool,
   attempt: number,
@@ -126,7 +141,10 @@ export type ConfiguredApp = z.infer<typeof ConfiguredApp>
 const DesiredApp = ConfiguredApp.extend({ status: z.enum(STATUSES) })
 export type DesiredApp = z.infer<typeof DesiredApp>
 
-/** `bloud.desired_apps`: what the host should run after the next rebuild. */
+/**
+ * Returns the rows of the view `bloud.desired_apps`: the apps that the host should run after the next
+ * rebuild.
+ */
 export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
   return rows(pool, DesiredApp, fragment`select to_jsonb(a) as row from bloud.desired_apps a`)
 }
@@ -140,7 +158,7 @@ const RebuildOperation = z.object({
 })
 export type RidingOperation = z.infer<typeof RebuildOperation>
 
-/** The operations at work in a rebuild, each of one app. */
+/** Returns the active operations of a rebuild that concern one app each. */
 export function operationsOf(pool: Pool, rebuild: number): Promise<readonly RidingOperation[]> {
   return rows(
     pool,
@@ -150,7 +168,7 @@ export function operationsOf(pool: Pool, rebuild: number): Promise<readonly Ridi
   )
 }
 
-/** The last lines of a rebuild's log, oldest first. */
+/** Returns the last `count` lines of the log of a rebuild, oldest first. */
 export function lastLogLines(pool: Pool, rebuild: number, count: number): Promise<readonly string[]> {
   return rows(
     pool,

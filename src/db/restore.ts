@@ -1,28 +1,29 @@
-/** What a backup and a restore ask of the database, and the SQL that stands around a backup when it is restored. */
+/** Queries of backup and restore, and the SQL that runs before and after the statements of a backup. */
 
 import { connected } from './database.ts'
 import { knownMigrations, MigrationError } from './migration.ts'
 
 export interface DatabaseState {
   serverMajor: number
-  /** Processes of the agent that are connected, for example `relay`. */
+  /** Connected processes of the agent, for example `relay`. */
   processes: string[]
 }
 
-/** @throws when nobody can connect there. */
+/** Reads the server version and the connected processes. @throws Error if the database cannot be reached. */
 export function databaseState(url: string): Promise<DatabaseState> {
   return connected(url, async (client) => {
     const { rows } = await client.query(`
       select current_setting('server_version_num')::integer / 10000 as major, array(
         select distinct split_part(application_name, '-', 2) from pg_catalog.pg_stat_activity
-        where datname = current_database() and application_name ~ '^bloud-(relay|orchestrator)' order by 1) as processes`)
+        where datname = current_database() and application_name ~ '^bloud-(relay|orchestrator)'
+        order by 1) as processes`)
     return { serverMajor: rows[0].major, processes: rows[0].processes }
   })
 }
 
 /**
- * Runs before the backup's own statements, in their transaction. What the backup knows nothing of: somebody is at work,
- * and which attempt numbers were already given out.
+ * Runs before the statements of the backup, in the same transaction. Refuses to restore during a rebuild, and
+ * keeps the last attempt number, because the backup contains an older one.
  */
 export const BEFORE_RESTORE = `
 set role bloud_owner;
@@ -35,7 +36,7 @@ begin
   end if;
   lock table bloud.lease, bloud.rebuilds in access exclusive mode;
   if exists (select from bloud.rebuilds where state not in ('succeeded', 'failed')) then
-    raise exception 'A rebuild is at work.' using hint = 'Wait until it has ended, or cancel it.';
+    raise exception 'A rebuild is in progress.' using hint = 'Wait until it has ended, or cancel it.';
   end if;
   perform pg_catalog.set_config('bloud.attempt', attempt::text, false) from bloud.lease;
 end
@@ -43,7 +44,10 @@ $$;
 drop schema if exists bloud cascade;
 `
 
-/** Runs after them: a worker from before must not write, and whoever read the old history must hear that it is another. */
+/**
+ * Runs after the statements of the backup. The higher attempt number stops workers that started before the
+ * restore; the new epoch makes clients of the old history start again with a snapshot.
+ */
 export const AFTER_RESTORE = `
 update bloud.lease set lease_until = null, worker = null,
   attempt = greatest(attempt, pg_catalog.current_setting('bloud.attempt')::bigint) + 1;
@@ -51,23 +55,25 @@ select bloud.new_epoch();
 `
 
 /**
- * Refuses a backup whose schema this program does not know, before anything is touched.
- * @param copy the rows of bloud.migrations as pg_restore prints them.
+ * Refuses a backup whose schema this program does not know, before the database is changed.
+ * @param copy the rows of bloud.migrations as printed by pg_restore.
  * @throws MigrationError
  */
 export async function refuseNewerBackup(copy: string): Promise<void> {
   const known = await knownMigrations()
   const names = [...copy.matchAll(/^\d+\t([^\t\n]+)\t/gm)].map(([, name]) => name as string)
-  if (names.length === 0) throw new MigrationError('schema_newer', 'This is no backup of a Bloud database.')
+  if (names.length === 0)
+    throw new MigrationError('schema_newer', 'This is not a backup of a Bloud database.')
   const unknown = names.filter((name) => !known.has(name))
   if (unknown.length === 0) return
   throw new MigrationError(
     'schema_newer',
-    `This backup was made by a newer version of the program (${unknown.join(', ')}). Restore it with that version.`,
+    `This backup was made by a newer version of the program (${unknown.join(', ')}). ` +
+      'Restore it with that version.',
   )
 }
 
-/** A newer pg_restore begins with settings that an older server does not know. */
+/** Removes a setting that a newer pg_restore writes at the beginning and an older server does not know. */
 export function withoutNewSettings(script: string): string {
   return script.replace(/^SET transaction_timeout = 0;\n/m, '')
 }

@@ -4,7 +4,10 @@ import { oneRow, type Pool } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** `bloud.prune`: how many events and log lines were forgotten; call again until 0. */
+/**
+ * Calls `bloud.prune` and returns the number of deleted events and log lines; to be called again until it
+ * returns 0.
+ */
 export function prune(
   pool: Pool,
   attempt: number,

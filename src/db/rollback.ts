@@ -6,17 +6,17 @@ import { ConfiguredApp } from './rebuild.ts'
 
 const fragment = sql.fragment
 
-/** `bloud.plan_rollback`. */
+/** Calls `bloud.plan_rollback` and returns the plan. */
 export function planRollback(pool: Pool): Promise<RollbackPlan> {
   return oneRow(pool, RollbackPlan, fragment`select bloud.plan_rollback() as row`)
 }
 
-/** `bloud.rollback`. @throws Problem with the refusal. */
+/** Calls the verb `bloud.rollback` and returns the operation. @throws Problem if the verb is refused. */
 export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, fragment`bloud.rollback()`)
 }
 
-/** The apps of the generation that a rollback goes back to, as they were configured for it. */
+/** Returns the apps of the generation that a rollback restores, as configured for that generation. */
 export function rollbackApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {
   return rows(
     pool,

@@ -1,7 +1,11 @@
-/** How long a statement waits for a lock, e.g. one that somebody holds in an open transaction in psql. */
+/**
+ * Upper limit for the wait for a lock in milliseconds, for example one held by an open transaction in psql.
+ */
 const LOCK_TIMEOUT_MS = 5_000
 
-/** The URL with the settings every session of the agent has; `name` is shown in pg_stat_activity. */
+/**
+ * Returns the URL with the settings of every session of the agent; `name` is the name in pg_stat_activity.
+ */
 export function sessionUrl(url: string, name: string): string {
   const parsed = parse(url)
   addOptions(parsed, '-c timezone=UTC', `-c lock_timeout=${LOCK_TIMEOUT_MS}`)
@@ -9,7 +13,7 @@ export function sessionUrl(url: string, name: string): string {
   return write(parsed)
 }
 
-/** The same database, entered as `role` by a login that may assume it. */
+/** Returns the URL of a session that assumes `role`; the login must be a member of that role. */
 export function urlAsRole(url: string, role: string): string {
   const parsed = parse(url)
   addOptions(parsed, `-c role=${role}`)
@@ -17,8 +21,9 @@ export function urlAsRole(url: string, role: string): string {
 }
 
 /**
- * A socket is a directory in place of a host: `postgresql:///db?host=/run/postgresql&user=me` for psql. slonik and pg
- * agree on another spelling that psql knows too: `postgresql://me@%2Frun%2Fpostgresql/db`.
+ * Parses the URL. A socket is a directory in place of the host:
+ * `postgresql:///db?host=/run/postgresql&user=me`. It is rewritten to
+ * `postgresql://me@%2Frun%2Fpostgresql/db`, which psql, slonik and pg all accept.
  */
 function parse(url: string): URL {
   const parsed = new URL(url)
@@ -36,7 +41,10 @@ function addOptions(url: URL, ...more: string[]): void {
   url.searchParams.set('options', options)
 }
 
-/** A blank is written as `+` by URL, which PostgreSQL does not know. A plus elsewhere, as in a password, is a plus. */
+/**
+ * Returns the URL as text, with `%20` for a blank in the search part, because `URL` writes `+` there and pg
+ * keeps it.
+ */
 function write(url: URL): string {
   const search = url.search.replaceAll('+', '%20')
   return `${url.href.slice(0, url.href.length - url.search.length)}${search}`

@@ -164,7 +164,7 @@ test('while a rebuild is at work nothing is restored', needsServer, async (t) =>
   await client.query('select bloud.claim_rebuild($1, 60)', [attempt])
   const { code, said } = await command('restore', url, file)
   assert.equal(code, 1)
-  assert.match(said, /Nothing was changed\.[\s\S]*A rebuild is at work\.[\s\S]*cancel it/)
+  assert.match(said, /Nothing was changed\.[\s\S]*A rebuild is in progress\.[\s\S]*cancel it/)
   assert.deepEqual(await apps(client), ['alpha', 'beta'])
 })
 
