@@ -1,7 +1,7 @@
 /** Refusals as `application/problem+json` (RFC 9457). */
 import { Problem, type ProblemCode } from '../domain/problem.ts'
-import { TimeLimitError } from '../system/timeout.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
+import { TimeLimitError } from '../system/timeout.ts'
 import { json, type Reply, type ResponseHeaders } from './reply.ts'
 
 /** Seconds after which trying again makes sense, for refusals that pass. */

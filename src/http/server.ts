@@ -1,8 +1,8 @@
 /** The HTTP server: guard, route, body, answer. */
 import { App, type HttpResponse, type HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { Problem } from '../domain/problem.ts'
-import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
+import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { readBody } from './body.ts'
 import { Exchange } from './exchange.ts'
 import { createGuard, type GuardOptions } from './guard.ts'

@@ -1,9 +1,9 @@
-/** Files that are either the old one or the new one, also after a power cut. */
+/** Atomic file writes: after a power cut, a file has either its old or its new content. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Temp file, fsync, rename, fsync of the directory. Makes the directory. */
+/** Writes a temporary file, syncs it, renames it and syncs the directory. Creates the directory if needed. */
 export async function writeAtomic(path: string, content: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const temp = `${path}.${randomUUID()}.tmp`
@@ -17,7 +17,7 @@ export async function writeAtomic(path: string, content: string): Promise<void> 
   await syncDirectory(dirname(path))
 }
 
-/** Makes renames in this directory survive a power cut. */
+/** Syncs a directory, so that renames in it survive a power cut. */
 export async function syncDirectory(dir: string): Promise<void> {
   const handle = await open(dir, 'r')
   try {
@@ -29,7 +29,7 @@ export async function syncDirectory(dir: string): Promise<void> {
 
 export const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
-/** The text of a file; null when there is none. */
+/** Reads a text file; null if it does not exist. */
 export async function readIfExists(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8')
@@ -39,7 +39,7 @@ export async function readIfExists(path: string): Promise<string | null> {
   }
 }
 
-/** Creates the file only if nobody did: of two that try, exactly one gets true. */
+/** Creates a file that must not exist yet. Of several concurrent callers, exactly one gets true. */
 export async function claimFile(path: string, content: string): Promise<boolean> {
   try {
     await writeFile(path, content, { flag: 'wx' })

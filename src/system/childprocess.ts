@@ -1,10 +1,10 @@
-/** Starting, watching and ending processes. */
+/** Starts child processes, waits for their end and terminates them. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pollUntil, withTimeout } from './timeout.ts'
 
-/** How a process ended: its exit code, or the signal that ended it. */
+/** The exit code of a process, or the signal that ended it. */
 export interface ExitStatus {
   code: number | null
   signal: NodeJS.Signals | null
@@ -13,23 +13,23 @@ export interface ExitStatus {
 export const describeExit = ({ code, signal }: ExitStatus) =>
   signal ? `was ended by ${signal}` : `ended with exit code ${code}`
 
-/** Resolves when the process has ended; rejects when it could not be started at all. */
+/** Resolves when the process has ended; rejects if the process could not be started. */
 export function exitOf(child: ChildProcess): Promise<ExitStatus> {
   const ending = new Promise<ExitStatus>((resolve, reject) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', reject)
   })
-  // Whoever cares awaits it; nobody caring must not end the agent.
+  // Without this handler, a rejection that no caller awaits would end the agent.
   ending.catch(() => {})
   return ending
 }
 
-/** Is there such a process? A zombie (ended, not yet collected by its parent) counts as gone. */
+/** Checks that a process exists. A zombie (ended, not yet reaped by its parent) counts as ended. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    // EPERM: it exists, but belongs to someone else.
+    // EPERM: the process exists, but belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
   return !isZombie(pid)
@@ -38,14 +38,14 @@ export function isAlive(pid: number): boolean {
 function isZombie(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // "pid (name) state …"; the name may contain blanks and brackets.
+    // Format: "pid (name) state …". The name may contain spaces and parentheses.
     return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'Z'
   } catch {
     return false
   }
 }
 
-/** Signals a process. @returns false when there is no such process any more. */
+/** Sends a signal. @returns false if the process no longer exists. */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
     process.kill(pid, name)
@@ -56,8 +56,9 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 }
 
 /**
- * Ends a process that need not be our child: each signal in turn, each with its time to work.
- * @returns whether it is gone.
+ * Terminates a process, which need not be a child of this one. Sends each signal in turn and waits up to its
+ * limit.
+ * @returns true if the process has ended.
  */
 export async function terminateProcess(pid: number, steps: [NodeJS.Signals, number][]): Promise<boolean> {
   for (const [name, limitMs] of steps) {
@@ -72,13 +73,13 @@ export interface RunOptions {
   gid?: number | undefined
   cwd?: string
   env?: NodeJS.ProcessEnv
-  /** Open files that the child finds as descriptors 3, 4, … */
+  /** Open files, passed to the child as descriptors 3, 4, … */
   files?: number[]
   limitMs: number
 }
 
 export interface RunOutcome extends ExitStatus {
-  /** The end of what it wrote to both outputs, at most 16 KiB. */
+  /** The end of stdout and stderr together, at most 16 KiB. */
   output: string
 }
 
@@ -86,8 +87,8 @@ const OUTPUT_KEPT_BYTES = 16 * 1024
 const OUTPUT_LIMIT_MS = 2_000
 
 /**
- * Runs a command to its end and keeps the end of its output. Killed when the limit has passed.
- * @throws when the command can't be started.
+ * Runs a command and returns its exit status with the end of its output. Kills the command after `limitMs`.
+ * @throws if the command can't be started.
  */
 export async function run(command: string, args: string[], options: RunOptions): Promise<RunOutcome> {
   const { limitMs, files = [], ...rest } = options
@@ -105,16 +106,16 @@ export async function run(command: string, args: string[], options: RunOptions):
     child.kill('SIGKILL')
     keep(`\n(stopped: it took longer than ${limitMs / 1000} s)`)
   }
-  const how = await ending
-  // Its output can arrive after the news of its end; a grandchild could keep the pipe open without end.
+  const status = await ending
+  // Output can arrive after the exit event. The wait is limited because a grandchild can keep the pipe open.
   await withTimeout(closed, OUTPUT_LIMIT_MS)
-  return { ...how, output: output.trim() }
+  return { ...status, output: output.trim() }
 }
 
 export interface AgentChild {
-  /** How it ended. */
+  /** Settles with the exit status. */
   ended: Promise<ExitStatus>
-  /** Asks it to end, and ends it and all it started when it does not in time. */
+  /** Sends SIGTERM. After `limitMs`, kills the whole process group. Resolves when the process has ended. */
   stop(limitMs: number): Promise<void>
   kill(): void
 }
@@ -127,8 +128,9 @@ export interface AgentChildOptions {
 }
 
 /**
- * Starts one of the agent's own processes. In a process group of its own: Ctrl-C in the terminal reaches only us, and
- * we stop things in order. Its channel to us closes when we die, however we die; that is its sign to stop.
+ * Starts one of the agent's own processes, in its own process group: Ctrl-C in the terminal reaches only the
+ * agent, which stops its parts in order. The IPC channel closes however the agent ends; then the child stops
+ * itself.
  */
 export function startChild({ script, env, onMessage }: AgentChildOptions): AgentChild {
   const child = spawn(process.execPath, [script], {
@@ -139,7 +141,7 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
   child.on('message', onMessage)
   const ended = exitOf(child).catch((): ExitStatus => ({ code: null, signal: null }))
   const kill = () => {
-    // The whole group, but only while it is certainly ours.
+    // The whole group, but only while the child runs: afterwards its id may belong to another process.
     if (child.pid && child.exitCode === null && child.signalCode === null) signal(-child.pid, 'SIGKILL')
   }
   async function stop(limitMs: number): Promise<void> {
@@ -151,15 +153,15 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
 }
 
 /**
- * Gives the terminal to a program until it ends.
- * @returns its exit code; null when there is no such program.
+ * Runs a program in the terminal of this process and waits for its end.
+ * @returns its exit code; null if there is no such program.
  */
 export async function runInTerminal(
   command: string,
   args: string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number | null> {
-  // Ctrl-C is meant for the program (psql: give up this statement), not for us.
+  // Ctrl-C is meant for the program (in psql it cancels a statement), so this process ignores it.
   const ignore = () => {}
   process.on('SIGINT', ignore)
   try {

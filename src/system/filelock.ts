@@ -1,7 +1,7 @@
 /**
- * Locks that the kernel holds: they are gone the moment their process is, however it ended. A file with a process id in
- * it can't promise that. Node itself has no file locks, but SQLite, which comes with it, takes them: an exclusive
- * transaction on an empty file is such a lock.
+ * File locks that the kernel releases when their process ends, even after SIGKILL. A file that contains a
+ * process id can't guarantee that. Node has no file locks of its own, but the SQLite that comes with Node
+ * uses them: an exclusive transaction on an empty file is such a lock.
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -12,15 +12,15 @@ export interface FileLock {
   release(): void
 }
 
-/** SQLITE_BUSY: somebody else has it. */
+/** SQLITE_BUSY: another process holds the lock. */
 const BUSY = 5
 
-/** Held locks. Without a reference, garbage collection would close the file and so release the lock. */
+/** Held locks. Without this reference, garbage collection would close the file and release the lock. */
 const held = new Set<DatabaseSync>()
 
 let sqlite: typeof import('node:sqlite') | undefined
 
-/** Loads node:sqlite without its ExperimentalWarning, which would be the first line of every log. */
+/** Loads node:sqlite without its ExperimentalWarning, which would be the first line of every log file. */
 function loadSqlite(): typeof import('node:sqlite') {
   if (sqlite) return sqlite
   const emit = process.emitWarning
@@ -33,7 +33,7 @@ function loadSqlite(): typeof import('node:sqlite') {
   return sqlite
 }
 
-/** Takes the lock, waiting for it up to the limit; null if somebody else has it for that long. */
+/** Takes the lock. Returns null if another process still holds the lock after `limitMs`. */
 export function acquireFileLock(path: string, limitMs = 0): Promise<FileLock | null> {
   return pollUntil(() => tryLock(path), limitMs)
 }
@@ -50,13 +50,13 @@ function tryLock(path: string): FileLock | null {
   }
 }
 
-/** Whether some process has the lock now. Only looks: two that look at once don't see each other. */
+/** True if a process holds the lock now. Concurrent callers never mistake each other for a lock holder. */
 export function isLocked(path: string): boolean {
   let database: DatabaseSync
   try {
     database = new (loadSqlite().DatabaseSync)(path, { readOnly: true })
   } catch {
-    return false // Nobody made the file yet.
+    return false // The file does not exist yet.
   }
   const free = isUnlocked(database, 'select 1 from sqlite_master')
   if (free) database.close()

@@ -1,13 +1,14 @@
-/** Output of other programs as lines that a database and a browser can show. */
+/** Splits the output of other programs into lines that PostgreSQL can store and a browser can show. */
 import { stripVTControlCharacters } from 'node:util'
 
-/** A longer line is cut into pieces of this size. Bytes. */
+/** Upper limit of a line in bytes. A longer line is cut into pieces of this size. */
 export const MAX_LINE_BYTES = 8 * 1024
 const NEWLINE = 10
 
 /**
- * The whole lines at the start of `bytes`, and how many bytes they are. A line over the limit is cut into several, so
- * that a program without newlines can't fill the memory. With `final`, what is left at the end is a line too.
+ * Returns the complete lines at the start of `bytes`, and the number of bytes they use. A line over the limit
+ * is cut into several, so that a program that prints no newlines can't fill the memory. With `final`, the
+ * rest after the last newline is a line too.
  */
 export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; used: number } {
   const lines: string[] = []
@@ -32,22 +33,25 @@ export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; us
   }
 }
 
-/** The last place at or before `at` that is not inside a UTF-8 character. */
+/** Returns the last position at or before `at` that is not inside a UTF-8 character. */
 function cutBefore(bytes: Buffer, from: number, at: number): number {
   const continues = (index: number) => ((bytes[index] ?? 0) & 0xc0) === 0x80
   for (let cut = at; cut > from && cut > at - 4; cut--) if (!continues(cut)) return cut
   return at
 }
 
-/** One line as a terminal would show it in the end: no colours, no control characters, last state of a progress line. */
+/**
+ * Returns a line as a terminal shows it last: no colours or control characters, only the end of a progress
+ * line.
+ */
 function cleanLine(bytes: Buffer): string {
   const text = stripVTControlCharacters(bytes.toString('utf8'))
   const shown = text.split('\r').findLast((part) => part.trim() !== '') ?? ''
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point; PostgreSQL can't hold NUL.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose; PostgreSQL can't store NUL.
   return shown.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
 }
 
-/** Calls back once per line of a stream. */
+/** Splits a stream into lines and calls `onLine` for each. */
 export function createLineReader(onLine: (line: string) => void) {
   let rest = Buffer.alloc(0)
   const read = (chunk: Buffer, final: boolean) => {

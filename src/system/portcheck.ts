@@ -1,10 +1,10 @@
-/** Whether a port is free for an app of ours. */
+/** Checks that a TCP port is free for an app. */
 import { createServer } from 'node:net'
 
-/** Any of them taken is enough: an app may listen on one address or on all. */
+/** A port counts as used if it is used on any of these: an app may listen on one address or on all. */
 const ADDRESSES = ['127.0.0.1', '0.0.0.0', '::1', '::']
 
-/** Why nothing can listen on this port now; null if it is free. */
+/** Returns the reason why no app can listen on this port now; null if the port is free. */
 export async function portObstacle(port: number): Promise<string | null> {
   for (const address of ADDRESSES) {
     const code = await tryToListen(port, address)
@@ -14,7 +14,10 @@ export async function portObstacle(port: number): Promise<string | null> {
   return null
 }
 
-/** The error code, or null. A machine without IPv6 has no address to take. */
+/**
+ * Returns the error code of listening, or null. A machine without IPv6 gives a code that does not count as
+ * used.
+ */
 function tryToListen(port: number, host: string): Promise<string | null> {
   const server = createServer()
   return new Promise((resolve) => {

@@ -1,8 +1,9 @@
 /**
- * Finding and ending processes we started, even those whose parent was killed.
+ * Finds and terminates processes that the agent started, even those whose parent was killed.
  *
- * A process id alone says little: it may long belong to someone else. So each process we start carries a mark in its
- * environment, which its children inherit; whoever has the mark is ours, whoever has not is left alone.
+ * A process id alone is no proof, because the kernel may have reused it. So each process that the agent
+ * starts has a mark in its environment, which its children inherit. A process without the mark is never
+ * signalled.
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -11,17 +12,17 @@ import { promisify } from 'node:util'
 import { claimFile, readIfExists } from './atomicfile.ts'
 import { pollUntil } from './timeout.ts'
 
-/** The environment variable that holds the mark. */
+/** Name of the environment variable that holds the mark. */
 export const MARK = 'BLOUD_MARK'
-/** After SIGKILL the kernel needs a moment; more than this means it hangs in the kernel. */
+/** Limit for processes to end after SIGKILL, in milliseconds. One that takes longer hangs in the kernel. */
 const KILL_LIMIT_MS = 5_000
 const PS_LIMIT_MS = 5_000
 const PS_MAX_BYTES = 16 * 1024 * 1024
 
 export interface ProcessGroup {
-  /** Leader of the process group, where we still know it to be ours (its own child). */
+  /** Process group id. Only set while its leader is a child of this process: later the id may be reused. */
   pgid?: number
-  /** Whole marks, or their beginnings up to a slash. */
+  /** Whole marks, or their first parts up to a slash. */
   marks: string[]
 }
 
@@ -31,37 +32,43 @@ interface Process {
   mark: string | null
 }
 
-/** The random word of this state directory; made once. */
+/** Returns the random mark of this state directory. The first call creates it. */
 export async function readMark(path: string): Promise<string> {
   await claimFile(path, randomUUID())
   const mark = await pollUntil(() => readIfExists(path), KILL_LIMIT_MS)
-  if (!mark) throw new Error(`${path} is empty; remove it`)
+  if (!mark) throw new Error(`${path} is empty: delete it`)
   return mark
 }
 
-/** Live processes (no zombies) of a group, without this one. */
+/** Returns the ids of the live processes (no zombies) of a group, without the calling process. */
 export async function membersOf(group: ProcessGroup): Promise<number[]> {
   const all = process.platform === 'linux' ? await fromProc() : await fromPs()
-  return all.filter((one) => one.pid !== process.pid && belongs(one, group)).map((one) => one.pid)
+  return all
+    .filter(({ pid }) => pid !== process.pid)
+    .filter((each) => belongs(each, group))
+    .map(({ pid }) => pid)
 }
 
-function belongs(one: Process, group: ProcessGroup): boolean {
-  if (one.pgid === group.pgid) return true
-  return group.marks.some((mark) => one.mark === mark || one.mark?.startsWith(`${mark}/`))
+function belongs(candidate: Process, group: ProcessGroup): boolean {
+  if (candidate.pgid === group.pgid) return true
+  return group.marks.some((mark) => candidate.mark === mark || candidate.mark?.startsWith(`${mark}/`))
 }
 
-/** SIGTERM, a while to leave, SIGKILL. Resolves when none is left. @throws if some can't be ended. */
+/**
+ * Sends SIGTERM and, after `termLimitMs`, SIGKILL. Resolves when all have ended.
+ * @throws if one can't be killed.
+ */
 export async function terminateGroup(group: ProcessGroup, termLimitMs: number): Promise<void> {
-  const gone = async () => (await membersOf(group)).length === 0
+  const haveEnded = async () => (await membersOf(group)).length === 0
   await signalGroup(group, 'SIGTERM')
-  if (await pollUntil(gone, termLimitMs)) return
+  if (await pollUntil(haveEnded, termLimitMs)) return
   await killGroup(group)
 }
 
-/** SIGKILL until none is left: a process may have been forking while we looked. */
+/** Sends SIGKILL until no process is left: one may fork between the search and the signal. */
 export async function killGroup(group: ProcessGroup): Promise<void> {
-  const gone = await pollUntil(async () => (await signalGroup(group, 'SIGKILL')) === 0, KILL_LIMIT_MS)
-  if (!gone) throw new Error(`Processes ${(await membersOf(group)).join(', ')} can't be killed`)
+  const haveEnded = await pollUntil(async () => (await signalGroup(group, 'SIGKILL')) === 0, KILL_LIMIT_MS)
+  if (!haveEnded) throw new Error(`Processes ${(await membersOf(group)).join(', ')} can't be killed`)
 }
 
 async function signalGroup(group: ProcessGroup, signal: NodeJS.Signals): Promise<number> {
@@ -70,7 +77,7 @@ async function signalGroup(group: ProcessGroup, signal: NodeJS.Signals): Promise
   return members.length
 }
 
-/** A signal to one that has just ended is no error. */
+/** Sends a signal. A process that has just ended is no error. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
@@ -82,27 +89,33 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
 async function fromProc(): Promise<Process[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
   const found = await Promise.all(pids.map(readProc))
-  return found.filter((one) => one !== null)
+  return found.filter((each) => each !== null)
 }
 
 async function readProc(pid: string): Promise<Process | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // "1 (any name) S ppid pgrp …": the name may hold spaces and brackets, so read from its end.
+    // Format: "1 (any name) S ppid pgrp …". The name may contain spaces and parentheses, so read from its
+    // end.
     const [state, , pgid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     if (state === 'Z' || state === 'X') return null
     return { pid: Number(pid), pgid: Number(pgid), mark: markIn(await readEnviron(pid), '\0') }
   } catch {
-    return null // Ended while we looked.
+    return null // The process ended during the search.
   }
 }
 
-/** Empty for processes of others, which we could not have started. */
+/**
+ * Reads the environment of a process. Empty for another user's process, which the agent can't have started.
+ */
 async function readEnviron(pid: string): Promise<string> {
   return readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
 }
 
-/** macOS and the BSDs: `e` adds the environment to the command, for our own processes. */
+/**
+ * Lists processes on macOS and the BSDs. `e` adds the environment to the command, for processes of the same
+ * user.
+ */
 async function fromPs(): Promise<Process[]> {
   const args = ['axeww', '-o', 'pid=,pgid=,stat=,command=']
   const { stdout } = await promisify(execFile)('ps', args, { timeout: PS_LIMIT_MS, maxBuffer: PS_MAX_BYTES })
@@ -114,6 +127,6 @@ async function fromPs(): Promise<Process[]> {
 }
 
 function markIn(environment: string, separator: string): string | null {
-  const entry = environment.split(separator).find((one) => one.startsWith(`${MARK}=`))
+  const entry = environment.split(separator).find((variable) => variable.startsWith(`${MARK}=`))
   return entry ? entry.slice(MARK.length + 1) : null
 }

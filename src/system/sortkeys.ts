@@ -1,4 +1,4 @@
-/** Equal values become equal text, in whatever order their keys came from the database. */
+/** Sorts the keys of all objects, so that equal values have equal JSON whatever their key order was. */
 export function sortKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortKeys)
   if (typeof value !== 'object' || value === null) return value

@@ -12,8 +12,8 @@ export const timeLimitError = (work: string) => (limitMs: number) =>
   new TimeLimitError(`${work} took longer than ${limitMs} ms`)
 
 /**
- * Returns the promise's value if it settles within the limit. Else rejects with the error that `createError` makes,
- * or resolves with undefined if there is no `createError`. A rejection after the limit is ignored.
+ * Returns the promise's value if it settles within the limit. Else rejects with the error that `createError`
+ * makes, or resolves with undefined if there is no `createError`. A rejection after the limit is ignored.
  */
 export async function withTimeout<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined>
 export async function withTimeout<T>(

@@ -1,7 +1,7 @@
 /** For whoever watches the agent: alive, ready, and numbers. */
-import { withTimeout } from '../../system/timeout.ts'
 import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
+import { withTimeout } from '../../system/timeout.ts'
 import { json, text } from '../reply.ts'
 import type { Answer, Route } from '../router.ts'
 
