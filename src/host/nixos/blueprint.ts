@@ -1,6 +1,7 @@
 /**
- * authentik blueprints: what authentik is to know of our apps, as data. One file per app, and one that binds providers to
- * outposts: a blueprint replaces the list of an outpost's providers, so it must be written in one place.
+ * authentik blueprints as data: they declare to authentik the applications and providers of Bloud's apps.
+ * There is one blueprint per app, and one that binds the providers of all apps to outposts. A single
+ * blueprint binds them, because a blueprint replaces an outpost's whole list of providers.
  */
 import { type Sso, ssoName } from './sso.ts'
 import { type BlueprintValue, tagged } from './yaml.ts'
@@ -16,7 +17,10 @@ const FLOWS = {
   invalidation_flow: flow('default-provider-invalidation-flow'),
 }
 
-/** Blueprints of authentik itself that make what ours refer to; on a first start they may still have to be applied. */
+/**
+ * Names of authentik's own blueprints that create the objects Bloud's blueprints refer to. After a first
+ * start authentik may not have applied them yet.
+ */
 const SYSTEM_BLUEPRINTS = {
   base: [
     'Default - Authentication flow',
@@ -27,10 +31,11 @@ const SYSTEM_BLUEPRINTS = {
   proxy: ['System - OAuth2 Provider - Scopes', 'System - Proxy Provider - Scopes'],
 }
 
-/** With a blank: no app's blueprint can have such a name. */
+/** Names with a blank, so that no app's blueprint can have the same name. */
 const OUTPOSTS_NAME = 'bloud outposts'
 const REMOVED_NAME = 'bloud removed'
 
+/** Makes authentik apply another blueprint first. `required`: fail if that blueprint does not exist. */
 const after = (name: string, required: boolean): Entry => ({
   model: 'authentik_blueprints.metaapplyblueprint',
   attrs: { identifiers: { name }, required },
@@ -61,7 +66,10 @@ const application = ({ name, displayName, urls }: Sso): Entry => ({
   },
 })
 
-/** The secret stays in its file: authentik reads it when it applies the blueprint. */
+/**
+ * OAuth2 provider with the client secret by reference: authentik reads the file when it applies the
+ * blueprint.
+ */
 function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry {
   return {
     model: 'authentik_providers_oauth2.oauth2provider',
@@ -72,7 +80,7 @@ function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry 
       client_type: 'confidential',
       client_id: name,
       client_secret: tagged('!File', secretFile),
-      // Newer versions allow none unless told; older ones do not know this and ignore it.
+      // Newer versions of authentik allow no grant type by default; older versions ignore this attribute.
       grant_types: ['authorization_code', 'refresh_token'],
       redirect_uris: redirectUrls.map((url) => ({ matching_mode: 'strict', url })),
       property_mappings: scopes(...OPENID_SCOPES),
@@ -83,7 +91,10 @@ function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry 
   }
 }
 
-/** Its outpost answers the reverse proxy's question "may they?"; one provider protects one address. */
+/**
+ * Proxy provider: its outpost answers the reverse proxy's authorization requests. One provider protects one
+ * address.
+ */
 const proxyProvider = ({ name, urls }: Sso): Entry => ({
   model: 'authentik_providers_proxy.proxyprovider',
   id: 'provider',
@@ -103,14 +114,14 @@ const ldapProvider = ({ app, name }: Sso): Entry => ({
   attrs: {
     authorization_flow: flow('default-authentication-flow'),
     invalidation_flow: FLOWS.invalidation_flow,
-    // One outpost serves all apps, and tells them apart by this.
+    // The base DN is different for each app, because one outpost serves all apps.
     base_dn: `DC=${app},DC=bloud`,
     bind_mode: 'direct',
     search_mode: 'direct',
   },
 })
 
-/** Made once: who is in them is then a person's decision. */
+/** Group that is created once and never changed afterwards, because the operator manages its members. */
 const group = (name: string): Entry => ({
   model: 'authentik_core.group',
   state: 'created',
@@ -118,6 +129,7 @@ const group = (name: string): Entry => ({
   attrs: { is_superuser: false },
 })
 
+/** Blueprint of one app; `secretFile` is the path of its OAuth client secret. */
 export function appBlueprint(sso: Sso, secretFile: string): BlueprintValue {
   const { base, oauth2, proxy } = SYSTEM_BLUEPRINTS
   const entries = {
@@ -146,7 +158,7 @@ const outpost = (identifiers: Entry, type: string, model: string, apps: Sso[]): 
   },
 })
 
-/** Binds the providers of all apps to their outposts; null when there is nothing to bind. */
+/** Blueprint that binds the providers of all apps to their outposts; null if no app needs an outpost. */
 export function outpostsBlueprint(all: Sso[]): BlueprintValue | null {
   const proxied = all.filter(({ strategy }) => strategy === 'forward-auth')
   const ldap = all.filter(({ strategy }) => strategy === 'ldap')
@@ -169,19 +181,20 @@ const PROVIDER_MODELS = [
 ]
 
 /**
- * Takes back what earlier blueprints made: authentik keeps it when a file is gone, and a sign-in that nobody uses any
- * more would stay valid. Groups stay: who was in them is a person's work.
+ * Blueprint that deletes the applications and providers of uninstalled apps. Without it an unused sign-in
+ * would stay valid, because authentik keeps the objects of a blueprint whose file was removed. Groups are
+ * kept, because the operator manages their members.
  */
 export function removalBlueprint(apps: string[]): BlueprintValue {
-  const gone = (model: string, identifiers: Entry): Entry => ({
+  const absent = (model: string, identifiers: Entry): Entry => ({
     model,
     state: 'absent',
     identifiers,
     attrs: {},
   })
   const entries = apps.flatMap((app) => [
-    gone('authentik_core.application', { slug: ssoName(app) }),
-    ...PROVIDER_MODELS.map((model) => gone(model, { name: ssoName(app) })),
+    absent('authentik_core.application', { slug: ssoName(app) }),
+    ...PROVIDER_MODELS.map((model) => absent(model, { name: ssoName(app) })),
   ])
   return blueprint(REMOVED_NAME, entries)
 }

@@ -1,4 +1,7 @@
-/** Runs the rebuild command to its end, and watches over the point from which it must not be stopped any more. */
+/**
+ * Runs the rebuild command to its end, and detects the start of activation. From then on the command is not
+ * stopped.
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,31 +9,37 @@ import { exitOf } from '../../system/childprocess.ts'
 import { sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 
-/** How soon a request to stop and a new profile are noticed. */
-const LOOK_MS = 100
-/** Nix removes what it has half built on SIGTERM; then SIGKILL. */
+/** Interval between checks for a stop request and for a new profile, in milliseconds. */
+const POLL_MS = 100
+/** Time between SIGTERM and SIGKILL, in milliseconds: Nix removes half-built outputs on SIGTERM. */
 const TERM_LIMIT_MS = 5_000
+/** Exit code for a program that can't be started, as in a shell. */
 const EXIT_CANNOT_START = 127
+/** Added to the signal's number for a process that a signal ended, as in a shell. */
 const EXIT_OF_SIGNAL = 128
 
 export interface Supervision {
-  /** An open file. */
+  /** File descriptor that receives the command's output. */
   output: number
-  /** Our own effective user is another one, but the command is to run as root. */
+  /** True if the command runs as root although this program's effective user is the agent's. */
   asRoot: boolean
   hasActivated(): Promise<boolean>
-  /** Called once, before anything else that follows from it. */
+  /** Called once, as soon as activation is detected. */
   onActivated(): Promise<void>
   mustStop(): boolean
-  say(line: string): void
+  /** Appends one line to the run's log. */
+  writeLine(line: string): void
 }
 
-/** @returns the exit code, as a shell would give it. */
+/**
+ * Runs the command.
+ * @returns the exit code, as a shell would report it.
+ */
 export async function superviseCommand(
   [program, ...args]: [string, ...string[]],
   supervision: Supervision,
 ): Promise<number> {
-  const { output, asRoot, say } = supervision
+  const { output, asRoot, writeLine } = supervision
   let stopped = false
   const stop = () => {
     stopped = true
@@ -43,23 +52,23 @@ export async function superviseCommand(
   })
   const ending = exitOf(child)
   try {
-    await watchOver(child, ending, { ...supervision, mustStop: () => stopped || supervision.mustStop() })
+    await supervise(child, ending, { ...supervision, mustStop: () => stopped || supervision.mustStop() })
     const { code, signal } = await ending
     return code ?? EXIT_OF_SIGNAL + (signal ? constants.signals[signal] : 0)
   } catch (error) {
-    say(`error: ${program} can't be started: ${(error as Error).message}`)
+    writeLine(`error: ${program} can't be started: ${(error as Error).message}`)
     return EXIT_CANNOT_START
   }
 }
 
-async function watchOver(
+async function supervise(
   child: ChildProcess,
   ending: Promise<unknown>,
   { hasActivated, onActivated, mustStop }: Supervision,
 ): Promise<void> {
   let activated = false
   for (let ended = false; !ended; ) {
-    ended = await Promise.race([ending.then(() => true), sleep(LOOK_MS, false)])
+    ended = await Promise.race([ending.then(() => true), sleep(POLL_MS, false)])
     if (activated) continue
     activated = await hasActivated()
     if (activated) await onActivated()
@@ -67,7 +76,10 @@ async function watchOver(
   }
 }
 
-/** The whole process group, which is certainly ours until its leader is collected. Not if it activates instead of leaving. */
+/**
+ * Ends the whole process group with SIGTERM, then SIGKILL. Its id cannot be reused, because the leader is not
+ * reaped yet. Sends no SIGKILL if the command has begun activation in the meantime.
+ */
 async function endCommand(
   child: ChildProcess,
   ending: Promise<unknown>,

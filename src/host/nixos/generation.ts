@@ -1,20 +1,24 @@
-/** Which system is on. Two things say so, and they differ after an activation that failed, and before a restart. */
+/**
+ * Reads the system generations of this machine from two links: the system profile and the running system.
+ * They differ after a failed activation, and if the new system waits for a restart of the machine.
+ */
 import { readdir, readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 export interface SystemLinks {
-  /** What the machine starts next time: /nix/var/nix/profiles/system */
+  /** Link to the system that the machine starts at its next boot: /nix/var/nix/profiles/system */
   profile: string
-  /** What it runs: /run/current-system */
+  /** Link to the running system: /run/current-system */
   current: string
 }
 
-/** Of the hash in the name of a store path, enough to tell two systems apart. */
+/** Number of characters of a store path's hash that identify a system. */
 const HASH_CHARACTERS = 12
 
 /**
- * E.g. "42 (0a1b2c3d4e5f)", or "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f" when the profile was set but what runs is
- * another one. It changes when either does; null on a machine that has neither.
+ * Reads the current generation as text, e.g. "42 (0a1b2c3d4e5f)". If the profile and the running system
+ * differ, the text has both: "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f". The text changes if either link does;
+ * null without both links.
  */
 export async function readGeneration({ profile, current }: SystemLinks): Promise<string | null> {
   const [link, set, runs] = await Promise.all([readName(profile), readSystem(profile), readSystem(current)])
@@ -24,28 +28,30 @@ export async function readGeneration({ profile, current }: SystemLinks): Promise
 }
 
 /**
- * Why "nixos-rebuild switch --rollback" would not lead to this generation, as a sentence; null if it would. It goes to the
- * number before the current one, whichever that is by now.
+ * Returns why "nixos-rebuild switch --rollback" would not activate this generation, as a sentence; null if it
+ * would. That command activates the existing generation with the next lower number, which may have changed in
+ * the meantime.
  */
-export async function whyNotBefore({ profile }: SystemLinks, generation: string): Promise<string | null> {
+export async function rollbackObstacle({ profile }: SystemLinks, generation: string): Promise<string | null> {
   const [, number, system] = /^(\d+) \(([^)]+)\)$/.exec(generation) ?? []
-  if (!number) return `generation ${generation} was never wholly on`
+  if (!number) return `generation ${generation} was never completely activated`
   const current = numberOf((await readName(profile)) ?? '')
-  const numbers = (await readdir(dirname(profile))).map(numberOf).filter((one) => one < current)
+  const numbers = (await readdir(dirname(profile))).map(numberOf).filter((other) => other < current)
   const before = Math.max(0, ...numbers)
-  if (!numbers.includes(Number(number))) return `generation ${generation} is not there any more`
+  if (!numbers.includes(Number(number))) return `generation ${generation} no longer exists`
   if (before !== Number(number)) {
-    return `generation ${before} lies between ${generation} and what is on, and a rollback would lead to it; remove it with nix-env --delete-generations first`
+    return `generation ${before} lies between ${generation} and the current one, so a rollback would activate ${before}; remove it with nix-env --delete-generations first`
   }
-  const there = await readSystem(join(dirname(profile), `system-${number}-link`))
-  return there === system ? null : `generation ${number} is another system by now (${there})`
+  const actual = await readSystem(join(dirname(profile), `system-${number}-link`))
+  return actual === system ? null : `generation ${number} is now a different system (${actual})`
 }
 
-/** 0 for what is no generation of the system. */
+/** Number of a system generation from the name of its link; 0 for any other name. */
 const numberOf = (link: string): number => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? 0)
 
-const ifThere = (reading: Promise<string>) =>
-  reading.then(
+/** Last component of a path; null if the link does not exist or the file is not a link. */
+const baseIfExists = (path: Promise<string>) =>
+  path.then(
     (path) => basename(path),
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'EINVAL') return null
@@ -53,9 +59,9 @@ const ifThere = (reading: Promise<string>) =>
     },
   )
 
-const readName = (path: string) => ifThere(readlink(path))
+const readName = (path: string) => baseIfExists(readlink(path))
 
 async function readSystem(path: string): Promise<string | null> {
-  const name = await ifThere(realpath(path))
+  const name = await baseIfExists(realpath(path))
   return name && (/^[0-9a-z]{32}-/.test(name) ? name.slice(0, HASH_CHARACTERS) : name)
 }

@@ -1,4 +1,7 @@
-/** The NixOS host: apps are containers of the machine's own configuration, and `nixos-rebuild switch` is the switch. */
+/**
+ * The NixOS host: apps are containers declared in the machine's own configuration. The switch command is
+ * `nixos-rebuild switch`.
+ */
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { APP_NAME, type CatalogApp } from '../../domain/catalog.ts'
@@ -6,7 +9,7 @@ import { portObstacle } from '../../system/portcheck.ts'
 import type { Host, LogSlice, Run, RunResult, RunState, WantedApp } from '../contract.ts'
 import { lastLines, readLines } from '../logreader.ts'
 import { rebuildEnvironment } from './environment.ts'
-import { readGeneration, whyNotBefore } from './generation.ts'
+import { readGeneration, rollbackObstacle } from './generation.ts'
 import { readOutcome, trueExitCode } from './outcome.ts'
 import { type NixosPaths, nixosPaths } from './paths.ts'
 import { type PurgeOptions, purge } from './purge.ts'
@@ -17,23 +20,25 @@ import { readRequest } from './runrequest.ts'
 import { journalOf, type Provided, type SystemdCommands, unitOf, unitState } from './systemd.ts'
 import { configure } from './write.ts'
 
-/** The end of a log, in which Nix says why it failed. */
+/** Number of lines at the end of a run's log that are searched for Nix's error. */
 const OUTCOME_LINES = 2_000
 
 export interface NixosHostOptions {
-  /** Absolute. */
+  /** Absolute path of the agent's data directory. */
   dataDir: string
   nixos: {
     profile: string
     currentSystem: string
-    /** `{app}` and `{port}` stand for the app's. */
+    /** Public addresses of apps, with the placeholders `{app}` (name) and `{port}`. */
     baseUrls: string[]
     ssoUrl: string | undefined
-    /** `<data>/nixos/host-secret` by default. */
+    /** Path of the host secret; `<data>/nixos/host-secret` by default. */
     hostSecretFile: string | undefined
-    /** Absolute path of one executable to start instead of systemd's unit. */
+    /** Absolute path of an executable that is started instead of systemd's unit. */
     rebuild: string | undefined
-    /** Apps that the machine brings along instead of a container, and the unit of each. */
+    /**
+     * Apps that run as a service of the machine itself instead of a container, each with its systemd unit.
+     */
     provided?: Provided
   }
   nodePath?: string
@@ -58,12 +63,12 @@ export function createNixosHost(options: NixosHostOptions): Host {
     start: () => makeState(paths),
     stop: async () => undefined,
     cannotInstall,
-    // One that the machine brings along listens already.
+    // A provided app already listens on its port, because it is a service of this machine.
     preflight: async (app, running) =>
       app.name in provided ? null : preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
     generation: () => readGeneration(links),
-    whyNoRollback: (generation) => whyNotBefore(links, generation),
+    whyNoRollback: (generation) => rollbackObstacle(links, generation),
     startSwitch: async (run, rollBackTo = null) =>
       runner.startSwitch(run, await configuredApps(paths), rollBackTo !== null),
     inspect: (run) => inspect(runner, run),
@@ -82,11 +87,15 @@ export function createNixosHost(options: NixosHostOptions): Host {
 type Runner = ReturnType<typeof createRunner>
 
 function checkName(name: string): string {
-  if (!APP_NAME.test(name)) throw new Error(`"${name}" is no app name`)
+  if (!APP_NAME.test(name)) throw new Error(`"${name}" is not an app name`)
   return name
 }
 
-/** Only we may write there: root's unit takes its run from it, and it holds secrets. Others may pass to the blueprints. */
+/**
+ * Creates the state directories. Only the agent may write to them, because root's units read run ids from
+ * them and they contain secrets. Other users may traverse them (mode 0711), because containers read the
+ * blueprints below.
+ */
 async function makeState(paths: NixosPaths): Promise<void> {
   for (const dir of [paths.state, paths.runs, dirname(paths.request), paths.purge]) {
     await mkdir(dir, { recursive: true, mode: 0o711 })
@@ -94,8 +103,8 @@ async function makeState(paths: NixosPaths): Promise<void> {
 }
 
 function cannotInstall(app: CatalogApp): string | null {
-  const why = unsupportedReason(app)
-  return why && `${app.displayName} can't be installed on this host: ${why}.`
+  const reason = unsupportedReason(app)
+  return reason && `${app.displayName} can't be installed on this host: ${reason}.`
 }
 
 async function preflight(
@@ -109,7 +118,7 @@ async function preflight(
   if (other && other.name !== app.name) return `Port ${app.port} is already used by ${other.name}.`
   const taken = await portObstacle(app.port)
   if (taken === null) return null
-  // Its own container may be what listens there.
+  // The port may be taken by the app's own container, which is not an obstacle.
   const { state } = await unitState(systemd, unitOf(app.name))
   return state === 'running' || state === 'backoff' ? null : taken
 }
@@ -129,15 +138,18 @@ async function result(runner: Runner, run: Run): Promise<RunResult> {
 }
 
 async function readRunLog(runner: Runner, run: Run, offset: number, maxBytes: number): Promise<LogSlice> {
-  // Looked at before reading: a run that ends in between has its last line read next time.
+  // Inspected before the read: if the run ends in between, the next call returns its last line.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }
 
-/** @throws for an app that is still configured: this can't be undone. */
+/**
+ * Deletes an app's data.
+ * @throws if the app is still configured, because a deletion cannot be undone.
+ */
 async function removeData(name: string, options: PurgeOptions): Promise<void> {
   if ((await configuredApps(options.paths)).includes(name)) {
-    throw new Error(`${name} is still on; its data is in use`)
+    throw new Error(`${name} is still configured and may use its data: uninstall it first`)
   }
   await purge(name, options)
 }

@@ -1,13 +1,16 @@
 /**
- * Reads from the output of Nix and nixos-rebuild what went wrong, and for which app. Both formats of Nix's errors are
- * known: up to 2.18 the message comes first and the trace after it, since then the other way round.
+ * Reads from the output of Nix and nixos-rebuild why a run failed, and for which app. Both formats of Nix's
+ * errors are supported: up to Nix 2.18 the message precedes the trace, since 2.19 it follows the trace.
  */
 import type { RunFailure, RunResult } from '../contract.ts'
 
 const EXIT_LOCK_HELD = 75
 export const EXIT_UNITS_FAILED = 4
 const EXIT_NEEDS_REBOOT = 100
-/** nixos-rebuild itself says 1 whatever happened, and 2 when it was called wrongly. */
+/**
+ * Exit codes without a specific meaning: nixos-rebuild exits with 1 for any failure, and with 2 for wrong
+ * usage.
+ */
 const UNSPECIFIC = new Set([1, 2])
 const LOG_LINES = 40
 const MAX_MESSAGE_CHARACTERS = 1_000
@@ -19,14 +22,17 @@ const BUILD_BEGINS =
 const BUILD_FAILED =
   /builder for '([^']+)' failed|[Cc]annot build '([^']+)'|hash mismatch in fixed-output derivation '([^']+)'/
 
-/** The exit code as it would be if nixos-rebuild passed on what it was told. */
+/** Returns the exit code of the activation, read from the output if nixos-rebuild replaced it by its own. */
 export function trueExitCode(code: number, lines: readonly string[]): number {
   if (!UNSPECIFIC.has(code)) return code
   if (lines.some((line) => UNITS_FAILED.test(line))) return EXIT_UNITS_FAILED
   return lines.some((line) => LOCK_HELD.test(line)) ? EXIT_LOCK_HELD : code
 }
 
-/** Who is to blame, of these apps; and what went wrong, when it is nobody or nobody can be named. */
+/**
+ * Finds the failed apps of a run among `apps`. `cause` is the reason if no app failed or none can be
+ * identified.
+ */
 export function readOutcome(
   lines: readonly string[],
   code: number | null,
@@ -59,7 +65,10 @@ interface ErrorBlock {
   message: string
 }
 
-/** From each `error:` at the start of a line to the next line that is not indented. */
+/**
+ * Splits the output into errors: each begins with `error:` at the start of a line and ends before unindented
+ * text.
+ */
 function errorBlocks(lines: readonly string[]): ErrorBlock[] {
   const blocks: string[][] = []
   let open: string[] | null = null
@@ -73,7 +82,10 @@ function errorBlocks(lines: readonly string[]): ErrorBlock[] {
   return blocks.map((block) => ({ lines: block, text: block.join('\n'), message: messageOf(block) }))
 }
 
-/** Without the trace: the last indented `error:` (new format), or the first line (old), up to the next blank line. */
+/**
+ * Extracts the message without the trace. It begins at the last indented `error:` (new format) or at the
+ * first line (old format), and ends before the next blank line.
+ */
 function messageOf(block: string[]): string {
   const inner = block.findLastIndex((line) => /^\s+error:(?: |$)/.test(line))
   const from = block.slice(Math.max(0, inner))
@@ -82,14 +94,17 @@ function messageOf(block: string[]): string {
   )
   const words = from.slice(0, end < 0 ? from.length : end).map((line) => line.trim())
   const message = words.join(' ').replace(/^error:\s*/, '')
-  return message.slice(0, MAX_MESSAGE_CHARACTERS) || 'Nix gave no reason'
+  return message.slice(0, MAX_MESSAGE_CHARACTERS) || 'Nix printed no reason'
 }
 
 function failureOf(block: ErrorBlock, kind: 'evaluate' | 'build'): RunFailure {
   return { class: kind, message: block.message, log: block.lines.slice(0, LOG_LINES) }
 }
 
-/** In a trace several may be on the way; then only the message counts, and if that names nobody, nobody is blamed. */
+/**
+ * Finds the apps that an error names. An app in the trace counts only if the trace names no other app,
+ * because a trace may pass through the options of several apps.
+ */
 function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): string[] {
   const inMessage = apps.filter((app) => names(block.message, app))
   if (inMessage.length > 0 || isBuild) return inMessage
@@ -97,13 +112,17 @@ function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): 
   return inTrace.length === 1 ? inTrace : []
 }
 
-/** App names hold no character that means something in a pattern. `x` must not be found in `x-y`. */
+/**
+ * True if the text names the app in an option, container or unit. `x` must not match in `x-y`. App names need
+ * no escape, because they contain no special character of a regular expression.
+ */
 function names(text: string, app: string): boolean {
   return new RegExp(
     `(?:bloud\\.apps\\."?|containers\\."?(?:bloud-)?|podman-|bloud: "?)${app}(?![a-z0-9-])`,
   ).test(text)
 }
 
+/** Reads the failed units from the list that switch-to-configuration prints; null if it printed none. */
 function failedUnits(lines: readonly string[], apps: readonly string[]): RunResult | null {
   const at = lines.findLastIndex((line) => UNITS_FAILED.test(line))
   if (at < 0) return null
@@ -116,11 +135,11 @@ function failedUnits(lines: readonly string[], apps: readonly string[]): RunResu
     failures[app] = { class: 'activate', message: `${unit} failed to start`, log: statusOf(status, unit) }
   }
   if (Object.keys(failures).length > 0) return { failures }
-  const message = `The new system is on, but these units failed to start: ${units.join(', ')}`
+  const message = `The new system is active, but these units failed to start: ${units.join(', ')}`
   return { failures, cause: { class: 'activate', message, log: lines.slice(at).slice(0, LOG_LINES) } }
 }
 
-/** What `systemctl status` says of one unit, up to the next unit's bullet. */
+/** Extracts one unit's part of the `systemctl status` output: from its bullet to the next unit's bullet. */
 function statusOf(lines: readonly string[], unit: string): string[] {
   const isHead = (line: string) => /^[●×○*] /.test(line)
   const from = lines.findIndex((line) => isHead(line) && line.includes(unit))

@@ -1,40 +1,49 @@
-/** Where everything of the NixOS host is. What `nix/` reads or writes has the same names there. */
+/** Paths of the NixOS host's files. The files that `nix/` reads or writes have the same names there. */
 import { join } from 'node:path'
 
 export interface NixosPaths {
-  /** `<data>/nixos`: all state of this host. */
+  /** Directory of all state of this host: `<data>/nixos`. */
   state: string
-  /** Read by nix/apps.nix. */
+  /** The configuration, apps.json, which nix/apps.nix reads. */
   apps: string
-  /** One folder per app, one file per secret. */
+  /** Directory with one directory per app, in which each secret is one file. */
   secrets: string
-  /** One OAuth client secret per app: what authentik may read, and nothing else. */
+  /** Directory with one OAuth client secret per app: the only secrets that authentik may read. */
   clients: string
+  /** Directory of the authentik blueprints. */
   blueprints: string
-  /** One folder per run of the switch. */
+  /** Directory with one directory per run of the switch. */
   runs: string
-  /** Holds the id of the run that is to start. A path unit of systemd waits for it. */
+  /** Request file with the id of the run to start. A systemd path unit is triggered by it. */
   request: string
-  /** As `request`, for a run that goes back to the generation before: another unit, another command. */
+  /**
+   * Request file for a run that rolls back. Another path unit is triggered by it and runs another command.
+   */
   rollback: string
-  /** A file in it, called like an app, asks for the app's data to be deleted. Another path unit waits for it. */
+  /** Directory of purge requests: a file named after an app requests deletion of that app's data. */
   purge: string
-  /** A random word that marks the processes this agent starts itself. */
+  /** File with a random token that marks the processes this agent starts itself. */
   mark: string
 }
 
 export interface RunPaths {
   dir: string
-  /** What was asked for: the apps, and the generation that was on. */
+  /** The run's apps, and the generation that was current before it. */
   request: string
+  /** Output of the command. */
   log: string
-  /** Held by the kernel for as long as the run lives. */
+  /** File lock that the run holds until its process ends; the kernel then releases the lock. */
   lock: string
-  /** Whoever makes it first decides whether the run begins or never will. */
+  /**
+   * Created by the run when it begins, or by the agent to ensure that it never begins. The first writer
+   * decides.
+   */
   claim: string
+  /** Exists once the run has begun activation. */
   activated: string
-  /** Its being there asks the run to end. */
+  /** Stop request: the run ends its command when this file exists. */
   stop: string
+  /** Exit code, written at the end. */
   exit: string
 }
 
@@ -55,9 +64,12 @@ export function nixosPaths(state: string): NixosPaths {
   }
 }
 
-/** @throws for anything but the id of a run: it becomes a path. */
+/**
+ * Paths of one run's files.
+ * @throws if `id` is not a run id, because the id becomes part of a path.
+ */
 export function runPaths(paths: NixosPaths, id: string): RunPaths {
-  if (!RUN_ID.test(id)) throw new Error(`"${id}" is no run id`)
+  if (!RUN_ID.test(id)) throw new Error(`"${id}" is not a run id`)
   const dir = join(paths.runs, id)
   return {
     dir,

@@ -1,6 +1,7 @@
 /**
- * Deletes an app's data. Its files belong to whatever user its container has, so on NixOS it takes root: a file called
- * like the app asks for it, and the unit that waits for such files removes it when it is done, one way or the other.
+ * Deletes an app's data. On NixOS this needs root, because the files belong to the user inside the app's
+ * container. The agent creates a request file named after the app. A systemd unit started by that file
+ * deletes the data, then removes the request file, also when the deletion failed.
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -10,32 +11,41 @@ import { pollUntil } from '../../system/timeout.ts'
 import type { NixosPaths } from './paths.ts'
 import { clientSecretFile } from './render.ts'
 
-/** Terabytes of small files on a slow disk take their time. */
+/**
+ * Upper limit of one deletion: 10 minutes, because terabytes of small files on a slow disk take that long.
+ */
 const PURGE_LIMIT_MS = 10 * 60_000
 
 export interface PurgeOptions {
   paths: NixosPaths
   dataDir: string
-  /** Ask systemd's unit; without it everything here is ours anyway. */
+  /**
+   * True if systemd's root unit deletes the data; false if the agent owns all files and deletes them itself.
+   */
   byUnit: boolean
   limitMs?: number
 }
 
-/** @throws when anything is left. */
+/**
+ * Deletes data and secrets of one app.
+ * @throws if anything could not be deleted.
+ */
 export async function purge(name: string, options: PurgeOptions): Promise<void> {
   const { paths, dataDir, byUnit } = options
   const data = join(dataDir, 'apps', name)
-  if (byUnit && existsSync(data)) await askForPurge(name, options)
+  if (byUnit && existsSync(data)) await requestPurge(name, options)
   for (const path of [data, join(paths.secrets, name), clientSecretFile(paths, name)]) {
-    if (!resolve(path).startsWith(resolve(dataDir) + sep)) throw new Error(`${path} is outside`)
+    if (!resolve(path).startsWith(resolve(dataDir) + sep)) throw new Error(`${path} is outside ${dataDir}`)
     await rm(path, { recursive: true, force: true })
   }
 }
 
-async function askForPurge(name: string, { paths, limitMs = PURGE_LIMIT_MS }: PurgeOptions): Promise<void> {
+async function requestPurge(name: string, { paths, limitMs = PURGE_LIMIT_MS }: PurgeOptions): Promise<void> {
   const request = join(paths.purge, name)
   await claimFile(request, '')
   if (await pollUntil(() => !existsSync(request), limitMs)) return
   await rm(request, { force: true })
-  throw new Error(`nobody deleted its data within ${limitMs / 1000} s: is bloud-purge.path active?`)
+  throw new Error(
+    `bloud-purge.service did not delete the data of ${name} within ${limitMs / 1000} s: check that bloud-purge.path is active`,
+  )
 }

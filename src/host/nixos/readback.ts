@@ -1,11 +1,11 @@
-/** What was configured last, read back. */
+/** Reads the last written configuration back from apps.json. */
 import { z } from 'zod'
 import { readIfExists } from '../../system/atomicfile.ts'
 import type { NixosPaths } from './paths.ts'
 
 const appsSchema = z.object({ apps: z.array(z.object({ name: z.string(), port: z.number() })) })
 
-/** Nothing when nothing was. */
+/** Reads names and ports of the configured apps; an empty list before the first configuration. */
 export async function readApps(paths: NixosPaths): Promise<{ name: string; port: number }[]> {
   const text = await readIfExists(paths.apps)
   return text === null ? [] : appsSchema.parse(JSON.parse(text)).apps

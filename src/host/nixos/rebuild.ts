@@ -1,15 +1,18 @@
 /**
- * One run of the host's switch, as a program of its own that outlives the agent:
+ * Program that executes one run of the switch in its own process and outlives the agent:
  *
- *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--rollback] [--] <command> …
+ *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--rollback]
+ *     [--] <command> …
  *
- * Without --run the id is read from the request file (with --rollback from the one for rollbacks): so systemd's root
- * oneshots start it, each always with the same arguments. It runs the command in a process group of its own, with the output in `<run>/log`; makes `<run>/activated`
- * when the system profile has changed; ends the command when `<run>/stop` appears before that; and leaves its exit code in
- * `<run>/exit`. Each run begins at most once.
+ * Without --run the program reads the run's id from the request file, with --rollback from the rollback
+ * request file. So systemd's root oneshot units can always use the same arguments. The command runs in a
+ * process group of its own. Its output goes to `<run>/log` and its exit code to `<run>/exit`. When the system
+ * profile has changed, the program creates `<run>/activated`. If `<run>/stop` appears before that, it ends
+ * the command. Each run begins at most once.
  *
- * The state directory belongs to the agent. As root, this program looks after files with the rights of that owner only,
- * so that no link the agent could plant there makes root read or write anything; just the command runs as root.
+ * The state directory belongs to the agent. Started as root, this program accesses files only with the rights
+ * of that owner, because the agent could plant a link that makes root read or write another file. Only the
+ * command runs as root.
  */
 import { existsSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
@@ -20,7 +23,10 @@ import { superviseCommand } from './command.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 
-/** Whoever asked whether this run lives holds its lock for a moment. */
+/**
+ * Time to wait for the run's lock, in milliseconds: a process that checks the run holds the lock for a
+ * moment.
+ */
 const LOCK_LIMIT_MS = 5_000
 
 interface Arguments {
@@ -44,14 +50,18 @@ function readArguments(): Arguments {
   const { state, profile, current, run, rollback } = values
   const [program, ...rest] = positionals
   if (!state || !profile || !current || !program) {
-    throw new Error('--state, --profile, --current and a command are needed')
+    throw new Error('--state, --profile, --current and a command are required')
   }
   const paths = nixosPaths(state)
   if (rollback) paths.request = paths.rollback
   return { paths, links: { profile, current }, id: run, command: [program, ...rest] }
 }
 
-/** As root: from here on, files are only what the owner of the state directory may read and write. */
+/**
+ * Changes root's effective user to the owner of the state directory, whose file permissions apply from then
+ * on.
+ * @returns true if the program was started as root.
+ */
 function becomeOwner(state: string): boolean {
   if (process.geteuid?.() !== 0) return false
   const { uid, gid } = statSync(state)
@@ -61,17 +71,26 @@ function becomeOwner(state: string): boolean {
   return true
 }
 
+/**
+ * Reads the requested run's id; null without a request file.
+ * @throws if the file contains no run id.
+ */
 async function requestedRun(paths: NixosPaths): Promise<string | null> {
   const id = (await readIfExists(paths.request))?.trim() ?? null
   if (id === null || RUN_ID.test(id)) return id
-  // As long as it is there, systemd starts us again.
+  // Removed, because systemd starts this program again and again while the request file exists.
   await rm(paths.request, { force: true })
-  throw new Error('the request file holds no run id')
+  throw new Error('the request file contains no run id')
 }
 
-/** First the lock, then the claim: whoever finds the claim but no lock knows that the run is over. */
+/**
+ * Takes the run's lock, then its claim. The order matters: a process that finds a claim without a held lock
+ * knows that the run is over.
+ * @returns false if the run had been claimed before.
+ */
 async function begin(paths: NixosPaths, run: RunPaths, id: string): Promise<boolean> {
-  const begun = (await acquireFileLock(run.lock, LOCK_LIMIT_MS)) !== null && (await claimFile(run.claim, 'started'))
+  const begun =
+    (await acquireFileLock(run.lock, LOCK_LIMIT_MS)) !== null && (await claimFile(run.claim, 'started'))
   if ((await readIfExists(paths.request))?.trim() === id) await rm(paths.request, { force: true })
   return begun
 }
@@ -85,7 +104,7 @@ async function main(): Promise<number> {
   const run = runPaths(paths, id)
   if (!existsSync(run.dir)) {
     await rm(paths.request, { force: true })
-    throw new Error(`there is no run ${id}`)
+    throw new Error(`run ${id} does not exist`)
   }
   if (!(await begin(paths, run, id))) return 0
   const log = await open(run.log, 'a', 0o640)
@@ -96,7 +115,7 @@ async function main(): Promise<number> {
     hasActivated: async () => (await readGeneration(links)) !== before,
     onActivated: () => writeAtomic(run.activated, ''),
     mustStop: () => existsSync(run.stop),
-    say: (line) => void log.write(`${line}\n`),
+    writeLine: (line) => void log.write(`${line}\n`),
   })
   await log.close()
   await writeAtomic(run.exit, String(code))

@@ -1,6 +1,6 @@
 /**
- * From wanted apps to the data that nix/apps.nix turns into containers. A pure function: the same apps give the same
- * bytes. Text of users and catalogs stays data all the way; none of it is ever Nix code.
+ * Renders wanted apps as the data that nix/apps.nix turns into containers. The functions are pure: the same
+ * apps give the same bytes. Text of users and catalogs is only ever data, never Nix code.
  */
 import { join } from 'node:path'
 import type { CatalogApp } from '../../domain/catalog.ts'
@@ -10,16 +10,18 @@ import type { Derive } from './secret.ts'
 import { IDENTITY_APP, type Sso } from './sso.ts'
 import { readVolumes } from './volume.ts'
 
-/** How a container reaches what listens on the machine itself: podman's own name for it. */
+/** Name of the machine inside a container, defined by podman. */
 const HOST_FROM_CONTAINER = 'host.containers.internal'
 const POSTGRES_PORT = 5432
-/** The integration whose app is a PostgreSQL database: then the app gets a database and a role of its own. */
+/**
+ * Integration slot for a database. With PostgreSQL selected, the app gets a database and a role of its own.
+ */
 const DATABASE_SLOT = 'database'
 const DATABASE_APP = 'postgres'
-/** Where authentik looks for blueprints, in its container. */
+/** Directory in authentik's container from which authentik reads blueprints. */
 const BLUEPRINTS_IN_CONTAINER = '/blueprints/bloud'
 
-/** nix/apps.nix takes nothing else, as these become arguments of podman. */
+/** Patterns of values that become arguments of podman. nix/apps.nix refuses other values. */
 const IMAGE = /^[A-Za-z0-9][\w.:/@-]{0,254}$/
 const MEMORY = /^[0-9]+[bkmgBKMG]?$/
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
@@ -36,40 +38,44 @@ export interface ConfiguredApp {
   secrets: SecretFile[]
 }
 
-/** Why nix/apps.nix could do nothing with it, as the end of a sentence; null if it can. */
+/** Returns why nix/apps.nix would refuse the app, as the end of a sentence; null if the app is supported. */
 export function unsupportedReason(app: CatalogApp): string | null {
   if (app.image === undefined) return 'its catalog file names no container image'
   if (!holdsOnlyText(app))
-    return 'its catalog file holds characters that Nix cannot read (NUL, or half a character)'
-  if (!IMAGE.test(app.image)) return `its container image "${app.image}" is no name of an image`
+    return 'its catalog file contains characters that Nix cannot read (NUL, or half a surrogate pair)'
+  if (!IMAGE.test(app.image)) return `its container image "${app.image}" is not an image name`
   try {
     readVolumes(app)
-    return whyBadLimits(app) ?? whyBadWords(app)
+    return limitsProblem(app) ?? wordsProblem(app)
   } catch (error) {
     return (error as Error).message
   }
 }
 
-function whyBadLimits({ resources = {} }: CatalogApp): string | null {
+function limitsProblem({ resources = {} }: CatalogApp): string | null {
   const { memory, cpus } = resources
   if (memory !== undefined && !MEMORY.test(String(memory)))
-    return 'its resources.memory must be like 512M or 2G'
+    return 'its resources.memory must have the form 512M or 2G'
   return cpus !== undefined && !CPUS.test(String(cpus)) ? 'its resources.cpus must be a number' : null
 }
 
-function whyBadWords(app: CatalogApp): string | null {
+function wordsProblem(app: CatalogApp): string | null {
   const bad = Object.entries(words(app)).find(([, list]) => !list.every((word) => WORD.test(word)))
-  return bad ? `its bootstrap.${bad[0]} must be plain words, like [server]` : null
+  return bad ? `its bootstrap.${bad[0]} must be a list of plain words, such as [server]` : null
 }
 
-/** Nix cuts a string off at NUL and can't read a surrogate alone. */
+/**
+ * True if Nix can read every string of the value: it cuts a string off at NUL and refuses a lone surrogate.
+ */
 function holdsOnlyText(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
   if (typeof value !== 'object' || value === null) return true
   return Object.entries(value).every(([key, inner]) => holdsOnlyText(key) && holdsOnlyText(inner))
 }
 
-/** One app of apps.json, and the secrets it is given. `sso` only if there is something to sign in with. */
+/**
+ * Renders one app of apps.json, and lists its secrets. `sso` is undefined if there is no identity provider.
+ */
 export function configureApp(
   app: WantedApp,
   wanted: ReadonlySet<string>,
@@ -102,31 +108,38 @@ export function configureApp(
   return { entry, secrets: [...own.secrets, ...(database?.secrets ?? [])] }
 }
 
-/** authentik reads the blueprints, and the client secrets they name by the paths they have here. */
+/**
+ * Directories that authentik's container mounts: the blueprints and the client secrets. The secrets have the
+ * same path in the container as on the machine, because the blueprints refer to them by that path.
+ */
 const identityMounts = (paths: NixosPaths) => [
   { host: paths.blueprints, container: BLUEPRINTS_IN_CONTAINER, readOnly: true },
   { host: paths.clients, container: paths.clients, readOnly: true },
 ]
 
 const chosen = (choice: unknown): string[] =>
-  (Array.isArray(choice) ? choice : [choice]).filter((one) => typeof one === 'string')
+  (Array.isArray(choice) ? choice : [choice]).filter((item) => typeof item === 'string')
 
 const dependencies = ({ name, integrationConfig }: WantedApp): string[] =>
   [...new Set(Object.values(integrationConfig).flatMap(chosen))].filter((other) => other !== name).sort()
 
+/** Path of the app's OAuth client secret. */
 export const clientSecretFile = (paths: NixosPaths, app: string): string => join(paths.clients, app)
 
 const signInSecret = (sso: Sso | undefined, paths: NixosPaths): Record<string, string> =>
   sso?.secretVariable === undefined ? {} : { [sso.secretVariable]: clientSecretFile(paths, sso.app) }
 
-/** `bootstrap.command` and `bootstrap.worker`: what the image runs, and what a second container of it does. */
+/**
+ * Reads `bootstrap.command` (command of the container) and `bootstrap.worker` (command of a second
+ * container).
+ */
 function words({ bootstrap }: CatalogApp): Record<string, string[]> {
   const { command, worker } = (bootstrap ?? {}) as Record<string, unknown>
   const given = Object.entries({ command, worker }).filter(([, value]) => value !== undefined)
   return Object.fromEntries(given.map(([key, value]) => [key, chosen(value)]))
 }
 
-/** `bootstrap.secrets`: environment variables that the app wants to hold something nobody can guess. */
+/** Reads `bootstrap.secrets`: names of environment variables that get a random secret as their value. */
 function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   const { secrets = [] } = (catalog.bootstrap ?? {}) as { secrets?: unknown }
   const variables = chosen(secrets).filter((variable) => VARIABLE.test(variable))
@@ -139,10 +152,13 @@ function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   }
 }
 
-/** The keys of `bootstrap.database`: under which names the app wants to be told. */
+/** Keys of `bootstrap.database`, whose values are the names of the app's environment variables. */
 type DatabaseKey = 'host' | 'port' | 'name' | 'user' | 'password' | 'url'
 
-/** A database and a role that only this app has, both called like it. */
+/**
+ * Renders a database and a role for this app alone, both named after the app; undefined if it uses no
+ * PostgreSQL.
+ */
 function configureDatabase(app: WantedApp, paths: NixosPaths) {
   if (!chosen(app.integrationConfig[DATABASE_SLOT]).includes(DATABASE_APP)) return undefined
   const role = app.name.replaceAll('-', '_')

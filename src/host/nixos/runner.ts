@@ -1,6 +1,7 @@
 /**
- * Starts switches that outlive the agent, finds them again after a restart, and stops them. With systemd the start is a
- * request file that a path unit waits for; without, with an executable of our own, it is a detached process.
+ * Starts runs of the switch that outlive the agent, finds them again after a restart, and stops them. With
+ * systemd, a request file triggers a path unit that starts the run. With a configured executable, the run is
+ * a detached process.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, watch } from 'node:fs'
@@ -16,17 +17,20 @@ import { type NixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 import { type RunRequest, readRequest } from './runrequest.ts'
 
 const REBUILD = fileURLToPath(new URL('./rebuild.ts', import.meta.url))
-/** Between the request file and the unit it starts: more means that there is no such unit. */
-const BIRTH_LIMIT_MS = 60_000
-/** The rebuild ends its command within 5 s of being asked. */
+/**
+ * Time from the request file to the start of its unit, in milliseconds. After that the unit is considered
+ * missing.
+ */
+const START_LIMIT_MS = 60_000
+/** Upper limit for a stop, in milliseconds: rebuild.ts ends its command within 5 s of a stop request. */
 const STOP_LIMIT_MS = 15_000
-/** Of the runs that are over, for whoever wants to read their logs. */
+/** Number of runs whose directories are kept, so that their logs can still be read. */
 const RUNS_KEPT = 50
 
 export interface RunnerOptions {
   paths: NixosPaths
   links: SystemLinks
-  /** Absolute path of an executable that is started instead of the unit of systemd. */
+  /** Absolute path of an executable that is started instead of systemd's unit. */
   rebuild: string | undefined
   nodePath: string
   environment: Record<string, string>
@@ -35,27 +39,27 @@ export interface RunnerOptions {
 export function createRunner({ paths, links, rebuild, nodePath, environment }: RunnerOptions) {
   const of = (run: Run): RunPaths => runPaths(paths, run.id)
   const markOf = async (run: Run) => `${await readMark(paths.mark)}/rebuild/${run.id}`
-  /** The request that was not taken yet. */
-  async function requestOf(run: Run): Promise<string | null> {
+  /** Path of the run's pending request file; null if its unit has already taken the request. */
+  async function pendingRequest(run: Run): Promise<string | null> {
     for (const file of [paths.request, paths.rollback]) {
       if ((await readIfExists(file))?.trim() === run.id) return file
     }
     return null
   }
 
-  async function startSwitch(run: Run, apps: string[], goBack = false): Promise<void> {
+  async function startSwitch(run: Run, apps: string[], rollback = false): Promise<void> {
     const files = of(run)
     await mkdir(paths.runs, { recursive: true })
     if (!(await makeDirectory(files.dir))) return
     const request: RunRequest = { run: run.id, apps, generation: await readGeneration(links) }
     await writeAtomic(files.request, toJson(request))
-    if (rebuild !== undefined) await startDetached(run, rebuild, goBack)
-    else await writeAtomic(goBack ? paths.rollback : paths.request, `${run.id}\n`)
+    if (rebuild !== undefined) await startDetached(run, rebuild, rollback)
+    else await writeAtomic(rollback ? paths.rollback : paths.request, `${run.id}\n`)
     await removeOldRuns(paths)
   }
 
-  async function startDetached(run: Run, program: string, goBack: boolean): Promise<void> {
-    const command = [program, of(run).dir, ...(goBack ? ['--rollback'] : [])]
+  async function startDetached(run: Run, program: string, rollback: boolean): Promise<void> {
+    const command = [program, of(run).dir, ...(rollback ? ['--rollback'] : [])]
     const from = ['--state', paths.state, '--profile', links.profile, '--current', links.current]
     const child = spawn(nodePath, [REBUILD, ...from, '--run', run.id, '--', ...command], {
       cwd: paths.state,
@@ -67,29 +71,32 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     child.unref()
   }
 
-  /** A process of it lives, even if the one that would write the exit file was killed. */
-  async function lives(run: Run): Promise<boolean> {
+  /** True if any process of the run is alive, even if the process that writes the exit file was killed. */
+  async function isAlive(run: Run): Promise<boolean> {
     if (isLocked(of(run).lock)) return true
     return rebuild !== undefined && (await membersOf({ marks: [await markOf(run)] })).length > 0
   }
 
-  async function isBeingBorn(run: Run, madeMs: number): Promise<boolean> {
-    if (rebuild !== undefined) return false // Its process would live already.
-    return (await requestOf(run)) !== null && Date.now() - madeMs < BIRTH_LIMIT_MS
+  /** True if the run was requested a short time ago and its unit has not started yet. */
+  async function isStarting(run: Run, createdMs: number): Promise<boolean> {
+    if (rebuild !== undefined) return false // A detached process is alive as soon as startSwitch returns.
+    return (await pendingRequest(run)) !== null && Date.now() - createdMs < START_LIMIT_MS
   }
 
   async function inspect(run: Run): Promise<RunState> {
     const files = of(run)
-    const made = await stat(files.dir).catch(() => null)
-    if (!made) return { state: 'absent' }
+    const directory = await stat(files.dir).catch(() => null)
+    if (!directory) return { state: 'absent' }
     const exited = await readExit(files)
     if (exited) return exited
-    // The request is looked at before the claim: it is removed after the claim is made.
-    const born = await isBeingBorn(run, made.ctimeMs)
-    if (await lives(run)) return { state: 'running', ...((await hasActivated(run)) && { activating: true }) }
+    // The request is checked before the claim, because rebuild.ts removes the request after it makes the
+    // claim.
+    const starting = await isStarting(run, directory.ctimeMs)
+    if (await isAlive(run))
+      return { state: 'running', ...((await hasActivated(run)) && { activating: true }) }
     if (!existsSync(files.claim)) {
-      if (born) return { state: 'running' }
-      // Giving it up makes sure that it never starts, however late it comes.
+      if (starting) return { state: 'running' }
+      // The claim ensures that the run never starts, even if its unit comes later.
       if (!(await claimFile(files.claim, 'given up'))) return { state: 'running' }
     }
     return (await readExit(files)) ?? { state: 'lost' }
@@ -103,27 +110,27 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
 
   async function stopSwitch(run: Run): Promise<boolean> {
     const files = of(run)
-    const gone = () => pollUntil(async () => !(await lives(run)), STOP_LIMIT_MS)
+    const hasEnded = () => pollUntil(async () => !(await isAlive(run)), STOP_LIMIT_MS)
     if (!existsSync(files.dir)) return true
-    if (await readExit(files)) return (await gone()) === true
+    if (await readExit(files)) return (await hasEnded()) === true
     if (await claimFile(files.claim, 'stopped')) {
-      // Too early to have begun: now it never does.
-      const request = await requestOf(run)
+      // The run has not begun, and this claim ensures that it never does.
+      const request = await pendingRequest(run)
       if (request) await rm(request, { force: true })
     } else if (await hasActivated(run)) {
-      return !(await lives(run))
+      return !(await isAlive(run))
     }
     await claimFile(files.stop, '')
-    await pollUntil(async () => (await hasActivated(run)) || !(await lives(run)), STOP_LIMIT_MS)
+    await pollUntil(async () => (await hasActivated(run)) || !(await isAlive(run)), STOP_LIMIT_MS)
     if (await hasActivated(run)) return false
     if (rebuild !== undefined) await killGroup({ marks: [await markOf(run)] })
-    return !(await lives(run)) && !(await hasActivated(run))
+    return !(await isAlive(run)) && !(await hasActivated(run))
   }
 
   function watchLog(run: Run, onChange: () => void): () => void {
     try {
       const watcher = watch(of(run).dir, onChange)
-      watcher.on('error', () => watcher.close()) // The caller polls as well.
+      watcher.on('error', () => watcher.close()) // Safe to ignore, because the caller also polls.
       return () => watcher.close()
     } catch {
       return () => undefined
@@ -133,7 +140,10 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
   return { of, startSwitch, inspect, stopSwitch, watchLog }
 }
 
-/** @returns false when it is there already. */
+/**
+ * Creates a directory.
+ * @returns false if it already exists.
+ */
 async function makeDirectory(path: string): Promise<boolean> {
   try {
     await mkdir(path, { mode: 0o750 })
@@ -149,7 +159,10 @@ async function readExit(files: RunPaths): Promise<RunState | null> {
   return code === null ? null : { state: 'exited', exitCode: Number(code) }
 }
 
-/** Housekeeping: a directory that can't be removed is no reason not to switch. */
+/**
+ * Removes the oldest runs. Errors are ignored, because a directory that can't be removed must not prevent a
+ * switch.
+ */
 async function removeOldRuns(paths: NixosPaths): Promise<void> {
   const number = (id: string) => id.split('-').map(Number)
   const ids = (await readdir(paths.runs).catch(() => [])).filter((id) => RUN_ID.test(id))

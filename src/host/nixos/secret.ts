@@ -1,6 +1,6 @@
 /**
- * Secrets of apps: derived, never stored anywhere but in their own files. One secret of the host is enough to make all
- * of them again, so a lost file is written anew with the same content, and each app's secrets tell nothing of another's.
+ * Secrets of apps, derived from one host secret and stored only in their own files. A lost file is written
+ * again with the same content. One app's secrets reveal nothing about another app's.
  */
 import { hkdfSync, randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -13,14 +13,15 @@ const SECRET_BYTES = 32
 export type Derive = (app: string, purpose: string) => string
 
 /**
- * The secret of this host; made on first use. Whoever comes second, even at the same moment, gets the first one's.
- * @throws when the file is there but too short to be one: made by a hand, or cut short.
+ * Reads the host secret, and creates it on first use. Concurrent callers all get the secret that was created
+ * first.
+ * @throws if the file is too short, because it was truncated or written by hand.
  */
 export async function readHostSecret(path: string): Promise<Buffer> {
   const found = await readIfReadable(path)
   const secret = found ?? (await makeHostSecret(path))
   if (secret.length < SECRET_BYTES) {
-    throw new Error(`${path} holds ${secret.length} bytes; a host secret has at least ${SECRET_BYTES}`)
+    throw new Error(`${path} contains ${secret.length} bytes; a host secret has at least ${SECRET_BYTES}`)
   }
   return secret
 }
@@ -34,7 +35,10 @@ async function readIfReadable(path: string): Promise<Buffer | null> {
   }
 }
 
-/** Written aside and linked: the file is never there half written, and a link never replaces what is there. */
+/**
+ * Creates the host secret as a temporary file and links it to its path. So the file is never half-written,
+ * and an existing secret is never replaced.
+ */
 async function makeHostSecret(path: string): Promise<Buffer> {
   await mkdir(dirname(path), { recursive: true })
   const temp = `${path}.${randomUUID()}.tmp`
@@ -50,7 +54,10 @@ async function makeHostSecret(path: string): Promise<Buffer> {
   return readFile(path)
 }
 
-/** HKDF-SHA256. App names hold no slash, so no two pairs of app and purpose share an info string. */
+/**
+ * Creates the derivation function (HKDF-SHA256). Each pair of app and purpose has its own info string,
+ * because app names contain no slash.
+ */
 export function createDerive(hostSecret: Buffer): Derive {
   return (app, purpose) => {
     const bytes = hkdfSync('sha256', hostSecret, '', `bloud/1/${app}/${purpose}`, SECRET_BYTES)
@@ -58,7 +65,10 @@ export function createDerive(hostSecret: Buffer): Derive {
   }
 }
 
-/** Readable by us alone from its first moment; not touched when it is right already. */
+/**
+ * Writes a secret, readable only by the agent from its creation on. Does nothing if content and mode are
+ * correct.
+ */
 export async function writeSecret(path: string, value: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const handle = await open(path, 'r').catch(() => null)

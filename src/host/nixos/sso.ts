@@ -1,11 +1,16 @@
-/** Single sign-on of one app: what its catalog file asks for, and what follows from the addresses of this machine. */
+/**
+ * Single sign-on settings of one app, computed from its catalog file and from the addresses of this machine.
+ */
 import { z } from 'zod'
 import type { WantedApp } from '../contract.ts'
 
-/** The catalog app that signs people in. */
+/** Name of the catalog app that is the identity provider. */
 export const IDENTITY_APP = 'authentik'
 const IDENTITY_PORT = 9000
-/** Stands before every name we use in authentik, so that nothing a person made there is ever overwritten. */
+/**
+ * Prefix of every object name Bloud uses in authentik, so that manually created objects are never
+ * overwritten.
+ */
 const PREFIX = 'bloud-'
 
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
@@ -31,9 +36,9 @@ const ssoSchema = z.object({
 })
 
 export interface Addresses {
-  /** Where apps are reached from outside; `{app}` and `{port}` stand for the app's. */
+  /** Public addresses of apps, with the placeholders `{app}` (name) and `{port}`. */
   baseUrls: string[]
-  /** Where authentik is reached from outside; undefined: as any other app. */
+  /** Public address of authentik; undefined if `baseUrls` applies to authentik too. */
   ssoUrl: string | undefined
 }
 
@@ -41,35 +46,39 @@ export interface Sso {
   app: string
   displayName: string
   strategy: 'native-oidc' | 'forward-auth' | 'ldap'
-  /** The name of provider, application (its slug) and client in authentik. */
+  /** Name of the provider, slug of the application and id of the client in authentik. */
   name: string
-  /** Where the app is reached; at least one, but for ldap. */
+  /** Public addresses of the app; at least one. */
   urls: string[]
   redirectUrls: string[]
   issuer: string
-  /** Where people sign in. */
+  /** Public address of authentik, where users sign in. */
   identityUrl: string
-  /** Not secret: by the name of the environment variable. */
+  /** Settings without secrets, by name of the environment variable. */
   environment: Record<string, string>
-  /** The environment variable that holds the client secret. */
+  /** Name of the environment variable that contains the client secret. */
   secretVariable: string | undefined
 }
 
+/** Name of the app's objects in authentik. */
 export const ssoName = (app: string): string => `${PREFIX}${app}`
 
-/** @throws with a sentence for a person when it can't be done; undefined when the app asks for none. */
+/**
+ * Computes the single sign-on settings of an app; undefined if its catalog file has no `sso` section.
+ * @throws with a sentence for the operator if single sign-on can't be set up.
+ */
 export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses): Sso | undefined {
   if (catalog.sso === undefined) return undefined
   const parsed = ssoSchema.safeParse(catalog.sso)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    throw new Error(`sso.${issue?.path.join('.')} of its catalog file: ${issue?.message}`)
+    throw new Error(`sso.${issue?.path.join('.')} in its catalog file is not valid: ${issue?.message}`)
   }
   const { strategy, callbackPath, env, ...named } = parsed.data
   const urls = addressesOf(name, port, addresses.baseUrls)
   if (urls.length === 0) throw new Error('no address of this machine is known: set BLOUD_BASE_URLS')
   if (strategy === 'native-oidc' && callbackPath === undefined) {
-    throw new Error('sso.callbackPath is missing in its catalog file')
+    throw new Error('sso.callbackPath is missing in its catalog file: native-oidc requires it')
   }
   const identityUrl = addresses.ssoUrl ?? addressesOf(IDENTITY_APP, IDENTITY_PORT, addresses.baseUrls)[0]
   const issuer = `${trimSlash(identityUrl ?? '')}/application/o/${ssoName(name)}/`
@@ -99,6 +108,7 @@ export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses
   }
 }
 
+/** Fills the placeholders of the public addresses for one app, without duplicates and trailing slashes. */
 function addressesOf(app: string, port: number, baseUrls: string[]): string[] {
   const filled = baseUrls.map((url) => url.replaceAll('{app}', app).replaceAll('{port}', String(port)))
   return [...new Set(filled.map(trimSlash))]

@@ -1,4 +1,7 @@
-/** What systemd knows of an app's container. A machine without systemd knows nothing, and that is no error. */
+/**
+ * Reads state and journal of an app's container from systemd. Without systemd the state is unknown, not an
+ * error.
+ */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { splitLines } from '../../system/linereader.ts'
@@ -9,19 +12,19 @@ export interface SystemdCommands {
   journalctl: string
 }
 
-/** By app: the unit of one that the machine brings along itself. */
+/** Systemd unit by app name, of the apps that are a service of the machine itself instead of a container. */
 export type Provided = Record<string, string>
 
-const ASK_LIMIT_MS = 5_000
+const COMMAND_LIMIT_MS = 5_000
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 
 export const unitOf = (name: string, provided: Provided = {}): string =>
   provided[name] ?? `podman-${name}.service`
 
-/** What it prints; null when it is missing, fails or takes too long. */
-async function ask(command: string, args: string[]): Promise<Buffer | null> {
+/** Runs a command and returns its output; null if the command is missing, fails or exceeds the time limit. */
+async function outputOf(command: string, args: string[]): Promise<Buffer | null> {
   try {
-    const options = { timeout: ASK_LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, encoding: 'buffer' as const }
+    const options = { timeout: COMMAND_LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, encoding: 'buffer' as const }
     return (await promisify(execFile)(command, args, options)).stdout
   } catch {
     return null
@@ -30,22 +33,25 @@ async function ask(command: string, args: string[]): Promise<Buffer | null> {
 
 const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0 }
 
-/** @param unit see `unitOf` */
+/**
+ * Reads the state of a unit.
+ * @param unit name of the unit, from `unitOf`
+ */
 export async function unitState({ systemctl }: SystemdCommands, unit: string): Promise<UnitState> {
   const wanted = 'LoadState,ActiveState,SubState,ExecMainStatus,ExecMainExitTimestampMonotonic,NRestarts'
-  const output = await ask(systemctl, ['show', unit, `--property=${wanted}`])
+  const output = await outputOf(systemctl, ['show', unit, `--property=${wanted}`])
   if (!output) return UNKNOWN
   const pairs = output.toString('utf8').split('\n')
-  const said = new Map(
+  const properties = new Map(
     pairs.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
   )
-  const active = said.get('ActiveState')
+  const active = properties.get('ActiveState')
   if (!active) return UNKNOWN
-  const hasEnded = Number(said.get('ExecMainExitTimestampMonotonic') ?? 0) > 0
+  const hasEnded = Number(properties.get('ExecMainExitTimestampMonotonic') ?? 0) > 0
   return {
-    state: stateOf(active, said.get('SubState') ?? ''),
-    exitCode: hasEnded ? Number(said.get('ExecMainStatus') ?? 0) : null,
-    restarts: Number(said.get('NRestarts') ?? 0) || 0,
+    state: stateOf(active, properties.get('SubState') ?? ''),
+    exitCode: hasEnded ? Number(properties.get('ExecMainStatus') ?? 0) : null,
+    restarts: Number(properties.get('NRestarts') ?? 0) || 0,
   }
 }
 
@@ -54,13 +60,16 @@ function stateOf(active: string, sub: string): UnitState['state'] {
   return active === 'inactive' || active === 'failed' ? 'stopped' : 'running'
 }
 
-/** The last lines of the unit's journal; none when there is no journal, or we may not read it. */
+/**
+ * Reads the last lines of the unit's journal; an empty list if there is no journal or no permission to read
+ * it.
+ */
 export async function journalOf(
   { journalctl }: SystemdCommands,
   unit: string,
   lines: number,
 ): Promise<string[]> {
   const args = ['--unit', unit, '--lines', String(lines), '--output=cat', '--no-pager', '--quiet']
-  const output = await ask(journalctl, args)
+  const output = await outputOf(journalctl, args)
   return output ? splitLines(output, true).lines.slice(-lines) : []
 }

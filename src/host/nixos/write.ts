@@ -1,4 +1,7 @@
-/** Writes the whole configuration of this host: secrets first, then what names them; and removes what nobody wants. */
+/**
+ * Writes the whole configuration of this host: first the secrets, then the files that refer to them. Removes
+ * files of apps that are no longer wanted.
+ */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -17,7 +20,7 @@ import { type BlueprintValue, toBlueprint } from './yaml.ts'
 
 const FORMAT_VERSION = 1
 const TEMP = /\.[0-9a-f-]{36}\.tmp$/
-/** No app is called like these. */
+/** Names of shared blueprints, with an underscore, so that no app's blueprint can have the same name. */
 const OUTPOSTS_FILE = '_outposts.yaml'
 const REMOVED_FILE = '_removed.yaml'
 
@@ -28,26 +31,29 @@ export interface ConfigureOptions {
 }
 
 interface SignIns {
-  /** By app; only those whose blueprint is written. */
+  /** Single sign-on settings by app name, of the apps whose blueprint was written. */
   bySso: Map<string, Sso>
   warnings: Record<string, string[]>
 }
 
-/** @throws when apps.json can't be what it should be. A sign-in that can't be set up is only a warning. */
+/**
+ * Writes apps.json, secrets and blueprints for exactly these apps.
+ * @throws if apps.json can't be written in full. A sign-in that can't be set up is only a warning.
+ */
 export async function configure(apps: WantedApp[], options: ConfigureOptions): Promise<Configured> {
   const { paths, addresses } = options
   const sorted = apps.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  for (const { name } of sorted) if (!APP_NAME.test(name)) throw new Error(`"${name}" is no app name`)
+  for (const { name } of sorted) if (!APP_NAME.test(name)) throw new Error(`"${name}" is not an app name`)
   await makeDirectories(paths)
   await removeTemps(paths)
   const signIns = await writeSignIns(sorted, options)
   const wanted = new Set(sorted.map(({ name }) => name))
-  // Without something to sign in with, an app must not be told to ask for it.
+  // Without an identity provider an app gets no sign-in settings, because its users could not sign in.
   const canSignIn = wanted.has(IDENTITY_APP) || addresses.ssoUrl !== undefined
   const configured = sorted.map((app) =>
     configureApp(app, wanted, paths, canSignIn ? signIns.bySso.get(app.name) : undefined),
   )
-  const secrets = configured.flatMap((one) => one.secrets)
+  const secrets = configured.flatMap((app) => app.secrets)
   if (secrets.length > 0) {
     const derive = createDerive(await readHostSecret(options.hostSecretFile))
     for (const { path, value } of secrets) await writeSecret(path, value(derive))
@@ -59,7 +65,7 @@ export async function configure(apps: WantedApp[], options: ConfigureOptions): P
   return { warnings: signIns.warnings }
 }
 
-/** Others may look in, but for the secrets. */
+/** Creates the directories. Other users may read them, except those with secrets (mode 0700). */
 async function makeDirectories(paths: NixosPaths): Promise<void> {
   for (const dir of [paths.secrets, paths.clients]) await mkdir(dir, { recursive: true, mode: 0o700 })
   for (const dir of [dirname(paths.apps), paths.blueprints, dirname(paths.request)]) {
@@ -67,7 +73,7 @@ async function makeDirectories(paths: NixosPaths): Promise<void> {
   }
 }
 
-/** What an agent that was killed left half written; some of it may be half a secret. */
+/** Removes temporary files of a killed agent, because a half-written file may contain a part of a secret. */
 async function removeTemps(paths: NixosPaths): Promise<void> {
   const apps = (await readdir(paths.secrets)).map((app) => join(paths.secrets, app))
   for (const dir of [paths.state, dirname(paths.apps), dirname(paths.request), ...apps]) {
@@ -102,18 +108,21 @@ async function writeSignIn(sso: Sso, paths: NixosPaths, makeDerive: () => Promis
   await writeIfChanged(join(paths.blueprints, `${sso.app}.yaml`), text)
 }
 
-/** What is gone is removed here, and taken back in authentik, which keeps what a removed file had made. */
+/**
+ * Removes blueprints of apps that are no longer wanted. Also writes the blueprint that deletes their objects
+ * in authentik, because authentik keeps the objects of a removed file.
+ */
 async function removeSignIns(paths: NixosPaths, bySso: Map<string, Sso>): Promise<void> {
   const wanted = new Set(bySso.keys())
   const files = (await readdir(paths.blueprints)).filter((file) => APP_NAME.test(file.replace(/\.yaml$/, '')))
   const known = [...files.map((file) => file.replace(/\.yaml$/, '')), ...(await removedBefore(paths))]
-  const gone = [...new Set(known)].filter((app) => !wanted.has(app)).sort()
-  await writeShared(paths, REMOVED_FILE, gone.length > 0 ? removalBlueprint(gone) : null)
+  const removed = [...new Set(known)].filter((app) => !wanted.has(app)).sort()
+  await writeShared(paths, REMOVED_FILE, removed.length > 0 ? removalBlueprint(removed) : null)
   await writeShared(paths, OUTPOSTS_FILE, outpostsBlueprint([...bySso.values()]))
-  await removeStrangers(paths.blueprints, new Set([...wanted, '_outposts', '_removed']), '.yaml')
+  await removeOthers(paths.blueprints, new Set([...wanted, '_outposts', '_removed']), '.yaml')
 }
 
-/** A file that a hand has spoilt tells nothing; it is written anew. */
+/** Reads the names of apps removed earlier. A damaged file counts as empty and is then written anew. */
 async function removedBefore(paths: NixosPaths): Promise<string[]> {
   try {
     const text = (await readIfExists(join(paths.blueprints, REMOVED_FILE))) ?? '{}'
@@ -133,23 +142,26 @@ async function writeShared(paths: NixosPaths, file: string, content: BlueprintVa
   else await writeIfChanged(path, toBlueprint(content))
 }
 
-/** A file that stays the same keeps its time, so that nobody who watches it wakes up. */
+/**
+ * Writes a file only if its content changes, so that its time of modification does not trigger file watchers.
+ */
 async function writeIfChanged(path: string, content: string): Promise<void> {
   if (existsSync(path) && (await readFile(path, 'utf8')) === content) return
   await writeAtomic(path, content)
 }
 
 /**
- * Until the next switch is done, containers that are on may still be started again with their secrets: so those of the
- * configuration before stay once more.
+ * Removes secrets of apps that are neither in the new nor in the previous configuration. Those of the
+ * previous one are kept, because its containers may restart with their secrets until the next switch has
+ * ended.
  */
 async function removeSecrets(paths: NixosPaths, kept: ReadonlySet<string>): Promise<void> {
-  await removeStrangers(paths.secrets, kept)
-  await removeStrangers(paths.clients, kept)
+  await removeOthers(paths.secrets, kept)
+  await removeOthers(paths.clients, kept)
 }
 
-/** Everything in the directory but what is kept, also what a killed agent left half written. */
-async function removeStrangers(dir: string, kept: ReadonlySet<string>, ending = ''): Promise<void> {
+/** Removes every file in the directory that is not kept, including half-written files of a killed agent. */
+async function removeOthers(dir: string, kept: ReadonlySet<string>, ending = ''): Promise<void> {
   for (const file of await readdir(dir)) {
     const name = file.endsWith(ending) ? file.slice(0, file.length - ending.length) : null
     if (name === null || !kept.has(name)) await rm(join(dir, file), { recursive: true, force: true })

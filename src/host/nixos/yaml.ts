@@ -1,4 +1,7 @@
-/** Blueprints as text. Nothing here joins strings to YAML: values become nodes, and the library writes them. */
+/**
+ * Writes blueprints as YAML. No string is concatenated to YAML: values become nodes, and the library
+ * serializes them.
+ */
 import { Document, isScalar, type Node, type Scalar, visit } from 'yaml'
 
 export type BlueprintValue =
@@ -10,7 +13,7 @@ export type BlueprintValue =
   | readonly BlueprintValue[]
   | { [key: string]: BlueprintValue }
 
-/** A value that authentik looks up when it applies the blueprint: `!KeyOf`, `!Find`, `!File`. */
+/** Value that authentik resolves when it applies the blueprint: `!KeyOf`, `!Find` or `!File`. */
 export class Tagged {
   readonly tag: string
   readonly value: BlueprintValue
@@ -24,9 +27,9 @@ export const tagged = (tag: '!KeyOf' | '!Find' | '!File', value: BlueprintValue)
   new Tagged(tag, value)
 
 /**
- * All strings are quoted, so that none can be taken for something else, by whichever version of YAML: authentik's parser
- * speaks 1.1, where `no` is false and 0x85 ends a line.
- * @throws for text that no YAML can hold.
+ * Serializes a blueprint. All strings are quoted, so that they are strings in every version of YAML.
+ * authentik's parser implements YAML 1.1, in which `no` is false and 0x85 ends a line.
+ * @throws for text that YAML cannot represent.
  */
 export function toBlueprint(value: BlueprintValue): string {
   const document = new Document(null)
@@ -34,7 +37,7 @@ export function toBlueprint(value: BlueprintValue): string {
   visit(document, {
     Scalar(key, scalar) {
       if (typeof scalar.value !== 'string') return
-      if (!scalar.value.isWellFormed()) throw new Error('a text holds half a character')
+      if (!scalar.value.isWellFormed()) throw new Error('a text contains half a surrogate pair')
       if (key !== 'key') quote(scalar)
     },
   })
@@ -58,7 +61,7 @@ function toNode(document: Document, value: BlueprintValue): Node {
   return document.createNode(Object.fromEntries(pairs))
 }
 
-/** Such characters are only ever inside the quotes, where an escape means the same. */
+/** Escapes unprintable characters. They occur only inside quotes, where an escape has the same meaning. */
 function escapeUnprintable(text: string): string {
   return text.replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,

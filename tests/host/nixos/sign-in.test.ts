@@ -138,7 +138,7 @@ test('a sign-in that cannot be set up is a warning for that app, and the others 
   const pathless = app('pathless', { sso: { strategy: 'native-oidc' } })
   const { warnings } = await host.configure([authentik, odd, oidc('wiki'), pathless])
   assert.deepEqual(Object.keys(warnings), ['odd', 'pathless'])
-  assert.match(warnings.odd?.[0] ?? '', /^Single sign-on is not set up: sso\.strategy of its catalog file/)
+  assert.match(warnings.odd?.[0] ?? '', /^Single sign-on is not set up: sso\.strategy in its catalog file/)
   assert.match(warnings.pathless?.[0] ?? '', /sso\.callbackPath is missing/)
   assert.deepEqual(await files(), ['wiki.yaml'])
   assert.equal(JSON.parse(await readFile(paths.apps, 'utf8')).apps.length, 4)
@@ -148,7 +148,7 @@ test('a sign-in that cannot be set up is a warning for that app, and the others 
   await rm(join(paths.state, 'host-secret'))
   await writeFile(join(paths.state, 'host-secret'), 'short')
   const secretless = await host.configure([authentik, oidc('wiki')])
-  assert.match(secretless.warnings.wiki?.[0] ?? '', /holds 5 bytes/)
+  assert.match(secretless.warnings.wiki?.[0] ?? '', /contains 5 bytes/)
 })
 
 const texts = hostileTexts(2_000)
