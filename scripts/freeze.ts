@@ -1,6 +1,7 @@
 /**
- * Freezes the migrations: writes the hash of each that has none yet into sql/migrations/FROZEN. Done when they land; from
- * then on a change of one is an error, as databases out there have seen it. `sha256sum -c FROZEN` reads it too.
+ * Freezes new migrations: adds their hashes to the manifest sql/migrations/FROZEN, which `sha256sum -c` can
+ * check. Run it when migrations land on the main branch. After that a changed migration is an error, because
+ * databases have already applied it.
  *
  *   node scripts/freeze.ts
  */
@@ -14,17 +15,17 @@ const HEAD =
 const LINE = /^([0-9a-f]{64}) {2}(\S+\.sql)$/
 
 export interface Frozen {
-  /** Hash by name of file, in the order of the manifest. */
+  /** Hashes by file name, in the order of the manifest. */
   hashes: Map<string, string>
-  /** Migrations that are not in it yet. */
+  /** Migrations that are not in the manifest yet. */
   fresh: string[]
-  /** A sentence for each thing that must not be. */
+  /** One sentence per violation, such as a changed migration. */
   problems: string[]
 }
 
 const hashOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-/** What the manifest in a folder says, held against the files there. */
+/** Compares the manifest of a folder with the migrations in it. */
 export function readFrozen(folder: string): Frozen {
   const manifest = join(folder, 'FROZEN')
   const text = existsSync(manifest) ? readFileSync(manifest, 'utf8') : ''
@@ -33,20 +34,20 @@ export function readFrozen(folder: string): Frozen {
   const problems: string[] = []
   for (const line of text.split('\n').filter((each) => each && !each.startsWith('#'))) {
     const [, hash = '', name = ''] = LINE.exec(line) ?? []
-    if (!name) problems.push(`FROZEN has a line that is none: ${line}`)
-    else if (!files.includes(name)) problems.push(`${name} has landed and is gone`)
+    if (!name) problems.push(`FROZEN has an invalid line: ${line}`)
+    else if (!files.includes(name)) problems.push(`${name} is frozen but does not exist`)
     else if (hashOf(join(folder, name)) !== hash)
-      problems.push(`${name} has landed and was changed: write another migration`)
+      problems.push(`${name} is frozen and was changed: write another migration`)
     hashes.set(name, hash)
   }
   const last = [...hashes.keys()].sort().at(-1) ?? ''
   const fresh = files.filter((name) => !hashes.has(name)).sort()
   for (const name of fresh)
-    if (name < last) problems.push(`${name} would come before ${last}, which has landed`)
+    if (name < last) problems.push(`${name} would run before ${last}, which is frozen`)
   return { hashes, fresh, problems }
 }
 
-/** Adds what is new to the manifest. @returns what it added. @throws when something must not be. */
+/** Adds new migrations to the manifest. Returns their names. @throws if there is a violation. */
 export function freeze(folder: string): string[] {
   const { hashes, fresh, problems } = readFrozen(folder)
   if (problems.length > 0) throw new Error(problems.join('\n'))

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { urlAsRole } from './db/url.ts'
 
-/** The clone's top folder. */
+/** Top folder of the repository. */
 export const ROOT = resolve(import.meta.dirname, '..')
 
 const path = (fallback: string) =>
@@ -23,7 +23,7 @@ const hostNames = z
       .filter(Boolean),
   )
 
-/** Comma list of addresses; `{app}` and `{port}` may stand in them. */
+/** Addresses separated by commas, which may contain the placeholders `{app}` and `{port}`. */
 const baseUrls = z
   .string()
   .default('')
@@ -42,7 +42,7 @@ const whole = (least: number, most: number) => {
   return digits.refine((given) => given >= least && given <= most, message)
 }
 
-/** `app=unit`, with commas. */
+/** Pairs `app=unit`, separated by commas. */
 const provided = z
   .string()
   .default('')
@@ -87,59 +87,63 @@ const environment = z.object({
   WATCHDOG_USEC: z.coerce.number().int().positive().optional().catch(undefined),
 })
 
-/** The names of all settings. */
+/** Names of all environment variables the agent reads. */
 export const SETTINGS = Object.keys(environment.shape)
 
-/** What the agent was told by its environment. */
+/** Settings of the agent, read from its environment. */
 export interface Config {
-  /** Unset: an embedded PostgreSQL under the data directory. */
+  /** URL of the database. Undefined: `npm start` runs an embedded PostgreSQL in the data directory. */
   databaseUrl: string | undefined
-  /** Absolute path of the folder that holds everything the agent keeps. */
+  /** Absolute path of the folder with all data of the agent. */
   dataDir: string
-  /** TCP port of the page and the API. */
+  /** TCP port of the web page and the API. */
   port: number
-  /** Address to listen on. */
+  /** IP address to listen on. */
   listen: string
+  /** Host implementation: `nixos` switches the machine, `local` starts apps as child processes. */
   hostKind: 'nixos' | 'local'
   catalogDir: string
-  /** Further names, lower case, under which a browser may address this machine. */
+  /** Additional host names, in lower case, accepted in the `Host` header. */
   allowedHosts: string[]
-  /** Seconds one switch may take before it is stopped; 1800 by default, as a first NixOS build downloads a lot. */
+  /** Upper limit of one switch in seconds. 1800 by default, because a first NixOS build downloads a lot. */
   buildTimeoutSeconds: number
-  /** Days that history and logs are kept; the last operations of each app are kept for ever. */
+  /** Retention of history and logs in days. The last operations of each app are never pruned. */
   retentionDays: number
-  /** Is there a systemd that wants to hear from us, and after how many silent milliseconds does it step in? */
+  /** Supervision by systemd: true if it expects notifications, and its watchdog interval in milliseconds. */
   supervision: { enabled: boolean; watchdogMs: number | undefined }
-  /** What only the NixOS host needs. */
+  /** Settings used only by the NixOS host. */
   nixos: NixosSettings
   logLevel: string
 }
 
 export interface NixosSettings {
-  /** The link to the system that is on after the next start. */
+  /** Path of the link to the system that is active after the next boot. */
   profile: string
-  /** The link to the system that runs. */
+  /** Path of the link to the running system. */
   currentSystem: string
-  /** One executable that is started for a rebuild, instead of asking systemd's unit; for machines without it. */
+  /** Executable started for a rebuild instead of the systemd unit, for machines without systemd. */
   rebuild: string | undefined
-  /** Apps that the machine brings along instead of a container, and the systemd unit of each. */
+  /** Systemd units by app, for apps that the machine provides itself instead of a container. */
   provided: Record<string, string>
-  /** Where apps are reached from outside, for single sign-on; `{app}` and `{port}` stand for the app's. */
+  /** Public addresses of apps, for single sign-on. `{app}` and `{port}` are replaced by the app's. */
   baseUrls: string[]
-  /** Where authentik is reached from outside; by default like any app. */
+  /** Public address of authentik. Undefined: built from `baseUrls`, as for any app. */
   ssoUrl: string | undefined
-  /** What secrets of apps are derived from; by default a file in the data directory, made on first use. */
+  /**
+   * Path of the file that app secrets are derived from. Undefined: a file in the data directory, created on
+   * first use.
+   */
   hostSecretFile: string | undefined
 }
 
-/** A setting that cannot be used; the message names each and what it must be. */
+/** Error for invalid settings. The message names each setting and the form it must have. */
 export class ConfigError extends Error {
   readonly code = 'invalid_setting'
 }
 
 /**
- * Reads the settings. An empty variable counts as unset.
- * @throws ConfigError naming every setting that cannot be used.
+ * Reads the settings from the environment. An empty variable counts as unset.
+ * @throws ConfigError that names every invalid setting.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
@@ -178,7 +182,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 
 type Environment = z.infer<typeof environment>
 
-/** From a file where there is a password in it: the environment of a process can be read by more than its owner. */
+/**
+ * Returns the URL of the database. The URL can be in a file, because other users may be able to read a
+ * process's environment and the URL may contain a password.
+ */
 function readDatabaseUrl({ DATABASE_URL, DATABASE_URL_FILE, BLOUD_DATABASE_ROLE }: Environment) {
   const url = DATABASE_URL ?? (DATABASE_URL_FILE && readUrlFile(DATABASE_URL_FILE))
   return url && BLOUD_DATABASE_ROLE ? urlAsRole(url, BLOUD_DATABASE_ROLE) : url
@@ -196,7 +203,7 @@ function readUrlFile(path: string): string {
   }
 }
 
-/** Our own environment with some variables replaced, for a process that we start. */
+/** Returns this process's environment with some variables replaced, for a child process. */
 export const environmentWith = (changes: Record<string, string>): NodeJS.ProcessEnv => ({
   ...process.env,
   ...changes,

@@ -3,8 +3,9 @@ import { type Logger, pino } from 'pino'
 export type { Logger }
 
 /**
- * A logger that writes one JSON object a line to standard output, at once (a process that is killed loses nothing).
- * @param component which part of the agent speaks, for example `relay`.
+ * Creates a logger that writes one JSON object per line to standard output. It writes synchronously, so that
+ * a killed process loses no lines.
+ * @param component name of the process, for example `relay`.
  */
 export function createLogger(component: string, level = 'info'): Logger {
   return pino(

@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import { STATUSES } from './status.ts'
 
-/** ISO 8601 with offset, as PostgreSQL writes it into JSON. */
+/** Time in ISO 8601 with offset, as PostgreSQL formats it in JSON. */
 export const timestamp = z.string()
 const status = z.enum(STATUSES)
 
-/** Why something did not succeed: which phase, which class of failure, one sentence, and what to do. */
+/**
+ * Cause why an operation failed: the class of failure, the phase, a sentence for the operator, and a hint.
+ */
 export const Cause = z
   .object({
     class: z.enum([
@@ -24,13 +26,13 @@ export const Cause = z
     hint: z.string().optional(),
     exit_code: z.number().int().optional(),
     unit: z.string().optional(),
-    /** The last lines of the log that matters here, at most 20. */
+    /** Last lines of the log that shows the failure, at most 20. */
     log: z.array(z.string()).optional(),
   })
   .passthrough()
 export type Cause = z.infer<typeof Cause>
 
-/** The columns every reader of an app gets, under the names they have in SQL. */
+/** Columns of `bloud.apps` that every view of an app contains, with their SQL names. */
 export const App = z.object({
   id: z.number().int(),
   name: z.string(),
@@ -47,10 +49,16 @@ export type App = z.infer<typeof App>
 
 const Control = z.object({ allowed: z.boolean(), code: z.string().nullable(), reason: z.string().nullable() })
 
-/** A row of `bloud.app_status`: the app, and what may be done with it now. */
+/**
+ * Row of `bloud.app_status`: the app, its operation, and its controls (each verb with whether it is allowed
+ * now).
+ */
 export const AppStatus = App.extend({
   status_since: timestamp,
-  /** How long this phase usually takes, from our own history; null below five samples, and where nothing is waited for. */
+  /**
+   * Usual duration of the current phase, from this machine's history. Null below five samples, and for a
+   * status that is not a phase of an operation.
+   */
   usual: z
     .object({
       p50_seconds: z.number(),
@@ -59,7 +67,7 @@ export const AppStatus = App.extend({
       of: z.enum(['this app', 'all apps']),
     })
     .nullable(),
-  /** What each finished step of its operation took, in seconds. */
+  /** Duration of each finished phase of the app's operation, in seconds. */
   spent: z.record(z.number()),
   wanted: z.boolean(),
   operation_id: z.number().int().nullable(),
@@ -67,18 +75,21 @@ export const AppStatus = App.extend({
   operation_state: z.string().nullable(),
   cancel_requested_at: timestamp.nullable(),
   cause: Cause.nullable(),
-  /** What its operation could not set up although the app itself could. */
+  /** Optional parts that its operation could not set up, such as single sign-on. */
   warnings: z.array(z.string()),
   deadline: timestamp.nullable(),
   queue_position: z.number().int().nullable(),
   required_by: z.array(z.string()),
-  /** `tcp`: something else than HTTP; no browser can open it. */
+  /** Protocol of the app's port; a browser can't open `tcp`. */
   protocol: z.enum(['http', 'tcp']),
   controls: z.record(Control),
 })
 export type AppStatus = z.infer<typeof AppStatus>
 
-/** One status move. `to_status` null: the row was deleted; `status` is then the last one it had. */
+/**
+ * One transition of an app's status. `to_status` is null if the row was deleted; `status` is then its last
+ * status.
+ */
 export const AppEvent = App.extend({
   seq: z.number().int(),
   app: z.string(),
@@ -92,7 +103,9 @@ export const AppEvent = App.extend({
 })
 export type AppEvent = z.infer<typeof AppEvent>
 
-/** A row of `bloud.stream_after`: an `AppEvent` as PostgreSQL writes it, and what is asked of it on its way. */
+/**
+ * Row of `bloud.stream_after`: an `AppEvent` as JSON text, and the columns that the relay needs to route it.
+ */
 export const StreamRow = z.object({
   epoch: z.string(),
   seq: z.number().int(),
@@ -101,14 +114,14 @@ export const StreamRow = z.object({
 })
 export type StreamRow = z.infer<typeof StreamRow>
 
-/** A row of `bloud.history`: one status move, and for how long the app then stayed. */
+/** Row of `bloud.history`: one transition, and how long the app then kept that status. */
 export const HistoryRow = z.object({
   seq: z.number().int(),
   at: timestamp,
   app: z.string(),
   from_status: status.nullable(),
   to_status: status.nullable(),
-  /** Null for the present one. */
+  /** Seconds in this status; null for the current status. */
   duration_seconds: z.number().nullable(),
   operation_id: z.number().int().nullable(),
   actor: z.string(),
@@ -118,7 +131,7 @@ export const HistoryRow = z.object({
 })
 export type HistoryRow = z.infer<typeof HistoryRow>
 
-/** A row of `bloud.catalog`. */
+/** Row of `bloud.catalog`. */
 export const CatalogEntry = z.object({
   name: z.string(),
   display_name: z.string(),
@@ -132,11 +145,11 @@ export const CatalogEntry = z.object({
 })
 export type CatalogEntry = z.infer<typeof CatalogEntry>
 
-/** The stream at one point: its identity, its last number, and all apps at that number. */
+/** All apps at one position of the stream, with that position. */
 export const Snapshot = z.object({ epoch: z.string(), seq: z.number().int(), apps: z.array(AppStatus) })
 export type Snapshot = z.infer<typeof Snapshot>
 
-/** Where the stream stands: events up to `oldest` are pruned. */
+/** Newest position of the stream. Events up to and including `oldest` have been pruned. */
 export const StreamHead = z.object({
   epoch: z.string(),
   seq: z.number().int(),

@@ -1,18 +1,20 @@
 /**
- * The form of one catalog file (`nix/catalog/<name>.yaml`): what an app is, how it is reached, what it needs.
+ * The schema of one catalog file (`nix/catalog/<name>.yaml`): the app, its port and protocol, and the apps it
+ * needs.
  *
- * A catalog file is written by hand, often by someone new. So a bad file is told apart from the others, with the line
- * where it went wrong, and a key we do not know is kept and reported rather than refused: a newer catalog still works
- * with an older agent.
+ * Catalog files are written by hand. So an error names the file and the line, and a bad file does not affect
+ * the others. An unknown key is kept and reported as a warning, because an older agent must accept a newer
+ * catalog.
  */
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 
-/** Also the name of a unit, of a directory and of a file: nothing else may ever become one. */
+/** Form of an app's name, which is also the name of its unit, directory and file. */
 export const APP_NAME = /^[a-z][a-z0-9-]{0,62}$/
 
-/** Seconds between two probes, and until an app that does not answer is called unhealthy, unless the file says. */
+/** Interval between two health probes in seconds, if the file sets none. */
 const DEFAULT_INTERVAL_SECONDS = 10
+/** Time in seconds until a starting app that does not respond is unhealthy, if the file sets none. */
 const DEFAULT_TIMEOUT_SECONDS = 120
 
 const appName = z
@@ -21,11 +23,11 @@ const appName = z
 const port = z.number().int().min(1).max(65535)
 const text = z.string().min(1)
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-// YAML reads `PORT: 80` and `DEBUG: true` as number and boolean; in an environment all of them are text.
+// YAML parses `PORT: 80` and `DEBUG: true` as number and boolean, but environment variables are text.
 const environment = z
   .record(envName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
   .default({})
-/** An exact version: what is installed today is installed tomorrow. */
+/** Exact version, so that every install is the same. */
 const exactVersion = z
   .string()
   .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'must be an exact version, like 1.2.3')
@@ -41,11 +43,14 @@ const integration = z
     multi: z.boolean().default(false),
     compatible: z.array(compatibleApp).min(1),
   })
-  .refine((slot) => slot.compatible.filter((one) => one.default).length <= 1, 'has more than one default')
+  .refine(
+    (slot) => slot.compatible.filter((choice) => choice.default).length <= 1,
+    'has more than one default',
+  )
 
-/** A package name of the registry. Anything else npm takes (git URLs, tarballs, aliases) is not pinned. */
+/** Form of a package name of the registry. Other npm specs (git URLs, tarballs, aliases) are not pinned. */
 const NPM_NAME = /^(@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*$/
-/** A relative path without `..` and without a dot first: files that nothing else in there relies on. */
+/** Form of a relative path inside the data directory: no `..` and no part that begins with a dot. */
 const INSIDE = /^[A-Za-z0-9_][\w.-]*(\/[A-Za-z0-9_][\w.-]*)*$/
 
 const npmForm = z
@@ -56,15 +61,21 @@ const npmForm = z
     entry: text.optional(),
     args: z.array(z.union([z.string(), z.number()]).transform(String)).default([]),
     environment,
-    /** Versions of packages further down, by name, where the package asks for something it can't get. */
+    /**
+     * Exact versions of indirect dependencies by name, if the package requires a version that can't be
+     * installed.
+     */
     overrides: z.record(z.string().regex(NPM_NAME), exactVersion).default({}),
-    /** Packages whose install scripts may run where npm asks for consent. */
+    /** Packages whose install scripts may run. */
     installScripts: z.array(z.string().regex(NPM_NAME)).default([]),
-    /** Files of the data directory the app can't start without; written once, if absent, then the user's. */
+    /**
+     * Initial files of the data directory by path. Written once, if absent; the user may change them
+     * afterwards.
+     */
     files: z
       .record(z.string().regex(INSIDE, 'must be a path inside the data directory'), z.string())
       .default({}),
-    /** `process.platform` values it runs on; all, if left out. */
+    /** Supported `process.platform` values; all if absent. */
     platforms: z.array(text).optional(),
   })
   .refine((npm) => npm.package.startsWith('file:') || npm.version !== undefined, {
@@ -82,7 +93,7 @@ const npmForm = z
 
 const healthCheck = z
   .object({
-    /** `tcp`: that it takes connections is all that is asked, of an app that does not speak HTTP. */
+    /** Kind of probe. `tcp` only opens a connection, for apps without HTTP. */
     kind: z.enum(['http', 'tcp']).optional(),
     path: z.string().startsWith('/').default('/'),
     interval: z.number().positive().max(3600).default(DEFAULT_INTERVAL_SECONDS),
@@ -125,7 +136,7 @@ export interface CatalogProblem {
 }
 export type ParsedFile = { ok: CatalogApp; warnings: CatalogProblem[] } | { error: CatalogProblem }
 
-/** Reads one catalog file. `filename` is its name without the directory; the app must be called the same. */
+/** Parses one catalog file. `filename` has no directory; the app's name must equal it without `.yaml`. */
 export function parseCatalogFile(content: string, filename: string): ParsedFile {
   const lines = new LineCounter()
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
@@ -163,7 +174,10 @@ export function parseCatalogFile(content: string, filename: string): ParsedFile 
 
 type YamlDocument = ReturnType<typeof parseDocument>
 
-/** A YAML bomb (aliases of aliases) throws here; that is a bad file like any other. */
+/**
+ * Converts the document to plain values. Returns null for a YAML bomb (aliases of aliases), which is an
+ * invalid file.
+ */
 function readTree(document: YamlDocument): unknown {
   try {
     return document.toJS({ maxAliasCount: 50 })
@@ -172,7 +186,7 @@ function readTree(document: YamlDocument): unknown {
   }
 }
 
-/** Where a path starts in the text. A missing key is reported at the nearest thing around it that exists. */
+/** Returns the offset of a path in the text; for a missing key, that of its nearest existing parent. */
 function offsetOf(document: YamlDocument, path: (string | number)[]): number {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true)
@@ -185,7 +199,9 @@ function offsetOf(document: YamlDocument, path: (string | number)[]): number {
 const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The parsed value, with what the schema does not know put back; the paths of that are added to `unknown`. */
+/**
+ * Returns the parsed value with the keys unknown to the schema added back. Appends their paths to `unknown`.
+ */
 function keepUnknown(raw: unknown, parsed: unknown, path: string[], unknown: string[][]): unknown {
   if (Array.isArray(raw) && Array.isArray(parsed)) {
     return parsed.map((value, index) => keepUnknown(raw[index], value, [...path, String(index)], unknown))

@@ -1,28 +1,28 @@
-/** What is told on `GET /api/events`, event by event. `docs/events.schema.json` is made from here. */
+/** Events of the stream `GET /api/events`. `docs/events.schema.json` is generated from these schemas. */
 import { z } from 'zod'
 import { AppEvent, AppStatus, timestamp } from './app.ts'
 
-/** `<epoch>.<seq>`: a place in one history. */
+/** Event id `<epoch>.<seq>`: a position in one history. */
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}\.(0|[1-9][0-9]{0,14})$/)
 
-/** Why a client cannot be continued from the id it named. */
+/** Reason why the stream can't continue after the client's last event id. */
 const reason = z.enum(['malformed_id', 'unknown_epoch', 'future_id', 'older_than_retention', 'too_slow'])
 
-/** The data of each event, by the event's name. */
+/** Data schema of each event, by the event's name. */
 export const STREAM_EVENTS = {
-  /** All apps (or those asked for) at the moment of `id`. */
+  /** All apps, or those of the client's filter, at position `id`. */
   snapshot: z.object({ id, apps: z.array(AppStatus) }),
-  /** One move of one app. */
+  /** One transition of one app. */
   app: AppEvent,
-  /** The newest id there is, and the agent's clock. */
+  /** The newest event id, and the agent's time. */
   heartbeat: z.object({ id, at: timestamp }),
-  /** Something in `GET /api/status` changed that is no move: a name, or a request that is to be cancelled. */
+  /** `GET /api/status` changed without a transition: a new display name, or a requested cancel. */
   refresh: z.object({}),
-  /** Since when the agent cannot read the history. */
+  /** The relay can't read the database since this time. */
   stale: z.object({ since: timestamp }),
-  /** What was asked for cannot be continued; a snapshot follows. */
+  /** The stream can't continue after the client's last event id; a snapshot follows. */
   reset: z.object({ reason }),
 } as const
 
-/** The answer to `GET /api/events?after=`. */
+/** Response to `GET /api/events?after=`. */
 export const PolledEvents = z.object({ id, events: z.array(AppEvent), reset: reason.optional() })

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { Cause, timestamp } from './app.ts'
 
-/** One promise to somebody. */
+/** Row of `bloud.operations`: one requested operation, from the call of its verb to its end. */
 export const Operation = z.object({
   id: z.number().int(),
-  /** Null for what is about no single app. */
+  /** Name of the app; null for an operation on no single app, such as a catalog refresh. */
   app: z.string().nullable(),
   kind: z.enum(['install', 'uninstall', 'rename', 'refresh_catalog', 'rollback']),
   state: z.enum(['queued', 'active', 'succeeded', 'failed', 'cancelled', 'superseded']),
@@ -23,7 +23,9 @@ export const Operation = z.object({
 })
 export type Operation = z.infer<typeof Operation>
 
-/** One run of the host's switch, with the operations it carries. */
+/**
+ * One rebuild of the host, with the operations included in it. A rebuild may need several runs of the switch.
+ */
 export const Rebuild = z.object({
   id: z.number().int(),
   state: z.enum(['active', 'succeeded', 'failed']),
@@ -31,15 +33,17 @@ export const Rebuild = z.object({
   attempt: z.number().int(),
   run: z.number().int(),
   log_offset: z.number().int(),
-  /** Milliseconds until its deadline, by the clock of the database. */
+  /** Milliseconds until the rebuild's deadline, by the database's clock. */
   remaining_ms: z.number(),
   generation_before: z.string().nullable(),
-  /** The older generation it goes back to; null: it makes a new one. */
+  /** Older generation that a rollback activates; null for a rebuild that makes a new generation. */
   rolls_back_to: z.string().nullable(),
 })
 export type Rebuild = z.infer<typeof Rebuild>
 
-/** What a rollback would do: from which generation to which, and which apps it turns off and on. */
+/**
+ * Preview of a rollback: the generations, the apps it deactivates and activates, and the reasons against it.
+ */
 export const RollbackPlan = z.object({
   from: z.string().nullable(),
   to: z.string().nullable(),
@@ -56,6 +60,6 @@ export const RollbackPlan = z.object({
 })
 export type RollbackPlan = z.infer<typeof RollbackPlan>
 
-/** One line of a rebuild's output. */
+/** One line of a rebuild's log. */
 export const LogLine = z.object({ line_no: z.number().int(), at: timestamp, line: z.string() })
 export type LogLine = z.infer<typeof LogLine>

@@ -1,4 +1,4 @@
-/** Every refusal of the system: its SQLSTATE (class BL, raised in sql/), its code and its HTTP status, in one table. */
+/** All errors of the agent: code, HTTP status, and the SQLSTATE (class BL) of those raised in sql/. */
 export const PROBLEMS = {
   unknown_app: { sqlstate: 'BL001', status: 404 },
   invalid_name: { sqlstate: 'BL002', status: 400 },
@@ -21,7 +21,7 @@ export const PROBLEMS = {
   wrong_isolation: { sqlstate: 'BL019', status: 409 },
   already_installed: { sqlstate: 'BL020', status: 409 },
   nothing_to_roll_back: { sqlstate: 'BL021', status: 409 },
-  // What only HTTP can refuse.
+  // Raised only by the HTTP server.
   invalid_json: { status: 400 },
   invalid_request: { status: 400 },
   foreign_host: { status: 403 },
@@ -38,7 +38,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** The one error type of the system: a code, a sentence, and what to do. */
+/** The agent's error type: a code, a message, and a hint for the operator. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly detail: string | undefined
@@ -68,7 +68,7 @@ const CODES = new Map(
   ),
 )
 
-/** The code of an SQLSTATE of class BL, or undefined for any other. */
+/** Returns the code of an SQLSTATE of class BL, or undefined for any other. */
 export function problemCode(sqlstate: string): ProblemCode | undefined {
   return CODES.get(sqlstate)
 }

@@ -1,5 +1,7 @@
-/** The nine statuses of an app, in the order a person meets them. The legal moves are rows of
- *  `bloud.status_transitions`; nothing in TypeScript decides whether a move is legal. */
+/**
+ * The nine statuses of an app, in the order of an install. The legal transitions are rows of
+ * `bloud.status_transitions`; only the database checks them.
+ */
 export const STATUSES = [
   'queued',
   'configuring',

@@ -1,4 +1,7 @@
-/** `npm run db:backup [file]`: everything in schema bloud, as pg_dump's custom format. The agent may go on meanwhile. */
+/**
+ * `npm run db:backup [file]`: dumps schema bloud in pg_dump's custom format. The agent may keep running
+ * meanwhile.
+ */
 import { chmod, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { environmentWith } from '../config.ts'
@@ -8,8 +11,12 @@ import { run } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
-/** A home server's history is megabytes; this is for a disk that hardly works. */
+/**
+ * Upper limit of the dump in milliseconds. A home server's history is megabytes, so only a failing disk
+ * reaches it.
+ */
 const DUMP_LIMIT_MS = 30 * 60_000
+/** Umask that gives the group and other users no access. */
 const OWNER_ONLY = 0o077
 
 async function dump(url: string, file: string): Promise<void> {
@@ -42,7 +49,7 @@ async function main(given: string | undefined): Promise<void> {
   process.umask(OWNER_ONLY)
   const { url, config } = await reachDatabase('superuser')
   const name = `bloud-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.dump`
-  // npm changes the folder; INIT_CWD is where the person is.
+  // npm changes the working directory; INIT_CWD is the operator's.
   const file = given
     ? resolve(environmentWith({}).INIT_CWD ?? '.', given)
     : join(config.dataDir, 'backups', name)

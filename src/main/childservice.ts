@@ -1,4 +1,6 @@
-/** The agent's processes, as `npm start` sees them: started, waited for, started again when they die. */
+/**
+ * The relay and the orchestrator as children of `npm start`: started, awaited and restarted when they exit.
+ */
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Logger } from '../log.ts'
@@ -6,23 +8,24 @@ import { type AgentChild, describeExit, startChild } from '../system/childproces
 import { withTimeout } from '../system/timeout.ts'
 
 export interface ChildService {
-  /** Resolves when it says that it works. @throws ChildError */
+  /** Starts the child. Resolves when it reports `ready`. @throws ChildError */
   start(): Promise<void>
-  /** Ends it and starts it again, with the environment as it is then. */
+  /** Stops the child and starts it again with the environment of that moment. */
   restart(): void
   stop(): Promise<void>
-  /** Ends it at once. */
+  /** Kills the child at once. */
   kill(): void
 }
 
 export interface ChildServiceOptions {
-  /** File in this folder, without its ending. */
+  /** Name of the program in this folder, without `.ts`. */
   name: 'relay' | 'orchestrator'
+  /** Returns the child's environment; called on every start. */
   env: () => NodeJS.ProcessEnv
   log: Logger
 }
 
-/** A process said, or showed, that it can't work. */
+/** Error of a child that reported a failure, exited before it was ready, or exceeded the limit. */
 export class ChildError extends Error {
   readonly code: string
 
@@ -32,11 +35,15 @@ export class ChildError extends Error {
   }
 }
 
+/** Upper limit until a child is ready, in milliseconds. */
 const READY_LIMIT_MS = 60_000
+/** Upper limit for a child to stop before it is killed, in milliseconds. */
 const STOP_LIMIT_MS = 15_000
+/** Pause before the first restart in milliseconds; doubled after each failed start. */
 const PAUSE_MS = 1_000
+/** Upper limit of the pause between two restarts in milliseconds. */
 const PAUSE_MAX_MS = 30_000
-/** Who has worked for this long has earned a short pause again. */
+/** Runtime in milliseconds after which a child is restarted without a pause. */
 const STABLE_MS = 60_000
 
 const messages = z.discriminatedUnion('type', [
@@ -49,57 +56,61 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
   let wanted = false
   let timer: NodeJS.Timeout | undefined
 
-  /** Starts it and waits for its word. */
+  /** Starts the child and waits for its first message. */
   async function launch(): Promise<void> {
-    let hear: (message: unknown) => void = () => {}
-    const heard = new Promise<unknown>((resolve) => {
-      hear = resolve
+    let onMessage: (message: unknown) => void = () => {}
+    const firstMessage = new Promise<unknown>((resolve) => {
+      onMessage = resolve
     })
-    const fresh = startChild({ script: join(import.meta.dirname, `${name}.ts`), env: env(), onMessage: hear })
+    const fresh = startChild({ script: join(import.meta.dirname, `${name}.ts`), env: env(), onMessage })
     child = fresh
     const begin = Date.now()
     const died = fresh.ended.then((ending) => {
       throw new ChildError(
         'ended',
-        `The ${name} ${describeExit(ending)} before it was ready; see its log above.`,
+        `The ${name} ${describeExit(ending)} before it was ready. Its log is above.`,
       )
     })
     died.catch(() => {})
     try {
-      accept(await withTimeout(Promise.race([heard, died]), READY_LIMIT_MS))
+      accept(await withTimeout(Promise.race([firstMessage, died]), READY_LIMIT_MS))
     } catch (error) {
       await fresh.stop(STOP_LIMIT_MS)
       throw error
     }
-    void fresh.ended.then((ending) => lost(describeExit(ending), Date.now() - begin))
+    void fresh.ended.then((ending) => onExit(describeExit(ending), Date.now() - begin))
   }
 
+  /** @throws ChildError unless the first message is `ready`. */
   function accept(message: unknown): void {
     if (message === undefined) {
       throw new ChildError('silent', `The ${name} was not ready within ${READY_LIMIT_MS / 1000} s.`)
     }
-    const said = messages.parse(message)
-    if (said.type === 'failed') throw new ChildError(said.code, said.message)
+    const parsed = messages.parse(message)
+    if (parsed.type === 'failed') throw new ChildError(parsed.code, parsed.message)
   }
 
-  function lost(how: string, livedMs: number): void {
+  function onExit(how: string, uptimeMs: number): void {
     if (!wanted) return
-    log.error({ child: name }, `the ${name} ${how}; starting it again`)
-    again(livedMs > STABLE_MS ? 0 : PAUSE_MS)
+    log.error({ child: name }, `the ${name} ${how}: restarting it`)
+    scheduleRestart(uptimeMs > STABLE_MS ? 0 : PAUSE_MS)
   }
 
-  /** Without end, with longer and longer pauses: a home server has nobody who would start it by hand. */
-  function again(pause: number): void {
+  /**
+   * Restarts without a limit of attempts and with growing pauses, because a home server has no on-call
+   * operator.
+   */
+  function scheduleRestart(pause: number): void {
     clearTimeout(timer)
     timer = setTimeout(async () => {
       if (!wanted) return
       try {
         await launch()
-        log.info({ child: name }, `the ${name} is back`)
+        log.info({ child: name }, `the ${name} is running again`)
       } catch (error) {
         const next = Math.min(Math.max(pause, PAUSE_MS) * 2, PAUSE_MAX_MS)
-        if (wanted) log.error({ child: name, error: String(error) }, `the ${name} does not start`)
-        again(next)
+        if (wanted) log.error({ child: name, error: String(error) }, `the ${name} failed to start: retrying`)
+        scheduleRestart(next)
       }
     }, pause)
   }

@@ -1,4 +1,4 @@
-/** How the commands for people (psql, backup, restore) reach the agent's database. */
+/** Access to the agent's database for the operator's commands: psql, backup, restore. */
 import { type Config, environmentWith, readConfig } from '../config.ts'
 import { connectionProblem } from '../db/database.ts'
 import { databaseUrl, type Login, readCredentials } from '../postgres/embedded.ts'
@@ -7,7 +7,8 @@ import { StartError } from './starterror.ts'
 const NOT_RUNNING = 'The database is not running. Start it with "npm start", in another terminal.'
 
 /**
- * The address for `login` on the embedded database, or that of DATABASE_URL as it is, once it is known to answer.
+ * Returns a URL that accepts connections: that of `login` in the embedded database, or DATABASE_URL.
+ * @param external changes DATABASE_URL before use, for example to set a role.
  * @throws StartError
  */
 export async function reachDatabase(
@@ -28,7 +29,10 @@ function explainProblem(problem: Error & { code?: string }): string {
   return refused ? NOT_RUNNING : `Can't connect to the database: ${problem.message}`
 }
 
-/** For PostgreSQL's programs. The password goes through the environment: everybody here can read our arguments. */
+/**
+ * Returns the URL and environment for PostgreSQL's client programs. The password is passed in the
+ * environment, because every user of the machine can read the arguments of a process.
+ */
 export function clientArguments(url: string, more: Record<string, string> = {}) {
   const target = new URL(url)
   const password = decodeURIComponent(target.password)

@@ -1,21 +1,21 @@
 /**
- * The child's side of `npm start`: how the relay and the orchestrator talk to the process that started them.
- * Started by hand (`npm run relay`) there is no parent, and all of this does nothing.
+ * The child's side of `npm start`: messages from the relay and the orchestrator to their parent process. A
+ * child started directly (`npm run relay`) has no parent; the messages then have no effect.
  */
 
-/** What a child tells its parent, once: that it works, or why it never will. */
+/** Message that a child sends once to its parent: `ready`, or a failure that a restart would not fix. */
 export type ChildMessage = { type: 'ready' } | { type: 'failed'; code: string; message: string }
 
 const send = (message: ChildMessage) => process.send?.(message)
 
 export const sendReady = () => void send({ type: 'ready' })
 
-/** For a failure that trying again would not cure, such as a port that somebody else has. */
+/** Reports a failure that a restart would not fix, such as a port used by another program. */
 export const sendFailed = (code: string, message: string) => void send({ type: 'failed', code, message })
 
 /**
- * Calls `stop` once, on SIGTERM, on Ctrl-C, or when the parent is gone, even by kill -9: its channel closes then.
- * Ends the process after it, or after the limit.
+ * Calls `stop` once: on SIGTERM, on Ctrl-C, or when the parent exits. The IPC channel closes even if the
+ * parent is killed by kill -9. Exits the process after `stop`, or after `limitMs` milliseconds.
  */
 export function stopOnRequest(stop: () => Promise<void>, limitMs = 15_000): void {
   let stopping = false

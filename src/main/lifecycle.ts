@@ -1,4 +1,4 @@
-/** Things that are started one after the other, and stopped in reverse. */
+/** Services that are started one after the other and stopped in reverse order. */
 
 import type { Logger } from '../log.ts'
 import { withTimeout } from '../system/timeout.ts'
@@ -6,20 +6,22 @@ import { withTimeout } from '../system/timeout.ts'
 export interface Service {
   name: string
   start(): Promise<void>
-  /** Also called when `start` has failed or is still under way. */
+  /** Stops the service. Also called if `start` has failed or is still running. */
   stop(): Promise<void>
-  /** What `stop` may take before it is no longer waited for. Milliseconds. */
+  /** Upper limit of `stop` in milliseconds; the next service is then stopped without waiting longer. */
   stopLimitMs: number
-  /** Ends it without manners, for people who press Ctrl-C twice. */
+  /** Kills the service at once; used when the operator presses Ctrl-C twice. */
   kill?(): void
 }
 
 export interface Lifecycle {
-  /** Starts a part. @throws what its start throws, and when the house is being stopped. */
-  add(part: Service): Promise<void>
-  /** Stops all parts, the last one first. Idempotent. */
+  /** Starts a service. @throws the error of its `start`, or an error if the lifecycle is stopping. */
+  add(service: Service): Promise<void>
+  /** Stops all services, the last one first. Idempotent. */
   stop(): Promise<void>
+  /** Kills all services at once. */
   kill(): void
+  /** True after the first call of `stop`. */
   readonly stopping: boolean
 }
 
@@ -27,20 +29,21 @@ export function createLifecycle(log: Logger): Lifecycle {
   const services: Service[] = []
   let stopped: Promise<void> | null = null
 
-  async function add(part: Service): Promise<void> {
-    if (stopped) throw new Error(`${part.name} is not started: the agent is stopping`)
-    services.push(part)
-    await part.start()
+  async function add(service: Service): Promise<void> {
+    if (stopped) throw new Error(`${service.name} is not started: the agent is stopping`)
+    services.push(service)
+    await service.start()
   }
 
   async function stopAll(): Promise<void> {
-    for (const part of services.toReversed()) {
-      const done = part.stop().then(
+    for (const service of services.toReversed()) {
+      const done = service.stop().then(
         () => 'done',
         (error) => `failed: ${error}`,
       )
-      const outcome = (await withTimeout(done, part.stopLimitMs)) ?? `not done within ${part.stopLimitMs / 1000} s`
-      if (outcome !== 'done') log.error({ part: part.name }, `stopping the ${part.name}: ${outcome}`)
+      const outcome =
+        (await withTimeout(done, service.stopLimitMs)) ?? `not done within ${service.stopLimitMs / 1000} s`
+      if (outcome !== 'done') log.error({ service: service.name }, `stopping the ${service.name}: ${outcome}`)
     }
   }
 
@@ -53,7 +56,7 @@ export function createLifecycle(log: Logger): Lifecycle {
     add,
     stop,
     kill() {
-      for (const part of services) part.kill?.()
+      for (const service of services) service.kill?.()
     },
     get stopping() {
       return stopped !== null

@@ -1,12 +1,13 @@
-/** The address of the page: is it free, and what to say when it is not. */
+/** Checks that the agent can listen on its address and port, and explains the error if it can't. */
 import { createServer } from 'node:net'
 import type { Config } from '../config.ts'
 import { pollUntil } from '../system/timeout.ts'
 import { StartError } from './starterror.ts'
 
-/** A relay whose parent was killed a moment ago still has the port. */
+/** Retry limit in milliseconds, because a relay whose parent was just killed still holds the port. */
 const PORT_LIMIT_MS = 3_000
 
+/** @throws StartError if the address and port can't be used. */
 export async function refuseTakenPort({ port, listen }: Config): Promise<void> {
   let problem: NodeJS.ErrnoException | null = null
   const free = await pollUntil(async () => {
@@ -18,14 +19,16 @@ export async function refuseTakenPort({ port, listen }: Config): Promise<void> {
 
 const TEXTS: Record<string, (port: number, listen: string) => string> = {
   EADDRINUSE: (port) =>
-    `Port ${port} is used by another program. Set BLOUD_PORT to a free one: BLOUD_PORT=3001 npm start`,
-  EACCES: (port) => `Port ${port} is reserved for root. Set BLOUD_PORT to one above 1023.`,
+    `Port ${port} is used by another program. Set BLOUD_PORT to a free port: BLOUD_PORT=3001 npm start`,
+  EACCES: (port) => `Port ${port} is reserved for root. Set BLOUD_PORT to a port above 1023.`,
   EADDRNOTAVAIL: (_, listen) =>
-    `This machine has no address ${listen}. Set BLOUD_LISTEN to one it has, for example 127.0.0.1.`,
+    `This machine has no address ${listen}. Set BLOUD_LISTEN to an existing address, such as 127.0.0.1.`,
 }
 
+/** True if the code is an error of listening that has its own explanation. */
 export const isListenCode = (code: string) => code in TEXTS
 
+/** Converts an error of listening to a message that names the setting to change. */
 export function listenError(
   { code = '', message }: NodeJS.ErrnoException,
   port: number,

@@ -1,4 +1,4 @@
-/** `npm run migrate`: brings the database of DATABASE_URL to this program's schema. Doing it twice changes nothing. */
+/** `npm run migrate`: migrates the database of DATABASE_URL to this program's schema. Idempotent. */
 import { readConfig } from '../config.ts'
 import { migrate } from '../db/migration.ts'
 

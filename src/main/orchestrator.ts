@@ -1,4 +1,7 @@
-/** `npm run orchestrator`: the worker that installs, rebuilds and watches. A client of the database, nothing more. */
+/**
+ * `npm run orchestrator`: the worker that executes operations, runs rebuilds and checks the apps' health. Its
+ * only link to the relay is the database.
+ */
 import { environmentWith, readConfig } from '../config.ts'
 import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
@@ -9,19 +12,22 @@ import { createOrchestrator } from '../orchestrator/orchestrator.ts'
 import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 
-/** Rebuild, health and lease have one statement each at a time; the others are for health probes that report. */
+/** Connections: one each for rebuilds, health and lease, the others for concurrent health reports. */
 const POOL_SIZE = 6
 
-/** Between two looks for a database that is not there yet. */
+/** Interval between two attempts to connect to the database at the start, in milliseconds. */
 const DATABASE_PAUSE_MS = 1_000
 
-/** Without a limit on purpose: what starts with the machine may start before its database. Says so once. */
+/**
+ * Opens the pool. Retries without a limit, because the agent may start before the database when the machine
+ * boots. Logs the first failure only.
+ */
 async function openWhenThere(later: LazyPool, log: Logger): Promise<Pool> {
-  for (let said = false; ; said = true) {
+  for (let logged = false; ; logged = true) {
     try {
       return await later.open()
     } catch (error) {
-      if (!said) log.warn({ err: error }, 'the database is not there yet: waiting for it')
+      if (!logged) log.warn({ err: error }, 'the database is not reachable yet: waiting for it')
       await new Promise((resolve) => setTimeout(resolve, DATABASE_PAUSE_MS))
     }
   }
@@ -31,7 +37,7 @@ async function main(): Promise<void> {
   const config = readConfig()
   if (!config.databaseUrl) {
     throw new Error(
-      'DATABASE_URL is not set: "npm start" brings a database along, "npm run orchestrator" needs one.',
+      'DATABASE_URL is not set: "npm start" has its own database, "npm run orchestrator" needs one.',
     )
   }
   const log = createLogger('orchestrator', config.logLevel)
@@ -41,13 +47,13 @@ async function main(): Promise<void> {
   const later = createLazyPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
   const pool = await openWhenThere(later, log)
   let recovered = false
-  const readyIfSo = () => recovered && listener.isListening() && notifier.ready()
+  const notifyIfReady = () => recovered && listener.isListening() && notifier.ready()
   const progress = {
     alive: notifier.alive,
     phase: notifier.status,
     recovered() {
       recovered = true
-      readyIfSo()
+      notifyIfReady()
     },
   }
   const orchestrator = createOrchestrator({ ...config, pool, host, log, progress })
@@ -55,7 +61,7 @@ async function main(): Promise<void> {
     onNotification: orchestrator.notify,
     onListening() {
       orchestrator.notify()
-      readyIfSo()
+      notifyIfReady()
     },
     onLost: (reason) => log.warn({ reason }, 'LISTEN session lost'),
   })

@@ -1,4 +1,4 @@
-/** `npm run psql`: the system's psql on the agent's database, as an operator. Arguments go to psql. */
+/** `npm run psql`: starts psql on the agent's database as an operator. Passes its arguments to psql. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../config.ts'
@@ -6,6 +6,7 @@ import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 
+/** Role of the session: it may call every verb. */
 const ROLE = 'bloud_operator'
 const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:
   Debian, Ubuntu   apt install postgresql-client
@@ -20,7 +21,7 @@ function giveUp(message: string): never {
 async function main(args: string[]): Promise<number> {
   const { url } = await reachDatabase(ROLE, (given) => urlAsRole(given, ROLE))
   const psqlrc = join(ROOT, 'sql/psqlrc')
-  // less shows the lines of our tables as <E2><94><80> where the locale does not say UTF-8.
+  // Without a UTF-8 locale, less shows the lines of psql's tables as <E2><94><80>.
   const settings = { LESSCHARSET: 'utf-8', ...(existsSync(psqlrc) && { PSQLRC: psqlrc }) }
   const { target, env } = clientArguments(url, settings)
   return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)

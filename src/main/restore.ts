@@ -1,6 +1,6 @@
 /**
- * `npm run db:restore <file> [--while-running]`: puts a backup in the place of schema bloud, in one transaction. Its
- * history is a new one from then on: every reader of the stream is told reset.
+ * `npm run db:restore <file> [--while-running]`: replaces schema bloud by a backup, in one transaction. The
+ * restored history has a new epoch, so every client of the stream receives `reset` and a new snapshot.
  */
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,9 +24,10 @@ import { run } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
+/** Upper limit of each program's run in milliseconds. */
 const RESTORE_LIMIT_MS = 30 * 60_000
 const WHILE_RUNNING = '--while-running'
-const USAGE = `Which backup? npm run db:restore -- <file> [${WHILE_RUNNING}]`
+const USAGE = `Name the backup: npm run db:restore -- <file> [${WHILE_RUNNING}]`
 
 async function runProgram(path: string, args: string[], env: NodeJS.ProcessEnv): Promise<string> {
   const { code, output } = await run(path, args, { env, limitMs: RESTORE_LIMIT_MS })
@@ -34,7 +35,9 @@ async function runProgram(path: string, args: string[], env: NodeJS.ProcessEnv):
   throw new StartError('restore_failed', `Nothing was changed. ${output}`)
 }
 
-/** Writes the backup's statements, with ours around them, into `folder`. @returns psql's arguments. */
+/**
+ * Writes the backup's statements and the agent's before and after them to `folder`. Returns psql's arguments.
+ */
 async function writeScripts(
   client: PostgresClient,
   serverMajor: number,
@@ -76,15 +79,15 @@ async function main(args: string[]): Promise<void> {
   if (!given || rest.length > 0) throw new StartError('usage', USAGE)
   const file = resolve(environmentWith({}).INIT_CWD ?? '.', given)
   await access(file).catch(() => {
-    throw new StartError('no_file', `There is no ${file}.`)
+    throw new StartError('no_file', `The file ${file} does not exist.`)
   })
   const { url } = await reachDatabase('superuser')
   const { serverMajor, processes } = await databaseState(url)
   if (processes.length > 0 && !args.includes(WHILE_RUNNING)) {
     throw new StartError(
       'running',
-      `The agent is running (${processes.join(', ')}). Stop it, or add ${WHILE_RUNNING}: it then waits until the backup ` +
-        'is in place, and goes on with what that says.',
+      `The agent is running (${processes.join(', ')}). Stop it, or add ${WHILE_RUNNING}. ` +
+        'The agent then waits until the backup is restored and continues with its content.',
     )
   }
   await restoreInto(url, file, serverMajor)

@@ -1,5 +1,5 @@
 /**
- * `npm start`: everything on one machine. Started in this order, stopped in the reverse one:
+ * `npm start`: runs the whole agent on one machine. Starts in this order and stops in reverse order:
  *
  *   lock of the data directory → PostgreSQL (unless DATABASE_URL) → migrations → host → orchestrator → relay
  */
@@ -19,18 +19,20 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { isListenCode, listenError, refuseTakenPort } from './listencheck.ts'
 import { StartError } from './starterror.ts'
 
+/** Oldest supported Node, inclusive. */
 const OLDEST_NODE = [22, 18] as const
+/** First unsupported major version of Node. */
 const ABOVE_NODE = 23
-/** Says who holds the lock, for a message; the lock itself is agent.lock. */
+/** File with the process id of the lock's holder, for the error message. The lock itself is agent.lock. */
 const PID_FILE = 'agent.pid'
 const LOCK_STOP_LIMIT_MS = 1_000
 const POSTGRES_STOP_LIMIT_MS = 45_000
-/** A switch at work (12 s to stop, or 15 s to finish), then the supervisor with all apps (20 s). */
+/** Limit for a running switch (12 s to stop, or 15 s to finish), then the supervisor with all apps (20 s). */
 const HOST_STOP_LIMIT_MS = 50_000
-/** A little more than a child is given before it is killed. */
+/** Slightly more than a child's own limit to stop before it is killed. */
 const CHILD_STOP_LIMIT_MS = 20_000
 
-/** How our processes reach the database, each as its own role. */
+/** Returns the URL of the database for a role of the agent's processes. */
 type UrlFor = (role: 'bloud_relay' | 'bloud_orchestrator') => string
 
 function refuseOtherNode(): void {
@@ -44,7 +46,9 @@ function refuseOtherNode(): void {
   )
 }
 
-/** One agent per data directory. The kernel holds the lock: it is gone when we are, however we end. */
+/**
+ * Allows one agent per data directory. The kernel releases the lock when the process ends, even by kill -9.
+ */
 async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void> {
   let lock: FileLock | null = null
   await lifecycle.add({
@@ -65,7 +69,10 @@ async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void>
   })
 }
 
-/** With its parents. Node's own `recursive` never returns where a folder is there that takes no other, as /proc. */
+/**
+ * Creates a directory with its parents. Node's `recursive` option never returns below an existing folder that
+ * allows no subfolder, such as /proc.
+ */
 async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 })
@@ -83,20 +90,23 @@ async function alreadyRunning(dataDir: string): Promise<StartError> {
   return new StartError(
     'already_running',
     `Bloud already runs with the data in ${dataDir}${pid && ` (process ${pid})`}. ` +
-      'Stop that one first, or set BLOUD_DATA_DIR and BLOUD_PORT to run another beside it.',
+      'Stop that process first, or set BLOUD_DATA_DIR and BLOUD_PORT to run a second agent.',
   )
 }
 
-/** The embedded server, its database and the logins of the roles. `onMove`: it came back on another port. */
+/**
+ * Starts the embedded server, then creates and migrates its database and logins.
+ * @param onPortChange called when the server has restarted on another port.
+ */
 async function startEmbedded(
-  house: Lifecycle,
+  lifecycle: Lifecycle,
   config: Config,
   log: Logger,
-  onMove: () => void,
+  onPortChange: () => void,
 ): Promise<UrlFor> {
   const postgres = createEmbeddedPostgres({ dataDir: config.dataDir, log })
   let facts: Credentials | undefined
-  await house.add({
+  await lifecycle.add({
     name: 'database',
     stopLimitMs: POSTGRES_STOP_LIMIT_MS,
     stop: postgres.stop,
@@ -108,9 +118,9 @@ async function startEmbedded(
     },
   })
   postgres.onRestart((running) => {
-    const moved = facts?.port !== running.port
+    const portChanged = facts?.port !== running.port
     facts = running.facts
-    if (moved) onMove()
+    if (portChanged) onPortChange()
   })
   return (role) => databaseUrl(facts as Credentials, role)
 }
@@ -124,27 +134,27 @@ async function useExternal(url: string, log: Logger): Promise<UrlFor> {
   return (role) => urlAsRole(url, role)
 }
 
-async function startAll(house: Lifecycle, config: Config, log: Logger): Promise<void> {
-  await lockDataDir(house, config.dataDir)
+async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Promise<void> {
+  await lockDataDir(lifecycle, config.dataDir)
   await refuseTakenPort(config)
   const children: { restart(): void }[] = []
   const urlFor = config.databaseUrl
     ? await useExternal(config.databaseUrl, log)
-    : await startEmbedded(house, config, log, () => {
+    : await startEmbedded(lifecycle, config, log, () => {
         for (const child of children) child.restart()
       })
   const host = createHost({ ...config, ownsAll: true, environment: environmentWith({}) })
-  await house.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
+  await lifecycle.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
   for (const name of ['orchestrator', 'relay'] as const) {
     const env = () => environmentWith({ DATABASE_URL: urlFor(`bloud_${name}`) })
     const child = createChildService({ name, env, log })
     children.push(child)
-    await house.add({ name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...child })
+    await lifecycle.add({ name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...child })
   }
 }
 
 function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config): void {
-  // Who listens on every address is reached on each; the one that always works is this machine's own.
+  // A relay that listens on all addresses can always be reached on the loopback address.
   const name = listen === '0.0.0.0' || listen === '::' ? '127.0.0.1' : listen
   const address = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
   const data = external ? `${dataDir}, and the database of DATABASE_URL` : dataDir
@@ -158,49 +168,51 @@ function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config
 `)
 }
 
-/** Errors whose message is meant for a person; any other is a mistake of ours, and its stack helps to find it. */
+/**
+ * Errors whose message is written for the operator. Any other error is a bug and is printed with its stack.
+ */
 const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, NoResponseError, ChildError]
 
 function printError(error: unknown, config: Config | null): void {
-  // The relay may have found the port taken after we had found it free.
+  // Another program may have taken the port between this process's check and the relay's start.
   const taken = config && error instanceof ChildError && isListenCode(error.code)
-  const told = taken ? listenError(error, config.port, config.listen) : error
-  const expected = told instanceof Error && EXPECTED.some((kind) => told instanceof kind)
-  console.error(expected ? `\n${told.message}\n` : told)
+  const shown = taken ? listenError(error, config.port, config.listen) : error
+  const expected = shown instanceof Error && EXPECTED.some((kind) => shown instanceof kind)
+  console.error(expected ? `\n${shown.message}\n` : shown)
 }
 
 async function main(): Promise<void> {
   let config: Config | null = null
-  let house: Lifecycle | null = null
+  let lifecycle: Lifecycle | null = null
   try {
     refuseOtherNode()
     config = readConfig()
     const log = createLogger('start', config.logLevel)
-    house = createLifecycle(log)
-    stopOnSignals(house)
-    await startAll(house, config, log)
-    if (!house.stopping) printAddresses(config)
+    lifecycle = createLifecycle(log)
+    stopOnSignals(lifecycle)
+    await startAll(lifecycle, config, log)
+    if (!lifecycle.stopping) printAddresses(config)
   } catch (error) {
-    // What fails because Ctrl-C came in the middle is no news.
-    if (house?.stopping) return
+    // An error caused by Ctrl-C during the start is not printed.
+    if (lifecycle?.stopping) return
     printError(error, config)
-    await house?.stop()
+    await lifecycle?.stop()
     process.exit(1)
   }
 }
 
-function stopOnSignals(house: Lifecycle): void {
+function stopOnSignals(lifecycle: Lifecycle): void {
   const stop = () => {
-    if (house.stopping) return house.kill()
+    if (lifecycle.stopping) return lifecycle.kill()
     console.log('\n  Stopping …\n')
-    void house.stop().then(() => process.exit(0))
+    void lifecycle.stop().then(() => process.exit(0))
   }
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop)
   process.on('uncaughtException', (error) => {
     console.error(error)
-    void house.stop().then(() => process.exit(1))
+    void lifecycle.stop().then(() => process.exit(1))
   })
-  // A terminal that is gone can't be written to; there is still everything to stop.
+  // Writing to a closed terminal fails; the services must be stopped nevertheless.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 

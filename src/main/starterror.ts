@@ -1,4 +1,4 @@
-/** Something to tell the person at the terminal, without a stack. */
+/** Error whose message is printed to the operator's terminal without a stack. */
 export class StartError extends Error {
   readonly code: string
 

@@ -11,7 +11,7 @@ async function readFiles({ pool, attempt, catalogDir }: Context) {
     return await readCatalog(catalogDir)
   } catch (error) {
     const message = `The catalog can't be read: ${(error as Error).message}`
-    const hint = `Is BLOUD_CATALOG_DIR, ${catalogDir}, the right folder, and may the agent read it? Then refresh again.`
+    const hint = `Check that the agent may read BLOUD_CATALOG_DIR, ${catalogDir}, then refresh again.`
     await failRefresh(pool, attempt, { class: 'configure', message, hint })
     throw error
   }

@@ -1,5 +1,5 @@
-import { checkInvariants } from '../db/invariant.ts'
 import { isCatalogRefreshQueued } from '../db/catalog.ts'
+import { checkInvariants } from '../db/invariant.ts'
 import { prune } from '../db/retention.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'

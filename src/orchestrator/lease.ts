@@ -1,5 +1,5 @@
-import type { Pool } from '../db/pool.ts'
 import { acquireLease, releaseLease, renewLease } from '../db/lease.ts'
+import type { Pool } from '../db/pool.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
 

@@ -41,8 +41,7 @@ function causeOf(failure: RunFailure, code: number | null): Cause {
 
 /**
  * True if the host was switched. An exit code of 0 or 4 proves it, and so does a changed generation, whatever
- * the
- * exit code.
+ * the exit code.
  */
 export function wasSwitched({ state, before, after }: Observation): boolean {
   const code = exitCode(state)

@@ -75,8 +75,7 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
 
 /**
  * Writes the configuration of the apps that are wanted now, without those that failed or were cancelled,
- * because a
- * manual rebuild of the host must not activate them. Called only while no rebuild is active.
+ * because a manual rebuild of the host must not activate them. Called only while no rebuild is active.
  */
 export async function configureWanted({ pool, host, log }: Context): Promise<void> {
   try {

@@ -14,8 +14,7 @@ const asRollbackCause = (cause: Cause): Cause => ({
 
 /**
  * Returns the cause why a rollback must not begin: it was cancelled, a generation that the agent did not make
- * is
- * active, or the target generation no longer exists. Null if it may begin.
+ * is active, or the target generation no longer exists. Null if it may begin.
  */
 export async function rollbackObstacle(
   { pool, host }: Context,
@@ -40,8 +39,7 @@ export async function rollbackObstacle(
 
 /**
  * Decides the outcome of a rollback by the active generation. It succeeded only if that is the target;
- * otherwise all
- * its operations fail together, because a rollback is never split.
+ * otherwise all its operations fail together, because a rollback is never split.
  */
 export function decideRollbackOutcome(observed: Observation, target: string): Outcome {
   const { failures, cause, ...decided } = decideOutcome(observed)

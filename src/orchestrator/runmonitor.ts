@@ -7,8 +7,7 @@ import type { Context } from './context.ts'
 const POLL_INTERVAL_MS = 1_000
 /**
  * Extra time for an activation after the deadline in milliseconds, because an activation can't be stopped.
- * After it
- * the active generation decides the outcome.
+ * After it the active generation decides the outcome.
  */
 const ACTIVATION_LIMIT_MS = 5 * 60_000
 /** Upper limit of one log batch in bytes: one transaction, one notification. */
@@ -62,12 +61,10 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
 
 /**
  * Follows a run to its end and copies its log. Stops the run for a cancel or at its deadline, unless
- * activation has
- * begun; an activation is recorded in the database, which then refuses cancels.
+ * activation has begun; an activation is recorded in the database, which then refuses cancels.
  *
  * Returns undefined if the lease is lost or the process stops. The run then continues, and the next lease
- * holder
- * follows it from the log offset in the database.
+ * holder follows it from the log offset in the database.
  */
 export async function monitorRun(
   context: Context,

@@ -12,7 +12,7 @@ const good = (name: string, more = '') =>
 
 function errorOf(text: string, file = 'some-app.yaml') {
   const parsed = parseCatalogFile(text, file)
-  assert.ok('error' in parsed, 'it was accepted')
+  assert.ok('error' in parsed, 'the file was accepted')
   return parsed.error
 }
 function appOf(text: string, file = 'some-app.yaml') {
@@ -37,18 +37,19 @@ test('at least three apps of the catalog can be installed from the npm registry,
   for (const version of versions) assert.match(version ?? '', /^\d+\.\d+\.\d+$/)
 })
 
-test('whatever an app needs is in the catalog, with at most one default', async () => {
+test('every app that another app needs is in the catalog, and a required slot has one default', async () => {
   const { files } = await readCatalog(CATALOG)
   const names = files.map(({ app }) => app.name)
   for (const { app } of files) {
     for (const slot of Object.values(app.integrations)) {
-      for (const one of slot.compatible) assert.ok(names.includes(one.app), `${app.name} wants ${one.app}`)
-      if (slot.required) assert.equal(slot.compatible.filter((one) => one.default).length, 1)
+      for (const { app: needed } of slot.compatible)
+        assert.ok(names.includes(needed), `${app.name} needs ${needed}`)
+      if (slot.required) assert.equal(slot.compatible.filter((choice) => choice.default).length, 1)
     }
   }
 })
 
-test('a short file is complete: what it leaves out gets a sensible value', () => {
+test('a short file is valid: keys it leaves out get default values', () => {
   const { ok, warnings } = appOf(good('some-app'))
   assert.deepEqual(warnings, [])
   assert.deepEqual(ok.healthCheck, { path: '/', interval: 10, timeout: 120 })
@@ -60,7 +61,7 @@ test('numbers and booleans in an environment become text', () => {
   assert.deepEqual(ok.environment, { PORT: '80', DEBUG: 'true' })
 })
 
-test('an unknown key is kept, and named with its line', () => {
+test('an unknown key is kept and reported with its line', () => {
   const { ok, warnings } = appOf(good('some-app', 'colour: red\nhealthCheck:\n  path: /\n  pathh: /x\n'))
   assert.deepEqual(
     warnings.map(({ line, reason }) => [line, reason.split(':')[0]]),
@@ -82,7 +83,7 @@ test('a mistake is reported with its file, its line and its key', () => {
   assert.equal(errorOf('name: some-app\n\tport: 1\n').line, 2)
 })
 
-test('text that is no catalog file at all is an error, not a crash', () => {
+test('text that is not a catalog file is an error, not a crash', () => {
   for (const text of [
     '',
     'null',
@@ -98,14 +99,14 @@ test('text that is no catalog file at all is an error, not a crash', () => {
   }
 })
 
-test('a name that could not be a unit, a folder or a file is refused', () => {
+test('a name that cannot be the name of a unit, a folder and a file is refused', () => {
   for (const name of ['Some', '1app', '../etc', 'a b', '-a', 'a'.repeat(64), 'a_b']) {
     errorOf(good(JSON.stringify(name)), `${name}.yaml`)
   }
   assert.match(errorOf(good('other')).reason, /"other".*"some-app\.yaml"/)
 })
 
-test('an npm form must be exact: no range, no tag, no git address, no program twice', () => {
+test('an npm form must be exact: no range, no tag, no git URL, not both bin and entry', () => {
   const npm = (form: string) => good('some-app', `npm: ${form}\n`)
   appOf(npm('{ package: app, version: 1.2.3, bin: app }'))
   appOf(npm('{ package: "@a/b", version: 1.2.3-rc.1, entry: main.js }'))
@@ -123,7 +124,7 @@ test('an npm form must be exact: no range, no tag, no git address, no program tw
   }
 })
 
-test('one bad file hides none of the others', async (t) => {
+test('a bad file does not hide the other files', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'catalog-'))
   t.after(() => rm(dir, { recursive: true }))
   await writeFile(join(dir, 'a.yaml'), good('a'))

@@ -8,7 +8,7 @@ import { ROOT } from '../../src/config.ts'
 import { catalogAppSchema, parseCatalogFile } from '../../src/domain/catalog.ts'
 
 const page = readFileSync(join(ROOT, 'docs/catalog.md'), 'utf8')
-const example = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? ''
+const example = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? ''
 
 interface Schema {
   properties?: Record<string, Schema>

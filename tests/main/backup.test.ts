@@ -1,4 +1,4 @@
-/** A backup and its restore, as a person does them, with the agent at work. */
+/** Backup and restore by the operator's commands, with a running agent. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync, statSync, writeFileSync } from 'node:fs'
@@ -23,9 +23,9 @@ import { entry, lead, rebuildAll, session, value } from '../support/sql.ts'
 const top = temporaryDirectory()
 const log = { info() {} }
 const server = await serverForDump()
-const needsServer = { skip: server ? false : 'no PostgreSQL server here that is as old as its pg_dump' }
+const needsServer = { skip: server ? false : 'no PostgreSQL server here that its pg_dump can dump' }
 
-/** An empty database there, gone with the test. */
+/** Creates an empty database on `server`, dropped at the end of the test. */
 async function emptyDatabase(t: TestContext): Promise<{ url: string; client: pg.Client }> {
   const name = `backup_${randomBytes(6).toString('hex')}`
   const admin = await session(server ?? '')
@@ -41,7 +41,7 @@ async function emptyDatabase(t: TestContext): Promise<{ url: string; client: pg.
   return { url: url.href, client }
 }
 
-/** The same with two apps, of which `alpha` runs. */
+/** Creates a database with the apps `alpha`, which runs, and `beta`, which is not installed. */
 async function filledDatabase(t: TestContext): Promise<{ url: string; client: pg.Client; attempt: number }> {
   const { url, client } = await emptyDatabase(t)
   await migrate({ url, log })
@@ -54,19 +54,19 @@ async function filledDatabase(t: TestContext): Promise<{ url: string; client: pg
 async function command(name: 'backup' | 'restore', url: string, ...args: string[]) {
   const env = settings({ DATABASE_URL: url, BLOUD_DATA_DIR: top, INIT_CWD: top })
   const agent = startAgent(process.execPath, [join(ROOT, `src/main/${name}.ts`), ...args], { env, cwd: ROOT })
-  return { code: await agent.ended, said: agent.output() }
+  return { code: await agent.ended, output: agent.output() }
 }
 
 async function backUp(url: string, file: string): Promise<string> {
-  const { code, said } = await command('backup', url, file)
-  assert.equal(code, 0, said)
+  const { code, output } = await command('backup', url, file)
+  assert.equal(code, 0, output)
   return join(top, file)
 }
 
 const apps = async (client: pg.Client): Promise<string[]> =>
   (await client.query('select name from bloud.apps order by name')).rows.map(({ name }) => name)
 
-/** A real relay, and one of its readers. */
+/** Starts a real relay and connects one client to its stream. */
 async function openStream(
   t: TestContext,
   url: string,
@@ -75,7 +75,7 @@ async function openStream(
     config: { port: 0, listen: '127.0.0.1', allowedHosts: [] },
     databaseUrl: url,
     log: createLogger('test', 'silent'),
-    limits: { tickMs: 600_000 }, // only a bell makes it look
+    limits: { tickMs: 600_000 }, // so that only notifications make the relay read
   })
   const abort = new AbortController()
   t.after(async () => {
@@ -99,7 +99,7 @@ async function openStream(
 }
 
 test(
-  'a restore under a live stream: the reader is told reset, sees the old state, and goes on',
+  'a restore under a live stream sends its client a reset, the restored state and the following events',
   needsServer,
   async (t) => {
     const { url, client, attempt } = await filledDatabase(t)
@@ -107,16 +107,16 @@ test(
     const stream = await openStream(t, url)
     await until(() => stream.named('snapshot').length === 1, 'the first snapshot')
     const file = await backUp(url, 'live.dump')
-    assert.equal(statSync(file).mode & 0o077, 0, 'nobody else may read it')
+    assert.equal(statSync(file).mode & 0o077, 0, 'only the owner may read the backup')
     await client.query("select bloud.install('beta')")
     await until(() => stream.named('app').length === 1, 'the install of beta')
 
     const refused = await command('restore', url, file)
     assert.equal(refused.code, 1)
-    assert.match(refused.said, /The agent is running \(relay\)\. Stop it, or add --while-running/)
+    assert.match(refused.output, /The agent is running \(relay\)\. Stop it, or add --while-running/)
     const epoch = await value(client, 'select epoch from bloud.stream')
-    const { code, said } = await command('restore', url, file, '--while-running')
-    assert.equal(code, 0, said)
+    const { code, output } = await command('restore', url, file, '--while-running')
+    assert.equal(code, 0, output)
     await until(() => stream.named('snapshot').length === 2, `a second snapshot in:\n${stream.text()}`)
     assert.equal(stream.named('reset').length, 1)
     assert.match(JSON.stringify(stream.named('reset')), /unknown_epoch/)
@@ -127,7 +127,7 @@ test(
     assert.notEqual(await value(client, 'select epoch from bloud.stream'), epoch)
     assert.ok(
       Number(await value(client, 'select attempt from bloud.lease')) > attempt,
-      'who led before may not write',
+      'the earlier lease holder may not write',
     )
     assert.deepEqual((await client.query('select * from bloud.check_invariants()')).rows, [])
     await client.query("select bloud.install('beta')")
@@ -137,15 +137,15 @@ test(
 )
 
 test(
-  'a backup goes into an empty database, and from there on as if nothing had been',
+  'a backup restored into an empty database has the same schema and history, and new operations work',
   needsServer,
   async (t) => {
     const source = await filledDatabase(t)
     const file = await backUp(source.url, 'move.dump')
     const target = await emptyDatabase(t)
-    const { code, said } = await command('restore', target.url, 'move.dump')
-    assert.equal(code, 0, said)
-    assert.match(said, new RegExp(`Restored from ${file}`))
+    const { code, output } = await command('restore', target.url, 'move.dump')
+    assert.equal(code, 0, output)
+    assert.match(output, new RegExp(`Restored from ${file}`))
     assert.deepEqual(await schemaDump(target.client), await schemaDump(source.client))
     const rows = 'select * from bloud.events order by seq'
     assert.deepEqual((await target.client.query(rows)).rows, (await source.client.query(rows)).rows)
@@ -157,19 +157,19 @@ test(
   },
 )
 
-test('while a rebuild is at work nothing is restored', needsServer, async (t) => {
+test('a restore is refused while a rebuild is active', needsServer, async (t) => {
   const { url, client, attempt } = await filledDatabase(t)
   const file = await backUp(url, 'busy.dump')
   await client.query("select bloud.install('beta')")
   await client.query('select bloud.claim_rebuild($1, 60)', [attempt])
-  const { code, said } = await command('restore', url, file)
+  const { code, output } = await command('restore', url, file)
   assert.equal(code, 1)
-  assert.match(said, /Nothing was changed\.[\s\S]*A rebuild is in progress\.[\s\S]*cancel it/)
+  assert.match(output, /Nothing was changed\.[\s\S]*A rebuild is in progress\.[\s\S]*cancel it/)
   assert.deepEqual(await apps(client), ['alpha', 'beta'])
 })
 
 test(
-  'a backup of a newer version, and what is no backup, are refused before anything is touched',
+  'a backup of a newer version and a file that is no backup are refused before anything is changed',
   needsServer,
   async (t) => {
     const { url, client } = await filledDatabase(t)
@@ -178,19 +178,22 @@ test(
     await client.query("delete from bloud.migrations where name = '9999_next'")
     const refused = await command('restore', url, newer)
     assert.equal(refused.code, 1)
-    assert.match(refused.said, /made by a newer version of the program \(9999_next\)/)
+    assert.match(refused.output, /made by a newer version of the program \(9999_next\)/)
     writeFileSync(join(top, 'none.dump'), 'hello')
     assert.match(
-      (await command('restore', url, 'none.dump')).said,
+      (await command('restore', url, 'none.dump')).output,
       /Nothing was changed\. .*does not appear to be a valid archive/,
     )
-    assert.match((await command('restore', url, 'absent.dump')).said, /There is no .*absent\.dump/)
-    assert.match((await command('restore', url)).said, /Which backup\?/)
+    assert.match(
+      (await command('restore', url, 'absent.dump')).output,
+      /The file .*absent\.dump does not exist/,
+    )
+    assert.match((await command('restore', url)).output, /Name the backup:/)
     assert.deepEqual(await apps(client), ['alpha'])
   },
 )
 
-test('where the programs are older than the server, it says which and what to install', async (t) => {
+test('client programs older than the server are refused, with the versions and the package to install', async (t) => {
   const clients = [
     { directory: '/a', major: 15 },
     { directory: '/b', major: 18 },
@@ -207,16 +210,16 @@ test('where the programs are older than the server, it says which and what to in
     value<number>(client, "select current_setting('server_version_num')::int / 10000"),
   )
   const fits = (await installedClients(process.env)).some((client) => client.major >= major)
-  if (fits) return t.diagnostic('the programs here are new enough for the test server')
-  const { code, said } = await command('backup', urlOf('postgres'), 'no.dump')
+  if (fits) return t.diagnostic('the client programs of this machine are new enough for the test server')
+  const { code, output } = await command('backup', urlOf('postgres'), 'no.dump')
   assert.equal(code, 1)
-  assert.match(said, new RegExp(`apt install postgresql-client-${major}`))
+  assert.match(output, new RegExp(`apt install postgresql-client-${major}`))
   const home = join(top, 'home')
   await command('backup', urlOf('postgres'), 'home/backups/no.dump')
-  assert.equal(existsSync(home), false, 'a folder was made for nothing')
+  assert.equal(existsSync(home), false, 'the refused backup created a folder')
 })
 
-test('settings that only newer servers know are left out for older ones', () => {
+test('settings unknown to older servers are removed from the restored statements', () => {
   assert.equal(
     withoutNewSettings('SET a = 0;\nSET transaction_timeout = 0;\nSET b = 0;\n'),
     'SET a = 0;\nSET b = 0;\n',

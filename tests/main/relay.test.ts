@@ -1,4 +1,4 @@
-/** The relay as a process of its own. */
+/** The relay as a separate process. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,8 +21,8 @@ function start(t: Tests, settings: Record<string, string>): ChildProcess {
   return child
 }
 
-/** The first thing it says to its parent. */
-async function word(child: ChildProcess): Promise<{ type: string; code?: string; message?: string }> {
+/** Waits for the child's first message to its parent. */
+async function firstMessage(child: ChildProcess): Promise<{ type: string; code?: string; message?: string }> {
   const [message] = await once(child, 'message', { signal: AbortSignal.timeout(LIMIT_MS) })
   return message
 }
@@ -44,46 +44,46 @@ async function untilReady(address: string): Promise<void> {
   for (;;) {
     const answer = await fetch(`${address}/readyz`)
     if (answer.ok) return
-    const said = await answer.text()
-    assert.ok(Date.now() < deadline, `it is not ready: ${said}`)
+    const body = await answer.text()
+    assert.ok(Date.now() < deadline, `the relay is not ready: ${body}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
 
-test('it says when it works, and stops in order when asked', async (t) => {
+test('the relay reports when it is ready, and ends its streams and exits with 0 on SIGTERM', async (t) => {
   const port = await freePort()
   const child = start(t, { DATABASE_URL: await database(t), BLOUD_PORT: String(port) })
-  assert.equal((await word(child)).type, 'ready')
+  assert.equal((await firstMessage(child)).type, 'ready')
   const stream = await fetch(`http://127.0.0.1:${port}/api/events`)
   child.kill('SIGTERM')
   await stream.text()
   assert.equal(await exitCode(child), 0)
 })
 
-test('it stops when whoever started it is gone', async (t) => {
+test('the relay stops when its parent process is gone', async (t) => {
   const child = start(t, { DATABASE_URL: await database(t), BLOUD_PORT: String(await freePort()) })
-  assert.equal((await word(child)).type, 'ready')
+  assert.equal((await firstMessage(child)).type, 'ready')
   child.disconnect()
   assert.equal(await exitCode(child), 0)
 })
 
-test('a port that is taken is said in words, with the setting that helps', async (t) => {
+test('a taken port is reported with the setting to change', async (t) => {
   const taken = await startProxy({ host: '127.0.0.1', port: 9 })
   t.after(taken.stop)
   const child = start(t, { DATABASE_URL: await database(t), BLOUD_PORT: String(taken.port) })
-  const { type, code, message } = await word(child)
+  const { type, code, message } = await firstMessage(child)
   assert.deepEqual([type, code], ['failed', 'EADDRINUSE'])
   assert.match(message as string, /BLOUD_PORT/)
   assert.equal(await exitCode(child), 1)
 })
 
-test('two relays do not share a port', async (t) => {
+test('a second relay on the same port fails', async (t) => {
   const settings = { DATABASE_URL: await database(t), BLOUD_PORT: String(await freePort()) }
-  assert.equal((await word(start(t, settings))).type, 'ready')
-  assert.equal((await word(start(t, settings))).type, 'failed')
+  assert.equal((await firstMessage(start(t, settings))).type, 'ready')
+  assert.equal((await firstMessage(start(t, settings))).type, 'failed')
 })
 
-test('it starts before its database does, and serves when that is there', async (t) => {
+test('the relay starts before its database, and serves requests once the database is reachable', async (t) => {
   const url = new URL(await database(t))
   const proxy = await startProxy({ host: url.hostname, port: Number(url.port) })
   t.after(proxy.stop)
@@ -91,7 +91,7 @@ test('it starts before its database does, and serves when that is there', async 
   url.port = String(proxy.port)
   const port = await freePort()
   const child = start(t, { DATABASE_URL: url.href, BLOUD_PORT: String(port) })
-  assert.equal((await word(child)).type, 'ready')
+  assert.equal((await firstMessage(child)).type, 'ready')
   const address = `http://127.0.0.1:${port}`
   assert.equal((await fetch(`${address}/healthz`)).status, 200)
   assert.equal((await fetch(`${address}/readyz`)).status, 503)
@@ -101,8 +101,8 @@ test('it starts before its database does, and serves when that is there', async 
   assert.equal((await fetch(`${address}/api/apps`)).status, 200)
 })
 
-test('without a database to go to it says which setting is missing', async (t) => {
-  const { type, message } = await word(start(t, {}))
+test('the relay without a database URL reports the missing setting', async (t) => {
+  const { type, message } = await firstMessage(start(t, {}))
   assert.equal(type, 'failed')
   assert.match(message as string, /DATABASE_URL/)
 })

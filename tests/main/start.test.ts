@@ -40,7 +40,7 @@ async function assertReady(address: string): Promise<void> {
   assert.ok(await pollUntil(() => isReady(address), LIMIT_MS), `${address}/readyz is not 200`)
 }
 
-/** Process ids of the children by script, for example "relay". */
+/** Reads the process ids of the children, by script name, for example "relay". */
 async function childrenOf(pid: number | undefined): Promise<Map<string, number>> {
   const text = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(pid)], { encoding: 'utf8' })
   const found = [...text.matchAll(/^ *(\d+) .*?(?:main\/(\w+)\.ts|bin\/(postgres) )/gm)]
@@ -56,13 +56,13 @@ function psqlWith(given: Record<string, string>, ...args: string[]) {
 
 const psql = (...args: string[]) => psqlWith({ BLOUD_DATA_DIR: dataDir }, ...args)
 
-test('psql, before anything was started, says what to do', needs('psql'), async () => {
+test('psql before the first start names the command that starts the agent', needs('psql'), async () => {
   const agent = psql('-c', 'select 1')
   assert.equal(await agent.ended, 1)
   assert.match(agent.output(), /not running.*npm start/)
 })
 
-test('what psql prints for a script is the answer alone', needs('psql'), async (t) => {
+test('psql prints only the result for a script', needs('psql'), async (t) => {
   const database = await testDatabase('psql')
   t.after(database.drop)
   const env = settings({ DATABASE_URL: database.url })
@@ -70,7 +70,7 @@ test('what psql prints for a script is the answer alone', needs('psql'), async (
   assert.equal(execFileSync(process.execPath, args, { env, encoding: 'utf8' }), '1\n')
 })
 
-test('it comes up in an empty directory, and Ctrl-C stops all of it', onlyLinux, async () => {
+test('the agent starts in an empty directory, and Ctrl-C stops all its processes', onlyLinux, async () => {
   const agent = await start()
   await assertReady(agent.address)
   const children = await childrenOf(agent.child.pid)
@@ -79,18 +79,22 @@ test('it comes up in an empty directory, and Ctrl-C stops all of it', onlyLinux,
   for (const [name, pid] of children) assert.equal(isAlive(pid), false, `${name} is still there`)
 })
 
-test('a data directory that can not be made is said, with the setting that helps', onlyLinux, async () => {
-  const file = join(top, 'file')
-  await fs.writeFile(file, '')
-  for (const place of [file, join(file, 'below'), '/proc/none', '/proc/none/below']) {
-    const agent = startWhole(place, port)
-    assert.equal(await agent.ended, 1)
-    assert.match(agent.output(), /can't be used for the data: E[A-Z]+.*\nSet BLOUD_DATA_DIR/)
-    assert.doesNotMatch(agent.output(), / at /, 'a stack')
-  }
-})
+test(
+  'a data directory that cannot be created is reported with the setting to change',
+  onlyLinux,
+  async () => {
+    const file = join(top, 'file')
+    await fs.writeFile(file, '')
+    for (const path of [file, join(file, 'below'), '/proc/none', '/proc/none/below']) {
+      const agent = startWhole(path, port)
+      assert.equal(await agent.ended, 1)
+      assert.match(agent.output(), /can't be used for the data: E[A-Z]+.*\nSet BLOUD_DATA_DIR/)
+      assert.doesNotMatch(agent.output(), / at /, 'a stack')
+    }
+  },
+)
 
-test('a second one on the same data is refused, and the first goes on', async () => {
+test('a second agent on the same data directory is refused, and the first keeps running', async () => {
   const agent = await start()
   const second = startWhole(dataDir, await freePort())
   assert.equal(await second.ended, 1)
@@ -99,7 +103,9 @@ test('a second one on the same data is refused, and the first goes on', async ()
   assert.equal(await agent.end('SIGTERM'), 0)
 })
 
-test('psql enters as an operator, and no password is to be seen', { ...needs('psql') }, async () => {
+test('psql connects as an operator, and its arguments contain no password', {
+  ...needs('psql'),
+}, async () => {
   const agent = await start()
   const who = psql('-AtXc', 'select current_user, current_database()')
   assert.equal(await who.ended, 0, who.output())
@@ -112,7 +118,7 @@ test('psql enters as an operator, and no password is to be seen', { ...needs('ps
   await agent.end('SIGTERM')
 })
 
-test('a port that is taken is said, with the setting, and nothing stays behind', async () => {
+test('a taken port is reported with the setting to change, and no process keeps running', async () => {
   const other: Server = createServer().listen(port, '127.0.0.1')
   try {
     const agent = startWhole(dataDir, port)
@@ -124,13 +130,13 @@ test('a port that is taken is said, with the setting, and nothing stays behind',
   }
 })
 
-test('settings that can not be used are named', async () => {
+test('invalid settings are named in the error message', async () => {
   const agent = startWhole(dataDir, port, { BLOUD_PORT: 'http', BLOUD_HOST_KIND: 'windows' })
   assert.equal(await agent.ended, 1)
   assert.match(agent.output(), /BLOUD_PORT.*\n.*BLOUD_HOST_KIND/)
 })
 
-test('a database that can not be reached is said', async () => {
+test('an unreachable database of DATABASE_URL is reported without its password', async () => {
   const url = `postgresql://nobody:secret@127.0.0.1:${await freePort()}/none`
   const agent = startWhole(dataDir, port, { DATABASE_URL: url })
   assert.equal(await agent.ended, 1)
@@ -138,21 +144,25 @@ test('a database that can not be reached is said', async () => {
   assert.doesNotMatch(agent.output(), /secret/)
 })
 
-test('a server of your own is migrated and used instead', needs('psql'), async () => {
-  const name = `own_${process.pid}`
-  await administer((client) => client.query(`create database ${name}`))
-  const own = { BLOUD_DATA_DIR: join(top, 'own'), DATABASE_URL: urlOf(name) }
-  const agent = await start(own)
-  await assertReady(agent.address)
-  assert.deepEqual((await fs.readdir(own.BLOUD_DATA_DIR)).includes('postgres'), false)
-  const who = psqlWith(own, '-AtXc', 'select current_user, count(*) > 0 from bloud.catalog')
-  assert.equal(await who.ended, 0, who.output())
-  assert.equal(who.output().trim(), 'bloud_operator|t')
-  assert.equal(await agent.end('SIGTERM'), 0)
-  await administer((client) => client.query(`drop database ${name} with (force)`))
-})
+test(
+  'the database of DATABASE_URL is migrated and used instead of the embedded one',
+  needs('psql'),
+  async () => {
+    const name = `own_${process.pid}`
+    await administer((client) => client.query(`create database ${name}`))
+    const own = { BLOUD_DATA_DIR: join(top, 'own'), DATABASE_URL: urlOf(name) }
+    const agent = await start(own)
+    await assertReady(agent.address)
+    assert.deepEqual((await fs.readdir(own.BLOUD_DATA_DIR)).includes('postgres'), false)
+    const who = psqlWith(own, '-AtXc', 'select current_user, count(*) > 0 from bloud.catalog')
+    assert.equal(await who.ended, 0, who.output())
+    assert.equal(who.output().trim(), 'bloud_operator|t')
+    assert.equal(await agent.end('SIGTERM'), 0)
+    await administer((client) => client.query(`drop database ${name} with (force)`))
+  },
+)
 
-test('a relay, an orchestrator or a database that dies comes back by itself', onlyLinux, async () => {
+test('a relay, an orchestrator or a database that is killed is restarted', onlyLinux, async () => {
   const agent = await start()
   const before = await childrenOf(agent.child.pid)
   for (const name of ['relay', 'orchestrator', 'postgres']) {
@@ -167,23 +177,27 @@ test('a relay, an orchestrator or a database that dies comes back by itself', on
   assert.equal(await agent.end('SIGTERM'), 0)
 })
 
-test('after a kill -9 nothing runs on but the database, which the next start adopts', onlyLinux, async () => {
-  const first = await start()
-  const children = await childrenOf(first.child.pid)
-  const server = await postmasterPid()
-  await first.end('SIGKILL')
-  for (const name of ['relay', 'orchestrator']) {
-    const gone = await pollUntil(() => !isAlive(children.get(name) ?? 0), LIMIT_MS)
-    assert.ok(gone, `${name} is still there`)
-  }
-  const second = await start()
-  assert.equal(await postmasterPid(), server)
-  await assertReady(second.address)
-  assert.equal(await second.end('SIGTERM'), 0)
-  assert.equal(isAlive(server), false)
-})
+test(
+  'after a kill -9 of the agent only the database keeps running, and the next start adopts it',
+  onlyLinux,
+  async () => {
+    const first = await start()
+    const children = await childrenOf(first.child.pid)
+    const server = await postmasterPid()
+    await first.end('SIGKILL')
+    for (const name of ['relay', 'orchestrator']) {
+      const gone = await pollUntil(() => !isAlive(children.get(name) ?? 0), LIMIT_MS)
+      assert.ok(gone, `${name} is still there`)
+    }
+    const second = await start()
+    assert.equal(await postmasterPid(), server)
+    await assertReady(second.address)
+    assert.equal(await second.end('SIGTERM'), 0)
+    assert.equal(isAlive(server), false)
+  },
+)
 
-test('Ctrl-C in the middle of the first start leaves nothing running', onlyLinux, async () => {
+test('Ctrl-C during the first start leaves no process running', onlyLinux, async () => {
   const fresh = join(top, 'fresh')
   const agent = startWhole(fresh, port)
   const begun = () =>

@@ -6,7 +6,7 @@ import { checkFloors } from '../../scripts/floors.ts'
 import { ROOT } from '../../src/config.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/** What the check says of a house with these files. */
+/** Writes the files to a temporary folder and returns the problems found in it. */
 function problemsOf(files: Record<string, string>): string[] {
   const root = temporaryDirectory()
   for (const [path, text] of Object.entries(files)) {
@@ -16,11 +16,11 @@ function problemsOf(files: Record<string, string>): string[] {
   return checkFloors(root)
 }
 
-test('this house stands as it should', () => {
+test('this repository follows its import rules', () => {
   assert.deepEqual(checkFloors(ROOT), [])
 })
 
-test('going down and staying in a room is allowed, and logging from everywhere', () => {
+test('a folder may import itself and lower layers, and every folder may import the log', () => {
   const found = problemsOf({
     'src/main/start.ts': "import { a } from '../db/pool.ts'\nimport { b } from './other.ts'\n",
     'src/main/other.ts': "import { log } from '../log.ts'\nexport const b = log\n",
@@ -31,7 +31,11 @@ test('going down and staying in a room is allowed, and logging from everywhere',
 })
 
 const wrong: [string, Record<string, string>, RegExp][] = [
-  ['going up', { 'src/db/pool.ts': "import { a } from '../host/index.ts'" }, /db may not import host/],
+  [
+    'an import from a higher layer',
+    { 'src/db/pool.ts': "import { a } from '../host/index.ts'" },
+    /db may not import host/,
+  ],
   [
     'an import over several lines',
     { 'src/db/pool.ts': "import {\n  a,\n  type B,\n} from '../http/server.ts'" },
@@ -42,33 +46,37 @@ const wrong: [string, Record<string, string>, RegExp][] = [
     { 'src/db/pool.ts': "import type { A } from '../relay/x.ts'" },
     /db may not import relay/,
   ],
-  ['an export from above', { 'src/db/pool.ts': "export * from '../relay/x.ts'" }, /db may not import relay/],
+  [
+    'an export from a higher layer',
+    { 'src/db/pool.ts': "export * from '../relay/x.ts'" },
+    /db may not import relay/,
+  ],
   [
     'an import at run time',
     { 'src/db/pool.ts': "const a = await import('../relay/x.ts')" },
     /may not import relay/,
   ],
   [
-    'the relay and the orchestrator knowing each other',
+    'an import of the orchestrator by the relay',
     { 'src/relay/x.ts': "import { a } from '../orchestrator/y.ts'" },
     /relay may not import orchestrator/,
   ],
-  ['a vocabulary that uses a library', { 'src/domain/x.ts': "import pg from 'pg'" }, /imports pg/],
-  ['uWebSockets.js elsewhere', { 'src/relay/x.ts': "import u from 'uWebSockets.js'" }, /only src\/http/],
+  ['a library in domain', { 'src/domain/x.ts': "import pg from 'pg'" }, /imports pg/],
+  ['uWebSockets.js outside http', { 'src/relay/x.ts': "import u from 'uWebSockets.js'" }, /only src\/http/],
   [
-    'a process started elsewhere',
+    'a process started outside host, postgres and system',
     { 'src/main/x.ts': "import { spawn } from 'node:child_process'" },
     /only src\/host/,
   ],
   [
-    'the environment read elsewhere',
+    'the environment read outside config.ts',
     { 'src/host/x.ts': 'const a = process.env.HOME' },
     /only src\/config\.ts/,
   ],
-  ['SQL elsewhere', { 'src/relay/x.ts': "await client.query('select 1')" }, /holds SQL/],
-  ['a slonik query elsewhere', { 'src/relay/x.ts': 'sql.type(row)`select 1`' }, /holds SQL/],
+  ['SQL outside db', { 'src/relay/x.ts': "await client.query('select 1')" }, /holds SQL/],
+  ['a slonik query outside db', { 'src/relay/x.ts': 'sql.type(row)`select 1`' }, /holds SQL/],
   [
-    'a bell rung elsewhere',
+    'a pg_notify outside triggers.sql',
     { 'sql/functions/x.sql': "select pg_notify('a', '')" },
     /only sql\/triggers\.sql/,
   ],
@@ -87,7 +95,7 @@ for (const [name, files, message] of wrong) {
   })
 }
 
-test('a comment may speak of anything', () => {
+test('a comment may contain imports, SQL and pg_notify', () => {
   const text = "/** As process.env, or import { a } from '../main/b.ts'. */\n// client.query('select 1')\n"
   assert.deepEqual(problemsOf({ 'src/db/pool.ts': text, 'src/host/x.ts': text }), [])
   assert.deepEqual(problemsOf({ 'sql/views.sql': '-- the only pg_notify( is in triggers.sql\n' }), [])

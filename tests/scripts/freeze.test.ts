@@ -13,11 +13,11 @@ function folder(): { path: string; write(name: string, text: string): void } {
   return { path, write: (name, text) => writeFileSync(join(path, name), text) }
 }
 
-test('no migration that has landed was changed', () => {
+test('no frozen migration of this repository was changed', () => {
   assert.deepEqual(readFrozen(join(ROOT, 'sql/migrations')).problems, [])
 })
 
-test('freezing adds what is new, and once', () => {
+test('freezing adds each new migration once', () => {
   const { path, write } = folder()
   write('0001_a.sql', 'select 1')
   assert.deepEqual(readFrozen(path), { hashes: new Map(), fresh: ['0001_a.sql'], problems: [] })
@@ -28,17 +28,17 @@ test('freezing adds what is new, and once', () => {
   assert.deepEqual([...readFrozen(path).hashes.keys()], ['0001_a.sql', '0002_b.sql'])
 })
 
-test('a change, a loss, and a latecomer are named, and are not frozen over', () => {
+test('a changed, a deleted and an out-of-order migration are reported, and freezing refuses them', () => {
   const { path, write } = folder()
   write('0001_a.sql', 'select 1')
   write('0003_c.sql', 'select 3')
   freeze(path)
   write('0001_a.sql', 'select 1 ')
-  assert.match(readFrozen(path).problems.join(), /^0001_a\.sql has landed and was changed: write another/)
+  assert.match(readFrozen(path).problems.join(), /^0001_a\.sql is frozen and was changed: write another/)
   assert.throws(() => freeze(path), /0001_a\.sql/)
   renameSync(join(path, '0001_a.sql'), join(path, '0002_a.sql'))
   assert.deepEqual(readFrozen(path).problems, [
-    '0001_a.sql has landed and is gone',
-    '0002_a.sql would come before 0003_c.sql, which has landed',
+    '0001_a.sql is frozen but does not exist',
+    '0002_a.sql would run before 0003_c.sql, which is frozen',
   ])
 })

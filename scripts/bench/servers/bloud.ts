@@ -1,12 +1,13 @@
-/** Our own relay and HTTP server, as they are, over a history in memory. */
+/** The agent's relay and HTTP server, unchanged, with a history in memory instead of the database. */
+import { setFlagsFromString } from 'node:v8'
 import { createAdmission } from '../../../src/http/admission.ts'
 import { eventRoutes } from '../../../src/http/routes/event.ts'
 import { createServer } from '../../../src/http/server.ts'
-import { keepNurserySmall } from '../../../src/main/nursery.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { startHistory, tellReady } from './history.ts'
 
-keepNurserySmall()
+// As in src/main/relay.ts.
+setFlagsFromString('--semi-space-growth-factor=1')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0
 const history = await startHistory(() => relay.notified())
