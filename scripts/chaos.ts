@@ -1,7 +1,9 @@
 /**
- * The long form of tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`. 16 writers and 200 clients that
- * resume, while the relay's sessions are ended every 100 ms, the relay is killed, PostgreSQL is restarted, the
- * connection is swallowed and notifications are forged. Prints what was lost; ends with 1 if anything was.
+ * The long form of tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`.
+ *
+ * 16 writers and 200 resuming clients work while the relay's database sessions are terminated every 100 ms.
+ * Then the relay is killed, PostgreSQL is killed and restarted, notifications are forged, and the relay's
+ * packets are dropped. Prints the counts of lost and reordered events. Exits with 1 if one of them is not 0.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -15,7 +17,8 @@ import { option } from './bench/kit.ts'
 
 const [seconds, port] = [option('seconds', 60), option('port', 26_311)]
 const [WRITERS, CLIENTS, END_EVERY_MS, CATCH_UP_LIMIT_MS] = [16, 200, 100, 60_000]
-const END_RELAYS = `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'bloud-relay%'`
+const END_RELAYS = `
+  select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'bloud-relay%'`
 
 const database = await startDatabase()
 const direct = new URL(database.urlOf())
@@ -47,7 +50,10 @@ async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   }
 }
 
-/** Ends the relay's sessions again and again; a database that is away for a moment is none to end them in. */
+/**
+ * Terminates the relay's sessions every 100 ms. Ignores errors, because the database may be unreachable for a
+ * moment.
+ */
 async function endSessions(forSeconds: number): Promise<number> {
   const end = performance.now() + forSeconds * 1000
   let times = 0
@@ -65,7 +71,7 @@ async function restartPostgres(): Promise<void> {
     if (await asAdmin((client) => client.query('select 1')).catch(() => undefined)) return
     await sleep(100)
   }
-  throw new Error('PostgreSQL does not come back')
+  throw new Error('PostgreSQL did not restart')
 }
 
 await asAdmin((client) => makeApps(client, WRITERS))
@@ -79,7 +85,7 @@ await once(relay, 'exit')
 relay = startRelay()
 await restartPostgres()
 await asAdmin(async (client) => {
-  for (let one = 0; one < 100; one += 1) await client.query("notify bloud, '999999999'")
+  for (let sent = 0; sent < 100; sent += 1) await client.query("notify bloud, '999999999'")
 })
 proxy.be('swallowing')
 await sleep(20_000)
@@ -92,8 +98,8 @@ while (clients.behind(head) > 0 && performance.now() < deadline) await sleep(100
 const behind = clients.behind(head)
 const { reordered, resets, connects, lost: skipped, gaps } = clients.tally
 const lost = await asAdmin((client) => trulyLost(client, clients.tally))
-const seen = { lost, reordered, resets, connects, skipped, gaps: Object.fromEntries(gaps) }
-console.log(JSON.stringify({ seconds, endings, moves: writers.moves(), head, behind, ...seen }))
+const counts = { lost, reordered, resets, connects, skipped, gaps: Object.fromEntries(gaps) }
+console.log(JSON.stringify({ seconds, endings, moves: writers.moves(), head, behind, ...counts }))
 process.exitCode = behind + lost + reordered > 0 ? 1 : 0
 clients.stop()
 relay.kill('SIGKILL')

@@ -1,4 +1,7 @@
-/** `npm run check`: types, lint with format, layers of imports and width of lines. Needs no database and takes about 15 s. */
+/**
+ * `npm run check`: types, lint with format, layers of imports and width of lines. Needs no database and takes
+ * about 15 s.
+ */
 import { join } from 'node:path'
 import { run } from '../src/system/childprocess.ts'
 

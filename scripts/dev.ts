@@ -1,6 +1,7 @@
 /**
- * `npm run dev`: the agent as `npm start` runs it, started again after each change of a file that it reads at the start.
- * A change that comes while the agent starts or stops is taken up afterwards. Ctrl-C stops the agent and this program.
+ * `npm run dev`: the agent as `npm start` runs it, started again after each change of a file that it reads at
+ * the start. A change that comes while the agent starts or stops is taken up afterwards. Ctrl-C stops the
+ * agent and this program.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { watch } from 'node:fs'

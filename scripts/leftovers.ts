@@ -4,7 +4,9 @@ import { readdir, readFile, readlink } from 'node:fs/promises'
 /** Length of a command line in a report. Characters. */
 const SHOWN = 160
 
-/** Returns the command line of a process that works in `folder` or names it in its arguments or environment. */
+/**
+ * Returns the command line of a process that works in `folder` or names it in its arguments or environment.
+ */
 async function commandIfIn(folder: string, pid: string): Promise<string | null> {
   const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
   const [command, environment, directory] = await Promise.all([
@@ -16,7 +18,10 @@ async function commandIfIn(folder: string, pid: string): Promise<string | null> 
   return command.replaceAll('\0', ' ').slice(0, SHOWN)
 }
 
-/** Kills what is left of a run whose temporary directory was `folder`. @returns their command lines. Linux only. */
+/**
+ * Kills what is left of a run whose temporary directory was `folder`. @returns their command lines. Linux
+ * only.
+ */
 export async function endLeftovers(folder: string): Promise<string[]> {
   const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))
   const found: string[] = []

@@ -1,7 +1,10 @@
 /**
- * The long form of tests/stories/random-failures.test.ts: `node scripts/random-failures.ts [--rounds=100] [--seed=1]`. One machine whose rebuilds
- * kill the orchestrator, the relay and PostgreSQL at moments that the seed decides. Prints who was killed how often;
- * ends with 1, and says what the round was, if anything did not come out as it should.
+ * The long form of tests/stories/random-failures.test.ts: `node scripts/random-failures.ts [--rounds=100]
+ * [--seed=1]`.
+ *
+ * Runs rebuilds on one machine while the orchestrator, the relay and PostgreSQL are killed at times chosen by
+ * the seed. Prints how often each was killed. Exits with 1 and prints the round if a result is not as
+ * expected.
  */
 import { makeShaken } from '../tests/support/random-failures.ts'
 import { option } from './bench/kit.ts'

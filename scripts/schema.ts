@@ -1,8 +1,8 @@
 /**
  * Writes sql/schema.sql, the tables as they are after all migrations: `npm run schema`.
  *
- * Starts a PostgreSQL of its own in a temporary directory, migrates it and prints its catalog. pg_dump is not used,
- * because the one of the operating system refuses a server that is newer than itself.
+ * Starts a PostgreSQL of its own in a temporary directory, migrates it and prints its catalog. pg_dump is not
+ * used, because the one of the operating system refuses a server that is newer than itself.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

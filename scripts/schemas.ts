@@ -1,4 +1,6 @@
-/** Writes docs/events.schema.json from the zod schemas: `node scripts/schemas.ts`. A test holds the two equal. */
+/**
+ * Writes docs/events.schema.json from the zod schemas: `node scripts/schemas.ts`. A test compares the two.
+ */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { zodToJsonSchema } from 'zod-to-json-schema'
@@ -6,7 +8,7 @@ import { PolledEvents, STREAM_EVENTS } from '../src/domain/event.ts'
 
 export const SCHEMA_FILE = join(import.meta.dirname, '../docs/events.schema.json')
 
-/** One JSON Schema for each event, by its name, and one for the answer to pollers. */
+/** Returns one JSON Schema per event, by its name, and one for the response to polling clients. */
 export function eventSchemas(): object {
   const all = Object.entries({ ...STREAM_EVENTS, polled: PolledEvents })
   const definitions = Object.fromEntries(

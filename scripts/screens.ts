@@ -1,6 +1,7 @@
 /**
- * Takes the pictures of the README: `node scripts/screens.ts`. The whole agent in a directory of its own installs apps
- * from the npm registry; one of them is then halted (SIGSTOP), so that it is truly not healthy.
+ * Takes the screenshots of the README: `node scripts/screens.ts`. A real agent in a temporary directory
+ * installs apps from the npm registry. Then one app is stopped with SIGSTOP, so that its health check really
+ * fails.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,9 @@ import { prepareTools } from './test-tools.ts'
 
 const SCREENS = join(ROOT, 'docs/screens')
 const INSTALL_LIMIT_MS = 5 * 60_000
-/** Enough for flat surfaces, which dithering would only make uneven; a picture is a third as large with them. */
+/**
+ * Number of colours: enough for flat surfaces, without dithering. Reduces an image to a third of its size.
+ */
 const COLOURS = '64'
 
 async function open(

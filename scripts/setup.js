@@ -1,6 +1,7 @@
 /**
- * Runs before `npm start` and `npm test`: installs what package-lock.json says, when that has not been done.
- * Plain JavaScript for whatever Node is on the machine; everything after it runs on the Node from node_modules.
+ * Runs before `npm start` and `npm test`: installs the packages of package-lock.json if they are not
+ * installed yet. Plain JavaScript, because it runs on the machine's own Node; every later step runs on the
+ * Node of node_modules.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -21,12 +22,13 @@ function giveUp(message) {
 /** @param {string} name */
 const readJson = (name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8'))
 
-/** The Node that package.json asks for as a development dependency. */
+/** Returns the version of Node that package.json names as a development dependency. */
 const wantedNode = () => `v${readJson('package.json').devDependencies.node}`
 
 /**
- * Is everything installed as the lock says? npm writes its own list when an installation is complete, so one that
- * was interrupted counts as missing. Optional packages are those of other platforms.
+ * True if every package of the lock file is installed. npm writes its list of packages when an installation
+ * is complete, so an interrupted installation counts as missing. Optional packages may be absent on this
+ * platform.
  */
 function isInstalled() {
   if (!existsSync(join(MODULES, '.package-lock.json'))) return false
@@ -43,7 +45,7 @@ function isInstalled() {
  */
 const isSame = (wanted, found) => wanted.version === found?.version && wanted.integrity === found.integrity
 
-/** What the installed Node says of itself; empty when there is none or it can't run. */
+/** Returns the version of the Node in node_modules; empty if it is missing or can't run. */
 function installedNode() {
   try {
     return execFileSync(OWN_NODE, ['--version'], {
@@ -60,7 +62,7 @@ function installedNode() {
  * @param {string} [cwd]
  */
 function npm(args, cwd = ROOT) {
-  // Started by npm: the same npm again, not another one that may come first in the PATH.
+  // Uses the npm that started this script, because another npm may come first in the PATH.
   const cli = process.env.npm_execpath
   const [command, first] = cli && /\.c?js$/.test(cli) ? [process.execPath, [cli]] : ['npm', []]
   return spawnSync(command, [...first, ...args], { cwd, stdio: 'inherit' }).status === 0
@@ -68,13 +70,15 @@ function npm(args, cwd = ROOT) {
 
 function install() {
   console.log('Installing what package-lock.json lists (once; about 300 MB) …')
-  // --include=dev: the right Node is one of the development dependencies.
+  // --include=dev, because the required Node is a development dependency.
   if (!npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])) {
-    giveUp('npm ci failed, see above. Is the registry reachable? Then try again.')
+    giveUp('npm ci failed, its output is above. Check that the registry is reachable, then try again.')
   }
 }
 
-/** The package `node` fetches the real program in an install script, which some machines forbid. */
+/**
+ * Fetches Node. The package `node` does so in its install script, but some machines forbid install scripts.
+ */
 function fetchNode() {
   const folder = join(MODULES, 'node')
   if (!existsSync(folder)) return
@@ -84,7 +88,7 @@ function fetchNode() {
     stdio: 'inherit',
     env: { ...process.env, npm_config_ignore_scripts: 'false' },
   })
-  // npm links programs only while it installs, and at that time this one was not there yet.
+  // npm links programs only during an installation, when this program was not fetched yet.
   rmSync(OWN_NODE, { force: true })
   symlinkSync(join('..', 'node', 'bin', 'node'), OWN_NODE)
 }
@@ -92,9 +96,8 @@ function fetchNode() {
 function main() {
   const major = Number.parseInt(process.versions.node, 10)
   if (major < OLDEST_NODE) {
-    giveUp(
-      `Bloud needs Node ${OLDEST_NODE} or newer to install itself; this is ${process.version}. See https://nodejs.org`,
-    )
+    const needed = `Bloud needs Node ${OLDEST_NODE} or newer to install itself`
+    giveUp(`${needed}; this is ${process.version}. Get it from https://nodejs.org`)
   }
   if (!isInstalled()) install()
   if (installedNode() !== wantedNode()) fetchNode()

@@ -1,4 +1,7 @@
-/** What the tests need beyond npm: looked for, and installed by apt where that is ours to do. */
+/**
+ * Finds the programs that the tests need beyond npm packages. Installs missing programs by apt if run as
+ * root.
+ */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { installedBinaries } from '../src/postgres/binaries.ts'
@@ -6,9 +9,9 @@ import { hasServer, installedClients } from '../src/postgres/clientprograms.ts'
 import { run } from '../src/system/childprocess.ts'
 
 export interface Tools {
-  /** For the environment of the tests; an empty path where there is no such program. */
+  /** Paths of the programs, for the tests' environment; empty if a program is missing. */
   env: { BLOUD_TEST_PSQL: string; BLOUD_TEST_CHROMIUM: string; BLOUD_TEST_NIX: string }
-  /** A sentence for each program that is missing. */
+  /** One sentence per missing program. */
   missing: string[]
 }
 
@@ -23,32 +26,32 @@ const WANTED = [
   { variable: 'BLOUD_TEST_NIX', names: ['nix-instantiate'], aptPackage: 'nix-bin', tests: 'Nix tests' },
 ] as const
 
+/** Upper limit of one apt-get command in milliseconds. */
 const APT_LIMIT_MS = 15 * 60_000
 
-/** A backup is tried with a server that the pg_dump of this machine can dump: it refuses those newer than itself. */
+/** Package with a server for the backup tests, because pg_dump refuses to dump a server newer than itself. */
 const SERVER_PACKAGE = 'postgresql'
 
-export async function prepareTools(say: (line: string) => void): Promise<Tools> {
+/** Finds the programs and installs missing ones. `log` receives progress messages. */
+export async function prepareTools(log: (line: string) => void): Promise<Tools> {
   const absent: string[] = WANTED.filter(({ names }) => !findProgram(names)).map(
     ({ aptPackage }) => aptPackage,
   )
   if (!(await canDump())) absent.push(SERVER_PACKAGE)
-  const problem = absent.length > 0 ? await install(absent, say) : ''
+  const problem = absent.length > 0 ? await install(absent, log) : ''
   const env = { BLOUD_TEST_PSQL: '', BLOUD_TEST_CHROMIUM: '', BLOUD_TEST_NIX: '' }
   const missing: string[] = []
   for (const { variable, names, tests, aptPackage } of WANTED) {
     env[variable] = findProgram(names) ?? ''
-    if (!env[variable]) missing.push(`${tests}: no ${names[0]} here (${problem}); package ${aptPackage}`)
+    if (!env[variable]) missing.push(`${tests}: no ${names[0]} (${problem}); package ${aptPackage}`)
   }
   if (!(await canDump())) {
-    missing.push(
-      `backup tests: no server here that its pg_dump can dump (${problem}); package ${SERVER_PACKAGE}`,
-    )
+    missing.push(`backup tests: no server that pg_dump can dump (${problem}); package ${SERVER_PACKAGE}`)
   }
   return { env, missing }
 }
 
-/** With our own server, or else with one of the same package. */
+/** True if an installed pg_dump can dump the agent's server, or the server of its own package. */
 async function canDump(): Promise<boolean> {
   const { major } = await installedBinaries()
   const clients = await installedClients(process.env)
@@ -74,16 +77,16 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** @returns why it was not possible, or an empty text. */
-async function install(packages: string[], say: (line: string) => void): Promise<string> {
+/** Installs packages by apt. Returns the reason to report if a program is still missing. */
+async function install(packages: string[], log: (line: string) => void): Promise<string> {
   if (process.getuid?.() !== 0) return 'not root, so not installed'
   if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'
-  say(`installing ${packages.join(', ')} by apt …`)
+  log(`installing ${packages.join(', ')} by apt …`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const apt = (...args: string[]) => run('apt-get', ['-qq', '-y', ...args], { env, limitMs: APT_LIMIT_MS })
   await apt('update')
   const { code, output } = await apt('install', '--no-install-recommends', ...packages)
   if (code === 0) return 'installed, but not found'
-  say(output)
+  log(output)
   return 'apt-get could not install it'
 }

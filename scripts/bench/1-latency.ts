@@ -1,4 +1,7 @@
-/** From sending a commit to hearing of it: through the relay, against a bare LISTEN, idle and while others write. */
+/**
+ * Measures the latency from sending a commit to receiving its event: through the relay, compared with a bare
+ * LISTEN, on an idle database and while other sessions write.
+ */
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,8 +9,11 @@ import type pg from 'pg'
 import { settingsOf, startDatabase } from './database.ts'
 import { HERE, nowUs, option, quantile, report, spread, start, startLoad, stop } from './kit.ts'
 
-const [rounds, moves, gapMs] = [option('rounds', 5), option('moves', 200), option('gap', 25)]
+const [rounds, transitions, gapMs] = [option('rounds', 5), option('transitions', 200), option('gap', 25)]
 const [readers, writesPerSecond] = [option('readers', 500), option('writes', 100)]
+const FLIP =
+  "update bloud.apps set status = case status when 'running' then 'error' else 'running' end where name = $1"
+/** Upper limit until an event is received, in milliseconds. */
 const LIMIT_MS = 5000
 const port = 21_000 + Math.floor(Math.random() * 5000)
 
@@ -31,13 +37,14 @@ async function untilReady(): Promise<void> {
   throw new Error('the relay is not ready')
 }
 
-type Way = 'bell' | 'row'
-/** When each of app-1's moves was heard of, by who listens how. */
-const heard = { stream: [] as number[], bell: [] as number[], row: [] as number[] }
+/** Ways to receive an event beside the relay: only the notification, or also its row. */
+type Way = 'notification' | 'row'
+/** Times in microseconds at which transitions of app-1 were received, by way. */
+const received = { stream: [] as number[], notification: [] as number[], row: [] as number[] }
 const bare = await database.session()
 const reader = await database.session()
 async function listenAll(): Promise<void> {
-  bare.on('notification', () => heard.bell.push(nowUs()))
+  bare.on('notification', () => received.notification.push(nowUs()))
   let last = Number((await reader.query('select max(seq) as seq from bloud.events')).rows[0].seq)
   reader.on('notification', async () => {
     const { rows } = await reader.query({
@@ -46,7 +53,7 @@ async function listenAll(): Promise<void> {
       values: [last],
     })
     last = Math.max(last, ...rows.map(({ seq }) => Number(seq)))
-    for (const { app } of rows) if (app === 'app-1') heard.row.push(nowUs())
+    for (const { app } of rows) if (app === 'app-1') received.row.push(nowUs())
   })
   get(`http://127.0.0.1:${port}/api/events`, (answer) => {
     let text = ''
@@ -54,62 +61,72 @@ async function listenAll(): Promise<void> {
       text += piece
       const blocks = text.split('\n\n')
       text = blocks.pop() ?? ''
-      for (const one of blocks)
-        if (one.startsWith('event: app') && one.includes('"app":"app-1"')) heard.stream.push(nowUs())
+      for (const block of blocks)
+        if (block.startsWith('event: app') && block.includes('"app":"app-1"')) received.stream.push(nowUs())
     })
   })
   await sleep(1000)
 }
 
-/** Only one listens beside the relay: two that wake at the same bell would take the cores from what is measured. */
-async function only(way: Way): Promise<void> {
-  await (way === 'bell' ? reader : bare).query('unlisten *')
-  await (way === 'bell' ? bare : reader).query('listen bloud')
+/**
+ * Lets only one session listen beside the relay, because two woken sessions would compete with it for the
+ * cores.
+ */
+async function listenOnlyBy(way: Way): Promise<void> {
+  await (way === 'notification' ? reader : bare).query('unlisten *')
+  await (way === 'notification' ? bare : reader).query('listen bloud')
 }
 
-/** One move at a time. @returns milliseconds from the commit's sending, through the relay and in one other way. */
+/**
+ * Makes one transition after the other. Returns milliseconds from sending the commit, by the relay and by
+ * `way`.
+ */
 async function measure(writer: pg.Client, way: Way) {
-  await only(way)
-  const found = { stream: [] as number[], bell: [] as number[], row: [] as number[], commit: [] as number[] }
-  for (let move = 0; move < moves; move += 1) {
+  await listenOnlyBy(way)
+  const found = {
+    stream: [] as number[],
+    notification: [] as number[],
+    row: [] as number[],
+    commit: [] as number[],
+  }
+  for (let made = 0; made < transitions; made += 1) {
     await writer.query('begin')
-    await writer.query(
-      "update bloud.apps set status = case status when 'running' then 'error' else 'running' end where name = 'app-1'",
-    )
-    for (const list of Object.values(heard)) list.length = 0
+    await writer.query(FLIP, ['app-1'])
+    for (const list of Object.values(received)) list.length = 0
     const begin = nowUs()
     await writer.query('commit')
     found.commit.push((nowUs() - begin) / 1000)
     const limit = performance.now() + LIMIT_MS
-    while (heard.stream.length === 0 || heard[way].length === 0) {
-      if (performance.now() > limit) throw new Error('a move was not heard of')
+    while (received.stream.length === 0 || received[way].length === 0) {
+      if (performance.now() > limit) throw new Error('a transition was not received')
       await sleep(1)
     }
-    for (const each of ['stream', way] as const) found[each].push(((heard[each][0] as number) - begin) / 1000)
+    for (const each of ['stream', way] as const)
+      found[each].push(((received[each][0] as number) - begin) / 1000)
     await sleep(gapMs)
   }
   return found
 }
 
 type Found = Awaited<ReturnType<typeof measure>>
-/** The rounds in which somebody listened this way. */
-const heardBy = (all: Found[], way: keyof Found) => all.filter((one) => one[way].length > 0)
-const ratios = (all: Found[], of: Way, part: number) =>
-  spread(heardBy(all, of).map((one) => quantile(one.stream, part) / quantile(one[of], part)))
+/** Returns the rounds with measurements of this way. */
+const roundsOf = (all: Found[], way: keyof Found) => all.filter((round) => round[way].length > 0)
+const ratios = (all: Found[], way: Way, part: number) =>
+  spread(roundsOf(all, way).map((round) => quantile(round.stream, part) / quantile(round[way], part)))
 
 function rowsOf(name: string, all: Found[]) {
-  return (['commit', 'bell', 'row', 'stream'] as const).map((way) => ({
+  return (['commit', 'notification', 'row', 'stream'] as const).map((way) => ({
     system: name,
     way: {
       commit: 'commit answered',
-      bell: 'bare LISTEN',
+      notification: 'bare LISTEN',
       row: 'LISTEN, then the row',
       stream: 'through the relay',
     }[way],
-    'p50, ms': spread(heardBy(all, way).map((one) => quantile(one[way], 0.5))),
-    'p99, ms': spread(heardBy(all, way).map((one) => quantile(one[way], 0.99))),
-    'relay to this, p50': way === 'bell' || way === 'row' ? ratios(all, way, 0.5) : '',
-    'relay to this, p99': way === 'bell' || way === 'row' ? ratios(all, way, 0.99) : '',
+    'p50, ms': spread(roundsOf(all, way).map((round) => quantile(round[way], 0.5))),
+    'p99, ms': spread(roundsOf(all, way).map((round) => quantile(round[way], 0.99))),
+    'relay to this, p50': way === 'notification' || way === 'row' ? ratios(all, way, 0.5) : '',
+    'relay to this, p99': way === 'notification' || way === 'row' ? ratios(all, way, 0.99) : '',
   }))
 }
 
@@ -117,26 +134,24 @@ await untilReady()
 await listenAll()
 const [idle, busy]: [Found[], Found[]] = [[], []]
 for (let round = 0; round < rounds; round += 1)
-  for (const way of ['bell', 'row'] as const) idle.push(await measure(admin, way))
+  for (const way of ['notification', 'row'] as const) idle.push(await measure(admin, way))
 const load = await startLoad(port, readers)
-await load.until(({ heard: count }) => count === readers, 20_000)
+await load.until(({ answered }) => answered === readers, 20_000)
 let stopped = false
 const others = await Promise.all(Array.from({ length: 4 }, () => database.session()))
 const writing = others.map(async (client, index) => {
   while (!stopped) {
-    await client.query(
-      `update bloud.apps set status = case status when 'running' then 'error' else 'running' end where name = 'app-${index + 2}'`,
-    )
+    await client.query(FLIP, [`app-${index + 2}`])
     await sleep((1000 * others.length) / writesPerSecond)
   }
 })
-// The bare listener cannot tell whose bell it is, so under load it is the row that is compared.
+// A notification carries no data and may come from another writer, so under load only the row is compared.
 for (let round = 0; round < rounds; round += 1) busy.push(await measure(admin, 'row'))
 stopped = true
 await Promise.all(writing)
 report(
   'commit to client',
-  { rounds, moves, gapMs, readers, writesPerSecond, postgres: await settingsOf(admin) },
+  { rounds, transitions, gapMs, readers, writesPerSecond, postgres: await settingsOf(admin) },
   [...rowsOf('idle', idle), ...rowsOf('busy', busy).filter(({ way }) => way !== 'bare LISTEN')],
   { idle, busy },
 )

@@ -1,17 +1,20 @@
-/** How many events per second reach a thousand clients in time, and what one delivery costs. */
+/** Measures how many events per second reach a thousand clients in time, and the CPU time of one delivery. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { option, publishAt, report, SERVERS, type Server, spread, startLoad, timesOf } from './kit.ts'
 
 const [clients, rounds, seconds] = [option('clients', 1000), option('rounds', 2), option('seconds', 1.5)]
+/** Steps of the ladder in events per second. */
 const RATES = [25, 50, 100, 200, 400, 800, 1600, 3200]
-/** At these rates what one delivery costs is compared. */
+/** Rates at which the CPU time per delivery is compared. */
 const COMPARED_RATES = [100, 400, 1600]
+/** Upper limit of the p99 latency in milliseconds for a step to pass. */
 const LIMIT_MS = 100
-/** `--only=bloud,nchan` */
+/** Servers to measure, from `--only=bloud,nchan`; all if absent. */
 const only = process.argv
   .find((arg) => arg.startsWith('--only='))
   ?.slice(7)
   .split(',')
+/** Upper limit until all clients have the last event of a step, in milliseconds. */
 const DRAIN_LIMIT_MS = 5000
 
 interface Step {
@@ -19,19 +22,23 @@ interface Step {
   p50: number
   p99: number
   max: number
+  /** True if every client received every event exactly once. */
   contiguous: boolean
+  /** CPU time of the server per delivery in microseconds. */
   serverCpuUs: number
-  /** Of that, in the server itself: the rest is the kernel's, one system call for each write. */
+  /** User part of it in microseconds; the rest is the kernel's, mostly one system call per write. */
   serverUserUs: number
+  /** Share of one core used by the load client. */
   clientBusy: number
 }
 
+/** Publishes at one rate and measures latency, losses and CPU time. */
 async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>, rate: number, from: number) {
-  load.tell('reset')
+  load.send('reset')
   const before = await load.stat()
   const [cpu, begin] = [timesOf(server.pid), performance.now()]
   const next = await publishAt(server, rate, seconds, from)
-  const drained = await load.until((heard) => heard.lowest === next - 1, DRAIN_LIMIT_MS)
+  const drained = await load.until(({ lowest }) => lowest === next - 1, DRAIN_LIMIT_MS)
   const after = await load.stat()
   const used = timesOf(server.pid)
   const perDelivery = (seconds: number) => (seconds * 1e6) / Math.max(1, after.events)
@@ -48,16 +55,17 @@ async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>,
   return { result, next }
 }
 
+/** Raises the rate step by step until three steps in a row fail. */
 async function ladder(make: () => Promise<Server>): Promise<Step[]> {
   const server = await make()
   const load = await startLoad(server.port, clients)
   const steps: Step[] = []
   try {
-    await load.until((heard) => heard.heard === clients, 20_000)
-    let from = await publishAt(server, 50, 1, 1) // warm
+    await load.until(({ answered }) => answered === clients, 20_000)
+    let from = await publishAt(server, 50, 1, 1) // warm-up
     await sleep(300)
     let failures = 0
-    // One bad step may be somebody else's on this machine; three in a row are the server's.
+    // A single failed step may be caused by other load on this machine, three in a row by the server.
     for (let at = 0; at < RATES.length && failures < 3; ) {
       const { result, next } = await step(server, load, RATES[at] as number, from)
       from = next
@@ -80,14 +88,14 @@ for (let round = 0; round < rounds; round += 1) {
     all[name].push(await ladder(make))
   }
 }
-const passed = (steps: Step[]) => steps.filter((one) => one.contiguous && one.p99 <= LIMIT_MS)
+const passed = (steps: Step[]) => steps.filter(({ contiguous, p99 }) => contiguous && p99 <= LIMIT_MS)
 const rows = Object.entries(all).map(([server, ladders]) => {
   const best = ladders.map((steps) => passed(steps).at(-1)?.rate ?? 0)
   const costs = COMPARED_RATES.map((at) => {
     const steps = ladders.flatMap((each) => each.filter(({ rate }) => rate === at))
     return [
-      [`CPU µs per delivery at ${at}/s`, spread(steps.map((one) => one.serverCpuUs))],
-      [`without the kernel's`, spread(steps.map((one) => one.serverUserUs))],
+      [`CPU µs per delivery at ${at}/s`, spread(steps.map(({ serverCpuUs }) => serverCpuUs))],
+      [`without the kernel's`, spread(steps.map(({ serverUserUs }) => serverUserUs))],
     ].map(([name, value], index) => [index ? `${at}/s ${name}` : name, value])
   })
   const top = ladders.flatMap((steps) => steps.at(-1) ?? [])

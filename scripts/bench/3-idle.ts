@@ -1,26 +1,27 @@
-/** Memory of the server for each connection that is open and quiet. */
+/** Measures the server's memory per open, idle connection. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { option, report, rssOf, SERVERS, spread, startLoad } from './kit.ts'
 
 const [clients, rounds] = [option('clients', 10_000), option('rounds', 3)]
+/** Pause before memory is read, in milliseconds. */
 const SETTLE_MS = 2000
 const all: Record<string, number[]> = {}
 
 async function measure(name: string): Promise<number> {
   const server = await (SERVERS[name] as (typeof SERVERS)[string])()
   server.publish(1, 0)
-  // A first hundred, so that what is allocated once for all is not counted.
+  // Connects 100 clients first, so that memory allocated once for all clients is not counted.
   const warm = await startLoad(server.port, 100)
-  await warm.until((heard) => heard.heard === 100, 10_000)
+  await warm.until(({ answered }) => answered === 100, 10_000)
   await sleep(SETTLE_MS)
   const before = rssOf(server.pid)
   const load = await startLoad(server.port, clients)
-  const took = await load.until((heard) => heard.heard === clients, 60_000)
+  const took = await load.until(({ answered }) => answered === clients, 60_000)
   await sleep(SETTLE_MS)
   const grown = rssOf(server.pid) - before
   await Promise.all([warm.stop(), load.stop()])
   await server.stop()
-  if (took === undefined) throw new Error(`${name}: not all connected`)
+  if (took === undefined) throw new Error(`${name}: not all clients connected`)
   return grown / clients
 }
 

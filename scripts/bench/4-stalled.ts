@@ -1,8 +1,11 @@
 /**
- * Every fifth reader stops reading: what the others feel, what the server keeps, and what the stopped ones end with.
- * Events are large and the sockets of the stopped small, so that these fill up well within the time (the kernel takes
- * up to 4 MB for each, here 5 s of events); what the servers keep of the history is filled before, and is about as much
- * for all, so that what grows is what the stopped cost. 12 s: our relay closes who takes nothing for 15 s.
+ * Stalls every fifth client and measures the latency of the healthy clients, the growth of the server's
+ * memory, and whether the stalled clients receive every event in the end.
+ *
+ * Events are large and the socket buffers of the stalled clients small, so that the buffers fill within the
+ * run: the kernel buffers up to 4 MB per socket, here 5 s of events. The servers' histories are filled before
+ * the run and are about equally large, so that the growth is the cost of the stalled clients. The run takes
+ * 12 s, because the relay closes a client that takes nothing for 15 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -11,13 +14,14 @@ process.env.BENCH_KEPT ??= '2000'
 const { nowUs, option, publishAt, report, rssOf, SERVERS, spread, startLoad } = await import('./kit.ts')
 
 const [clients, rounds, seconds] = [option('clients', 400), option('rounds', 3), option('seconds', 12)]
-/** One that all servers reach without stalled readers. */
+/** Events per second; all servers reach this rate without stalled clients. */
 const rate = option('rate', 100)
 const eventBytes = Number(process.env.BENCH_PAD ?? 200)
 const stalled = clients / 5
 const SMALL_BUFFER = { LOAD_RCVBUF: '16384' }
-/** More than any of them keeps. */
+/** Events published before the run, more than any server keeps. */
 const PAST = 2500
+/** Upper limit of the stalled clients' catch-up in milliseconds. */
 const CATCH_UP_LIMIT_MS = 15_000
 
 interface Outcome {
@@ -25,6 +29,7 @@ interface Outcome {
   p99: number
   max: number
   grownMB: number
+  /** True if the stalled clients received every event exactly once. */
   exact: boolean
   closed: number
 }
@@ -34,22 +39,22 @@ async function measure(name: string): Promise<Outcome> {
   for (let seq = 1; seq <= PAST; seq += 1) server.publish(seq, nowUs())
   await sleep(2000)
   const healthy = await startLoad(server.port, clients - stalled)
-  const stuck = await startLoad(server.port, stalled, '-', '/api/events', SMALL_BUFFER)
-  await healthy.until((heard) => heard.heard === clients - stalled, 20_000)
-  await stuck.until((heard) => heard.heard === stalled, 20_000)
+  const stalledLoad = await startLoad(server.port, stalled, '-', '/api/events', SMALL_BUFFER)
+  await healthy.until(({ answered }) => answered === clients - stalled, 20_000)
+  await stalledLoad.until(({ answered }) => answered === stalled, 20_000)
   const from = await publishAt(server, rate, 2, PAST + 1)
   await sleep(500)
   const rss = rssOf(server.pid)
-  stuck.tell(`stall ${stalled}`)
-  healthy.tell('reset')
+  stalledLoad.send(`stall ${stalled}`)
+  healthy.send('reset')
   const next = await publishAt(server, rate, seconds, from)
-  await healthy.until((heard) => heard.lowest === next - 1, 10_000)
+  await healthy.until(({ lowest }) => lowest === next - 1, 10_000)
   const { p50, p99, max } = await healthy.stat()
   const grownMB = (rssOf(server.pid) - rss) / 2 ** 20
-  stuck.tell('resume')
-  await stuck.until((heard) => heard.lowest === next - 1, CATCH_UP_LIMIT_MS)
-  const end = await stuck.stat()
-  await Promise.all([healthy.stop(), stuck.stop()])
+  stalledLoad.send('resume')
+  await stalledLoad.until(({ lowest }) => lowest === next - 1, CATCH_UP_LIMIT_MS)
+  const end = await stalledLoad.stat()
+  await Promise.all([healthy.stop(), stalledLoad.stop()])
   await server.stop()
   const exact = end.lowest === next - 1 && end.gaps + end.repeats + end.closed === 0
   return { p50, p99, max, grownMB, exact, closed: end.closed }
@@ -69,4 +74,4 @@ const rows = Object.entries(all).map(([server, values]) => ({
   'memory grown, MB': spread(values.map(({ grownMB }) => grownMB)),
   'stalled end exact': values.every(({ exact }) => exact) ? 'all' : 'NO',
 }))
-report('a fifth of the readers stalled', { clients, rounds, seconds, rate, eventBytes }, rows, all)
+report('a fifth of the clients stalled', { clients, rounds, seconds, rate, eventBytes }, rows, all)

@@ -1,4 +1,7 @@
-/** A crowd that comes back at once with the id it had: time until all have what they missed, and queries for it. */
+/**
+ * Reconnects many clients at once with an old event id. Measures the time until all have the events they
+ * missed, and the number of queries for it.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuOf, option, publishAt, report, SERVERS, spread, startLoad } from './kit.ts'
 
@@ -7,8 +10,11 @@ const LIMIT_MS = 60_000
 
 interface Outcome {
   ms: number
+  /** CPU time of the server in seconds. */
   cpu: number
+  /** CPU time of the load client in seconds. */
   clientCpu: number
+  /** True if every client received every missed event exactly once. */
   exact: boolean
   queries: number
 }
@@ -18,21 +24,22 @@ const queriesOf = async (port: number) =>
 
 async function measure(name: string): Promise<Outcome> {
   const server = await (SERVERS[name] as (typeof SERVERS)[string])()
-  const seen = 500
-  await publishAt(server, 1000, (seen + missed) / 1000, 1)
+  /** Last event id of the clients. */
+  const last = 500
+  await publishAt(server, 1000, (last + missed) / 1000, 1)
   await sleep(500)
-  const isOurs = name === 'bloud'
-  const before = isOurs ? await queriesOf(server.port) : Number.NaN
+  const hasDatabase = name === 'bloud'
+  const before = hasDatabase ? await queriesOf(server.port) : Number.NaN
   const cpu = cpuOf(server.pid)
-  const load = await startLoad(server.port, clients, `e.${seen}`)
-  const ms = await load.until((heard) => heard.lowest === seen + missed, LIMIT_MS)
-  const heard = await load.stat()
-  const after = isOurs ? await queriesOf(server.port) : Number.NaN
+  const load = await startLoad(server.port, clients, `e.${last}`)
+  const ms = await load.until(({ lowest }) => lowest === last + missed, LIMIT_MS)
+  const stats = await load.stat()
+  const after = hasDatabase ? await queriesOf(server.port) : Number.NaN
   const used = cpuOf(server.pid) - cpu
   await load.stop()
   await server.stop()
-  const exact = ms !== undefined && heard.events === clients * missed && heard.gaps + heard.repeats === 0
-  return { ms: ms ?? Number.NaN, cpu: used, clientCpu: heard.cpu, exact, queries: after - before }
+  const exact = ms !== undefined && stats.events === clients * missed && stats.gaps + stats.repeats === 0
+  return { ms: ms ?? Number.NaN, cpu: used, clientCpu: stats.cpu, exact, queries: after - before }
 }
 
 const all: Record<string, Outcome[]> = {}
@@ -48,6 +55,6 @@ const rows = Object.entries(all).map(([server, values]) => ({
   'CPU s of the server': spread(values.map(({ cpu }) => cpu)),
   'CPU s of the clients': spread(values.map(({ clientCpu }) => clientCpu)),
   exact: values.every(({ exact }) => exact) ? 'all' : 'NO',
-  queries: server === 'bloud' ? spread(values.map(({ queries }) => queries)) : '(it has no database)',
+  queries: server === 'bloud' ? spread(values.map(({ queries }) => queries)) : '(no database)',
 }))
 report('resumes at once', { clients, rounds, missed }, rows, all)

@@ -1,4 +1,7 @@
-/** Fifty apps requested at once, on a host whose switch takes a second, against one request after the other. */
+/**
+ * Measures the install of fifty apps on a host whose switch takes a second: requested at once, and one by
+ * one.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -16,7 +19,7 @@ const [apps, rounds, switchMs] = [option('apps', 50), option('rounds', 3), optio
 const LIMIT_MS = 180_000
 const names = Array.from({ length: apps }, (_, index) => `app-${index + 1}`)
 
-/** A host whose switch does nothing but take its time, and whose apps are healthy at once. */
+/** Returns a host whose switch only waits `switchMs` milliseconds, and whose apps are healthy at once. */
 function slowHost(url: string): Host {
   const runs = new Map<string, number>()
   const isOver = ({ id }: Run) => performance.now() - (runs.get(id) ?? 0) >= switchMs
@@ -70,14 +73,14 @@ async function measure(oneByOne: boolean) {
     buildTimeoutSeconds: 60,
     retentionDays: 90,
   })
-  const bell = { onNotification: orchestrator.notify, onListening: orchestrator.notify, onLost() {} }
-  const listener = openListener(database.urlOf('bloud_orchestrator'), 'bench', ['bloud_work'], bell)
+  const handlers = { onNotification: orchestrator.notify, onListening: orchestrator.notify, onLost() {} }
+  const listener = openListener(database.urlOf('bloud_orchestrator'), 'bench', ['bloud_work'], handlers)
   orchestrator.start()
   const count = async (text: string) => Number((await admin.query(text)).rows[0].count)
   const until = async (text: string, goal: number) => {
     const end = performance.now() + LIMIT_MS
     while ((await count(text)) < goal) {
-      if (performance.now() > end) throw new Error(`did not come to ${goal}: ${text}`)
+      if (performance.now() > end) throw new Error(`did not reach ${goal}: ${text}`)
       await sleep(10)
     }
   }

@@ -1,23 +1,23 @@
-/** Memory and descriptors over a million events, with clients that come and go. */
+/** Measures memory and file descriptors over a million events, while clients connect and disconnect. */
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowUs, option, report, rssOf, SERVERS, startLoad } from './kit.ts'
 
 const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
 const LIMIT_MS = 30_000
-/** So many at a time, that the history of the server under test keeps them. */
+/** Events published at a time; the history of the server under test keeps this many. */
 const BURST = 1000
 
 const server = await (SERVERS.bloud as (typeof SERVERS)[string])()
 const stays = await startLoad(server.port, clients)
-await stays.until(({ heard }) => heard === clients, LIMIT_MS)
+await stays.until(({ answered }) => answered === clients, LIMIT_MS)
 const samples: { events: number; rssMB: number; descriptors: number }[] = []
 let seq = 0
 for (let step = 1; step <= steps; step += 1) {
   const comes = await startLoad(server.port, clients)
-  await comes.until(({ heard }) => heard === clients, LIMIT_MS)
+  await comes.until(({ answered }) => answered === clients, LIMIT_MS)
   while (seq < (events * step) / steps) {
-    for (let one = 0; one < BURST; one += 1) {
+    for (let sent = 0; sent < BURST; sent += 1) {
       seq += 1
       server.publish(seq, nowUs())
     }
@@ -32,9 +32,9 @@ for (let step = 1; step <= steps; step += 1) {
 const { gaps, repeats, closed } = await stays.stat()
 await stays.stop()
 await server.stop()
-const rows = samples.map((one) => ({
-  events: String(one.events),
-  'RSS, MB': one.rssMB.toFixed(1),
-  descriptors: String(one.descriptors),
+const rows = samples.map((sample) => ({
+  events: String(sample.events),
+  'RSS, MB': sample.rssMB.toFixed(1),
+  descriptors: String(sample.descriptors),
 }))
 report('flat', { events, steps, clients, gaps, repeats, closed }, rows, samples)

@@ -1,4 +1,4 @@
-/** A real PostgreSQL with our schema, as `npm start` would bring it: durable, default settings. */
+/** Starts a PostgreSQL with the agent's schema as `npm start` does, with durable default settings. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,12 +9,14 @@ import { createEmbeddedPostgres, LOGINS, type Login } from '../../src/postgres/e
 
 const PASSWORD = 'bench'
 
-/** An app with a row and no catalog behind it, in the status `running`. */
+/** Inserts $1 apps with minimal catalog entries and the status `queued`. */
 const MAKE_APPS = `
   with added as (
-    insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description, category, version, is_system)
+    insert into bloud.catalog_cache
+      (name, yaml_content, updated_at, entry, display_name, description, category, version, is_system)
     select 'app-' || i, '', now(), '{}', 'app', '', '', '1', false from generate_series(1, $1) i)
-  insert into bloud.apps (name, display_name, version, status) select 'app-' || i, 'App ' || i, '1', 'queued' from generate_series(1, $1) i`
+  insert into bloud.apps (name, display_name, version, status)
+  select 'app-' || i, 'App ' || i, '1', 'queued' from generate_series(1, $1) i`
 
 export async function startDatabase() {
   const dataDir = await mkdtemp(join(tmpdir(), 'bloud-bench-pg-'))
@@ -44,13 +46,13 @@ export async function startDatabase() {
       await client.connect()
       return client
     },
-    /** So many apps, named app-1 and so on, running. */
+    /** Inserts `count` running apps, named app-1, app-2 and so on. */
     async makeApps(client: pg.Client, count: number): Promise<void> {
       await client.query(MAKE_APPS, [count])
       for (const status of ['configuring', 'building', 'starting', 'running'])
         await client.query('update bloud.apps set status = $1', [status])
     },
-    /** Kills it; it is started again by who watches over it. */
+    /** Kills the server. `createEmbeddedPostgres` then restarts it. */
     async crash(): Promise<void> {
       const pid = Number((await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split('\n')[0])
       process.kill(pid, 'SIGKILL')
@@ -62,7 +64,7 @@ export async function startDatabase() {
   }
 }
 
-/** What matters of the server's settings. */
+/** Reads the server settings that influence the results. */
 export async function settingsOf(client: pg.Client): Promise<object> {
   const names = ['fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'server_version']
   const { rows } = await client.query('select name, setting from pg_settings where name = any($1)', [names])

@@ -1,4 +1,4 @@
-/** What the benchmarks share: servers under test, the load client, times, tables. */
+/** Shared parts of the benchmarks: servers under test, the load client, statistics, tables. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,8 +13,9 @@ export const HERE = import.meta.dirname
 export const FOLDER = mkdtempSync(join(tmpdir(), 'bloud-bench-'))
 const NCHAN = '/usr/share/nginx/modules/ngx_nchan_module.so'
 const children = new Set<ChildProcess>()
+/** Upper limit until a server prints its port, in milliseconds. */
 const START_LIMIT_MS = 30_000
-/** Messages nchan keeps for who comes back. */
+/** Number of messages that nchan keeps for clients that reconnect. */
 const KEPT_MESSAGES = process.env.BENCH_KEPT ?? '20000'
 const BETTER_SSE = 'better-sse@0.16.1'
 
@@ -23,7 +24,7 @@ process.on('exit', () => {
   rmSync(FOLDER, { recursive: true, force: true })
 })
 
-/** Microseconds of CLOCK_MONOTONIC, which the load client reads too. */
+/** Returns microseconds of CLOCK_MONOTONIC, the clock that the load client also reads. */
 export const nowUs = (): number => Number(process.hrtime.bigint() / 1000n)
 
 export function start(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
@@ -39,7 +40,7 @@ export async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-/** The next line of a child's output. */
+/** Reads the next line of a child's output. */
 export async function line(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   const [text] = await once(lines, 'line', { signal: AbortSignal.timeout(START_LIMIT_MS) })
@@ -51,7 +52,7 @@ export interface Server {
   name: string
   port: number
   pid: number
-  /** Sends an event with this number, stamped with the moment at which it was due. */
+  /** Publishes an event with this number and the time at which it was due. */
   publish(seq: number, dueUs: number): void
   stop(): Promise<void>
 }
@@ -74,14 +75,17 @@ async function nodeServer(name: string, script: string, ...args: string[]): Prom
   }
 }
 
-async function answers(port: number): Promise<boolean> {
+async function isUp(port: number): Promise<boolean> {
   return fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(500) }).then(
     () => true,
     () => false,
   )
 }
 
-/** Each event is a POST on a connection that stays, as nchan's manual has it; they are not waited for one by one. */
+/**
+ * Publishes each event by a POST on a keep-alive connection, as in nchan's manual, without waiting for
+ * responses.
+ */
 function poster(socket: Socket) {
   socket.setNoDelay(true)
   socket.on('data', () => undefined)
@@ -92,7 +96,7 @@ function poster(socket: Socket) {
 }
 
 async function nchan(): Promise<Server> {
-  if (!existsSync(NCHAN)) throw new Error('nchan is not here: apt-get install nginx libnginx-mod-nchan')
+  if (!existsSync(NCHAN)) throw new Error('nchan is not installed: apt-get install nginx libnginx-mod-nchan')
   const port = 18_000 + Math.floor(Math.random() * 4000)
   const conf = join(FOLDER, `nchan-${port}.conf`)
   const text = readFileSync(join(HERE, 'servers/nchan.conf'), 'utf8')
@@ -104,7 +108,7 @@ async function nchan(): Promise<Server> {
       .replaceAll('{kept}', KEPT_MESSAGES),
   )
   const child = start('nginx', ['-p', '/usr/share/nginx', '-c', conf])
-  for (let tries = 0; tries < 50 && !(await answers(port)); tries += 1) await sleep(100)
+  for (let tries = 0; tries < 50 && !(await isUp(port)); tries += 1) await sleep(100)
   const socket = connect(port, '127.0.0.1')
   await once(socket, 'connect')
   return {
@@ -134,24 +138,32 @@ export const SERVERS: Record<string, () => Promise<Server>> = {
   nchan,
   'node:http': () => nodeServer('node:http', 'node-http.ts'),
   'node:http 10 ms': () => nodeServer('node:http 10 ms', 'node-http.ts', '10'),
-  'node:http paced': () => nodeServer('node:http paced', 'node-http.ts', '10', 'paced'),
+  'node:http throttled': () => nodeServer('node:http throttled', 'node-http.ts', '10', 'throttled'),
   'better-sse': () => nodeServer('better-sse', 'better-sse.mjs', betterSseFolder()),
 }
 
-export interface Heard {
+/** Statistics of the load client since its last `reset`. */
+export interface LoadStats {
   opened: number
-  heard: number
+  /** Clients that have received the head of the response. */
+  answered: number
   failed: number
   closed: number
   events: number
+  /** Event numbers that a client did not receive. */
   gaps: number
+  /** Events that a client received twice or out of order. */
   repeats: number
   bytes: number
+  /** Last event number of the client that is furthest behind. */
   lowest: number
+  /** Last event number of the client that is furthest ahead. */
   highest: number
+  /** Latencies in milliseconds. */
   p50: number
   p99: number
   max: number
+  /** CPU time in seconds. */
   cpu: number
 }
 
@@ -163,7 +175,7 @@ function compiled(): string {
   return loadClient
 }
 
-/** Clients in a process of their own. */
+/** Starts load clients in a separate process. */
 export async function startLoad(
   port: number,
   connections: number,
@@ -173,17 +185,17 @@ export async function startLoad(
 ) {
   const command = `ulimit -n 20000; exec ${compiled()} ${port} '${path}' ${connections} ${id}`
   const child = start('bash', ['-c', command], { ...process.env, ...env })
-  const tell = (text: string) => child.stdin?.write(`${text}\n`)
+  const send = (text: string) => child.stdin?.write(`${text}\n`)
   const load = {
     child,
-    tell,
-    async stat(): Promise<Heard> {
+    send,
+    async stat(): Promise<LoadStats> {
       const answer = line(child)
-      tell('stat')
+      send('stat')
       return JSON.parse(await answer)
     },
-    /** Looks until what was heard is enough. @returns milliseconds it took, or undefined after the limit. */
-    async until(enough: (heard: Heard) => boolean, limitMs: number): Promise<number | undefined> {
+    /** Polls until `enough` is true. Returns the milliseconds taken, or undefined after the limit. */
+    async until(enough: (stats: LoadStats) => boolean, limitMs: number): Promise<number | undefined> {
       const begin = performance.now()
       while (performance.now() - begin < limitMs) {
         if (enough(await load.stat())) return performance.now() - begin
@@ -196,7 +208,10 @@ export async function startLoad(
   return load
 }
 
-/** Sends events at a fixed rate whatever happens; each is stamped with the moment at which it was due. */
+/**
+ * Publishes events at a fixed rate, each with the time at which it was due. A slow server does not lower the
+ * rate. Returns the number after the last event.
+ */
 export async function publishAt(
   server: Server,
   rate: number,
@@ -213,7 +228,7 @@ export async function publishAt(
   return from + total
 }
 
-/** Seconds of CPU a process has used, and how many of them in itself, not in the kernel. */
+/** Reads the CPU time of a process in seconds: all of it, and the user part without the kernel's. */
 export function timesOf(pid: number): { all: number; user: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return { all: (Number(fields[11]) + Number(fields[12])) / 100, user: Number(fields[11]) / 100 }
@@ -241,11 +256,11 @@ function version(command: string, ...args: string[]): string {
   try {
     return execFileSync('bash', ['-c', `${command} ${args.join(' ')} 2>&1`], { encoding: 'utf8' }).trim()
   } catch {
-    return 'not here'
+    return 'not installed'
   }
 }
 
-/** The machine, and what runs on it. */
+/** Returns a description of the machine and the versions of its programs. */
 export const machine = () => ({
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,
@@ -259,7 +274,7 @@ export const machine = () => ({
   date: new Date().toISOString(),
 })
 
-/** Prints a table for people, and all numbers as one line of JSON. */
+/** Prints a table, and all numbers as one line of JSON. */
 export function report(
   name: string,
   settings: object,
@@ -271,7 +286,7 @@ export function report(
   console.log(JSON.stringify({ name, machine: machine(), settings, rows, numbers }))
 }
 
-/** `--name=value` of the command line. */
+/** Returns the number of `--name=value` on the command line, or the fallback. */
 export function option(name: string, fallback: number): number {
   const given = process.argv.find((arg) => arg.startsWith(`--${name}=`))
   return given ? Number(given.split('=')[1]) : fallback

@@ -1,11 +1,13 @@
-/* Many readers of an event stream in one thread: epoll, no allocation per event.
+/* Load client: many clients of an event stream in one thread, with epoll and without an allocation per event.
  *
  *   load <port> <path> <connections> [<last id, or ->]
  *
- * Commands on stdin: "reset" forgets what was measured, "stat" prints one line of JSON, "stall <n>" stops reading at
- * the first n connections, "resume" reads them again, "quit". Each event carries "seq":<n> and "t":<microseconds of
- * CLOCK_MONOTONIC at which it should have been sent>; every connection checks that its numbers are contiguous.
- * Connections leave from 127.0.0.2 to 127.0.0.9, as one address has only so many ports. */
+ * Commands on stdin: "reset" clears the measurements, "stat" prints one line of JSON, "stall <n>" stops
+ * reading from the first n connections, "resume" reads from them again, "quit" exits.
+ *
+ * Each event contains "seq":<n> and "t":<due time in microseconds of CLOCK_MONOTONIC>. Every connection checks
+ * that its numbers are contiguous. Connections are made from 127.0.0.2 to 127.0.0.9, because the ports of one
+ * address are not enough. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +26,7 @@ enum { READ_BYTES = 256 * 1024, CARRY_BYTES = 96, BUCKETS = 200000, BUCKET_US = 
 
 typedef struct {
   int fd, stalled, open, chunked, head_done;
-  long chunk_left;      /* bytes of the chunk still to come; -1: in its size line; -2: before that line's digits */
+  long chunk_left;      /* unread bytes of the chunk; -1: in its size line; -2: before the digits */
   long last;            /* number of the last event; -1 before the first */
   long size_value;
   int carry_length;
@@ -32,7 +34,7 @@ typedef struct {
 } Client;
 
 static Client *clients;
-static int count, opened, first_bytes, failed, closed_by_server, epoll_fd;
+static int count, opened, answered, failed, closed_by_server, epoll_fd;
 static long events, gaps, repeats, bytes, histogram[BUCKETS + 1], slowest_us;
 static char request[1024];
 static char buffer[READ_BYTES], clean[READ_BYTES + CARRY_BYTES + 1];
@@ -55,7 +57,7 @@ static void note(Client *c, long seq, long sent, long now) {
   histogram[bucket > BUCKETS ? BUCKETS : bucket]++;
 }
 
-/* Looks for whole events in `text`; what may be the beginning of one at its end is kept for the next read. */
+/* Counts the complete events in `text`. Keeps an incomplete event at its end for the next read. */
 static void scan(Client *c, char *text, long length) {
   static const char mark[] = "{\"seq\":";
   long now = now_us();
@@ -81,14 +83,14 @@ static void scan(Client *c, char *text, long length) {
   c->carry_length = keep;
 }
 
-static int hex(char one) {
-  if (one >= '0' && one <= '9') return one - '0';
-  if (one >= 'a' && one <= 'f') return one - 'a' + 10;
-  if (one >= 'A' && one <= 'F') return one - 'A' + 10;
+static int hex(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
 }
 
-/* Copies the bodies of chunks from `from` to `to`; returns how many bytes. */
+/* Copies the bodies of chunks from `from` to `to`. Returns the number of bytes copied. */
 static long unchunk(Client *c, const char *from, long length, char *to) {
   long made = 0;
   for (long i = 0; i < length;) {
@@ -142,7 +144,7 @@ static void take(Client *c) {
     c->head_done = 1;
     c->chunked = memmem(buffer, body - buffer, "hunked", 6) != NULL;
     c->chunk_left = -2;
-    first_bytes++;
+    answered++;
     from = body + 4;
     length -= from - buffer;
   }
@@ -177,11 +179,11 @@ static void dial(int index, int port) {
 }
 
 static double quantile(double part) {
-  long total = 0, seen = 0;
+  long total = 0, passed = 0;
   for (int i = 0; i <= BUCKETS; i++) total += histogram[i];
   for (int i = 0; i <= BUCKETS; i++) {
-    seen += histogram[i];
-    if (total && seen >= part * total) return i * BUCKET_US / 1000.0;
+    passed += histogram[i];
+    if (total && passed >= part * total) return i * BUCKET_US / 1000.0;
   }
   return 0;
 }
@@ -196,9 +198,9 @@ static void stat_line(void) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   double cpu = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-  printf("{\"opened\":%d,\"heard\":%d,\"failed\":%d,\"closed\":%ld,\"events\":%ld,\"gaps\":%ld,\"repeats\":%ld,"
+  printf("{\"opened\":%d,\"answered\":%d,\"failed\":%d,\"closed\":%ld,\"events\":%ld,\"gaps\":%ld,\"repeats\":%ld,"
          "\"bytes\":%ld,\"lowest\":%ld,\"highest\":%ld,\"p50\":%.2f,\"p99\":%.2f,\"max\":%.2f,\"cpu\":%.3f}\n",
-         opened, first_bytes, failed, unopened, events, gaps, repeats, bytes, lowest, highest, quantile(0.5),
+         opened, answered, failed, unopened, events, gaps, repeats, bytes, lowest, highest, quantile(0.5),
          quantile(0.99), slowest_us / 1000.0, cpu);
   fflush(stdout);
 }
@@ -210,7 +212,7 @@ static void stall(int first, int reading) {
   }
 }
 
-static void obey(char *line) {
+static void run_command(char *line) {
   if (!strncmp(line, "quit", 4)) exit(0);
   if (!strncmp(line, "stat", 4)) stat_line();
   if (!strncmp(line, "stall ", 6)) stall(atoi(line + 6), 0);
@@ -220,12 +222,12 @@ static void obey(char *line) {
   memset(histogram, 0, sizeof histogram);
 }
 
-static void listen_to_stdin(void) {
+static void read_commands(void) {
   static char line[4096];
   long length = read(0, line, sizeof line - 1);
   if (length <= 0) exit(0);
   line[length] = 0;
-  for (char *one = strtok(line, "\n"); one; one = strtok(NULL, "\n")) obey(one);
+  for (char *one = strtok(line, "\n"); one; one = strtok(NULL, "\n")) run_command(one);
 }
 
 int main(int argc, char **argv) {
@@ -239,10 +241,10 @@ int main(int argc, char **argv) {
   struct epoll_event ready[1024], in = {.events = EPOLLIN, .data.u32 = 0xffffffff};
   epoll_ctl(epoll_fd, EPOLL_CTL_ADD, 0, &in);
   while (1) {
-    for (int i = 0; i < 64 && opened + failed < count && opened - first_bytes < PARALLEL; i++) dial(opened + failed, atoi(argv[1]));
+    for (int i = 0; i < 64 && opened + failed < count && opened - answered < PARALLEL; i++) dial(opened + failed, atoi(argv[1]));
     int many = epoll_wait(epoll_fd, ready, 1024, opened + failed < count ? 1 : 100);
     for (int i = 0; i < many; i++) {
-      if (ready[i].data.u32 == 0xffffffff) listen_to_stdin();
+      if (ready[i].data.u32 == 0xffffffff) read_commands();
       else take(&clients[ready[i].data.u32]);
     }
   }

@@ -1,7 +1,7 @@
 /**
- * How much script the page runs per frame with many apps and many events: `node scripts/bench/page.ts [apps] [events/s]
- * [slower]`, the last for a processor that is so many times slower.
- * The real server, a real database of its own, and Chromium; the numbers are Chromium's own trace of the page.
+ * Measures the script time of the page per frame with many apps and events: `node scripts/bench/page.ts
+ * [apps] [events/s] [slowdown]`. The last argument simulates a slower processor. Uses the real server, a
+ * separate database, and Chromium, whose trace of the page contains the times.
  */
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,12 +15,12 @@ import { startRelayServer } from '../../src/main/relayserver.ts'
 import { createEmbeddedPostgres } from '../../src/postgres/embedded.ts'
 import { prepareTools } from '../test-tools.ts'
 
-const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWER = 1] = process.argv.slice(2).map(Number)
+const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWDOWN = 1] = process.argv.slice(2).map(Number)
 const SECONDS = 10
-/** For the first drawing of everything on a busy machine. */
+/** Upper limit of the first rendering in milliseconds, for a busy machine. */
 const SETTLE_LIMIT_MS = 120_000
 const FRAME_MS = 1000 / 60
-/** What of a trace is script of the page, whatever called it. */
+/** Names of trace events that are script of the page. */
 const SCRIPT = new Set([
   'FunctionCall',
   'EventDispatch',
@@ -37,13 +37,15 @@ interface TraceEvent {
   tid: number
   ts: number
   dur?: number
-  /** Without the time the thread had to wait for a processor. */
+  /** Microseconds on a processor, without the time that the thread waited for one. */
   tdur?: number
 }
 
 const CATALOG = `
-  insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description, category, version, port, is_system)
-  select 'app-' || n, '', now(), jsonb_build_object('name', 'app-' || n, 'integrations', '{}'::jsonb), 'App ' || n,
+  insert into bloud.catalog_cache
+    (name, yaml_content, updated_at, entry, display_name, description, category, version, port, is_system)
+  select 'app-' || n, '', now(), jsonb_build_object('name', 'app-' || n, 'integrations', '{}'::jsonb),
+    'App ' || n,
     'One of many apps on a large server.', 'category ' || n % 9, '1.0.' || n, 10000 + n, false
   from generate_series(1, $1::integer) n`
 
@@ -63,7 +65,8 @@ async function makeEvents(sql: pg.Client): Promise<number> {
     const name = `app-${1 + ((made * 7) % APPS)}`
     await sql.query(
       `update bloud.apps set status = case status when 'running' then 'error' else 'running' end,
-        cause = case status when 'running' then '{"class": "health", "phase": "running", "message": "It answered 503."}'::jsonb end
+        cause = case status when 'running'
+          then '{"class": "health", "phase": "running", "message": "It answered 503."}'::jsonb end
        where name = $1`,
       [name],
     )
@@ -72,7 +75,7 @@ async function makeEvents(sql: pg.Client): Promise<number> {
   return made
 }
 
-/** Milliseconds of script in each frame of the page's main thread; nested calls count once. */
+/** Returns the milliseconds of script in each frame of the page's main thread. Nested calls count once. */
 function scriptPerFrame(events: TraceEvent[]): number[] {
   const calls = events.filter(({ name, ph, dur }) => ph === 'X' && dur && SCRIPT.has(name))
   const threads = Object.values(Object.groupBy(calls, ({ pid, tid }) => `${pid}/${tid}`))
@@ -95,7 +98,7 @@ async function measure(browser: Browser, address: string, sql: pg.Client): Promi
   await page.locator('[data-connection="live"]').waitFor()
   await page.waitForFunction((apps) => document.querySelectorAll('article[data-app]').length === apps, APPS)
   const processor = await page.context().newCDPSession(page)
-  await processor.send('Emulation.setCPUThrottlingRate', { rate: SLOWER })
+  await processor.send('Emulation.setCPUThrottlingRate', { rate: SLOWDOWN })
   await browser.startTracing(page, { categories: ['devtools.timeline'] })
   const made = await makeEvents(sql)
   const trace = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] }
@@ -104,10 +107,10 @@ async function measure(browser: Browser, address: string, sql: pg.Client): Promi
     (frames[Math.min(frames.length - 1, Math.floor(frames.length * share))] ?? 0).toFixed(1)
   const over = frames.filter((ms) => ms > 16).length
   console.log(
-    `${APPS} apps, ${(made / SECONDS).toFixed(0)} events/s for ${SECONDS} s, processor slowed ${SLOWER} times`,
+    `${APPS} apps, ${(made / SECONDS).toFixed(0)} events/s for ${SECONDS} s, CPU slowed ${SLOWDOWN} times`,
   )
   console.log(
-    `script per frame that had any: p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms`,
+    `ms of script in frames with script: p50 ${at(0.5)}, p95 ${at(0.95)}, p99 ${at(0.99)}, maximum ${at(1)}`,
   )
   console.log(`frames with script: ${frames.length}; over 16 ms: ${over} of ${SECONDS * 60}`)
 }

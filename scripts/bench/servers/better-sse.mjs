@@ -1,8 +1,8 @@
-/** better-sse as its manual shows it: one channel, sessions registered with it, on node:http. */
+/** better-sse as in its manual: one channel with all sessions, on node:http. */
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import { startHistory, tellReady } from './history.ts'
+import { printReady, startHistory } from './history.ts'
 
 const [folder] = process.argv.slice(2)
 const { createChannel, createSession } = await import(
@@ -18,5 +18,5 @@ const server = createServer(async (request, response) => {
 server.requestTimeout = 0
 server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
   const address = server.address()
-  if (address && typeof address === 'object') tellReady(address.port, history.port)
+  if (address && typeof address === 'object') printReady(address.port, history.port)
 })

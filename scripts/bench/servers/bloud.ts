@@ -4,7 +4,7 @@ import { createAdmission } from '../../../src/http/admission.ts'
 import { eventRoutes } from '../../../src/http/routes/event.ts'
 import { createServer } from '../../../src/http/server.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
-import { startHistory, tellReady } from './history.ts'
+import { printReady, startHistory } from './history.ts'
 
 // As in src/main/relay.ts.
 setFlagsFromString('--semi-space-growth-factor=1')
@@ -39,4 +39,4 @@ const server = createServer({
 const port = await server.listen()
 relay.start()
 relay.setListening(true)
-tellReady(port, history.port)
+printReady(port, history.port)

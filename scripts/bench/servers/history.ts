@@ -1,17 +1,19 @@
-/** A history in memory, fed line by line over a socket: what the servers of a benchmark have in common. */
+/** History in memory, fed line by line over a socket; shared by the servers under test. */
 import { createServer } from 'node:net'
 
-/** About the size of a small event, unless the benchmark wants more. */
+/** Padding of each event: about a small event's size, or BENCH_PAD bytes. */
 export const PADDING = 'x'.repeat(Number(process.env.BENCH_PAD ?? 200))
+/** Number of rows that the history keeps at least. */
 const KEPT = 20_000
 
 export interface Row {
   seq: number
+  /** Time at which the event was due, in microseconds of CLOCK_MONOTONIC. */
   t: number
   pad: string
 }
 
-/** Lines `<seq> <microseconds>` come in at a port of its own. @returns the rows kept, and that port. */
+/** Reads lines `<seq> <microseconds>` from a separate port. Returns that port and access to the kept rows. */
 export async function startHistory(onRows: (rows: Row[]) => void) {
   let rows: Row[] = []
   let rest = ''
@@ -43,5 +45,5 @@ export async function startHistory(onRows: (rows: Row[]) => void) {
 
 export const frameOf = (row: Row): string => `event: app\nid: e.${row.seq}\ndata: ${JSON.stringify(row)}\n\n`
 
-/** Tells the one who started us where we are. */
-export const tellReady = (port: number, feed: number): void => console.log(JSON.stringify({ port, feed }))
+/** Prints the ports to standard output for the benchmark. */
+export const printReady = (port: number, feed: number): void => console.log(JSON.stringify({ port, feed }))

@@ -1,15 +1,17 @@
 /**
- * node:http, tuned: each event serialised once, one write per client, no delay of packets. With a number of
- * milliseconds as argument it gathers events: the first at once, then one write per that time; with `paced` behind it
- * also as the relay does where a round takes long.
+ * node:http, tuned: each event is serialised once and written once per client, without delay of packets.
+ *
+ * The first argument is a batching interval in milliseconds: the first event is written at once, later events
+ * once per interval. `throttled` as second argument also lengthens the interval as the relay does when a
+ * flush takes long.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { RELAY_LIMITS } from '../../../src/relay/relay.ts'
 import { createThrottle } from '../../../src/relay/throttle.ts'
-import { frameOf, startHistory, tellReady } from './history.ts'
+import { frameOf, printReady, startHistory } from './history.ts'
 
 const gatherMs = Number(process.argv[2] ?? 0)
-const flushShare = process.argv[3] === 'paced' ? RELAY_LIMITS.flushShare : 1
+const flushShare = process.argv[3] === 'throttled' ? RELAY_LIMITS.flushShare : 1
 const pace = createThrottle({ ...RELAY_LIMITS, flushMs: gatherMs, flushShare })
 const clients = new Set<ServerResponse>()
 let gathered = ''
@@ -21,7 +23,7 @@ function flush(): void {
   const bytes = Buffer.from(gathered)
   gathered = ''
   for (const client of clients) client.write(bytes)
-  // It writes to the sockets after this, in ticks that are queued by now.
+  // Node writes to the sockets in ticks that are already queued, so the flush ends after them.
   process.nextTick(() => pace.done(begin, performance.now()))
 }
 
@@ -40,7 +42,7 @@ const history = await startHistory((rows) => {
   else timer = setTimeout(flush, wait)
 })
 
-/** What follows an id, put together once for all who come with it. */
+/** Frames after an event id, serialised once for all clients that resume with that id. */
 const missed = new Map<string, Buffer>()
 function after(id: string): Buffer {
   const key = `${id} ${history.head()}`
@@ -68,5 +70,5 @@ server.requestTimeout = 0
 server.headersTimeout = 0
 server.keepAliveTimeout = 0
 server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () =>
-  tellReady((server.address() as { port: number }).port, history.port),
+  printReady((server.address() as { port: number }).port, history.port),
 )
