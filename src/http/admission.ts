@@ -1,48 +1,51 @@
-/** How many streams may be open, in all and for each address. */
+/** Limits the number of open streams, in total and per client address. */
 import { Problem } from '../domain/problem.ts'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {
-  /** Streams of one address, at most. A browser shares six between all its tabs; a house behind one router has several. */
+  /** Upper limit of streams per address. A browser opens at most six for all its tabs, but all clients
+   *  behind one router have the same address. */
   perAddress: 200,
-  /** Streams in all, at most. */
+  /** Upper limit of streams in total. */
   total: 12_000,
-  /** Of these, kept free for who sits at the machine: a crowd must not lock its operator out. */
+  /** Streams of the total that only clients on this machine may use, so that other clients can't lock out
+   *  its operator. */
   reserve: 50,
 }
 
 export type AdmissionLimits = typeof ADMISSION_LIMITS
 
-/** The seat of a stream that is counted. A class, as there are ten thousand. */
-class CountedSeat implements ConnectionEvents {
-  readonly #seat: ConnectionEvents
+/** Connection events of a counted stream. It is a class, because 10,000 instances need less memory than
+ *  closures. */
+class CountedConnection implements ConnectionEvents {
+  readonly #connection: ConnectionEvents
   readonly #key: string
-  #leave: ((key: string) => void) | undefined
+  #release: ((key: string) => void) | undefined
 
-  constructor(seat: ConnectionEvents, key: string, leave: (key: string) => void) {
-    this.#seat = seat
+  constructor(connection: ConnectionEvents, key: string, release: (key: string) => void) {
+    this.#connection = connection
     this.#key = key
-    this.#leave = leave
+    this.#release = release
   }
 
   writable(): void {
-    this.#seat.writable()
+    this.#connection.writable()
   }
 
   closed(): void {
-    if (!this.#leave) return
-    this.#leave(this.#key)
-    this.#leave = undefined
-    this.#seat.closed()
+    if (!this.#release) return
+    this.#release(this.#key)
+    this.#release = undefined
+    this.#connection.closed()
   }
 }
 
-/** Who holds a stream. */
+/** The client of a stream. */
 export interface Caller {
-  /** Everything that counts as one. */
+  /** Key under which streams are counted: callers with the same key share one limit. */
   key: string
-  /** Comes from this machine itself, through no proxy. */
+  /** True if the connection comes from this machine and not through a proxy. */
   isLocal: boolean
 }
 
@@ -53,7 +56,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
   const open = new Map<string, number>()
   let total = 0
 
-  function leave(key: string): void {
+  function release(key: string): void {
     const left = (open.get(key) ?? 1) - 1
     if (left > 0) open.set(key, left)
     else open.delete(key)
@@ -61,23 +64,26 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
   }
 
   return {
-    /** @throws Problem too_many_clients. Who sits at the machine is bound by the total only. */
+    /** Checks that the caller may open a stream. Only the total limits callers on this machine.
+     *  @throws Problem too_many_clients */
     check({ key, isLocal }: Caller): void {
       if (total >= (isLocal ? limits.total : limits.total - limits.reserve)) {
-        throw new Problem('too_many_clients', 'Too many streams are open')
+        throw new Problem('too_many_clients', 'Too many streams are open', {
+          hint: 'Try again after the seconds in the Retry-After header.',
+        })
       }
       if (!isLocal && (open.get(key) ?? 0) >= limits.perAddress) {
-        throw new Problem('too_many_clients', `Your address holds ${limits.perAddress} streams already`, {
-          hint: 'Close some; one stream carries all apps.',
+        throw new Problem('too_many_clients', `Your address already has ${limits.perAddress} streams open`, {
+          hint: 'Close some of them: one stream contains the events of all apps.',
         })
       }
     },
-    /** Counts the stream from its beginning to its end. */
+    /** Returns the reply with a stream that is counted while it is open. */
     counted({ key }: Caller, reply: StreamReply): StreamReply {
       function openCounted(sink: Sink): ConnectionEvents {
         open.set(key, (open.get(key) ?? 0) + 1)
         total += 1
-        return new CountedSeat(reply.open(sink), key, leave)
+        return new CountedConnection(reply.open(sink), key, release)
       }
       return { ...reply, open: openCounted }
     },
@@ -93,7 +99,8 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
 const PREFIX_BYTES = 8
 const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex')
 
-/** IPv4 whole; of IPv6 the network of 64 bits, as one machine has as many addresses in it as it likes. */
+/** Returns the whole IPv4 address, or the first 64 bits of an IPv6 address, because one machine can use all
+ *  addresses of such a network. */
 function keyOf(address: Uint8Array): string {
   const isMapped = address.length === 16 && V4_MAPPED.equals(address.subarray(0, 12))
   const bytes = isMapped ? address.subarray(12) : address
@@ -102,15 +109,17 @@ function keyOf(address: Uint8Array): string {
 }
 
 const isLoopback = (address: Uint8Array, key: string): boolean =>
-  key.startsWith('127.') || (address.length === 16 && address.every((byte, at) => byte === Number(at === 15)))
+  key.startsWith('127.') ||
+  (address.length === 16 && address.every((byte, index) => byte === Number(index === 15)))
 
 /**
- * Who calls. A proxy on this machine says for whom it asks, in the last entry of `X-Forwarded-For`, which is the one
- * it wrote itself; from anybody else that header is a claim and not looked at.
+ * Identifies the caller by its address. A reverse proxy on this machine adds its client's address as the last
+ * entry of `X-Forwarded-For`. On connections from other machines the header is ignored, because clients can
+ * forge it.
  */
 export function callerOf(address: Uint8Array, forwardedFor: string): Caller {
   const key = keyOf(address)
   if (!isLoopback(address, key)) return { key, isLocal: false }
-  const behind = forwardedFor.split(',').at(-1)?.trim()
-  return behind ? { key: `for ${behind.slice(0, 64)}`, isLocal: false } : { key, isLocal: true }
+  const client = forwardedFor.split(',').at(-1)?.trim()
+  return client ? { key: `for ${client.slice(0, 64)}`, isLocal: false } : { key, isLocal: true }
 }

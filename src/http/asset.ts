@@ -1,4 +1,4 @@
-/** Files of the page: read once at the start, compressed once, and asked about by their hash. */
+/** Replies with files of the page: compressed once, with an ETag made of their hash. */
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
@@ -9,64 +9,66 @@ import type { RequestContext, Route } from './router.ts'
 const compressGzip = promisify(gzip)
 const compressBrotli = promisify(brotliCompress)
 
-/** Below this a compressed answer saves no packet. */
-const WORTH_BYTES = 1000
+/** Size in bytes from which bodies are compressed. Below it, compression saves no network packet. */
+const COMPRESS_FROM_BYTES = 1000
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } }
 
 export interface Asset {
   type: string
   body: Buffer
-  /** Of a name that contains the hash: it never changes. */
-  forever?: boolean
+  /** True if the path contains a hash of the content, so that the browser may cache the file forever. */
+  immutable?: boolean
 }
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
 
-/** A short name for exactly these bytes. */
+/** Returns a hash of 16 characters for file names. */
 export const hashOf = (body: Buffer): string => sha256(body).slice(0, 16)
 
-/** A body as the client takes it. */
+/** Compresses a body with gzip if the client accepts gzip. */
 export async function compressed(
   { acceptEncoding }: HttpRequest,
   body: Buffer,
 ): Promise<{ headers: ResponseHeaders; body: Buffer }> {
   const headers: ResponseHeaders = { vary: 'accept-encoding' }
-  if (body.length < WORTH_BYTES || !acceptsEncoding(acceptEncoding, 'gzip')) return { headers, body }
+  if (body.length < COMPRESS_FROM_BYTES || !acceptsEncoding(acceptEncoding, 'gzip')) return { headers, body }
   return { headers: { ...headers, 'content-encoding': 'gzip' }, body: await compressGzip(body) }
 }
 
-/** Each encoding is made when it is first asked for. */
+/** Returns a function that compresses the body on the first request for each encoding and keeps the
+ *  result. */
 function createEncodings(body: Buffer) {
-  const made = new Map<string, Promise<Buffer>>()
-  const makers: Record<string, () => Promise<Buffer>> = {
+  const cache = new Map<string, Promise<Buffer>>()
+  const compressors: Record<string, () => Promise<Buffer>> = {
     br: () => compressBrotli(body, BROTLI),
     gzip: () => compressGzip(body, { level: constants.Z_BEST_COMPRESSION }),
   }
   return function encode(acceptEncoding: string): { encoding: string; bytes: Promise<Buffer> } | undefined {
-    const encoding = Object.keys(makers).find((name) => acceptsEncoding(acceptEncoding, name))
-    const make = encoding && body.length >= WORTH_BYTES ? makers[encoding] : undefined
-    if (!encoding || !make) return undefined
-    const bytes = made.get(encoding) ?? make()
-    made.set(encoding, bytes)
+    const encoding = Object.keys(compressors).find((name) => acceptsEncoding(acceptEncoding, name))
+    const compress = encoding && body.length >= COMPRESS_FROM_BYTES ? compressors[encoding] : undefined
+    if (!encoding || !compress) return undefined
+    const bytes = cache.get(encoding) ?? compress()
+    cache.set(encoding, bytes)
     return { encoding, bytes }
   }
 }
 
-export function assetRoute(path: string, { type, body, forever = false }: Asset): Route {
+export function assetRoute(path: string, { type, body, immutable = false }: Asset): Route {
   const etag = `"${sha256(body).slice(0, 27)}"`
   const encode = createEncodings(body)
   const headers: ResponseHeaders = {
     'content-type': type,
     etag,
     vary: 'accept-encoding',
-    // Kept, and asked about each time: a new version of the agent is a new page at once.
-    'cache-control': forever ? 'public, max-age=31536000, immutable' : 'no-cache',
+    // no-cache: the browser revalidates the file each time, so that a new version of the agent is shown at
+    // once.
+    'cache-control': immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
   }
   return {
     path,
     async GET({ request }: RequestContext): Promise<Reply> {
-      const known = request.ifNoneMatch.split(',').some((one) => one.trim().replace(/^W\//, '') === etag)
-      if (known) return { status: 304, headers, body: '' }
+      const isCached = request.ifNoneMatch.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag)
+      if (isCached) return { status: 304, headers, body: '' }
       const encoded = encode(request.acceptEncoding)
       if (!encoded) return { status: 200, headers, body }
       const { encoding, bytes } = encoded

@@ -1,47 +1,49 @@
-/** Request bodies: small JSON objects with known keys, or nothing. */
+/** Request bodies: small JSON objects with known keys, or empty. */
 import type { HttpResponse } from 'uWebSockets.js'
 import { type ZodTypeAny, z } from 'zod'
 import { Problem } from '../domain/problem.ts'
 import type { HttpRequest } from './request.ts'
 
 const BODY_LIMIT_BYTES = 64 * 1024
-/** How long a body may take to arrive. */
+/** Time limit for the arrival of a whole body, in milliseconds. */
 const TIME_LIMIT_MS = 15_000
 
 const tooLarge = () =>
   new Problem('body_too_large', `The body is larger than ${BODY_LIMIT_BYTES} bytes`, {
-    hint: 'What a request needs to say fits into a few hundred.',
+    hint: 'Send only the documented keys: they need a few hundred bytes.',
   })
 
 const tooSlow = () =>
-  new Problem('invalid_request', `The body did not arrive within ${TIME_LIMIT_MS / 1000} s`)
+  new Problem('invalid_request', `The body did not arrive within ${TIME_LIMIT_MS / 1000} s`, {
+    hint: 'Send the whole body at once.',
+  })
 
 /**
- * Collects the body. To be called before the handler returns: uWebSockets.js hands it out from then on.
- * Rejects as soon as it is known to be too large; whatever still comes is thrown away.
+ * Reads the whole body. Must be called before the request handler of uWebSockets.js returns, because the body
+ * is delivered from then on. Rejects as soon as the body is too large; the remaining bytes are discarded.
  */
 export function readBody(res: HttpResponse, request: HttpRequest): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = []
+    const chunks: Buffer[] = []
     let size = 0
-    const limit = setTimeout(() => refuse(tooSlow()), TIME_LIMIT_MS)
+    const timer = setTimeout(() => refuse(tooSlow()), TIME_LIMIT_MS)
     const refuse = (problem: Problem) => {
-      clearTimeout(limit)
-      pieces.length = 0
+      clearTimeout(timer)
+      chunks.length = 0
       reject(problem)
     }
     if (Number(request.contentLength) > BODY_LIMIT_BYTES) refuse(tooLarge())
-    res.onData((piece, isLast) => {
-      size += piece.byteLength
+    res.onData((chunk, isLast) => {
+      size += chunk.byteLength
       if (size > BODY_LIMIT_BYTES) {
         refuse(tooLarge())
         return
       }
-      // Copied: the memory is taken back when this returns.
-      pieces.push(Buffer.from(Buffer.from(piece)))
+      // Copies the bytes, because uWebSockets.js frees the memory when this callback returns.
+      chunks.push(Buffer.from(Buffer.from(chunk)))
       if (!isLast) return
-      clearTimeout(limit)
-      resolve(Buffer.concat(pieces))
+      clearTimeout(timer)
+      resolve(Buffer.concat(chunks))
     })
   })
 }
@@ -50,25 +52,25 @@ function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw new Problem('invalid_json', `The body is not JSON: ${(error as Error).message}`)
+    throw new Problem('invalid_json', `The body is not valid JSON: ${(error as Error).message}`)
   }
 }
 
-function sentence(issue: z.ZodIssue): string {
+function describeIssue(issue: z.ZodIssue): string {
   if (issue.code === z.ZodIssueCode.unrecognized_keys) {
-    return `unknown: ${issue.keys.map((key) => JSON.stringify(key.slice(0, 60))).join(', ')}`
+    return `unknown keys: ${issue.keys.map((key) => JSON.stringify(key.slice(0, 60))).join(', ')}`
   }
   return `${issue.path.join('.').slice(0, 100) || 'the body'}: ${issue.message}`
 }
 
 /**
- * The body as `schema` says; no body counts as `{}`.
+ * Parses a body with `schema`. An empty body counts as `{}`.
  * @throws Problem unsupported_media_type, invalid_json or invalid_request.
  */
 export function parseBody<T extends ZodTypeAny>(schema: T, bytes: Buffer, contentType: string): z.output<T> {
   if (bytes.length === 0) return schema.parse({})
   if (!/^application\/json\s*(;|$)/i.test(contentType)) {
-    throw new Problem('unsupported_media_type', 'A body must be JSON', {
+    throw new Problem('unsupported_media_type', 'The body must be JSON', {
       hint: 'Send the header content-type: application/json.',
     })
   }
@@ -80,6 +82,6 @@ export function parseBody<T extends ZodTypeAny>(schema: T, bytes: Buffer, conten
   if (parsed.success) return parsed.data
   throw new Problem(
     'invalid_request',
-    `The body can't be used: ${parsed.error.issues.map(sentence).join('; ')}`,
+    `The body is invalid: ${parsed.error.issues.map(describeIssue).join('; ')}`,
   )
 }

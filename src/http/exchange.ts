@@ -1,4 +1,4 @@
-/** One request and its answer on the wire: the part that deals with the moods of uWebSockets.js. */
+/** One HTTP request and its reply. Contains the workarounds for uWebSockets.js. */
 import type { HttpResponse } from 'uWebSockets.js'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import { type Reply, type ResponseHeaders, type StreamReply, statusLine, withSecurity } from './reply.ts'
@@ -8,88 +8,91 @@ function writeHead(res: HttpResponse, status: number, headers: ResponseHeaders):
   for (const [name, value] of Object.entries(withSecurity(headers))) res.writeHeader(name, value)
 }
 
-/** Given the length, endWithoutBody() would wait for that many bytes, and the connection be of no more use. */
-function endBare(res: HttpResponse, body: string | Uint8Array | undefined): void {
+/** Ends a reply without sending the body; content-length is set as a plain header. If endWithoutBody()
+ *  received the length, it would wait for that many bytes, and the connection would be unusable. */
+function endWithoutBody(res: HttpResponse, body: string | Uint8Array | undefined): void {
   if (body !== undefined) res.writeHeader('content-length', String(Buffer.byteLength(body)))
   res.endWithoutBody()
 }
 
 /**
- * To be created before the handler returns, as an answer without an abort handler ends the process. It is the sink of
- * a stream too, and a class: there are ten thousand, and a closure for each of its verbs is what they would be made of.
+ * State of one reply, and the sink of a stream. An exchange must be created before the handler of
+ * uWebSockets.js returns, because a response without an abort handler ends the process. It is a class,
+ * because with 10,000 streams one closure per method and stream would take most of the memory.
  */
 export class Exchange implements Sink {
-  over = false
+  ended = false
   readonly #res: HttpResponse
-  readonly #onOver: () => void
-  #seat: ConnectionEvents | undefined
+  readonly #onEnd: () => void
+  #connection: ConnectionEvents | undefined
 
-  constructor(res: HttpResponse, onOver: () => void) {
+  constructor(res: HttpResponse, onEnd: () => void) {
     this.#res = res
-    this.#onOver = onOver
+    this.#onEnd = onEnd
     res.onAborted(() => this.#finish())
   }
 
   #finish(): void {
-    if (this.over) return
-    this.over = true
-    this.#seat?.closed()
-    this.#onOver()
+    if (this.ended) return
+    this.ended = true
+    this.#connection?.closed()
+    this.#onEnd()
   }
 
-  /** `isHead`: headers as for GET, no body. */
+  /** Sends a whole reply. For a HEAD request (`isHead`) it sends the headers of GET and no body. */
   reply({ status, headers, body }: Reply, isHead: boolean, closeAfter = false): void {
-    if (this.over) return
+    if (this.ended) return
     this.#res.cork(() => {
       writeHead(this.#res, status, headers)
-      if (isHead || status === 304) endBare(this.#res, status === 304 ? undefined : body)
+      if (isHead || status === 304) endWithoutBody(this.#res, status === 304 ? undefined : body)
       else this.#res.end(body, closeAfter)
     })
     this.#finish()
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.over) return false
-    let more = false
-    // Outside of a cork one write costs four system calls.
+    if (this.ended) return false
+    let acceptsMore = false
+    // Corked, because an uncorked write needs four system calls.
     this.#res.cork(() => {
-      more = this.#res.write(chunk)
+      acceptsMore = this.#res.write(chunk)
     })
-    return more
+    return acceptsMore
   }
 
   end(): void {
-    if (this.over) return
+    if (this.ended) return
     this.#res.cork(() => this.#res.end())
     this.#finish()
   }
 
-  /** Breaks the connection. */
+  /** Closes the connection at once, without ending the reply. */
   close(): void {
-    if (!this.over) this.#res.close()
+    if (!this.ended) this.#res.close()
   }
 
   #writable(): boolean {
-    if (!this.over) this.#seat?.writable()
+    if (!this.ended) this.#connection?.writable()
     return true
   }
 
-  /** By itself, as a handler keeps alive whatever the closures beside it look at. */
-  #listen(): void {
-    // Without this handler uWebSockets.js closes a stream seconds after it was full once, even when it has drained.
+  /** Registers the drain handler. It is a method of its own, because a closure keeps all variables of its
+   *  function alive. */
+  #registerDrain(): void {
+    // Without this handler uWebSockets.js closes a stream seconds after backpressure, even if it has drained.
     this.#res.onWritable(() => this.#writable())
   }
 
   #begin({ headers, open }: StreamReply): void {
     writeHead(this.#res, 200, headers)
-    this.#seat = open(this)
+    this.#connection = open(this)
   }
 
   stream(reply: StreamReply, isHead: boolean): void {
     if (isHead) this.reply({ status: 200, headers: reply.headers, body: '' }, true)
-    if (this.over) return
-    this.#listen()
+    if (this.ended) return
+    this.#registerDrain()
     this.#res.cork(() => this.#begin(reply))
-    if (this.over) this.#seat?.closed()
+    if (this.ended) this.#connection?.closed()
   }
 }

@@ -1,34 +1,36 @@
 /**
- * Who may speak to the agent through a browser.
+ * Refuses HTTP requests that a browser sends on behalf of a foreign web page.
  *
- * There is no login yet: whoever reaches the port may install. A web page elsewhere must not, and it has two ways to
- * try: a name of its own that suddenly leads to this machine (DNS rebinding; the browser then takes it for our page),
- * and a plain request across origins. The first shows in `Host`, the second in `Origin`. An address written as numbers
- * can't be rebound, so the machine's own addresses are fine.
+ * There is no login yet: every client that reaches the port may call verbs. Web pages of other sites must
+ * not, and they have two attacks. With DNS rebinding, a foreign name resolves to this machine, and the
+ * browser treats the foreign page as the agent's own; the `Host` header shows the foreign name. With a
+ * cross-origin request, the `Origin` header shows the foreign page. A numeric address can't be rebound, so
+ * the machine's own addresses are allowed as `Host`.
  */
 import { hostname, networkInterfaces } from 'node:os'
 import { Problem } from '../domain/problem.ts'
 
 export interface GuardOptions {
-  /** The address that is listened on. */
+  /** Address the server listens on. */
   listen: string
-  /** Further names, lower case. */
+  /** Additional host names, in lower case. */
   allowedHosts: readonly string[]
 }
 
-/** The headers that matter here; empty when absent. */
+/** Headers the guard checks; an absent header is an empty string. */
 export interface GuardedHeaders {
   host: string
   origin: string
   secFetchSite: string
 }
 
-/** Milliseconds for which the machine's addresses are remembered; a new one comes with a new network. */
-const ADDRESSES_FOR_MS = 10_000
+/** Time in milliseconds for which the machine's addresses are cached. They change when it joins another
+ *  network. */
+const ADDRESS_CACHE_MS = 10_000
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i
 const ANY_ADDRESS = new Set(['0.0.0.0', '[::]'])
 
-/** `host[:port]` as a browser would write it for this scheme; undefined for what is not a host. */
+/** Normalizes `host[:port]` as a browser does for the scheme. Returns undefined for an invalid host. */
 function canonical(host: string, scheme: string): URL | undefined {
   if (!HOST.test(host)) return undefined
   const url = `${scheme}//${host}`
@@ -51,22 +53,22 @@ function ownNames(): string[] {
 export function createGuard({ listen, allowedHosts }: GuardOptions) {
   const listenHost = canonical(bracketed(listen), 'http:')?.hostname ?? listen
   const names = new Set(['localhost', '127.0.0.1', '[::1]', listenHost, ...ownNames(), ...allowedHosts])
-  let addresses = { are: new Set<string>(), until: 0 }
+  let cache = { addresses: new Set<string>(), expiresAt: 0 }
 
   function isOwnAddress(name: string): boolean {
     if (!ANY_ADDRESS.has(listenHost)) return false
-    if (performance.now() > addresses.until) {
-      addresses = { are: ownAddresses(), until: performance.now() + ADDRESSES_FOR_MS }
+    if (performance.now() > cache.expiresAt) {
+      cache = { addresses: ownAddresses(), expiresAt: performance.now() + ADDRESS_CACHE_MS }
     }
-    return addresses.are.has(name)
+    return cache.addresses.has(name)
   }
 
   function checkHost(host: string): void {
-    if (host === '') throw new Problem('invalid_request', 'The request names no host')
+    if (host === '') throw new Problem('invalid_request', 'The HTTP request has no Host header')
     const name = canonical(host, 'http:')?.hostname.replace(/\.$/, '')
     if (name !== undefined && (names.has(name) || isOwnAddress(name))) return
-    throw new Problem('foreign_host', `This machine is not known as ${JSON.stringify(host.slice(0, 100))}`, {
-      hint: 'If it should be, add the name to BLOUD_ALLOWED_HOSTS.',
+    throw new Problem('foreign_host', `${JSON.stringify(host.slice(0, 100))} is not a name of this machine`, {
+      hint: 'If it is one, add it to BLOUD_ALLOWED_HOSTS.',
     })
   }
 
@@ -75,18 +77,23 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
     const from = URL.canParse(origin) ? new URL(origin) : undefined
     const isWeb = from?.protocol === 'http:' || from?.protocol === 'https:'
     if (from && isWeb && canonical(host, from.protocol)?.host === from.host) return
-    throw new Problem('foreign_origin', 'Requests from pages of another origin are refused')
+    throw new Problem('foreign_origin', 'HTTP requests from web pages of another origin are refused', {
+      hint: "Use the agent's own page, or send the HTTP request without the Origin header.",
+    })
   }
 
   return {
-    /** @throws Problem when the request comes through a foreign name or from a foreign page. */
+    /** @throws Problem foreign_host or foreign_origin, or invalid_request if there is no Host header. */
     check(method: string, headers: GuardedHeaders): void {
       checkHost(headers.host)
       checkOrigin(headers.host, headers.origin)
-      // A request that changes something comes from our own page, from an address line, or from no browser at all.
+      // POST is allowed from the agent's own page, from the browser's address bar, and from clients without a
+      // browser.
       const site = headers.secFetchSite
       if (method === 'POST' && site !== '' && site !== 'same-origin' && site !== 'none') {
-        throw new Problem('foreign_origin', 'Requests from pages of another site are refused')
+        throw new Problem('foreign_origin', 'POST requests from web pages of another site are refused', {
+          hint: "Use the agent's own page.",
+        })
       }
     },
   }

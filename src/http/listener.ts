@@ -1,28 +1,30 @@
-/** Listening with uWebSockets.js, whose types do not know all that it can. */
+/** Opens the listening socket with uWebSockets.js, whose type declarations lack part of its API. */
 import * as uws from 'uWebSockets.js'
 
 type ListenSocket = Parameters<typeof uws.us_listen_socket_close>[0]
 
-/** With an address and options at once; the package declares only either. */
+/** Overload of `listen` with address and options together. The package declares only one of them at a
+ *  time. */
 interface Listenable {
   listen(host: string, port: number, options: number, done: (socket: ListenSocket | false) => void): unknown
 }
 
-/** By default two programs may share a port, and each gets half of the connections. */
+/** Option that makes a second program on the same port fail. Without it, both programs share the
+ *  connections. */
 const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uws as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
 
-/** The port (or the address) can't be had. */
+/** Error for a port that is in use, or an address that this machine does not have. */
 export class ListenError extends Error {
   readonly code = 'EADDRINUSE'
 }
 
 export interface Listening {
   port: number
-  /** Takes no more connections; those that are open stay. */
+  /** Stops accepting connections. Open connections stay open. */
   close(): void
 }
 
-/** @param port 0: any free one. @throws ListenError */
+/** Listens on the address. @param port 0 selects any free port. @throws ListenError */
 export function listenOn(app: uws.TemplatedApp, host: string, port: number): Promise<Listening> {
   return new Promise((resolve, reject) => {
     ;(app as unknown as Listenable).listen(host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {
@@ -41,7 +43,8 @@ function listeningAt(socket: ListenSocket): Listening {
 
 function cannotListen(host: string, port: number): string {
   return (
-    `Can't listen on ${host} port ${port}: another program has it, or this machine has no such address. ` +
-    'Choose another with BLOUD_PORT (and BLOUD_LISTEN).'
+    `Can't listen on ${host} port ${port}: another program uses the port, or this machine has no such ` +
+    'address. ' +
+    'Set another port with BLOUD_PORT, or another address with BLOUD_LISTEN.'
   )
 }

@@ -1,6 +1,6 @@
 /**
- * The page as it is first sent: already filled with what the database says, so that it can be read as soon as it is
- * there, and without JavaScript too. The script goes on from the same facts, which are sent along.
+ * Renders the web page on the server with the current data, so that it is readable at once and without
+ * JavaScript. The same data ("facts") is embedded in the page as JSON, and the script starts with it.
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -11,20 +11,21 @@ import { fileRoutes, pageShell } from './pagefiles.ts'
 import type { Reply, ResponseHeaders } from './reply.ts'
 import type { Handler, RequestContext, Route } from './router.ts'
 
-/** Milliseconds for the facts; after that the page is sent without them and asks for itself. */
+/** Time limit for reading the facts, in milliseconds. After it the page is sent without data, and its
+ *  script requests them. */
 const FACTS_LIMIT_MS = 2000
 const HISTORY_ROWS = 50
 
 export interface PageSource {
-  /** The snapshot as the JSON text of `GET /api/status`. */
+  /** Returns the snapshot as the JSON text of `GET /api/status`. */
   status(): Promise<Uint8Array>
   catalog(): Promise<readonly unknown[]>
   history(app: string, limit: number): Promise<readonly unknown[]>
 }
 
-/** `public/serverrender.js`, found where the page is. */
-interface Drawing {
-  draw(facts: Facts): { title: string; body: string; known: boolean }
+/** Exports of `public/serverrender.js`. */
+interface ServerRenderer {
+  renderPage(facts: Facts): { title: string; body: string; known: boolean }
 }
 
 interface Facts {
@@ -35,7 +36,7 @@ interface Facts {
   history?: { app: string; rows: readonly unknown[] }
 }
 
-/** What the page may do: load from here, and speak to here. Nothing in its text runs. */
+/** Policy of the page: it loads from and connects to this server only, and inline scripts don't run. */
 const SECURITY: ResponseHeaders = {
   'content-security-policy': [
     "default-src 'none'",
@@ -49,24 +50,24 @@ const SECURITY: ResponseHeaders = {
   ].join('; '),
 }
 
-/** JSON that can't end the element it stands in. */
-const embedded = (facts: Facts) => JSON.stringify(facts).replaceAll('<', '\\u003c')
+/** Returns JSON that can't close its `<script>` element, because every `<` is escaped. */
+const toEmbeddedJson = (facts: Facts) => JSON.stringify(facts).replaceAll('<', '\\u003c')
 
-const escaped = (text: string) =>
+const escapeHtml = (text: string) =>
   text.replace(/[&<>]/g, (letter) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[letter] as string)
 
-function fill(shell: string, facts: Facts, { title, body }: { title: string; body: string }): string {
-  const data = `<script type="application/json" id="facts">${embedded(facts)}</script>`
+function fillShell(shell: string, facts: Facts, { title, body }: { title: string; body: string }): string {
+  const data = `<script type="application/json" id="facts">${toEmbeddedJson(facts)}</script>`
   return shell
-    .replace('<title>Bloud</title>', () => `<title>${escaped(title)}</title>`)
+    .replace('<title>Bloud</title>', () => `<title>${escapeHtml(title)}</title>`)
     .replace('<div id="app"></div>', () => `<div id="app">${body}</div>${data}`)
 }
 
-/** The name the visitor used for this machine: its apps are reached by the same. */
+/** Returns the host name the browser used for this machine, because the links to the apps use it too. */
 const hostnameOf = (host: string) =>
   URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : 'localhost'
 
-async function gather(source: PageSource, app: string | undefined): Promise<Partial<Facts>> {
+async function readFacts(source: PageSource, app: string | undefined): Promise<Partial<Facts>> {
   const [status, catalog, rows] = await Promise.all([
     source.status(),
     source.catalog(),
@@ -78,21 +79,21 @@ async function gather(source: PageSource, app: string | undefined): Promise<Part
 
 export function pageRoutes(publicDir: string, source: PageSource, log: RelayLog): Route[] {
   const shell = pageShell(publicDir)
-  const drawing = import(pathToFileURL(join(publicDir, 'serverrender.js')).href) as Promise<Drawing>
+  const renderer = import(pathToFileURL(join(publicDir, 'serverrender.js')).href) as Promise<ServerRenderer>
 
   async function page({ request, params }: RequestContext): Promise<Reply> {
-    const known = await withTimeout(gather(source, params.name), FACTS_LIMIT_MS).catch(() => undefined)
+    const known = await withTimeout(readFacts(source, params.name), FACTS_LIMIT_MS).catch(() => undefined)
     const facts: Facts = { path: request.path, hostname: hostnameOf(request.host), ...known }
-    const { draw } = await drawing
-    let drawn = { title: 'Bloud', body: '', known: true }
+    const { renderPage } = await renderer
+    let rendered = { title: 'Bloud', body: '', known: true }
     try {
-      drawn = draw(facts)
+      rendered = renderPage(facts)
     } catch (error) {
-      log.error({ err: error }, 'the page could not be drawn here; it draws itself')
+      log.error({ err: error }, 'rendering the page on the server failed; the browser renders it')
     }
-    const { headers, body } = await compressed(request, Buffer.from(fill(shell.html, facts, drawn)))
+    const { headers, body } = await compressed(request, Buffer.from(fillShell(shell.html, facts, rendered)))
     return {
-      status: drawn.known ? 200 : 404,
+      status: rendered.known ? 200 : 404,
       headers: {
         'content-type': 'text/html; charset=utf-8',
         'cache-control': 'no-store',

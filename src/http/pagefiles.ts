@@ -1,6 +1,7 @@
 /**
- * The files of the page. Every file is read once, at the start, and only what was found then exists: no path leads
- * anywhere else. What the page itself loads is one script and one style sheet, put together from the same files.
+ * Routes for the files of the web page. Every file is read once, when the agent starts: no request path
+ * reaches the file system. The page itself loads one script and one style sheet, both joined from these
+ * files.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -22,14 +23,15 @@ const TYPES: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 }
 
-/** The module builds of the packages the page is made of. */
+/** Module builds of the npm packages that the page imports. */
 const VENDOR: Record<string, readonly [name: string, file: string]> = {
   preact: ['preact', 'dist/preact.mjs'],
   'preact/hooks': ['preact', 'hooks/dist/hooks.mjs'],
   htm: ['htm', 'dist/htm.module.js'],
 }
 
-/** The folder of an installed package: its exports may not name the file we want. */
+/** Returns the folder of an installed package. `require.resolve` is not used, because a package's
+ *  `exports` may omit the file. */
 function packageFolder(name: string): string {
   const require = createRequire(import.meta.url)
   const folders = require.resolve.paths(name) ?? []
@@ -43,7 +45,7 @@ function packageFolder(name: string): string {
 function resolveModule(specifier: string, from: string): string {
   if (specifier.startsWith('.')) return join(dirname(from), specifier)
   const vendor = VENDOR[specifier]
-  if (!vendor) throw new Error(`${from} imports ${specifier}, which is not part of the page`)
+  if (!vendor) throw new Error(`${from} imports ${specifier}: add it to VENDOR in src/http/pagefiles.ts`)
   return join(packageFolder(vendor[0]), vendor[1])
 }
 
@@ -51,17 +53,19 @@ const STYLESHEET = /^ *<link rel="stylesheet" href="\/public\/([^"]+)">\n/gm
 const MODULE = /<script type="module" src="\/public\/([^"]+)"><\/script>/
 
 export interface PageShell {
-  /** index.html with one style sheet and one script in it. */
+  /** Text of index.html that links one style sheet and one script. */
   html: string
   routes: Route[]
 }
 
-/** What index.html names, as one file of each kind, under names that change with the content. */
+/** Joins the style sheets and modules of index.html into one file each. The file names contain a hash of
+ *  the content. */
 export function pageShell(publicDir: string): PageShell {
   const index = readFileSync(join(publicDir, 'index.html'), 'utf8')
   const sheets = [...index.matchAll(STYLESHEET)].map((match) => match[1] as string)
   const entry = MODULE.exec(index)?.[1]
-  if (!entry || sheets.length === 0) throw new Error(`${publicDir}/index.html names no script or no style`)
+  if (!entry || sheets.length === 0)
+    throw new Error(`${publicDir}/index.html has no module script or no style sheet`)
   const css = Buffer.from(sheets.map((name) => readFileSync(join(publicDir, name), 'utf8')).join('\n'))
   const js = Buffer.from(
     bundle({
@@ -72,23 +76,23 @@ export function pageShell(publicDir: string): PageShell {
   )
   const cssPath = `/page.${hashOf(css)}.css`
   const jsPath = `/page.${hashOf(js)}.js`
-  let rest = `    <link rel="stylesheet" href="${cssPath}">\n`
+  let link = `    <link rel="stylesheet" href="${cssPath}">\n`
   const html = index
     .replace(STYLESHEET, () => {
-      const one = rest
-      rest = ''
-      return one
+      const replacement = link
+      link = '' // the first link is replaced, the others are removed
+      return replacement
     })
     .replace(MODULE, `<script type="module" src="${jsPath}"></script>`)
   const routes = [
-    assetRoute(cssPath, { type: TYPES['.css'] as string, body: css, forever: true }),
-    assetRoute(jsPath, { type: TYPES['.js'] as string, body: js, forever: true }),
+    assetRoute(cssPath, { type: TYPES['.css'] as string, body: css, immutable: true }),
+    assetRoute(jsPath, { type: TYPES['.js'] as string, body: js, immutable: true }),
   ]
   return { html, routes }
 }
 
-/** Each file by itself, comments and all, for whoever wants to read it. Hidden files and whatever has no known type
- *  (notes, types for the editor) are not part of the page. */
+/** Returns a route for each file as it is in the repository, with comments, so that the source can be read
+ *  in a browser. Hidden files and files of other types (notes, `.d.ts`) are left out. */
 export function fileRoutes(publicDir: string): Route[] {
   return globSync('**/*', { cwd: publicDir })
     .filter((name) => TYPES[extname(name)] !== undefined && name !== 'index.html')

@@ -1,8 +1,8 @@
-/** What routes read from a request, checked before it goes anywhere. */
+/** Reads and checks the parameters of the path and the query. */
 import { Problem } from '../domain/problem.ts'
 import type { RequestContext } from './router.ts'
 
-/** As in the database, where the same rule holds for everybody. */
+/** Pattern of an app's name. The same rule is in bloud.check_name(). */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
 const OPERATION_ID = /^[1-9][0-9]{0,14}$/
 const COUNT = /^(0|[1-9][0-9]{0,14})$/
@@ -11,13 +11,13 @@ const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
 export function checkName(name: string): string {
   if (NAME.test(name)) return name
-  // The words of bloud.check_name().
+  // The texts are those of bloud.check_name().
   throw new Problem(
     'invalid_name',
     `'${name.slice(0, 80).replaceAll("'", "''")}' can't be the name of an app`,
     {
       detail: 'A name is 1 to 63 of a-z, 0-9 and -, and begins with a letter.',
-      hint: 'See the names with: select name from bloud.catalog;',
+      hint: 'List the names with: select name from bloud.catalog;',
     },
   )
 }
@@ -29,10 +29,12 @@ export function nameOf({ params }: RequestContext): string {
 export function operationIdOf({ params }: RequestContext): number {
   const id = params.id ?? ''
   if (OPERATION_ID.test(id)) return Number(id)
-  throw new Problem('invalid_request', `${quoted(id)} can't be the number of an operation`)
+  throw new Problem('invalid_request', `${quoted(id)} can't be the id of an operation`, {
+    hint: 'The id is a positive whole number. GET /api/operations lists the newest operations.',
+  })
 }
 
-/** A whole number of the query, between the two; `fallback` when absent. */
+/** Returns a whole number of the query from `from` to `to`, or `fallback` if the parameter is absent. */
 export function countOf(
   { request }: RequestContext,
   key: string,

@@ -1,22 +1,22 @@
-/** Refusals as `application/problem+json` (RFC 9457). */
+/** Converts errors to replies of type `application/problem+json` (RFC 9457). */
 import { Problem, type ProblemCode } from '../domain/problem.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { TimeLimitError } from '../system/timeout.ts'
 import { json, type Reply, type ResponseHeaders } from './reply.ts'
 
-/** Seconds after which trying again makes sense, for refusals that pass. */
+/** Value of the Retry-After header in seconds, for errors that are temporary. */
 const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
   database_unavailable: 2,
   too_many_clients: 10,
 }
 
-/** `unknown_app` as a title: `Unknown app`. */
+/** Converts a code to a title: `unknown_app` to `Unknown app`. */
 function titleOf(code: ProblemCode): string {
   const words = code.replaceAll('_', ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-export function problemReply(problem: Problem, more: ResponseHeaders = {}): Reply {
+export function problemReply(problem: Problem, extraHeaders: ResponseHeaders = {}): Reply {
   const { code, status, sqlstate, hint, message, detail } = problem
   const seconds = RETRY_AFTER_SECONDS[code]
   const body = {
@@ -28,19 +28,22 @@ export function problemReply(problem: Problem, more: ResponseHeaders = {}): Repl
     ...(hint ? { hint } : {}),
     ...(sqlstate ? { sqlstate } : {}),
   }
-  const wait: ResponseHeaders = seconds ? { 'retry-after': String(seconds) } : {}
-  return json(body, status, { 'content-type': 'application/problem+json', ...wait, ...more })
+  const retry: ResponseHeaders = seconds ? { 'retry-after': String(seconds) } : {}
+  return json(body, status, { 'content-type': 'application/problem+json', ...retry, ...extraHeaders })
 }
 
-/** Any error as an answer. What is not a refusal is a fault of ours: logged in full, and told to nobody outside. */
+/** Converts any error to a reply. Errors other than Problem are bugs: logged in full, and sent to clients
+ *  without details. */
 export function errorReply(error: unknown, log: RelayLog): Reply {
   if (error instanceof Problem) return problemReply(error)
   if (error instanceof TimeLimitError) {
-    log.warn({ err: error }, 'a request took too long')
-    return problemReply(new Problem('database_unavailable', 'The database does not answer in time'))
+    log.warn({ err: error }, 'HTTP request exceeded its time limit')
+    return problemReply(new Problem('database_unavailable', 'The database did not answer in time'))
   }
-  log.error({ err: error }, 'a request failed')
+  log.error({ err: error }, 'HTTP request failed')
   return problemReply(
-    new Problem('internal', 'Something went wrong in the agent', { hint: 'Its log says what.' }),
+    new Problem('internal', 'The agent failed to handle the HTTP request', {
+      hint: "The agent's log contains the error.",
+    }),
   )
 }

@@ -1,23 +1,24 @@
-/** What a route answers with, and the headers every answer has. Nothing here knows uWebSockets.js. */
+/** Replies of routes, and the headers of every reply. This file does not depend on uWebSockets.js. */
 import { STATUS_CODES } from 'node:http'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 
 export type ResponseHeaders = Record<string, string>
 
-/** A whole answer. */
+/** A reply with its whole body. */
 export interface Reply {
   status: number
   headers: ResponseHeaders
   body: string | Uint8Array
 }
 
-/** An answer that goes on: `open` is given where to write to. */
+/** A reply whose body is written over time. `open` receives the sink to write to. */
 export interface StreamReply {
   headers: ResponseHeaders
   open(sink: Sink): ConnectionEvents
 }
 
-/** For answers that are not pages: nothing in them may run or load anything, nobody may frame them. */
+/** Headers of replies other than the web page: the browser runs and loads nothing from them and shows no
+ *  frame of them. */
 const SECURITY: ResponseHeaders = {
   'content-security-policy':
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -28,7 +29,7 @@ const SECURITY: ResponseHeaders = {
 
 export const NO_STORE: ResponseHeaders = { 'cache-control': 'no-store' }
 
-/** The headers of every answer; what a route sets wins. */
+/** Adds the security headers. A header set by the route takes precedence. */
 export function withSecurity(headers: ResponseHeaders): ResponseHeaders {
   return { ...SECURITY, ...headers }
 }

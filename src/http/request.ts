@@ -1,11 +1,12 @@
-/** What a route gets to know of a request: copied at once, as uWebSockets.js takes its own object back. */
+/** Data of an HTTP request for routes. It is a copy, because uWebSockets.js reuses its object when the
+ *  handler returns. */
 import type { HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { type Caller, callerOf } from './admission.ts'
 
 export interface HttpRequest {
-  /** As it was sent; methods are case-sensitive. */
+  /** Method as sent, because methods are case-sensitive. */
   method: string
-  /** Still percent-encoded. */
+  /** Path without the query, percent-encoded. */
   path: string
   query: URLSearchParams
   host: string
@@ -42,20 +43,20 @@ export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
   }
 }
 
-/** Whether `type` is named by Accept, wildcards not counted, and not refused with q=0. */
+/** True if Accept lists `type` itself, not by a wildcard, and does not exclude it with q=0. */
 export function namesType(accept: string, type: string): boolean {
   return accept.split(',').some((range) => {
     const [name, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
-    return name === type && !parameters.some((one) => /^q=0(\.0*)?$/.test(one))
+    return name === type && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
   })
 }
 
-/** Whether Accept lets `type` through, by name or by a wildcard. An absent Accept lets everything through. */
-export function takesType(accept: string, type: string): boolean {
+/** True if Accept allows `type`, by name or by a wildcard. An absent Accept allows every type. */
+export function acceptsType(accept: string, type: string): boolean {
   const family = `${type.split('/')[0]}/*`
-  return accept === '' || [type, family, '*/*'].some((one) => namesType(accept, one))
+  return accept === '' || [type, family, '*/*'].some((range) => namesType(accept, range))
 }
 
-/** Whether Accept-Encoding names it. A wildcard is not taken for a wish. */
+/** True if Accept-Encoding lists the encoding by name. A wildcard does not count. */
 export const acceptsEncoding = (acceptEncoding: string, name: string): boolean =>
   namesType(acceptEncoding, name)

@@ -1,20 +1,20 @@
-/** Which route answers a request. */
+/** Finds the route for an HTTP request. */
 import { Problem } from '../domain/problem.ts'
 import type { Reply, StreamReply } from './reply.ts'
 import type { HttpRequest } from './request.ts'
 
 export interface RequestContext {
   request: HttpRequest
-  /** Parts of the path that a route left open, decoded. */
+  /** Decoded values of the path's parameters, such as `name` of `/api/apps/:name`. */
   params: Readonly<Record<string, string>>
-  /** The body, read to its end; empty when there is none. */
+  /** Whole body; empty if there is none. */
   body: Buffer
 }
 
 export type Answer = Reply | StreamReply
 export type Handler = (context: RequestContext) => Answer | Promise<Answer>
 
-/** A path like `/api/apps/:name`, and what it answers to. HEAD is GET without the body. */
+/** Handlers of a path such as `/api/apps/:name`. HEAD is handled as GET without the body. */
 export interface Route {
   path: string
   GET?: Handler
@@ -26,7 +26,7 @@ interface Match {
   params: Record<string, string>
 }
 
-/** A broken escape stays as it is: no name that is looked for here contains a percent sign. */
+/** Decodes a path segment. An invalid escape is kept, because no valid name contains a percent sign. */
 function decode(segment: string): string {
   try {
     return decodeURIComponent(segment)
@@ -49,26 +49,33 @@ function matchSegments(
   return params
 }
 
-function allowed(route: Route): string {
+const notFound = (path: string) =>
+  new Problem('not_found', `No route has the path ${JSON.stringify(path.slice(0, 200))}`, {
+    hint: 'The routes are listed in docs/http.md.',
+  })
+
+function allowedMethods(route: Route): string {
   return [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST ? ['POST'] : [])].join(', ')
 }
 
-/** The method exists not here; `allow` names those that do. */
+/** Error for a method that the path does not have. `allow` lists the methods it has. */
 export class MethodNotAllowed extends Problem {
   readonly allow: string
 
   constructor(method: string, allow: string) {
-    super('method_not_allowed', `${JSON.stringify(method.slice(0, 20))} is not answered here, only ${allow}`)
+    super('method_not_allowed', `Method ${JSON.stringify(method.slice(0, 20))} is not allowed here`, {
+      hint: `Use ${allow}.`,
+    })
     this.allow = allow
   }
 }
 
-/** Exact paths win over those with open parts, whatever their order. */
+/** Creates a router. Paths without parameters take precedence over paths with parameters, in any order. */
 export function createRouter(routes: readonly Route[]) {
   const exact = new Map<string, Route>()
-  const open: { pattern: string[]; route: Route }[] = []
+  const parameterized: { pattern: string[]; route: Route }[] = []
   for (const route of routes) {
-    if (route.path.includes('/:')) open.push({ pattern: route.path.split('/'), route })
+    if (route.path.includes('/:')) parameterized.push({ pattern: route.path.split('/'), route })
     else exact.set(route.path, route)
   }
 
@@ -76,7 +83,7 @@ export function createRouter(routes: readonly Route[]) {
     const known = exact.get(path)
     if (known) return { route: known, params: {} }
     const segments = path.split('/')
-    for (const { pattern, route } of open) {
+    for (const { pattern, route } of parameterized) {
       const params = matchSegments(pattern, segments)
       if (params) return { route, params }
     }
@@ -87,9 +94,9 @@ export function createRouter(routes: readonly Route[]) {
     /** @throws Problem not_found, MethodNotAllowed */
     match({ method, path }: HttpRequest): { handler: Handler; params: Record<string, string> } {
       const found = find(path)
-      if (!found) throw new Problem('not_found', `There is nothing at ${JSON.stringify(path.slice(0, 200))}`)
+      if (!found) throw notFound(path)
       const handler = method === 'POST' ? found.route.POST : /^(GET|HEAD)$/.test(method) && found.route.GET
-      if (!handler) throw new MethodNotAllowed(method, allowed(found.route))
+      if (!handler) throw new MethodNotAllowed(method, allowedMethods(found.route))
       return { handler, params: found.params }
     },
   }

@@ -1,4 +1,4 @@
-/** The HTTP server: guard, route, body, answer. */
+/** The HTTP server: checks each request, finds its route, reads the body, and sends the reply. */
 import { App, type HttpResponse, type HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { Problem } from '../domain/problem.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
@@ -11,16 +11,17 @@ import { errorReply, problemReply } from './problem.ts'
 import { copyRequest, type HttpRequest } from './request.ts'
 import { createRouter, MethodNotAllowed, type Route } from './router.ts'
 
-/** Milliseconds a request may take. A statement of ours is ended by PostgreSQL before that. */
+/** Time limit of a route's handler in milliseconds. PostgreSQL cancels the relay's statements earlier. */
 const REQUEST_LIMIT_MS = 20_000
-/** Milliseconds for which a stopping server waits for answers that are under way. */
+/** Time in milliseconds for which a stopping server waits for pending replies. */
 const STOP_LIMIT_MS = 3000
-/** A refused body up to this size is swallowed, so that the client reads the refusal; a larger one is cut off. */
-const SWALLOW_LIMIT_BYTES = 16 * 1024 * 1024
+/** Largest refused body in bytes that is still received and discarded, because many clients read the reply
+ *  only after they have sent the body. For a larger body the connection is closed. */
+const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024
 const NO_BODY = Buffer.alloc(0)
 
 export interface ServerOptions extends GuardOptions {
-  /** 0: any free one. */
+  /** TCP port; 0 selects any free port. */
   port: number
   routes: readonly Route[]
   log: RelayLog
@@ -34,55 +35,55 @@ export function createServer(options: ServerOptions) {
   const router = createRouter(options.routes)
   const app = App()
   let listening: Listening | undefined
-  let underWay = 0
+  let pending = 0
   let onIdle: (() => void) | undefined
 
-  function onOver(): void {
-    underWay -= 1
-    if (underWay === 0) onIdle?.()
+  function onEnd(): void {
+    pending -= 1
+    if (pending === 0) onIdle?.()
   }
 
-  async function answer(res: HttpResponse, request: HttpRequest, exchange: Exchange): Promise<void> {
+  async function handle(res: HttpResponse, request: HttpRequest, exchange: Exchange): Promise<void> {
     guard.check(request.method, request)
     const { handler, params } = router.match(request)
     const body = request.method === 'POST' ? await readBody(res, request) : NO_BODY
-    const given = await withTimeout(
+    const reply = await withTimeout(
       Promise.resolve(handler({ request, params, body })),
       REQUEST_LIMIT_MS,
-      timeLimitError('Answering'),
+      timeLimitError('The HTTP request'),
     )
     const isHead = request.method === 'HEAD'
-    if ('open' in given) exchange.stream(given, isHead)
-    else exchange.reply(given, isHead)
+    if ('open' in reply) exchange.stream(reply, isHead)
+    else exchange.reply(reply, isHead)
   }
 
   function refuse(request: HttpRequest, exchange: Exchange, error: unknown): void {
-    if (exchange.over) return
+    if (exchange.ended) return
     const isHead = request.method === 'HEAD'
     if (error instanceof MethodNotAllowed) {
       exchange.reply(problemReply(error, { allow: error.allow }), isHead)
       return
     }
-    const tooLarge = error instanceof Problem && error.code === 'body_too_large'
-    const cutOff =
-      tooLarge && !(Number(request.contentLength) <= SWALLOW_LIMIT_BYTES && request.contentLength)
-    exchange.reply(errorReply(error, log), isHead, cutOff)
+    const isTooLarge = error instanceof Problem && error.code === 'body_too_large'
+    const closeAfter =
+      isTooLarge && !(Number(request.contentLength) <= DISCARD_LIMIT_BYTES && request.contentLength)
+    exchange.reply(errorReply(error, log), isHead, closeAfter)
   }
 
   app.any('/*', (res: HttpResponse, req: UwsRequest) => {
-    underWay += 1
-    const exchange = new Exchange(res, onOver)
+    pending += 1
+    const exchange = new Exchange(res, onEnd)
     const request = copyRequest(req, new Uint8Array(res.getRemoteAddress()))
-    answer(res, request, exchange).catch((error) => refuse(request, exchange, error))
+    handle(res, request, exchange).catch((error) => refuse(request, exchange, error))
   })
 
   return {
-    /** @returns the port. @throws ListenError */
+    /** Starts to listen, and returns the port. @throws ListenError */
     async listen(): Promise<number> {
       listening = await listenOn(app, options.listen, options.port)
       return listening.port
     },
-    /** Takes no more connections, lets answers under way finish, and closes what is left. */
+    /** Stops accepting connections, waits for pending replies, and closes the remaining connections. */
     async stop(): Promise<void> {
       if (!listening) return
       listening.close()
@@ -90,7 +91,7 @@ export function createServer(options: ServerOptions) {
       const idle = new Promise<void>((resolve) => {
         onIdle = resolve
       })
-      if (underWay > 0) await withTimeout(idle, STOP_LIMIT_MS)
+      if (pending > 0) await withTimeout(idle, STOP_LIMIT_MS)
       app.close()
     },
   }

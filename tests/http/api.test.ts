@@ -89,7 +89,7 @@ test('one app is told with what the catalog and its row say', async () => {
 test('plans say what would happen', async () => {
   const install = await (await agent.get('/api/apps/gamma/plan-install')).json()
   assert.deepEqual(install.installs, ['gamma'])
-  assert.equal((await agent.get('/api/apps/alpha/plan-remove')).status, 200)
+  assert.equal((await agent.get('/api/apps/alpha/plan-uninstall')).status, 200)
 })
 
 test('operations are listed newest first, by app, and no more than asked for', async () => {

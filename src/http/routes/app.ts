@@ -1,5 +1,5 @@
-/** Apps: what there is, what is installed, and the verbs. The verbs are functions of the database and do nothing here
- *  but call them: no request waits for the work. */
+/** Routes of installed apps, one app, and its verbs. Each verb route calls a function of the database and
+ *  replies with the operation at once; no HTTP request waits for the work. */
 import { z } from 'zod'
 import type { App, AppStatus, CatalogEntry, HistoryRow } from '../../domain/app.ts'
 import type { Operation } from '../../domain/operation.ts'
@@ -12,11 +12,10 @@ import type { Handler, RequestContext, Route } from '../router.ts'
 export type Origin = 'web' | 'api'
 
 export interface AppsSource {
-  catalog(): Promise<readonly CatalogEntry[]>
   catalogEntry(name: string): Promise<CatalogEntry | undefined>
   installedApps(): Promise<readonly App[]>
   appStatus(name: string): Promise<AppStatus | undefined>
-  /** Newest first. */
+  /** Returns rows of the app's history, newest first. */
   history(name: string, limit: number): Promise<readonly HistoryRow[]>
   planInstall(name: string, options: object): Promise<unknown>
   planUninstall(name: string): Promise<unknown>
@@ -25,7 +24,6 @@ export interface AppsSource {
   retry(origin: Origin, name: string): Promise<Operation>
   cancel(origin: Origin, name: string): Promise<Operation>
   rename(origin: Origin, name: string, displayName: string): Promise<Operation>
-  refreshCatalog(origin: Origin): Promise<Operation>
 }
 
 const choice = z.union([z.string().max(63), z.array(z.string().max(63)).max(100)])
@@ -37,84 +35,85 @@ export const EmptyBody = z.object({}).strict()
 const HISTORY_ROWS = 50
 const MAX_HISTORY_ROWS = 500
 
-/** `?choices={"database":"postgres"}`: what the plan would be with them. */
+/** Reads the choices for a plan from the query: `?choices={"database":"postgres"}`. */
 function choicesOf({ request }: RequestContext): z.output<typeof InstallBody> {
   const given = request.query.get('choices')
   if (given === null) return {}
   return parseBody(InstallBody, Buffer.from(`{"choices":${given}}`), 'application/json')
 }
 
-/** A caller can only tell whether it is the page; everything else is the API. Neither gives rights. */
+/** Returns `web` for callers that send the header of the page, else `api`. The origin is recorded and
+ *  gives no rights. */
 export const originOf = ({ request }: RequestContext): Origin =>
   request.bloudOrigin === 'web' ? 'web' : 'api'
 
 export const accepted = (operation: Operation) =>
   json(operation, 202, { location: `/api/operations/${operation.id}` })
 
-/** One object: what the catalog says, and over it what is true of the installed app. */
+/** Returns the catalog entry and the status of an app as one object. Fields of the status take precedence. */
 async function describe(source: AppsSource, name: string) {
   const [entry, status] = await Promise.all([source.catalogEntry(name), source.appStatus(name)])
   if (!entry && !status) {
     throw new Problem('unknown_app', `There is no app ${JSON.stringify(name)}`, {
-      hint: 'GET /api/apps lists them.',
+      hint: 'GET /api/apps lists the apps of the catalog.',
     })
   }
   return { ...entry, ...status }
 }
 
-/** A verb with a body; `changed` is called when the database took it. */
+/** Creates the handler of a verb with a body. Calls `onChanged` after the database has stored the
+ *  operation. */
 function verbHandler<T extends z.ZodTypeAny>(
   schema: T,
-  act: (origin: Origin, name: string, body: z.output<T>) => Promise<Operation>,
-  changed: () => void,
+  call: (origin: Origin, name: string, body: z.output<T>) => Promise<Operation>,
+  onChanged: () => void,
 ): Handler {
   return async (context) => {
     const name = nameOf(context)
     const body = parseBody(schema, context.body, context.request.contentType)
-    const operation = await act(originOf(context), name, body)
-    changed()
+    const operation = await call(originOf(context), name, body)
+    onChanged()
     return accepted(operation)
   }
 }
 
-export function appRoutes(source: AppsSource, changed: () => void): Route[] {
-  const at = '/api/apps/:name'
+export function appRoutes(source: AppsSource, onChanged: () => void): Route[] {
+  const base = '/api/apps/:name'
   const planInstall: Handler = async (context) =>
     json(await source.planInstall(nameOf(context), choicesOf(context)))
+  const planUninstall: Handler = async (context) => json(await source.planUninstall(nameOf(context)))
   const history: Handler = async (context) =>
     json(await source.history(nameOf(context), countOf(context, 'limit', 1, MAX_HISTORY_ROWS, HISTORY_ROWS)))
   return [
-    { path: '/api/apps', GET: async () => json(await source.catalog()) },
     { path: '/api/apps/installed', GET: async () => json(await source.installedApps()) },
-    { path: at, GET: async (context) => json(await describe(source, nameOf(context))) },
-    { path: `${at}/plan-install`, GET: planInstall },
-    { path: `${at}/history`, GET: history },
-    { path: `${at}/plan-remove`, GET: async (context) => json(await source.planUninstall(nameOf(context))) },
-    { path: `${at}/install`, POST: verbHandler(InstallBody, source.install, changed) },
+    { path: base, GET: async (context) => json(await describe(source, nameOf(context))) },
+    { path: `${base}/plan-install`, GET: planInstall },
+    { path: `${base}/plan-uninstall`, GET: planUninstall },
+    { path: `${base}/history`, GET: history },
+    { path: `${base}/install`, POST: verbHandler(InstallBody, source.install, onChanged) },
     {
-      path: `${at}/uninstall`,
+      path: `${base}/uninstall`,
       POST: verbHandler(
         UninstallBody,
-        (by, name, { purge = false }) => source.uninstall(by, name, purge),
-        changed,
+        (origin, name, { purge = false }) => source.uninstall(origin, name, purge),
+        onChanged,
       ),
     },
-    { path: `${at}/retry`, POST: verbHandler(EmptyBody, (by, name) => source.retry(by, name), changed) },
-    { path: `${at}/cancel`, POST: verbHandler(EmptyBody, (by, name) => source.cancel(by, name), changed) },
     {
-      path: `${at}/rename`,
+      path: `${base}/retry`,
+      POST: verbHandler(EmptyBody, (origin, name) => source.retry(origin, name), onChanged),
+    },
+    {
+      path: `${base}/cancel`,
+      POST: verbHandler(EmptyBody, (origin, name) => source.cancel(origin, name), onChanged),
+    },
+    {
+      path: `${base}/rename`,
       POST: verbHandler(
         RenameBody,
-        (by, name, { display_name }) => source.rename(by, name, display_name),
-        changed,
+        (origin, name, { display_name }) => source.rename(origin, name, display_name),
+        onChanged,
       ),
-    },
-    {
-      path: '/api/catalog/refresh',
-      async POST(context) {
-        parseBody(EmptyBody, context.body, context.request.contentType)
-        return accepted(await source.refreshCatalog(originOf(context)))
-      },
     },
   ]
 }

@@ -1,10 +1,10 @@
-/** The stream of all apps, its twin for pollers, and the snapshot. */
+/** Routes of the event stream, the same events as JSON for polling, and the snapshot. */
 import { Problem } from '../../domain/problem.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Admission } from '../admission.ts'
 import { checkName, countOf } from '../parameter.ts'
 import { eventStream, json, jsonText } from '../reply.ts'
-import { takesType } from '../request.ts'
+import { acceptsType } from '../request.ts'
 import type { Answer, RequestContext, Route } from '../router.ts'
 
 const DEFAULT_EVENTS = 100
@@ -12,11 +12,13 @@ const MAX_EVENTS = 1000
 
 const MAX_APPS = 50
 
-/** `?app=a&app=b`: these and no others. */
+/** Returns the apps of the query, `?app=a&app=b`. None means all apps. */
 function appsOf({ request }: RequestContext): string[] {
   const names = request.query.getAll('app')
   if (names.length <= MAX_APPS) return names.map(checkName)
-  throw new Problem('invalid_request', `At most ${MAX_APPS} apps can be named; without any, all are told`)
+  throw new Problem('invalid_request', `At most ${MAX_APPS} apps can be given`, {
+    hint: 'Leave out app to receive the events of all apps.',
+  })
 }
 
 export function eventRoutes(relay: Relay, admission: Admission): Route[] {
@@ -31,7 +33,7 @@ export function eventRoutes(relay: Relay, admission: Admission): Route[] {
     const { request } = context
     const apps = appsOf(context)
     admission.check(request.caller)
-    // A browser that connects again repeats the address, with its old `since`, and tells the newer id in the header.
+    // A browser that reconnects repeats the URL with its old `since`, and sends the newer id in the header.
     const lastId = request.lastEventId || request.query.get('since') || undefined
     return admission.counted(
       request.caller,
@@ -41,7 +43,7 @@ export function eventRoutes(relay: Relay, admission: Admission): Route[] {
 
   function events(context: RequestContext): Answer | Promise<Answer> {
     const { query, accept } = context.request
-    return query.has('after') || !takesType(accept, 'text/event-stream') ? poll(context) : stream(context)
+    return query.has('after') || !acceptsType(accept, 'text/event-stream') ? poll(context) : stream(context)
   }
 
   return [

@@ -1,4 +1,4 @@
-/** All that is answered, in one list. */
+/** Lists all routes of the server. */
 import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { RelayLog } from '../../relay/streamsource.ts'
@@ -6,18 +6,20 @@ import type { Admission } from '../admission.ts'
 import { type PageSource, pageRoutes } from '../page.ts'
 import type { Route } from '../router.ts'
 import { type AppsSource, appRoutes } from './app.ts'
+import { type CatalogSource, catalogRoutes } from './catalog.ts'
 import { eventRoutes } from './event.ts'
+import { type MetricsSource, metricsRoutes } from './metrics.ts'
 import { type OperationsSource, operationRoutes } from './operation.ts'
 import { type ReadinessSource, readinessRoutes } from './readiness.ts'
 import { type RollbackSource, rollbackRoutes } from './rollback.ts'
 
 export interface RoutesOptions {
-  source: AppsSource & OperationsSource & RollbackSource & ReadinessSource
+  source: AppsSource & CatalogSource & OperationsSource & RollbackSource & ReadinessSource & MetricsSource
   log: RelayLog
   relay: Relay
   logs: LogStreams
   admission: Admission
-  /** The folder of the page. */
+  /** Folder with the files of the web page. */
   publicDir: string
 }
 
@@ -25,10 +27,12 @@ export function allRoutes({ source, relay, logs, admission, log, publicDir }: Ro
   const page: PageSource = { status: relay.status, catalog: source.catalog, history: source.history }
   return [
     ...appRoutes(source, relay.operationsChanged),
+    ...catalogRoutes(source),
     ...operationRoutes(source, logs, admission),
     ...rollbackRoutes(source, relay.operationsChanged),
     ...eventRoutes(relay, admission),
-    ...readinessRoutes(source, relay, logs),
+    ...readinessRoutes(source, relay),
+    ...metricsRoutes(source, relay, logs),
     ...pageRoutes(publicDir, page, log),
   ]
 }

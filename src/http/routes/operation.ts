@@ -1,4 +1,4 @@
-/** Operations: what was asked of the agent, and the output of the rebuild each rode in. */
+/** Routes of operations, and of the log of the rebuild that included an operation. */
 import type { LogLine, Operation } from '../../domain/operation.ts'
 import { Problem } from '../../domain/problem.ts'
 import { type LogStreams, SSE_LOG, TEXT_LOG } from '../../relay/logstream.ts'
@@ -22,7 +22,9 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
   async function find(id: number): Promise<Operation> {
     const operation = await source.findOperation(id)
     if (operation) return operation
-    throw new Problem('unknown_operation', `There is no operation ${id}`)
+    throw new Problem('unknown_operation', `There is no operation ${id}`, {
+      hint: 'GET /api/operations lists the newest operations.',
+    })
   }
 
   async function list(context: RequestContext): Promise<Answer> {
@@ -31,7 +33,7 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json(await source.listOperations(limit, app === null ? undefined : checkName(app)))
   }
 
-  /** For pollers. `over`: nothing will follow these lines. */
+  /** Replies with lines of the log as JSON. `over` is true if no line will follow. */
   async function logLines(context: RequestContext, { id, finished_at }: Operation): Promise<Answer> {
     const after = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
     const limit = countOf(context, 'limit', 1, MAX_LOG_LINES, MAX_LOG_LINES)
@@ -39,16 +41,20 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json({ lines, over: finished_at !== null && lines.length < limit })
   }
 
-  /** As events it is followed to its end; as text or JSON it is what is there now. */
+  /** Replies with the log: as an event stream to the end of the operation, as text or JSON with the lines
+   *  so far. */
   async function log(context: RequestContext): Promise<Answer> {
     const operation = await find(operationIdOf(context))
     const { id } = operation
     const { accept, lastEventId, caller } = context.request
     if (namesType(accept, 'application/json')) return logLines(context, operation)
     admission.check(caller)
-    if (logs.isFull()) throw new Problem('too_many_clients', 'Too many logs are being read')
-    const asked = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
-    const after = /^[0-9]{1,15}$/.test(lastEventId) ? Number(lastEventId) : asked
+    if (logs.isFull())
+      throw new Problem('too_many_clients', 'Too many log streams are open', {
+        hint: 'Try again after the seconds in the Retry-After header.',
+      })
+    const fromQuery = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
+    const after = /^[0-9]{1,15}$/.test(lastEventId) ? Number(lastEventId) : fromQuery
     if (namesType(accept, 'text/event-stream')) {
       return admission.counted(
         caller,

@@ -1,4 +1,4 @@
-/** Going back to the generation before: what it would do, and the verb. */
+/** Routes of the rollback to the generation before the current one: its plan and its verb. */
 import type { Operation, RollbackPlan } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'
 import { json } from '../reply.ts'
@@ -10,7 +10,7 @@ export interface RollbackSource {
   rollback(origin: Origin): Promise<Operation>
 }
 
-export function rollbackRoutes(source: RollbackSource, changed: () => void): Route[] {
+export function rollbackRoutes(source: RollbackSource, onChanged: () => void): Route[] {
   return [
     {
       path: '/api/rollback',
@@ -18,7 +18,7 @@ export function rollbackRoutes(source: RollbackSource, changed: () => void): Rou
       async POST(context) {
         parseBody(EmptyBody, context.body, context.request.contentType)
         const operation = await source.rollback(originOf(context))
-        changed()
+        onChanged()
         return accepted(operation)
       },
     },

@@ -1,0 +1,94 @@
+/** Metrics of the agent in the text format of Prometheus. */
+import type { LogStreams } from '../../relay/logstream.ts'
+import type { Relay } from '../../relay/relay.ts'
+import { withTimeout } from '../../system/timeout.ts'
+import { text } from '../reply.ts'
+import type { Route } from '../router.ts'
+
+/** Time limit for counting violated invariants, in milliseconds. */
+const DATABASE_LIMIT_MS = 3000
+
+export interface MetricsSource {
+  /** Returns the number of rows of bloud.check_invariants(). */
+  invariantViolations(): Promise<number>
+}
+
+type Metric = [name: string, type: 'gauge' | 'counter', help: string, value: number]
+
+function relayMetrics(relay: Relay, logs: LogStreams): Metric[] {
+  const stats = relay.stats()
+  return [
+    ['bloud_stream_clients', 'gauge', 'Open event streams.', stats.clients],
+    [
+      'bloud_stream_waiting',
+      'gauge',
+      'Event streams that wait for their first data from the database.',
+      stats.waiting,
+    ],
+    ['bloud_stream_connects_total', 'counter', 'Event streams opened.', stats.connects],
+    [
+      'bloud_stream_stuck_total',
+      'counter',
+      'Event streams closed because the client read nothing.',
+      stats.stuck,
+    ],
+    ['bloud_stream_resets_total', 'counter', 'Times all event streams were reset.', stats.resets],
+    ['bloud_stream_bytes_total', 'counter', 'Bytes written to event streams.', stats.bytesSent],
+    ['bloud_stream_writes_total', 'counter', 'Writes to event streams.', stats.writes],
+    ['bloud_log_readers', 'gauge', 'Open log streams.', logs.size],
+    ['bloud_events_read_total', 'counter', 'Events read from the database.', stats.eventsRead],
+    ['bloud_event_seq', 'gauge', 'Number of the newest event read.', stats.head],
+    ['bloud_ring_events', 'gauge', 'Events in the ring buffer.', stats.ringFrames],
+    ['bloud_ring_bytes', 'gauge', 'Bytes in the ring buffer.', stats.ringBytes],
+    [
+      'bloud_notifications_total',
+      'counter',
+      'Notifications received from the database.',
+      stats.notifications,
+    ],
+    [
+      'bloud_last_notification_seconds',
+      'gauge',
+      'Unix time of the newest notification; 0 before the first.',
+      (stats.lastNotificationAt ?? 0) / 1000,
+    ],
+    ['bloud_listening', 'gauge', '1 if the LISTEN session is connected, else 0.', Number(stats.listening)],
+    ['bloud_stale', 'gauge', '1 if the relay can not read from the database, else 0.', Number(stats.stale)],
+  ]
+}
+
+function processMetrics(): Metric[] {
+  const { rss, heapUsed } = process.memoryUsage()
+  return [
+    ['process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', rss],
+    ['nodejs_heap_used_bytes', 'gauge', 'Used memory of the JavaScript heap.', heapUsed],
+    [
+      'process_uptime_seconds',
+      'gauge',
+      'Seconds since the start of the process.',
+      Math.round(process.uptime()),
+    ],
+  ]
+}
+
+const toText = ([name, type, help, value]: Metric) =>
+  `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`
+
+export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStreams): Route[] {
+  /** Returns no metric while the database does not answer, because a value of 0 would mean "no violation". */
+  async function invariantMetrics(): Promise<Metric[]> {
+    const count = await withTimeout(source.invariantViolations(), DATABASE_LIMIT_MS).catch(() => undefined)
+    if (count === undefined) return []
+    return [['bloud_invariant_violations', 'gauge', 'Rows of bloud.check_invariants(); 0 is correct.', count]]
+  }
+
+  return [
+    {
+      path: '/metrics',
+      async GET() {
+        const metrics = [...relayMetrics(relay, logs), ...processMetrics(), ...(await invariantMetrics())]
+        return text(metrics.map(toText).join(''), 'text/plain; version=0.0.4; charset=utf-8')
+      },
+    },
+  ]
+}
