@@ -2,7 +2,7 @@
 export const PROBLEMS = {
   unknown_app: { sqlstate: 'BL001', status: 404 },
   invalid_name: { sqlstate: 'BL002', status: 400 },
-  illegal_move: { sqlstate: 'BL003', status: 409 },
+  illegal_transition: { sqlstate: 'BL003', status: 409 },
   busy: { sqlstate: 'BL004', status: 409 },
   not_installed: { sqlstate: 'BL005', status: 404 },
   not_available_here: { sqlstate: 'BL006', status: 422 },

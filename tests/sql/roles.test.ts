@@ -46,10 +46,10 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     {},
-    `add_blocker add_dependents append_event apps_with assert_attempt cancelled_cause carry_out check_options claim_rollback
-    companions_of complete_operation drop_unmet hold_everything keep_for_itself lock_with start_rebuild withdraw_companions withdraw_operation withdraw_rollback
+    `add_blocker add_dependents append_event apps_with assert_attempt cancelled_cause write_plan check_options claim_rollback
+    dependencies_queued_for complete_operation drop_unmet hold_everything detach_from_requester lock_related start_rebuild withdraw_dependencies withdraw_operation withdraw_rollback
     end_operation fail_operation fill_slot follow_rebuild guard_app guard_append_only guard_identity last_operation lock_apps lock_install lock_plan new_epoch request_install requests_in
-    request_uninstall resolve ring stamp_operation take_back_cancel withdraw_install`,
+    request_uninstall resolve_dependencies ring stamp_operation take_back_cancel withdraw_install`,
   ),
 }
 

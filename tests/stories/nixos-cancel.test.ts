@@ -80,10 +80,10 @@ test('once the machine is being switched over, a cancel is refused with the reas
   await home.untilTrue('select exists (select from bloud.rebuilds where activated_at is not null)')
   const refusal = await refusalOf(home.sql, "select bloud.cancel('app')")
   assert.equal(refusal.code, 'BL014')
-  assert.match(`${refusal.message} ${refusal.detail}`, /is being switched on.*never left half-way/)
+  assert.match(`${refusal.message} ${refusal.detail}`, /is being activated.*never interrupted/)
   const { status, body } = await home.cancel('app')
   assert.deepEqual([status, body.code], [409, 'too_late_to_cancel'])
-  assert.match(String(body.detail), /is being switched on.*never left half-way/s)
+  assert.match(String(body.detail), /is being activated.*never interrupted/s)
   const controls = await value<Record<string, object>>(
     home.sql,
     "select controls from bloud.app_status where name = 'app'",
@@ -123,5 +123,5 @@ test('while it is starting, a cancel is refused with the reason', async (t) => {
   await home.until('app', 'starting')
   const { status, body } = await home.cancel('app')
   assert.deepEqual([status, body.code], [409, 'too_late_to_cancel'])
-  assert.match(String(body.detail), /app is already on/)
+  assert.match(String(body.detail), /app is already active/)
 })

@@ -84,7 +84,7 @@ async function session(home: Home, psql: ReturnType<typeof recorded>): Promise<v
   assert.match(await psql.type("select question, answer from bloud.why('notes');"), /cancelled: /)
   assert.match(
     await psql.type("select bloud.cancel('notes');"),
-    /ERROR: +Nothing is on its way for notes\nHINT: /,
+    /ERROR: +There is nothing to cancel for notes\nHINT: /,
   )
   psql.say('Turn it off, then delete its data.')
   assert.match(

@@ -1,0 +1,116 @@
+-- Locks: what a verb holds until its transaction ends, so that its checks stay true while it writes.
+--
+--   find what to hold (a plan, an open operation) → lock it → find it again → the same: go on
+--                                                                           → different: release, begin again
+--
+-- All are advisory locks, because an app that is about to be installed has no row to lock yet. Keys by class:
+--
+--   45069, hash of an app    exclusive: a verb on the app, a rebuild that claims it, a health report, a sweep
+--   45070, 0                 exclusive: order of the events; taken at the commit, always last (triggers.sql)
+--   45072, hash of an app    shared: an install that builds on the app; exclusive: an uninstall of the app
+--   45073, port              exclusive: an install of an app that listens on the port
+--   45074, 0                 shared: every verb; exclusive: rollback(), which may concern any app
+--   45074, 1                 exclusive: one rollback() at a time
+--
+-- Locks of one class are taken in the order of their names, so that two verbs never deadlock. The
+-- orchestrator only tries a lock: an app held by an open transaction is left for the next rebuild, probe or
+-- sweep.
+-- Errors raised: BL019 wrong_isolation.
+
+create or replace function bloud.lock_apps(p_names text[]) returns void
+language plpgsql as $$
+declare
+  v_name text;
+begin
+  if current_setting('transaction_isolation') in ('repeatable read', 'serializable') then
+    raise exception using errcode = 'BL019',
+      message = 'A verb can''t be called in a transaction with an old snapshot',
+      detail = format('Its isolation level is %s: changes committed since it began are invisible to it.',
+        current_setting('transaction_isolation')),
+      hint = 'Call it outside of a transaction, or begin with: begin isolation level read committed;';
+  end if;
+  -- A forgotten open transaction would keep the app's rebuild, with all its other apps, from ending.
+  if current_setting('idle_in_transaction_session_timeout')::interval
+     not between interval '1 ms' and interval '1 min' then
+    perform set_config('idle_in_transaction_session_timeout', '1min', true);
+  end if;
+  perform pg_advisory_xact_lock_shared(45074, 0);
+  for v_name in select distinct n from unnest(p_names) as n order by n loop
+    perform pg_advisory_xact_lock(45069, hashtext(v_name));
+  end loop;
+end
+$$;
+comment on function bloud.lock_apps(text[]) is
+  'Locks these apps until the transaction ends. Verbs on the same apps wait; all other verbs go on. '
+  'PostgreSQL ends the session if its open transaction is then idle for a minute.';
+
+create or replace function bloud.lock_plan(p_plan jsonb) returns void
+language plpgsql as $$
+declare
+  v_installs text[] := array(select jsonb_array_elements_text(p_plan -> 'installs'));
+  v_name text;
+  v_port integer;
+begin
+  perform bloud.lock_apps(v_installs || (p_plan ->> 'app'));
+  -- An app that is built on must not be uninstalled meanwhile. The lock is shared, because any number of
+  -- installs may build on one app; only uninstall() and cancel() wait for it.
+  for v_name in
+    select distinct n.name from jsonb_each(p_plan -> 'config') c
+    cross join jsonb_each(c.value) s cross join jsonb_array_elements_text(s.value) as n (name) order by n.name
+  loop
+    perform pg_advisory_xact_lock_shared(45072, hashtext(v_name));
+  end loop;
+  for v_port in
+    select distinct c.port from bloud.catalog_cache c
+    where c.name = any (v_installs) and c.port is not null order by c.port
+  loop
+    perform pg_advisory_xact_lock(45073, v_port);
+  end loop;
+end
+$$;
+comment on function bloud.lock_plan(jsonb) is
+  'Locks everything an install depends on until the transaction ends: its apps, the apps they build on, '
+  'their ports.';
+
+create or replace function bloud.lock_install(p_app text, p_options jsonb) returns jsonb
+language plpgsql as $$
+declare
+  v_plan jsonb;
+begin
+  loop
+    v_plan := bloud.plan_install(p_app, p_options);
+    begin
+      perform bloud.lock_plan(v_plan);
+      exit when bloud.plan_install(p_app, p_options) = v_plan;
+      raise serialization_failure;
+    exception when serialization_failure then
+      null; -- an app changed during the wait: this releases the locks, and planning starts over
+    end;
+  end loop;
+  return v_plan;
+end
+$$;
+comment on function bloud.lock_install(text, jsonb) is
+  'Returns the plan of an install, with everything it depends on locked until the transaction ends.';
+
+create or replace function bloud.lock_related(p_app text) returns bloud.operations
+language plpgsql as $$
+declare
+  v_names text[];
+begin
+  loop
+    v_names := bloud.apps_with(p_app) || bloud.dependencies_queued_for(p_app);
+    begin
+      perform bloud.lock_apps(v_names);
+      exit when v_names = bloud.apps_with(p_app) || bloud.dependencies_queued_for(p_app);
+      raise serialization_failure;
+    exception when serialization_failure then
+      null; -- another operation was queued or ended during the wait
+    end;
+  end loop;
+  return bloud.open_operation(p_app);
+end
+$$;
+comment on function bloud.lock_related(text) is
+  'Locks an app, the apps of the same rollback, and the dependencies queued for it. Returns its open '
+  'operation.';

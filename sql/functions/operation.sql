@@ -1,0 +1,118 @@
+-- An operation: one request of an operator, kept for the history. The verbs create operations and return them
+-- at once; the orchestrator does the work later.
+--
+--   queued → active → succeeded | failed | cancelled
+--   queued → cancelled     by cancel(), before any work began
+--   queued → superseded    by uninstall(), which ends an install that is no longer needed
+--   queued → failed        by sweep(), because no orchestrator claimed it for a day
+--
+-- Open means queued or active. An app has at most one open operation. A verb called again while its operation
+-- is open returns that operation, so calling twice is safe. Any other verb that is not possible now is
+-- refused before anything is written (refusal.sql). A rename succeeds at once; rollback and refresh_catalog
+-- have no app.
+--
+-- A dependency of an app that is installed with it has an operation of its own, whose requested_for is the
+-- operation of that app. While it is queued, it is withdrawn together with that operation, unless another app
+-- uses it.
+-- Files of the verbs: install.sql, uninstall.sql, retry.sql, cancel.sql, app.sql, rollback.sql, catalog.sql.
+-- Errors raised: none.
+
+create or replace function bloud.open_operation(p_app text) returns bloud.operations
+language sql stable as $$
+  select o from bloud.operations o where o.app = p_app and o.state in ('queued', 'active')
+$$;
+comment on function bloud.open_operation(text) is
+  'Returns the open (queued or active) operation of an app, or null.';
+
+create or replace function bloud.last_operation(p_app text) returns bloud.operations
+language sql stable as $$
+  select o from bloud.operations o join bloud.apps a on a.operation_id = o.id where a.name = p_app
+$$;
+comment on function bloud.last_operation(text) is
+  'Returns the open operation of an app, or else its last one; null if the app has no row.';
+
+create or replace function bloud.end_operation(p_id bigint, p_state text, p_cause jsonb default null)
+returns bloud.operations
+language plpgsql as $$
+declare
+  v_operation bloud.operations;
+begin
+  update bloud.operations set state = p_state, finished_at = bloud.clock(), cause = p_cause
+  where id = p_id returning * into v_operation;
+  return v_operation;
+end
+$$;
+comment on function bloud.end_operation(bigint, text, jsonb) is
+  'Ends an operation as succeeded, failed, cancelled or superseded, and returns it.';
+
+create or replace function bloud.cancelled_cause(p_phase text) returns jsonb
+language sql stable as $$
+  select jsonb_build_object('class', 'cancelled', 'phase', p_phase,
+    'message', 'Cancelled by ' || bloud.session_actor(), 'hint', 'Retry when you like.')
+$$;
+comment on function bloud.cancelled_cause(text) is
+  'Returns the cause of an operation cancelled by this session.';
+
+create or replace function bloud.withdraw_install(p_row bloud.apps, p_cause jsonb) returns void
+language plpgsql as $$
+begin
+  if (p_row.installed_at is not null and not p_row.wanted)
+     or exists (select from bloud.operations o
+                where o.id = p_row.operation_id and o.previous_status = 'stopped') then
+    update bloud.apps set status = 'stopped', deadline = null, cause = null where id = p_row.id;
+  else
+    update bloud.apps set status = 'failed', deadline = null, wanted = false, cause = p_cause
+    where id = p_row.id;
+  end if;
+end
+$$;
+comment on function bloud.withdraw_install(bloud.apps, jsonb) is
+  'Takes a queued app out of the queue: to stopped if it was stopped or installed before, else to failed.';
+
+create or replace function bloud.withdraw_operation(
+  p_row bloud.apps, p_operation bloud.operations, p_cause jsonb) returns void
+language plpgsql as $$
+begin
+  if p_operation.kind = 'install' then
+    perform bloud.withdraw_install(p_row, p_cause);
+  else
+    update bloud.apps a set status = 'error', wanted = true, deadline = null, cause = p_cause
+    where a.id = p_row.id and a.status = 'stopping'; -- an app that was stopped before keeps that status
+  end if;
+end
+$$;
+comment on function bloud.withdraw_operation(bloud.apps, bloud.operations, jsonb) is
+  'Sets the status that the app of a queued operation has without that operation.';
+
+create or replace function bloud.dependencies_queued_for(p_app text) returns text[]
+language sql stable as $$
+  select coalesce(array_agg(o.app order by o.id desc), '{}') from bloud.operations o
+  where o.kind = 'install' and o.state = 'queued' and o.requested_for = (bloud.open_operation(p_app)).id
+$$;
+comment on function bloud.dependencies_queued_for(text) is
+  'Returns the apps that are queued only as dependencies of this app; each stands before its own '
+  'dependencies.';
+
+create or replace function bloud.withdraw_dependencies(p_names text[], p_state text, p_cause jsonb)
+returns void
+language plpgsql as $$
+declare
+  v_name text;
+  v_row bloud.apps;
+begin
+  foreach v_name in array p_names loop
+    continue when exists (select from bloud.apps a cross join jsonb_each(a.integration_config) s
+      where a.name <> v_name and a.status not in ('failed', 'stopped', 'stopping') and s.value ? v_name);
+    select * into v_row from bloud.apps a where a.name = v_name;
+    perform bloud.end_operation(v_row.operation_id, p_state, p_cause);
+    if v_row.configured_at is null then
+      delete from bloud.apps a where a.id = v_row.id;
+    else
+      perform bloud.withdraw_install(v_row, p_cause);
+    end if;
+  end loop;
+end
+$$;
+comment on function bloud.withdraw_dependencies(text[], text, jsonb) is
+  'Takes queued dependencies of a withdrawn app out of the queue, except those that other apps use. The '
+  'caller holds the locks that keep installs from building on them meanwhile.';

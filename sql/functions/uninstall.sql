@@ -1,0 +1,81 @@
+-- uninstall(): stops an app and keeps its data, or with purge deletes the data and the row too.
+--
+--   running | starting | error | failed → stopping → stopped | (row deleted)
+--   stopped → (row deleted)                                       with purge only
+--   queued → (row deleted)                                        at once, if the app was never configured
+--   queued → stopped                                              at once, if the app was stopped before
+--   queued → failed → stopping → stopped | (row deleted)          otherwise
+--
+-- From queued, the install that was open is superseded.
+-- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL005 not_installed,
+-- BL010 required_by_others, BL011 system_app, BL019 wrong_isolation.
+
+create or replace function bloud.request_uninstall(p_row bloud.apps, p_purge boolean) returns bloud.operations
+language plpgsql as $$
+declare
+  v_operation bloud.operations;
+begin
+  insert into bloud.operations (app, kind, purge, previous_status, requested_by, origin, requested_at)
+  values (p_row.name, 'uninstall', p_purge, p_row.status, '', 'psql', bloud.clock())
+  returning * into v_operation;
+  if p_row.status = 'stopped' then -- only its data is left to delete
+    update bloud.apps set operation_id = v_operation.id where id = p_row.id;
+  else
+    update bloud.apps set status = 'stopping', wanted = false, deadline = bloud.clock() + interval '1 day',
+      cause = null, operation_id = v_operation.id
+    where id = p_row.id;
+  end if;
+  return v_operation;
+end
+$$;
+comment on function bloud.request_uninstall(bloud.apps, boolean) is
+  'Writes one uninstall operation and sets its app to stopping, unless the app is stopped already.';
+
+create or replace function bloud.uninstall(app text, purge boolean default false) returns bloud.operations
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_open bloud.operations;
+  v_row bloud.apps;
+  v_names text[];
+  v_was_wanted boolean;
+begin
+  perform bloud.check_name(uninstall.app);
+  uninstall.purge := coalesce(uninstall.purge, false);
+  perform bloud.lock_related(uninstall.app);
+  v_names := bloud.dependencies_queued_for(uninstall.app);
+  -- Waits for installs that build on these apps; sorted, because lock_plan() sorts too.
+  perform pg_advisory_xact_lock(45072, hashtext(s.n))
+  from (select distinct n from unnest(v_names || uninstall.app) as n order by n) s;
+  v_open := bloud.open_operation(uninstall.app);
+  if v_open.kind = 'uninstall' and (v_open.purge or not uninstall.purge) then
+    return v_open;
+  elsif v_open.kind = 'uninstall' and v_open.state = 'queued' then
+    update bloud.operations o set purge = true where o.id = v_open.id returning * into v_open;
+    return v_open;
+  end if;
+  perform bloud.refuse(
+    bloud.refusal_of(case when uninstall.purge then 'purge' else 'uninstall' end, uninstall.app));
+  select * into v_row from bloud.apps a where a.name = uninstall.app;
+  if v_open.kind = 'install' then
+    v_open := bloud.end_operation(v_open.id, 'superseded', bloud.cancelled_cause(v_row.status));
+    if v_row.status = 'queued' and v_row.configured_at is null then
+      delete from bloud.apps a where a.id = v_row.id; -- never configured: nothing of it is on the host
+      perform bloud.withdraw_dependencies(v_names, 'superseded', v_open.cause);
+      return v_open;
+    elsif v_row.status = 'queued' then
+      v_was_wanted := v_row.wanted; -- true: it was in error, still runs, and was requested again
+      perform bloud.withdraw_install(v_row, v_open.cause);
+      perform bloud.withdraw_dependencies(v_names, 'superseded', v_open.cause);
+      select * into v_row from bloud.apps a where a.name = uninstall.app;
+      v_row.status := case when v_was_wanted then 'error' else v_row.status end;
+      if v_row.status = 'stopped' and not uninstall.purge then
+        return v_open;
+      end if;
+    end if;
+  end if;
+  return bloud.request_uninstall(v_row, uninstall.purge);
+end
+$$;
+comment on function bloud.uninstall(text, boolean) is
+  'Stops an app and keeps its data, or with purge deletes data and row too. Returns the operation; an '
+  'install that was still queued is superseded and returned.';
