@@ -1,6 +1,7 @@
 /**
- * Old events, for clients that were away longer than the ring reaches back. Pages begin at multiples of their size, so
- * that clients that left at different places read the same pages, and each page is read once.
+ * Events from the table, for clients that resume from before the oldest event in the ring. Events are read in
+ * backlog pages that begin at multiples of the page size. So clients with different positions share pages,
+ * and each page is read once.
  */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createShared } from './coalesce.ts'
@@ -9,19 +10,24 @@ import type { Filter } from './filter.ts'
 import { appFrame } from './frame.ts'
 import type { StreamSource } from './streamsource.ts'
 
-/** Full pages that are kept: a crowd that comes back walks through them in step. */
-const KEPT_PAGES = 8
+/**
+ * Number of complete pages in the cache; clients that reconnect together read the pages in the same order.
+ */
+const CACHED_PAGES = 8
 
 export interface BacklogPage {
   epoch: string
-  /** Everything up to and including this number has been looked at. */
+  /** Last seq that the page covers. */
   end: number
-  /** How far the history was pruned *after* the page was read: rows up to there may lack. */
+  /**
+   * Seq up to which the history was pruned, read *after* the events: rows up to it may be missing in the
+   * page.
+   */
   prunedTo: number
   seqs: readonly number[]
-  /** Whose each event is. */
+  /** App of each event. */
   apps: readonly (string | undefined)[]
-  /** Where each event begins in `bytes`. */
+  /** Offset of each event in `bytes`. */
   offsets: readonly number[]
   bytes: Uint8Array
 }
@@ -30,13 +36,13 @@ export type Backlog = ReturnType<typeof createBacklog>
 
 export function createBacklog(source: StreamSource, rows: number, readLimitMs: number) {
   const share = createShared<BacklogPage>()
-  const kept = new Map<string, BacklogPage>()
+  const cache = new Map<string, BacklogPage>()
 
   async function read(start: number): Promise<BacklogPage> {
     const events = await source.streamAfter(start, rows)
     const head: Head = await source.head()
-    const inside = events.filter((event) => event.seq <= start + rows)
-    const frames = inside.map((event) => Buffer.from(appFrame(event).text))
+    const inPage = events.filter((event) => event.seq <= start + rows)
+    const frames = inPage.map((event) => Buffer.from(appFrame(event).text))
     let offset = 0
     const offsets = frames.map((frame) => {
       offset += frame.length
@@ -46,40 +52,42 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
       epoch: head.epoch,
       end: Math.min(start + rows, head.seq),
       prunedTo: head.prunedTo,
-      seqs: inside.map((event) => event.seq),
-      apps: inside.map((event) => event.app),
+      seqs: inPage.map((event) => event.seq),
+      apps: inPage.map((event) => event.app),
       offsets,
       bytes: Buffer.concat(frames),
     }
   }
 
+  /** Reads a page. Only a complete page is cached, because events can still be added to the last page. */
   async function load(key: string, start: number): Promise<BacklogPage> {
-    const page = await withTimeout(read(start), readLimitMs, timeLimitError('Reading old events'))
-    if (page.end < start + rows) return page
-    kept.set(key, page)
-    const eldest = kept.keys().next().value
-    if (kept.size > KEPT_PAGES && eldest !== undefined) kept.delete(eldest)
-    return page
+    const backlogPage = await withTimeout(read(start), readLimitMs, timeLimitError('Reading the backlog'))
+    if (backlogPage.end < start + rows) return backlogPage
+    cache.set(key, backlogPage)
+    const oldest = cache.keys().next().value
+    if (cache.size > CACHED_PAGES && oldest !== undefined) cache.delete(oldest)
+    return backlogPage
   }
 
   return {
-    /** The page in which the event after `seq` is. */
+    /** Returns the page that contains the event after `seq`. */
     async at(epoch: string, seq: number): Promise<BacklogPage> {
       const start = Math.floor(seq / rows) * rows
       const key = `${epoch}.${start}`
-      return kept.get(key) ?? share(key, () => load(key, start))
+      return cache.get(key) ?? share(key, () => load(key, start))
     },
-    forget: () => kept.clear(),
+    clear: () => cache.clear(),
   }
 }
 
-/** The part of a page that follows `seq` and `filter` lets through; empty when nothing does. */
-export function pageAfter(page: BacklogPage, seq: number, filter?: Filter): Uint8Array {
-  const index = page.seqs.findIndex((one) => one > seq)
-  if (index < 0) return page.bytes.subarray(page.bytes.length)
-  if (!filter) return page.bytes.subarray(page.offsets[index])
-  const pieces = page.apps.flatMap((app, at) =>
-    at >= index && filter.lets(app) ? [page.bytes.subarray(page.offsets[at], page.offsets[at + 1])] : [],
+/** Returns the events of a page after `seq` that pass the filter, as bytes; empty if there are none. */
+export function backlogBytesAfter(backlogPage: BacklogPage, seq: number, filter?: Filter): Uint8Array {
+  const { seqs, apps, offsets, bytes } = backlogPage
+  const first = seqs.findIndex((each) => each > seq)
+  if (first < 0) return bytes.subarray(bytes.length)
+  if (!filter) return bytes.subarray(offsets[first])
+  const frames = apps.flatMap((app, index) =>
+    index >= first && filter.includes(app) ? [bytes.subarray(offsets[index], offsets[index + 1])] : [],
   )
-  return Buffer.concat(pieces)
+  return Buffer.concat(frames)
 }

@@ -1,6 +1,6 @@
-/** Finds each client its place: from the ring, from old pages, or with a snapshot. */
+/** Brings each new client up to date: from the ring, from the backlog or with a snapshot. */
 
-import { type Backlog, type BacklogPage, pageAfter } from './backlog.ts'
+import { type Backlog, type BacklogPage, backlogBytesAfter } from './backlog.ts'
 import type { Client, Clients } from './client.ts'
 import { parseId, type ResetReason, resetReasonFor, type StreamPosition } from './eventid.ts'
 import type { Ring } from './ring.ts'
@@ -22,10 +22,12 @@ export type Catchup = ReturnType<typeof createCatchup>
 
 export function createCatchup(options: CatchupOptions) {
   const { clients, ring, tail, backlog, snapshots } = options
-  /** Clients whose place could not be found because the database did not answer. */
+  /** Clients that cannot be brought up to date until the database answers. */
   const waiting = new Set<Client>()
-  const readingPages = new Set<Client>()
+  /** Clients with a backlog read in progress. */
+  const readingBacklog = new Set<Client>()
 
+  /** From now on the client reads the ring. */
   function goLive(client: Client, cursor: number): void {
     client.cursor = cursor
     client.stage = 'live'
@@ -33,72 +35,76 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   async function sendSnapshot(client: Client): Promise<void> {
-    const taken = await snapshots.current()
-    // Two snapshots can be on their way to one client, after a reset upon a reset; it needs one.
+    const snapshot = await snapshots.current()
+    // Two resets in a row can request two snapshots for one client; the second is dropped.
     if (client.queue.closed || client.stage !== 'waiting') return
-    send(client.queue, taken.frameFor(client.filter))
-    goLive(client, taken.seq)
+    send(client.queue, snapshot.frameFor(client.filter))
+    goLive(client, snapshot.seq)
   }
 
-  /** Gives an old client its next page; a reason when it needs a snapshot instead. */
-  function sendPage(client: Client, page: BacklogPage): ResetReason | undefined {
-    if (page.epoch !== tail.head?.epoch) return 'unknown_epoch'
+  /** Sends the next backlog page. Returns a reason if the client needs a snapshot instead. */
+  function sendBacklogPage(client: Client, backlogPage: BacklogPage): ResetReason | undefined {
+    if (backlogPage.epoch !== tail.head?.epoch) return 'unknown_epoch'
     const { cursor } = client
-    // Up to the floor of the ring all is committed, so a number that is missing there is missing for ever.
-    const end = Math.max(page.seqs.at(-1) ?? 0, Math.min(page.end, ring.floor))
-    if (page.prunedTo > cursor || end <= cursor) return 'older_than_retention'
+    // Events up to `ring.evictedTo` were read in order, so a seq that is missing there was rolled back.
+    const end = Math.max(backlogPage.seqs.at(-1) ?? 0, Math.min(backlogPage.end, ring.evictedTo))
+    if (backlogPage.prunedTo > cursor || end <= cursor) return 'older_than_retention'
     client.cursor = end
     if (client.filter) client.unreported = end
-    send(client.queue, pageAfter(page, cursor, client.filter))
+    send(client.queue, backlogBytesAfter(backlogPage, cursor, client.filter))
     return undefined
   }
 
-  async function readPages(client: Client): Promise<void> {
-    while (client.stage === 'old' && isIdle(client.queue)) {
+  async function sendBacklog(client: Client): Promise<void> {
+    while (client.stage === 'backlog' && isIdle(client.queue)) {
       if (ring.covers(client.cursor)) return goLive(client, client.cursor)
-      const page = await backlog.at((tail.head as StreamPosition).epoch, client.cursor)
-      // While it was read the stream may have been reset or closed.
-      if (client.stage !== 'old' || client.queue.closed) return
-      const reason = sendPage(client, page)
+      const backlogPage = await backlog.at((tail.head as StreamPosition).epoch, client.cursor)
+      // The stream may have been reset or closed during the read.
+      if (client.stage !== 'backlog' || client.queue.closed) return
+      const reason = sendBacklogPage(client, backlogPage)
       if (reason) return clients.reset(client, reason)
     }
   }
 
-  /** One reader for each client: a client that is hungry again while its page is read must not get it twice. */
+  /**
+   * Sends the backlog to a client. Only one read is in progress for each client: its sink can become writable
+   * during the read, and a second read would send the page twice.
+   */
   async function readBacklog(client: Client): Promise<void> {
-    if (readingPages.has(client)) return
-    readingPages.add(client)
+    if (readingBacklog.has(client)) return
+    readingBacklog.add(client)
     try {
-      await readPages(client)
+      await sendBacklog(client)
     } finally {
-      readingPages.delete(client)
+      readingBacklog.delete(client)
     }
   }
 
+  /** Continues after the id that the client sent, or resets the client. */
   async function resume(client: Client, id: string): Promise<void> {
-    const place = parseId(id)
-    if (place && place.seq > (tail.head?.seq ?? 0)) await tail.sync()
+    const position = parseId(id)
+    if (position && position.seq > (tail.head?.seq ?? 0)) await tail.sync()
     const { head } = tail
     if (client.queue.closed || !head) return
-    const reason = resetReasonFor(place, head)
+    const reason = resetReasonFor(position, head)
     if (reason) return clients.reset(client, reason)
-    const { seq } = place as StreamPosition
+    const { seq } = position as StreamPosition
     client.resumeId = undefined
     if (ring.covers(seq)) return goLive(client, seq)
     client.cursor = seq
-    client.stage = 'old'
+    client.stage = 'backlog'
     await readBacklog(client)
   }
 
   function postpone(client: Client, error: unknown): void {
-    // The first one is enough to say so; where nothing can be read at all, the tail does.
+    // One warning is enough for all waiting clients; if no read succeeds at all, the tail logs it.
     const level = waiting.size === 0 && !tail.stale ? 'warn' : 'debug'
-    options.log[level]({ error: String(error) }, 'a client waits for the database')
+    options.log[level]({ error: String(error) }, 'a client waits until the database answers')
     if (!client.queue.closed) waiting.add(client)
   }
 
   async function catchUp(client: Client): Promise<void> {
-    if (client.stage === 'old') return readBacklog(client)
+    if (client.stage === 'backlog') return readBacklog(client)
     return client.resumeId === undefined ? sendSnapshot(client) : resume(client, client.resumeId)
   }
 
@@ -108,15 +114,17 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   return {
-    /** Finds the client its place, now or when the database is back. */
+    /** Brings the client up to date, now or as soon as the database answers. */
     start,
-    /** The database answers: everybody who waited is seated. */
+    /** Brings all waiting clients up to date, because the database answers again. */
     startAllWaiting(): void {
-      const due = [...waiting]
+      const clientsToStart = [...waiting]
       waiting.clear()
-      for (const client of due) if (!client.queue.closed) start(client)
+      for (const client of clientsToStart) if (!client.queue.closed) start(client)
     },
-    leave: (client: Client) => waiting.delete(client),
+    /** Removes a disconnected client from the waiting ones. */
+    cancel: (client: Client) => waiting.delete(client),
+    /** Number of waiting clients. */
     get waiting() {
       return waiting.size
     },

@@ -1,5 +1,7 @@
-/** The clients of the stream. Of each only this is kept: where it stands, and references to shared bytes it is in the
- *  middle of. A client that was full goes on from the ring. */
+/**
+ * Clients of the stream. A client has only a cursor and references to shared bytes that are partly written,
+ * so its memory is small. After backpressure a client continues from the ring.
+ */
 
 import type { ResetReason } from './eventid.ts'
 import type { Filter } from './filter.ts'
@@ -17,29 +19,33 @@ import {
   send,
 } from './sendqueue.ts'
 
-/** `waiting`: needs its place found, or a snapshot. `old`: reads pages. `live`: reads the ring. */
-export type ClientStage = 'waiting' | 'old' | 'live'
+/**
+ * `waiting`: needs a position or a snapshot. `backlog`: reads events from the table. `live`: reads the ring.
+ */
+export type ClientStage = 'waiting' | 'backlog' | 'live'
 
 export interface Client {
   readonly queue: SendQueue
   stage: ClientStage
-  /** The last event it was given, by itself or as part of a snapshot. */
+  /** Seq of the last event that was sent, alone or as part of a snapshot. */
   cursor: number
-  /** The id it came with, until its place is found. */
+  /** The `Last-Event-ID` of the connection; undefined once the position is found. */
   resumeId: string | undefined
-  /** Undefined: all apps. */
+  /** Apps to send; undefined for all apps. */
   readonly filter: Filter | undefined
-  /** Up to where its cursor moved over events of other apps, and it does not know. */
+  /**
+   * Seq up to which events of other apps were skipped, not yet reported to the client; 0 if all is reported.
+   */
   unreported: number
 }
 
 export interface ClientsOptions {
   ring: Ring
-  /** Milliseconds after which a client that takes nothing is closed. */
+  /** Time without progress after which a full client is closed, in milliseconds. */
   stuckMs: number
-  /** A client lost its place and needs a snapshot. */
+  /** A client was reset and needs a snapshot. */
   onReset(client: Client): void
-  /** A client that reads pages takes more. */
+  /** A client that reads the backlog can be written to again. */
   onBacklogWritable(client: Client): void
 }
 
@@ -67,6 +73,7 @@ export function createClients(options: ClientsOptions) {
     all.delete(client)
   }
 
+  /** Sends `reset` with the reason; the client then starts again with a snapshot. */
   function reset(client: Client, reason: ResetReason): void {
     client.stage = 'waiting'
     client.resumeId = undefined
@@ -74,7 +81,7 @@ export function createClients(options: ClientsOptions) {
     options.onReset(client)
   }
 
-  /** Gives a client whatever it can take now. */
+  /** Writes queued bytes and events of the ring until the client is full or up to date. */
   function pump(client: Client): void {
     while (drain(client.queue) && client.stage === 'live') {
       if (!ring.covers(client.cursor)) {
@@ -89,10 +96,11 @@ export function createClients(options: ClientsOptions) {
     }
   }
 
+  /** Continues to write after backpressure. */
   function writable(client: Client): void {
     if (client.queue.closed || !resume(client.queue)) return
     pump(client)
-    if (client.stage === 'old' && isIdle(client.queue)) options.onBacklogWritable(client)
+    if (client.stage === 'backlog' && isIdle(client.queue)) options.onBacklogWritable(client)
   }
 
   function close(client: Client): void {
@@ -109,11 +117,17 @@ export function createClients(options: ClientsOptions) {
     pumpAll(): void {
       for (const client of all) pump(client)
     },
-    /** A notice between events, to whoever takes it now. Never queued: the next one says the same. */
+    /**
+     * Sends bytes to all clients that are idle. They are never queued, because the next broadcast replaces
+     * them.
+     */
     broadcast(bytes: Uint8Array): void {
       for (const client of all) if (isIdle(client.queue)) send(client.queue, bytes)
     },
-    /** Tells who follows some apps how far it has come over those of others, so that it does not resume from long ago. */
+    /**
+     * Sends clients with a filter their position after skipped events, so that they do not resume from an old
+     * one.
+     */
     sendPositions(epoch: string): void {
       for (const client of all) {
         if (client.stage !== 'live' || client.unreported === 0 || !isIdle(client.queue)) continue
@@ -121,16 +135,17 @@ export function createClients(options: ClientsOptions) {
         client.unreported = 0
       }
     },
-    /** Everybody who had a place starts anew. */
+    /** Resets all clients that have a position. */
     resetAll(reason: ResetReason): void {
       for (const client of [...all]) if (client.stage !== 'waiting') reset(client, reason)
     },
-    /** How many were closed because they took nothing. */
+    /** Closes the clients that have been full for longer than the limit, and returns their number. */
     closeStuck(): number {
       const stuck = [...all].filter((client) => isStuck(client.queue, options.stuckMs))
       for (const client of stuck) close(client)
       return stuck.length
     },
+    /** Ends all streams. */
     endAll(): void {
       for (const client of [...all]) {
         remove(client)

@@ -1,8 +1,8 @@
-/** Many callers, few loads. */
+/** Combines simultaneous calls, so that many callers cause few reads. */
 
 /**
- * Runs `load` so that at most one run is under way. Who calls while one runs shares the *next* one: a run that has
- * begun may already have looked past what the caller wants to see.
+ * Returns a function that runs `load`, one run at a time. Calls during a run share the *next* run, because
+ * the current run may have read the data before the caller's change.
  */
 export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined
@@ -15,7 +15,7 @@ export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
     return running
   }
 
-  async function afterThis(current: Promise<T>): Promise<T> {
+  async function startAfter(current: Promise<T>): Promise<T> {
     await current.catch(() => undefined)
     next = undefined
     return start()
@@ -24,17 +24,20 @@ export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
   return function run(): Promise<T> {
     if (next) return next
     if (!running) return start()
-    next = afterThis(running)
+    next = startAfter(running)
     return next
   }
 }
 
-/** One load at a time for each key: who asks for a key that is being loaded shares that load. */
+/**
+ * Returns a function that runs one load for each key at a time; calls with the same key share the running
+ * load.
+ */
 export function createShared<T>(): (key: string, load: () => Promise<T>) => Promise<T> {
   const loads = new Map<string, Promise<T>>()
   return function share(key, load) {
-    const known = loads.get(key)
-    if (known) return known
+    const running = loads.get(key)
+    if (running) return running
     const started = load().finally(() => loads.delete(key))
     loads.set(key, started)
     return started

@@ -1,14 +1,15 @@
-/** Some apps instead of all, for clients that name them. */
+/** Filter for clients that request the events of some apps only. */
 
 export interface Filter {
-  /** The same for the same apps: what is made for one client is shared by all with this key. */
+  /** Equal for the same apps, so that clients with the same filter share batches and snapshots. */
   readonly key: string
-  lets(app: string | undefined): boolean
+  /** Returns true if events of this app are sent. */
+  includes(app: string | undefined): boolean
 }
 
-/** @param apps as the client named them; none means all, and no filter. */
+/** Creates a filter. Returns undefined for an empty list, which means all apps. */
 export function createFilter(apps: readonly string[]): Filter | undefined {
   if (apps.length === 0) return undefined
   const wanted = new Set(apps)
-  return { key: [...wanted].sort().join(' '), lets: (app) => app !== undefined && wanted.has(app) }
+  return { key: [...wanted].sort().join(' '), includes: (app) => app !== undefined && wanted.has(app) }
 }

@@ -1,4 +1,4 @@
-/** Events as they stand in a Server-Sent Events stream. Each is made once and shared by all clients. */
+/** Encodes events for a Server-Sent Events stream. Each frame is created once and shared by all clients. */
 import { formatId, type ResetReason, type StreamPosition } from './eventid.ts'
 import type { Snapshot, StreamEvent } from './streamsource.ts'
 
@@ -10,7 +10,7 @@ export interface Frame {
 
 const encoder = new TextEncoder()
 
-/** JSON has no raw line break, so one `data:` line always does. */
+/** Encodes one event. One `data:` line is always enough, because JSON text contains no raw line break. */
 export function sse(event: string, data: unknown, id?: string): Uint8Array {
   const idLine = id === undefined ? '' : `id: ${id}\n`
   return encoder.encode(`event: ${event}\n${idLine}data: ${JSON.stringify(data)}\n\n`)
@@ -24,16 +24,21 @@ export function resetFrame(reason: ResetReason): Uint8Array {
   return sse('reset', { reason })
 }
 
-/** Data came late or not at all since `since`; the next heartbeat or event says that all is well again. */
+/**
+ * Creates `stale`: events may be late or missing since `since`. The next heartbeat or event ends that state.
+ */
 export function staleFrame(since: string): Uint8Array {
   return sse('stale', { since })
 }
 
-/** Something about apps changed that is no event. */
+/** Event `refresh`: facts about apps changed that are not part of the history; the page reads them again. */
 export const refreshFrame: Uint8Array = sse('refresh', {})
 
-/** A comment for proxies, and an event for pages (which never see comments): the newest id and our clock. It has no `id:`, as the browser would
- *  otherwise resume from a place whose events this client may not have got yet. */
+/**
+ * Creates a heartbeat: a comment for proxies, and an event for the page, because browsers hide comments. The
+ * event has the newest id and the time of this machine as data. It has no `id:` field, because the browser
+ * would then resume from an event that this client may not have received yet.
+ */
 export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
   const comment = encoder.encode(': heartbeat\n\n')
   return head
@@ -41,16 +46,20 @@ export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
     : comment
 }
 
+/** Creates `retry`: the delay before a browser reconnects. */
 export function retryFrame(milliseconds: number): Uint8Array {
   return encoder.encode(`retry: ${milliseconds}\n\n`)
 }
 
-/** Moves the place a client would resume from, without an event: all up to there was looked at, and is not for it. */
-export function positionFrame(place: StreamPosition): Uint8Array {
-  return encoder.encode(`id: ${formatId(place)}\n\n`)
+/**
+ * Creates an id without an event: the client resumes after it, because the filter excluded all events before
+ * it.
+ */
+export function positionFrame(position: StreamPosition): Uint8Array {
+  return encoder.encode(`id: ${formatId(position)}\n\n`)
 }
 
-/** The snapshot as the answer of `GET /api/status`, and the same text as an event. */
+/** Encodes a snapshot as the answer of `GET /api/status` and as an event with the same JSON text. */
 export function snapshotTexts(snapshot: Snapshot): { json: Uint8Array; frame: Uint8Array } {
   const id = formatId(snapshot)
   const json = JSON.stringify({ id, apps: snapshot.apps })

@@ -1,6 +1,6 @@
 /**
- * The output of the rebuild an operation rides in, to anybody who follows it. Woken by the bell of the log; readers
- * that stand at the same line share one query.
+ * Streams the output of the rebuild that includes an operation, to any number of readers. A notification
+ * wakes the readers; readers at the same line share one query.
  */
 import type { LogLine } from '../domain/operation.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
@@ -22,34 +22,42 @@ import type { RelayLog } from './streamsource.ts'
 
 export interface LogSource {
   operationLog(operation: number, after: number, limit: number): Promise<readonly LogLine[]>
-  /** Whether nothing will be added any more. */
+  /** Returns true if no more lines will be added. */
   isOver(operation: number): Promise<boolean>
 }
 
 const LOG_LIMITS = {
-  /** Lines of one read. */
-  pageLines: 500,
+  /** Upper limit of one read in lines. */
+  readLines: 500,
+  /** Interval between two heartbeats, in milliseconds. */
   heartbeatMs: 15_000,
-  /** A look at the database in case a bell was lost. */
+  /**
+   * Interval between two reads without a notification, in milliseconds, because a notification can be lost.
+   */
   tickMs: 5000,
+  /** Time without progress after which a full reader is closed, in milliseconds. */
   stuckMs: 15_000,
+  /** Upper limit of one read in milliseconds. */
   readLimitMs: 10_000,
-  /** Before the next try after a read that failed. */
+  /** Delay before the next attempt after a failed read, in milliseconds. */
   retryMs: 1000,
+  /** Upper limit of readers; the HTTP server refuses more. */
   readers: 500,
 }
 
 export type LogLimits = typeof LOG_LIMITS
 
-/** How lines become bytes. */
+/** Encoding of a log. */
 export interface LogForm {
   lines(lines: readonly LogLine[]): Uint8Array
-  /** Written at once: headers only leave with the first bytes, and there may be no line for a while. */
+  /**
+   * First bytes of the response, because headers are sent with them and the first line may come much later.
+   */
   begin: Uint8Array
-  /** Said when the log is complete. */
+  /** Last bytes, sent when the log is complete. */
   end: Uint8Array
   heartbeat: Uint8Array
-  /** Whether to wait for lines to come; otherwise what is there now is all. */
+  /** True if the stream stays open for new lines; else it ends after the present ones. */
   follow: boolean
 }
 
@@ -57,7 +65,7 @@ const encoder = new TextEncoder()
 const NOTHING = new Uint8Array()
 
 export const TEXT_LOG: LogForm = {
-  lines: (lines) => encoder.encode(lines.map((one) => `${one.line}\n`).join('')),
+  lines: (lines) => encoder.encode(lines.map(({ line }) => `${line}\n`).join('')),
   begin: NOTHING,
   end: NOTHING,
   heartbeat: NOTHING,
@@ -65,7 +73,7 @@ export const TEXT_LOG: LogForm = {
 }
 
 export const SSE_LOG: LogForm = {
-  lines: (lines) => Buffer.concat(lines.map((one) => sse('line', one, String(one.line_no)))),
+  lines: (lines) => Buffer.concat(lines.map((line) => sse('line', line, String(line.line_no)))),
   begin: COMMENT,
   end: sse('end', {}),
   heartbeat: encoder.encode(': heartbeat\n\n'),
@@ -76,9 +84,11 @@ interface Reader {
   readonly queue: SendQueue
   readonly operation: number
   readonly form: LogForm
+  /** Number of the last line that was sent. */
   after: number
+  /** True while a read for this reader is in progress. */
   busy: boolean
-  /** The bell rang while it was busy. */
+  /** True if a notification arrived during that read. */
   again: boolean
   retry: NodeJS.Timeout | undefined
 }
@@ -95,21 +105,22 @@ export function createLogStreams(options: LogStreamsOptions) {
   const { source } = options
   const limits = { ...LOG_LIMITS, ...options.limits }
   const readers = new Set<Reader>()
-  const sharePage = createShared<{ lines: readonly LogLine[]; over: boolean }>()
+  const shareRead = createShared<{ lines: readonly LogLine[]; over: boolean }>()
   let timers: NodeJS.Timeout[] = []
 
   async function load(operation: number, after: number) {
-    // First whether it is over, then the lines: the other way round, the last ones could come in between.
+    // Reads the state before the lines, because in the other order the last lines could be added in between.
     const over = await source.isOver(operation)
-    const lines = await source.operationLog(operation, after, limits.pageLines)
+    const lines = await source.operationLog(operation, after, limits.readLines)
     return { over, lines }
   }
 
-  const readPage = ({ operation, after }: Reader) =>
-    sharePage(`${operation}/${after}`, () =>
+  const readLinesFor = ({ operation, after }: Reader) =>
+    shareRead(`${operation}/${after}`, () =>
       withTimeout(load(operation, after), limits.readLimitMs, timeLimitError('Reading the log')),
     )
 
+  /** Ends the stream of a complete log. */
   function finish(reader: Reader): void {
     if (!readers.delete(reader)) return
     send(reader.queue, reader.form.end)
@@ -117,19 +128,21 @@ export function createLogStreams(options: LogStreamsOptions) {
     reader.queue.sink.end()
   }
 
+  /** Sends lines until the reader is full or has all of them. */
   async function readOn(reader: Reader): Promise<void> {
     while (isIdle(reader.queue)) {
       reader.again = false
-      const { lines, over } = await readPage(reader)
+      const { lines, over } = await readLinesFor(reader)
       if (reader.queue.closed) return
       reader.after = lines.at(-1)?.line_no ?? reader.after
       send(reader.queue, reader.form.lines(lines))
-      if (lines.length === limits.pageLines || reader.again) continue
+      if (lines.length === limits.readLines || reader.again) continue
       if ((over || !reader.form.follow) && isIdle(reader.queue)) finish(reader)
       return
     }
   }
 
+  /** Reads for this reader now, or once more after the read in progress. Retries after a failure. */
   async function wake(reader: Reader): Promise<void> {
     reader.again = true
     if (reader.busy) return
@@ -137,7 +150,10 @@ export function createLogStreams(options: LogStreamsOptions) {
     try {
       await readOn(reader)
     } catch (error) {
-      options.log.warn({ error: String(error), operation: reader.operation }, 'a log cannot be read')
+      options.log.warn(
+        { error: String(error), operation: reader.operation },
+        'the log cannot be read; the next attempt follows',
+      )
       clearTimeout(reader.retry)
       reader.retry = setTimeout(() => void wake(reader), limits.retryMs)
     } finally {
@@ -149,17 +165,18 @@ export function createLogStreams(options: LogStreamsOptions) {
     for (const reader of readers) void wake(reader)
   }
 
-  function beat(): void {
+  function sendHeartbeats(): void {
     for (const { queue, form } of readers) if (isIdle(queue)) send(queue, form.heartbeat)
   }
 
+  /** Removes a reader whose connection is closed or about to be closed. */
   function drop(reader: Reader): void {
     readers.delete(reader)
     clearTimeout(reader.retry)
     discard(reader.queue)
   }
 
-  function sweep(): void {
+  function closeStuckReaders(): void {
     for (const reader of [...readers]) {
       if (!isStuck(reader.queue, limits.stuckMs)) continue
       drop(reader)
@@ -192,8 +209,8 @@ export function createLogStreams(options: LogStreamsOptions) {
     start(): void {
       timers = [
         setInterval(wakeAll, limits.tickMs),
-        setInterval(beat, limits.heartbeatMs),
-        setInterval(sweep, limits.stuckMs / 10),
+        setInterval(sendHeartbeats, limits.heartbeatMs),
+        setInterval(closeStuckReaders, limits.stuckMs / 10),
       ]
     },
     stop(): void {
@@ -203,7 +220,7 @@ export function createLogStreams(options: LogStreamsOptions) {
         reader.queue.sink.end()
       }
     },
-    /** Lines were added, or an operation ended. */
+    /** Reads for all readers, because lines were added or an operation ended. */
     notified: wakeAll,
     isFull: () => readers.size >= limits.readers,
     open,

@@ -1,32 +1,33 @@
-/** The stream for clients that ask now and then instead of holding a connection. */
+/** The stream for clients that poll instead of keeping a connection open. */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { formatId, parseId, type ResetReason, resetReasonFor } from './eventid.ts'
 import { createFilter, type Filter } from './filter.ts'
 import type { StreamSource } from './streamsource.ts'
 
-export interface Polled {
-  /** Ask `after` this one next. */
+export interface PollResult {
+  /** Id to pass as `after` in the next request. */
   id: string
   events: readonly object[]
-  /** What was asked for cannot be continued: read `GET /api/status` and go on from its id. */
+  /** Reason why the client cannot resume: it must read `GET /api/status` and continue from its id. */
   reset?: ResetReason
 }
 
-/** Without `after`: where the history stands, and no events. */
+/** Creates the function for one poll. Without `after` it returns the newest id and no events. */
 export function createPoll(source: StreamSource, readLimitMs: number) {
-  async function read(after: string | undefined, limit: number, filter?: Filter): Promise<Polled> {
-    const place = after === undefined ? undefined : parseId(after)
-    const events = place ? await source.streamAfter(place.seq, limit) : []
-    // Looked at after the events: had older ones been pruned before they were read, it would show here.
+  async function read(after: string | undefined, limit: number, filter?: Filter): Promise<PollResult> {
+    const position = after === undefined ? undefined : parseId(after)
+    const events = position ? await source.streamAfter(position.seq, limit) : []
+    // Read after the events, because events could be pruned before they are read; `prunedTo` then reveals the
+    // gap.
     const head = await source.head()
     if (after === undefined) return { id: formatId(head), events: [] }
-    const reset = resetReasonFor(place, head)
+    const reset = resetReasonFor(position, head)
     if (reset) return { id: formatId(head), events: [], reset }
     const last = events.at(-1)
-    const wanted = filter ? events.filter(({ app }) => filter.lets(app)) : events
+    const included = filter ? events.filter(({ app }) => filter.includes(app)) : events
     return {
       id: last ? formatId({ epoch: head.epoch, seq: last.seq }) : after,
-      events: wanted.map(({ json }) => JSON.parse(json)),
+      events: included.map(({ json }) => JSON.parse(json)),
     }
   }
 

@@ -1,7 +1,7 @@
 /**
- * The relay: follows the history in PostgreSQL and tells it to any number of clients.
+ * The relay: follows the history in PostgreSQL and sends it to any number of clients.
  *
- * doorbell -> tail (one read) -> ring (each event as bytes, once) -> clients (one write each, at the relay's pace)
+ * notification → tail (one read) → ring (each event encoded once) → clients (one throttled write each)
  */
 
 import { createBacklog } from './backlog.ts'
@@ -19,31 +19,41 @@ import { createTail } from './tail.ts'
 import { createThrottle } from './throttle.ts'
 
 export const RELAY_LIMITS = {
+  /** Upper limits of the ring, in events and bytes. */
   ringFrames: 8192,
   ringBytes: 8 * 1024 * 1024,
-  /** Rows of one read. */
-  pageRows: 500,
-  /** Events read into the ring at the start. */
+  /** Upper limit of one read in rows. */
+  readRows: 500,
+  /** Number of old events read into the ring at the start. */
   warmRows: 2000,
-  /** Between two rounds of writes, see `PaceLimits`. Measured: 5 to 8 µs for each client of a round, nearly all of it the
-   *  kernel's, so a thousand clients would otherwise keep a core busy at 100 events/s. */
+  /**
+   * Interval between two rounds of writes, explained in `ThrottleLimits`. Measured: a round costs 5 to 8 µs
+   * for each client, nearly all of it in the kernel. Without a throttle 1,000 clients would keep a core busy
+   * at 100 events/s.
+   */
   flushMs: 10,
   flushShare: 0.5,
   longestFlushMs: 30,
+  /** Interval between two heartbeats, in milliseconds. */
   heartbeatMs: 15_000,
-  /** Between what changes without an event and the word of it. */
+  /** Delay in milliseconds between a change without an event and the `refresh` for it. */
   refreshMs: 100,
-  /** A look at the database in case a bell was lost. */
+  /**
+   * Interval between two reads without a notification, in milliseconds, because a notification can be lost.
+   */
   tickMs: 5000,
-  /** The same while the database does not answer or no bell can ring. */
+  /** The same interval while the database does not answer or LISTEN is not active. */
   degradedTickMs: 1000,
-  /** Before the first try again after a read that failed; those that follow come later and later. */
+  /**
+   * Delay before the first attempt after a failed read, in milliseconds; it is multiplied by 4 for each
+   * further one.
+   */
   firstRetryMs: 20,
-  /** How long a client may take nothing. */
+  /** Time without progress after which a full client is closed, in milliseconds. */
   stuckMs: 15_000,
-  /** How long one read may take: with the tick, a connection that was swallowed is noticed within 15 s. */
+  /** Upper limit of one read in milliseconds: with the tick, a dead connection is detected within 15 s. */
   readLimitMs: 8000,
-  /** A browser waits this long before it connects again, and up to as much more, so that not all come at once. */
+  /** Delay in milliseconds before a browser reconnects, plus a jitter of 0 to 100 %. */
   retryMs: 1000,
 }
 
@@ -69,7 +79,7 @@ export function createRelay(options: RelayOptions) {
   })
   const tail = createTail({ ...limits, source, ring, log, onEvents: flushSoon, onReset, onFresh, onStale })
   const snapshots = createSnapshots(source, tail, limits.readLimitMs)
-  const backlog = createBacklog(source, limits.pageRows, limits.readLimitMs)
+  const backlog = createBacklog(source, limits.readRows, limits.readLimitMs)
   const catchup = createCatchup({ clients, ring, tail, backlog, snapshots, log })
   const throttle = createThrottle(limits)
   const counts = { notifications: 0, connects: 0, resets: 0, stuck: 0 }
@@ -83,6 +93,7 @@ export function createRelay(options: RelayOptions) {
   let timers: NodeJS.Timeout[] = []
   let stopped = true
 
+  /** Writes to all clients. */
   function flush(): void {
     flushTimer = undefined
     const begin = performance.now()
@@ -90,7 +101,7 @@ export function createRelay(options: RelayOptions) {
     throttle.done(begin, performance.now())
   }
 
-  /** The first event of a quiet stream goes out at once, those that follow at the pace. */
+  /** Sends the first event of a quiet stream at once; the throttle delays those that follow. */
   function flushSoon(): void {
     if (flushTimer) return
     const wait = throttle.wait(performance.now())
@@ -102,10 +113,10 @@ export function createRelay(options: RelayOptions) {
     counts.resets += 1
     log.warn(
       { reason, head: tail.head },
-      'the history is not the one that was followed: all clients start anew',
+      'the history was replaced or pruned: all clients start again with a snapshot',
     )
-    backlog.forget()
-    snapshots.forget()
+    backlog.clear()
+    snapshots.invalidate()
     clients.resetAll(reason)
   }
 
@@ -115,13 +126,16 @@ export function createRelay(options: RelayOptions) {
     clients.broadcast(staleFrame(staleSince))
   }
 
-  function onFresh(again: boolean): void {
+  function onFresh(recovered: boolean): void {
     staleSince = undefined
-    if (again) clients.broadcast(heartbeatFrame(tail.head))
+    if (recovered) clients.broadcast(heartbeatFrame(tail.head))
     catchup.startAllWaiting()
   }
 
-  /** A pooled session that was ended by the server fails once, and only shows then: so the first try again is soon. */
+  /**
+   * Schedules the next attempt with backoff. It is short at first, because an ended session of the pool fails
+   * only once.
+   */
   function scheduleRetry(): void {
     if (stopped || retryTimer) return
     const wait = Math.min(limits.firstRetryMs * 4 ** tail.failures, limits.degradedTickMs)
@@ -135,13 +149,17 @@ export function createRelay(options: RelayOptions) {
     if (!stopped) read().catch(scheduleRetry)
   }
 
-  /** A bell without an event may say that the history has become another one. */
+  /**
+   * Reads new events. A notification without one can mean a restored database (new epoch), so the head is
+   * read then.
+   */
   async function readNotified(): Promise<void> {
     const before = tail.eventsRead
     await tail.read()
     if (tail.eventsRead === before) await tail.sync()
   }
 
+  /** Reads without a notification, at an interval. */
   function tick(): void {
     attemptRead(tail.sync)
     const wait = tail.stale || !listening ? limits.degradedTickMs : limits.tickMs
@@ -153,9 +171,11 @@ export function createRelay(options: RelayOptions) {
     clients.broadcast(heartbeatFrame(tail.stale ? undefined : tail.head))
   }
 
-  /** Once for all that changes at about the same time: whoever hears it may ask for everything. */
+  /**
+   * Sends one `refresh` for all changes within the delay, because each client may then read everything again.
+   */
   function appsChanged(): void {
-    snapshots.forget()
+    snapshots.invalidate()
     refreshTimer ??= setTimeout(() => {
       refreshTimer = undefined
       clients.broadcast(refreshFrame)
@@ -165,9 +185,10 @@ export function createRelay(options: RelayOptions) {
   function closeStuckClients(): void {
     const stuck = clients.closeStuck()
     counts.stuck += stuck
-    if (stuck > 0) log.info({ stuck }, 'clients that took nothing were closed')
+    if (stuck > 0) log.info({ stuck }, 'clients that had been full for too long were closed')
   }
 
+  /** Adds a client of the stream. */
   function open(sink: Sink, lastId: string | undefined, apps: readonly string[] = []): ConnectionEvents {
     const client: Client = clients.add(sink, lastId, createFilter(apps))
     counts.connects += 1
@@ -177,13 +198,13 @@ export function createRelay(options: RelayOptions) {
     return connectionEventsOf(client)
   }
 
-  /** Apart from `open`, whose locals its closures would keep alive. */
+  /** Separate from `open`, because these closures would keep the locals of `open` in memory. */
   function connectionEventsOf(client: Client): ConnectionEvents {
     return {
       writable: () => clients.writable(client),
       closed() {
         clients.remove(client)
-        catchup.leave(client)
+        catchup.cancel(client)
       },
     }
   }
@@ -198,7 +219,7 @@ export function createRelay(options: RelayOptions) {
       ]
       tick()
     },
-    /** Ends every stream; clients come back by themselves to whoever is started next. */
+    /** Ends every stream; clients reconnect by themselves to the next process. */
     stop(): void {
       stopped = true
       for (const timer of timers) clearInterval(timer)
@@ -209,24 +230,24 @@ export function createRelay(options: RelayOptions) {
       flushTimer = undefined
       clients.endAll()
     },
-    /** Something was committed. */
+    /** Reads new events, because a transaction with events was committed. */
     notified(): void {
       counts.notifications += 1
       lastNotificationAt = Date.now()
       attemptRead(readNotified)
     },
-    /** Operations changed, which can change what may be pressed without being an event. */
-    operationsChanged: snapshots.forget,
-    /** A name, or what is wanted of a request: pages should look. */
+    /** Discards the snapshot, because changed operations can change the allowed controls without an event. */
+    operationsChanged: snapshots.invalidate,
+    /** Sends `refresh`, because a display name or the wanted state of an app changed without an event. */
     appsChanged,
-    /** The bell can (or cannot) ring again; what was rung before is unknown, so look. */
-    setListening(now: boolean): void {
-      listening = now
+    /** Records if LISTEN is active, and reads, because earlier notifications may be lost. */
+    setListening(active: boolean): void {
+      listening = active
       attemptRead(tail.sync)
     },
     open,
     poll: createPoll(source, limits.readLimitMs),
-    /** The snapshot as JSON text, as new as the call. */
+    /** Returns the snapshot as JSON text, at least as new as the call. */
     status: async () => (await snapshots.fresh()).json,
     get listening() {
       return listening

@@ -1,14 +1,14 @@
 /**
- * The newest events as bytes, in one block of memory that is never given back: what comes next is written over the
- * oldest, so that a stream of any length leaves no garbage. Everything after `floor` is here, so a client whose last
- * event is `floor` or later is served without asking the database.
+ * Ring buffer of the newest events as bytes, in one permanent block of memory. New events overwrite the
+ * oldest, so that a stream of any length causes no garbage collection. All events after `evictedTo` are in
+ * the ring. So a client whose last event is `evictedTo` or later is served without a query.
  */
 import type { Filter } from './filter.ts'
 import type { Frame } from './frame.ts'
 
-/** Bytes for one write, and the number of the last event in them. */
+/** Bytes for one write, and the seq of the last event in them. */
 export interface Batch {
-  /** To be written before the next event comes: it may be written over then. */
+  /** Valid until the next event is added, which may overwrite them. */
   bytes: Uint8Array
   seq: number
 }
@@ -16,7 +16,9 @@ export interface Batch {
 export interface RingLimits {
   frames: number
   bytes: number
-  /** Bytes of one batch; a single larger event still makes a batch of its own, which may be kept. */
+  /**
+   * Upper limit of one batch in bytes. A larger event is a batch of its own, copied so that it stays valid.
+   */
   batchBytes: number
 }
 
@@ -24,78 +26,91 @@ export type Ring = ReturnType<typeof createRing>
 
 export function createRing(limits: RingLimits) {
   let block = Buffer.allocUnsafeSlow(limits.bytes)
-  /** Where in the block the next frame goes. */
-  let tip = 0
-  /** Frames are counted for ever; a frame's facts stand at its count modulo the limit. */
-  let first = 0
-  let next = 0
+  /** Offset in the block for the next frame. */
+  let writeOffset = 0
+  /**
+   * Indices of the oldest frame and of the next one. They only grow; the arrays are used at the index modulo
+   * the limit.
+   */
+  let oldest = 0
+  let nextIndex = 0
   const seqs = new Float64Array(limits.frames)
   const starts = new Uint32Array(limits.frames)
   const ends = new Uint32Array(limits.frames)
   const apps = new Array<string | undefined>(limits.frames).fill(undefined)
   let bytes = 0
-  let floor = 0
-  /** Clients mostly stand at the same place, so each batch is put together once and thrown away with the next event. */
+  let evictedTo = 0
+  /**
+   * Batches by position. Most clients have the same position, so a batch is created once and valid until the
+   * next event.
+   */
   const batches = new Map<number | string, Batch>()
-  /** Frames that are larger than a batch, out of the block: whoever is in the middle of one shares it with all others. */
+  /**
+   * Copies of frames larger than a batch, outside the block. Clients that have written a part share the copy.
+   */
   const large = new Map<number, Uint8Array>()
 
-  const slot = (count: number) => count % limits.frames
-  const seqOf = (count: number) => seqs[slot(count)] as number
-  const startOf = (count: number) => starts[slot(count)] as number
-  const endOf = (count: number) => ends[slot(count)] as number
+  const slotOf = (index: number) => index % limits.frames
+  const seqOf = (index: number) => seqs[slotOf(index)] as number
+  const startOf = (index: number) => starts[slotOf(index)] as number
+  const endOf = (index: number) => ends[slotOf(index)] as number
 
-  function dropFirst(): void {
-    floor = seqOf(first)
-    bytes -= endOf(first) - startOf(first)
-    large.delete(first)
-    first += 1
+  function evictOldest(): void {
+    evictedTo = seqOf(oldest)
+    bytes -= endOf(oldest) - startOf(oldest)
+    large.delete(oldest)
+    oldest += 1
   }
 
-  /** What is behind the tip is older than what is before it. */
-  function makeRoom(length: number): void {
-    if (tip + length > block.length) {
-      while (first < next && startOf(first) >= tip) dropFirst()
-      tip = 0
+  /**
+   * Evicts the frames that the next one overwrites. Frames after the write offset are older than those before
+   * it.
+   */
+  function makeSpace(length: number): void {
+    if (writeOffset + length > block.length) {
+      while (oldest < nextIndex && startOf(oldest) >= writeOffset) evictOldest()
+      writeOffset = 0
     }
-    // Larger than all that is allowed: it takes a block of its size, and is alone in it.
+    // A frame larger than the block gets a new block of its size and is the only frame in it.
     if (length > block.length) block = Buffer.allocUnsafeSlow(length)
-    while (first < next && startOf(first) >= tip && startOf(first) < tip + length) dropFirst()
-    if (next - first === limits.frames) dropFirst()
+    while (oldest < nextIndex && startOf(oldest) >= writeOffset && startOf(oldest) < writeOffset + length)
+      evictOldest()
+    if (nextIndex - oldest === limits.frames) evictOldest()
   }
 
   function push({ seq, app, text }: Frame): void {
     const length = Buffer.byteLength(text)
     batches.clear()
-    makeRoom(length)
-    block.write(text, tip)
-    const at = slot(next)
+    makeSpace(length)
+    block.write(text, writeOffset)
+    const at = slotOf(nextIndex)
     seqs[at] = seq
-    starts[at] = tip
-    ends[at] = tip + length
+    starts[at] = writeOffset
+    ends[at] = writeOffset + length
     apps[at] = app
-    next += 1
+    nextIndex += 1
     bytes += length
-    tip += length
+    writeOffset += length
   }
 
-  function reset(newFloor: number): void {
-    first = next
-    tip = 0
+  /** Empties the ring. */
+  function reset(seq: number): void {
+    oldest = nextIndex
+    writeOffset = 0
     bytes = 0
-    floor = newFloor
+    evictedTo = seq
     batches.clear()
     large.clear()
   }
 
   function head(): number {
-    return next > first ? seqOf(next - 1) : floor
+    return nextIndex > oldest ? seqOf(nextIndex - 1) : evictedTo
   }
 
-  /** The first frame after `seq`, by halving. */
-  function countAfter(seq: number): number {
-    let low = first
-    let high = next
+  /** Returns the index of the first frame after `seq`, by binary search. */
+  function indexAfter(seq: number): number {
+    let low = oldest
+    let high = nextIndex
     while (low < high) {
       const middle = low + Math.floor((high - low) / 2)
       if (seqOf(middle) > seq) high = middle
@@ -104,56 +119,59 @@ export function createRing(limits: RingLimits) {
     return low
   }
 
-  const isLarge = (count: number) => endOf(count) - startOf(count) > limits.batchBytes
+  const isLarge = (index: number) => endOf(index) - startOf(index) > limits.batchBytes
 
-  /** A large frame is written in several steps, between which events may come. */
-  function keep(count: number): Uint8Array {
-    const known = large.get(count)
-    if (known) return known
-    const copy = new Uint8Array(block.subarray(startOf(count), endOf(count)))
-    large.set(count, copy)
+  /** Copies a large frame, because events can be added between its several writes. */
+  function copyLarge(index: number): Uint8Array {
+    const cached = large.get(index)
+    if (cached) return cached
+    const copy = new Uint8Array(block.subarray(startOf(index), endOf(index)))
+    large.set(index, copy)
     return copy
   }
 
-  /** Frames that lie one behind the other. */
-  function gather(seq: number): Batch {
-    const begin = countAfter(seq)
-    if (isLarge(begin)) return { bytes: keep(begin), seq: seqOf(begin) }
-    let count = begin
+  /** Returns the frames after `seq` that are adjacent in the block, without a copy. */
+  function adjacentBatch(seq: number): Batch {
+    const begin = indexAfter(seq)
+    if (isLarge(begin)) return { bytes: copyLarge(begin), seq: seqOf(begin) }
+    let index = begin
     while (
-      count + 1 < next &&
-      startOf(count + 1) === endOf(count) &&
-      endOf(count + 1) - startOf(begin) <= limits.batchBytes
+      index + 1 < nextIndex &&
+      startOf(index + 1) === endOf(index) &&
+      endOf(index + 1) - startOf(begin) <= limits.batchBytes
     )
-      count += 1
-    return { bytes: block.subarray(startOf(begin), endOf(count)), seq: seqOf(count) }
+      index += 1
+    return { bytes: block.subarray(startOf(begin), endOf(index)), seq: seqOf(index) }
   }
 
-  function pick(seq: number, filter: Filter): Batch {
-    const taken: Uint8Array[] = []
+  /** Returns the frames after `seq` that pass the filter, as a copy. */
+  function filteredBatch(seq: number, filter: Filter): Batch {
+    const frames: Uint8Array[] = []
     let size = 0
     let last = seq
-    for (let count = countAfter(seq); count < next; count += 1) {
-      const wanted = filter.lets(apps[slot(count)])
-      const length = endOf(count) - startOf(count)
-      if (wanted && size > 0 && size + length > limits.batchBytes) break
-      last = seqOf(count)
-      if (!wanted) continue
-      if (isLarge(count)) return { bytes: keep(count), seq: last }
-      taken.push(block.subarray(startOf(count), endOf(count)))
+    for (let index = indexAfter(seq); index < nextIndex; index += 1) {
+      const included = filter.includes(apps[slotOf(index)])
+      const length = endOf(index) - startOf(index)
+      if (included && size > 0 && size + length > limits.batchBytes) break
+      last = seqOf(index)
+      if (!included) continue
+      if (isLarge(index)) return { bytes: copyLarge(index), seq: last }
+      frames.push(block.subarray(startOf(index), endOf(index)))
       size += length
     }
-    return { bytes: Buffer.concat(taken), seq: last }
+    return { bytes: Buffer.concat(frames), seq: last }
   }
 
-  /** What follows `seq` and `filter` lets through, as much as fits into one write; undefined when nothing follows.
-   *  Where all that follows is for others there are no bytes, but a place further on. */
+  /**
+   * Returns the events after `seq` that pass the filter and fit into one write; undefined if there are no
+   * events. If the filter excludes all of them, the batch has no bytes but a later seq.
+   */
   function after(seq: number, filter?: Filter): Batch | undefined {
     if (seq >= head()) return undefined
     const key = filter ? `${seq} ${filter.key}` : seq
-    const known = batches.get(key)
-    if (known) return known
-    const batch = filter ? pick(seq, filter) : gather(seq)
+    const cached = batches.get(key)
+    if (cached) return cached
+    const batch = filter ? filteredBatch(seq, filter) : adjacentBatch(seq)
     batches.set(key, batch)
     return batch
   }
@@ -162,16 +180,19 @@ export function createRing(limits: RingLimits) {
     push,
     reset,
     after,
-    /** Whether everything after `seq` is here. */
-    covers: (seq: number) => seq >= floor,
-    get floor() {
-      return floor
+    /** Returns true if all events after `seq` are in the ring. */
+    covers: (seq: number) => seq >= evictedTo,
+    /** Seq of the newest event that was evicted. */
+    get evictedTo() {
+      return evictedTo
     },
+    /** Seq of the newest event. */
     get head() {
       return head()
     },
+    /** Number of events. */
     get size() {
-      return next - first
+      return nextIndex - oldest
     },
     get bytes() {
       return bytes

@@ -1,104 +1,110 @@
 /**
- * One way out of the agent: bytes in pieces that its sink takes, no more than it takes. When the sink says that it is
- * full nothing more is written until it says that it takes more. Plain data and functions, as there are ten thousand.
+ * Send queue of one connection with backpressure: after the sink reports that it is full, nothing is written
+ * until it is writable again. A queue is plain data without closures, because there can be 10,000 of them.
  */
 
-/** Bytes of one write. uWebSockets.js copies up to 16 KiB into its cork buffer, chunk framing included; its releases
- *  before v20.77.0 are at fault beyond that. */
+/**
+ * Upper limit of one write in bytes. uWebSockets.js copies up to 16 KiB, including chunk framing, into its
+ * cork buffer; releases before v20.77.0 have a bug beyond that.
+ */
 export const CHUNK_BYTES = 15 * 1024
 
-/** Where the bytes of one client go. */
+/** Destination of the bytes of one client. */
 export interface Sink {
-  /** Takes the chunk in any case; false when it is full. */
+  /** Accepts the chunk in any case; returns false if the sink is full afterwards. */
   write(chunk: Uint8Array): boolean
-  /** Ends the stream as its protocol says. */
+  /** Ends the stream according to its protocol. */
   end(): void
-  /** Breaks the connection. */
+  /** Closes the connection without ending the stream. */
   close(): void
 }
 
-/** What the owner of a sink reports of it. */
+/** Events of a connection, reported by the owner of its sink. */
 export interface ConnectionEvents {
-  /** It takes more. */
+  /** The sink can be written to again. */
   writable(): void
-  /** It is closed, by whomever. */
+  /** The connection is closed, by either side. */
   closed(): void
 }
 
 export interface SendQueue {
   readonly sink: Sink
-  /** Shared bytes still to be written; the first may be the rest of a longer piece. */
+  /** Shared bytes to be written; the first item may be the rest of a larger one. */
   queue: Uint8Array[]
-  /** When the sink became full (milliseconds of `performance.now()`); undefined while it takes more. */
+  /**
+   * Time at which the sink became full, in milliseconds of `performance.now()`; undefined while it is
+   * writable.
+   */
   fullSince: number | undefined
   closed: boolean
 }
 
-/** A comment of an event stream: no client sees it. */
+/** Comment of an event stream, which clients ignore. */
 export const COMMENT = new TextEncoder().encode(':\n\n')
 
 export function createSendQueue(sink: Sink): SendQueue {
   return { sink, queue: [], fullSince: undefined, closed: false }
 }
 
-/** Of all outlets, since the start. */
+/** Totals of all send queues since the process started. */
 export const written = { bytes: 0, writes: 0 }
 
-function writePiece(outlet: SendQueue, piece: Uint8Array): void {
+function writePiece(sendQueue: SendQueue, piece: Uint8Array): void {
   written.bytes += piece.length
   written.writes += 1
-  const more = outlet.sink.write(piece)
-  if (!more) outlet.fullSince = performance.now()
+  const writable = sendQueue.sink.write(piece)
+  if (!writable) sendQueue.fullSince = performance.now()
 }
 
-function takeQueued(outlet: SendQueue): Uint8Array {
-  const next = outlet.queue[0] as Uint8Array
+function takeQueued(sendQueue: SendQueue): Uint8Array {
+  const next = sendQueue.queue[0] as Uint8Array
   if (next.length > CHUNK_BYTES) {
-    outlet.queue[0] = next.subarray(CHUNK_BYTES)
+    sendQueue.queue[0] = next.subarray(CHUNK_BYTES)
     return next.subarray(0, CHUNK_BYTES)
   }
-  // An array that once held something keeps room for it.
-  if (outlet.queue.length === 1) outlet.queue = []
-  else outlet.queue.shift()
+  // A new array, because an emptied one keeps its allocated memory.
+  if (sendQueue.queue.length === 1) sendQueue.queue = []
+  else sendQueue.queue.shift()
   return next
 }
 
-/** Writes what is queued; true when all of it is written and the sink takes more. */
-export function drain(outlet: SendQueue): boolean {
-  while (outlet.queue.length > 0 && outlet.fullSince === undefined && !outlet.closed)
-    writePiece(outlet, takeQueued(outlet))
-  return outlet.fullSince === undefined && !outlet.closed
+/** Writes queued bytes. Returns true if all are written and the sink is still writable. */
+export function drain(sendQueue: SendQueue): boolean {
+  while (sendQueue.queue.length > 0 && sendQueue.fullSince === undefined && !sendQueue.closed)
+    writePiece(sendQueue, takeQueued(sendQueue))
+  return sendQueue.fullSince === undefined && !sendQueue.closed
 }
 
-/** Queues bytes that must not be changed any more, and writes what the sink takes. */
-export function send(outlet: SendQueue, bytes: Uint8Array): boolean {
-  if (bytes.length > CHUNK_BYTES || !isIdle(outlet)) outlet.queue.push(bytes)
-  else if (bytes.length > 0) writePiece(outlet, bytes)
-  return drain(outlet)
+/** Queues bytes and writes until the sink is full. The caller must not change the bytes afterwards. */
+export function send(sendQueue: SendQueue, bytes: Uint8Array): boolean {
+  if (bytes.length > CHUNK_BYTES || !isIdle(sendQueue)) sendQueue.queue.push(bytes)
+  else if (bytes.length > 0) writePiece(sendQueue, bytes)
+  return drain(sendQueue)
 }
 
-/** Whether a notice may be written between two events now. */
-export function isIdle(outlet: SendQueue): boolean {
-  return outlet.queue.length === 0 && outlet.fullSince === undefined && !outlet.closed
+/** Returns true if nothing is queued and the sink is writable, so that bytes do not land inside an event. */
+export function isIdle(sendQueue: SendQueue): boolean {
+  return sendQueue.queue.length === 0 && sendQueue.fullSince === undefined && !sendQueue.closed
 }
 
 /**
- * The sink takes more. What uWebSockets.js holds back after it was full it sends with the next write only (seen: the
- * last 18 kB of a stream never came), so where nothing waits to be written `filler` is. It is empty where the owner
- * writes or ends next anyway.
+ * Continues after backpressure. uWebSockets.js sends the bytes it still buffers only with the next write
+ * (seen: the last 18 kB of a stream never arrived). So `filler` is written if nothing is queued. It is empty
+ * if the owner writes or ends the stream next anyway.
  */
-export function resume(outlet: SendQueue, filler: Uint8Array = COMMENT): boolean {
-  outlet.fullSince = undefined
-  if (outlet.queue.length === 0 && filler.length > 0) outlet.queue.push(filler)
-  return drain(outlet)
+export function resume(sendQueue: SendQueue, filler: Uint8Array = COMMENT): boolean {
+  sendQueue.fullSince = undefined
+  if (sendQueue.queue.length === 0 && filler.length > 0) sendQueue.queue.push(filler)
+  return drain(sendQueue)
 }
 
-export function isStuck(outlet: SendQueue, milliseconds: number): boolean {
-  return outlet.fullSince !== undefined && performance.now() - outlet.fullSince > milliseconds
+/** Returns true if the sink has been full for longer than `milliseconds`. */
+export function isStuck(sendQueue: SendQueue, milliseconds: number): boolean {
+  return sendQueue.fullSince !== undefined && performance.now() - sendQueue.fullSince > milliseconds
 }
 
-/** Forgets what was queued; for a sink that is gone or about to go. */
-export function discard(outlet: SendQueue): void {
-  outlet.closed = true
-  outlet.queue = []
+/** Empties the queue, because the connection is closed or about to be closed. */
+export function discard(sendQueue: SendQueue): void {
+  sendQueue.closed = true
+  sendQueue.queue = []
 }

@@ -1,4 +1,4 @@
-/** All apps at one moment, made once for everybody who asks at about the same time. */
+/** Reads snapshots of all apps; simultaneous requests share one. */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
 import type { Filter } from './filter.ts'
@@ -6,39 +6,41 @@ import { snapshotTexts } from './frame.ts'
 import type { Snapshot, StreamSource } from './streamsource.ts'
 import type { Tail } from './tail.ts'
 
-/** Milliseconds for which a snapshot is given out again while no event came: some of its facts (a place in the queue,
- *  what may be pressed) can change without one. */
+/**
+ * Upper limit for the age of a reused snapshot, in milliseconds, while no event arrives. Some facts change
+ * without an event: the position in the queue and the allowed controls.
+ */
 const MAX_AGE_MS = 1000
-/** Looks at the database before giving up on one that agrees with the stream's epoch. */
+/** Number of attempts to read a snapshot with the same epoch as the stream. */
 const MAX_TRIES = 3
 
-export interface TakenSnapshot {
+export interface EncodedSnapshot {
   epoch: string
   seq: number
-  /** As the answer of `GET /api/status`. */
+  /** Body of `GET /api/status`. */
   json: Uint8Array
-  /** As an event of the stream, with the apps the filter lets through. */
+  /** Returns the snapshot as an event of the stream, with the apps of the filter. */
   frameFor(filter: Filter | undefined): Uint8Array
 }
 
-/** Different choices of apps of which the frames of one snapshot are kept. */
-const KEPT_CHOICES = 32
+/** Number of filters for which the frame of one snapshot is cached. */
+const CACHED_FILTERS = 32
 
-function take(snapshot: Snapshot): TakenSnapshot {
+function encode(snapshot: Snapshot): EncodedSnapshot {
   const { json, frame } = snapshotTexts(snapshot)
-  const kept = new Map<string, Uint8Array>()
+  const frames = new Map<string, Uint8Array>()
 
   function frameFor(filter: Filter | undefined): Uint8Array {
     if (!filter) return frame
-    const known = kept.get(filter.key)
-    if (known) return known
-    const some = {
+    const cached = frames.get(filter.key)
+    if (cached) return cached
+    const filtered = {
       ...snapshot,
-      apps: snapshot.apps.filter((app: { name?: string }) => filter.lets(app.name)),
+      apps: snapshot.apps.filter((app: { name?: string }) => filter.includes(app.name)),
     }
-    const made = snapshotTexts(some).frame
-    if (kept.size < KEPT_CHOICES) kept.set(filter.key, made)
-    return made
+    const filteredFrame = snapshotTexts(filtered).frame
+    if (frames.size < CACHED_FILTERS) frames.set(filter.key, filteredFrame)
+    return filteredFrame
   }
 
   return { epoch: snapshot.epoch, seq: snapshot.seq, json, frameFor }
@@ -47,41 +49,42 @@ function take(snapshot: Snapshot): TakenSnapshot {
 export type Snapshots = ReturnType<typeof createSnapshots>
 
 export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: number) {
-  let last: { taken: TakenSnapshot; at: number } | undefined
+  let last: { encoded: EncodedSnapshot; at: number } | undefined
   let version = 0
 
-  async function load(): Promise<TakenSnapshot> {
+  async function load(): Promise<EncodedSnapshot> {
     const before = version
     const snapshot = await withTimeout(source.snapshot(), readLimitMs, timeLimitError('Reading the snapshot'))
-    const taken = take(snapshot)
-    last = before === version ? { taken, at: performance.now() } : undefined
-    return taken
+    const encoded = encode(snapshot)
+    last = before === version ? { encoded, at: performance.now() } : undefined
+    return encoded
   }
 
-  /** As new as the call, at least. */
+  /** Reads a snapshot that is at least as new as the call. */
   const fresh = createCoalesced(load)
 
-  function usable(): TakenSnapshot | undefined {
+  /** Returns the last snapshot if it is recent and includes all events that were read. */
+  function reusable(): EncodedSnapshot | undefined {
     const head = tail.head
     if (!last || !head || performance.now() - last.at > MAX_AGE_MS) return undefined
-    return last.taken.epoch === head.epoch && last.taken.seq >= head.seq ? last.taken : undefined
+    return last.encoded.epoch === head.epoch && last.encoded.seq >= head.seq ? last.encoded : undefined
   }
 
-  /** One that the stream can be continued from. */
-  async function current(): Promise<TakenSnapshot> {
+  /** Returns a snapshot from which the stream can continue: with the same epoch. */
+  async function current(): Promise<EncodedSnapshot> {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const taken = usable() ?? (await fresh())
-      if (taken.epoch === tail.head?.epoch) return taken
+      const encoded = reusable() ?? (await fresh())
+      if (encoded.epoch === tail.head?.epoch) return encoded
       await tail.sync()
     }
-    throw new Error('the snapshot and the history do not agree on the epoch')
+    throw new Error(`the snapshot and the history have different epochs after ${MAX_TRIES} reads`)
   }
 
   return {
     fresh,
     current,
-    /** Something changed that may not be an event. */
-    forget(): void {
+    /** Discards the last snapshot, because facts changed without an event. */
+    invalidate(): void {
       version += 1
       last = undefined
     },

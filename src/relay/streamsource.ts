@@ -1,10 +1,13 @@
-/** What the relay needs of the database: a few reads. Whoever wires it decides where they come from. */
+/**
+ * Reads that the relay needs from the database. `src/main` provides them, so that tests can use a source in
+ * memory.
+ */
 import type { Head, StreamPosition } from './eventid.ts'
 
-/** One row of the history. The relay looks at nothing but its place, and at the app for who follows only some. */
+/** One row of the history. The relay only uses its position, and its app for clients with a filter. */
 export interface StreamEvent extends StreamPosition {
   app?: string
-  /** The event itself, as it is told: one line of JSON. */
+  /** The event as it is sent: one line of JSON. */
   json: string
 }
 
@@ -16,11 +19,11 @@ export interface Snapshot {
 
 export interface StreamSource {
   head(): Promise<Head>
-  /** Events with a greater number than `seq`, in order, `limit` at most. */
+  /** Reads at most `limit` events after `seq`, in order. */
   streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
-  /** The same for who follows what comes, where there is a quicker way. */
+  /** Same as `streamAfter`, for the tail, if the source has a faster connection for it. */
   readLive?(seq: number, limit: number): Promise<readonly StreamEvent[]>
-  /** All apps and the event they are as new as, of one consistent look at the database. */
+  /** Reads all apps and the seq of the newest event they include, in one consistent query. */
   snapshot(): Promise<Snapshot>
 }
 

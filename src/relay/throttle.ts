@@ -1,11 +1,14 @@
-/** How often events are written. All times are milliseconds of one clock. */
+/** Throttles how often events are written. All times are milliseconds of one clock. */
 
 export interface ThrottleLimits {
-  /** Between the beginnings of two rounds, at least. */
+  /** Lower limit between the starts of two rounds of writes. */
   flushMs: number
-  /** How much of its time the relay may spend on rounds: where one takes long, the next comes later, with more in it. */
+  /**
+   * Share of the time for rounds, 0 to 1: after a long round the next one starts later and contains more
+   * events.
+   */
   flushShare: number
-  /** However long a round took, the next one is due after this: beyond, more events in one write save little. */
+  /** Upper limit between the starts of two rounds, because more events in one write save little beyond it. */
   longestFlushMs: number
 }
 
@@ -14,8 +17,9 @@ export type Throttle = ReturnType<typeof createThrottle>
 export function createThrottle({ flushMs, flushShare, longestFlushMs }: ThrottleLimits) {
   let due = Number.NEGATIVE_INFINITY
   return {
-    /** How long to wait with the next round; not positive: do it now. */
+    /** Returns the delay before the next round; zero or negative if it can start now. */
     wait: (now: number): number => due - now,
+    /** Records a round, which determines when the next one is due. */
     done(begin: number, end: number): void {
       due = begin + Math.min(Math.max(flushMs, (end - begin) / flushShare), longestFlushMs)
     },

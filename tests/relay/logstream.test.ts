@@ -16,7 +16,7 @@ function begin(t: { after(fn: () => void): void }, count: number, limits: Partia
   add(count)
   const logs = createLogStreams({
     log: silent,
-    limits: { tickMs: 60_000, heartbeatMs: 60_000, pageLines: 10, ...limits },
+    limits: { tickMs: 60_000, heartbeatMs: 60_000, readLines: 10, ...limits },
     source: {
       async operationLog(_, after, limit) {
         state.queries += 1

@@ -136,7 +136,7 @@ test('a client that was full and took more while its page was read gets the page
 test('numbers that never came to be (rolled back) are no reason to stop reading old pages', async (t) => {
   const history = fakeHistory()
   history.set([1, 2, 40, 41, 95, 96, 97])
-  const { relay, join, ready } = startRelay(history, { warmRows: 2, pageRows: 10 })
+  const { relay, join, ready } = startRelay(history, { warmRows: 2, readRows: 10 })
   t.after(relay.stop)
   await ready()
   const { client } = join('abc.1')

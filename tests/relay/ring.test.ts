@@ -16,7 +16,7 @@ test('the ring keeps the newest events, and knows from where on it can serve', (
   ring.reset(10)
   for (const seq of [11, 12, 15, 16, 17]) ring.push(frame(seq))
   assert.equal(ring.size, 3)
-  assert.equal(ring.floor, 12)
+  assert.equal(ring.evictedTo, 12)
   assert.equal(ring.head, 17)
   assert.ok(ring.covers(12) && !ring.covers(11))
   assert.equal(ring.after(12)?.bytes.length, 30)
@@ -52,12 +52,12 @@ test('the ring stays in order over many times its size, in frames and in bytes',
   for (let seq = 1; seq <= 1000; seq += 1) {
     const one = frame(seq, 4 + ((seq * 7919) % 25))
     ring.push(one)
-    kept = [...kept, one].filter((each) => each.seq > ring.floor)
+    kept = [...kept, one].filter((each) => each.seq > ring.evictedTo)
     assert.equal(ring.size, kept.length)
     assert.ok(ring.size <= 7 && ring.bytes <= 100)
     assert.ok(ring.size >= Math.min(seq, 2), 'two small ones always fit')
     let read = ''
-    for (let at = ring.floor; at < seq; ) {
+    for (let at = ring.evictedTo; at < seq; ) {
       const batch = ring.after(at)
       read += textOf(batch)
       at = batch?.seq ?? seq
