@@ -1,8 +1,8 @@
 import { sql } from 'slonik'
 import { z } from 'zod'
 import { CatalogEntry, type Cause } from '../domain/app.ts'
-import type { Operation } from '../domain/operation.ts'
-import { asOperator, type Origin } from './operation.ts'
+import type { Operation, Origin } from '../domain/operation.ts'
+import { asOperator } from './operation.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
 const fragment = sql.fragment

@@ -1,11 +1,9 @@
 import { type DatabasePool, sql } from 'slonik'
 import { z } from 'zod'
-import { LogLine, Operation } from '../domain/operation.ts'
+import { LogLine, Operation, type Origin } from '../domain/operation.ts'
 import { translated } from './error.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
-/** Origin of an operation, stored with it: the web page or another client of the API. */
-export type Origin = 'web' | 'api'
 type Transaction = Pick<DatabasePool, 'any' | 'query'>
 const anyRow = z.object({}).passthrough()
 

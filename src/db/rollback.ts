@@ -1,6 +1,6 @@
 import { sql } from 'slonik'
-import { type Operation, RollbackPlan } from '../domain/operation.ts'
-import { asOperator, type Origin } from './operation.ts'
+import { type Operation, type Origin, RollbackPlan } from '../domain/operation.ts'
+import { asOperator } from './operation.ts'
 import { oneRow, type Pool, rows } from './pool.ts'
 import { ConfiguredApp } from './rebuild.ts'
 

@@ -63,3 +63,6 @@ export type RollbackPlan = z.infer<typeof RollbackPlan>
 /** One line of a rebuild's log. */
 export const LogLine = z.object({ line_no: z.number().int(), at: timestamp, line: z.string() })
 export type LogLine = z.infer<typeof LogLine>
+
+/** The origin of a request over HTTP: `web` for the page, `api` for every other client. */
+export type Origin = 'web' | 'api'

@@ -1,16 +1,18 @@
-/** The page, the API and the stream, wired to a database. */
+/** Wires the web page, the API and the event stream to a database. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ROOT } from '../config.ts'
-import * as apps from '../db/app.ts'
+import * as app from '../db/app.ts'
 import * as catalog from '../db/catalog.ts'
-import * as events from '../db/event.ts'
+import * as event from '../db/event.ts'
 import { type EventReader, openEventReader } from '../db/eventreader.ts'
 import { checkInvariants } from '../db/invariant.ts'
 import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
-import * as operations from '../db/operation.ts'
-import * as rollbacks from '../db/rollback.ts'
+import * as operation from '../db/operation.ts'
+import type { Pool } from '../db/pool.ts'
+import * as rollback from '../db/rollback.ts'
+import { withPool } from '../db/withpool.ts'
 import { type AdmissionLimits, createAdmission } from '../http/admission.ts'
 import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
@@ -19,62 +21,60 @@ import { createLogStreams, type LogLimits, type LogSource } from '../relay/logst
 import { createRelay, type RelayLimits } from '../relay/relay.ts'
 import type { StreamSource } from '../relay/streamsource.ts'
 
-/** For requests, snapshots and old pages; the stream has a session of its own. */
+/** Connections for requests, snapshots and the backlog; the live stream has a session of its own. */
 const POOL_SIZE = 8
-/** What the relay reads takes milliseconds; a connection that is silent for longer has died without a word. */
-const ANSWER_LIMIT_MS = 7_000
-const OVER = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
+/** Upper limit of one query in milliseconds. Queries of the relay take a few; a longer wait means a dead connection. */
+const QUERY_LIMIT_MS = 7_000
+/** States of an operation whose log is complete. */
+const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
-function eventSource(pool: LazyPool, reader: EventReader): StreamSource {
+function streamSource(pool: LazyPool, reader: EventReader): StreamSource {
+  const { streamHead, streamAfter, snapshot } = withPool(pool, {
+    streamHead: event.streamHead,
+    streamAfter: event.streamAfter,
+    snapshot: event.snapshot,
+  })
   return {
     async head() {
-      const { epoch, seq, oldest } = await events.streamHead(await pool.open())
+      const { epoch, seq, oldest } = await streamHead()
       return { epoch, seq, prunedTo: oldest }
     },
-    streamAfter: async (seq, limit) => events.streamAfter(await pool.open(), seq, limit),
+    streamAfter,
     readLive: reader.after,
-    snapshot: async () => events.snapshot(await pool.open()),
+    snapshot,
   }
 }
 
-function logSource(pool: LazyPool): LogSource {
+function logSource({ operationLog, findOperation }: ReturnType<typeof routeSource>): LogSource {
   return {
-    operationLog: async (id, after, limit) => operations.operationLog(await pool.open(), id, after, limit),
+    operationLog,
     async isOver(id) {
-      const operation = await operations.findOperation(await pool.open(), id)
-      return !operation || OVER.has(operation.state)
+      const found = await findOperation(id)
+      return !found || ENDED.has(found.state)
     },
   }
 }
 
-/** The functions of src/db with their pool, as the routes want them. */
-function routeSource(pool: LazyPool, expectedSchema: string): Parameters<typeof allRoutes>[0]['source'] {
+/** Lists the functions of src/db that routes call: a new verb is added here by its name. */
+function routeSource(pool: LazyPool, expectedSchema: string) {
+  const { installedApps, appStatus, history, schemaVersion } = app
+  const { install, uninstall, retry, cancel, rename, listOperations, findOperation, operationLog } = operation
+  const { planInstall, planUninstall, catalogEntry, refreshCatalog } = catalog
+  const { planRollback, rollback: rollBack } = rollback
   return {
     expectedSchema,
-    schemaVersion: async () => apps.schemaVersion(await pool.open()),
-    catalog: async () => catalog.catalog(await pool.open()),
-    catalogEntry: async (name) => catalog.catalogEntry(await pool.open(), name),
-    installedApps: async () => apps.installedApps(await pool.open()),
-    appStatus: async (name) => apps.appStatus(await pool.open(), name),
-    history: async (name, limit) => apps.history(await pool.open(), name, limit),
-    planInstall: async (name, options) => catalog.planInstall(await pool.open(), name, options),
-    planUninstall: async (name) => catalog.planUninstall(await pool.open(), name),
-    install: async (origin, name, options) => operations.install(await pool.open(), origin, name, options),
-    uninstall: async (origin, name, purge) => operations.uninstall(await pool.open(), origin, name, purge),
-    retry: async (origin, name) => operations.retry(await pool.open(), origin, name),
-    cancel: async (origin, name) => operations.cancel(await pool.open(), origin, name),
-    rename: async (origin, name, to) => operations.rename(await pool.open(), origin, name, to),
-    refreshCatalog: async (origin) => catalog.refreshCatalog(await pool.open(), origin),
-    planRollback: async () => rollbacks.planRollback(await pool.open()),
-    rollback: async (origin) => rollbacks.rollback(await pool.open(), origin),
-    invariantViolations: async () => (await checkInvariants(await pool.open())).length,
-    listOperations: async (limit, app) => operations.listOperations(await pool.open(), limit, app),
-    findOperation: async (id) => operations.findOperation(await pool.open(), id),
-    operationLog: async (id, after, limit) => operations.operationLog(await pool.open(), id, after, limit),
+    ...withPool(pool, { installedApps, appStatus, history, schemaVersion }),
+    ...withPool(pool, { install, uninstall, retry, cancel, rename }),
+    ...withPool(pool, { listOperations, findOperation, operationLog }),
+    ...withPool(pool, { catalog: catalog.catalog, catalogEntry, planInstall, planUninstall, refreshCatalog }),
+    ...withPool(pool, { planRollback, rollback: rollBack }),
+    ...withPool(pool, { invariantViolations: countViolations }),
   }
 }
 
-/** The name of the newest migration this program knows. */
+const countViolations = async (pool: Pool) => (await checkInvariants(pool)).length
+
+/** Returns the name of the newest migration of this program. */
 async function expectedSchema(): Promise<string> {
   const files = await readdir(join(ROOT, 'sql/migrations'))
   return (
@@ -85,14 +85,14 @@ async function expectedSchema(): Promise<string> {
   ).replace(/\.sql$/, '')
 }
 
-/** Bells of operations say both: what may be pressed has changed, and a log may be complete. */
+/** Passes notifications on. A changed operation can change the allowed controls and complete a log. */
 function listen(
   url: string,
   relay: ReturnType<typeof createRelay>,
   logs: ReturnType<typeof createLogStreams>,
   log: Logger,
 ) {
-  const ring: Record<string, () => void> = {
+  const handlers: Record<string, () => void> = {
     bloud: relay.notified,
     bloud_apps: relay.appsChanged,
     bloud_log: logs.notified,
@@ -101,8 +101,8 @@ function listen(
       logs.notified()
     },
   }
-  return openListener(url, 'bloud-relay-listen', Object.keys(ring), {
-    onNotification: (channel) => ring[channel]?.(),
+  return openListener(url, 'bloud-relay-listen', Object.keys(handlers), {
+    onNotification: (channel) => handlers[channel]?.(),
     onListening() {
       relay.setListening(true)
       logs.notified()
@@ -115,7 +115,7 @@ function listen(
 }
 
 export interface RelayServerOptions {
-  /** `port` 0: any free one. */
+  /** `port` 0 chooses a free one. */
   config: Pick<Config, 'port' | 'listen' | 'allowedHosts'>
   databaseUrl: string
   log: Logger
@@ -126,21 +126,21 @@ export interface RelayServerOptions {
 
 export interface RelayServer {
   port: number
-  /** Does it hear the bells of the database? */
+  /** True while the LISTEN session is established. */
   isListening(): boolean
-  /** Ends the streams, lets answers under way finish. Idempotent. */
+  /** Ends the streams and lets responses in progress finish. Idempotent. */
   stop(): Promise<void>
 }
 
-/** Starts whether the database is there or not; `/readyz` tells. @throws ListenError */
+/** Starts also while the database is away: `/readyz` reports that. @throws ListenError */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options
-  const pool = createLazyPool(databaseUrl, 'bloud-relay', POOL_SIZE, ANSWER_LIMIT_MS)
-  const reader = openEventReader(databaseUrl, 'bloud-relay-stream', ANSWER_LIMIT_MS)
-  const relay = createRelay({ source: eventSource(pool, reader), log, limits: options.limits ?? {} })
-  const logs = createLogStreams({ source: logSource(pool), log, limits: options.logLimits ?? {} })
-  const admission = createAdmission(options.admissionLimits)
+  const pool = createLazyPool(databaseUrl, 'bloud-relay', POOL_SIZE, QUERY_LIMIT_MS)
+  const reader = openEventReader(databaseUrl, 'bloud-relay-stream', QUERY_LIMIT_MS)
+  const relay = createRelay({ source: streamSource(pool, reader), log, limits: options.limits ?? {} })
   const source = routeSource(pool, await expectedSchema())
+  const logs = createLogStreams({ source: logSource(source), log, limits: options.logLimits ?? {} })
+  const admission = createAdmission(options.admissionLimits)
   const routes = allRoutes({ source, relay, logs, admission, log, publicDir: join(ROOT, 'public') })
   const server = createServer({ ...config, routes, log })
   const port = await server.listen()

@@ -2,14 +2,12 @@
  *  replies with the operation at once; no HTTP request waits for the work. */
 import { z } from 'zod'
 import type { App, AppStatus, CatalogEntry, HistoryRow } from '../../domain/app.ts'
-import type { Operation } from '../../domain/operation.ts'
+import type { Operation, Origin } from '../../domain/operation.ts'
 import { Problem } from '../../domain/problem.ts'
 import { parseBody } from '../body.ts'
 import { countOf, nameOf } from '../parameter.ts'
 import { json } from '../reply.ts'
 import type { Handler, RequestContext, Route } from '../router.ts'
-
-export type Origin = 'web' | 'api'
 
 export interface AppsSource {
   catalogEntry(name: string): Promise<CatalogEntry | undefined>

@@ -1,10 +1,10 @@
 /** Routes of the catalog: the apps that can be installed, and the verb that reads the catalog files again. */
 import type { CatalogEntry } from '../../domain/app.ts'
-import type { Operation } from '../../domain/operation.ts'
+import type { Operation, Origin } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'
 import { json } from '../reply.ts'
 import type { Route } from '../router.ts'
-import { accepted, EmptyBody, type Origin, originOf } from './app.ts'
+import { accepted, EmptyBody, originOf } from './app.ts'
 
 export interface CatalogSource {
   catalog(): Promise<readonly CatalogEntry[]>

@@ -1,9 +1,9 @@
 /** Routes of the rollback to the generation before the current one: its plan and its verb. */
-import type { Operation, RollbackPlan } from '../../domain/operation.ts'
+import type { Operation, Origin, RollbackPlan } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'
 import { json } from '../reply.ts'
 import type { Route } from '../router.ts'
-import { accepted, EmptyBody, type Origin, originOf } from './app.ts'
+import { accepted, EmptyBody, originOf } from './app.ts'
 
 export interface RollbackSource {
   planRollback(): Promise<RollbackPlan>
