@@ -1,10 +1,11 @@
 /**
- * What the agent needs of a host, and nothing about how a host does it. `nixos` and `local` implement it alike: a
- * configuration is written, a switch runs outside the agent, a generation is on afterwards.
+ * The interface between the agent and the kinds of host, `nixos` and `local`. Both work alike: the agent
+ * writes a configuration, the switch runs in a process outside the agent, and afterwards a new generation is
+ * active.
  */
 import type { CatalogApp } from '../domain/catalog.ts'
 
-/** An app that is to be on after the next switch. */
+/** An app that the next generation contains. */
 export interface WantedApp {
   name: string
   port: number
@@ -12,21 +13,25 @@ export interface WantedApp {
   integrationConfig: Record<string, unknown>
 }
 
-/** One run of the switch, e.g. "17-1": the rebuild's id and its run number. Starts at most once. */
+/** One run of the switch. A run starts at most once. */
 export interface Run {
+  /** The rebuild's id and the run number within the rebuild, e.g. "17-1". */
   id: string
 }
 
 export type RunState =
-  | { state: 'absent' } /** never started */
-  /** A live process holds it. `activating`: the machine is being switched over, and there is no way back. */
+  /** Never started. */
+  | { state: 'absent' }
+  /** Has a live process. `activating`: the switch to the new generation has begun and can't be stopped. */
   | { state: 'running'; activating?: true }
-  | { state: 'exited'; exitCode: number } /** it said how it ended */
-  | { state: 'lost' } /** started, no live process, nothing said: killed, or power was lost */
+  /** Ended and wrote its exit code. */
+  | { state: 'exited'; exitCode: number }
+  /** Started, but has no live process and no exit code: killed, or the machine lost power. */
+  | { state: 'lost' }
 
 export type FailureClass = 'evaluate' | 'build' | 'activate'
 
-/** Why one app of a run is to blame, with the last lines of output that show it. */
+/** The reason why an app or a run failed. `log`: the last lines of output that show the reason. */
 export interface RunFailure {
   class: FailureClass
   message: string
@@ -34,20 +39,20 @@ export interface RunFailure {
 }
 
 export interface RunResult {
-  /** By app name; empty when the host cannot tell the guilty. */
+  /** Failed apps by name; empty if the host can't find out which apps failed. */
   failures: Record<string, RunFailure>
-  /** What went wrong, when it is nobody's fault or nobody can be named. */
+  /** Reason of a failure that no app caused, or that can't be assigned to an app. */
   cause?: RunFailure
 }
 
 export interface Configured {
-  /** By app name: what could not be set up although the app itself can be, e.g. its single sign-on. */
+  /** By app name: parts of the app's setup that failed although the app can run, e.g. its single sign-on. */
   warnings: Record<string, string[]>
 }
 
 export interface LogSlice {
   lines: string[]
-  /** Where the next read begins, in bytes. */
+  /** Start of the next read, in bytes. */
   nextOffset: number
 }
 
@@ -59,39 +64,47 @@ export interface UnitState {
 
 export interface Host {
   kind: 'local' | 'nixos'
-  /** Brings up what the host needs (local: its supervisor). Idempotent. */
+  /** Starts what the host needs (local: its supervisor). Idempotent. */
   start(): Promise<void>
-  /** Stops only what this instance's start() started. Idempotent. */
+  /** Stops only what start() of this instance started. Idempotent. */
   stop(): Promise<void>
-  /** Why this app can't be installed here, as a sentence for a person; null if it can. */
+  /**
+   * Returns the reason why this host can't install the app, as a sentence for the operator; null if it can.
+   */
   cannotInstall(app: CatalogApp): string | null
-  /** What would go wrong if it were switched on now, e.g. its port is taken; null if nothing. */
+  /** Returns the reason why the app can't start now, e.g. its port is used; null if it can. */
   preflight(app: WantedApp, running: string[]): Promise<string | null>
-  /** Writes the whole configuration: deterministic (sorted) and atomic. */
+  /** Writes the whole configuration, sorted and atomically: equal apps give an equal file. */
   configure(apps: WantedApp[]): Promise<Configured>
-  /** What is switched on now. */
+  /** Returns the active generation; null before the first. */
   generation(): Promise<string | null>
   /**
-   * Starts a switch that outlives the agent. At most one runs at a time; asking twice for one run is harmless.
-   * @param rollBackTo an older generation to go back to, instead of making one of what is configured.
+   * Starts a switch that outlives the agent. At most one runs at a time. A second call for the same run does
+   * nothing.
+   * @param rollBackTo an older generation to activate, instead of building a new one from the configuration.
    */
   startSwitch(run: Run, rollBackTo?: string | null): Promise<void>
-  /** Why it can't go back to this generation, as a sentence for a person; null if it can. */
+  /** Returns the reason why a rollback to this generation is impossible, as a sentence; null if possible. */
   whyNoRollback(generation: string): Promise<string | null>
   inspect(run: Run): Promise<RunState>
-  /** To be read after the run has exited. */
+  /** Returns the failures of a run. Only complete after the run has exited. */
   result(run: Run): Promise<RunResult>
-  /** Whole lines from a byte offset; a last line without its end only once the run is over. */
+  /**
+   * Reads whole lines from a byte offset. Returns a last line without newline only after the run has ended.
+   */
   readLog(run: Run, offset: number, maxBytes: number): Promise<LogSlice>
-  /** Calls back when there may be more to read. A wake-up only: the caller also polls. Returns how to stop. */
+  /**
+   * Calls `onChange` when the log may have grown. Calls can be lost, so the caller also polls.
+   * @returns a function that ends the calls.
+   */
   watchLog(run: Run, onChange: () => void): () => void
-  /** true: nothing of it runs any more. false: refused, because activation has begun. */
+  /** Stops a run. true: none of its processes is left. false: refused, because activation has begun. */
   stopSwitch(run: Run): Promise<boolean>
-  /** Base URL for the health probe. */
+  /** Returns the base URL for the health probe. */
   url(app: WantedApp): string
-  /** The last lines of the app's own output. */
+  /** Returns the last lines of the app's own output. */
   appLog(name: string, lines: number): Promise<string[]>
   unitState(name: string): Promise<UnitState>
-  /** Removes an app's data and log for good. Idempotent. */
+  /** Deletes an app's data and log permanently. Idempotent. */
   removeData(name: string): Promise<void>
 }

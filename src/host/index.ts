@@ -1,4 +1,4 @@
-/** Chooses the host. Nothing outside this room knows more than the contract. */
+/** Creates the host of the configured kind. Code outside this folder uses only the contract. */
 import type { Host } from './contract.ts'
 import { createLocalHost, type LocalHostOptions } from './local/host.ts'
 import { createNixosHost, type NixosHostOptions } from './nixos/host.ts'

@@ -1,29 +1,32 @@
-/** Reading logs by byte offset, and the last lines of one. */
+/** Reads log files: from a byte offset, or the last lines. */
 import { open, stat } from 'node:fs/promises'
 import { MAX_LINE_BYTES, splitLines } from '../system/linereader.ts'
 import type { LogSlice } from './contract.ts'
 
-/** How far back the last lines of a log are looked for. Bytes. */
+/** Size of the part at the end of a log that is searched for its last lines, in bytes. */
 const TAIL_BYTES = 64 * 1024
 
-/** The log before the last rotation. */
+/** Returns the name of the log file before the last rotation. */
 export const olderLogFile = (file: string): string => `${file}.1`
 
-/** Whole lines from `offset`; with `final`, also a last one without an end. A missing file has no lines. */
+/**
+ * Reads whole lines from `offset`; with `final`, also a last line without newline. A missing file has no
+ * lines.
+ */
 export async function readLines(
   file: string,
   offset: number,
   maxBytes: number,
   final: boolean,
 ): Promise<LogSlice> {
-  // Less than one longest line could never move on.
+  // Reading less than one longest line could return no line for ever.
   const bytes = await readBytes(file, offset, Math.max(maxBytes, MAX_LINE_BYTES + 1))
   const atEnd = offset + bytes.length >= (await sizeOf(file))
   const { lines, used } = splitLines(bytes, final && atEnd)
   return { lines, nextOffset: offset + used }
 }
 
-/** The last lines, also those from before a rotation, oldest first. */
+/** Returns the last lines, oldest first, including lines from before the last rotation. */
 export async function lastLines(file: string, count: number): Promise<string[]> {
   const newer = await tail(file)
   if (newer.length >= count) return newer.slice(-count)
@@ -34,7 +37,7 @@ async function tail(file: string): Promise<string[]> {
   const start = Math.max(0, (await sizeOf(file)) - TAIL_BYTES)
   const bytes = await readBytes(file, start, TAIL_BYTES)
   const { lines } = splitLines(bytes, true)
-  return start > 0 ? lines.slice(1) : lines // The first is likely to be the end of a line.
+  return start > 0 ? lines.slice(1) : lines // The first line is probably incomplete.
 }
 
 async function sizeOf(file: string): Promise<number> {

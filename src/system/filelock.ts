@@ -50,7 +50,10 @@ function tryLock(path: string): FileLock | null {
   }
 }
 
-/** True if a process holds the lock now. Concurrent callers never mistake each other for a lock holder. */
+/**
+ * True if a process holds the lock now. The check takes a shared lock, so concurrent checks don't count as
+ * holders.
+ */
 export function isLocked(path: string): boolean {
   let database: DatabaseSync
   try {

@@ -89,7 +89,7 @@ test('when the older generation is gone, all stays as it is, and says why', asyn
   const { state, cause } = await home.operation('rollback')
   assert.deepEqual(
     [state, cause.class, cause.message],
-    ['failed', 'preflight', 'The rollback did not succeed: generation 1 is not there any more'],
+    ['failed', 'preflight', 'The rollback did not succeed: generation 1 does not exist any more'],
   )
   await home.until('b', 'running') // by way of error, until its health was asked for
   assert.equal(await home.pid('b'), pid)

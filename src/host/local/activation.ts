@@ -1,5 +1,7 @@
-/** After the link was switched: waits until the supervisor runs the new generation, and names what didn't start. */
-
+/**
+ * Waits, after the link was switched, until the supervisor runs the new generation. Reports apps that did not
+ * start.
+ */
 import { isLocked } from '../../system/filelock.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
@@ -7,22 +9,24 @@ import { lastLines } from '../logreader.ts'
 import { appLogFile, type Paths } from './paths.ts'
 import { digestOf, type Manifest, type SupervisorState, supervisorState } from './statefiles.ts'
 
-/** Stopping an app takes up to 15 s, a supervisor that has just crashed is back after 5 s. */
+/**
+ * Limit in ms: stopping an app takes up to 15 s, and a supervisor that has just crashed is back after 5 s.
+ */
 const APPLY_LIMIT_MS = 45_000
-/** An app that lives this long has started; whether it is well is for its health check to say. */
+/** An app that runs for this many milliseconds counts as started. Its health check decides the rest. */
 const SETTLED_MS = 1_500
 const SETTLE_LIMIT_MS = 15_000
 const SHOWN_LINES = 20
 
 export interface Activation {
-  /** Name of this activation, as the supervisor will acknowledge it. */
+  /** Id of this activation. The supervisor writes the id into its state file when the activation is done. */
   id: string
   apps: Manifest['apps']
-  /** Apps that are new or changed, or were not running before. */
+  /** Names of the apps that are new or changed, or were not running before. */
   changed: string[]
 }
 
-/** The failures by app; null when the supervisor did not take the generation over in time. */
+/** Returns the failures by app; null if the supervisor did not apply the generation in time. */
 export async function awaitActivation(
   paths: Paths,
   dataDir: string,
@@ -40,12 +44,12 @@ export async function awaitActivation(
   return failures
 }
 
-/** A state file of a supervisor that is no more says nothing. */
+/** Reads the supervisor's state. Null if no supervisor runs, because its state file is then outdated. */
 async function readState(paths: Paths): Promise<SupervisorState | null> {
   return isLocked(paths.supervisorLock) ? supervisorState(paths) : null
 }
 
-/** What is wrong with it; null when it has started. */
+/** Waits until an app has started. Returns the reason if it has not; null if it has. */
 async function awaitUnit(paths: Paths, name: string, digest: string): Promise<string | null> {
   const verdict = await pollUntil(async () => {
     const unit = (await readState(paths))?.apps[name]

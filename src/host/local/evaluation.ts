@@ -1,10 +1,10 @@
-/** Checks a whole configuration before anything is installed, and says for each app what is wrong with it. */
+/** Checks a whole configuration before anything is installed, and returns the failures by app. */
 import type { CatalogApp } from '../../domain/catalog.ts'
 import type { RunFailure, WantedApp } from '../contract.ts'
 
 const failure = (message: string): RunFailure => ({ class: 'evaluate', message, log: [] })
 
-/** Why this app can't be installed on this machine, as a sentence; null if it can. */
+/** Returns the reason why the app can't be installed on this machine, as a sentence; null if it can. */
 export function cannotInstall(app: CatalogApp): string | null {
   if (!app.npm) {
     const form = app.image ? 'is published as a container image' : 'is not published as an npm package'
@@ -18,11 +18,15 @@ export function cannotInstall(app: CatalogApp): string | null {
   return null
 }
 
-/** @param on names of the apps of the current generation: of two that want one port, the newcomer is to blame. */
-export function evaluate(apps: WantedApp[], on: string[]): Record<string, RunFailure> {
+/**
+ * Checks each app and its port.
+ * @param current names of the apps of the current generation. If two apps use one port, the new app fails.
+ */
+export function evaluate(apps: WantedApp[], current: string[]): Record<string, RunFailure> {
   const failures: Record<string, RunFailure> = {}
   const ports = new Map<number, string>()
-  const oldestFirst = apps.toSorted((a, b) => Number(on.includes(b.name)) - Number(on.includes(a.name)))
+  const isCurrent = ({ name }: WantedApp) => Number(current.includes(name))
+  const oldestFirst = apps.toSorted((a, b) => isCurrent(b) - isCurrent(a))
   for (const app of oldestFirst) {
     const reason = cannotInstall(app.catalog)
     const owner = ports.get(app.port)

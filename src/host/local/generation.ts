@@ -1,4 +1,4 @@
-/** Generations: numbered folders with a manifest, and the link that says which one is on. */
+/** Generations: numbered folders, each with a manifest. The link `current` points to the active one. */
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
@@ -8,12 +8,15 @@ import { appDataDir, type Paths } from './paths.ts'
 import { digestOf, type Manifest, manifestSchema, readStateFile, type UnitSpec } from './statefiles.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
 
-/** Older generations kept beside the current one, with what they have in the store. */
+/** Number of older generations that are kept beside the current one, with their packages in the store. */
 const KEPT_GENERATIONS = 5
-/** Their output is in the database by then; these are for whoever looks at the machine itself. */
+/**
+ * Number of run directories that are kept. Their logs are also in the database; the files help with
+ * debugging.
+ */
 const KEPT_RUNS = 50
 
-/** How an installed app is run. Placeholders {port} and {dataDir} are filled in here, once. */
+/** Returns the command, environment and files of an installed app, with {port} and {dataDir} filled in. */
 export async function unitOf(
   app: WantedApp,
   store: string,
@@ -45,10 +48,10 @@ export const sameApps = (a: Manifest['apps'], b: Manifest['apps']): boolean =>
 const sorted = <T>(map: Record<string, T>): [string, T][] =>
   Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** Writes the next generation, not yet switched on. Returns its number. */
+/** Writes the next generation without activating it. Returns its number. */
 export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
   await mkdir(paths.generations, { recursive: true })
-  const generation = Math.max(0, ...(await numbers(paths))) + 1
+  const generation = Math.max(0, ...(await generationNumbers(paths))) + 1
   const temp = join(paths.generations, `${TEMP_PREFIX}${generation}`)
   await mkdir(temp)
   const manifest: Manifest = { generation, apps: Object.fromEntries(sorted(apps)) }
@@ -58,7 +61,7 @@ export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Pro
   return generation
 }
 
-/** The one moment of a switch: before it everything is as it was, after it the new generation is on. */
+/** Activates a generation by replacing the link atomically. Nothing before this changes what runs. */
 export async function switchLink(paths: Paths, generation: number): Promise<void> {
   const temp = `${paths.current}.tmp`
   await rm(temp, { force: true })
@@ -67,16 +70,16 @@ export async function switchLink(paths: Paths, generation: number): Promise<void
   await syncDirectory(paths.state)
 }
 
-/** Null when it is not there, or not any more. */
+/** Reads the manifest of a generation; null if the generation does not exist or was deleted. */
 export async function readGeneration(paths: Paths, generation: string): Promise<Manifest | null> {
   if (!/^\d+$/.test(generation)) return null
   return readStateFile(join(paths.generations, generation, 'manifest.json'), manifestSchema)
 }
 
-/** Why it can't be switched on again, as a sentence; null if it can. */
-export async function whyGone(paths: Paths, generation: string): Promise<string | null> {
+/** Returns the reason why a generation can't be activated again, as a sentence; null if it can. */
+export async function whyNoRollback(paths: Paths, generation: string): Promise<string | null> {
   const manifest = await readGeneration(paths, generation)
-  if (!manifest) return `generation ${generation} is not there any more`
+  if (!manifest) return `generation ${generation} does not exist any more`
   for (const [name, { store }] of Object.entries(manifest.apps)) {
     if (!(await stat(store).catch(() => null)))
       return `${name} of generation ${generation} is not in the store any more`
@@ -84,29 +87,32 @@ export async function whyGone(paths: Paths, generation: string): Promise<string 
   return null
 }
 
-async function numbers(paths: Paths): Promise<number[]> {
+async function generationNumbers(paths: Paths): Promise<number[]> {
   const names = await readdir(paths.generations).catch(() => [])
   return names.filter((name) => /^\d+$/.test(name)).map(Number)
 }
 
-/** Removes what a killed switch left: all of it if one holds the switch lock, else only that of the run `id`. */
+/**
+ * Deletes temporary folders of killed switches. Without the switch lock, pass `id` to delete only those of
+ * one run.
+ */
 export async function removeTemps(dir: string, id?: string): Promise<void> {
   const names = await readdir(dir).catch(() => [])
   const temps = names.filter((name) => name.startsWith(id ? `${TEMP_PREFIX}${id}-` : TEMP_PREFIX))
   await Promise.all(temps.map((name) => rm(join(dir, name), { recursive: true, force: true })))
 }
 
-/** Removes old generations, from the store what no kept one uses, and the oldest runs. */
+/** Deletes old generations, old runs, and the packages in the store that no kept generation uses. */
 export async function collectGarbage(paths: Paths, current: number): Promise<void> {
-  const all = (await numbers(paths)).filter((one) => one !== current).sort((a, b) => b - a)
+  const all = (await generationNumbers(paths)).filter((number) => number !== current).sort((a, b) => b - a)
   const kept = [current, ...all.slice(0, KEPT_GENERATIONS)]
   for (const old of all.slice(KEPT_GENERATIONS))
     await rm(join(paths.generations, String(old)), { recursive: true })
 
   await removeOldRuns(paths.runs)
   const used = new Set<string>()
-  for (const one of kept) {
-    const text = await readFile(join(paths.generations, String(one), 'manifest.json'), 'utf8')
+  for (const number of kept) {
+    const text = await readFile(join(paths.generations, String(number), 'manifest.json'), 'utf8')
     for (const unit of Object.values(manifestSchema.parse(JSON.parse(text)).apps))
       used.add(basename(unit.store))
   }

@@ -1,4 +1,7 @@
-/** The local host: npm packages as apps, generations as folders, a supervisor as init system. */
+/**
+ * The local host: installs npm packages as apps, keeps generations as folders, and runs apps under a
+ * supervisor.
+ */
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { APP_NAME } from '../../domain/catalog.ts'
@@ -11,28 +14,32 @@ import type { Host, LogSlice, Run, UnitState, WantedApp } from '../contract.ts'
 import { lastLines, olderLogFile, readLines } from '../logreader.ts'
 import { toolEnvironment } from './environment.ts'
 import { cannotInstall } from './evaluation.ts'
-import { whyGone } from './generation.ts'
+import { whyNoRollback } from './generation.ts'
 import { appDataDir, appLogFile, type Paths, statePaths } from './paths.ts'
 import { createRunner } from './runner.ts'
 import { currentGeneration, currentManifest, supervisorState } from './statefiles.ts'
 import { createSupervisorProcess } from './supervisorprocess.ts'
 
-/** A supervisor that has just crashed is back, and has ended what was left, well within this. */
-const GONE_LIMIT_MS = 25_000
+/**
+ * Limit for an app's process to end, in ms. A crashed supervisor restarts and ends old processes well within
+ * this.
+ */
+const APP_STOP_LIMIT_MS = 25_000
 
 export interface LocalHostOptions {
-  /** Absolute. */
+  /** Absolute path. */
   dataDir: string
-  /** The Node that runs the switch, the supervisor and the apps; this one by default. */
+  /** Node that runs the switch, the supervisor and the apps; by default the Node of this process. */
   nodePath?: string
-  /** ['npm'] by default, found in PATH. */
+  /** By default ['npm'], found in PATH. */
   npmCommand?: string[]
   /**
-   * Whether everything that runs on this data directory is this agent's to stop: a switch at work, and a supervisor
-   * left by an agent that was killed. `npm start`, which holds the lock of the data directory, says so.
+   * True if stop() also ends processes that an earlier, killed agent started on this data directory: a
+   * running switch and its supervisor. `npm start` sets this, because it holds the lock of the data
+   * directory.
    */
   ownsAll?: boolean
-  /** The agent's environment, of which npm gets a chosen part. Empty by default. */
+  /** Environment of the agent. npm receives a selected part. Empty by default. */
   environment?: NodeJS.ProcessEnv
 }
 
@@ -41,17 +48,17 @@ export function createLocalHost(options: LocalHostOptions): Host {
   const paths = statePaths(join(dataDir, 'host'))
   const environment = toolEnvironment(options.environment ?? {}, nodePath)
   const runner = createRunner({ paths, nodePath, npmCommand, environment })
-  const keeper = createSupervisorProcess({ paths, nodePath, environment, ownsAll })
+  const supervisor = createSupervisorProcess({ paths, nodePath, environment, ownsAll })
 
   return {
     kind: 'local',
     async start() {
       await mkdir(paths.state, { recursive: true, mode: 0o700 })
-      await keeper.start()
+      await supervisor.start()
     },
     async stop() {
       if (ownsAll) await runner.stopAll()
-      await keeper.stop()
+      await supervisor.stop()
     },
     cannotInstall,
     preflight: (app) => preflight(paths, app),
@@ -62,7 +69,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
     },
     generation: () => currentGeneration(paths),
     startSwitch: runner.startSwitch,
-    whyNoRollback: (generation) => whyGone(paths, generation),
+    whyNoRollback: (generation) => whyNoRollback(paths, generation),
     inspect: runner.inspect,
     result: runner.result,
     readLog: (run, offset, maxBytes) => readRunLog(runner, run, offset, maxBytes),
@@ -76,7 +83,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
 }
 
 function checkName(name: string): string {
-  if (!APP_NAME.test(name)) throw new Error(`"${name}" is no app name`)
+  if (!APP_NAME.test(name)) throw new Error(`"${name}" is not an app name`)
   return name
 }
 
@@ -96,7 +103,7 @@ async function readRunLog(
   offset: number,
   maxBytes: number,
 ): Promise<LogSlice> {
-  // Looked at before reading: a run that ends in between has its last line read next time.
+  // Check the state before reading: if the run ends in between, the next call returns its last line.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }
@@ -108,19 +115,20 @@ async function unitState(paths: Paths, name: string): Promise<UnitState> {
   return { state: state && state.generation !== null ? 'stopped' : 'unknown', exitCode: null, restarts: 0 }
 }
 
-/** @throws for anything but the name of an app that is off and whose process is gone: this can't be undone. */
+/** Deletes an app's data and log. @throws unless the app is uninstalled and its process has ended. */
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {
   checkName(name)
   const manifest = await currentManifest(paths)
-  if (manifest?.apps[name]) throw new Error(`${name} is still on; its data is in use`)
-  const isGone = async () => (await unitState(paths, name)).state === 'stopped'
-  if (!(await pollUntil(isGone, GONE_LIMIT_MS))) {
+  if (manifest?.apps[name]) throw new Error(`${name} is still installed; its data is in use`)
+  const hasStopped = async () => (await unitState(paths, name)).state === 'stopped'
+  if (!(await pollUntil(hasStopped, APP_STOP_LIMIT_MS))) {
     const { state } = await unitState(paths, name)
-    throw new Error(`its process is not known to be gone (it is ${state}), so its data may be in use`)
+    throw new Error(`its process may still run (state: ${state}), so its data may be in use`)
   }
   const log = appLogFile(dataDir, name)
   for (const path of [appDataDir(dataDir, name), log, olderLogFile(log)]) {
-    if (!dirname(resolve(path)).startsWith(resolve(dataDir) + sep)) throw new Error(`${path} is outside`)
+    if (!dirname(resolve(path)).startsWith(resolve(dataDir) + sep))
+      throw new Error(`${path} is outside ${dataDir}`)
     await rm(path, { recursive: true, force: true })
   }
 }

@@ -1,9 +1,12 @@
-/** An app's log: appended to, and rotated before it grows over its limit. One older file is kept. */
+/** Log file of an app: rotated before it exceeds its limit. One older file is kept. */
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { olderLogFile } from '../logreader.ts'
 
-/** A day of a chatty app, and little enough for a small disk: with the older one at most twice this. Bytes. */
+/**
+ * Upper limit of a log file in bytes: about a day of a verbose app. With the older file at most twice this on
+ * disk.
+ */
 export const MAX_LOG_BYTES = 5 * 1024 * 1024
 
 export interface LogFile {
@@ -11,7 +14,7 @@ export interface LogFile {
   close(): void
 }
 
-/** Never throws after opening: a full disk costs lines, not the app. */
+/** Opens a log file. Writing never throws: a full disk loses log lines, but does not stop the app. */
 export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
   mkdirSync(dirname(file), { recursive: true })
   let descriptor: number | null = openSync(file, 'a', 0o600)
@@ -30,7 +33,7 @@ export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
         if (size > 0 && size + chunk.length > maxBytes) rotate()
         if (descriptor !== null) size += writeSync(descriptor, chunk)
       } catch {
-        // Disk full, or the file's folder was removed.
+        // The disk is full, or the folder of the file was deleted.
       }
     },
     close() {

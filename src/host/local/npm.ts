@@ -1,29 +1,29 @@
-/** Runs `npm install` for one package and says in one sentence why it failed. */
+/** Runs `npm install` for one package. A failure is explained in one sentence. */
 import { spawn } from 'node:child_process'
 import { createLineReader } from '../../system/linereader.ts'
-import { terminateGroup, MARK } from '../../system/processgroup.ts'
+import { MARK, terminateGroup } from '../../system/processgroup.ts'
 
-/** A slow line and a big package; native modules compile for minutes on a small machine. */
+/** Limit of one install in ms: a big package on a slow line, with native modules that compile for minutes. */
 const INSTALL_LIMIT_MS = 15 * 60_000
-/** How long npm may take to leave after SIGTERM. */
+/** Limit for npm to end after SIGTERM, in ms. */
 const TERM_LIMIT_MS = 3_000
-/** Lines kept to show why it failed. */
+/** Number of output lines that are kept to show why an install failed. */
 const TAIL_LINES = 40
 
 export interface NpmOptions {
   /** E.g. ['npm']. */
   command: string[]
   cache: string
-  /** Marks npm and everything it starts. */
+  /** Mark of npm and of all processes that npm starts. */
   mark: string
-  /** Where the headers of the running Node are. Without it, install scripts find them themselves. */
+  /** Folder with the headers of the running Node. Without it, install scripts fetch them. */
   nodeDir?: string
-  /** Aborted: npm and its children are ended. */
+  /** If aborted, npm and its children are terminated. */
   signal: AbortSignal
   log: (line: string) => void
 }
 
-/** Why an install failed: `message` for a person, `log` as proof. */
+/** The reason why an install failed: `message` for the operator, `log` with the output that shows it. */
 export class InstallError extends Error {
   readonly log: string[]
   constructor(message: string, log: string[]) {
@@ -32,7 +32,7 @@ export class InstallError extends Error {
   }
 }
 
-/** Installs what `dir`/package.json asks for. @throws InstallError. */
+/** Installs the dependencies of `dir`/package.json. @throws InstallError */
 export async function npmInstall(dir: string, spec: string, options: NpmOptions): Promise<void> {
   const tail: string[] = []
   const onLine = (line: string) => {
@@ -54,8 +54,8 @@ function runNpm(
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<number | string> {
-  // `env` adds the mark to whatever this process was given, without it passing through our hands.
-  // Always set: a `nodedir` of the user's npmrc may belong to another Node than ours.
+  // The program `env` adds variables to the environment that npm inherits, so this code need not read
+  // process.env. nodedir is always set, because the one in the user's npmrc may belong to another Node.
   const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
   const args = [...variables, ...options.command, ...installArgs(dir, options.cache)]
   const child = spawn('env', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -66,7 +66,7 @@ function runNpm(
   })
   let ending: Promise<void> | undefined
   const end = () => {
-    child.kill('SIGTERM') // It may not have become npm yet, and so have no mark.
+    child.kill('SIGTERM') // `env` may not have started npm yet, and then no process has the mark.
     ending ??= terminateGroup({ marks: [options.mark] }, TERM_LIMIT_MS)
     ending.catch((error: Error) => onLine(error.message))
   }
@@ -89,10 +89,10 @@ function installArgs(dir: string, cache: string): string[] {
     `--prefix=${dir}`,
     `--cache=${cache}`,
     '--omit=dev',
-    '--install-links', // A file: package is copied like any other, not linked to where it may vanish.
-    '--prefer-offline', // What is in the cache is exact already, and installs without a network.
+    '--install-links', // Copy a file: package like any other, because the target of a link may disappear.
+    '--prefer-offline', // Packages in the cache are exact already, and install without a network.
     '--foreground-scripts',
-    '--loglevel=http', // One line per download: how a person sees that it moves.
+    '--loglevel=http', // One line per download shows the operator the progress.
     '--no-audit',
     '--no-fund',
     '--no-update-notifier',

@@ -1,20 +1,25 @@
-/** Where everything of the local host is. Nothing else in this folder joins a path to the data directory. */
+/** Paths of the local host's files. All paths below the data directory are built here. */
 import { join } from 'node:path'
 
 export interface Paths {
-  /** `<data>/host`: all state of the local host. */
+  /** Directory of all state of the local host: `<data>/host`. */
   state: string
+  /** Directory of apps.json, the configuration that the agent writes. */
   config: string
+  /** Directory of the installed packages. */
   store: string
+  /** Directory with one numbered directory per generation. */
   generations: string
+  /** Link to the active generation. */
   current: string
-  /** Bumped by every switch, so that the supervisor gives failing apps a fresh start. */
+  /** Written anew by every switch, so that the supervisor restarts failing apps at once. */
   activation: string
+  /** File lock: only one switch runs at a time. */
   switchLock: string
   npmCache: string
-  /** One folder per run of the switch. */
+  /** Directory with one directory per run of the switch. */
   runs: string
-  /** A random word that marks every process this state directory started. */
+  /** File with the random mark of every process that was started from this state directory. */
   mark: string
   supervisor: string
   supervisorLock: string

@@ -6,7 +6,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { claimFile, readIfExists } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
-import { terminateGroup, killGroup, MARK, membersOf, readMark, sendSignal } from '../../system/processgroup.ts'
+import {
+  killGroup,
+  MARK,
+  membersOf,
+  readMark,
+  sendSignal,
+  terminateGroup,
+} from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { Run, RunResult, RunState } from '../contract.ts'
 import type { Environment } from './environment.ts'
@@ -16,7 +23,9 @@ import { readStateFile, resultSchema } from './statefiles.ts'
 import { npmMarks } from './switchsteps.ts'
 
 const SWITCH = fileURLToPath(new URL('./switch.ts', import.meta.url))
-/** Between the run's directory and its process, on a slow, busy machine: longer only if the agent was killed. */
+/**
+ * Between the run's directory and its process, on a slow, busy machine: longer only if the agent was killed.
+ */
 const BIRTH_LIMIT_MS = 30_000
 /** After SIGTERM the switch ends npm (3 s, and 5 s to kill it) and removes what it has unpacked. */
 const STOP_LIMIT_MS = 12_000

@@ -1,4 +1,6 @@
-/** The files the local host's programs hand to each other. Each is checked when read: a person may have edited it. */
+/**
+ * State files of the local host's programs. Each is validated when read, because a user may have edited it.
+ */
 import { createHash } from 'node:crypto'
 import { readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -9,7 +11,7 @@ import type { Paths } from './paths.ts'
 
 const name = z.string().regex(APP_NAME)
 
-/** config/apps.json: what is to be on. Written by the agent, read by the switch. */
+/** config/apps.json: the apps of the next generation. Written by the agent, read by the switch. */
 const wantedSchema = z.object({
   name,
   port: z.number().int().min(1).max(65535),
@@ -18,14 +20,14 @@ const wantedSchema = z.object({
 })
 export const configSchema = z.object({ apps: z.array(wantedSchema) })
 
-/** One app of a generation: everything that is needed to run it, so that the supervisor knows no catalog. */
+/** One app of a generation: all the supervisor needs to run the app, so that it does not read the catalog. */
 const unitSchema = z.object({
   port: z.number(),
   /** Directory in the store. */
   store: z.string(),
   command: z.array(z.string()).min(1),
   environment: z.record(z.string()),
-  /** Below the data directory; created before the first start. */
+  /** Contents by path below the app's data directory. Created before the first start. */
   files: z.record(z.string()),
 })
 export type UnitSpec = z.infer<typeof unitSchema>
@@ -39,19 +41,19 @@ export const activationSchema = z.object({ id: z.string(), generation: z.number(
 /** supervisor/state.json: what the supervisor has done so far. */
 const supervisorStateSchema = z.object({
   pid: z.number().int(),
-  /** Which generation it has applied: null before it has looked, 0 where none was ever switched on. */
+  /** The applied generation: null before the first check, 0 if no generation was ever activated. */
   generation: z.number().int().nullable(),
-  /** The activation it has applied; null before the first. */
+  /** Id of the applied activation; null before the first. */
   activation: z.string().nullable(),
   apps: z.record(
     z.object({
       state: z.enum(['running', 'backoff', 'stopped']),
       pid: z.number().int().nullable(),
-      /** Which spec it runs: two equal digests mean the same process may stay. */
+      /** Digest of the spec that runs. If the new spec has the same digest, the process keeps running. */
       digest: z.string(),
       exitCode: z.number().int().nullable(),
       restarts: z.number().int(),
-      /** Since when it is in this state, ISO 8601. */
+      /** Time of the last change of state, ISO 8601. */
       since: z.string(),
     }),
   ),
@@ -68,7 +70,7 @@ export const resultSchema = z.object({
   ),
 })
 
-/** Null when there is no such file. @throws when it is not what it should be. */
+/** Reads and validates a state file; null if there is none. @throws if the content is not valid. */
 export async function readStateFile<T extends z.ZodTypeAny>(
   path: string,
   schema: T,
@@ -82,7 +84,7 @@ export async function readStateFile<T extends z.ZodTypeAny>(
   }
 }
 
-/** The number of the generation that is switched on; null before the first. */
+/** Returns the number of the active generation; null before the first. */
 export async function currentGeneration(paths: Paths): Promise<string | null> {
   try {
     return basename(await readlink(paths.current))

@@ -1,6 +1,6 @@
 /**
- * The store: one folder per package, version and way of installing it. A folder is made aside and renamed when
- * complete, so one that is there is whole, and is never changed again.
+ * The store: one folder per package, version and way of installing it. A folder is built under a temporary
+ * name and renamed when complete. So an entry of the store is always complete, and is never changed.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -9,19 +9,19 @@ import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
 
-/** Folders being made; whoever holds the switch lock may remove them. */
+/** Prefix of unfinished folders. Only the holder of the switch lock may delete them. */
 export const TEMP_PREFIX = '.tmp-'
 const FILE = 'file:'
-/** Where a file: package is looked at for changes; more files than this are not compared. */
+/** Number of files of a file: package that are compared to detect changes. */
 const MAX_COMPARED_FILES = 2_000
 
 export interface StoreOptions extends NpmOptions {
   store: string
-  /** The run's id: part of temp names. */
+  /** Id of the run, part of temporary names. */
   run: string
 }
 
-/** Folder of the store for this app, and whether it is there already. */
+/** Returns the folder of the store for this app. `there`: true if the folder exists already. */
 export async function findInStore(
   store: string,
   app: CatalogApp,
@@ -29,7 +29,7 @@ export async function findInStore(
 ): Promise<{ dir: string; there: boolean }> {
   const spec = specOf(npm)
   const content = isFile(npm) ? await contentOf(pathOf(npm)) : ''
-  // Native modules fit one Node and one platform only.
+  // Native modules work with one Node and one platform only.
   const machine = [process.platform, process.arch, process.versions.modules]
   const form = [spec, npm.bin, npm.entry, npm.overrides, npm.installScripts]
   const hash = createHash('sha256')
@@ -45,17 +45,17 @@ const pathOf = (npm: NpmForm): string => npm.package.slice(FILE.length)
 
 export const specOf = (npm: NpmForm): string => (isFile(npm) ? npm.package : `${npm.package}@${npm.version}`)
 
-/** The name it is installed under. Packages look for themselves by their own name, so an alias would break some. */
+/** Returns the package's own name. An alias would break packages that import themselves by their name. */
 async function packageName(npm: NpmForm): Promise<string> {
   if (!isFile(npm)) return npm.package
   try {
     return JSON.parse(await readFile(join(pathOf(npm), 'package.json'), 'utf8')).name
   } catch {
-    return 'app' // A tarball, or nothing: npm will say what is wrong with it.
+    return 'app' // A tarball, or nothing: then npm reports the error.
   }
 }
 
-/** Installs into `dir`. @throws InstallError; nothing is left behind then. */
+/** Installs an app into `dir`. @throws InstallError; then no files are left. */
 export async function installIntoStore(
   dir: string,
   app: CatalogApp,
@@ -76,7 +76,7 @@ export async function installIntoStore(
   }
 }
 
-/** A package of its own around the app's, which asks for nothing but it. */
+/** Returns the package.json of a wrapper package whose only dependency is the app. */
 async function wrapperOf(npm: NpmForm): Promise<object> {
   const allow = npm.installScripts.map((name) => [name, true])
   return {
@@ -88,7 +88,10 @@ async function wrapperOf(npm: NpmForm): Promise<object> {
   }
 }
 
-/** How the app is started: the program file, and whether Node runs it. @throws InstallError if it isn't there. */
+/**
+ * Returns the program file of an app. `node`: true if Node runs it.
+ * @throws InstallError if there is none.
+ */
 export async function findProgram(dir: string, npm: NpmForm): Promise<{ file: string; node: boolean }> {
   const top = join(dir, 'node_modules', await packageName(npm))
   const relative = npm.entry ?? (await binOf(top, npm))
@@ -118,7 +121,7 @@ async function firstBytes(file: string): Promise<string | null> {
   }
 }
 
-/** Changes when a local package does, so that a repaired one is installed anew. */
+/** Describes the files of a local package, so that a changed package is installed again. */
 async function contentOf(path: string): Promise<string> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => [])
   const files = entries

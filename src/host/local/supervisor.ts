@@ -1,36 +1,40 @@
 /**
- * Keeps the apps of the current generation running, as a process apart from the agent: killing the agent leaves the apps
- * alone. Level-triggered: each round compares what is on with what should be, so a lost event costs a second, no more.
+ * Keeps the apps of the current generation running. A process of its own, so that apps survive a killed
+ * agent. Level-triggered: each round compares the running apps with the manifest, so a lost file event costs
+ * at most 1 s.
  */
 import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
-import { type FileLock, acquireFileLock } from '../../system/filelock.ts'
-import { terminateGroup, readMark } from '../../system/processgroup.ts'
+import { acquireFileLock, type FileLock } from '../../system/filelock.ts'
+import { readMark, terminateGroup } from '../../system/processgroup.ts'
 import { statePaths } from './paths.ts'
 import { activationSchema, currentManifest, digestOf, type Manifest, readStateFile } from './statefiles.ts'
 import { createUnit, type Unit } from './unit.ts'
 
-/** Between two looks when no event comes. */
-const TICK_MS = 1_000
-/** For whoever only looks whether the lock is free, or a supervisor on its way out. */
+/** Interval between two rounds without a file event, in ms. */
+const ROUND_INTERVAL_MS = 1_000
+/**
+ * Limit for the lock, in ms: a check of the lock holds it for a moment, and a supervisor that stops for
+ * longer.
+ */
 const LOCK_LIMIT_MS = 5_000
-/** How long apps that a killed supervisor left may take to leave. */
+/** Limit for apps that a killed supervisor left running to end after SIGTERM, in ms. */
 const LEFTOVER_TERM_LIMIT_MS = 10_000
 
 export interface SupervisorOptions {
-  /** `<data>/host` */
+  /** State directory of the local host: `<data>/host`. */
   stateDir: string
   log: (line: string) => void
 }
 
 export interface Supervisor {
-  /** false: another supervisor runs already. */
+  /** Takes the lock and starts the rounds. @returns false if another supervisor runs already. */
   start(): Promise<boolean>
   /** Stops all apps. Idempotent. */
   stop(): Promise<void>
-  /** Resolves when it has stopped, also when that was because its directory is gone. */
+  /** Resolves when the supervisor has stopped, also because its directory was deleted. */
   stopped: Promise<void>
 }
 
@@ -46,9 +50,9 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   let generation: number | null = null
   let activation: string | null = null
   let stopping: Promise<void> | undefined
-  let trouble = ''
+  let lastError = ''
 
-  const look = createSerial(async () => {
+  const reconcile = createSerial(async () => {
     if (stopping) return
     if (!existsSync(paths.supervisorLock)) return void stop()
     const [manifest, wanted] = [
@@ -57,11 +61,11 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     ]
     await apply(manifest)
     if (stopping) return
-    if (wanted && wanted.id !== activation) for (const unit of units.values()) unit.kick()
+    if (wanted && wanted.id !== activation) for (const unit of units.values()) unit.restartNow()
     generation = manifest?.generation ?? 0
     activation = wanted?.id ?? null
     await writeState()
-    trouble = ''
+    lastError = ''
   }, report)
 
   const writeState = createSerial(async () => {
@@ -70,16 +74,17 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     await writeAtomic(paths.supervisorState, toJson({ pid: process.pid, generation, activation, apps }))
   }, report)
 
-  /** Once per trouble, not once per second. */
+  /** Logs an error once, not on every round. */
   function report(error: Error): void {
-    if (error.message !== trouble) log(error.message)
-    trouble = error.message
+    if (error.message !== lastError) log(error.message)
+    lastError = error.message
   }
 
   async function apply(manifest: Manifest | null): Promise<void> {
     const apps = manifest?.apps ?? {}
     const outdated = [...units].filter(([name, unit]) => !apps[name] || digestOf(apps[name]) !== unit.digest)
-    // All are stopped before any is started: a new app may want the port of an old one.
+    // All outdated apps are stopped before any app is started, because a new app may use the port of an old
+    // one.
     await Promise.all(outdated.map(([name]) => stopUnit(name)))
     for (const [name, spec] of Object.entries(apps)) {
       if (units.has(name) || stopping) continue
@@ -106,7 +111,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     clearInterval(timer)
     watcher?.close()
     const stops = await Promise.allSettled([...units.keys()].map(stopUnit))
-    for (const one of stops) if (one.status === 'rejected') log(String(one.reason))
+    for (const stop of stops) if (stop.status === 'rejected') log(String(stop.reason))
     await writeState()
     lock?.release()
     done.resolve()
@@ -122,13 +127,13 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
       await mkdir(paths.supervisor, { recursive: true })
       lock = await acquireFileLock(paths.supervisorLock, LOCK_LIMIT_MS)
       if (!lock) return false
-      await writeState() // what the last one wrote is not true any more, its process id least of all
+      await writeState() // replaces the outdated state and process id of the previous supervisor
       mark = `${await readMark(paths.mark)}/unit`
       await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
-      watcher = watch(paths.state, () => void look())
+      watcher = watch(paths.state, () => void reconcile())
       watcher.on('error', report)
-      timer = setInterval(() => void look(), TICK_MS)
-      void look()
+      timer = setInterval(() => void reconcile(), ROUND_INTERVAL_MS)
+      void reconcile()
       return true
     },
     stop,
@@ -136,7 +141,10 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   }
 }
 
-/** At most one at a time; asked while it works, it works once more afterwards. Resolves when that is over. */
+/**
+ * Runs `work` at most once at a time. A call during a run starts one more run afterwards. Resolves after the
+ * last run.
+ */
 function createSerial(work: () => Promise<void>, onError: (error: Error) => void): () => Promise<void> {
   let running: Promise<void> | null = null
   let again = false

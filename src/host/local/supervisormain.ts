@@ -1,16 +1,17 @@
 /**
- * The process that keeps the local host's apps running. Started by the agent, outlives it.
+ * The supervisor process, which keeps the local host's apps running. The agent starts it, and it outlives the
+ * agent.
  *
  *   node src/host/local/supervisormain.ts --state <data>/host
  *
- * Exit codes: 0 stopped, or another one runs already; 1 it could not start.
+ * Exit codes: 0 stopped, or another supervisor runs already; 1 failed to start.
  */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createSupervisor } from './supervisor.ts'
 
 const { values } = parseArgs({ options: { state: { type: 'string' } } })
-if (!values.state) throw new Error('--state <data>/host is needed')
+if (!values.state) throw new Error('--state <data>/host is missing')
 
 const log = (line: string) => console.log(`${new Date().toISOString()} ${line}`)
 const supervisor = createSupervisor({ stateDir: resolve(values.state), log })

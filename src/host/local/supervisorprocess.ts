@@ -1,4 +1,4 @@
-/** Sees to it that a supervisor runs while the agent does. */
+/** Keeps a supervisor process running while the agent runs. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -11,19 +11,22 @@ import type { Paths } from './paths.ts'
 import { supervisorState } from './statefiles.ts'
 
 const PROGRAM = fileURLToPath(new URL('./supervisormain.ts', import.meta.url))
-/** It may first have to stop apps that a killed supervisor left: 10 s of SIGTERM, 5 s of SIGKILL. */
+/**
+ * Limit in ms: a new supervisor may first stop apps of a killed one, with 10 s for SIGTERM and 5 s for
+ * SIGKILL.
+ */
 const START_LIMIT_MS = 20_000
-/** All apps at once: 10 s of SIGTERM, 5 s of SIGKILL, and some to spare. */
+/** Limit in ms: all apps stop at once, with 10 s for SIGTERM and 5 s for SIGKILL. The rest is a reserve. */
 const STOP_LIMIT_MS = 20_000
-/** How soon a supervisor that was killed is noticed. */
-const WATCH_MS = 3_000
+/** Interval between two checks that the supervisor still runs, in ms. */
+const CHECK_INTERVAL_MS = 3_000
 const MAX_LOG_BYTES = 1024 * 1024
 
 export interface SupervisorProcessOptions {
   paths: Paths
   nodePath: string
   environment: Environment
-  /** Whether a supervisor that somebody else has started is stopped too. */
+  /** True if stop() also stops a supervisor that another agent has started. */
   ownsAll: boolean
 }
 
@@ -47,7 +50,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
       if (child === started) child = null
     })
     started.once('error', () => {
-      if (child === started) child = null // it never began, and never exits
+      if (child === started) child = null // the process was never started, so there is no exit event
     })
     started.unref()
   }
@@ -60,25 +63,30 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
     if (!isLocked(paths.supervisorLock) && !child) launch()
     if (await pollUntil(isUp, START_LIMIT_MS)) return
     throw new Error(
-      `The supervisor did not start within ${START_LIMIT_MS / 1000} s; see ${paths.supervisorLog}`,
+      `The supervisor did not start within ${START_LIMIT_MS / 1000} s; its log is ${paths.supervisorLog}`,
     )
   }
 
-  /** While the lock is held, the pid in the state file is that of its holder. */
+  /**
+   * Returns the process id of a running supervisor. While the lock is held, the state file is its holder's.
+   */
   async function adopted(): Promise<number | undefined> {
     return isLocked(paths.supervisorLock) ? (await supervisorState(paths))?.pid : undefined
   }
 
   return {
-    /** @throws when it does not come up in time. */
+    /**
+     * Starts a supervisor if none runs, and restarts it when it ends.
+     * @throws if it does not start in time.
+     */
     async start(): Promise<void> {
       starting ??= ensure().finally(() => {
         starting = undefined
       })
       await starting
-      timer ??= setInterval(() => void ensure().catch(() => undefined), WATCH_MS).unref()
+      timer ??= setInterval(() => void ensure().catch(() => undefined), CHECK_INTERVAL_MS).unref()
     },
-    /** Stops it, and with it all apps, if it is this keeper's own, or everything here is. */
+    /** Stops the supervisor and all apps, if this instance started the supervisor or `ownsAll` is set. */
     async stop(): Promise<void> {
       clearInterval(timer)
       timer = undefined

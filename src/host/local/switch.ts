@@ -1,13 +1,13 @@
 /**
- * The local host's switch, a program of its own like `nixos-rebuild switch`:
+ * The switch command of the local host, the counterpart of `nixos-rebuild switch`:
  *
  *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]']
  *   node switch.ts --back-to <generation> --state <data>/host --run <dir>
  *
- * It installs what the configuration wants, writes a generation and switches the link to it; or switches it back to one
- * that is still there. Output goes to stdout. Exit
- * codes: 0 done; 1 nothing was switched; 4 switched, but some apps did not start; 143 stopped before switching.
- * `<run>/result.json` names the guilty apps, `<run>/exit` holds the exit code.
+ * Installs the configured apps, writes a generation and activates it. With --back-to, activates an older
+ * generation. Output goes to stdout. Exit codes: 0 done; 1 nothing was switched; 4 switched, but some apps
+ * did not start; 143 stopped before switching. `<run>/result.json` names the failed apps, `<run>/exit`
+ * contains the exit code.
  */
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
@@ -19,10 +19,10 @@ import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
 import type { StoreOptions } from './store.ts'
 import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
-/** A run that has just ended still holds the lock for a moment. */
+/** Limit for the lock, in ms: a run that has just ended still holds the lock for a moment. */
 const LOCK_LIMIT_MS = 10_000
 
-const say = (line: string) => console.log(line)
+const print = (line: string) => console.log(line)
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -36,15 +36,16 @@ async function main(): Promise<number> {
   })
   const { config, 'back-to': backTo } = values
   if (!(config || backTo) || !values.state || !values.run)
-    throw new Error('--config or --back-to, --state and --run are needed')
+    throw new Error('usage: --config or --back-to, with --state and --run')
   const run = runPaths(resolve(values.run))
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
-  // First of all: whoever asks after this run now learns that it lives. It is held until the process ends.
+  // Take the lock first, because it shows inspect() that this run is alive. The process holds it until it
+  // ends.
   if (!(await acquireFileLock(run.lock, LOCK_LIMIT_MS)) || !(await claimFile(run.claim, 'started'))) {
-    throw new Error('this run was started before, or given up')
+    throw new Error('this run was started before, or cancelled before its start')
   }
-  const code = await guarded(run, (signal, enterActivation) =>
+  const code = await withExitCodes(run, (signal, enterActivation) =>
     withSwitchLock(paths, async () =>
       runSwitch({
         paths,
@@ -57,7 +58,7 @@ async function main(): Promise<number> {
       }),
     ),
   )
-  say(code === 0 ? 'done' : `ended with exit code ${code}`)
+  print(code === 0 ? 'done' : `ended with exit code ${code}`)
   await writeAtomic(run.exit, String(code))
   return code
 }
@@ -70,7 +71,7 @@ async function storeOptions(
 ): Promise<StoreOptions> {
   const id = basename(run.dir)
   const mark = `${npmMarks(await readMark(paths.mark))}/${id}`
-  return { store: paths.store, run: id, command, cache: paths.npmCache, mark, signal, log: say }
+  return { store: paths.store, run: id, command, cache: paths.npmCache, mark, signal, log: print }
 }
 
 async function withSwitchLock(paths: Paths, work: () => Promise<number>): Promise<number> {
@@ -83,8 +84,8 @@ async function withSwitchLock(paths: Paths, work: () => Promise<number>): Promis
   }
 }
 
-/** Turns signals and errors into exit codes. */
-async function guarded(
+/** Runs `work` and turns signals and errors into exit codes. */
+async function withExitCodes(
   run: RunPaths,
   work: (signal: AbortSignal, enterActivation: () => Promise<void>) => Promise<number>,
 ): Promise<number> {
@@ -102,7 +103,7 @@ async function guarded(
   try {
     return await work(stop.signal, enterActivation)
   } catch (error) {
-    say(`error: ${(error as Error).message}`)
+    print(`error: ${(error as Error).message}`)
     if (stop.signal.aborted) return EXIT_STOPPED
     return activating ? EXIT_UNITS_FAILED : EXIT_NOTHING_SWITCHED
   }

@@ -1,4 +1,4 @@
-/** The steps of a switch, from the configuration to running apps. */
+/** Steps of a switch, from the configuration to running apps. */
 import { basename, join } from 'node:path'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { killGroup, readMark } from '../../system/processgroup.ts'
@@ -12,7 +12,7 @@ import {
   sameApps,
   switchLink,
   unitOf,
-  whyGone,
+  whyNoRollback,
   writeGeneration,
 } from './generation.ts'
 import { ensureHeaders } from './nodeheaders.ts'
@@ -38,15 +38,15 @@ export interface SwitchContext {
   paths: Paths
   run: RunPaths
   configDir: string
-  /** A generation to go back to, instead of making one of the configuration. */
+  /** An older generation to activate, instead of building one from the configuration. */
   backTo: string | null
   dataDir: string
   store: StoreOptions
-  /** From here on a SIGTERM is too late. */
+  /** Begins activation: from now on SIGTERM is ignored. */
   enterActivation(): Promise<void>
 }
 
-const say = (line: string) => console.log(line)
+const print = (line: string) => console.log(line)
 
 /** Evaluates, installs, builds and activates. Returns the exit code. */
 export async function runSwitch(context: SwitchContext): Promise<number> {
@@ -56,7 +56,7 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
   await removeTemps(paths.generations)
 
   const before = await currentManifest(paths)
-  if (context.backTo !== null) return goBack(context, context.backTo, before)
+  if (context.backTo !== null) return rollBack(context, context.backTo, before)
   const wanted = await readConfiguration(context)
   const refused = evaluate(wanted, Object.keys(before?.apps ?? {}))
   if (Object.keys(refused).length > 0) return refuse(context, refused)
@@ -65,29 +65,33 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
 
   context.store.signal.throwIfAborted()
   const same = before && sameApps(before.apps, apps)
-  if (same) say(`generation ${before.generation} has all of this already`)
+  if (same) print(`generation ${before.generation} has all of this already`)
   const generation = same ? before.generation : await buildGeneration(paths, apps)
   return activate(context, generation, apps, before)
 }
 
-/** Nothing is evaluated or installed: it is all still there, or it is refused. */
-async function goBack(context: SwitchContext, generation: string, before: Manifest | null): Promise<number> {
-  const why = await whyGone(context.paths, generation)
-  if (why !== null) throw new Error(why)
+/** Activates an older generation. Fails if a part of it is missing, because nothing is installed. */
+async function rollBack(
+  context: SwitchContext,
+  generation: string,
+  before: Manifest | null,
+): Promise<number> {
+  const reason = await whyNoRollback(context.paths, generation)
+  if (reason !== null) throw new Error(reason)
   const older = (await readGeneration(context.paths, generation)) as Manifest
-  say(`going back to generation ${generation}`)
+  print(`going back to generation ${generation}`)
   return activate(context, older.generation, older.apps, before)
 }
 
 async function readConfiguration({ configDir }: SwitchContext): Promise<WantedApp[]> {
-  say('evaluating configuration')
+  print('evaluating configuration')
   const file = join(configDir, 'apps.json')
   const config = await readStateFile(file, configSchema)
   if (!config) throw new Error(`${file} does not exist`)
   return config.apps
 }
 
-/** Goes on after a failure, so that all guilty apps are named at once. */
+/** Installs all apps. Continues after a failure, so that one run reports all failed apps. */
 async function installAll(context: SwitchContext, wanted: WantedApp[]) {
   const apps: Manifest['apps'] = {}
   const failures: Failures = {}
@@ -107,27 +111,27 @@ async function installOne({ paths, store }: SwitchContext, app: WantedApp): Prom
   const npm = app.catalog.npm
   if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused it before
   const { dir, there } = await findInStore(store.store, app.catalog, npm)
-  if (there) say(`${specOf(npm)} is in the store`)
+  if (there) print(`${specOf(npm)} is in the store`)
   else {
-    say(`installing ${specOf(npm)}`)
+    print(`installing ${specOf(npm)}`)
     const start = performance.now()
     const nodeDir = npm.installScripts.length > 0 ? await ensureHeaders(paths, store) : null
     await installIntoStore(dir, app.catalog, npm, { ...store, ...(nodeDir && { nodeDir }) })
-    say(`installed ${specOf(npm)} in ${((performance.now() - start) / 1000).toFixed(1)} s`)
+    print(`installed ${specOf(npm)} in ${((performance.now() - start) / 1000).toFixed(1)} s`)
   }
   return dir
 }
 
 async function buildGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
   const generation = await writeGeneration(paths, apps)
-  say(`building generation ${generation}`)
+  print(`building generation ${generation}`)
   return generation
 }
 
 async function refuse({ run }: SwitchContext, failures: Failures): Promise<number> {
   await writeAtomic(run.result, toJson({ failures }))
-  for (const [name, { message }] of Object.entries(failures)) say(`error: ${name}: ${message}`)
-  say('nothing was switched')
+  for (const [name, { message }] of Object.entries(failures)) print(`error: ${name}: ${message}`)
+  print('nothing was switched')
   return EXIT_NOTHING_SWITCHED
 }
 
@@ -138,30 +142,29 @@ async function activate(
   before: Manifest | null,
 ): Promise<number> {
   const { paths, run, dataDir } = context
-  const changed = await unitsToWatch(paths, apps, before)
+  const changed = await appsToStart(paths, apps, before)
   await context.enterActivation()
-  say(`activating generation ${generation}`)
+  print(`activating generation ${generation}`)
   if (generation !== before?.generation) await switchLink(paths, generation)
   const id = `${basename(run.dir)} ${new Date().toISOString()}`
   await writeAtomic(paths.activation, toJson({ id, generation }))
   const failures = await awaitActivation(paths, dataDir, { id, apps, changed })
   if (!failures) {
-    say('error: the supervisor did not take the generation over in time')
+    print('error: the supervisor did not take the generation over in time')
     return EXIT_UNITS_FAILED
   }
-  await collectGarbage(paths, generation).catch((error: Error) => say(`warning: ${error.message}`))
+  await collectGarbage(paths, generation).catch((error: Error) => print(`warning: ${error.message}`))
   if (Object.keys(failures).length === 0) return 0
   await writeAtomic(run.result, toJson({ failures }))
-  for (const [name, { message }] of Object.entries(failures)) say(`warning: ${name} ${message}`)
+  for (const [name, { message }] of Object.entries(failures)) print(`warning: ${name} ${message}`)
   return EXIT_UNITS_FAILED
 }
 
-/** Apps that this switch starts. One that is running already, unchanged, is left alone and not judged. */
-async function unitsToWatch(
-  paths: Paths,
-  apps: Manifest['apps'],
-  before: Manifest | null,
-): Promise<string[]> {
+/**
+ * Returns the apps that this switch starts. An app that already runs unchanged keeps running and is not
+ * checked.
+ */
+async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifest | null): Promise<string[]> {
   const state = await supervisorState(paths).catch(() => null)
   return Object.keys(apps).filter((name) => {
     const changed = digestOf(apps[name]) !== digestOf(before?.apps[name] ?? null)
@@ -169,4 +172,5 @@ async function unitsToWatch(
   })
 }
 
+/** Returns the first part of the marks of all npm processes. */
 export const npmMarks = (mark: string) => `${mark}/npm`

@@ -1,24 +1,24 @@
 /**
- * One app as a process that is kept alive: started, restarted with growing pauses when it ends, stopped with everything
- * it started.
+ * Keeps the process of one app running. Restarts it with exponential backoff, and stops it with all its child
+ * processes.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
-import { terminateGroup, type ProcessGroup, killGroup, MARK } from '../../system/processgroup.ts'
+import { killGroup, MARK, type ProcessGroup, terminateGroup } from '../../system/processgroup.ts'
 import { type LogFile, openLogFile } from './logfile.ts'
 import { appDataDir, appLogFile } from './paths.ts'
 import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
 
-/** The pause doubles from the first to the last while an app keeps ending. */
+/** Backoff: the pause before a restart doubles from the first to the last value, in ms. */
 const FIRST_PAUSE_MS = 1_000
 const LAST_PAUSE_MS = 60_000
-/** An app that ran this long was well: the next pause is the first again. */
+/** Running time in ms after which the backoff starts again with its first pause. */
 const STABLE_MS = 60_000
-/** How long an app may take to leave after SIGTERM. */
+/** Limit for an app to end after SIGTERM, in ms. */
 const TERM_LIMIT_MS = 10_000
-/** What a shell reports for a program that can't be started. */
+/** Exit code for a program that can't be started, as in a shell. */
 const EXIT_NOT_STARTED = 127
 
 export type UnitView = SupervisorState['apps'][string]
@@ -28,16 +28,16 @@ export interface UnitOptions {
   spec: UnitSpec
   dataDir: string
   mark: string
-  /** Its view has changed. */
+  /** Called after each change of view(). */
   onChange: () => void
 }
 
 export interface Unit {
   readonly digest: string
   start(): void
-  /** Starts at once if it was pausing. */
-  kick(): void
-  /** Resolves when nothing of it runs. */
+  /** Resets the backoff. An app that waits for its restart is started at once. */
+  restartNow(): void
+  /** Stops the app. Resolves when all its processes have ended. */
   stop(): Promise<void>
   view(): UnitView
 }
@@ -59,7 +59,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
   let stopping = false
 
   const group = (): ProcessGroup => ({ ...(child?.pid && { pgid: child.pid }), marks: [mark] })
-  const note = (line: string) => log?.write(Buffer.from(`[bloud] ${new Date().toISOString()} ${line}\n`))
+  const writeNote = (line: string) => log?.write(Buffer.from(`[bloud] ${new Date().toISOString()} ${line}\n`))
   const change = (next: Partial<UnitView>) => {
     Object.assign(view, next, { since: new Date().toISOString() })
     onChange()
@@ -77,7 +77,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     child = spawn(program as string, args, {
       cwd: home,
       env: { ...spec.environment, [MARK]: mark },
-      detached: true, // A process group of its own, so that all of it can be ended.
+      detached: true, // In its own process group, so that its children can be terminated too.
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child.stdout?.on('data', (chunk: Buffer) => log?.write(chunk))
@@ -87,7 +87,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
       return
     }
     child.once('exit', (code, signal) => void onEnd(code ?? 128 + (signal ? constants.signals[signal] : 0)))
-    note(`started, process ${child.pid}`)
+    writeNote(`started, process ${child.pid}`)
     change({ state: 'running', pid: child.pid })
   }
 
@@ -95,11 +95,11 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     if (stopping) return
     const ranMs = Date.now() - Date.parse(view.since)
     if (view.state === 'running' && ranMs >= STABLE_MS) pause = FIRST_PAUSE_MS
-    note(`${reason}; next start in ${pause / 1000} s`)
+    writeNote(`${reason}; next start in ${pause / 1000} s`)
     change({ state: 'backoff', pid: null, exitCode })
-    // Children it left behind would hold its port.
-    await killGroup(group()).catch((error: Error) => note(error.message))
-    child = null // From here on its process id may become someone else's.
+    // Remaining child processes would block the port of the next start.
+    await killGroup(group()).catch((error: Error) => writeNote(error.message))
+    child = null // From now on the kernel may reuse the process id.
     if (stopping || view.state !== 'backoff') return
     timer = setTimeout(restart, pause)
     pause = Math.min(pause * 2, LAST_PAUSE_MS)
@@ -114,7 +114,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
   return {
     digest: view.digest,
     start: () => void launch(),
-    kick() {
+    restartNow() {
       pause = FIRST_PAUSE_MS
       if (!timer) return
       clearTimeout(timer)
@@ -126,7 +126,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
       stopping = true
       clearTimeout(timer)
       await terminateGroup(group(), TERM_LIMIT_MS)
-      note('stopped')
+      writeNote('stopped')
       log?.close()
       log = null
       change({ state: 'stopped', pid: null })
@@ -136,15 +136,18 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
 }
 
 /**
- * Node looks for a package.json in every folder above a file, to know what kind of module it is. The data directory
- * may lie below somebody's package (this one's, by default), which is not to decide how an app reads its settings.
+ * A package.json above the data directories of the apps. Node uses the nearest package.json above a file to
+ * choose the module type. Without this file, that could be another package's: by default, the agent's own.
  */
-const SHIELD = { file: 'package.json', content: '{ "private": true, "type": "commonjs" }\n' }
+const PACKAGE_BOUNDARY = { file: 'package.json', content: '{ "private": true, "type": "commonjs" }\n' }
 
-/** The data directory, and the files the app can't start without: once written they are the user's. */
+/**
+ * Creates the data directory and the initial files of an app. Existing files are kept, as the user may edit
+ * them.
+ */
 async function prepareHome(home: string, spec: UnitSpec): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 })
-  await writeFile(join(dirname(home), SHIELD.file), SHIELD.content)
+  await writeFile(join(dirname(home), PACKAGE_BOUNDARY.file), PACKAGE_BOUNDARY.content)
   for (const [path, content] of Object.entries(spec.files)) {
     await mkdir(dirname(join(home, path)), { recursive: true })
     await writeFile(join(home, path), content, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {

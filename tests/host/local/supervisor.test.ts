@@ -112,7 +112,7 @@ test('purging removes data and log, and nothing else; and never those of an app 
   const [one, two] = [await app('one'), await app('two')]
   await switchTo([one, two])
   await answer(one)
-  await assert.rejects(host.removeData('one'), /still on/)
+  await assert.rejects(host.removeData('one'), /still installed/)
   await switchTo([two])
   const home = join(dataDir, 'apps', 'one')
   assert.ok(existsSync(home), 'uninstalling removed the data')
@@ -122,8 +122,8 @@ test('purging removes data and log, and nothing else; and never those of an app 
   assert.equal(existsSync(join(dataDir, 'logs', 'one.log')), false)
   assert.equal(await answer(two), 'ok')
   for (const name of ['', '.', '..', '../two', 'two/..', '/etc', 'Two', 'two ', 'a\0b']) {
-    await assert.rejects(host.removeData(name), /is no app name/)
-    await assert.rejects(host.appLog(name, 1), /is no app name/)
+    await assert.rejects(host.removeData(name), /is not an app name/)
+    await assert.rejects(host.appLog(name, 1), /is not an app name/)
   }
 })
 
@@ -175,7 +175,7 @@ test('data is not deleted while the process of an app may still use it', async (
   const pid = await supervisorPid(paths)
   process.kill(pid, 'SIGSTOP') // it does not notice that the app is to be off
   await rm(paths.current)
-  const purge = assert.rejects(host.removeData('one'), /not known to be gone \(it is running\)/)
+  const purge = assert.rejects(host.removeData('one'), /may still run \(state: running\)/)
   await purge.finally(() => process.kill(pid, 'SIGCONT'))
   assert.ok(existsSync(join(dataDir, 'apps', 'one')))
   await until('the app is off', async () => (await host.unitState('one')).state === 'stopped')
