@@ -1,5 +1,5 @@
-# The two processes of the agent. Each is a system user of its own: the relay, which the network reaches, can neither
-# read a secret nor ask for a rebuild; all it has is its role in the database.
+# The two processes of the agent, each with a system user of its own. The relay is reachable from the network,
+# so it can neither read a secret nor request a rebuild from root. It has only its role in the database.
 {
   config,
   lib,
@@ -11,7 +11,8 @@ let
   cfg = config.services.bloud;
   local = cfg.database.createLocally;
 
-  # The host of this URL is a directory, /run/postgresql, so its slashes are written as %2F; and in a unit % is %%.
+  # The host of this URL is the directory /run/postgresql, whose slashes are encoded as %2F. In a unit, % is
+  # written %%.
   urlAs = role: "postgresql://${role}@%%2Frun%%2Fpostgresql/bloud_host_agent";
 
   toText =
@@ -23,25 +24,27 @@ let
     else
       toString value;
 
-  # Else systemd would read `%h` in a value as the home directory.
-  plain = value: lib.replaceStrings [ "%" ] [ "%%" ] (toText value);
+  # Escapes %, because systemd would replace `%h` in a value by the home directory.
+  escaped = value: lib.replaceStrings [ "%" ] [ "%%" ] (toText value);
 
-  # Those two are refused (module.nix), and must not stand in the way of the sentence that says so.
-  given = removeAttrs cfg.settings [
+  # Without the two settings that module.nix refuses: a conflict with the values below would hide its error
+  # message.
+  allowed = removeAttrs cfg.settings [
     "DATABASE_URL"
     "DATABASE_URL_FILE"
   ];
-  settings = lib.mapAttrs (_: plain) given // {
+  settings = lib.mapAttrs (_: escaped) allowed // {
     BLOUD_DATA_DIR = "/var/lib/bloud";
     BLOUD_HOST_KIND = "nixos";
     BLOUD_PORT = toString cfg.port;
     BLOUD_LISTEN = cfg.listenAddress;
     BLOUD_CATALOG_DIR = toString cfg.catalogDir;
   }
-  # The app "postgres" is then this machine's own server, not a container: apps.nix leaves it out.
+  # The app "postgres" is then this machine's own server, and apps.nix creates no container for it.
   // lib.optionalAttrs local { BLOUD_NIXOS_PROVIDED = "postgres=postgresql.service"; };
 
-  # How a process finds the database. A URL with a password is handed over as a file that only the unit can read.
+  # Database settings of a process. A URL with a password is passed as a credential file that only the unit
+  # can read.
   databaseOf =
     role:
     if local then
@@ -55,7 +58,7 @@ let
         serviceConfig.LoadCredential = [ "database-url:${toString cfg.database.urlFile}" ];
       };
 
-  # No MemoryDenyWriteExecute: V8 writes machine code and then runs it.
+  # Without MemoryDenyWriteExecute, because V8 writes machine code and then executes it.
   hardening = {
     AmbientCapabilities = "";
     CapabilityBoundingSet = "";
@@ -90,7 +93,7 @@ let
     "bloud-migrate.service"
   ]
   ++ lib.optionals local databaseUnits;
-  # postgresql.target is there since NixOS 25.11, and means: set up too.
+  # postgresql.target exists since NixOS 25.11. It is reached once roles and databases are created too.
   databaseUnits = [
     "postgresql.service"
     "postgresql.target"
@@ -106,23 +109,25 @@ let
     lib.mkMerge [
       {
         inherit description after;
-        # Not `requires`: a restart of PostgreSQL would stop the agent, which comes through such restarts by itself.
+        # `wants` instead of `requires`, because a restart of PostgreSQL would stop the agent, which
+        # reconnects by itself.
         wants = [ "bloud-migrate.service" ] ++ lib.optionals local [ "postgresql.service" ];
         wantedBy = [ "multi-user.target" ];
         environment = settings;
-        # A rebuild is what the agent waits for. It would survive a restart in the middle of one, but then it would have
-        # seen half of it as the old program and half as the new one. bloud-refresh.service restarts it afterwards.
+        # Never restarted by a rebuild, because the agent waits for the rebuild's end. Otherwise the old
+        # program would process its first half and the new program its second. bloud-refresh.service restarts
+        # the agent afterwards.
         restartIfChanged = false;
-        # Never give up: a database that is away for an hour is back after it.
+        # Restarts without a limit, because the database may be unavailable for an hour.
         startLimitIntervalSec = 0;
         serviceConfig = hardening // {
           Type = "notify";
-          # The messages are sent by systemd-notify, a child.
+          # "all", because the notifications are sent by a child process, systemd-notify.
           NotifyAccess = "all";
           ExecStart = "${cfg.package}/bin/${program}";
           Restart = "always";
           RestartSec = 2;
-          # From nothing to LISTEN; longer than that, and it is started again.
+          # Time in seconds from the start to LISTEN. A process that needs longer is started again.
           TimeoutStartSec = 120;
           TimeoutStopSec = 30;
           WatchdogSec = 60;
@@ -137,7 +142,8 @@ in
     users.users.bloud = {
       isSystemUser = true;
       group = "bloud";
-      # Fixed, so that a container can be run as the one user who may read what the agent writes for it.
+      # Fixed, so that a container can run as the only user that may read the files the agent writes for that
+      # container.
       uid = lib.mkDefault 389;
       description = "Bloud orchestrator";
     };
@@ -156,9 +162,9 @@ in
       more.serviceConfig = {
         User = "bloud-relay";
         Group = "bloud-relay";
-        # All it needs is the database.
+        # The relay needs only the database, no file.
         InaccessiblePaths = [ "-/var/lib/bloud" ];
-        # AF_NETLINK: to know the machine's own addresses, which are the names a browser may use for it.
+        # AF_NETLINK, to list the machine's own addresses: a browser may use each of them as the host name.
         RestrictAddressFamilies = [
           "AF_UNIX"
           "AF_INET"
@@ -177,7 +183,7 @@ in
       more.serviceConfig = {
         User = "bloud";
         Group = "bloud";
-        # To show the last words of an app that failed.
+        # Access to the journal, to show the last output of a failed app.
         SupplementaryGroups = [ "systemd-journal" ];
         StateDirectory = [
           "bloud/nixos"
@@ -185,7 +191,8 @@ in
           "bloud/clients"
         ];
         StateDirectoryMode = "0711";
-        # Some containers mount these two. Their parent is root's, so that nobody can put a link in their place.
+        # Containers mount these two directories. Their parent belongs to root, so only root can replace one
+        # by a link.
         BindPaths = [
           "/var/lib/bloud/blueprints:/var/lib/bloud/nixos/blueprints"
           "/var/lib/bloud/clients:/var/lib/bloud/nixos/clients"
@@ -198,8 +205,9 @@ in
       };
     };
 
-    # Brings the database to the schema of the package. Pulled in by every start of the two, and quick when there is
-    # nothing to do; not by a rebuild, or functions would change under an agent that is at work with the old ones.
+    # Migrates the database to the schema of the package. Every start of a process starts this unit, which is
+    # quick when the schema is current. A rebuild does not, because a running agent still calls the old
+    # functions.
     systemd.services.bloud-migrate = lib.mkMerge [
       {
         description = "Bloud: brings the database to its schema";
@@ -214,7 +222,8 @@ in
           Restart = "on-failure";
           RestartSec = 5;
           TimeoutStartSec = 300;
-          # With our own PostgreSQL its superuser, because only that may create roles; else whoever the URL names.
+          # With a local PostgreSQL the superuser, because creating roles needs its rights. With a remote one,
+          # the URL contains the role.
           User = if local then "postgres" else "bloud";
           Group = if local then "postgres" else "bloud";
           InaccessiblePaths = [ "-/var/lib/bloud" ];
@@ -228,8 +237,9 @@ in
       (databaseOf "postgres")
     ];
 
-    # A new package, or other settings: restarts the two, but after a rebuild of ours, never in it. During one it only
-    # leaves a note, and bloud-rebuild.service reads that at its end.
+    # Restarts the two processes when the package or the settings have changed, but never during a rebuild by
+    # the agent. During such a rebuild it only writes a marker file, which bloud-rebuild.service checks at its
+    # end.
     systemd.services.bloud-refresh = {
       description = "Bloud: restarts the agent when it has changed";
       wantedBy = [ "multi-user.target" ];

@@ -1,6 +1,6 @@
-# The apps. The agent writes which ones are wanted to apps.json; this turns each into a container. The file is data: it
-# is read with fromJSON, every value has a type with a pattern, and what ends in a unit or a script goes there quoted.
-# So an app can be changed by hand too: `bloud.apps.<name>` holds what the file says as defaults.
+# Turns each app of apps.json into a container. The agent writes that file. It is only data: fromJSON reads
+# it, each value has a type with a pattern, and values in units and scripts are quoted. The values become
+# defaults of `bloud.apps.<name>`, so the operator can override each of them in the machine's configuration.
 {
   config,
   lib,
@@ -15,7 +15,7 @@ let
   state = "${data}/nixos";
   network = cfg.apps.network;
 
-  # --- apps.json -------------------------------------------------------------------------------------------------
+  # --- apps.json ---
 
   inStore = lib.hasPrefix builtins.storeDir (toString cfg.apps.file);
   isPure = !(builtins ? currentSystem);
@@ -23,8 +23,9 @@ let
     if cfg.apps.file == null then
       { apps = [ ]; }
     else if isPure && !inStore then
-      # Without this, a rebuild without --impure would quietly remove every app.
-      throw "services.bloud: the apps are in ${cfg.apps.file}, which is no part of your flake: build with --impure"
+      # Without this error a rebuild without --impure would silently remove every app, because pure evaluation
+      # can't read the file.
+      throw "services.bloud: the apps are in ${cfg.apps.file}, which is not part of your flake: build with --impure"
     else if builtins.pathExists cfg.apps.file then
       builtins.fromJSON (builtins.readFile cfg.apps.file)
     else
@@ -36,7 +37,7 @@ let
     if document.version or 1 == 1 then
       document.apps
     else
-      throw "services.bloud: ${cfg.apps.file} was written by another version of the agent than this module's";
+      throw "services.bloud: ${cfg.apps.file} was written by another version of the agent: update agent and module";
 
   isName = name: builtins.match "[a-z][a-z0-9-]{0,62}" name != null;
   byName = lib.listToAttrs (
@@ -45,15 +46,17 @@ let
       if isName entry.name then
         lib.nameValuePair entry.name (asDefaults entry)
       else
-        throw "bloud: ${builtins.toJSON entry.name}: no name of an app"
+        throw "bloud: ${builtins.toJSON entry.name}: not an app name"
     ) listed
   );
 
-  # Everything as a default, variables one by one, so that a person can override one of them.
+  # Each value as a default, environment variables one by one, so that the operator can override a single
+  # variable.
   asDefaults =
     entry:
     let
-      # Not those which are for people only: nothing the agent writes may add an argument or choose a user.
+      # Without the options reserved for the operator: the agent may neither add an argument of podman nor
+      # choose a user.
       known = builtins.intersectAttrs (removeAttrs appOptions [
         "enable"
         "user"
@@ -66,16 +69,17 @@ let
     in
     lib.mapAttrs (_: lib.mkDefault) known // lib.mapAttrs (_: lib.mapAttrs (_: lib.mkDefault)) nested;
 
-  # --- options ---------------------------------------------------------------------------------------------------
+  # --- options ---
 
-  # A container is started by a shell script of NixOS that holds the image as it is: this pattern is what keeps it data.
+  # Only this pattern keeps an image name from becoming shell code, because NixOS puts the name unquoted into
+  # the shell script that starts the container.
   image = types.strMatching "[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}";
   variable = "[A-Za-z_][A-Za-z0-9_]*";
   volumeName = types.strMatching "[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}";
-  # No colon and no comma: behind one podman would look for options.
+  # Neither colon nor comma, because podman reads options after them.
   containerPath = types.strMatching "/[A-Za-z0-9_./@+-]*";
   secretFile = types.strMatching "${data}/nixos/(secrets|clients)/[A-Za-z0-9_./-]+|/run/[A-Za-z0-9_./-]+|/etc/[A-Za-z0-9_./-]+";
-  # They come behind the image, where podman takes nothing for an option of its own.
+  # Words of a command. They follow the image, where podman reads no options of its own.
   word = types.strMatching "[a-z][a-z0-9-]{0,30}";
   named = lib.mapAttrs (_: type: mkOption { inherit type; });
   readOnly = mkOption {
@@ -88,12 +92,12 @@ let
     enable = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether this app is on. `false` keeps it off whatever the page says; its data stays.";
+      description = "Whether this app may run. `false` overrides the page and keeps the app's data.";
     };
     image = mkOption {
       type = types.nullOr image;
       default = null;
-      description = "Image of the container. `null`: nothing of this app is on.";
+      description = "Image of the container. `null`: the app has no container.";
     };
     port = mkOption {
       type = types.port;
@@ -113,7 +117,9 @@ let
         }
       );
       default = [ ];
-      description = "Folders of the app's data, /var/lib/bloud/apps/<app>/<name>, and where they are in the container.";
+      description = ''
+        Directories of the app's data, /var/lib/bloud/apps/<app>/<name>, and their paths in the container.
+      '';
     };
     mounts = mkOption {
       type = types.listOf (
@@ -128,12 +134,12 @@ let
         }
       );
       default = [ ];
-      description = "What the agent writes for the app that others sign in with.";
+      description = "Directories that the agent writes for the identity provider, and their container paths.";
     };
     environment = mkOption {
       type = types.attrsOf types.str;
       default = { };
-      description = "Environment variables. They end up in the world-readable Nix store: no secrets.";
+      description = "Environment variables. No secrets here, because the Nix store is world-readable.";
     };
     secretFiles = mkOption {
       type = types.attrsOf secretFile;
@@ -143,7 +149,7 @@ let
     dependsOn = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "Apps that are started before it, if they are on.";
+      description = "Apps that are started before this app, if they are installed.";
     };
     database = mkOption {
       type = types.nullOr (
@@ -156,7 +162,7 @@ let
         }
       );
       default = null;
-      description = "A PostgreSQL database and a role of its own, both with the same name.";
+      description = "PostgreSQL database and role of this app alone. Both have the same name.";
     };
     resources = mkOption {
       type = types.nullOr (types.attrsOf types.anything);
@@ -165,42 +171,43 @@ let
         memory = "2G";
         cpus = 1.5;
       };
-      description = "Limits.";
+      description = "Limits of the container: memory and CPUs.";
     };
     command = mkOption {
       type = types.listOf word;
       default = [ ];
       example = [ "server" ];
-      description = "What the image is to run, as words for its entry point; by default what it says itself.";
+      description = "Arguments for the image's entry point; by default those of the image.";
     };
     worker = mkOption {
       type = types.listOf word;
       default = [ ];
       example = [ "worker" ];
-      description = "The same for a second container of the app, with its variables, secrets and folders, and no port.";
+      description = "Arguments for a second container with the same variables, secrets and volumes.";
     };
     user = mkOption {
       type = types.nullOr (types.strMatching "[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?");
       default = null;
-      description = "User, and group, in the container; the image's own by default.";
+      description = "User, and optionally group, in the container; by default those of the image.";
     };
     extraOptions = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "Further arguments of `podman run`. For people: the agent never writes any.";
+      description = "Further arguments of `podman run`. Only for the operator: the agent never writes any.";
     };
   };
 
-  # --- containers ------------------------------------------------------------------------------------------------
+  # --- containers ---
 
-  # The app "postgres" is the server this machine has already: a second one could not even have its port.
-  isMachines = name: name == "postgres" && cfg.database.createLocally;
+  # True for the app "postgres" if it is this machine's own server. A second server could not listen on the
+  # same port.
+  isProvided = name: name == "postgres" && cfg.database.createLocally;
   apps = lib.filterAttrs (
-    name: app: app.enable && app.image != null && !isMachines name
+    name: app: app.enable && app.image != null && !isProvided name
   ) config.bloud.apps;
   databases = lib.filterAttrs (_: app: app.database != null) apps;
   workers = lib.filterAttrs (_: app: app.worker != [ ]) apps;
-  # With a character that no app's name has.
+  # Name with an underscore, so that it never equals an app's name.
   workerOf = name: "${name}_worker";
 
   memory =
@@ -213,7 +220,7 @@ let
     else if builtins.match "[0-9]+[bkmgBKMG]?" value != null then
       [ "--memory=${value}" ]
     else
-      throw "bloud: ${app.name}: resources.memory must be like 512M or 2G";
+      throw "bloud: ${app.name}: resources.memory must have the form 512M or 2G";
 
   cpus =
     app:
@@ -227,15 +234,17 @@ let
     else
       throw "bloud: ${app.name}: resources.cpus must be a number";
 
-  # The two folders are reached where nobody but root can put something else in their place.
+  # Path from which a container mounts one of the two directories. Only root can replace an entry of its
+  # parent directory.
   hostPath = mount: lib.replaceStrings [ "${state}/" ] [ "${data}/" ] mount.host;
   bind = from: { container, readOnly, ... }: "${from}:${container}${lib.optionalString readOnly ":ro"}";
 
   container = name: app: {
-    # Not `name`: NixOS gives a container /run/<its name> and removes that folder when it stops.
+    # Not `name`, because NixOS creates /run/<service name> and removes that directory when the container
+    # stops.
     serviceName = "podman-${name}";
     inherit (app) image environment;
-    # Those who may read what is mounted: the agent's user alone.
+    # A container with mounts runs as the agent's user, because only that user may read the mounted files.
     user =
       if app.user == null && app.mounts != [ ] then
         "${toString config.users.users.bloud.uid}:${toString config.users.groups.bloud.gid}"
@@ -266,11 +275,12 @@ let
       serviceName = "podman-${workerOf name}";
       cmd = app.worker;
       ports = [ ];
-      # Who asks for the app by name means the one with the port.
-      extraOptions = lib.filter (one: one != "--network-alias=${name}") (container name app).extraOptions;
+      # The app's name on the network belongs to the container with the port.
+      extraOptions = lib.filter (option: option != "--network-alias=${name}") (container name app).extraOptions;
     };
 
-  # Folders and secrets are the app's, which makes them when it starts; with it the worker starts and ends.
+  # The worker starts and stops with the app's unit, because that unit creates the directories and secrets of
+  # both.
   workerUnit = name: {
     requires = [ "podman-${name}.service" ];
     after = [ "podman-${name}.service" ];
@@ -283,7 +293,8 @@ let
   containerUnit =
     name: app:
     let
-      # Ordering, not `requires`: a database that restarts need not take everything down with it.
+      # `wants` and `after` instead of `requires`, because a restart of a database must not stop the apps that
+      # use it.
       before = map (other: "podman-${other}.service") (lib.filter (other: apps ? ${other}) app.dependsOn);
       needed = [ "bloud-network.service" ] ++ lib.optional (app.database != null) "bloud-database-${name}.service";
     in
@@ -340,7 +351,8 @@ let
         app.database.passwordFile
         "${./scripts/app-database.sql}"
       ];
-      # Root, but only in order to become others: whoever may read the password, and PostgreSQL's superuser.
+      # Runs as root only to become two other users: the owner of the password file, and PostgreSQL's
+      # superuser.
       CapabilityBoundingSet = [
         "CAP_SETUID"
         "CAP_SETGID"
@@ -365,31 +377,31 @@ in
     file = mkOption {
       type = types.nullOr types.str;
       default = "${state}/config/apps.json";
-      description = "What the agent writes. `null`: nothing is read, for machines on which only `bloud.apps` counts.";
+      description = "File that the agent writes. `null`: no file; all apps are declared in `bloud.apps`.";
     };
     listenAddress = mkOption {
       type = types.str;
       default = "127.0.0.1";
       description = ''
-        Address on which apps listen. Podman's ports bypass the firewall of NixOS: with `0.0.0.0` everybody reaches
-        every app. Better leave it, and put a reverse proxy in front.
+        Address on which apps listen. With `0.0.0.0` every app is reachable from other machines, because the
+        ports of podman bypass the firewall of NixOS. Keep the default and put a reverse proxy in front instead.
       '';
     };
     network = {
       name = mkOption {
         type = types.strMatching "[a-z][a-z0-9]{0,12}";
         default = "bloud";
-        description = "Name of the podman network of the apps, on which they find each other by name.";
+        description = "Name of the podman network on which apps reach each other by name.";
       };
       subnet = mkOption {
         type = types.strMatching "[0-9.]+/[0-9]+";
         default = "10.89.77.0/24";
-        description = "Its addresses.";
+        description = "Subnet of that network.";
       };
       gateway = mkOption {
         type = types.strMatching "[0-9.]+";
         default = "10.89.77.1";
-        description = "This machine's address in it, which apps know as host.containers.internal.";
+        description = "This machine's address in that network; host.containers.internal in the containers.";
       };
     };
   };
@@ -398,7 +410,7 @@ in
     type = types.attrsOf (types.submodule { options = appOptions; });
     default = { };
     example = lib.literalExpression ''{ miniflux.environment.POLLING_FREQUENCY = "15"; jellyfin.enable = false; }'';
-    description = "Apps, as the agent wants them and as you override it.";
+    description = "Apps: the agent's values as defaults, and your overrides.";
   };
 
   config = lib.mkIf cfg.enable (
@@ -407,18 +419,18 @@ in
         bloud.apps = byName;
         assertions =
           each (_: app: lib.all (key: builtins.match variable key != null) (lib.attrNames (app.environment // app.secretFiles)))
-            "an environment variable has a name that none can have"
+            "the name of an environment variable is not valid"
             apps
-          ++ each (name: _: isName name) "no name of an app" apps
+          ++ each (name: _: isName name) "not an app name" apps
           ++ each (_: app: app.database.name == app.database.role) "database.name and database.role differ" databases
           ++ each (_: _: cfg.database.createLocally)
-            "asks for a PostgreSQL database, for which services.bloud.database.createLocally is needed"
+            "needs a PostgreSQL database, which requires services.bloud.database.createLocally = true"
             databases
           ++ each (_: app: lib.all (path: builtins.match ".*/[.][.](/.*)?" path == null) (
             map (volume: volume.container) (app.volumes ++ app.mounts)
             ++ lib.attrValues app.secretFiles
             ++ lib.optional (app.database != null) app.database.passwordFile
-          )) "a path in it leads upwards" apps;
+          )) "one of its paths contains '..'" apps;
       }
       (lib.mkIf (apps != { }) {
         virtualisation.podman.enable = true;
@@ -455,17 +467,18 @@ in
             };
           }
         ];
-        # Names of the other apps. Nothing else of this machine is open to them but what follows.
+        # DNS, for the names of the other apps. Apps reach no other port of this machine except PostgreSQL's
+        # below.
         networking.firewall.interfaces."${network.name}0".allowedUDPPorts = [ 53 ];
       })
       (lib.mkIf (databases != { }) {
-        # PostgreSQL itself listens to nobody new: this hands connections from apps to its socket, where the password of
-        # the app's role is asked for (database.nix).
+        # Forwards connections from apps to PostgreSQL's Unix socket, so PostgreSQL itself listens on no
+        # further address. database.nix requires the password of the app's role for these connections.
         systemd.sockets.bloud-postgres = {
           description = "Bloud: PostgreSQL for apps";
           wantedBy = [ "sockets.target" ];
           listenStreams = [ "${network.gateway}:5432" ];
-          # The address comes to be with the first container.
+          # FreeBind, because the address does not exist before the first container starts.
           socketConfig.FreeBind = true;
         };
         systemd.services.bloud-postgres = {

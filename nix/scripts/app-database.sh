@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the PostgreSQL role and database of one app, both called <role>, with the password in <file>.
+# Creates the PostgreSQL role and database of one app, both named <role>, with the password in <file>.
 #   app-database.sh <owner> <role> <file> <sql>
-# Doing it twice changes nothing. The password is read with the rights of its owner and goes to psql through a pipe.
+# Idempotent. The password is read with the rights of <owner> and passed to psql through a pipe.
 set -eu
 owner=$1 role=$2 file=$3 sql=$4
 

@@ -1,7 +1,7 @@
--- The role and the database of one app, both called :role, with the password on standard input.
+-- Creates the role and the database of one app, both named :role. Reads the password from standard input.
 \set password `cat`
 
--- A password in a statement must not get into the server's log.
+-- Statement logging is off, because the password is part of a statement.
 set log_statement = 'none';
 set log_min_duration_statement = -1;
 set log_min_duration_sample = -1;
@@ -12,7 +12,7 @@ set password_encryption = 'scram-sha-256';
 select 'create role bloud_apps nologin'
 where not exists (select from pg_catalog.pg_roles where rolname = 'bloud_apps') \gexec
 
--- Somebody else's role of that name is left alone: only those in bloud_apps are ours.
+-- Roles that are not members of bloud_apps were not created by this script, so it never changes them.
 select pg_catalog.format('create role %I login in role bloud_apps', :'role')
 where not exists (select from pg_catalog.pg_roles where rolname = :'role') \gexec
 select exists (
@@ -20,11 +20,12 @@ select exists (
   join pg_catalog.pg_roles r on r.oid = m.member
   join pg_catalog.pg_roles g on g.oid = m.roleid
   where r.rolname = :'role' and g.rolname = 'bloud_apps'
-    and not r.rolsuper and not r.rolcreaterole and not r.rolcreatedb and not r.rolreplication and not r.rolbypassrls
+    and not r.rolsuper and not r.rolcreaterole and not r.rolcreatedb
+    and not r.rolreplication and not r.rolbypassrls
 ) as ours \gset
 \if :ours
 \else
-  do $$ begin raise exception 'there is a role of this name that is not an app''s'; end $$;
+  do $$ begin raise exception 'a role of this name exists that is not an app''s'; end $$;
 \endif
 alter role :"role" login password :'password';
 

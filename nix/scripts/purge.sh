@@ -1,9 +1,10 @@
 #!/bin/sh
-# Deletes the data of apps. The agent may not: a container's files belong to whatever user the container has.
+# Deletes the data of apps as root, because the files of a container belong to the user inside that container.
 #   purge.sh <owner> <requests> <apps>
-# Each file in <requests> is called like an app, and is removed when its request has been dealt with, one way or the
-# other: the agent looks whether <apps>/<app> is gone. <requests> belongs to <owner>, so what is done to it is done with
-# the rights of <owner>; <apps> is root's, so nobody else can put a link into it.
+# Each file in <requests> is named after an app. It is removed when its request was processed, also if the
+# deletion was refused or failed: the agent then checks whether <apps>/<app> still exists. <requests> belongs
+# to <owner> and is accessed with the rights of <owner>. <apps> belongs to root, so only root can create a
+# link in it.
 set -eu
 export LC_ALL=C
 owner=$1 requests=$2 apps=$3
@@ -19,7 +20,7 @@ is_app_name() {
 
 purge() {
   if ! is_app_name "$1"; then
-    echo "refused: this is no name of an app" >&2
+    echo "refused: this is not an app name" >&2
   elif systemctl --quiet is-active "podman-$1.service"; then
     echo "refused: $1 is running" >&2
   else
@@ -34,5 +35,5 @@ as_owner find "$requests/" -mindepth 1 -maxdepth 1 -printf '%f\n' | while IFS= r
   purge "$app" || echo "$app could not be deleted" >&2
   as_owner rm -rf -- "$requests/$app"
 done
-# What a line of that list can't name.
+# Removes requests whose names contain a newline or other characters that the loop above can't process.
 as_owner find "$requests/" -mindepth 1 -maxdepth 1 -name '*[!a-z0-9-]*' -exec rm -rf -- {} +

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Restarts the agent because it has changed, but not in the middle of a rebuild that it waits for.
-#   refresh.sh changed     by systemd, when the package or the settings are others than before
-#   refresh.sh finished    by bloud-rebuild.service and bloud-rollback.service, when they are over
+# Restarts the agent after its package or settings have changed, but never during a rebuild that the agent
+# waits for.
+#   refresh.sh changed     called by bloud-refresh.service when the package or the settings have changed
+#   refresh.sh finished    called by bloud-rebuild.service and bloud-rollback.service at their end
 set -eu
-note=${RUNTIME_DIRECTORY:-/run/bloud-refresh}/pending
+marker=${RUNTIME_DIRECTORY:-/run/bloud-refresh}/pending
 
 restart() {
-  rm -f "$note"
+  rm -f "$marker"
   systemctl try-restart --no-block bloud-relay.service bloud-orchestrator.service
 }
 
@@ -15,12 +16,12 @@ changed)
   for unit in bloud-rebuild bloud-rollback; do
     case $(systemctl show --property=ActiveState --value "$unit.service") in
     activating | active | deactivating)
-      : >"$note"
+      : >"$marker"
       exit
       ;;
     esac
   done
   restart
   ;;
-finished) if [ -e "$note" ]; then restart; fi ;;
+finished) if [ -e "$marker" ]; then restart; fi ;;
 esac

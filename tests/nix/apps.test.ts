@@ -165,7 +165,7 @@ test('A value that could be more than data is refused, and the app is named', ni
     assert.match(await complaintOf(system([app('victim', more)])), /victim/, JSON.stringify(more))
   }
   for (const name of ['Victim', 'a b', '../victim', 'victim.service', 'x'.repeat(64)]) {
-    assert.match(await complaintOf(system([app(name)])), /no name of an app/, name)
+    assert.match(await complaintOf(system([app(name)])), /not an app name/, name)
   }
 })
 

@@ -69,7 +69,7 @@ test(
     mkdirSync(join(apps, 'good2'))
     const { stderr } = await run()
     assert.match(stderr, /busy is running/)
-    assert.match(stderr, /no name of an app/)
+    assert.match(stderr, /not an app name/)
     assert.ok(existsSync(join(apps, 'busy')) && existsSync(join(apps, 'good')))
     for (const name of names) assert.ok(!existsSync(join(requests, name)), name)
   },

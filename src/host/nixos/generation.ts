@@ -40,7 +40,10 @@ export async function rollbackObstacle({ profile }: SystemLinks, generation: str
   const before = Math.max(0, ...numbers)
   if (!numbers.includes(Number(number))) return `generation ${generation} no longer exists`
   if (before !== Number(number)) {
-    return `generation ${before} lies between ${generation} and the current one, so a rollback would activate ${before}; remove it with nix-env --delete-generations first`
+    return (
+      `generation ${before} lies between ${generation} and the current one, so a rollback would activate ` +
+      `${before}; remove it with nix-env --delete-generations first`
+    )
   }
   const actual = await readSystem(join(dirname(profile), `system-${number}-link`))
   return actual === system ? null : `generation ${number} is now a different system (${actual})`

@@ -1,5 +1,6 @@
 /** Paths of the NixOS host's files. The files that `nix/` reads or writes have the same names there. */
 import { join } from 'node:path'
+import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface NixosPaths {
   /** Directory of all state of this host: `<data>/nixos`. */
@@ -26,25 +27,11 @@ export interface NixosPaths {
   mark: string
 }
 
-export interface RunPaths {
-  dir: string
+export interface RunPaths extends RunFiles {
   /** The run's apps, and the generation that was current before it. */
   request: string
-  /** Output of the command. */
-  log: string
-  /** File lock that the run holds until its process ends; the kernel then releases the lock. */
-  lock: string
-  /**
-   * Created by the run when it begins, or by the agent to ensure that it never begins. The first writer
-   * decides.
-   */
-  claim: string
-  /** Exists once the run has begun activation. */
-  activated: string
   /** Stop request: the run ends its command when this file exists. */
   stop: string
-  /** Exit code, written at the end. */
-  exit: string
 }
 
 export const RUN_ID = /^[0-9]{1,12}-[0-9]{1,6}$/
@@ -71,14 +58,5 @@ export function nixosPaths(state: string): NixosPaths {
 export function runPaths(paths: NixosPaths, id: string): RunPaths {
   if (!RUN_ID.test(id)) throw new Error(`"${id}" is not a run id`)
   const dir = join(paths.runs, id)
-  return {
-    dir,
-    request: join(dir, 'request'),
-    log: join(dir, 'log'),
-    lock: join(dir, 'lock'),
-    claim: join(dir, 'claim'),
-    activated: join(dir, 'activated'),
-    stop: join(dir, 'stop'),
-    exit: join(dir, 'exit'),
-  }
+  return { ...runFiles(dir), request: join(dir, 'request'), stop: join(dir, 'stop') }
 }

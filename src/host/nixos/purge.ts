@@ -46,6 +46,6 @@ async function requestPurge(name: string, { paths, limitMs = PURGE_LIMIT_MS }: P
   if (await pollUntil(() => !existsSync(request), limitMs)) return
   await rm(request, { force: true })
   throw new Error(
-    `bloud-purge.service did not delete the data of ${name} within ${limitMs / 1000} s: check that bloud-purge.path is active`,
+    `the data of ${name} was not deleted within ${limitMs / 1000} s: check that bloud-purge.path is active`,
   )
 }

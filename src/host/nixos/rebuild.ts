@@ -17,8 +17,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { claimFile, readIfExists, writeAtomic } from '../../system/atomicfile.ts'
-import { acquireFileLock } from '../../system/filelock.ts'
+import { readIfExists, writeAtomic } from '../../system/atomicfile.ts'
+import { beginRun } from '../rundirectory.ts'
 import { superviseCommand } from './command.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
@@ -84,13 +84,11 @@ async function requestedRun(paths: NixosPaths): Promise<string | null> {
 }
 
 /**
- * Takes the run's lock, then its claim. The order matters: a process that finds a claim without a held lock
- * knows that the run is over.
+ * Begins a run and deletes its request file.
  * @returns false if the run had been claimed before.
  */
 async function begin(paths: NixosPaths, run: RunPaths, id: string): Promise<boolean> {
-  const begun =
-    (await acquireFileLock(run.lock, LOCK_LIMIT_MS)) !== null && (await claimFile(run.claim, 'started'))
+  const begun = await beginRun(run, LOCK_LIMIT_MS)
   if ((await readIfExists(paths.request))?.trim() === id) await rm(paths.request, { force: true })
   return begun
 }

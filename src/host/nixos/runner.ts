@@ -3,15 +3,16 @@
  * systemd, a request file triggers a path unit that starts the run. With a configured executable, the run is
  * a detached process.
  */
-import { spawn } from 'node:child_process'
-import { existsSync, watch } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { claimFile, readIfExists, toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { spawnDetached } from '../../system/childprocess.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, MARK, membersOf, readMark } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { Run, RunState } from '../contract.ts'
+import { createRunDirectory, readExit, watchRunDirectory } from '../rundirectory.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 import { type RunRequest, readRequest } from './runrequest.ts'
@@ -50,7 +51,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
   async function startSwitch(run: Run, apps: string[], rollback = false): Promise<void> {
     const files = of(run)
     await mkdir(paths.runs, { recursive: true })
-    if (!(await makeDirectory(files.dir))) return
+    if (!(await createRunDirectory(files, 0o750))) return
     const request: RunRequest = { run: run.id, apps, generation: await readGeneration(links) }
     await writeAtomic(files.request, toJson(request))
     if (rebuild !== undefined) await startDetached(run, rebuild, rollback)
@@ -61,14 +62,11 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
   async function startDetached(run: Run, program: string, rollback: boolean): Promise<void> {
     const command = [program, of(run).dir, ...(rollback ? ['--rollback'] : [])]
     const from = ['--state', paths.state, '--profile', links.profile, '--current', links.current]
-    const child = spawn(nodePath, [REBUILD, ...from, '--run', run.id, '--', ...command], {
+    await spawnDetached(nodePath, [REBUILD, ...from, '--run', run.id, '--', ...command], {
       cwd: paths.state,
       env: { ...environment, [MARK]: await markOf(run) },
-      detached: true,
       stdio: 'ignore',
     })
-    await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
-    child.unref()
   }
 
   /** True if any process of the run is alive, even if the process that writes the exit file was killed. */
@@ -127,36 +125,9 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     return !(await isAlive(run)) && !(await hasActivated(run))
   }
 
-  function watchLog(run: Run, onChange: () => void): () => void {
-    try {
-      const watcher = watch(of(run).dir, onChange)
-      watcher.on('error', () => watcher.close()) // Safe to ignore, because the caller also polls.
-      return () => watcher.close()
-    } catch {
-      return () => undefined
-    }
-  }
+  const watchLog = (run: Run, onChange: () => void) => watchRunDirectory(of(run), onChange)
 
   return { of, startSwitch, inspect, stopSwitch, watchLog }
-}
-
-/**
- * Creates a directory.
- * @returns false if it already exists.
- */
-async function makeDirectory(path: string): Promise<boolean> {
-  try {
-    await mkdir(path, { mode: 0o750 })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  }
-}
-
-async function readExit(files: RunPaths): Promise<RunState | null> {
-  const code = await readIfExists(files.exit)
-  return code === null ? null : { state: 'exited', exitCode: Number(code) }
 }
 
 /**

@@ -9,11 +9,12 @@ import { container, createTestMachine, type TestMachine } from '../../support/ni
 
 const RUN = { id: '1-1' }
 
-async function atWork(machine: TestMachine, what: object): Promise<void> {
-  await machine.scenario(what)
+/** Starts a run with the scenario, and returns when the pretended nixos-rebuild is held. */
+async function startHeld(machine: TestMachine, scenario: object): Promise<void> {
+  await machine.scenario(scenario)
   await machine.host.configure([await container('one')])
   await machine.host.startSwitch(RUN)
-  await until('it is at work', machine.held)
+  await until('the run is held', machine.held)
 }
 
 async function assertNothingLeft({ paths, processes, host }: TestMachine): Promise<void> {
@@ -28,16 +29,16 @@ async function assertNothingLeft({ paths, processes, host }: TestMachine): Promi
   JSON.parse(await readFile(paths.apps, 'utf8'))
 }
 
-for (const what of [{ hang: 'evaluate' }, { hang: 'build' }, { hang: 'build', stubborn: true }]) {
-  test(`a switch that hangs (${JSON.stringify(what)}) is stopped and leaves nothing behind`, async (t) => {
+for (const scenario of [{ hang: 'evaluate' }, { hang: 'build' }, { hang: 'build', stubborn: true }]) {
+  test(`a switch that hangs (${JSON.stringify(scenario)}) is stopped and leaves nothing behind`, async (t) => {
     const machine = await createTestMachine(t)
-    await atWork(machine, what)
+    await startHeld(machine, scenario)
     assert.equal(await machine.host.stopSwitch(RUN), true)
     await assertNothingLeft(machine)
     assert.equal(await machine.host.generation(), null)
     assert.deepEqual(await machine.host.inspect(RUN), {
       state: 'exited',
-      exitCode: what.stubborn ? 137 : 143,
+      exitCode: scenario.stubborn ? 137 : 143,
     })
     await machine.scenario({})
     await machine.host.startSwitch({ id: '1-2' })
@@ -45,20 +46,20 @@ for (const what of [{ hang: 'evaluate' }, { hang: 'build' }, { hang: 'build', st
   })
 }
 
-test('once activation has begun, a switch is not stopped, and ends by itself', async (t) => {
+test('a run that has begun activation is not stopped and ends by itself', async (t) => {
   const machine = await createTestMachine(t)
-  await atWork(machine, { wait: 'activate' })
+  await startHeld(machine, { wait: 'activate' })
   assert.equal(await machine.host.stopSwitch(RUN), false)
   assert.deepEqual(await machine.host.inspect(RUN), { state: 'running', activating: true })
-  await until('it is noted', () => existsSync(runPaths(machine.paths, RUN.id).activated))
+  await until('the activation is recorded', () => existsSync(runPaths(machine.paths, RUN.id).activated))
   await machine.go()
   assert.deepEqual(await ended(machine.host, RUN), { state: 'exited', exitCode: 0 })
-  // Its exit file is the last thing a run writes; then it still has to leave.
-  await until('it has left', async () => (await machine.processes()).length === 0 || null)
+  // The run writes its exit file last, and its process ends shortly afterwards.
+  await until('the processes have ended', async () => (await machine.processes()).length === 0 || null)
   await assertNothingLeft(machine)
 })
 
-test('a switch that is over, or never was, is stopped already', async (t) => {
+test('stopping a run that has ended or never existed succeeds', async (t) => {
   const machine = await createTestMachine(t)
   assert.equal(await machine.host.stopSwitch({ id: '9-9' }), true)
   const { id } = await machine.switchTo([await container('one')])
@@ -66,18 +67,18 @@ test('a switch that is over, or never was, is stopped already', async (t) => {
   assert.deepEqual(await machine.host.inspect({ id }), { state: 'exited', exitCode: 0 })
 })
 
-test('two agents that stop the same switch both learn that it is over', async (t) => {
+test('two agents that stop the same run both succeed', async (t) => {
   const machine = await createTestMachine(t)
-  await atWork(machine, { hang: 'evaluate' })
+  await startHeld(machine, { hang: 'evaluate' })
   const both = await Promise.all([machine.host.stopSwitch(RUN), machine.another().stopSwitch(RUN)])
   assert.deepEqual(both, [true, true])
   await assertNothingLeft(machine)
 })
 
-test('what is no run id never becomes a path', async (t) => {
+test('a text that is not a run id never becomes a path', async (t) => {
   const { host } = await createTestMachine(t)
   for (const id of ['', '..', '1', '1-', '../1-1', '1-1/..', '1-1\n', '1-1.5', `${'1'.repeat(13)}-1`]) {
-    await assert.rejects(host.inspect({ id }), /is no run id/)
-    await assert.rejects(host.startSwitch({ id }), /is no run id/)
+    await assert.rejects(host.inspect({ id }), /is not a run id/)
+    await assert.rejects(host.startSwitch({ id }), /is not a run id/)
   }
 })

@@ -11,7 +11,7 @@ import { container, createTestMachine } from '../../support/nixos-host.ts'
 const RUN = { id: '1-1' }
 const ROUNDS = 8
 
-/** A program that configures two different things in turn, for ever; the first line says that it began. */
+/** Program that writes two different configurations in turn, without end, and prints one line after each. */
 const CONFIGURER = `
 import { createNixosHost } from '${join(import.meta.dirname, '../../../src/host/nixos/host.ts')}'
 import { machineSettings } from '${join(import.meta.dirname, '../../support/nixos-host.ts')}'
@@ -24,11 +24,11 @@ for (let turn = 0; ; turn++) {
 `
 
 async function lineOf(child: ChildProcess, count: number): Promise<void> {
-  let seen = 0
+  let printed = 0
   child.stdout?.on('data', (chunk: Buffer) => {
-    seen += chunk.toString().split('\n').length - 1
+    printed += chunk.toString().split('\n').length - 1
   })
-  await until('it has written often enough', () => seen > count)
+  await until('the program has printed enough lines', () => printed > count)
 }
 
 test('an agent killed while it writes leaves the old configuration or the new one, whole', async (t) => {
@@ -54,22 +54,22 @@ test('an agent killed while it writes leaves the old configuration or the new on
   assert.deepEqual((await readdir(paths.blueprints)).sort(), ['one.yaml', 'two.yaml'])
 })
 
-test('a switch lives on when the program that watches over it is killed, and is lost when it ends', async (t) => {
+test('a run continues after its supervising program is killed, and counts as lost when it ends', async (t) => {
   const { host, scenario, held, go, processes } = await createTestMachine(t)
   await scenario({ wait: 'build' })
   await host.configure([await container('one')])
   await host.startSwitch(RUN)
-  await until('it waits', held)
+  await until('nixos-rebuild waits', held)
   const [watcher] = (await processes()).sort((a, b) => a - b)
   process.kill(watcher ?? 0, 'SIGKILL')
   await until('only nixos-rebuild is left', async () => (await processes()).length === 1)
   assert.deepEqual(await host.inspect(RUN), { state: 'running' })
   await go()
   assert.deepEqual(await ended(host, RUN), { state: 'lost' })
-  assert.match((await host.generation()) ?? '', /^1 /, 'what it did is seen')
+  assert.match((await host.generation()) ?? '', /^1 /, 'the new generation is reported')
 })
 
-test('a switch that is killed altogether is lost; the next one does it all', async (t) => {
+test('a run whose processes are all killed is lost, and the next run completes the switch', async (t) => {
   const { host, scenario, paths, starts } = await createTestMachine(t)
   const app = await container('one')
   for (let round = 1; round <= ROUNDS; round++) {
@@ -78,7 +78,7 @@ test('a switch that is killed altogether is lost; the next one does it all', asy
     await host.configure([app])
     await host.startSwitch(run)
     await until(
-      'it has printed as much',
+      'the run has printed enough lines',
       async () => (await host.readLog(run, 0, 10_000)).lines.length >= round,
     )
     await killGroup({ marks: [`${await readMark(paths.mark)}/rebuild/${run.id}`] })
@@ -91,7 +91,7 @@ test('a switch that is killed altogether is lost; the next one does it all', asy
   assert.equal(await starts(), ROUNDS + 1)
 })
 
-test('a rebuild that kills the agent that asked for it is found again by the next one', async (t) => {
+test('a rebuild that kills the agent that started it is found again by the next agent', async (t) => {
   const machine = await createTestMachine(t)
   const { another, dataDir, scenario, starts } = machine
   const program = `

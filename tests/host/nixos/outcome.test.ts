@@ -8,7 +8,7 @@ const APPS = ['feeds', 'feeds-two', 'wiki']
 
 const names = (text: string, code = 1) => Object.keys(readOutcome(lines(text), code, APPS).failures).sort()
 
-test('an assertion of the module names its app, and is the message', () => {
+test('a failed assertion of the module names its app and becomes the message', () => {
   const text = `building the system configuration...
 error:
        … while evaluating the attribute 'config.system.build.toplevel'
@@ -20,15 +20,15 @@ error:
 
        error:
        Failed assertions:
-       - bloud: wiki: an environment variable has a name that none can have`
+       - bloud: wiki: the name of an environment variable is not valid`
   const { failures } = readOutcome(lines(text), 1, APPS)
   assert.deepEqual(Object.keys(failures), ['wiki'])
-  const said = 'Failed assertions: - bloud: wiki: an environment variable has a name that none can have'
-  assert.equal(failures.wiki?.message, said)
+  const message = 'Failed assertions: - bloud: wiki: the name of an environment variable is not valid'
+  assert.equal(failures.wiki?.message, message)
   assert.equal(failures.wiki?.class, 'evaluate')
 })
 
-test('an app whose name is the beginning of another is not confused with it', () => {
+test('an app is not confused with another app whose name begins with its name', () => {
   const of = (what: string) => names(`error: while at ${what}: no`)
   assert.deepEqual(of('bloud.apps.feeds-two.image'), ['feeds-two'])
   assert.deepEqual(of('bloud.apps."feeds".image'), ['feeds'])
@@ -37,7 +37,7 @@ test('an app whose name is the beginning of another is not confused with it', ()
   assert.deepEqual(of('services.feeds'), [])
 })
 
-test('when a trace passes several apps, nobody is blamed by guessing', () => {
+test('a trace through several apps names no failed app', () => {
   const text = `error: infinite recursion
        … while evaluating the option \`bloud.apps.wiki.port'
        … while evaluating the option \`bloud.apps.feeds.port'`
@@ -45,7 +45,7 @@ test('when a trace passes several apps, nobody is blamed by guessing', () => {
   assert.deepEqual([failures, cause?.message], [{}, 'infinite recursion'])
 })
 
-test('a download that fails while building is a failed build, of nobody', () => {
+test('a failed download during the build is a failed build without a failed app', () => {
   const text = `these 2 derivations will be built:
   /nix/store/a.drv
 error: unable to download 'https://cache.nixos.org/nar/x.nar.xz': Could not resolve host`
@@ -54,7 +54,7 @@ error: unable to download 'https://cache.nixos.org/nar/x.nar.xz': Could not reso
   assert.match(cause?.message ?? '', /^unable to download/)
 })
 
-test('units that failed and are no apps are named together', () => {
+test('failed units that are not apps are listed together in the cause', () => {
   const text = `warning: the following units failed: nginx.service, home-manager-me.service
 × nginx.service - web server`
   const { failures, cause } = readOutcome(lines(text), 4, APPS)
@@ -62,7 +62,7 @@ test('units that failed and are no apps are named together', () => {
   assert.match(cause?.message ?? '', /nginx\.service, home-manager-me\.service/)
 })
 
-test('each unit that failed gets its own part of the status', () => {
+test('each failed unit gets its own part of the status output', () => {
   const text = `warning: the following units failed: podman-feeds.service, podman-wiki.service
 × podman-feeds.service - feeds
      feeds: port is taken
@@ -76,7 +76,7 @@ test('each unit that failed gets its own part of the status', () => {
   assert.ok(failures.wiki?.log.join().includes('no such image'))
 })
 
-test('exit codes mean what the output says', () => {
+test('an unspecific exit code is replaced by the one that the output indicates', () => {
   assert.equal(trueExitCode(1, ['warning: the following units failed: a.service']), 4)
   assert.equal(trueExitCode(1, ['Could not acquire lock']), 75)
   assert.equal(trueExitCode(1, ['error: x']), 1)
@@ -84,16 +84,16 @@ test('exit codes mean what the output says', () => {
   assert.equal(trueExitCode(100, []), 100)
 })
 
-test('a run that ended well blames nobody, whatever it printed', () => {
+test('a successful run has no failed app, even if it printed an error', () => {
   assert.deepEqual(readOutcome(['error: bloud: wiki: no'], 0, APPS), { failures: {} })
 })
 
-test('no output at all is no reason to crash', () => {
+test('a run without output has no failures', () => {
   assert.deepEqual(readOutcome([], 1, APPS), { failures: {} })
   assert.deepEqual(readOutcome([], null, []), { failures: {} })
 })
 
-/** What this machine's Nix itself says of an expression that fails; null without Nix. */
+/** Error output of this machine's own Nix for a failing expression; null without Nix. */
 function realError(expression: string): string | null {
   try {
     execFileSync('nix-instantiate', ['--eval', '--strict', '--show-trace', '-E', expression], {
@@ -110,7 +110,7 @@ const real = realError(
   `builtins.addErrorContext "while evaluating the option \`bloud.apps.wiki.image'" (throw "no image")`,
 )
 
-test('the app is found in what the Nix of this machine says', { skip: real ? false : 'no Nix here' }, () => {
+test("the failed app is found in the output of this machine's own Nix", { skip: real ? false : 'no Nix here' }, () => {
   const { failures } = readOutcome(lines(real ?? ''), 1, APPS)
   assert.equal(failures.wiki?.message, 'no image')
 })

@@ -42,7 +42,7 @@ function readByNix(dir: string): unknown {
   return JSON.parse(output)
 }
 
-test(`${TEXTS} hostile texts come back from apps.json as they were`, async (t) => {
+test(`${TEXTS} hostile texts are unchanged in apps.json`, async (t) => {
   const { host, paths } = await createTestMachine(t)
   const texts = hostileTexts(TEXTS)
   const environment = Object.fromEntries(texts.map((text, index) => [`V${index}`, text]))
@@ -50,12 +50,12 @@ test(`${TEXTS} hostile texts come back from apps.json as they were`, async (t) =
   const written = JSON.parse(await readFile(paths.apps, 'utf8'))
   assert.deepEqual(written.apps[0].environment, environment)
 
-  await t.test('and so does Nix read them', { skip: hasNix ? false : 'no Nix here' }, () => {
+  await t.test('Nix reads them unchanged too', { skip: hasNix ? false : 'no Nix here' }, () => {
     assert.deepEqual(readByNix(dirname(paths.apps)), written)
   })
 })
 
-test('text that Nix cannot read is refused with a sentence, before anything is written', async (t) => {
+test('text that Nix cannot read is refused with a reason before any file is written', async (t) => {
   const { host, paths } = await createTestMachine(t)
   for (const text of ['a\0b', 'half \ud800 a character']) {
     const bad = app('bad', { environment: { TEXT: text } })
@@ -65,7 +65,7 @@ test('text that Nix cannot read is refused with a sentence, before anything is w
   await assert.rejects(stat(paths.apps), { code: 'ENOENT' })
 })
 
-test('the same apps, in whatever order they and their keys come, are the same bytes', async (t) => {
+test('the same apps give the same bytes, in any order of apps and keys', async (t) => {
   const { host, paths } = await createTestMachine(t)
   const one = app('one', { environment: { A: '1', B: '2' }, resources: { memory: '1G', cpus: 2 } })
   const other = app('one', { resources: { cpus: 2, memory: '1G' }, environment: { B: '2', A: '1' } })
@@ -73,11 +73,11 @@ test('the same apps, in whatever order they and their keys come, are the same by
   const [text, { mtimeMs }] = [await readFile(paths.apps, 'utf8'), await stat(paths.apps)]
   await host.configure([other, app('two')])
   assert.equal(await readFile(paths.apps, 'utf8'), text)
-  assert.equal((await stat(paths.apps)).mtimeMs, mtimeMs, 'a file that stays the same is left alone')
+  assert.equal((await stat(paths.apps)).mtimeMs, mtimeMs, 'an unchanged file is not written again')
   assert.deepEqual(await readdir(dirname(paths.apps)), ['apps.json'])
 })
 
-test('an app is written with all that its container needs', async (t) => {
+test('apps.json contains all values that a container needs', async (t) => {
   const { host, paths, dataDir } = await createTestMachine(t)
   const more = {
     containerPort: 80,
@@ -117,20 +117,20 @@ test('an app is written with all that its container needs', async (t) => {
   })
 })
 
-test('what nix would refuse is refused by its name', async (t) => {
+test('a value that nix/apps.nix would refuse is refused with the name of its key', async (t) => {
   const { host } = await createTestMachine(t)
   const why = (more: object) => host.cannotInstall(image('odd', 8000, more)) ?? ''
   assert.equal(host.cannotInstall(image('good', 8000)), null)
   assert.match(why({ image: undefined }), /names no container image/)
-  assert.match(why({ image: 'a b; rm -rf /' }), /is no name of an image/)
+  assert.match(why({ image: 'a b; rm -rf /' }), /is not an image name/)
   assert.match(why({ volumes: ['../../etc:/etc'] }), /its volume "\.\.\/\.\.\/etc:\/etc"/)
   assert.match(why({ volumes: ['data:/a/../..'] }), /its volume/)
   assert.match(why({ volumes: ['data:/a:z,exec'] }), /its volume/)
   assert.match(why({ resources: { memory: 'lots' } }), /resources\.memory/)
-  assert.match(why({ bootstrap: { command: ['--privileged'] } }), /bootstrap\.command must be plain words/)
+  assert.match(why({ bootstrap: { command: ['--privileged'] } }), /bootstrap\.command must be a list of plain words/)
 })
 
-test('a port that another app has, or another program, is said before anything is built', async (t) => {
+test('a port that another app or another program uses is reported before the build', async (t) => {
   const { host } = await createTestMachine(t)
   const first = await container('first')
   await host.configure([first])
@@ -143,7 +143,7 @@ test('a port that another app has, or another program, is said before anything i
   assert.match((await host.preflight(first, [])) ?? '', /used by another program/)
 })
 
-test('every app of our catalog can be configured, with whatever it may be combined with', async (t) => {
+test('every app of the catalog can be configured with all of its compatible integrations', async (t) => {
   const { host } = await createTestMachine(t)
   const { files } = await readCatalog(join(ROOT, 'nix/catalog'))
   const apps = files

@@ -17,13 +17,13 @@ const wiki = {
 }
 const authentik = { name: 'authentik', port: 9000, integrationConfig: {}, catalog: image('authentik', 9000) }
 
-/** Every file under a directory, with its path. */
+/** Paths of all files below a directory. */
 async function filesUnder(dir: string): Promise<string[]> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true })
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-test('secrets are files that only the agent may read, in folders that only it may enter', async (t) => {
+test('secrets are files that only the agent may read, in directories that only the agent may enter', async (t) => {
   const { host, paths } = await createTestMachine(t)
   const before = process.umask(0o000)
   t.after(() => process.umask(before))
@@ -37,15 +37,15 @@ test('secrets are files that only the agent may read, in folders that only it ma
   }
   await chmod(join(paths.clients, 'wiki'), 0o644)
   await host.configure([authentik, wiki])
-  assert.equal(await mode(join(paths.clients, 'wiki')), '600', 'an opened one is closed again')
+  assert.equal(await mode(join(paths.clients, 'wiki')), '600', 'the mode is restored')
 })
 
-test('a secret is nowhere but in its own file: not in the configuration, logs, arguments or environments', async (t) => {
+test('a secret is only in its own file, not in the configuration, logs, arguments or environments', async (t) => {
   const { host, dataDir, paths, scenario, held, processes } = await createTestMachine(t)
   await scenario({ hang: 'build' })
   await host.configure([authentik, wiki])
   await host.startSwitch({ id: '1-1' })
-  await until('it is at work', held)
+  await until('nixos-rebuild hangs', held)
   const own = [...(await filesUnder(paths.secrets)), ...(await filesUnder(paths.clients))]
   const secrets = await Promise.all(own.map((file) => readFile(file, 'utf8')))
   const hostSecret = await readFile(join(paths.state, 'host-secret'))
@@ -55,16 +55,16 @@ test('a secret is nowhere but in its own file: not in the configuration, logs, a
   )
   const pids = await processes()
   assert.equal(pids.length, 2)
-  const seen = [...others, ...pids.flatMap((pid) => [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`])]
-  for (const file of seen) {
+  const readable = [...others, ...pids.flatMap((pid) => [`/proc/${pid}/cmdline`, `/proc/${pid}/environ`])]
+  for (const file of readable) {
     const text = await readFile(file, 'latin1')
-    for (const secret of secrets) assert.ok(!text.includes(secret), `${file} holds a secret`)
+    for (const secret of secrets) assert.ok(!text.includes(secret), `${file} contains a secret`)
   }
   assert.ok(others.some((file) => file.endsWith('apps.json')) && others.some((file) => file.endsWith('/log')))
   assert.equal(await host.stopSwitch({ id: '1-1' }), true)
 })
 
-test('the same host and app have the same secrets again; another host, app or purpose has others', async (t) => {
+test('secrets are the same for the same host, app and purpose, and different for any other', async (t) => {
   const { host, paths, dataDir } = await createTestMachine(t)
   await host.configure([authentik, wiki])
   const secret = () => readFile(join(paths.clients, 'wiki'), 'utf8')
@@ -85,7 +85,7 @@ test('the same host and app have the same secrets again; another host, app or pu
   assert.equal(new Set([first, ...others]).size, 4)
 })
 
-test('of many who need a host secret at once, all get the same', async (t) => {
+test('concurrent callers all get the same host secret', async (t) => {
   const { dataDir } = await createTestMachine(t)
   const path = join(dataDir, 'fresh/secret')
   const all = await Promise.all(Array.from({ length: 20 }, () => readHostSecret(path)))
@@ -93,11 +93,11 @@ test('of many who need a host secret at once, all get the same', async (t) => {
   assert.deepEqual(await readdir(join(dataDir, 'fresh')), ['secret'])
 })
 
-test('secrets outlive the configuration that needed them by one switch, and no longer', async (t) => {
+test('the secrets of an uninstalled app are kept until the configuration after the next', async (t) => {
   const { host, paths } = await createTestMachine(t)
   await host.configure([authentik, wiki])
   await host.configure([authentik])
-  assert.deepEqual(await readdir(paths.secrets), ['wiki'], 'its container may still be on')
+  assert.deepEqual(await readdir(paths.secrets), ['wiki'], 'its container may still be running')
   await host.configure([authentik])
   assert.deepEqual([await readdir(paths.secrets), await readdir(paths.clients)], [[], []])
   await host.configure([authentik, wiki])

@@ -42,15 +42,15 @@ const ldap = (name: string) => app(name, { sso: { strategy: 'ldap' } })
 const authentik = app('authentik')
 
 async function machine(t: Parameters<typeof createTestMachine>[0]) {
-  const made = await createTestMachine(t)
+  const base = await createTestMachine(t)
   const read = async (file: string) =>
-    readBlueprint(await readFile(join(made.paths.blueprints, file), 'utf8'))
+    readBlueprint(await readFile(join(base.paths.blueprints, file), 'utf8'))
   const entry = async (file: string, model: string) =>
     (await read(file)).entries.find((each) => each.model === model)
-  return { ...made, read, entry, files: () => readdir(made.paths.blueprints) }
+  return { ...base, read, entry, files: () => readdir(base.paths.blueprints) }
 }
 
-test('an app with a sign-in of its own gets a confidential client that only its own addresses may use', async (t) => {
+test('an app with native OIDC gets a confidential client limited to its own addresses', async (t) => {
   const { host, entry, paths } = await machine(t)
   assert.deepEqual(await host.configure([authentik, oidc('wiki')]), { warnings: {} })
   const { attrs } = await entry('wiki.yaml', 'authentik_providers_oauth2.oauth2provider')
@@ -66,7 +66,7 @@ test('an app with a sign-in of its own gets a confidential client that only its 
   assert.deepEqual(application.attrs.provider, { tag: '!KeyOf', value: 'provider' })
 })
 
-test('the app is told how to sign people in; its secret only by the name of a file', async (t) => {
+test('an app gets its sign-in settings as environment variables and its secret as a file name', async (t) => {
   const { host, paths } = await machine(t)
   await host.configure([authentik, oidc('wiki')])
   const { apps } = JSON.parse(await readFile(paths.apps, 'utf8'))
@@ -89,14 +89,14 @@ test('the app is told how to sign people in; its secret only by the name of a fi
   ])
 })
 
-test('without anything to sign in with, an app is not told to ask for it', async (t) => {
+test('without an identity provider an app gets no sign-in settings', async (t) => {
   const { host, paths } = await machine(t)
   await host.configure([oidc('wiki')])
   const { apps } = JSON.parse(await readFile(paths.apps, 'utf8'))
   assert.deepEqual([apps[0].environment, apps[0].secretFiles], [{}, {}])
 })
 
-test('apps behind a sign-in share one outpost, whose list is written in one place', async (t) => {
+test('apps with forward-auth share one outpost, whose providers are listed in one blueprint', async (t) => {
   const { host, entry, read } = await machine(t)
   await host.configure([authentik, forward('one'), forward('two'), ldap('films')])
   const { attrs } = await entry('two.yaml', 'authentik_providers_proxy.proxyprovider')
@@ -118,7 +118,7 @@ test('apps behind a sign-in share one outpost, whose list is written in one plac
   )
 })
 
-test('what is gone is removed, taken back in authentik, and comes back with the app', async (t) => {
+test('the sign-in of an uninstalled app is deleted in authentik and created again with the app', async (t) => {
   const { host, files, read } = await machine(t)
   await host.configure([authentik, oidc('wiki'), forward('notes')])
   assert.deepEqual(await files(), ['_outposts.yaml', 'notes.yaml', 'wiki.yaml'])
@@ -132,7 +132,7 @@ test('what is gone is removed, taken back in authentik, and comes back with the 
   assert.ok((await read('_removed.yaml')).entries.every((each) => !/wiki/.test(JSON.stringify(each))))
 })
 
-test('a sign-in that cannot be set up is a warning for that app, and the others get theirs', async (t) => {
+test('a sign-in that cannot be set up is a warning for its app, and the other apps are set up', async (t) => {
   const { host, another, files, paths } = await machine(t)
   const odd = app('odd', { sso: { strategy: 'magic' } })
   const pathless = app('pathless', { sso: { strategy: 'native-oidc' } })
@@ -158,17 +158,17 @@ const hostile = texts.map((text) => {
   assert.ok(sso)
   return toBlueprint(appBlueprint({ ...sso, redirectUrls: [text] }, `/secrets/${text}`))
 })
-// biome-ignore lint/suspicious/noExplicitAny: what another parser made of it.
+// biome-ignore lint/suspicious/noExplicitAny: the result of another parser.
 const hostileParts = (blueprint: any) => {
   const [provider, application] = blueprint.entries.slice(-2)
   return [application.attrs.name, provider.attrs.redirect_uris[0].url, provider.attrs.client_secret.value]
 }
 const expected = texts.map((text) => [text, text, `/secrets/${text}`])
 
-test('hostile texts in a blueprint are the same to a second YAML parser', () => {
+test('a second YAML parser reads hostile texts in a blueprint unchanged', () => {
   assert.deepEqual(hostile.map(readBlueprint).map(hostileParts), expected)
 })
 
-test('and to the one that authentik uses', { skip: hasPyYaml ? false : 'no PyYAML here' }, () => {
+test("authentik's YAML parser reads hostile texts in a blueprint unchanged", { skip: hasPyYaml ? false : 'no PyYAML here' }, () => {
   assert.deepEqual(readByPython(hostile).map(hostileParts), expected)
 })

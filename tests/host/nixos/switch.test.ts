@@ -9,7 +9,7 @@ import { container, createTestMachine } from '../../support/nixos-host.ts'
 
 const CODE = (exitCode: number) => ({ state: 'exited', exitCode })
 
-test('an app is installed: a new generation is on, it answers, and the log shows what happened', async (t) => {
+test('after an install a new generation is current, the app responds, and the log shows the activation', async (t) => {
   const { host, switchTo } = await createTestMachine(t)
   const app = await container('jellyfin')
   assert.equal(await host.generation(), null)
@@ -18,10 +18,10 @@ test('an app is installed: a new generation is on, it answers, and the log shows
   assert.deepEqual(result, { failures: {} })
   assert.match((await host.generation()) ?? '', /^1 \([0-9a-f]{12}\)$/)
   assert.ok(lines.includes('activating the configuration...'))
-  await until('it answers', () => get(app, '/health'))
+  await until('the app responds', () => get(app, '/health'))
 })
 
-test('installing a second app starts only that; removing it stops only that', async (t) => {
+test('installing a second app starts only that app, and uninstalling it stops only that app', async (t) => {
   const { switchTo, dataDir } = await createTestMachine(t)
   const [one, two] = [await container('one'), await container('two')]
   const unit = () => readFile(join(dataDir, 'machine/units/one'), 'utf8')
@@ -33,23 +33,23 @@ test('installing a second app starts only that; removing it stops only that', as
   assert.equal(await unit(), before)
 })
 
-test('a switch is started once, however often it is asked for, and by whichever agent', async (t) => {
+test('a run starts once, even if several agents request it several times', async (t) => {
   const { host, another, starts, scenario, go, held } = await createTestMachine(t)
   await scenario({ wait: 'build' })
   await host.configure([await container('one')])
   const run = { id: '7-1' }
   await Promise.all([host.startSwitch(run), host.startSwitch(run), another().startSwitch(run)])
-  await until('it waits', held)
+  await until('nixos-rebuild waits', held)
   assert.deepEqual(await another().inspect(run), { state: 'running' })
   await another().startSwitch(run)
   await go()
-  await until('it ends', async () => (await host.inspect(run)).state === 'exited')
+  await until('the run ends', async () => (await host.inspect(run)).state === 'exited')
   assert.equal(await starts(), 1)
 })
 
 for (const oldFormat of [true, false]) {
   const format = oldFormat ? 'before' : 'since'
-  test(`a failed evaluation names its app, as Nix says it ${format} 2.19; nothing is switched`, async (t) => {
+  test(`a failed evaluation names its app in the format of Nix ${format} 2.19, and activates nothing`, async (t) => {
     const { switchTo, scenario, host } = await createTestMachine(t)
     await scenario({ evaluateFails: ['bad'], oldFormat })
     const { state, result } = await switchTo([await container('bad'), await container('good')])
@@ -60,7 +60,7 @@ for (const oldFormat of [true, false]) {
     assert.equal(await host.generation(), null)
   })
 
-  test(`a failed build names its app, as Nix says it ${format} 2.19`, async (t) => {
+  test(`a failed build names its app in the format of Nix ${format} 2.19`, async (t) => {
     const { switchTo, scenario } = await createTestMachine(t)
     await scenario({ buildFails: ['bad', 'bad-too'], oldFormat })
     const apps = [await container('bad'), await container('bad-too'), await container('good')]
@@ -72,7 +72,7 @@ for (const oldFormat of [true, false]) {
   })
 }
 
-test('an evaluation that fails without naming anyone blames nobody, and says what is wrong', async (t) => {
+test('a failed evaluation that names no app has a cause but no failed app', async (t) => {
   const { switchTo, scenario } = await createTestMachine(t)
   await scenario({ evaluateFails: ['bad'], unnamed: true })
   const { result } = await switchTo([await container('bad'), await container('good')])
@@ -92,11 +92,11 @@ for (const passOn of [true, false]) {
     assert.equal(result.failures.bad?.class, 'activate')
     assert.ok(result.failures.bad?.log.some((line) => line.includes('bad has no such image')))
     assert.match((await host.generation()) ?? '', /^1 /)
-    await until('the other answers', () => get(good, '/health'))
+    await until('the other app responds', () => get(good, '/health'))
   })
 }
 
-test('an activation that fails leaves the profile on one generation and the machine on another', async (t) => {
+test('after a failed activation the profile and the running system are different generations', async (t) => {
   const { switchTo, scenario, host } = await createTestMachine(t)
   await switchTo([await container('one')])
   const before = await host.generation()
@@ -107,7 +107,7 @@ test('an activation that fails leaves the profile on one generation and the mach
   assert.notEqual(await host.generation(), before)
 })
 
-test('a system that needs a restart of the machine says so', async (t) => {
+test('a system that needs a restart of the machine fails with that cause', async (t) => {
   const { switchTo, scenario } = await createTestMachine(t)
   await scenario({ reboot: true })
   const { state, result } = await switchTo([await container('one')])
@@ -115,7 +115,7 @@ test('a system that needs a restart of the machine says so', async (t) => {
   assert.match(result.cause?.message ?? '', /restart it to switch to it/)
 })
 
-test('an activation by someone else at the same time means: later', async (t) => {
+test('a concurrent activation by another process ends the run with the exit code for a held lock', async (t) => {
   const { switchTo, dataDir } = await createTestMachine(t)
   const other = createServer().listen(`\0bloud-machine-${join(dataDir, 'machine')}`)
   t.after(() => other.close())
@@ -124,12 +124,12 @@ test('an activation by someone else at the same time means: later', async (t) =>
   assert.deepEqual(state, CODE(75))
 })
 
-test('a command that cannot be started ends the run with a reason', async (t) => {
+test('a command that cannot be started ends the run with exit code 127 and a reason in the log', async (t) => {
   const { another } = await createTestMachine(t)
   const host = another({ rebuild: '/does/not/exist' })
   await host.configure([])
   await host.startSwitch({ id: '1-1' })
-  await until('it ends', async () => (await host.inspect({ id: '1-1' })).state === 'exited')
+  await until('the run ends', async () => (await host.inspect({ id: '1-1' })).state === 'exited')
   assert.deepEqual(await host.inspect({ id: '1-1' }), CODE(127))
   const { lines } = await host.readLog({ id: '1-1' }, 0, 10_000)
   assert.match(lines.join('\n'), /error: \/does\/not\/exist can't be started/)

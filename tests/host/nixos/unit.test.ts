@@ -18,11 +18,11 @@ import {
 
 const RUN = { id: '3-2' }
 const PROGRAM = join(import.meta.dirname, '../../../src/host/nixos/rebuild.ts')
-/** Nobody. */
+/** User id of "nobody", a user without rights. */
 const OTHER_UID = 65_534
 const isRoot = process.geteuid?.() === 0
 
-/** What systemd's oneshot does: always the same arguments. */
+/** Starts the program with the same arguments as systemd's oneshot unit. */
 function unit(
   { paths, dataDir }: TestMachine,
   command = [REBUILD, join(paths.runs, '0-0')],
@@ -36,7 +36,8 @@ function unit(
   return { child, ended: once(child, 'exit').then(([code]) => code as number) }
 }
 
-async function asked(t: Parameters<typeof createTestMachine>[0]) {
+/** Machine with a requested run that no unit has taken yet. */
+async function requested(t: Parameters<typeof createTestMachine>[0]) {
   const machine = await createTestMachine(t)
   const host = machine.another({ rebuild: undefined })
   await host.configure([await container('one')])
@@ -44,8 +45,8 @@ async function asked(t: Parameters<typeof createTestMachine>[0]) {
   return { ...machine, host, files: runPaths(machine.paths, RUN.id) }
 }
 
-test('a switch is asked for with a file that holds the number of the run and nothing else', async (t) => {
-  const machine = await asked(t)
+test('the request file for a switch contains only the id of the run', async (t) => {
+  const machine = await requested(t)
   assert.equal(await readFile(machine.paths.request, 'utf8'), '3-2\n')
   assert.deepEqual(await machine.host.inspect(RUN), { state: 'running' })
   assert.equal(await unit(machine).ended, 0)
@@ -56,7 +57,7 @@ test('a switch is asked for with a file that holds the number of the run and not
   assert.equal(await machine.starts(), 1)
 })
 
-test('a rollback is asked for with a file of its own, which only the unit for rollbacks takes', async (t) => {
+test('a rollback has its own request file, which only the rollback unit takes', async (t) => {
   const machine = await createTestMachine(t)
   const host = machine.another({ rebuild: undefined })
   await host.startSwitch(RUN, '1 (whatever)')
@@ -64,27 +65,27 @@ test('a rollback is asked for with a file of its own, which only the unit for ro
   assert.equal(existsSync(machine.paths.request), false)
   assert.deepEqual(await host.inspect(RUN), { state: 'running' })
   assert.equal(await unit(machine).ended, 0)
-  assert.equal(existsSync(runPaths(machine.paths, RUN.id).exit), false, 'the other unit finds nothing to do')
+  assert.equal(existsSync(runPaths(machine.paths, RUN.id).exit), false, 'the rebuild unit does nothing')
   assert.equal(await unit(machine, ['/bin/true'], ['--rollback']).ended, 0)
   assert.deepEqual(await host.inspect(RUN), { state: 'exited', exitCode: 0 })
   assert.equal(existsSync(machine.paths.rollback), false)
   await host.startSwitch({ id: '4-1' }, '1 (whatever)')
   assert.equal(await host.stopSwitch({ id: '4-1' }), true)
-  assert.equal(existsSync(machine.paths.rollback), false, 'cancelled before it began')
+  assert.equal(existsSync(machine.paths.rollback), false, 'stopped before its start')
 })
 
-test('a switch cancelled before the unit has begun never begins', async (t) => {
-  const machine = await asked(t)
+test('a run stopped before its unit starts never begins', async (t) => {
+  const machine = await requested(t)
   assert.equal(await machine.host.stopSwitch(RUN), true)
   assert.equal(existsSync(machine.paths.request), false)
-  await writeFile(machine.paths.request, '3-2\n') // The unit had read it a moment before.
+  await writeFile(machine.paths.request, '3-2\n') // As if the unit had read the file just before.
   assert.equal(await unit(machine).ended, 0)
   assert.equal(await machine.starts(), 0)
   assert.deepEqual(await machine.host.inspect(RUN), { state: 'lost' })
 })
 
-test('a switch that nobody takes up is lost after a while, for good', async (t) => {
-  const machine = await asked(t)
+test('a request that no unit takes within 60 s is lost and never starts later', async (t) => {
+  const machine = await requested(t)
   t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 61_000 })
   assert.deepEqual(await machine.host.inspect(RUN), { state: 'lost' })
   t.mock.timers.reset()
@@ -92,17 +93,17 @@ test('a switch that nobody takes up is lost after a while, for good', async (t) 
   assert.equal(await machine.starts(), 0)
 })
 
-test('a running unit is stopped by a file', async (t) => {
-  const machine = await asked(t)
+test('a stop file ends a running unit', async (t) => {
+  const machine = await requested(t)
   await machine.scenario({ hang: 'build' })
   const { ended } = unit(machine)
-  await until('it hangs', machine.held)
+  await until('the command hangs', machine.held)
   assert.equal(await machine.host.stopSwitch(RUN), true)
   assert.equal(await ended, 143)
 })
 
-test('a request file that holds anything else starts nothing', async (t) => {
-  const machine = await asked(t)
+test('a request file without a valid run id starts nothing', async (t) => {
+  const machine = await requested(t)
   for (const text of ['../../etc', '3-2; id', '-1', '4-4', '3-2\n3-3']) {
     await writeFile(machine.paths.request, text)
     assert.notEqual(await unit(machine).ended, undefined)
@@ -110,11 +111,11 @@ test('a request file that holds anything else starts nothing', async (t) => {
   }
 })
 
-test('as root, it writes files as the agent would, and only the command is root', {
+test('started as root, the program writes files as the agent, and only the command runs as root', {
   skip: isRoot ? false : 'not root',
 }, async (t) => {
-  const machine = await asked(t)
-  await giveAway(machine)
+  const machine = await requested(t)
+  await changeOwner(machine)
   const { ended } = unit(machine, ['/bin/sh', '-c', 'id -u; id -ru; id -g; id -rg'])
   assert.equal(await ended, 0)
   assert.deepEqual((await machine.host.readLog(RUN, 0, 1_000)).lines, ['0', '0', '0', '0'])
@@ -123,7 +124,7 @@ test('as root, it writes files as the agent would, and only the command is root'
   }
 })
 
-test('an app that the machine brings along may have its port already, and its health is that of its unit', async (t) => {
+test('a provided app may already use its port, and its state is that of its unit', async (t) => {
   const machine = await createTestMachine(t)
   const postgres = await container('postgres')
   const server = createServer()
@@ -133,27 +134,27 @@ test('an app that the machine brings along may have its port already, and its he
   assert.equal(await host.preflight(postgres, []), null)
   assert.match(String(await machine.another().preflight(postgres, [])), /is already used/)
   const active = 'ActiveState=active\\nSubState=running\\n'
-  const answer = `test "$2" = postgresql.service || exit 1\nprintf '${active}'`
-  await script(join(machine.dataDir, 'machine/systemctl'), answer)
+  const body = `test "$2" = postgresql.service || exit 1\nprintf '${active}'`
+  await script(join(machine.dataDir, 'machine/systemctl'), body)
   assert.equal((await host.unitState('postgres')).state, 'running')
   assert.equal((await host.unitState('wiki')).state, 'unknown')
 })
 
-test('as root, it follows no link of the agent to what only root may write', {
+test('started as root, the program follows no link of the agent to a file that only root may write', {
   skip: isRoot ? false : 'not root',
 }, async (t) => {
-  const machine = await asked(t)
+  const machine = await requested(t)
   const precious = join(machine.dataDir, 'precious')
   await writeFile(precious, 'root only', { mode: 0o600 })
-  await giveAway(machine)
+  await changeOwner(machine)
   await symlink(precious, machine.files.log)
   assert.equal(await unit(machine).ended, 1)
   assert.equal(await readFile(precious, 'utf8'), 'root only')
   assert.equal(await machine.starts(), 0)
 })
 
-/** The state directory belongs to the agent, which is not root. */
-async function giveAway({ dataDir, paths }: TestMachine): Promise<void> {
+/** Gives the state directory to a user that is not root, as on a real machine. */
+async function changeOwner({ dataDir, paths }: TestMachine): Promise<void> {
   await chmod(dataDir, 0o755)
   const run = runPaths(paths, RUN.id)
   for (const path of [paths.state, paths.runs, run.dir, join(paths.request, '..'), paths.request]) {
@@ -163,23 +164,23 @@ async function giveAway({ dataDir, paths }: TestMachine): Promise<void> {
 
 const script = async (path: string, text: string) => writeFile(path, `#!/bin/sh\n${text}\n`, { mode: 0o755 })
 
-test('what systemd knows of a container, and what it last said', async (t) => {
+test('the state and the last output of a container are read from systemd', async (t) => {
   const { host, dataDir } = await createTestMachine(t)
   assert.deepEqual(await host.unitState('wiki'), { state: 'unknown', exitCode: null, restarts: 0 })
   assert.deepEqual(await host.appLog('wiki', 5), [])
-  const say = (text: string) =>
+  const printState = (text: string) =>
     script(join(dataDir, 'machine/systemctl'), `test "$2" = podman-wiki.service || exit 1\nprintf '${text}'`)
-  await say(
+  await printState(
     'ActiveState=active\\nSubState=running\\nNRestarts=2\\nExecMainStatus=0\\nExecMainExitTimestampMonotonic=0\\n',
   )
   assert.deepEqual(await host.unitState('wiki'), { state: 'running', exitCode: null, restarts: 2 })
-  await say(
+  await printState(
     'ActiveState=activating\\nSubState=auto-restart\\nNRestarts=3\\nExecMainStatus=125\\nExecMainExitTimestampMonotonic=9\\n',
   )
   assert.deepEqual(await host.unitState('wiki'), { state: 'backoff', exitCode: 125, restarts: 3 })
-  await say('LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n')
+  await printState('LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n')
   assert.equal((await host.unitState('wiki')).state, 'stopped')
   await script(join(dataDir, 'machine/journalctl'), `printf 'one\\ntwo\\n\\033[31mthree\\033[0m\\n'`)
   assert.deepEqual(await host.appLog('wiki', 2), ['two', 'three'])
-  await assert.rejects(async () => host.appLog('--help', 2), /is no app name/)
+  await assert.rejects(async () => host.appLog('--help', 2), /is not an app name/)
 })
