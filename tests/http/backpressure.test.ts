@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { createAdmission } from '../../src/http/admission.ts'
 import { eventRoutes } from '../../src/http/routes/event.ts'
 import { createServer } from '../../src/http/server.ts'
-import { fakeHistory, parseEvents, silent, startRelay, until } from '../relay/fakes.ts'
+import { fakeHistory, parseEvents, silentLog, startRelay, until } from '../relay/fakes.ts'
 
 const MEGABYTE = 1024 * 1024
 const EVENT_BYTES = 2000
@@ -18,7 +18,7 @@ async function begin(t: { after(fn: () => unknown): void }, limits = {}) {
     port: 0,
     allowedHosts: [],
     routes: eventRoutes(relay, createAdmission()),
-    log: silent,
+    log: silentLog,
   })
   const port = await server.listen()
   const sockets: Socket[] = []

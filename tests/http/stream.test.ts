@@ -162,7 +162,7 @@ test('while the database is away the stream stays, requests say so, and all is w
   const agent = await startAgent(t, {}, proxy.port)
   const stream = await agent.stream()
   await stream.until(() => stream.named('snapshot').length === 1)
-  proxy.be('refusing')
+  proxy.setMode('refusing')
   await stream.until(() => stream.named('stale').length === 1)
   for (const path of ['/api/apps', '/api/status', '/api/operations', '/api/events?after=a.1']) {
     const answer = await agent.get(path)
@@ -174,7 +174,7 @@ test('while the database is away the stream stays, requests say so, and all is w
   assert.equal((await agent.get('/healthz')).status, 200)
   assert.equal((await agent.get('/readyz')).status, 503)
   await move(agent)
-  proxy.be('open')
+  proxy.setMode('open')
   await stream.until(() => seqs(stream.events()).at(-1) === 2)
   assert.deepEqual(seqs(stream.events()), [0, 1, 2])
   await untilOk(() => agent.get('/readyz'))

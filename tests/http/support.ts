@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import pg from 'pg'
 import { createLogger } from '../../src/log.ts'
 import { type RelayServerOptions, startRelayServer } from '../../src/main/relayserver.ts'
-import { parseEvents, type Seen, until } from '../relay/fakes.ts'
+import { parseEvents, type ReceivedEvent, until } from '../relay/fakes.ts'
 import { testDatabase } from '../support/cluster.ts'
 
 interface Tests {
@@ -140,7 +140,7 @@ async function openStream(t: Tests, url: string, headers: Record<string, string>
   const stream = {
     answer,
     text: () => text,
-    events: (): Seen[] => parseEvents(text),
+    events: (): ReceivedEvent[] => parseEvents(text),
     named: (name: string) => stream.events().filter((seen) => seen.event === name),
     ended: () => ended,
     until: (what: () => boolean) => until(what, `something on the stream; so far:\n${text}`),

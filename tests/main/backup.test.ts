@@ -11,7 +11,7 @@ import { withoutNewSettings } from '../../src/db/restore.ts'
 import { createLogger } from '../../src/log.ts'
 import { startRelayServer } from '../../src/main/relayserver.ts'
 import { chooseClient, installedClients } from '../../src/postgres/clientprograms.ts'
-import { parseEvents, type Seen, until } from '../relay/fakes.ts'
+import { parseEvents, type ReceivedEvent, until } from '../relay/fakes.ts'
 import { startAgent } from '../support/agent.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
@@ -70,7 +70,7 @@ const apps = async (client: pg.Client): Promise<string[]> =>
 async function openStream(
   t: TestContext,
   url: string,
-): Promise<{ named(name: string): Seen[]; text(): string }> {
+): Promise<{ named(name: string): ReceivedEvent[]; text(): string }> {
   const relay = await startRelayServer({
     config: { port: 0, listen: '127.0.0.1', allowedHosts: [] },
     databaseUrl: url,

@@ -4,7 +4,7 @@ import { createRelay, type RelayLimits } from '../../src/relay/relay.ts'
 import type { Sink } from '../../src/relay/sendqueue.ts'
 import type { StreamSource, StreamEvent } from '../../src/relay/streamsource.ts'
 
-export const silent = { debug() {}, info() {}, warn() {}, error() {} }
+export const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** Far beyond what anything here takes on a busy machine. */
 const WAIT_LIMIT_MS = 60_000
@@ -29,13 +29,13 @@ export function fakeHistory() {
   })
   const calls = { head: 0, streamAfter: 0, snapshot: 0 }
   /** After which number events were asked for, each time. */
-  const asked: number[] = []
+  const readsAfter: number[] = []
   const history = {
     epoch: 'abc',
     prunedTo: 0,
     down: false,
     calls,
-    asked,
+    readsAfter,
     /** Appends so many events. */
     add(count = 1, more: object = {}): void {
       for (let one = 0; one < count; one += 1) rows.push(row(history.seq + 1, more))
@@ -70,7 +70,7 @@ export function fakeHistory() {
     head: () =>
       answer('head', () => ({ epoch: history.epoch, seq: history.seq, prunedTo: history.prunedTo })),
     streamAfter(seq, limit) {
-      asked.push(seq)
+      readsAfter.push(seq)
       return answer('streamAfter', () =>
         rows
           .filter((row) => row.seq > seq)
@@ -87,13 +87,13 @@ export function fakeHistory() {
 export type History = ReturnType<typeof fakeHistory>
 
 /** One event as a client sees it. */
-export interface Seen {
+export interface ReceivedEvent {
   event: string
   id: string | undefined
   data: { id?: string; reason?: string; seq?: number; apps?: { at: number }[] }
 }
 
-export function parseEvents(text: string): Seen[] {
+export function parseEvents(text: string): ReceivedEvent[] {
   const blocks = text.split('\n\n').slice(0, -1)
   return blocks.flatMap((block) => {
     const fields = block.split('\n').map((line) => /^([a-z]*): ?(.*)$/.exec(line))
@@ -143,7 +143,7 @@ export function fakeClient() {
 export function startRelay(history: History, limits: Partial<RelayLimits> = {}) {
   const relay = createRelay({
     source: history.source,
-    log: silent,
+    log: silentLog,
     limits: { heartbeatMs: 60_000, tickMs: 60_000, degradedTickMs: 60_000, flushMs: 2, ...limits },
   })
   relay.start()
@@ -152,7 +152,7 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
     relay,
     join(lastId?: string) {
       const client = fakeClient()
-      return { ...client, client, seat: relay.open(client.sink, lastId) }
+      return { ...client, client, connection: relay.open(client.sink, lastId) }
     },
     ready: () =>
       until(() => !relay.stale && relay.head?.seq === history.seq, 'the relay to read the history'),

@@ -18,12 +18,12 @@ async function begin(t: T, events: number, limits = {}) {
   await ready()
   function join(lastId: string | undefined, ...apps: string[]) {
     const client = fakeClient()
-    return { client, seat: relay.open(client.sink, lastId, apps) }
+    return { client, connection: relay.open(client.sink, lastId, apps) }
   }
   return { history, relay, add, join }
 }
 
-const told = (client: ReturnType<typeof fakeClient>) => client.named('app').map(({ data }) => data.seq)
+const receivedSeqs = (client: ReturnType<typeof fakeClient>) => client.named('app').map(({ data }) => data.seq)
 
 test('who names apps is told of these, in order, and of no others', async (t) => {
   const { relay, add, join } = await begin(t, 6)
@@ -32,17 +32,17 @@ test('who names apps is told of these, in order, and of no others', async (t) =>
   const all = join('abc.0').client
   add(6)
   relay.notified()
-  await until(() => told(all).length === 12)
-  assert.deepEqual(told(one), [2, 5, 8, 11])
-  assert.deepEqual(told(two), [1, 3, 4, 6, 7, 9, 10, 12])
+  await until(() => receivedSeqs(all).length === 12)
+  assert.deepEqual(receivedSeqs(one), [2, 5, 8, 11])
+  assert.deepEqual(receivedSeqs(two), [1, 3, 4, 6, 7, 9, 10, 12])
 })
 
 test('what is older than the ring is filtered alike', async (t) => {
   const { join } = await begin(t, 95, { warmRows: 5, pageRows: 10 })
   const { client } = join('abc.0', 'alpha')
-  await until(() => told(client).at(-1) === 94)
+  await until(() => receivedSeqs(client).at(-1) === 94)
   assert.deepEqual(
-    told(client),
+    receivedSeqs(client),
     Array.from({ length: 32 }, (_, index) => index * 3 + 1),
   )
 })

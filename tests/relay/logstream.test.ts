@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLogStreams, type LogForm, type LogLimits, SSE_LOG, TEXT_LOG } from '../../src/relay/logstream.ts'
-import { fakeClient, silent, until } from './fakes.ts'
+import { fakeClient, silentLog, until } from './fakes.ts'
 
 /** The log of operation 1, in memory. */
 function begin(t: { after(fn: () => void): void }, count: number, limits: Partial<LogLimits> = {}) {
@@ -15,7 +15,7 @@ function begin(t: { after(fn: () => void): void }, count: number, limits: Partia
   }
   add(count)
   const logs = createLogStreams({
-    log: silent,
+    log: silentLog,
     limits: { tickMs: 60_000, heartbeatMs: 60_000, readLines: 10, ...limits },
     source: {
       async operationLog(_, after, limit) {
@@ -34,7 +34,7 @@ function begin(t: { after(fn: () => void): void }, count: number, limits: Partia
   t.after(logs.stop)
   const join = (form: LogForm, after = 0) => {
     const client = fakeClient()
-    return { client, seat: logs.open(client.sink, 1, after, form) }
+    return { client, connection: logs.open(client.sink, 1, after, form) }
   }
   return { state, add, logs, join }
 }
@@ -95,12 +95,12 @@ test('as text a log is what is there now, whole lines', async (t) => {
 test('a reader that takes nothing is not read for; it gets the rest when it takes more', async (t) => {
   const { state, join } = begin(t, 100)
   state.over = true
-  const { client, seat } = join(TEXT_LOG)
+  const { client, connection } = join(TEXT_LOG)
   client.full = true
   await until(() => client.writes.length === 1)
   assert.equal(state.queries, 1)
   client.full = false
-  seat.writable()
+  connection.writable()
   await until(() => client.ended)
   assert.equal(client.text().split('\n').length, 101)
   assert.ok(!client.text().includes(':\n'), 'no comment in the middle of text')

@@ -1,17 +1,17 @@
 /** A TCP proxy before PostgreSQL, for the troubles of a network: refused, cut, or swallowed without a word. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-export type Mood = 'open' | 'refusing' | 'swallowing'
+export type ProxyMode = 'open' | 'refusing' | 'dropping'
 
 export async function startProxy(target: { host: string; port: number }) {
   const pairs = new Set<Socket>()
   const silent = new Set<Socket>()
-  let mood: Mood = 'open'
+  let mood: ProxyMode = 'open'
 
   function join(from: Socket, to: Socket): void {
     pairs.add(from)
     from.on('data', (bytes) => {
-      if (mood !== 'swallowing' && !silent.has(from)) to.write(bytes)
+      if (mood !== 'dropping' && !silent.has(from)) to.write(bytes)
     })
     from.on('error', () => undefined)
     from.on('close', () => {
@@ -35,12 +35,12 @@ export async function startProxy(target: { host: string; port: number }) {
   return {
     port: (server.address() as AddressInfo).port,
     /** `refusing` also cuts what is connected; `swallowing` leaves it open and loses every byte. */
-    be(next: Mood): void {
+    setMode(next: ProxyMode): void {
       mood = next
       if (next === 'refusing') for (const socket of pairs) socket.destroy()
     },
     /** Works again for new connections; those that are open stay silent, as behind a router that was replaced. */
-    forget(): void {
+    dropOpenConnections(): void {
       for (const socket of pairs) silent.add(socket)
       mood = 'open'
     },

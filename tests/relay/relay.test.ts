@@ -107,7 +107,7 @@ test('a crowd that was away for long reads each page once', async (t) => {
   await until(() => clients.every((client) => client.seqs().at(-1) === 95))
   assert.ok(clients.every((client, index) => client.seqs()[0] === ((index + 1) % 9) + 61))
   assert.deepEqual(
-    history.asked.filter((seq) => seq < 90),
+    history.readsAfter.filter((seq) => seq < 90),
     [60, 70, 80],
   )
 })
@@ -121,13 +121,13 @@ test('a client that was full and took more while its page was read gets the page
     if (held.length === 0) await new Promise<void>((resolve) => held.push(resolve))
     return page
   }
-  const { client, seat } = join('abc.7')
+  const { client, connection } = join('abc.7')
   await until(() => held.length === 1)
   const writes = client.writes.length
   client.full = true
   await until(() => client.writes.length > writes, 'a heartbeat that fills it')
   client.full = false
-  seat.writable()
+  connection.writable()
   held[0]?.()
   await until(() => client.seqs().at(-1) === 95)
   assert.deepEqual(client.seqs(), range(8, 95))
@@ -197,7 +197,7 @@ test('an id that is newer than what the relay has read is looked for before it i
 
 test('a client that takes nothing is left alone, and goes on without a gap when it takes more', async (t) => {
   const { history, relay, join } = await begin(t, 0)
-  const { client, seat } = join('abc.0')
+  const { client, connection } = join('abc.0')
   client.full = true
   history.add(5)
   relay.notified()
@@ -207,25 +207,25 @@ test('a client that takes nothing is left alone, and goes on without a gap when 
   await until(() => relay.head?.seq === 505)
   assert.equal(client.writes.length, 2, 'nothing was written since it was full')
   client.full = false
-  seat.writable()
+  connection.writable()
   assert.deepEqual(client.seqs(), range(1, 505))
 })
 
 test('a client that was full and has nothing to get is still written to, as uWebSockets.js sends the rest only then', async (t) => {
   const { history, relay, join } = await begin(t, 0)
-  const { client, seat } = join('abc.0')
+  const { client, connection } = join('abc.0')
   client.full = true
   history.add()
   relay.notified()
   await until(() => client.writes.length === 2)
   client.full = false
-  seat.writable()
+  connection.writable()
   assert.equal(client.writes.at(-1), ':\n\n')
 })
 
 test('a client that falls behind the ring is told so and gets a snapshot', async (t) => {
   const { history, relay, join } = await begin(t, 0, { ringFrames: 10 })
-  const { client, seat } = join('abc.0')
+  const { client, connection } = join('abc.0')
   client.full = true
   history.add()
   relay.notified()
@@ -234,7 +234,7 @@ test('a client that falls behind the ring is told so and gets a snapshot', async
   relay.notified()
   await until(() => relay.head?.seq === 51)
   client.full = false
-  seat.writable()
+  connection.writable()
   await until(() => client.named('snapshot').length === 1)
   assert.equal(client.named('reset')[0]?.data.reason, 'too_slow')
   assert.deepEqual(client.seqs(), [1, 51])
@@ -248,7 +248,7 @@ test('a client that takes nothing for too long is closed, the others are not', a
   history.add()
   relay.notified()
   await until(() => stuck.client.closed)
-  stuck.seat.closed()
+  stuck.connection.closed()
   assert.equal(healthy.client.closed, false)
   assert.equal(relay.stats().clients, 1)
 })
@@ -406,7 +406,7 @@ test('a quiet stream shows that it is alive, and tells the newest id without bec
 
 test('a heartbeat never lands in the middle of an event', async (t) => {
   const { history, relay, join } = await begin(t, 0, { heartbeatMs: 5 })
-  const { client, seat } = join('abc.0')
+  const { client, connection } = join('abc.0')
   client.full = true
   history.add(1, { cause: 'x'.repeat(60_000) })
   relay.notified()
@@ -415,7 +415,7 @@ test('a heartbeat never lands in the middle of an event', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 15))
   assert.equal(client.writes.length, 2)
   client.full = false
-  seat.writable()
+  connection.writable()
   await until(() => client.named('app').length === 1)
   assert.deepEqual(client.seqs(), [1])
 })

@@ -2,29 +2,29 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createThrottle } from '../../src/relay/throttle.ts'
 
-const pace = () => createThrottle({ flushMs: 10, flushShare: 0.5, longestFlushMs: 30 })
+const createTestThrottle = () => createThrottle({ flushMs: 10, flushShare: 0.5, longestFlushMs: 30 })
 
 test('the first event of a quiet stream waits for nothing', () => {
-  const quiet = pace()
+  const quiet = createTestThrottle()
   assert.ok(quiet.wait(0) <= 0)
   quiet.done(0, 1)
   assert.ok(quiet.wait(1000) <= 0)
 })
 
 test('few clients are written to every 10 ms at most', () => {
-  const few = pace()
+  const few = createTestThrottle()
   few.done(100, 102)
   assert.equal(few.wait(102), 8)
 })
 
 test('so many clients that a round takes 12 ms leave as much time for everything else', () => {
-  const many = pace()
+  const many = createTestThrottle()
   many.done(100, 112)
   assert.equal(many.wait(112), 12)
 })
 
 test('a round that takes long, or in which the machine slept, does not put off the next', () => {
-  const slept = pace()
+  const slept = createTestThrottle()
   slept.done(0, 60_000)
   assert.ok(slept.wait(60_000) <= 0)
   slept.done(0, 25)

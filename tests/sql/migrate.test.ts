@@ -265,7 +265,7 @@ test('where the network swallows, a deploy ends with a sentence instead of waiti
       and datname = current_database() and wait_event_type = 'Lock'`,
     )) || undefined
   assert.ok(await pollUntil(isThere, LIMIT_MS))
-  proxy.be('swallowing')
+  proxy.setMode('dropping')
   await waiting
   await assert.rejects(deploy(), { code: 'no_answer', message: /127\.0\.0\.1:\d+ has not answered for 5 s/ })
 })

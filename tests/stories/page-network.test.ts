@@ -99,7 +99,7 @@ test(
     const stage = await openStage(t)
     await stage.bring('miniflux')
     const { page, screenshot } = await openPage(stage.address)
-    stage.network.be('refusing')
+    stage.network.setMode('refusing')
     await page
       .locator('[data-connection="stale"]')
       .getByText(/Stale\s+since \d\d:\d\d/)
@@ -110,7 +110,7 @@ test(
     await page.locator('[data-app="verdaccio"] [data-action="install"]').click()
     await page.locator('[data-refusal="database_unavailable"]').waitFor()
     await screenshot('refused-light')
-    stage.network.be('open')
+    stage.network.setMode('open')
     await page.locator('[data-connection="live"]').waitFor()
     await agrees(page, stage.sql)
   },
