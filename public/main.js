@@ -1,8 +1,12 @@
-/** The page: wire → store → views. The only file here with a life of its own; everything it starts it also bounds. */
+/**
+ * Entry of the page: connects net/, state/ and views/.
+ *
+ * Messages from the stream and from the user go through the reducer, and each new state is rendered.
+ */
 import { hydrate, render } from 'preact'
 import { createActions } from './net/actions.js'
 import { getRollbackPlan, getStatus } from './net/api.js'
-import { createLogs } from './net/logstream.js'
+import { createLogFollower } from './net/logstream.js'
 import { createStatusRefresh } from './net/statusrefresh.js'
 import { createStream } from './net/stream.js'
 import { createTabs } from './net/tabs.js'
@@ -17,7 +21,10 @@ import { createRenderScheduler } from './views/renderscheduler.js'
 
 /** @import { Message } from './types.js' */
 
-/** The catalog changes when the files of the host change; a page left open for days looks again on wake. */
+/**
+ * Age in milliseconds after which the catalog is reloaded when the page becomes visible: its files may have
+ * changed.
+ */
 const CATALOG_AGE_MS = 10 * 60 * 1000
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'))
@@ -27,42 +34,44 @@ let state = initialStateFrom({ path: location.pathname, ...facts, hostname: loca
 /** @param {Message} message */
 function dispatch(message) {
   const app = message.type === 'app' ? message.event.app : undefined
-  if (app) drawing.before(app)
+  if (app) scheduler.beforeChange(app)
   const before = state
   state = reduce(before, message)
   if (state === before) return
-  logs.tune()
-  drawing.soon(app)
+  logs.sync()
+  scheduler.schedule(app)
 }
 
-/** What the server sent is taken over as it is; without it there is nothing to take over. */
-let show = root.firstChild ? hydrate : render
-const drawing = createRenderScheduler(() => {
-  show(html`<${Page} state=${state} verbs=${verbs} />`, root)
-  show = render
+/**
+ * Preact's function for the next render: the first one takes over the HTML of the server, if there is any.
+ */
+let renderTree = root.firstChild ? hydrate : render
+const scheduler = createRenderScheduler(() => {
+  renderTree(html`<${Page} state=${state} actions=${actions} />`, root)
+  renderTree = render
   const title = titleOf(state)
   if (document.title !== title) document.title = title
 })
 
-const tabs = createTabs({ visible: () => !document.hidden, onChange: () => retune() })
-const logs = createLogs({
+const tabs = createTabs({ visible: () => !document.hidden, onChange: () => syncConnections() })
+const logs = createLogFollower({
   wanted: () => (state.log && !state.log.ended && !document.hidden ? state.log.operationId : null),
-  polls: () => state.connection === 'polling' || !tabs.mayHold(),
+  polls: () => state.connection === 'polling' || !tabs.mayStream(),
   onMessage: dispatch,
 })
-const refetch = createStatusRefresh(async () => {
+const refreshStatus = createStatusRefresh(async () => {
   dispatch({ type: 'status', ...(await getStatus()), receivedAt: Date.now() })
-  // Once for the machine, however many apps offer it.
-  if (hasUnhealthy()) dispatch({ type: 'rollback-plan', plan: await getRollbackPlan() })
+  // One request for the machine, however many apps offer the rollback.
+  if (hasUnhealthyApp()) dispatch({ type: 'rollback-plan', plan: await getRollbackPlan() })
 })
-const hasUnhealthy = () => Object.values(state.apps).some(({ status }) => status === 'error')
-const verbs = createActions({
+const hasUnhealthyApp = () => Object.values(state.apps).some(({ status }) => status === 'error')
+const actions = createActions({
   dispatch,
-  look: () => state,
-  refetch,
-  go(path) {
+  getState: () => state,
+  refreshStatus,
+  navigate(path) {
     history.pushState(null, '', path)
-    arrive()
+    applyAddress()
     scrollTo(0, 0)
   },
 })
@@ -71,54 +80,57 @@ const stream = createStream({
   onMessage(message) {
     const wasLive = state.connection === 'live'
     dispatch(message)
-    if (message.type === 'app' || message.type === 'refresh') refetch()
-    // In case the word of what changes without an event was lost, as of a cancel asked for elsewhere.
+    if (message.type === 'app' || message.type === 'refresh') refreshStatus()
+    // Repeats a refresh that may have been lost: a cancel by another client writes no event.
     if (message.type === 'heartbeat' && Object.values(state.apps).some((app) => inFlight(app.status)))
-      refetch()
-    // Back on line: the catalog may have failed meanwhile.
+      refreshStatus()
+    // The request for the catalog may have failed while the agent was unreachable.
     if (message.type === 'connection' && message.state === 'live' && !wasLive && !state.catalog)
-      verbs.reloadCatalog()
+      actions.reloadCatalog()
   },
-  wakers: [document, window],
-  mayHold: () => tabs.mayHold(),
+  wakeTargets: [document, window],
+  mayStream: () => tabs.mayStream(),
   visible: () => !document.hidden,
 })
 
-function arrive() {
+/** Shows what the address of the page names. */
+function applyAddress() {
   const route = parseRoute(location.pathname)
-  dispatch({ type: 'go', route })
-  if (route.app) verbs.loadHistory(route.app)
+  dispatch({ type: 'navigate', route })
+  if (route.app) actions.loadHistory(route.app)
 }
 
-function retune() {
-  stream.tune()
-  logs.tune()
+function syncConnections() {
+  stream.sync()
+  logs.sync()
 }
 
 let catalogAt = Date.now()
 document.addEventListener('visibilitychange', () => {
-  tabs.tell()
-  retune()
+  tabs.announce()
+  syncConnections()
   if (document.hidden || Date.now() - catalogAt < CATALOG_AGE_MS) return
   catalogAt = Date.now()
-  verbs.reloadCatalog()
+  actions.reloadCatalog()
 })
-/** Links within the page change the address and nothing is loaded; those with a target or a key are the browser's. */
+/**
+ * Follows links within the page without loading; links with a target and clicks with a key go to the browser.
+ */
 root.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[href]')
   const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
   const path = link?.getAttribute('href') ?? ''
   if (!isPlain || !isPagePath(path) || link?.hasAttribute('target')) return
   event.preventDefault()
-  verbs.go(path)
+  actions.navigate(path)
 })
-addEventListener('popstate', arrive)
+addEventListener('popstate', applyAddress)
 addEventListener('pagehide', tabs.leave)
 
-drawing.soon()
-if (!state.catalog) verbs.reloadCatalog()
-if (state.route.app && !state.histories[state.route.app]) verbs.loadHistory(state.route.app)
-if (hasUnhealthy()) refetch(0)
-tabs.tell()
-logs.tune()
+scheduler.schedule()
+if (!state.catalog) actions.reloadCatalog()
+if (state.route.app && !state.histories[state.route.app]) actions.loadHistory(state.route.app)
+if (hasUnhealthyApp()) refreshStatus(0)
+tabs.announce()
+logs.sync()
 stream.start(state.epoch === null ? '' : `${state.epoch}.${state.seq}`)

@@ -1,4 +1,4 @@
-/** The page as the server draws it. The browser never loads this file. */
+/** Renders the page on the server. The browser never loads this file. */
 import { renderToString } from 'preact-render-to-string'
 import { initialStateFrom } from './state/initial.js'
 import { titleOf } from './state/text.js'
@@ -6,27 +6,30 @@ import { html } from './views/html.js'
 import { Page } from './views/page.js'
 
 /** @import { Facts } from './state/initial.js' */
-/** @import { Actions } from './types.js' */
+/** @import { Actions, State } from './types.js' */
 
-const nothing = () => {}
-/** Nobody presses anything here. @type {Actions} */
-const NO_VERBS = {
-  act: nothing,
-  planRollback: () => new Promise(nothing),
-  rollback: nothing,
-  confirmPlan: nothing,
-  choose: nothing,
-  closePlan: nothing,
-  dismiss: nothing,
-  openLog: nothing,
-  closeLog: nothing,
-  loadHistory: nothing,
-  reloadCatalog: nothing,
-  go: nothing,
+const ignore = () => {}
+/** Actions without an effect, because the server handles no clicks. @type {Actions} */
+const NO_ACTIONS = {
+  request: ignore,
+  planRollback: () => new Promise(ignore),
+  rollback: ignore,
+  confirmPlan: ignore,
+  choose: ignore,
+  closePlan: ignore,
+  dismiss: ignore,
+  openLog: ignore,
+  closeLog: ignore,
+  loadHistory: ignore,
+  reloadCatalog: ignore,
+  navigate: ignore,
 }
 
-/** @param {Facts} facts @returns {{ title: string, body: string, known: boolean }} `known`: there is such a page. */
-export function draw(facts) {
+/**
+ * Returns title and HTML of the page. `known` is true if the app in the address exists.
+ * @param {Facts} facts @returns {{ title: string, body: string, known: boolean }}
+ */
+export function renderPage(facts) {
   const state = initialStateFrom(facts, Date.now())
   const { app } = state.route
   const known =
@@ -34,6 +37,13 @@ export function draw(facts) {
     !state.loaded ||
     app in state.apps ||
     Boolean(state.catalog?.some(({ name }) => name === app))
-  const body = renderToString(html`<${Page} state=${state} verbs=${NO_VERBS} />`)
-  return { title: titleOf(state), body, known }
+  return { ...renderState(state), known }
+}
+
+/** Returns title and HTML of the page in a given state. @param {State} state */
+export function renderState(state) {
+  return {
+    title: titleOf(state),
+    body: renderToString(html`<${Page} state=${state} actions=${NO_ACTIONS} />`),
+  }
 }

@@ -1,11 +1,13 @@
-// Types of the page, for tsc only: the browser never loads this file. The wire types mirror src/domain.
+// Types of the page, for tsc only: the browser never loads this file. Types of HTTP bodies mirror src/domain.
 
 import type { Status } from '../src/domain/status.ts'
 
 export type { Status }
 
+/** A public SQL function that requests an operation; `purge` is an uninstall that also deletes the data. */
 export type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
 
+/** Reason for a failed operation. */
 export interface Cause {
   class: string
   phase?: Status
@@ -16,13 +18,14 @@ export interface Cause {
   log?: string[]
 }
 
+/** A verb with whether the database allows it now. */
 export interface Control {
   allowed: boolean
   reason: string | null
   code: string | null
 }
 
-/** What the stream says about an app at every change (the columns of bloud.apps). */
+/** Columns of bloud.apps, which the stream sends at every change of an app. */
 export interface AppRow {
   id: number | string
   name: string
@@ -36,6 +39,7 @@ export interface AppRow {
   updated_at: string
 }
 
+/** An app in the result of GET /api/status. */
 export interface AppStatus extends AppRow {
   status_since: string
   wanted?: boolean
@@ -46,17 +50,18 @@ export interface AppStatus extends AppRow {
   warnings?: string[]
   cause: Cause | null
   deadline?: string | null
-  /** Seconds the present operation has spent in each status it has left. */
-  spent: Partial<Record<Status, number>>
-  /** How long this phase usually takes; null below five samples. */
+  /** Duration in seconds of each status that the present operation has left. */
+  step_seconds: Partial<Record<Status, number>>
+  /** Usual duration of this status; null below five samples. */
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
   queue_position?: number | null
   required_by?: string[]
-  /** What it speaks on its port; only `http` can be opened in a browser. */
+  /** Protocol on the port of the app; only `http` can be opened in a browser. */
   protocol?: 'http' | 'tcp' | undefined
   controls?: Partial<Record<Verb, Control>>
 }
 
+/** A transition of an app: one row of bloud.events. */
 export interface AppEvent extends AppRow {
   seq: number | string
   app: string
@@ -88,6 +93,7 @@ export interface CatalogEntry {
   status: Status | null
 }
 
+/** An error in the form of RFC 9457 (problem details). */
 export interface Problem {
   title: string
   detail?: string | undefined
@@ -101,11 +107,11 @@ export interface LogLine {
   line: string
 }
 
-/** An app as the page holds it. */
+/** An app in the state of the page. */
 export type App = AppStatus & {
-  /** Its status is newer than its controls, a status result is on its way. */
+  /** True if the status is newer than the controls, and a status result is due. */
   stale: boolean
-  /** The last event that is contained in it. */
+  /** Sequence number of the last event that the app contains. */
   seq: number
 }
 
@@ -116,7 +122,7 @@ export interface HistoryRow {
   app: string
   from_status: Status | null
   to_status: Status | null
-  /** How long it stayed in to_status; null for the present one. */
+  /** Time in to_status; null for the present status. */
   duration_seconds: number | null
   operation_id: number | string | null
   actor: string
@@ -125,7 +131,7 @@ export interface HistoryRow {
   message: string | null
 }
 
-/** Which apps can fill a slot of an app, and which would. */
+/** Apps that can fill a slot of an app, and those that an install would use. */
 export interface PlanChoice {
   app: string
   slot: string
@@ -137,16 +143,16 @@ export interface PlanChoice {
   chosen: string[] | null
 }
 
-/** What an install would do. */
+/** Consequences of an install. */
 export interface Plan {
   app: string
-  /** In order; the app itself is the last. */
+  /** Apps in the order of installation; the requested app is the last. */
   installs: string[]
   choices: PlanChoice[]
   blockers: { sqlstate: string; message: string; detail: string | null; hint: string | null }[]
 }
 
-/** What a rollback would do. */
+/** Consequences of a rollback: two generations, and the apps that are stopped or started. */
 export interface RollbackPlan {
   from: string | null
   to: string | null
@@ -155,79 +161,90 @@ export interface RollbackPlan {
   blockers: Plan['blockers']
 }
 
-/** By `<app>.<slot>`. */
+/** Names of the chosen apps, by `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
-/** Where the page is: everything, or one app, or one operation of it. */
+/** Address of the page: the list of all apps, one app, or one operation of an app. */
 export interface Route {
   app: string | null
   operationId: string | null
 }
 
+/** A requested verb whose result is not shown yet. */
 export interface Pending {
   action: Verb
-  /** Cursor at the click: only what comes later can be the answer. */
+  /** Cursor at the click: only a later event can be the result. */
   seq: number
   operationId: string | null
 }
 
+/** The log that is open on the page. */
 export interface Log {
   app: string
   operationId: string
-  /** Opened by the page for a running rebuild; then it also goes away by itself. */
+  /** True if the page opened the log for a running rebuild; the page then also closes it. */
   auto: boolean
   lines: LogLine[]
+  /** Number of lines that were removed to stay below the limit. */
   dropped: number
   ended: boolean
 }
 
-/** `stale`: the line is open, but the agent itself gets no news from its database. `polling`: no stream gets through
- *  (or others need the connection), so the page asks every few seconds. */
+/**
+ * `stale`: the connection is open, but the agent receives no notifications from its database. `polling`: the
+ * page polls every few seconds, because no stream works or other windows need the connections.
+ */
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
 export interface State {
   connection: Connection
-  /** Since when there has been no news, by the clock of the server. */
+  /**
+   * Time of the last event or heartbeat before a failure. The server's clock if `stale`, else the browser's.
+   */
   staleSince: string | null
   loaded: boolean
   epoch: string | null
   seq: number
-  /** A status result that is newer than the stream. */
-  ahead: Extract<Message, { type: 'status' }> | null
-  /** Milliseconds this machine's clock is ahead of the server's. */
+  /** A status result that is newer than the stream and waits for it. */
+  earlyStatus: Extract<Message, { type: 'status' }> | null
+  /** Milliseconds by which the browser's clock is ahead of the server's. */
   skew: number
   route: Route
-  /** The name this machine was reached by; where its apps are, too. */
+  /** Host name in the address of the page; its apps are reached under the same name. */
   hostname: string
   apps: Record<string, App>
-  /** Of the apps that were looked at; newest first. */
+  /** Histories of the apps whose page was opened; newest row first. */
   histories: Record<string, HistoryRow[]>
   catalog: CatalogEntry[] | null
   catalogProblem: Problem | null
   pending: Record<string, Pending>
   refusals: Record<string, { action: Verb; problem: Problem }>
-  /** What is asked before an install. `choices`: what was answered so far. */
-  asking: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
-  /** What a rollback of the machine would do, as last heard; null: not asked, as no app is unhealthy. */
+  /** Plan that is shown before an install. `choices`: the user's choices so far. */
+  planDialog: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
+  /** Last known consequences of a rollback; null if not requested, because every app is healthy. */
   rollback: RollbackPlan | null
   log: Log | null
-  /** Operation whose log was closed by hand: it does not open by itself again. */
+  /** Id of the operation whose log the user closed; that log does not open by itself again. */
   logClosed: string | null
-  announcement: Announcement
+  liveRegions: LiveRegions
 }
 
-/** What one app has to say to somebody who listens. */
-export interface Said {
+/** Text about one app for a screen reader. */
+export interface Announcement {
   app: string
   text: string
 }
 
-/** `urgent`: of each app that failed and has not moved since. */
-export interface Announcement {
-  polite: Said
-  urgent: Said[]
+/**
+ * Contents of the two ARIA live regions. `urgent`: one announcement for each app whose failure is its last
+ * event.
+ */
+export interface LiveRegions {
+  polite: Announcement
+  urgent: Announcement[]
 }
 
+/** A change of the state: from the agent, from the network or from the user. */
 export type Message =
   | { type: 'snapshot'; id: string; apps: AppStatus[]; receivedAt: number }
   | { type: 'app'; id: string; event: AppEvent; receivedAt: number; fresh: boolean }
@@ -240,13 +257,13 @@ export type Message =
   | { type: 'catalog'; entries: CatalogEntry[] }
   | { type: 'catalog-failed'; problem: Problem }
   | { type: 'history'; app: string; rows: HistoryRow[] }
-  | { type: 'go'; route: Route }
+  | { type: 'navigate'; route: Route }
   | { type: 'plan-open'; app: string; plan: Plan }
   | { type: 'plan-choose'; slot: string; apps: string[] }
   | { type: 'plan'; app: string; choices: Choices; plan: Plan | null; problem: Problem | null }
   | { type: 'plan-close' }
   | { type: 'rollback-plan'; plan: RollbackPlan }
-  | { type: 'pressed'; app: string; action: Verb }
+  | { type: 'requested'; app: string; action: Verb }
   | { type: 'accepted'; app: string; action: Verb; operation: Operation }
   | { type: 'refused'; app: string; action: Verb; problem: Problem }
   | { type: 'dismiss'; app: string }
@@ -255,14 +272,15 @@ export type Message =
   | { type: 'log-lines'; operationId: string; lines: LogLine[] }
   | { type: 'log-end'; operationId: string }
 
-/** What the views may do. */
+/** Functions that the views may call. */
 export interface Actions {
-  act(app: string, action: Verb): void
-  /** What it would do now; null when that could not be found out. `app`: where a refusal is shown. */
+  /** Requests a verb; a refusal is shown at the app. */
+  request(app: string, action: Verb): void
+  /** Returns the consequences of a rollback; null after a failure, which is shown at `app`. */
   planRollback(app: string): Promise<RollbackPlan | null>
-  /** `app`: where it was pressed, and where a refusal is shown. */
+  /** Rolls the machine back. `app`: the app whose button was clicked; a refusal is shown there. */
   rollback(app: string, plan: RollbackPlan): void
-  /** Installs what is asked about, with the choices made. */
+  /** Installs the app of the plan dialog with the choices made. */
   confirmPlan(): void
   choose(slot: string, apps: string[]): void
   closePlan(): void
@@ -271,5 +289,5 @@ export interface Actions {
   closeLog(): void
   loadHistory(app: string): void
   reloadCatalog(): void
-  go(path: string): void
+  navigate(path: string): void
 }

@@ -71,11 +71,12 @@ const snapshot = (...apps: AppStatus[]): Message => ({ type: 'snapshot', id: 'e.
 const live: Message = { type: 'connection', state: 'live' }
 const catalog: Message = { type: 'catalog', entries: CATALOG }
 const go = (path: string | null, operationId: string | null = null): Message => ({
-  type: 'go',
+  type: 'navigate',
   route: { app: path, operationId },
 })
 
-const stateOf = (...messages: Message[]): State => messages.reduce(reduce, { ...initialState, hostname: 'localhost' })
+const stateOf = (...messages: Message[]): State =>
+  messages.reduce(reduce, { ...initialState, hostname: 'localhost' })
 const withApps = (...apps: AppStatus[]): State => stateOf(live, catalog, snapshot(...apps))
 
 const LOG: Message = {
@@ -117,19 +118,21 @@ const PLAN: Plan = {
 const HISTORY: Message = {
   type: 'history',
   app: 'node-red',
-  rows: (['queued', 'configuring', 'building', 'starting', 'running'] as Status[]).map((status, index, all) => ({
-    seq: index + 1,
-    at: new Date(Date.parse(AT) + index * 4000).toISOString(),
-    app: 'node-red',
-    from_status: all[index - 1] ?? null,
-    to_status: status,
-    duration_seconds: 4,
-    operation_id: '7',
-    actor: 'bloud_operator',
-    origin: index === 0 ? 'web' : 'agent',
-    class: null,
-    message: null,
-  })),
+  rows: (['queued', 'configuring', 'building', 'starting', 'running'] as Status[]).map(
+    (status, index, all) => ({
+      seq: index + 1,
+      at: new Date(Date.parse(AT) + index * 4000).toISOString(),
+      app: 'node-red',
+      from_status: all[index - 1] ?? null,
+      to_status: status,
+      duration_seconds: 4,
+      operation_id: '7',
+      actor: 'bloud_operator',
+      origin: index === 0 ? 'web' : 'agent',
+      class: null,
+      message: null,
+    }),
+  ),
 }
 
 const statuses: Status[] = ['queued', 'configuring', 'building', 'starting', 'running', 'stopping', 'stopped']
@@ -145,7 +148,10 @@ export const GALLERY: Record<string, State> = {
       cause: cause('health', 'No answer on port 1880 for 30 s.', { phase: 'running', hint: 'Retry.' }),
     }),
   ),
-  'failed-build': failed('build', 'npm could not install node-red', { exit_code: 1, log: ['npm error ENOTFOUND'] }),
+  'failed-build': failed('build', 'npm could not install node-red', {
+    exit_code: 1,
+    log: ['npm error ENOTFOUND'],
+  }),
   'failed-timeout': failed('timeout', 'The rebuild took longer than 30 minutes.'),
   cancelled: failed('cancelled', 'Cancelled on request'),
   warnings: withApps(app('node-red', 'running', { warnings: ['Single sign-on could not be set up.'] })),

@@ -1,63 +1,26 @@
-/** What a person at the page can do. */
-import { act, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
+/** What a user can do on the page: each action dispatches messages and sends requests to the agent. */
+import { callVerb, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
 
 /** @import { Verb, Choices, Message, Plan, State, Actions } from '../types.js' */
 
+/** @typedef {(message: Message) => void} Dispatch */
+
 /**
  * @typedef {object} Options
- * @property {(message: Message) => void} dispatch
- * @property {() => State} look
- * @property {(delay?: number) => void} refetch
- * @property {(path: string) => void} go
+ * @property {Dispatch} dispatch
+ * @property {() => State} getState
+ * @property {(delay?: number) => void} refreshStatus
+ * @property {(path: string) => void} navigate
  */
 
-/** Something is brought along, or somebody has to choose. @param {Plan} plan */
-const needsAnswer = (plan) =>
-  plan.installs.length > 1 ||
-  plan.choices.some(({ chosen, available }) => chosen === null && available.length > 0)
-
 /** @param {Options} options @returns {Actions} */
-export function createActions({ dispatch, look, refetch, go }) {
-  /** @param {string} app @param {Verb} action @param {object} [body] */
-  async function send(app, action, body) {
-    try {
-      dispatch({ type: 'accepted', app, action, operation: await act(app, action, body) })
-    } catch (error) {
-      const problem = problemOf(error)
-      dispatch({ type: 'refused', app, action, problem })
-      // It has become a question meanwhile.
-      if (problem.code === 'choice_needed') await ask(app, false)
-    }
-    refetch(0)
-  }
-
-  /** @param {string} app @param {boolean} mayGoOn install at once if there is nothing to ask */
-  async function ask(app, mayGoOn) {
-    let plan
-    try {
-      plan = await getPlan(app, {})
-    } catch (error) {
-      dispatch({ type: 'refused', app, action: 'install', problem: problemOf(error) })
-      return
-    }
-    if (!mayGoOn || needsAnswer(plan)) dispatch({ type: 'plan-open', app, plan })
-    else await send(app, 'install')
-  }
-
-  /** @param {string} app @param {Choices} choices */
-  async function replan(app, choices) {
-    try {
-      dispatch({ type: 'plan', app, choices, plan: await getPlan(app, choices), problem: null })
-    } catch (error) {
-      dispatch({ type: 'plan', app, choices, plan: null, problem: problemOf(error) })
-    }
-  }
-
+export function createActions({ dispatch, getState, refreshStatus, navigate }) {
+  const { send, openPlan, updatePlan } = createRequests(dispatch, refreshStatus)
   return {
-    act(app, action) {
-      if (look().pending[app]) return
-      dispatch({ type: 'pressed', app, action })
-      void (action === 'install' ? ask(app, true) : send(app, action))
+    request(app, action) {
+      if (getState().pending[app]) return
+      dispatch({ type: 'requested', app, action })
+      void (action === 'install' ? openPlan(app, true) : send(app, action))
     },
     async planRollback(app) {
       try {
@@ -70,22 +33,22 @@ export function createActions({ dispatch, look, refetch, go }) {
       }
     },
     rollback(app, { turns_off, turns_on }) {
-      if (look().pending[app]) return
-      // Pressed until an app moves; where none will, there is nothing to wait for.
-      if (turns_off.length + turns_on.length > 0) dispatch({ type: 'pressed', app, action: 'rollback' })
+      if (getState().pending[app]) return
+      // The button stays busy until an app changes its status. Without such an app it would never end.
+      if (turns_off.length + turns_on.length > 0) dispatch({ type: 'requested', app, action: 'rollback' })
       void send(app, 'rollback')
     },
     choose(slot, apps) {
       dispatch({ type: 'plan-choose', slot, apps })
-      const { asking } = look()
-      if (asking) void replan(asking.app, asking.choices)
+      const { planDialog } = getState()
+      if (planDialog) void updatePlan(planDialog.app, planDialog.choices)
     },
     confirmPlan() {
-      const { asking, pending } = look()
+      const { planDialog, pending } = getState()
       dispatch({ type: 'plan-close' })
-      if (!asking || pending[asking.app]) return
-      dispatch({ type: 'pressed', app: asking.app, action: 'install' })
-      void send(asking.app, 'install', { choices: asking.choices })
+      if (!planDialog || pending[planDialog.app]) return
+      dispatch({ type: 'requested', app: planDialog.app, action: 'install' })
+      void send(planDialog.app, 'install', { choices: planDialog.choices })
     },
     closePlan: () => dispatch({ type: 'plan-close' }),
     dismiss: (app) => dispatch({ type: 'dismiss', app }),
@@ -94,7 +57,7 @@ export function createActions({ dispatch, look, refetch, go }) {
     loadHistory(app) {
       getHistory(app).then(
         (rows) => dispatch({ type: 'history', app, rows }),
-        // It is shown as far as it is known; the next look asks again.
+        // The page keeps the rows it has; the next visit to the app requests the history again.
         () => {},
       )
     },
@@ -105,6 +68,57 @@ export function createActions({ dispatch, look, refetch, go }) {
         dispatch({ type: 'catalog-failed', problem: problemOf(error) })
       }
     },
-    go,
+    navigate,
   }
 }
+
+/** @param {Dispatch} dispatch @param {Options['refreshStatus']} refreshStatus */
+function createRequests(dispatch, refreshStatus) {
+  /**
+   * Calls a verb and dispatches the result.
+   * @param {string} app
+   * @param {Verb} action
+   * @param {object} [body]
+   */
+  async function send(app, action, body) {
+    try {
+      dispatch({ type: 'accepted', app, action, operation: await callVerb(app, action, body) })
+    } catch (error) {
+      const problem = problemOf(error)
+      dispatch({ type: 'refused', app, action, problem })
+      // The catalog has changed since the plan was read, and a choice has become necessary.
+      if (problem.code === 'choice_needed') await openPlan(app, false)
+    }
+    refreshStatus(0)
+  }
+
+  /** Shows the plan of an install. @param {string} app
+   *  @param {boolean} mayInstall installs at once if the user has nothing to decide */
+  async function openPlan(app, mayInstall) {
+    let plan
+    try {
+      plan = await getPlan(app, {})
+    } catch (error) {
+      dispatch({ type: 'refused', app, action: 'install', problem: problemOf(error) })
+      return
+    }
+    if (!mayInstall || needsDecision(plan)) dispatch({ type: 'plan-open', app, plan })
+    else await send(app, 'install')
+  }
+
+  /** Requests the plan again for other choices. @param {string} app @param {Choices} choices */
+  async function updatePlan(app, choices) {
+    try {
+      dispatch({ type: 'plan', app, choices, plan: await getPlan(app, choices), problem: null })
+    } catch (error) {
+      dispatch({ type: 'plan', app, choices, plan: null, problem: problemOf(error) })
+    }
+  }
+
+  return { send, openPlan, updatePlan }
+}
+
+/** Returns true if the install includes other apps, or if a choice is open. @param {Plan} plan */
+const needsDecision = (plan) =>
+  plan.installs.length > 1 ||
+  plan.choices.some(({ chosen, available }) => chosen === null && available.length > 0)

@@ -1,11 +1,17 @@
-/** Requests to the agent. Whatever goes wrong comes back as one kind of error, with words for a person. */
+/** HTTP requests to the agent. Every failure is thrown as a RequestError with a text for the user. */
 
-/** @import { Verb, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem, RollbackPlan } from '../types.js' */
+/**
+ * @import { Verb, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem,
+ *   RollbackPlan } from '../types.js'
+ */
 
-/** The agent answers at once (a request never waits for the work), so a long wait means trouble. */
+/**
+ * Upper limit of a request in milliseconds: the agent responds before the work begins, so a long wait is a
+ * failure.
+ */
 const REQUEST_LIMIT_MS = 15_000
 
-/** The answer was a refusal, or there was none. */
+/** A refusal by the agent, or a response that did not arrive. */
 export class RequestError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
@@ -20,13 +26,14 @@ export const problemOf = (error) =>
     ? error.problem
     : { title: 'Something went wrong on this page', detail: String(error) }
 
-/** @param {string} path @param {RequestInit} [init] @returns {Promise<any>} */
-async function request(path, init = {}) {
-  const answer = await send(path, init)
-  const body = await answer.json().catch(() => null)
-  if (answer.ok && body !== null) return body
+/** Returns the JSON body of a successful response. @param {string} path @param {RequestInit} [init]
+ *  @returns {Promise<any>} @throws {RequestError} */
+async function requestJson(path, init = {}) {
+  const response = await send(path, init)
+  const body = await response.json().catch(() => null)
+  if (response.ok && body !== null) return body
   throw new RequestError({
-    title: body?.title ?? `The agent answered ${answer.status}`,
+    title: body?.title ?? `The agent answered ${response.status}`,
     detail: body?.detail,
     hint: body?.hint,
     code: body?.code,
@@ -55,33 +62,37 @@ async function send(path, init) {
 const appUrl = (app, rest) => `/api/apps/${encodeURIComponent(app)}/${rest}`
 
 /** @returns {Promise<{ id: string, apps: AppStatus[] }>} */
-export const getStatus = () => request('/api/status')
+export const getStatus = () => requestJson('/api/status')
 
 /** @param {string} after @returns {Promise<{ id: string, events: AppEvent[], reset?: string }>} */
-export const getEvents = (after) => request(`/api/events?limit=200&after=${encodeURIComponent(after)}`)
+export const getEvents = (after) => requestJson(`/api/events?limit=200&after=${encodeURIComponent(after)}`)
 
 /** @returns {Promise<CatalogEntry[]>} */
-export const getCatalog = () => request('/api/apps')
+export const getCatalog = () => requestJson('/api/apps')
 
 /** @param {string} app @returns {Promise<HistoryRow[]>} */
-export const getHistory = (app) => request(appUrl(app, 'history'))
+export const getHistory = (app) => requestJson(appUrl(app, 'history'))
 
 /** @param {string} app @param {Choices} choices @returns {Promise<Plan>} */
 export const getPlan = (app, choices) =>
-  request(appUrl(app, `plan-install?choices=${encodeURIComponent(JSON.stringify(choices))}`))
+  requestJson(appUrl(app, `plan-install?choices=${encodeURIComponent(JSON.stringify(choices))}`))
 
 /** @returns {Promise<RollbackPlan>} */
-export const getRollbackPlan = () => request('/api/rollback')
+export const getRollbackPlan = () => requestJson('/api/rollback')
 
-/** @param {string} operationId @param {number} after @returns {Promise<{ lines: LogLine[], over: boolean }>} */
+/**
+ * @param {string} operationId
+ * @param {number} after
+ * @returns {Promise<{ lines: LogLine[], over: boolean }>}
+ */
 export const getLog = (operationId, after) =>
-  request(`/api/operations/${encodeURIComponent(operationId)}/log?after=${after}`)
+  requestJson(`/api/operations/${encodeURIComponent(operationId)}/log?after=${after}`)
 
-/** Purge is an uninstall that takes the data along; a rollback is of the whole machine. @param {string} app @param {Verb} action
- *  @param {object} [body] @returns {Promise<Operation>} */
-export function act(app, action, body = action === 'purge' ? { purge: true } : {}) {
+/** Calls a verb. A purge is an uninstall that also deletes the data; a rollback concerns the whole machine.
+ *  @param {string} app @param {Verb} action @param {object} [body] @returns {Promise<Operation>} */
+export function callVerb(app, action, body = action === 'purge' ? { purge: true } : {}) {
   const verb = action === 'purge' ? 'uninstall' : action
-  return request(action === 'rollback' ? '/api/rollback' : appUrl(app, verb), {
+  return requestJson(action === 'rollback' ? '/api/rollback' : appUrl(app, verb), {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(body),

@@ -1,43 +1,47 @@
-/** Follows the one log the page shows, as a stream or by asking. */
+/** Follows the one log that the page shows, by stream or by polling. */
 import { getLog } from './api.js'
 
 /** @import { LogLine, Message } from '../types.js' */
 
-/** At most this often the lines of a log are handed on; a build can print thousands in a second. */
+/** Interval in milliseconds at which lines are passed on in batches: a build can print thousands a second. */
 const BATCH_MS = 60
-/** Between two questions where no stream may be held. */
+/** Interval between two polls in milliseconds, where no stream may be held open. */
 const POLL_MS = 2000
-/** Lines of an answer that is probably not the last one. */
-const FULL_ANSWER = 1000
+/** Number of lines in a response after which more are likely to follow at once. */
+const FULL_RESPONSE = 1000
 
-/** @typedef {{ stop(): void }} Following */
+/** @typedef {{ stop(): void }} LogReader */
 
 /**
- * Keeps the one log on what the page shows: stream or questions, and nothing while nobody looks.
- * @param {{ wanted: () => string | null, polls: () => boolean, onMessage: (message: Message) => void }} options
+ * Reads the log that the page shows, and no log while the page is hidden.
+ * @param {object} options
+ * @param {() => string | null} options.wanted id of the operation whose log is shown
+ * @param {() => boolean} options.polls true if the log is polled instead of streamed
+ * @param {(message: Message) => void} options.onMessage
  */
-export function createLogs({ wanted, polls, onMessage }) {
-  /** @type {(Following & { id: string, polling: boolean }) | null} */
-  let open = null
+export function createLogFollower({ wanted, polls, onMessage }) {
+  /** @type {(LogReader & { id: string, polling: boolean }) | null} */
+  let current = null
   return {
-    tune() {
+    /** Starts, changes or stops the reader after the result of `wanted` or `polls` may have changed. */
+    sync() {
       const id = wanted()
       const polling = polls()
-      if ((open?.id ?? null) === id && (open === null || open.polling === polling)) return
-      open?.stop()
-      open = id === null ? null : { id, polling, ...(polling ? pollLog : followLog)(id, onMessage) }
+      if ((current?.id ?? null) === id && (current === null || current.polling === polling)) return
+      current?.stop()
+      current = id === null ? null : { id, polling, ...(polling ? pollLog : streamLog)(id, onMessage) }
     },
   }
 }
 
 /**
- * The log of one operation, in batches. EventSource resumes by line number when the line breaks.
+ * Streams the log of one operation in batches. EventSource resumes by line number after a lost connection.
  * @param {string} operationId
  * @param {(message: Message) => void} onMessage
  * @param {typeof EventSource} [Source]
- * @returns {Following}
+ * @returns {LogReader}
  */
-export function followLog(operationId, onMessage, Source = globalThis.EventSource) {
+export function streamLog(operationId, onMessage, Source = globalThis.EventSource) {
   const source = new Source(`/api/operations/${encodeURIComponent(operationId)}/log`)
   /** @type {LogLine[]} */
   let lines = []
@@ -58,7 +62,7 @@ export function followLog(operationId, onMessage, Source = globalThis.EventSourc
     flush()
     onMessage({ type: 'log-end', operationId })
   })
-  // A refusal (no such log) ends it as well: the browser has given up, and nothing more will come.
+  // A refusal (the log does not exist) ends the log too, because the browser does not retry after it.
   source.addEventListener('error', () => {
     if (source.readyState === Source.CLOSED) onMessage({ type: 'log-end', operationId })
   })
@@ -70,22 +74,23 @@ export function followLog(operationId, onMessage, Source = globalThis.EventSourc
   }
 }
 
-/** @param {string} operationId @param {(message: Message) => void} onMessage @returns {Following} */
-export function pollLog(operationId, onMessage, ask = getLog) {
+/** Polls the log of one operation. @param {string} operationId @param {(message: Message) => void} onMessage
+ *  @returns {LogReader} */
+export function pollLog(operationId, onMessage, fetchLog = getLog) {
   let after = 0
   let stopped = false
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
-  async function look() {
-    // An answer that does not come is asked for again; what is there stays.
-    const { lines, over } = await ask(operationId, after).catch(() => ({ lines: [], over: false }))
+  async function poll() {
+    // After a failed request the next poll requests the same lines again.
+    const { lines, over } = await fetchLog(operationId, after).catch(() => ({ lines: [], over: false }))
     if (stopped) return
     after = Number(lines.at(-1)?.line_no ?? after)
     if (lines.length) onMessage({ type: 'log-lines', operationId, lines })
     if (over) onMessage({ type: 'log-end', operationId })
-    else timer = setTimeout(look, lines.length >= FULL_ANSWER ? 0 : POLL_MS)
+    else timer = setTimeout(poll, lines.length >= FULL_RESPONSE ? 0 : POLL_MS)
   }
-  void look()
+  void poll()
   return {
     stop() {
       stopped = true

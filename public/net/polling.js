@@ -1,9 +1,9 @@
-/** The same events by asking: for when no stream gets through, or no connection may be held open. */
+/** Polls for the same events that the stream delivers, for when no stream works or none may be held open. */
 import { getEvents, getStatus } from './api.js'
 
 /** @import { AppEvent, AppStatus, Message } from '../types.js' */
 
-/** Between two questions; a page nobody looks at is in no hurry. */
+/** Interval between two polls in milliseconds, and the longer one of a page in the background. */
 export const POLL_MS = 2000
 export const HIDDEN_POLL_MS = 15_000
 
@@ -12,61 +12,31 @@ export const HIDDEN_POLL_MS = 15_000
  * @property {() => string} lastId
  * @property {() => boolean} visible
  * @property {(message: Message) => void} onMessage
- * @property {() => void} onAnswer
+ * @property {() => void} onSuccess
  * @property {() => void} onFailure
- * @property {(after: string) => Promise<{ id: string, events: AppEvent[], reset?: string }>} [askEvents]
- * @property {() => Promise<{ id: string, apps: AppStatus[] }>} [askStatus]
+ * @property {(after: string) => Promise<{ id: string, events: AppEvent[], reset?: string }>} [fetchEvents]
+ * @property {() => Promise<{ id: string, apps: AppStatus[] }>} [fetchStatus]
  */
 
 /** @param {Options} options */
-export function createPolling({
-  lastId,
-  visible,
-  onMessage,
-  onAnswer,
-  onFailure,
-  askEvents = getEvents,
-  askStatus = getStatus,
-}) {
+export function createPolling({ visible, onSuccess, onFailure, ...options }) {
   let running = false
-  let asking = false
+  let requesting = false
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
 
-  async function ask() {
-    if (!lastId()) {
-      const { id, apps } = await askStatus()
-      if (running) onMessage({ type: 'snapshot', id, apps, receivedAt: Date.now() })
-      return
-    }
-    const { id, events, reset } = await askEvents(lastId())
-    if (reset !== undefined) {
-      onMessage({ type: 'reset', reason: reset })
-      await ask()
-      return
-    }
-    const epoch = id.slice(0, id.lastIndexOf('.'))
-    for (const event of events) {
-      // A stream has taken over; it brings the rest itself.
-      if (!running) return
-      onMessage({ type: 'app', id: `${epoch}.${event.seq}`, event, receivedAt: Date.now(), fresh: false })
-      // Each status is drawn, as it would be if it had come by stream.
-      await null
-    }
-  }
-
   async function round() {
     clearTimeout(timer)
-    if (asking) return
-    asking = true
-    const failed = await ask().then(
+    if (requesting) return
+    requesting = true
+    const failed = await poll({ ...options, isRunning: () => running }).then(
       () => false,
       () => true,
     )
-    asking = false
+    requesting = false
     if (!running) return
     if (failed) onFailure()
-    else onAnswer()
+    else onSuccess()
     if (running) timer = setTimeout(round, visible() ? POLL_MS : HIDDEN_POLL_MS)
   }
 
@@ -80,12 +50,43 @@ export function createPolling({
       running = false
       clearTimeout(timer)
     },
-    /** Does not wait for the next time. */
+    /** Polls at once instead of at the next interval. */
     now() {
       if (running) void round()
     },
     get running() {
       return running
     },
+  }
+}
+
+/**
+ * @typedef {Omit<Options, 'visible' | 'onSuccess' | 'onFailure'> & { isRunning: () => boolean }} PollOptions
+ */
+
+/**
+ * Reads the events since the last one, or a snapshot if there is no last one.
+ * @param {PollOptions} options
+ */
+async function poll(options) {
+  const { lastId, onMessage, isRunning, fetchEvents = getEvents, fetchStatus = getStatus } = options
+  if (!lastId()) {
+    const { id, apps } = await fetchStatus()
+    if (isRunning()) onMessage({ type: 'snapshot', id, apps, receivedAt: Date.now() })
+    return
+  }
+  const { id, events, reset } = await fetchEvents(lastId())
+  if (reset !== undefined) {
+    onMessage({ type: 'reset', reason: reset })
+    await poll(options)
+    return
+  }
+  const epoch = id.slice(0, id.lastIndexOf('.'))
+  for (const event of events) {
+    // A stream has replaced the polling and delivers the remaining events itself.
+    if (!isRunning()) return
+    onMessage({ type: 'app', id: `${epoch}.${event.seq}`, event, receivedAt: Date.now(), fresh: false })
+    // Ends the task of this event, so that each status is rendered, as it is with a stream.
+    await null
   }
 }

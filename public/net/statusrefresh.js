@@ -1,16 +1,27 @@
-/** GET /api/status while the stream goes on: controls, causes and places in the queue, which events do not carry. */
-
-/** A status change comes with several at its heels; one result is enough for all of them. */
-const DELAY_MS = 100
-/** After a failed one. The stream shows the status meanwhile; only the controls wait. */
-const RETRY_MS = 3000
-/** With hundreds of apps a result takes its time; asking takes a small part of what there is. */
-const REST_FACTOR = 8
-/** A request can also have slept with the machine; what may be pressed is never older than this. */
-const LONGEST_REST_MS = 5000
+/**
+ * Requests GET /api/status beside the stream, for what events do not contain: controls, causes, queue
+ * positions.
+ */
 
 /**
- * One request at a time, and once more if asked meanwhile.
+ * Delay in milliseconds after an event: status changes come in groups, and one result serves the whole group.
+ */
+const DELAY_MS = 100
+/**
+ * Delay in milliseconds after a failed request. The stream shows each status meanwhile; only the controls
+ * wait.
+ */
+const RETRY_MS = 3000
+/** Rest after a request, as a multiple of its duration: with hundreds of apps a result is expensive. */
+const REST_FACTOR = 8
+/**
+ * Upper limit of the rest in milliseconds, because a request that slept with the machine seems to last for
+ * hours.
+ */
+const MAX_REST_MS = 5000
+
+/**
+ * Runs one request at a time, and one more if a refresh was requested meanwhile.
  * @param {() => Promise<unknown>} fetchStatus rejects when there was no result
  * @returns {(delay?: number) => void}
  */
@@ -22,8 +33,8 @@ export function createStatusRefresh(fetchStatus) {
   let again = false
   let restUntil = 0
 
-  /** The earliest request wins: a storm of events must not push it away. */
-  function ask(delay = DELAY_MS) {
+  /** Plans a request. The earliest plan wins, because frequent events would otherwise defer it for ever. */
+  function refresh(delay = DELAY_MS) {
     if (running) {
       again = true
       return
@@ -46,10 +57,10 @@ export function createStatusRefresh(fetchStatus) {
     )
     running = false
     const end = Date.now()
-    restUntil = end + Math.min(LONGEST_REST_MS, Math.max(0, end - begin - DELAY_MS) * REST_FACTOR)
-    if (failed) ask(RETRY_MS)
-    else if (again) ask()
+    restUntil = end + Math.min(MAX_REST_MS, Math.max(0, end - begin - DELAY_MS) * REST_FACTOR)
+    if (failed) refresh(RETRY_MS)
+    else if (again) refresh()
   }
 
-  return ask
+  return refresh
 }

@@ -1,19 +1,21 @@
 /**
- * How many windows of this browser hold connections open. A browser grants one host six: those of a stream and a log
- * stay taken, and with three windows nothing would be left for a request. So the oldest two visible windows hold
- * theirs, and all others ask every few seconds.
+ * Limits how many windows of one browser hold connections open.
+ *
+ * A browser allows six connections to one host. A window holds two of them, for the stream and for a log, so
+ * three windows would leave none for requests. Therefore the two oldest visible windows stream, and all
+ * others poll.
  */
 
-/** Windows that may hold connections. */
-const SEATS = 2
-/** A window that was not heard of for this long is gone, whether it said so or not. */
-const GONE_MS = 25_000
-const TELL_MS = 10_000
+/** Number of windows that may hold connections open. */
+const MAX_WINDOWS = 2
+/** Time in milliseconds without a heartbeat after which a window counts as closed. */
+const EXPIRY_MS = 25_000
+const HEARTBEAT_MS = 10_000
 
 /**
  * @typedef {object} Options
  * @property {() => boolean} visible
- * @property {() => void} onChange whether this window may hold connections has changed
+ * @property {() => void} onChange called after the result of `mayStream` has changed
  * @property {() => Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>} [open]
  * @property {string} [id]
  */
@@ -27,40 +29,44 @@ export function createTabs({
 }) {
   const channel = open?.() ?? (typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('bloud'))
   const since = Date.now()
-  /** Other visible windows. @type {Map<string, { since: number, heardAt: number }>} */
+  /** The other visible windows. @type {Map<string, { since: number, heartbeatAt: number }>} */
   const others = new Map()
-  let mayHold = visible()
+  let mayStream = visible()
 
-  function count() {
+  /** Decides anew if this window may stream. */
+  function update() {
     const now = Date.now()
-    for (const [other, { heardAt }] of others) if (now - heardAt > GONE_MS) others.delete(other)
-    const before = [...others].filter(
-      ([other, one]) => one.since < since || (one.since === since && other < id),
+    for (const [other, { heartbeatAt }] of others) if (now - heartbeatAt > EXPIRY_MS) others.delete(other)
+    const older = [...others].filter(
+      ([otherId, other]) => other.since < since || (other.since === since && otherId < id),
     )
-    const may = visible() && before.length < SEATS
-    if (may === mayHold) return
-    mayHold = may
+    const may = visible() && older.length < MAX_WINDOWS
+    if (may === mayStream) return
+    mayStream = may
     onChange()
   }
 
-  /** @param {boolean} [answer] */
-  function tell(answer = false) {
-    channel?.postMessage({ id, since, visible: visible(), answer })
-    count()
+  /** Sends a heartbeat. @param {boolean} [isReply] true if the other windows need not reply */
+  function announce(isReply = false) {
+    channel?.postMessage({ id, since, visible: visible(), answer: isReply })
+    update()
   }
 
   channel?.addEventListener('message', (/** @type {any} */ { data }) => {
-    if (data.visible) others.set(data.id, { since: data.since, heardAt: Date.now() })
+    if (data.visible) others.set(data.id, { since: data.since, heartbeatAt: Date.now() })
     else others.delete(data.id)
-    // A newcomer hears of us at once, and not only when we tell anyway.
+    // Replies at once, so that a new window does not wait for the next heartbeat.
     if (!data.answer && visible()) channel.postMessage({ id, since, visible: true, answer: true })
-    count()
+    update()
   })
-  setInterval(() => tell(true), TELL_MS)
+  setInterval(() => announce(true), HEARTBEAT_MS)
 
   return {
-    mayHold: () => mayHold,
-    tell: () => tell(),
+    /** True if this window may hold connections open. */
+    mayStream: () => mayStream,
+    /** Sends a heartbeat after the window was opened, shown or hidden. */
+    announce: () => announce(),
+    /** Reports that the window closes. */
     leave: () => channel?.postMessage({ id, since, visible: false, answer: true }),
   }
 }

@@ -1,13 +1,18 @@
 /**
- * Lines as a terminal would show them: colours as classes, everything else a terminal obeys taken out. Pure.
+ * Converts log lines with terminal sequences: colours become CSS classes, all other sequences are removed.
+ * Pure.
  *
- * A colour of 256 or of 16 million becomes the nearest of the eight of css/log.css: those can be read on the ground of a
- * log, and a style of its own is not allowed here (the page's policy).
+ * A colour of 256 or of 16 million becomes the nearest of the eight in css/log.css, which are readable on the
+ * background of a log. Inline styles are not possible, because the page's content security policy forbids
+ * them.
  */
 
 const ESC = '\\u001b'
-/** ECMA-48. CSI: parameters, intermediates, final byte; strings (OSC, DCS, …): until their end; other escapes; and single
- *  control characters but the tab. What was cut off is taken out as far as it goes. */
+/**
+ * Sequences of ECMA-48: CSI with parameters, intermediates and final byte; strings (OSC, DCS, …) up to their
+ * end; other escapes; single control characters except the tab. An incomplete sequence matches up to the end
+ * of the line.
+ */
 const SEQUENCE = new RegExp(
   `(?:${ESC}\\[|\\u009b)([0-?]*)[ -/]*([@-~])?` +
     `|(?:${ESC}[\\]PX^_]|[\\u0090\\u0098\\u009d-\\u009f])[^\\u0007\\u009c${ESC}]*(?:\\u0007|\\u009c|${ESC}\\\\)?` +
@@ -16,55 +21,59 @@ const SEQUENCE = new RegExp(
   'g',
 )
 const CONTROL = /(?!\t)\p{Cc}/u
-/** To the first column, or the whole line erased: what follows is written over what was there. */
+/**
+ * Sequences that move to the first column or erase the line: the text after them replaces the text before.
+ */
 const LINE_START = new RegExp(`(?:${ESC}\\[|\\u009b)(?:[01]?G|2K)`, 'g')
+/** A character that a backspace deletes. */
 const OVERSTRUCK = /\P{Cc}[\b]/gu
 
-/** @typedef {{ text: string, style: string }} Piece */
+/** @typedef {{ text: string, style: string }} Segment */
 
-/** A line as pieces of text with the classes of their colours. @param {string} line @returns {Piece[]} */
-export function ansiPieces(line) {
+/** Splits a line into segments of text with CSS classes. @param {string} line @returns {Segment[]} */
+export function ansiSegments(line) {
   if (!CONTROL.test(line)) return line === '' ? [] : [{ text: line, style: '' }]
-  // What a terminal wrote over (progress bars) was never meant to stay.
+  // Only the last text of an overwritten line is shown, for example of a progress bar.
   const written = line.replace(LINE_START, '\r').replace(OVERSTRUCK, '').split('\r')
   for (const last of written.reverse()) {
-    const pieces = piecesOf(last)
-    if (pieces.length > 0) return pieces
+    const segments = segmentsOf(last)
+    if (segments.length > 0) return segments
   }
   return []
 }
 
-/** @param {string} text @returns {Piece[]} */
-function piecesOf(text) {
-  /** @type {Piece[]} */
-  const pieces = []
+/** @param {string} text @returns {Segment[]} */
+function segmentsOf(text) {
+  /** @type {Segment[]} */
+  const segments = []
   let style = ''
   let from = 0
   for (const match of text.matchAll(SEQUENCE)) {
-    if (match.index > from) pieces.push({ text: text.slice(from, match.index), style })
+    if (match.index > from) segments.push({ text: text.slice(from, match.index), style })
     if (match[2] === 'm') style = restyle(style, match[1] ?? '')
     from = match.index + match[0].length
   }
-  if (from < text.length) pieces.push({ text: text.slice(from), style })
-  return pieces
+  if (from < text.length) segments.push({ text: text.slice(from), style })
+  return segments
 }
 
-/** A line without what a terminal would do with it. @param {string} line */
+/** Returns the visible text of a line. @param {string} line */
 export const plainText = (line) =>
   CONTROL.test(line)
-    ? ansiPieces(line)
+    ? ansiSegments(line)
         .map(({ text }) => text)
         .join('')
     : line
 
-/** What is switched on, and by which code off again. @type {Record<number, string>} */
-const LETTERS = { 1: 'bold', 2: 'dim', 3: 'italic', 4: 'underline' }
-/** @type {Record<number, string[]>} */
-const LETTERS_OFF = { 22: ['bold', 'dim'], 23: ['italic'], 24: ['underline'] }
+/** Classes that an SGR code adds. @type {Record<number, string>} */
+const ADDED_CLASSES = { 1: 'bold', 2: 'dim', 3: 'italic', 4: 'underline' }
+/** Classes that an SGR code removes. @type {Record<number, string[]>} */
+const REMOVED_CLASSES = { 22: ['bold', 'dim'], 23: ['italic'], 24: ['underline'] }
 
-/** @param {string} style classes @param {string} parameters of SGR @returns {string} */
+/** Applies the parameters of an SGR sequence. @param {string} style CSS classes, separated by spaces
+ *  @param {string} parameters for example `1;31` @returns {string} */
 function restyle(style, parameters) {
-  // Private ones (`>4;1m`) say nothing about colours.
+  // Private parameters (`>4;1m`) do not concern colours.
   if (/[<=>?]/.test(parameters)) return style
   const classes = new Set(style.split(' ').filter(Boolean))
   const codes = parameters.split(';')
@@ -76,26 +85,27 @@ function restyle(style, parameters) {
     } else if (code === 0) classes.clear()
     else if (code === 39) recolour(classes, null)
     else if ((code >= 30 && code <= 37) || (code >= 90 && code <= 97)) recolour(classes, code % 10)
-    else if (LETTERS[code] && more[0] !== 0) classes.add(LETTERS[code])
+    else if (ADDED_CLASSES[code] && more[0] !== 0) classes.add(ADDED_CLASSES[code])
     else
-      for (const off of LETTERS_OFF[code] ?? (more[0] === 0 ? [LETTERS[code] ?? ''] : [])) classes.delete(off)
+      for (const name of REMOVED_CLASSES[code] ?? (more[0] === 0 ? [ADDED_CLASSES[code] ?? ''] : []))
+        classes.delete(name)
   }
   return [...classes].join(' ')
 }
 
 /** @param {Set<string>} classes @param {number | null} colour */
 function recolour(classes, colour) {
-  for (const one of classes) if (one.startsWith('ansi-')) classes.delete(one)
+  for (const name of classes) if (name.startsWith('ansi-')) classes.delete(name)
   if (colour !== null) classes.add(`ansi-${colour}`)
 }
 
-/** Those of the codes that belong to a colour: `5;n` or `2;r;g;b`. @param {string[]} codes */
+/** Removes and returns the codes of an extended colour: `5;n` or `2;r;g;b`. @param {string[]} codes */
 function takeExtended(codes) {
   const [kind] = codes
   return codes.splice(0, kind === '5' ? 2 : kind === '2' ? 4 : 1).map(Number)
 }
 
-/** @param {number[]} colour @returns {number | null} one of eight */
+/** @param {number[]} colour @returns {number | null} index of one of the eight colours */
 function extended([kind, ...values]) {
   if (kind === 2) return nearest(values.slice(-3))
   const [index = -1] = values
@@ -106,7 +116,9 @@ function extended([kind, ...values]) {
   return nearest([Math.floor(cube / 36), Math.floor(cube / 6) % 6, cube % 6].map((step) => step * 51))
 }
 
-/** Below this difference of its parts (of 255) a colour is a grey. */
+/**
+ * Difference between the largest and smallest of red, green and blue (0 to 255) below which a colour is grey.
+ */
 const GREY = 40
 
 /** @param {number[]} rgb */

@@ -1,8 +1,8 @@
-/** The history of the app that is looked at. Pure. */
+/** Histories of the apps whose page was opened. Pure; part of the reducer. */
 
 /** @import { AppEvent, HistoryRow, Message, State } from '../types.js' */
 
-/** Rows that are asked for and kept; the whole history is in psql. */
+/** Upper limit of rows in memory; the whole history is in psql. */
 export const MAX_ROWS = 100
 
 /** @param {State} state @param {Extract<Message, { type: 'history' }>} message @returns {State} */
@@ -10,19 +10,20 @@ export function applyHistory(state, { app: name, rows }) {
   return { ...state, histories: { ...state.histories, [name]: merged(state.histories[name] ?? [], rows) } }
 }
 
-/** @param {State} state @param {AppEvent} event @returns {State} */
+/** Adds an event to a history that was opened before. @param {State} state @param {AppEvent} event
+ *  @returns {State} */
 export function addEvent(state, event) {
   const name = event.name ?? event.app
   const known = state.histories[name]
   if (!known) return state
   const { seq, at, from_status, to_status, operation_id, actor = '', origin = '', cause } = event
   const row = { seq: Number(seq), at, from_status, to_status, operation_id, actor, origin }
-  const why = { class: cause?.class ?? null, message: cause?.message ?? null }
-  const rows = merged(known, [{ ...row, ...why, app: name, duration_seconds: null }])
+  const reason = { class: cause?.class ?? null, message: cause?.message ?? null }
+  const rows = merged(known, [{ ...row, ...reason, app: name, duration_seconds: null }])
   return { ...state, histories: { ...state.histories, [name]: rows } }
 }
 
-/** Newest first, each once, and each as long as until the next.
+/** Returns the rows without duplicates, newest first; a missing duration lasts until the next row.
  *  @param {HistoryRow[]} known @param {HistoryRow[]} more */
 function merged(known, more) {
   const bySeq = new Map([...known, ...more].map((row) => [Number(row.seq), row]))

@@ -1,5 +1,7 @@
-/** The first state of the page, from the facts that were sent with it. The server draws the same state, so what it sent
- *  is what the script goes on from. */
+/**
+ * First state of the page, from the facts in its HTML. The server renders the same state, so the HTML of the
+ * server equals the first render in the browser.
+ */
 import { parseRoute } from './route.js'
 import { initialState, reduce } from './store.js'
 
@@ -14,11 +16,11 @@ import { initialState, reduce } from './store.js'
  * @property {{ app: string, rows: HistoryRow[] }} [history]
  */
 
-/** @param {Facts} facts @param {number} now @returns {State} */
+/** @param {Facts} facts @param {number} now time of the browser or server in ms @returns {State} */
 export function initialStateFrom({ path, hostname, status, catalog, history }, now) {
   let state = { ...initialState, hostname }
   if (catalog) state = reduce(state, { type: 'catalog', entries: catalog })
   if (status) state = reduce(state, { type: 'snapshot', ...status, receivedAt: now })
   if (history) state = reduce(state, { type: 'history', ...history })
-  return reduce(state, { type: 'go', route: parseRoute(path) })
+  return reduce(state, { type: 'navigate', route: parseRoute(path) })
 }

@@ -1,32 +1,41 @@
 /**
- * Which log the page shows, and its last lines. Pure; part of the reducer.
+ * The log that the page shows, with its last lines. Pure; part of the reducer.
  *
- * One log at a time: operations share a rebuild (and so its output), and a browser grants one host six connections.
+ * The page shows one log at a time, because a browser allows six connections to one host. One log suffices,
+ * because the operations of a rebuild share its output.
  */
 import { inFlight } from './status.js'
 
 /** @import { App, LogLine, State } from '../types.js' */
 
-/** Lines kept in memory; the page draws only those to be seen, and the whole log is one link away. */
+/** Upper limit of lines in memory. The page renders only the visible ones and links to the whole log. */
 export const MAX_LINES = 50_000
 
-/** Statuses during which a rebuild, and so a log, may be running. */
+/** Statuses in which a rebuild may run and write a log. */
 const REBUILDING = ['configuring', 'building', 'stopping']
 
-/** @param {string} app @param {string} operationId @param {boolean} auto @returns {NonNullable<State['log']>} */
+/**
+ * @param {string} app
+ * @param {string} operationId
+ * @param {boolean} auto
+ * @returns {NonNullable<State['log']>}
+ */
 const emptyLog = (app, operationId, auto) => ({ app, operationId, auto, lines: [], dropped: 0, ended: false })
 
-/** Opens the log of what is being rebuilt (on the page of an app: of that app), and puts away what opened by itself
- *  once its app has settled. The address of an operation is a wish for its log. @param {State} state
- *  @returns {State} */
-export function followWork(state) {
+/**
+ * Opens the log of a running rebuild; on the page of an app only the log of that app.
+ * Closes a log that opened by itself after its app has left the rebuild.
+ * The address of an operation always opens the log of that operation.
+ * @param {State} state @returns {State}
+ */
+export function followRebuild(state) {
   const { log, apps, route } = state
   if (route.app !== null && route.operationId !== null) {
     if (log?.operationId === route.operationId) return state
     return { ...state, log: emptyLog(route.app, route.operationId, false) }
   }
   const shown = log ? apps[log.app] : undefined
-  if (log && shown && (!log.auto || isStillGoing(log, shown))) return state
+  if (log && shown && (!log.auto || isInProgress(log, shown))) return state
   const busy = Object.values(apps).find((app) => isRebuilding(app, state))
   if (busy) return { ...state, log: emptyLog(busy.name, String(busy.operation_id), true) }
   return log ? { ...state, log: null } : state
@@ -40,10 +49,7 @@ const isRebuilding = (app, { route, logClosed }) =>
   (route.app === null || route.app === app.name)
 
 /** @param {NonNullable<State['log']>} log @param {App} app */
-const isStillGoing = (log, app) => inFlight(app.status) && sameOperation(log, app)
-
-/** @param {NonNullable<State['log']>} log @param {App} app */
-const sameOperation = (log, app) => String(app.operation_id) === log.operationId
+const isInProgress = (log, app) => inFlight(app.status) && String(app.operation_id) === log.operationId
 
 /** @param {State} state @param {string} name @returns {State} */
 export function openLog(state, name) {
@@ -59,7 +65,7 @@ export const closeLog = (state) => ({
   logClosed: state.log?.operationId ?? state.logClosed,
 })
 
-/** A reopened log starts over; line numbers tell what is already here.
+/** Adds lines. A reopened log starts at its first line, so lines up to the last known number are skipped.
  *  @param {State} state @param {string} operationId @param {LogLine[]} lines @returns {State} */
 export function addLines(state, operationId, lines) {
   const { log } = state

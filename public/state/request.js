@@ -1,13 +1,13 @@
-/** What was asked of the agent and not answered yet. Pure; part of the reducer. */
+/** Requested verbs that are pending or refused, and the plan dialog. Pure; part of the reducer. */
 
-import { isAlike } from './app.js'
+import { isDeepEqual } from './app.js'
 
 /** @import { App, Message, Operation, Pending, State } from '../types.js' */
 
 /** @param {State} state @param {Message} message @returns {State} */
 export function reduceRequest(state, message) {
   switch (message.type) {
-    case 'pressed': {
+    case 'requested': {
       const { app, action } = message
       const pending = { ...state.pending, [app]: { action, seq: state.seq, operationId: null } }
       return { ...state, pending, refusals: without(state.refusals, app) }
@@ -26,32 +26,37 @@ export function reduceRequest(state, message) {
   }
 }
 
-/** What would happen, asked before it does. @param {State} state @param {Message} message
- *  @returns {State} */
+/** Handles the messages about plans. @param {State} state @param {Message} message @returns {State} */
 function reducePlan(state, message) {
-  const { asking } = state
+  const { planDialog } = state
   switch (message.type) {
     case 'plan-open': {
       const { app, plan } = message
       return {
         ...state,
         pending: without(state.pending, app),
-        asking: { app, plan, choices: {}, problem: null },
+        planDialog: { app, plan, choices: {}, problem: null },
       }
     }
     case 'plan-choose': {
-      if (!asking) return state
-      return { ...state, asking: { ...asking, choices: { ...asking.choices, [message.slot]: message.apps } } }
+      if (!planDialog) return state
+      return {
+        ...state,
+        planDialog: { ...planDialog, choices: { ...planDialog.choices, [message.slot]: message.apps } },
+      }
     }
     case 'plan':
-      // Only the answer to the choices that are made now.
-      return asking?.app === message.app && asking.choices === message.choices
-        ? { ...state, asking: { ...asking, plan: message.plan ?? asking.plan, problem: message.problem } }
+      // A plan for earlier choices is ignored.
+      return planDialog?.app === message.app && planDialog.choices === message.choices
+        ? {
+            ...state,
+            planDialog: { ...planDialog, plan: message.plan ?? planDialog.plan, problem: message.problem },
+          }
         : state
     case 'rollback-plan':
-      return isAlike(state.rollback, message.plan) ? state : { ...state, rollback: message.plan }
+      return isDeepEqual(state.rollback, message.plan) ? state : { ...state, rollback: message.plan }
     case 'plan-close':
-      return { ...state, asking: null }
+      return { ...state, planDialog: null }
     default:
       return state
   }
@@ -63,27 +68,38 @@ function accept(state, name, operation) {
   if (!pending) return state
   const known = { ...pending, operationId: String(operation.id) }
   const next = { ...state, pending: { ...state.pending, [name]: known } }
-  // Its event may have been faster than the answer to the request.
-  return state.seq > pending.seq ? release(next) : next
+  // The event of the operation may arrive before the response to the request.
+  return state.seq > pending.seq ? releaseAnswered(next) : next
 }
 
-/** Lets go of what is answered by what the apps are now. @param {State} state @returns {State} */
-export function release(state) {
+/** Removes the pending requests whose result is visible in the apps. @param {State} state @returns {State} */
+export function releaseAnswered(state) {
   const entries = Object.entries(state.pending)
-  const kept = entries.filter(([name, pending]) => !isAnswered(pending, state.apps[name], state.apps))
-  return kept.length === entries.length ? state : { ...state, pending: Object.fromEntries(kept) }
+  const open = entries.filter(([name, pending]) => !isAnswered(pending, state.apps[name], state.apps))
+  return open.length === entries.length ? state : { ...state, pending: Object.fromEntries(open) }
 }
 
-/** An event of the app answers whatever was refused before; its end answers everything.
- *  @param {State} state @param {string} name @param {boolean} gone @returns {State} */
-export function answered(state, name, gone) {
+/**
+ * Removes an app's refusal after any event of the app, and its pending request after the app was uninstalled.
+ * @param {State} state
+ * @param {string} name
+ * @param {boolean} uninstalled
+ * @returns {State}
+ */
+export function applyEventToRequests(state, name, uninstalled) {
   const next = { ...state, refusals: without(state.refusals, name) }
-  return gone ? { ...next, pending: without(next.pending, name) } : release(next)
+  return uninstalled ? { ...next, pending: without(next.pending, name) } : releaseAnswered(next)
 }
 
-/** The operation of this request is what the app shows now. A cancel is answered when the work is really gone.
- *  A rollback is answered by any app that moves for it: their operations are numbered after it.
- *  @param {Pending} pending @param {App | undefined} app @param {Record<string, App>} apps */
+/**
+ * Returns true if the app shows the operation that was requested.
+ *
+ * A cancel is answered after the operation has ended. A rollback is answered by the first app whose operation
+ * has a higher id, because the operations of its apps are created after the rollback.
+ * @param {Pending} pending
+ * @param {App | undefined} app
+ * @param {Record<string, App>} apps
+ */
 function isAnswered(pending, app, apps) {
   const { operationId } = pending
   if (operationId === null) return false
@@ -99,6 +115,6 @@ function isAnswered(pending, app, apps) {
 /** @template T @param {Record<string, T>} record @param {string} key @returns {Record<string, T>} */
 function without(record, key) {
   if (!(key in record)) return record
-  const { [key]: _gone, ...rest } = record
+  const { [key]: _removed, ...rest } = record
   return rest
 }

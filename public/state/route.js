@@ -7,7 +7,11 @@ const APP = /^\/apps\/([^/]+)(?:\/operations\/([1-9][0-9]*))?\/?$/
 /** @type {Route} */
 export const HOME = { app: null, operationId: null }
 
-/** Whatever is no address of an app is the list of all. @param {string} path @returns {Route} */
+/**
+ * Reads an address; every path that names no app is the list of all apps.
+ * @param {string} path
+ * @returns {Route}
+ */
 export function parseRoute(path) {
   const match = APP.exec(path)
   if (!match?.[1]) return HOME
@@ -27,5 +31,5 @@ function decode(part) {
 export const appPath = (app, operationId = null) =>
   `/apps/${encodeURIComponent(app)}${operationId === null ? '' : `/operations/${operationId}`}`
 
-/** Whether the page itself is at this address. @param {string} path */
+/** Returns true if the path is an address of the page. @param {string} path */
 export const isPagePath = (path) => path === '/' || APP.test(path)

@@ -1,12 +1,15 @@
-/** Questions about a status, and the steps of an install. Pure. */
+/** Groups of statuses, and the steps of an install. Pure. */
 
 /** @import { AppStatus, Status } from '../types.js' */
 
-/** The five steps of an install, in order.
+/** Steps of an install, in order.
  *  @type {readonly Status[]} */
 export const STEPS = ['queued', 'configuring', 'building', 'starting', 'running']
 
-/** Work is going on and will end by itself. @param {Status | null | undefined} status */
+/**
+ * Returns true if an operation is in progress, which ends by itself.
+ * @param {Status | null | undefined} status
+ */
 export const inFlight = (status) =>
   status === 'queued' ||
   status === 'configuring' ||
@@ -14,10 +17,10 @@ export const inFlight = (status) =>
   status === 'starting' ||
   status === 'stopping'
 
-/** Someone should look at it. @param {Status | null | undefined} status */
+/** Returns true if the operator has to act. @param {Status | null | undefined} status */
 export const needsAttention = (status) => status === 'failed' || status === 'error'
 
-/** Colour family of a status. @param {Status} status */
+/** Returns the colour family of a status. @param {Status} status */
 export const tone = (status) =>
   status === 'running'
     ? 'good'
@@ -29,29 +32,36 @@ export const tone = (status) =>
           ? 'busy'
           : 'off'
 
-/** Somebody asked for this end. @param {Pick<AppStatus, 'status' | 'cause'>} app */
+/**
+ * Returns true if the install failed because it was cancelled.
+ * @param {Pick<AppStatus, 'status' | 'cause'>} app
+ */
 export const isCancelled = ({ status, cause }) => status === 'failed' && cause?.class === 'cancelled'
 
-/** Colour family of what is told of an app: an end that was asked for is no alarm, whatever its status is called.
- *  @param {Pick<AppStatus, 'status' | 'cause'>} app */
+/**
+ * Returns the colour family of an app: a cancelled install is not shown as a failure, although its status is
+ * `failed`.
+ * @param {Pick<AppStatus, 'status' | 'cause'>} app
+ */
 export const toneOf = (app) => (isCancelled(app) ? 'off' : tone(app.status))
 
-/** The step where it went wrong: what the cause says, never a guess. @param {AppStatus} app */
-export function brokenStep(app) {
+/** Returns the step that failed, if the cause names it; the step is never guessed. @param {AppStatus} app */
+export function failedStep(app) {
   if (!needsAttention(app.status) || !app.cause) return null
   const { phase } = app.cause
   return phase && STEPS.includes(phase) ? phase : null
 }
 
 /**
+ * Returns the steps of an install with the progress of an app.
  * @param {AppStatus} app
  * @returns {{ step: Status, state: 'done' | 'now' | 'broken' | 'ahead' }[]}
  */
 export function steps(app) {
-  const broken = brokenStep(app)
-  const at = STEPS.indexOf(broken ?? app.status)
+  const failed = failedStep(app)
+  const at = STEPS.indexOf(failed ?? app.status)
   return STEPS.map((step, index) => {
-    if (broken === step) return { step, state: 'broken' }
+    if (failed === step) return { step, state: 'broken' }
     if (index < at || app.status === 'running') return { step, state: 'done' }
     return { step, state: index === at ? 'now' : 'ahead' }
   })

@@ -1,14 +1,14 @@
 /**
  * The state of the page: (state, message) → state, pure.
  *
- * The page never decides a status. It shows what events and snapshots say, and offers the controls the database
- * allows. A cursor (epoch, seq) orders what comes: see apps.js.
+ * The page never decides a status. It applies events and snapshots, and offers the controls that the database
+ * allows. A cursor (epoch, seq) orders the messages, as described in app.js.
  */
 
-import { applyEvent, applySnapshot, applyStatus, forget, measureSkew, settleSkew } from './app.js'
+import { applyEvent, applySnapshot, applyStatus, markAllStale, measureSkew, updateSkew } from './app.js'
 import { addEvent, applyHistory } from './history.js'
-import { addLines, closeLog, endLog, followWork, openLog } from './log.js'
-import { answered, reduceRequest, release } from './request.js'
+import { addLines, closeLog, endLog, followRebuild, openLog } from './log.js'
+import { applyEventToRequests, reduceRequest, releaseAnswered } from './request.js'
 import { HOME } from './route.js'
 
 /** @import { Message, State } from '../types.js' */
@@ -20,7 +20,7 @@ export const initialState = {
   loaded: false,
   epoch: null,
   seq: 0,
-  ahead: null,
+  earlyStatus: null,
   skew: 0,
   route: HOME,
   hostname: '',
@@ -30,26 +30,26 @@ export const initialState = {
   catalogProblem: null,
   pending: {},
   refusals: {},
-  asking: null,
+  planDialog: null,
   rollback: null,
   log: null,
   logClosed: null,
-  announcement: { polite: { app: '', text: '' }, urgent: [] },
+  liveRegions: { polite: { app: '', text: '' }, urgent: [] },
 }
 
 /** @param {State} state @param {Message} message @returns {State} */
 export function reduce(state, message) {
   switch (message.type) {
     case 'snapshot':
-      return followWork(release(applySnapshot(state, message)))
+      return followRebuild(releaseAnswered(applySnapshot(state, message)))
     case 'status':
-      return followWork(release(applyStatus(state, message)))
+      return followRebuild(releaseAnswered(applyStatus(state, message)))
     case 'app':
       return reduceEvent(state, message)
     case 'reset':
-      return forget(state)
+      return markAllStale(state)
     case 'heartbeat':
-      return settleSkew(state, measureSkew(state.skew, message.at, message.receivedAt, true))
+      return updateSkew(state, measureSkew(state.skew, message.at, message.receivedAt, true))
     case 'stale':
       return { ...state, connection: 'stale', staleSince: message.since }
     case 'connection':
@@ -60,8 +60,8 @@ export function reduce(state, message) {
       return { ...state, catalogProblem: message.problem }
     case 'history':
       return applyHistory(state, message)
-    case 'go':
-      return followWork({ ...state, route: message.route, log: null, logClosed: null })
+    case 'navigate':
+      return followRebuild({ ...state, route: message.route, log: null, logClosed: null })
     default:
       return reduceRequest(reduceLog(state, message), message)
   }
@@ -73,7 +73,7 @@ function reduceEvent(state, message) {
   if (next === state) return state
   const { event } = message
   const name = event.name ?? event.app
-  return followWork(answered(addEvent(next, event), name, event.to_status === null))
+  return followRebuild(applyEventToRequests(addEvent(next, event), name, event.to_status === null))
 }
 
 /** @param {State} state @param {Extract<Message, { type: 'connection' }>} message @returns {State} */

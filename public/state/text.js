@@ -1,10 +1,10 @@
-/** Words and numbers for people. Pure: no DOM, no clock of its own. */
+/** Texts, durations and colours of the page. Pure: uses no DOM and no clock. */
 
 import { inFlight } from './status.js'
 
 /** @import { State, Status } from '../types.js' */
 
-/** `failed` and `error` are the two words people confuse, so both get a plain label.
+/** Labels of the statuses. `failed` and `error` are easily confused, so their labels name what is wrong.
  *  @type {Record<Status, string>} */
 export const LABELS = {
   queued: 'Queued',
@@ -18,7 +18,7 @@ export const LABELS = {
   failed: 'Install failed',
 }
 
-/** One sentence each: what is going on right now.
+/** Sentences that explain the statuses.
  *  @type {Record<Status, string>} */
 export const MEANINGS = {
   queued: 'Waiting for its turn.',
@@ -32,7 +32,8 @@ export const MEANINGS = {
   failed: 'The app is not on.',
 }
 
-/** @type {Record<import('../types.js').Verb, string>} */
+/** Labels of the buttons.
+ *  @type {Record<import('../types.js').Verb, string>} */
 export const ACTION_LABELS = {
   install: 'Install',
   retry: 'Try again',
@@ -42,7 +43,7 @@ export const ACTION_LABELS = {
   rollback: 'Roll back',
 }
 
-/** What a button says from the click until the answer arrives.
+/** Labels of the buttons from the click until the result is shown.
  *  @type {Record<import('../types.js').Verb, string>} */
 export const BUSY_LABELS = {
   install: 'Requesting…',
@@ -59,22 +60,22 @@ const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
 /** @param {number} n */
-const two = (n) => String(n).padStart(2, '0')
+const twoDigits = (n) => String(n).padStart(2, '0')
 
-/** 0:42, 12:05, 1:02:03: for work that is going on. @param {number} ms */
+/** Formats the duration of work in progress: 0:42, 12:05, 1:02:03. @param {number} ms */
 export function clock(ms) {
   const s = Math.max(0, Math.floor(ms / SECOND))
   const [h, m] = [Math.floor(s / 3600), Math.floor(s / 60) % 60]
-  return h ? `${h}:${two(m)}:${two(s % 60)}` : `${m}:${two(s % 60)}`
+  return h ? `${h}:${twoDigits(m)}:${twoDigits(s % 60)}` : `${m}:${twoDigits(s % 60)}`
 }
 
-/** "<1 s", "12 s", "2:05": how long something took. @param {number} seconds */
+/** Formats the duration of finished work: "<1 s", "12 s", "2:05". @param {number} seconds */
 export function short(seconds) {
   if (seconds < 1) return '<1 s'
   return seconds < MINUTE / SECOND ? `${Math.round(seconds)} s` : clock(seconds * SECOND)
 }
 
-/** "0:40–1:30", from half of the times to nine in ten.
+/** Formats the usual duration, from the median to the 90th percentile: "0:40–1:30".
  *  @param {{ p50_seconds: number, p90_seconds: number }} usual */
 export function usualRange({ p50_seconds, p90_seconds }) {
   if (p90_seconds < 1) return 'under a second'
@@ -83,8 +84,8 @@ export function usualRange({ p50_seconds, p90_seconds }) {
   return from === to ? to : `${from}–${to}`
 }
 
-/** "3 days", "12 minutes": for what is settled. @param {number} ms */
-export function lasting(ms) {
+/** Formats the duration of a lasting status: "3 days", "12 minutes". @param {number} ms */
+export function longDuration(ms) {
   /** @type {[number, string][]} */
   const units = [
     [DAY, 'day'],
@@ -98,48 +99,52 @@ export function lasting(ms) {
   return 'less than a minute'
 }
 
-/** Since when, in words that fit what is settled. @param {Status} status @param {number} ms */
-export const settledFor = (status, ms) => (status === 'failed' ? `${lasting(ms)} ago` : `for ${lasting(ms)}`)
+/** Formats the time since a lasting status began. @param {Status} status @param {number} ms */
+export const timeInStatus = (status, ms) =>
+  status === 'failed' ? `${longDuration(ms)} ago` : `for ${longDuration(ms)}`
 
-/** @param {string} word */
+/** Writes the first letter as a capital. @param {string} word */
 export const capital = (word) => word.slice(0, 1).toUpperCase() + word.slice(1)
 
-/** @param {string | null | undefined} name */
+/** Returns the first letter or digit. @param {string | null | undefined} name */
 export const initial = (name) => (name?.match(/[\p{L}\p{N}]/u)?.[0] ?? '?').toUpperCase()
 
-/** How many colour classes css/apps.css has. */
+/** Number of colour classes in css/apps.css. */
 export const COLOURS = 12
 
-/** Always the same colour for the same name. @param {string} name */
+/** Returns the index of a colour class, always the same for the same name. @param {string} name */
 export function colourOf(name) {
   let hash = 0
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0
   return hash % COLOURS
 }
 
-/** "traefik", "traefik and postgres", "a, b and c". @param {string[]} names */
+/** Joins names: "traefik", "traefik and postgres", "a, b and c". @param {string[]} names */
 export const list = (names) =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 
-/** Title of the tab. @param {Pick<State, 'apps' | 'route'>} state */
+/** Returns the title of the browser's tab. @param {Pick<State, 'apps' | 'route'>} state */
 export function titleOf({ apps, route }) {
   const shown = route.app === null ? undefined : apps[route.app]
   const busy = Object.values(apps).filter((app) => inFlight(app.status))
-  const one = shown ?? busy.find((app) => app.status !== 'queued') ?? busy[0]
-  if (!one) return route.app === null ? 'Bloud' : `${route.app} · Bloud`
+  const named = shown ?? busy.find((app) => app.status !== 'queued') ?? busy[0]
+  if (!named) return route.app === null ? 'Bloud' : `${route.app} · Bloud`
   const more = !shown && busy.length > 1 ? ` (+${busy.length - 1})` : ''
-  return `${LABELS[one.status]} ${one.display_name}${more} · Bloud`
+  return `${LABELS[named.status]} ${named.display_name}${more} · Bloud`
 }
 
-/** The page and the API act as one role for everybody: its name would tell a person nothing.
- *  @param {{ actor: string, origin: string }} move */
-export function byWhom({ actor, origin }) {
+/**
+ * Returns the author of an event. The page and the API use one database role for all users, so its name is
+ * not shown.
+ * @param {{ actor: string, origin: string }} event
+ */
+export function authorOf({ actor, origin }) {
   if (origin === 'agent') return 'the agent'
-  const who = actor === 'bloud_operator' ? 'somebody' : actor
+  const author = actor === 'bloud_operator' ? 'somebody' : actor
   const where = /** @type {Record<string, string>} */ ({
     web: 'on this page',
     api: 'by the API',
     psql: 'in psql',
   })
-  return `${who} ${where[origin] ?? origin}`
+  return `${author} ${where[origin] ?? origin}`
 }

@@ -1,7 +1,7 @@
 import { useRef } from 'preact/hooks'
 import { appPath } from '../state/route.js'
 import { inFlight, tone, toneOf } from '../state/status.js'
-import { clock, LABELS, list, MEANINGS, settledFor, usualRange } from '../state/text.js'
+import { clock, LABELS, list, MEANINGS, timeInStatus, usualRange } from '../state/text.js'
 import { Controls } from './controls.js'
 import { Failure, Refusal } from './failure.js'
 import { useFocusKept } from './focus.js'
@@ -10,22 +10,24 @@ import { Avatar, Icon } from './icon.js'
 import { LogPanel } from './log.js'
 import { useMemoized } from './memo.js'
 import { Stepper } from './stepper.js'
-import { ClockTime, Elapsed, useHere, useTime } from './time.js'
+import { ClockTime, Elapsed, useIsBrowser, useTime } from './time.js'
 
 /** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Actions } from '../types.js' */
 
-/** Cards in the first drawing, which the server does too; the others follow at once. */
+/**
+ * Number of cards in the first render, on the server and in the browser. The second render adds all others.
+ */
 const FIRST_CARDS = 40
 
 const collator = new Intl.Collator('en', { numeric: true })
 /** @param {{ display_name: string }} a @param {{ display_name: string }} b */
 export const byName = (a, b) => collator.compare(a.display_name, b.display_name)
 
-/** @param {{ state: State, verbs: Actions }} props */
-export function Apps({ state, verbs }) {
-  const here = useHere()
-  const keep = useMemoized(isUrgent)
-  const apps = useOrder(Object.values(state.apps))
+/** Shows a card for each installed app. @param {{ state: State, actions: Actions }} props */
+export function AppList({ state, actions }) {
+  const isBrowser = useIsBrowser()
+  const memo = useMemoized(isUrgent)
+  const apps = useSortedApps(Object.values(state.apps))
   return html`
     <section aria-labelledby="apps-title">
       <h2 id="apps-title">Your apps ${apps.length > 0 && html`<span class="count">${apps.length}</span>`}</h2>
@@ -38,21 +40,25 @@ export function Apps({ state, verbs }) {
       `
       }
       <div class="cards">
-        ${apps.slice(0, here ? apps.length : FIRST_CARDS).map((app) => keep(app.name, cardProps(state, app, verbs), (props) => html`<${Card} key=${app.name} ...${props} />`))}
+        ${apps.slice(0, isBrowser ? apps.length : FIRST_CARDS).map((app) => memo(app.name, cardProps(state, app, actions), (props) => html`<${Card} key=${app.name} ...${props} />`))}
       </div>
     </section>
   `
 }
 
-/** By name. Sorted anew only when there are others, or other names. @param {App[]} apps @returns {App[]} */
-function useOrder(apps) {
-  const last = useRef({ apps, places: /** @type {number[]} */ ([]) })
-  const { apps: before, places } = last.current
+/**
+ * Returns the apps by name. Sorts them again only if apps or their names have changed.
+ * @param {App[]} apps
+ * @returns {App[]}
+ */
+function useSortedApps(apps) {
+  const last = useRef({ apps, order: /** @type {number[]} */ ([]) })
+  const { apps: before, order: known } = last.current
   const isSame =
-    places.length === apps.length &&
+    known.length === apps.length &&
     apps.every((app, index) => before[index]?.display_name === app.display_name)
-  const order = isSame ? places : apps.map((_, index) => index).sort((a, b) => byName(at(a), at(b)))
-  last.current = { apps, places: order }
+  const order = isSame ? known : apps.map((_, index) => index).sort((a, b) => byName(at(a), at(b)))
+  last.current = { apps, order }
   /** @param {number} index */
   function at(index) {
     return /** @type {App} */ (apps[index])
@@ -67,14 +73,14 @@ function useOrder(apps) {
  * @property {string} hostname
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
- * @property {RollbackPlan | null} rollback for what is not healthy
+ * @property {RollbackPlan | null} rollback only for an unhealthy app
  * @property {Log | null} log
- * @property {string} ahead what this one waits for in the queue
- * @property {Actions} verbs
+ * @property {string} ahead sentence about the apps before this one in the queue
+ * @property {Actions} actions
  */
 
-/** @param {State} state @param {App} app @param {Actions} verbs @returns {CardProps} */
-const cardProps = (state, app, verbs) => ({
+/** @param {State} state @param {App} app @param {Actions} actions @returns {CardProps} */
+const cardProps = (state, app, actions) => ({
   app,
   skew: state.skew,
   hostname: state.hostname,
@@ -82,11 +88,11 @@ const cardProps = (state, app, verbs) => ({
   problem: state.refusals[app.name]?.problem,
   rollback: app.status === 'error' ? state.rollback : null,
   log: state.log?.app === app.name ? state.log : null,
-  ahead: app.status === 'queued' ? aheadOf(app, state) : '',
-  verbs,
+  ahead: app.status === 'queued' ? queueText(app, state) : '',
+  actions,
 })
 
-/** A status is never replaced before it was seen, and what somebody does is answered at once.
+/** Returns true for changes that are rendered at once: a new status, and everything a click causes.
  *  @param {CardProps} before @param {CardProps} now */
 const isUrgent = (before, now) =>
   before.app.status !== now.app.status ||
@@ -95,18 +101,18 @@ const isUrgent = (before, now) =>
   before.problem !== now.problem ||
   before.log !== now.log
 
-/** Who comes before it, in words. @param {App} app @param {State} state */
-export function aheadOf(app, { apps }) {
-  const place = app.queue_position ?? Number.POSITIVE_INFINITY
+/** Returns a sentence about the apps before this one in the queue. @param {App} app @param {State} state */
+export function queueText(app, { apps }) {
+  const position = app.queue_position ?? Number.POSITIVE_INFINITY
   const others = Object.values(apps).filter(
-    (other) => other.name !== app.name && (other.queue_position ?? Number.POSITIVE_INFINITY) < place,
+    (other) => other.name !== app.name && (other.queue_position ?? Number.POSITIVE_INFINITY) < position,
   )
   if (others.length === 0) return ''
-  return `Ahead: ${list(others.sort((a, b) => Number(a.queue_position) - Number(b.queue_position)).map((one) => one.display_name))}.`
+  return `Ahead: ${list(others.sort((a, b) => Number(a.queue_position) - Number(b.queue_position)).map((other) => other.display_name))}.`
 }
 
 /** @param {CardProps} props */
-const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, verbs }) => html`
+const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, actions }) => html`
   <article class=${`card tone-${toneOf(app)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
       aria-labelledby=${`title-${app.name}`}>
     <div class="card-grid">
@@ -119,60 +125,71 @@ const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, ver
         <${StatusPill} status=${app.status} />
       </header>
       ${hasSteps(app.status) && html`<${Stepper} app=${app} skew=${skew} />`}
-      <${Situation} app=${app} skew=${skew} ahead=${ahead} />
+      <${StatusText} app=${app} skew=${skew} ahead=${ahead} />
       <div class="card-trouble">
-        <${Trouble} app=${app} problem=${problem} rollback=${rollback} pending=${pending} verbs=${verbs} />
+        <${Problems} app=${app} problem=${problem} rollback=${rollback} pending=${pending} actions=${actions} />
       </div>
-      <${Foot} app=${app} hostname=${hostname} pending=${pending} verbs=${verbs} hasLog=${!log && hasLog(app)} />
-      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} since=${app.status_since} skew=${skew} verbs=${verbs} />`}
+      <${CardFooter} app=${app} hostname=${hostname} pending=${pending} actions=${actions} hasLog=${!log && hasLog(app)} />
+      ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} since=${app.status_since} skew=${skew} actions=${actions} />`}
     </div>
   </article>
 `
 
-/** @param {App} app */
+/** Returns version, port and kind of an app. @param {App} app */
 export const factsOf = (app) =>
   [app.version, app.port && `port ${app.port}`, app.is_system && 'system'].filter(Boolean).join(' · ')
 
-/** On the way, or stuck on it. @param {Status} status */
+/** Returns true if an install is in progress or has failed. @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
-/** @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Actions, Heading?: string }} props */
-export const Trouble = ({ app, problem, rollback, pending, verbs, Heading = 'h4' }) => html`
-  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} rollback=${rollback} pending=${pending} verbs=${verbs} Heading=${Heading} />`}
+/**
+ * Shows the failure, the warnings and the refusal of an app.
+ * @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending |
+ *   undefined, actions: Actions, Heading?: string }} props
+ */
+export const Problems = ({ app, problem, rollback, pending, actions, Heading = 'h4' }) => html`
+  ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} rollback=${rollback} pending=${pending} actions=${actions} Heading=${Heading} />`}
   ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
-  ${problem && html`<${Refusal} app=${app.name} problem=${problem} verbs=${verbs} />`}
+  ${problem && html`<${Refusal} app=${app.name} problem=${problem} actions=${actions} />`}
 `
 
-/** @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, verbs: Actions }} props */
-export function Foot({ app, hostname, pending, hasLog: showsLog, verbs }) {
+/**
+ * Shows address and controls of an app.
+ * @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, actions: Actions }}
+ *   props
+ */
+export function CardFooter({ app, hostname, pending, hasLog: showsLog, actions }) {
   const foot = useRef(/** @type {HTMLElement | null} */ (null))
   useFocusKept(foot, 'button, a')
   return html`
   <footer class="card-foot" ref=${foot}>
     ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} />`}
-    <${Controls} app=${app} pending=${pending} verbs=${verbs}>
-      ${showsLog && html`<${LogButton} app=${app} verbs=${verbs} />`}
+    <${Controls} app=${app} pending=${pending} actions=${actions}>
+      ${showsLog && html`<${LogButton} app=${app} actions=${actions} />`}
     <//>
   </footer>
 `
 }
 
-/** @param {App} app */
+/** Returns true if the present operation has started, and so may have a log. @param {App} app */
 export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'
 
-/** @param {{ app: App, verbs: Actions }} props */
-const LogButton = ({ app, verbs }) => html`
-  <button type="button" class="quiet" data-log-open=${app.name} onClick=${() => verbs.openLog(app.name)}
+/** @param {{ app: App, actions: Actions }} props */
+const LogButton = ({ app, actions }) => html`
+  <button type="button" class="quiet" data-log-open=${app.name} onClick=${() => actions.openLog(app.name)}
     aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>
 `
 
-/** Icon and word; the colour only repeats them. @param {{ status: Status }} props */
+/** Shows a status by icon and label; the colour adds no information. @param {{ status: Status }} props */
 export const StatusPill = ({ status }) => html`
   <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
 `
 
-/** What is going on, for how long, what it waits for. @param {{ app: App, skew: number, ahead: string }} props */
-export function Situation({ app, skew, ahead }) {
+/**
+ * Shows the meaning of the status, its duration and what the app waits for.
+ * @param {{ app: App, skew: number, ahead: string }} props
+ */
+export function StatusText({ app, skew, ahead }) {
   const busy = inFlight(app.status)
   const notes = [
     busy && app.queue_position ? `Place ${app.queue_position} in the queue.` : null,
@@ -187,21 +204,22 @@ export function Situation({ app, skew, ahead }) {
       </span>
       <span class="situation-time">
         <${Elapsed} key=${app.status_since} since=${app.status_since} skew=${skew} slow=${!busy}
-          format=${busy ? clock : (/** @type {number} */ ms) => settledFor(app.status, ms)} />
+          format=${busy ? clock : (/** @type {number} */ ms) => timeInStatus(app.status, ms)} />
         ${busy && app.usual && html`<${Usual} app=${app} usual=${app.usual} skew=${skew} />`}
       </span>
     </p>
   `
 }
 
-/** @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
+/** Shows the usual duration, marked after the 90th percentile.
+ *  @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
 function Usual({ app, usual, skew }) {
   const lateFrom = Date.parse(app.status_since) + Math.max(1, usual.p90_seconds) * 1000
   const late = useTime((now) => now - skew > lateFrom)
   return html`<span class=${`usual ${late ? 'is-late' : ''}`}>${late ? `longer than usual (${usualRange(usual)})` : `usually ${usualRange(usual)}`}</span>`
 }
 
-/** Where it is: what a browser can open has a link, anything else is told where other programs reach it.
+/** Shows where the app is reached: a link for a web app, host and port for other protocols.
  *  @param {{ app: App, hostname: string }} props */
 function Address({ app, hostname }) {
   if (app.protocol === 'http') return html`<${OpenLink} app=${app} hostname=${hostname} />`

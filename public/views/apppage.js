@@ -1,8 +1,8 @@
 import { appPath } from '../state/route.js'
 import { toneOf } from '../state/status.js'
 import { capital } from '../state/text.js'
-import { aheadOf, Foot, factsOf, hasLog, Situation, StatusPill, Trouble } from './applist.js'
-import { TileFoot } from './catalog.js'
+import { CardFooter, factsOf, hasLog, Problems, queueText, StatusPill, StatusText } from './applist.js'
+import { TileFooter } from './catalog.js'
 import { Refusal } from './failure.js'
 import { History } from './history.js'
 import { html } from './html.js'
@@ -12,26 +12,26 @@ import { Stepper } from './stepper.js'
 
 /** @import { App, CatalogEntry, State, Actions } from '../types.js' */
 
-/** One app, at its own address. @param {{ name: string, state: State, verbs: Actions }} props */
-export function AppPage({ name, state, verbs }) {
+/** Shows one app at its own address. @param {{ name: string, state: State, actions: Actions }} props */
+export function AppPage({ name, state, actions }) {
   const app = state.apps[name]
-  const entry = state.catalog?.find((one) => one.name === name)
+  const entry = state.catalog?.find((other) => other.name === name)
   const isKnown = app !== undefined || entry !== undefined
   return html`
     <nav class="crumbs" aria-label="Where you are">
       <a href="/"><${Icon} name="back" />All apps</a>
       ${state.route.operationId && html`<a href=${appPath(name)}>${app?.display_name ?? name}</a>`}
     </nav>
-    ${app && html`<${Installed} app=${app} entry=${entry} state=${state} verbs=${verbs} />`}
-    ${!app && entry && html`<${Offered} entry=${entry} state=${state} verbs=${verbs} />`}
+    ${app && html`<${Installed} app=${app} entry=${entry} state=${state} actions=${actions} />`}
+    ${!app && entry && html`<${NotInstalled} entry=${entry} state=${state} actions=${actions} />`}
     ${!isKnown && html`<${Unknown} name=${name} state=${state} />`}
-    ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} since=${app?.status_since} skew=${state.skew} verbs=${verbs} full=${true} />`}
+    ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} since=${app?.status_since} skew=${state.skew} actions=${actions} full=${true} />`}
     ${isKnown && html`<${History} rows=${state.histories[name]} skew=${state.skew} shown=${state.route.operationId} />`}
   `
 }
 
-/** @param {{ app: App, entry: CatalogEntry | undefined, state: State, verbs: Actions }} props */
-const Installed = ({ app, entry, state, verbs }) => html`
+/** @param {{ app: App, entry: CatalogEntry | undefined, state: State, actions: Actions }} props */
+const Installed = ({ app, entry, state, actions }) => html`
   <article class=${`card is-page tone-${toneOf(app)}`} data-app=${app.name} data-status=${app.status} aria-labelledby="page-title">
     <header class="card-head">
       <${Avatar} name=${app.name} label=${app.display_name} />
@@ -43,15 +43,15 @@ const Installed = ({ app, entry, state, verbs }) => html`
     </header>
     ${entry?.description && html`<p class="about">${entry.description}</p>`}
     ${app.status !== 'stopped' && app.status !== 'stopping' && html`<${Stepper} app=${app} skew=${state.skew} />`}
-    <${Situation} app=${app} skew=${state.skew} ahead=${app.status === 'queued' ? aheadOf(app, state) : ''} />
-    <${Trouble} app=${app} problem=${state.refusals[app.name]?.problem} rollback=${state.rollback} pending=${state.pending[app.name]} verbs=${verbs} Heading="h2" />
-    <${Foot} app=${app} hostname=${state.hostname} pending=${state.pending[app.name]} verbs=${verbs}
+    <${StatusText} app=${app} skew=${state.skew} ahead=${app.status === 'queued' ? queueText(app, state) : ''} />
+    <${Problems} app=${app} problem=${state.refusals[app.name]?.problem} rollback=${state.rollback} pending=${state.pending[app.name]} actions=${actions} Heading="h2" />
+    <${CardFooter} app=${app} hostname=${state.hostname} pending=${state.pending[app.name]} actions=${actions}
       hasLog=${!state.log && hasLog(app)} />
   </article>
 `
 
-/** @param {{ entry: CatalogEntry, state: State, verbs: Actions }} props */
-const Offered = ({ entry, state, verbs }) => html`
+/** @param {{ entry: CatalogEntry, state: State, actions: Actions }} props */
+const NotInstalled = ({ entry, state, actions }) => html`
   <article class="card is-page tone-off" data-app=${entry.name} data-status="none" aria-labelledby="page-title">
     <header class="card-head">
       <${Avatar} name=${entry.name} label=${entry.display_name} />
@@ -61,8 +61,8 @@ const Offered = ({ entry, state, verbs }) => html`
       </div>
     </header>
     <p class="about">${entry.description}</p>
-    ${state.refusals[entry.name] && html`<${Refusal} app=${entry.name} problem=${state.refusals[entry.name]?.problem} verbs=${verbs} />`}
-    <footer class="card-foot"><${TileFoot} entry=${entry} status=${undefined} pending=${state.pending[entry.name]} verbs=${verbs} /></footer>
+    ${state.refusals[entry.name] && html`<${Refusal} app=${entry.name} problem=${state.refusals[entry.name]?.problem} actions=${actions} />`}
+    <footer class="card-foot"><${TileFooter} entry=${entry} status=${undefined} pending=${state.pending[entry.name]} actions=${actions} /></footer>
   </article>
 `
 

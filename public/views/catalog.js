@@ -10,85 +10,89 @@ import { useMemoized } from './memo.js'
 
 /** @import { CatalogEntry, Pending, Problem, State, Status, Actions } from '../types.js' */
 
-/** @param {CatalogEntry} entry @param {string} words @param {string | null} category */
-function matches(entry, words, category) {
+/** @param {CatalogEntry} entry @param {string} query @param {string | null} category */
+function matches(entry, query, category) {
   if (category !== null && entry.category !== category) return false
   const text =
     `${entry.name} ${entry.display_name} ${entry.description ?? ''} ${entry.category ?? ''}`.toLowerCase()
-  return words
+  return query
     .toLowerCase()
     .split(/\s+/)
     .every((word) => text.includes(word))
 }
 
-/** @param {CatalogEntry} entry @param {State} state */
-const fits = (entry, state) => entry.unavailable === null || state.apps[entry.name] !== undefined
+/**
+ * Returns true if the host can install the app or already has it.
+ * @param {CatalogEntry} entry
+ * @param {State} state
+ */
+const isAvailable = (entry, state) => entry.unavailable === null || state.apps[entry.name] !== undefined
 
-/** @param {{ state: State, verbs: Actions }} props */
-export function Catalog({ state, verbs }) {
-  const [words, setWords] = useState('')
+/** @param {{ state: State, actions: Actions }} props */
+export function Catalog({ state, actions }) {
+  const [query, setQuery] = useState('')
   const [category, setCategory] = useState(/** @type {string | null} */ (null))
   const entries = state.catalog ?? []
   const categories = useMemo(
-    () => [...new Set(entries.map((entry) => entry.category))].filter((one) => one !== null).sort(),
+    () => [...new Set(entries.map((entry) => entry.category))].filter((name) => name !== null).sort(),
     [state.catalog],
   )
   const shown = useMemo(
-    () => entries.filter((entry) => matches(entry, words.trim(), category)).sort(byName),
-    [state.catalog, words, category],
+    () => entries.filter((entry) => matches(entry, query.trim(), category)).sort(byName),
+    [state.catalog, query, category],
   )
-  const not = shown.filter((entry) => !fits(entry, state))
+  const unavailable = shown.filter((entry) => !isAvailable(entry, state))
   return html`
     <section aria-labelledby="catalog-title">
       <div class="section-head">
         <h2 id="catalog-title">Catalog ${entries.length > 0 && html`<span class="count">${entries.length}</span>`}</h2>
         <label class="search"><${Icon} name="search" /><span class="sr">Search the catalog</span>
-          <input type="search" name="search" placeholder="Search" value=${words}
-            onInput=${(/** @type {any} */ event) => setWords(event.target.value)} />
+          <input type="search" name="search" placeholder="Search" value=${query}
+            onInput=${(/** @type {any} */ event) => setQuery(event.target.value)} />
         </label>
       </div>
       ${categories.length > 1 && html`<${Categories} all=${categories} chosen=${category} choose=${setCategory} />`}
-      <${CatalogNote} state=${state} shown=${shown.length} verbs=${verbs} />
-      <${Tiles} entries=${shown.filter((entry) => fits(entry, state))} state=${state} verbs=${verbs} />
-      ${not.length > 0 && html`<h3 class="tiles-title">Not on this host <span class="count">${not.length}</span></h3>`}
-      <${Tiles} entries=${not} state=${state} verbs=${verbs} />
+      <${CatalogNote} state=${state} shown=${shown.length} actions=${actions} />
+      <${Tiles} entries=${shown.filter((entry) => isAvailable(entry, state))} state=${state} actions=${actions} />
+      ${unavailable.length > 0 && html`<h3 class="tiles-title">Not on this host <span class="count">${unavailable.length}</span></h3>`}
+      <${Tiles} entries=${unavailable} state=${state} actions=${actions} />
     </section>
   `
 }
 
-/** A tile tells little more than the status. */
+/** Renders every change of a tile at once, because a tile shows little more than the status. */
 const always = () => true
 
-/** @param {{ entries: CatalogEntry[], state: State, verbs: Actions }} props */
-function Tiles({ entries, state, verbs }) {
-  const keep = useMemoized(always)
-  return html`<ul class="tiles">${entries.map((entry) => keep(entry.name, tileProps(entry, state, verbs), (props) => html`<${Tile} key=${entry.name} ...${props} />`))}</ul>`
+/** @param {{ entries: CatalogEntry[], state: State, actions: Actions }} props */
+function Tiles({ entries, state, actions }) {
+  const memo = useMemoized(always)
+  return html`<ul class="tiles">${entries.map((entry) => memo(entry.name, tileProps(entry, state, actions), (props) => html`<${Tile} key=${entry.name} ...${props} />`))}</ul>`
 }
 
-/** @param {CatalogEntry} entry @param {State} state @param {Actions} verbs @returns {TileProps} */
-function tileProps(entry, state, verbs) {
+/** @param {CatalogEntry} entry @param {State} state @param {Actions} actions @returns {TileProps} */
+function tileProps(entry, state, actions) {
   const status = state.apps[entry.name]?.status
   const problem = status ? undefined : state.refusals[entry.name]?.problem
-  return { entry, status, pending: state.pending[entry.name], problem, verbs }
+  return { entry, status, pending: state.pending[entry.name], problem, actions }
 }
 
 /** @param {{ all: string[], chosen: string | null, choose: (category: string | null) => void }} props */
 const Categories = ({ all, chosen, choose }) => html`
   <div class="categories" role="group" aria-label="Category">
     ${[null, ...all].map(
-      (one) => html`
-      <button type="button" key=${one ?? ''} class="chip" aria-pressed=${chosen === one} onClick=${() => choose(one)}>${capital(one ?? 'all')}</button>
+      (name) => html`
+      <button type="button" key=${name ?? ''} class="chip" aria-pressed=${chosen === name} onClick=${() => choose(name)}>${capital(name ?? 'all')}</button>
     `,
     )}
   </div>
 `
 
-/** @param {{ state: State, shown: number, verbs: Actions }} props */
-function CatalogNote({ state, shown, verbs }) {
+/** @param {{ state: State, shown: number, actions: Actions }} props */
+function CatalogNote({ state, shown, actions }) {
   const { catalog, catalogProblem } = state
   if (catalogProblem && !catalog) {
     return html`<p class="empty" role="alert">The catalog could not be read: ${catalogProblem.title}.
-      ${' '}<button type="button" class="small" onClick=${verbs.reloadCatalog}>Try again</button></p>`
+      ${' '}<button type="button" class="small" onClick=${actions.reloadCatalog}>Try again</button></p>`
   }
   if (!catalog) return html`<p class="empty" aria-busy="true">Reading the catalog…</p>`
   if (catalog.length === 0) return html`<p class="empty">The catalog is empty.</p>`
@@ -99,15 +103,18 @@ function CatalogNote({ state, shown, verbs }) {
 /**
  * @typedef {object} TileProps
  * @property {CatalogEntry} entry
- * @property {Status | undefined} status of the app, if it has one
+ * @property {Status | undefined} status undefined if the app has no row in bloud.apps
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
- * @property {Actions} verbs
+ * @property {Actions} actions
  */
 
-/** An app is one element of the page with data-app: its card once it has a row, until then its tile.
- *  @param {TileProps} props */
-function Tile({ entry, status, pending, problem, verbs }) {
+/**
+ * Shows an app of the catalog. Exactly one element of the list has the app's data-app: the card of an
+ * installed app, else the tile.
+ * @param {TileProps} props
+ */
+function Tile({ entry, status, pending, problem, actions }) {
   const foot = useRef(/** @type {HTMLElement | null} */ (null))
   useFocusKept(foot, 'button, a')
   return html`
@@ -121,14 +128,14 @@ function Tile({ entry, status, pending, problem, verbs }) {
       </div>
     </div>
     <p class="tile-text">${entry.description}</p>
-    ${problem && html`<${Refusal} app=${entry.name} problem=${problem} verbs=${verbs} />`}
-    <div class="tile-foot" ref=${foot}><${TileFoot} entry=${entry} status=${status} pending=${pending} verbs=${verbs} /></div>
+    ${problem && html`<${Refusal} app=${entry.name} problem=${problem} actions=${actions} />`}
+    <div class="tile-foot" ref=${foot}><${TileFooter} entry=${entry} status=${status} pending=${pending} actions=${actions} /></div>
   </li>
 `
 }
 
-/** @param {Pick<TileProps, 'entry' | 'status' | 'pending' | 'verbs'>} props */
-export function TileFoot({ entry, status, pending, verbs }) {
+/** @param {Pick<TileProps, 'entry' | 'status' | 'pending' | 'actions'>} props */
+export function TileFooter({ entry, status, pending, actions }) {
   if (status) {
     return html`<${StatusPill} status=${status} />
       <a class="tile-link" href=${appPath(entry.name)}>Show<span class="sr"> ${entry.display_name}</span></a>`
@@ -137,7 +144,7 @@ export function TileFoot({ entry, status, pending, verbs }) {
   const busy = pending !== undefined
   return html`
     <button type="button" data-action="install" aria-disabled=${busy} aria-busy=${busy}
-      aria-label=${`Install ${entry.display_name}`} onClick=${() => !busy && verbs.act(entry.name, 'install')}>
+      aria-label=${`Install ${entry.display_name}`} onClick=${() => !busy && actions.request(entry.name, 'install')}>
       ${busy && html`<span class="spinner" aria-hidden="true"></span>`}${busy ? BUSY_LABELS.install : 'Install'}
     </button>
   `

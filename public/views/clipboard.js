@@ -1,5 +1,5 @@
-/** Text to the clipboard. Where a page came without TLS the browser has no clipboard API: the old way still works.
- *  @param {string} text @returns {Promise<boolean>} */
+/** Copies a text. Without TLS the browser has no clipboard API, so the text is copied from a selection.
+ *  @param {string} text @returns {Promise<boolean>} true if the text was copied */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text)

@@ -7,11 +7,14 @@ import { Icon } from './icon.js'
 
 /** @import { Verb, App, Control, Pending, Status, Actions } from '../types.js' */
 
-/** @type {Verb[]} */
+/** Actions in the order of their buttons. @type {Verb[]} */
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
-/** Where a refused control is still shown in the first row, because one would look for it there. Layout only: what is
- *  allowed is the database's word. @type {Partial<Record<Status, Verb>>} */
+/**
+ * Controls that are shown in the first row even if they are not allowed, because users expect them there.
+ * This is only layout: the database decides which control is allowed.
+ * @type {Partial<Record<Status, Verb>>}
+ */
 const EXPECTED = {
   queued: 'cancel',
   configuring: 'cancel',
@@ -22,7 +25,12 @@ const EXPECTED = {
   failed: 'retry',
 }
 
-/** @param {App} app @returns {{ front: Verb[], rest: Verb[] }} */
+/**
+ * Divides the controls into the first row and the menu. A purge that is allowed beside an uninstall is in
+ * neither, because the dialog of the uninstall offers it.
+ * @param {App} app
+ * @returns {{ front: Verb[], rest: Verb[] }}
+ */
 function arrange(app) {
   const may = (/** @type {Verb} */ action) => app.controls?.[action]?.allowed === true
   /** @param {Verb} action */
@@ -36,74 +44,78 @@ function arrange(app) {
   return { front: known.filter(inFront), rest: offered.filter((action) => !inFront(action)) }
 }
 
-/** `children` come after the verbs, before what is not possible now.
- *  @param {{ app: App, pending: Pending | undefined, verbs: Actions, children?: unknown }} props */
-export function Controls({ app, pending, verbs, children }) {
-  const [asking, setAsking] = useState(/** @type {Verb | null} */ (null))
+/** Shows the buttons of an app. `children` are shown between the first row and the menu.
+ *  @param {{ app: App, pending: Pending | undefined, actions: Actions, children?: unknown }} props */
+export function Controls({ app, pending, actions, children }) {
+  const [dialog, setDialog] = useState(/** @type {Verb | null} */ (null))
   const { front, rest } = arrange(app)
   /** @param {Verb} action */
-  const press = (action) =>
-    action === 'uninstall' || action === 'purge' ? setAsking(action) : verbs.act(app.name, action)
+  const onPress = (action) =>
+    action === 'uninstall' || action === 'purge' ? setDialog(action) : actions.request(app.name, action)
   /** @param {Verb} action */
   const confirm = (action) => {
-    setAsking(null)
-    verbs.act(app.name, action)
+    setDialog(null)
+    actions.request(app.name, action)
   }
-  const close = () => setAsking(null)
+  const close = () => setDialog(null)
   /** @param {Verb} action */
   const button = (action) =>
-    html`<${ActionButton} key=${action} app=${app} action=${action} pending=${pending} press=${press} />`
+    html`<${ActionButton} key=${action} app=${app} action=${action} pending=${pending} onPress=${onPress} />`
   return html`
     ${front.map(button)}${children}
-    ${rest.length > 0 && html`<${OtherActions} app=${app} actions=${rest} button=${button} />`}
-    ${asking === 'uninstall' && html`<${UninstallDialog} app=${app} close=${close} confirm=${confirm} purge=${() => setAsking('purge')} />`}
-    ${asking === 'purge' && html`<${PurgeDialog} app=${app} close=${close} confirm=${confirm} />`}
+    ${rest.length > 0 && html`<${OtherActions} app=${app} denied=${rest} button=${button} />`}
+    ${dialog === 'uninstall' && html`<${UninstallDialog} app=${app} close=${close} confirm=${confirm} purge=${() => setDialog('purge')} />`}
+    ${dialog === 'purge' && html`<${PurgeDialog} app=${app} close=${close} confirm=${confirm} />`}
   `
 }
 
 /** @param {App} app @param {Verb} action */
 function labelOf(app, action) {
   if (action === 'install' && app.status === 'stopped') return 'Install again'
-  const asks = action === 'uninstall' || action === 'purge'
-  return `${ACTION_LABELS[action]}${asks ? '…' : ''}`
+  const hasDialog = action === 'uninstall' || action === 'purge'
+  return `${ACTION_LABELS[action]}${hasDialog ? '…' : ''}`
 }
 
-/** Why not; null when it is allowed. @param {App} app @param {Verb} action */
+/** Returns the reason why the action is not allowed, or null. @param {App} app @param {Verb} action */
 function reasonOf(app, action) {
   const control = app.controls?.[action]
   return control?.allowed ? null : (control?.reason ?? null)
 }
 
 /**
- * aria-disabled, not disabled: the button keeps the focus while it is busy, and its reason can be reached by keyboard.
- * @param {{ app: App, action: Verb, pending: Pending | undefined, press: (action: Verb) => void }} props
+ * Shows a button. It has aria-disabled instead of disabled, so that it keeps the focus while it is busy and
+ * its reason can be reached by keyboard.
+ * @param {{ app: App, action: Verb, pending: Pending | undefined, onPress: (action: Verb) => void }} props
  */
-function ActionButton({ app, action, pending, press }) {
+function ActionButton({ app, action, pending, onPress }) {
   const control = app.controls?.[action]
-  // A cancel is asked for at once but takes until the work is really gone; a reload does not forget it.
+  // The database stores a requested cancel, so the button stays busy after a reload, until the operation ends.
   const cancelling = action === 'cancel' && Boolean(app.cancel_requested_at) && inFlight(app.status)
   const busy = pending?.action === action || cancelling
-  const off = !control?.allowed || pending !== undefined || cancelling
+  const disabled = !control?.allowed || pending !== undefined || cancelling
   const reason = reasonOf(app, action)
   const reasonId = reason ? `reason-${app.name}-${action}` : undefined
   return html`
     <button type="button" data-action=${action} class=${action === 'purge' ? 'danger' : action === 'retry' || action === 'install' ? 'primary' : ''}
-      aria-disabled=${off} aria-busy=${busy} aria-describedby=${reasonId} title=${reason ?? undefined}
+      aria-disabled=${disabled} aria-busy=${busy} aria-describedby=${reasonId} title=${reason ?? undefined}
       aria-label=${`${labelOf(app, action)} ${app.display_name}`}
-      onClick=${() => !off && press(action)}>
+      onClick=${() => !disabled && onPress(action)}>
       ${busy && html`<span class="spinner" aria-hidden="true"></span>`}${busy ? BUSY_LABELS[action] : labelOf(app, action)}
     </button>
     ${reason && html`<span class="sr" id=${reasonId}>${reason}</span>`}
   `
 }
 
-/** What is not possible now, each with its reason in words (a title is no use on a phone).
- *  @param {{ app: App, actions: Verb[], button: (action: Verb) => unknown }} props */
-const OtherActions = ({ app, actions, button }) => html`
+/**
+ * Shows the actions that are not allowed, each with its reason as text, because a phone shows no title
+ * attributes.
+ * @param {{ app: App, denied: Verb[], button: (action: Verb) => unknown }} props
+ */
+const OtherActions = ({ app, denied, button }) => html`
   <details class="others">
     <summary aria-label=${`Other actions for ${app.display_name}`} title="Other actions"><${Icon} name="more" /></summary>
     <ul>
-      ${actions.map((action) => html`<li key=${action}>${button(action)}<span class="muted" aria-hidden="true">${reasonOf(app, action)}</span></li>`)}
+      ${denied.map((action) => html`<li key=${action}>${button(action)}<span class="muted" aria-hidden="true">${reasonOf(app, action)}</span></li>`)}
     </ul>
   </details>
 `

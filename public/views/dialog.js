@@ -3,11 +3,11 @@ import { html } from './html.js'
 
 /** @import { Verb, App } from '../types.js' */
 
-/** @param {{ title: string, close: () => void, children?: unknown }} props */
+/** Shows a modal dialog. @param {{ title: string, close: () => void, children?: unknown }} props */
 export function Dialog({ title, close, children }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null))
-  const isOver = useRef(false)
-  // With the drawing, not after it: the next key is for the dialog already.
+  const isRemoved = useRef(false)
+  // A layout effect opens the dialog during the render, so that the next key press already reaches it.
   useLayoutEffect(() => {
     const dialog = box.current
     dialog?.showModal()
@@ -15,20 +15,21 @@ export function Dialog({ title, close, children }) {
     const first = dialog?.querySelector('[data-focus]')
     first?.focus()
     return () => {
-      // Only by closing it the focus goes back to where it was.
-      isOver.current = true
+      // The browser returns the focus only if the dialog is closed before its removal.
+      isRemoved.current = true
       dialog?.close()
     }
   }, [])
   return html`
-    <dialog ref=${box} onClose=${() => !isOver.current && close()} aria-label=${title}>
+    <dialog ref=${box} onClose=${() => !isRemoved.current && close()} aria-label=${title}>
       <h2>${title}</h2>
       ${children}
     </dialog>
   `
 }
 
-/** @param {{ app: App, close: () => void, confirm: (action: Verb) => void, purge: () => void }} props */
+/** @param {{ app: App, close: () => void, confirm: (action: Verb) => void, purge: () => void }} props
+ *    `purge` opens the dialog that deletes the data too */
 export const UninstallDialog = ({ app, close, confirm, purge }) => html`
   <${Dialog} title=${`Uninstall ${app.display_name}?`} close=${close}>
     <p>The app is switched off and taken off this host. <strong>Its data is kept</strong>: installing it again brings everything back.</p>
@@ -45,7 +46,7 @@ export const UninstallDialog = ({ app, close, confirm, purge }) => html`
   <//>
 `
 
-/** Data is deleted only by someone who typed which.
+/** Deletes an app with its data after the user has typed the app's name.
  *  @param {{ app: App, close: () => void, confirm: (action: Verb) => void }} props */
 export function PurgeDialog({ app, close, confirm }) {
   const [typed, setTyped] = useState('')

@@ -1,15 +1,16 @@
 import { useLayoutEffect, useRef } from 'preact/hooks'
 import { appPath } from '../state/route.js'
 import { needsAttention } from '../state/status.js'
-import { Copy } from './copybutton.js'
+import { CopyButton } from './copybutton.js'
 import { html } from './html.js'
 import { Icon } from './icon.js'
 import { logLine } from './logline.js'
-import { RollBack } from './rollback.js'
+import { RollbackControl } from './rollback.js'
 
 /** @import { App, Cause, Pending, Problem, RollbackPlan, Actions } from '../types.js' */
 
-/** @type {Partial<Record<import('../types.js').Status, string>>} */
+/** Phrases for the status in which an operation failed.
+ *  @type {Partial<Record<import('../types.js').Status, string>>} */
 const DURING = {
   queued: 'before it started',
   configuring: 'while configuring',
@@ -19,7 +20,8 @@ const DURING = {
   stopping: 'while removing',
 }
 
-/** @type {Record<string, string>} */
+/** Headlines for the classes of causes.
+ *  @type {Record<string, string>} */
 const HEADLINES = {
   cancelled: 'Cancelled',
   timeout: 'Took too long',
@@ -31,19 +33,27 @@ const HEADLINES = {
 const headline = (cause) =>
   `${HEADLINES[cause.class] ?? 'Failed'} ${(cause.phase && DURING[cause.phase]) ?? ''}`.trim()
 
-/** What is not affected, as far as that is known: nothing is switched on before the whole was built, so whatever failed
- *  earlier left the others alone. @param {App} app @param {Cause} cause */
-function stillFine(app, cause) {
+/**
+ * Returns a sentence about the other apps, if it is known that they are not affected. A switch activates
+ * nothing before the whole build has succeeded, so an earlier failure leaves the other apps unchanged.
+ * @param {App} app
+ * @param {Cause} cause
+ */
+function unaffected(app, cause) {
   if (app.status === 'failed') {
     return cause.class === 'activate' ? null : 'Nothing was switched over: your other apps were not touched.'
   }
   return app.required_by?.length ? null : 'No other app builds on this one.'
 }
 
-/** What failed, why, what is still fine, what to do, and the last lines before it. `Heading`: one
- *  below that of the app. A rollback helps only where something was switched on.
- *  @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, verbs: Actions, Heading: string }} props */
-export function Failure({ app, rollback, pending, verbs, Heading }) {
+/**
+ * Shows a failure: its cause, the unaffected apps, a hint and the last log lines. A rollback is offered only
+ * if the app is installed, because an app that was never active changed nothing. `Heading`: one level below
+ * the heading of the app.
+ * @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, actions: Actions, Heading:
+ *   string }} props
+ */
+export function Failure({ app, rollback, pending, actions, Heading }) {
   const { cause } = app
   if (!cause) return null
   const facts = [
@@ -51,7 +61,7 @@ export function Failure({ app, rollback, pending, verbs, Heading }) {
     cause.unit && `unit ${cause.unit}`,
   ].filter(Boolean)
   const attention = needsAttention(app.status)
-  const fine = attention ? stillFine(app, cause) : null
+  const fine = attention ? unaffected(app, cause) : null
   return html`
     <section class=${`failure ${attention ? '' : 'is-past'}`} aria-label=${`What went wrong with ${app.display_name}`} data-cause=${cause.class}>
       <${Heading} class="failure-title">${headline(cause)}<//>
@@ -59,7 +69,7 @@ export function Failure({ app, rollback, pending, verbs, Heading }) {
       ${cause.hint && html`<p class="failure-hint">${cause.hint}</p>`}
       ${fine && html`<p class="failure-fine"><${Icon} name="done" />${fine}</p>`}
       ${cause.log && cause.log.length > 0 && html`<${LastLines} lines=${cause.log} />`}
-      ${app.status === 'error' && html`<${RollBack} app=${app} known=${rollback} pending=${pending} verbs=${verbs} />`}
+      ${app.status === 'error' && html`<${RollbackControl} app=${app} known=${rollback} pending=${pending} actions=${actions} />`}
       <p class="failure-facts">${facts.map((fact) => html`<span>${fact}</span>`)}
         ${app.operation_id !== null && html`<${OperationId} app=${app} />`}</p>
     </section>
@@ -69,10 +79,13 @@ export function Failure({ app, rollback, pending, verbs, Heading }) {
 /** @param {{ app: App }} props */
 const OperationId = ({ app }) => html`
   <a href=${appPath(app.name, app.operation_id)}>operation ${app.operation_id}</a>
-  <${Copy} text=${() => `operation ${app.operation_id}`} label="Copy" name=${`Copy the number of operation ${app.operation_id}`} />
+  <${CopyButton} text=${() => `operation ${app.operation_id}`} label="Copy" name=${`Copy the number of operation ${app.operation_id}`} />
 `
 
-/** The very last are what is looked for. @param {{ lines: string[] }} props */
+/**
+ * Shows the last log lines, scrolled to the end, because the error is usually there.
+ * @param {{ lines: string[] }} props
+ */
 function LastLines({ lines }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null))
   const text = lines.join('\n')
@@ -86,14 +99,17 @@ function LastLines({ lines }) {
   `
 }
 
-/** The database or the agent said no. @param {{ app: string, problem: Problem, verbs: Actions }} props */
-export const Refusal = ({ app, problem, verbs }) => html`
+/**
+ * Shows why the database or the agent refused a request.
+ * @param {{ app: string, problem: Problem, actions: Actions }} props
+ */
+export const Refusal = ({ app, problem, actions }) => html`
   <div class="refusal" role="alert" data-refusal=${problem.code ?? ''}>
     <div>
       <strong>${problem.title}</strong>
       ${problem.detail && html`<p>${problem.detail}</p>`}
       ${problem.hint && html`<p class="muted">${problem.hint}</p>`}
     </div>
-    <button type="button" class="small" onClick=${() => verbs.dismiss(app)}>Dismiss</button>
+    <button type="button" class="small" onClick=${() => actions.dismiss(app)}>Dismiss</button>
   </div>
 `

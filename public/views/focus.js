@@ -3,15 +3,18 @@ import { useLayoutEffect } from 'preact/hooks'
 /** @import { RefObject } from 'preact' */
 
 /**
- * A button that was pressed often goes away by that. Whoever had the focus on it would be at the top of the page again:
- * they are given the first thing left at that place.
- * @param {RefObject<HTMLElement | null>} place @param {string} first selector
+ * Keeps the keyboard focus inside an element. A clicked button is often removed by its own click, and the
+ * browser would then move the focus to the top of the page. This hook moves the focus to the first match of a
+ * selector instead.
+ * @param {RefObject<HTMLElement | null>} element
+ * @param {string} selector
  */
-export function useFocusKept(place, first) {
-  const held = typeof document !== 'undefined' && (place.current?.contains(document.activeElement) ?? false)
+export function useFocusKept(element, selector) {
+  const hadFocus =
+    typeof document !== 'undefined' && (element.current?.contains(document.activeElement) ?? false)
   useLayoutEffect(() => {
-    if (!held || document.activeElement !== document.body) return
-    const next = /** @type {HTMLElement | null | undefined} */ (place.current?.querySelector(first))
+    if (!hadFocus || document.activeElement !== document.body) return
+    const next = /** @type {HTMLElement | null | undefined} */ (element.current?.querySelector(selector))
     next?.focus({ preventScroll: true })
   })
 }

@@ -1,15 +1,15 @@
 import { appPath } from '../state/route.js'
-import { byWhom, LABELS, lasting, short } from '../state/text.js'
+import { authorOf, LABELS, longDuration, short } from '../state/text.js'
 import { html } from './html.js'
 import { Icon } from './icon.js'
 import { ClockTime } from './time.js'
 
 /** @import { HistoryRow } from '../types.js' */
 
-/** Below this a stay is told to the second. */
+/** Upper limit in seconds of durations that are shown to the second. */
 const EXACT_SECONDS = 3600
 
-/** Every status move of an app. `shown`: the operation whose address this is.
+/** Shows all events of an app. `shown`: id of the operation in the address of the page.
  *  @param {{ rows: HistoryRow[] | undefined, skew: number, shown: string | null }} props */
 export function History({ rows, skew, shown }) {
   return html`
@@ -39,14 +39,14 @@ const Row = ({ row, skew, isShown }) => html`
       <span class="history-status"><${Icon} name=${row.to_status ?? 'broken'} />${row.to_status === null ? 'Deleted' : LABELS[row.to_status]}</span>
       ${row.message && html`<p class="muted">${row.message}</p>`}
     </td>
-    <td class="history-stay">${row.to_status !== null && stay(row.duration_seconds)}</td>
-    <td class="muted">${byWhom(row)}</td>
+    <td class="history-stay">${row.to_status !== null && durationOf(row.duration_seconds)}</td>
+    <td class="muted">${authorOf(row)}</td>
     <td>${row.operation_id !== null && html`<a href=${appPath(row.app, row.operation_id)} aria-current=${isShown ? 'page' : undefined} aria-label=${`Log of operation ${row.operation_id}`}>${row.operation_id}</a>`}</td>
   </tr>
 `
 
 /** @param {number | null} seconds */
-function stay(seconds) {
+function durationOf(seconds) {
   if (seconds === null) return html`<span class="muted">now</span>`
-  return seconds < EXACT_SECONDS ? short(seconds) : lasting(seconds * 1000)
+  return seconds < EXACT_SECONDS ? short(seconds) : longDuration(seconds * 1000)
 }

@@ -1,6 +1,9 @@
 import htm from 'htm'
 import { h } from 'preact'
 
-/** htm's types are those of a CommonJS module, the file the browser gets is an ES module: hence the cast.
- *  @type {(strings: TemplateStringsArray, ...values: unknown[]) => import('preact').VNode} */
+/**
+ * Tagged template that creates Preact elements. The cast is needed because htm's types describe its CommonJS
+ * module, but the browser loads its ES module.
+ * @type {(strings: TemplateStringsArray, ...values: unknown[]) => import('preact').VNode}
+ */
 export const html = /** @type {any} */ (htm).bind(h)

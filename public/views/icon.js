@@ -1,7 +1,9 @@
 import { colourOf, initial } from '../state/text.js'
 import { html } from './html.js'
 
-/** One stroke path per icon, on 24 × 24. Shapes differ as much as colours do: neither is needed to tell them apart. */
+/**
+ * Stroke paths of the icons, on 24 × 24. The shapes alone distinguish the statuses, without their colours.
+ */
 const PATHS = {
   queued: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5l3 2',
   configuring:
@@ -30,7 +32,10 @@ export const Icon = ({ name }) => html`
   <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d=${PATHS[name]} /></svg>
 `
 
-/** Our own neutral mark of an app. @param {{ name: string, label: string }} props */
+/**
+ * Shows the first letter of an app in its colour, because the page loads no logos of apps.
+ * @param {{ name: string, label: string }} props
+ */
 export const Avatar = ({ name, label }) => html`
   <span class=${`avatar colour-${colourOf(name)}`} aria-hidden="true">${initial(label)}</span>
 `

@@ -2,32 +2,39 @@ import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { plainText } from '../state/ansi.js'
 import { appPath } from '../state/route.js'
 import { clock } from '../state/text.js'
-import { Copy } from './copybutton.js'
+import { CopyButton } from './copybutton.js'
 import { html } from './html.js'
 import { Icon } from './icon.js'
 import { logLine } from './logline.js'
-import { useHere, useTime } from './time.js'
+import { useIsBrowser, useTime } from './time.js'
 
 /** @import { Log, LogLine, Actions } from '../types.js' */
 
-/** Silence worth mentioning. */
+/** Time in milliseconds without a line after which the log shows how long it has been silent. */
 const SILENT_MS = 40_000
-/** Close enough to the end to count as reading along. */
+/** Distance in pixels from the end up to which the log keeps scrolling with new lines. */
 const AT_END_PX = 24
-/** As in css/log.css: lines are all alike, so that only those to be seen have to be drawn. */
+/**
+ * Height of a line in pixels, as in css/log.css. All lines are equal, so only the visible ones need to be
+ * rendered.
+ */
 const LINE_PX = 18
-/** Lines drawn beyond what is to be seen, so that nothing is missing while scrolling. */
+/** Number of lines rendered above and below the visible ones, so that no line is missing while scrolling. */
 const MARGIN_LINES = 30
-/** Lines to be seen before the height is known. */
+/** Number of visible lines before the height of the log is known. */
 const FIRST_LINES = 40
 
-/** `since`: when what is logged began. @param {{ log: Log, title: string, since: string | undefined, skew: number, verbs: Actions, full?: boolean }} props */
-export function LogPanel({ log, title, since, skew, verbs, full = false }) {
+/**
+ * Shows a log with its tools. `since`: start of the logged operation.
+ * @param {{ log: Log, title: string, since: string | undefined, skew: number, actions: Actions, full?:
+ *   boolean }} props
+ */
+export function LogPanel({ log, title, since, skew, actions, full = false }) {
   const [follow, setFollow] = useState(true)
-  const [words, setWords] = useState('')
+  const [query, setQuery] = useState('')
   const [times, setTimes] = useState(false)
   const [at, setAt] = useState(-1)
-  const found = useMemo(() => search(log.lines, words), [log.lines, words])
+  const found = useMemo(() => search(log.lines, query), [log.lines, query])
   const goal = found[at] ?? -1
   /** @param {number} step */
   const jump = (step) => {
@@ -35,25 +42,29 @@ export function LogPanel({ log, title, since, skew, verbs, full = false }) {
     setFollow(false)
     setAt((at + step + found.length) % found.length)
   }
-  const show = { follow, setFollow, times, goal, found }
+  const view = { follow, setFollow, times, goal, found }
   return html`
     <section class=${`log ${log.ended ? 'is-ended' : ''} ${full ? 'is-full' : ''}`} aria-label=${`Log: ${title}`} data-log=${log.operationId}>
       <header class="log-bar">
-        <span class="log-title"><${Icon} name="log" />Log ${log.ended ? html`<span class="log-state">of operation ${log.operationId}</span>` : html`<${Quiet} since=${log.lines.at(-1)?.at ?? since} skew=${skew} />`}</span>
-        ${full && html`<${Search} words=${words} setWords=${setWords} jump=${jump} at=${at} count=${found.length} setAt=${setAt} />`}
+        <span class="log-title"><${Icon} name="log" />Log ${log.ended ? html`<span class="log-state">of operation ${log.operationId}</span>` : html`<${Silence} since=${log.lines.at(-1)?.at ?? since} skew=${skew} />`}</span>
+        ${full && html`<${Search} query=${query} setQuery=${setQuery} jump=${jump} at=${at} count=${found.length} setAt=${setAt} />`}
         <button type="button" class="small" data-follow aria-pressed=${follow} onClick=${() => setFollow(!follow)}>Follow</button>
         ${full && html`<${Tools} log=${log} times=${times} setTimes=${setTimes} />`}
         ${!full && html`<a class="small" href=${appPath(log.app, log.operationId)}>Whole log</a>`}
-        ${!full && html`<button type="button" class="small square" onClick=${verbs.closeLog} aria-label="Close the log"><${Icon} name="close" /></button>`}
+        ${!full && html`<button type="button" class="small square" onClick=${actions.closeLog} aria-label="Close the log"><${Icon} name="close" /></button>`}
       </header>
-      <${Lines} log=${log} ...${show} />
+      <${Lines} log=${log} ...${view} />
     </section>
   `
 }
 
-/** Where the words are, as they are shown: indexes of lines. @param {LogLine[]} lines @param {string} words */
-function search(lines, words) {
-  const wanted = words.trim().toLowerCase()
+/**
+ * Returns the indexes of the lines whose visible text contains the query.
+ * @param {LogLine[]} lines
+ * @param {string} query
+ */
+function search(lines, query) {
+  const wanted = query.trim().toLowerCase()
   /** @type {number[]} */
   const found = []
   if (wanted === '') return found
@@ -62,21 +73,24 @@ function search(lines, words) {
   return found
 }
 
-/** @param {{ words: string, setWords: (words: string) => void, jump: (step: number) => void, at: number, setAt: (at: number) => void, count: number }} props */
-function Search({ words, setWords, jump, at, setAt, count }) {
+/**
+ * @param {{ query: string, setQuery: (query: string) => void, jump: (step: number) => void, at: number,
+ *   setAt: (at: number) => void, count: number }} props
+ */
+function Search({ query, setQuery, jump, at, setAt, count }) {
   /** @param {KeyboardEvent} event */
   const onKey = (event) => {
     if (event.key === 'Enter') jump(event.shiftKey ? -1 : 1)
   }
   /** @param {any} event */
   const onInput = (event) => {
-    setWords(event.target.value)
+    setQuery(event.target.value)
     setAt(-1)
   }
   return html`
     <span class="log-search">
-      <input type="search" name="log-search" aria-label="Search the log" placeholder="Search" value=${words} onInput=${onInput} onKeyDown=${onKey} />
-      ${words.trim() && html`<span class="log-state" role="status">${count === 0 ? 'not found' : `${at < 0 ? '–' : at + 1} of ${count}`}</span>`}
+      <input type="search" name="log-search" aria-label="Search the log" placeholder="Search" value=${query} onInput=${onInput} onKeyDown=${onKey} />
+      ${query.trim() && html`<span class="log-state" role="status">${count === 0 ? 'not found' : `${at < 0 ? '–' : at + 1} of ${count}`}</span>`}
       <button type="button" class="small square" aria-label="Previous match" disabled=${count === 0} onClick=${() => jump(-1)}><${Icon} name="up" /></button>
       <button type="button" class="small square" aria-label="Next match" disabled=${count === 0} onClick=${() => jump(1)}><${Icon} name="down" /></button>
     </span>
@@ -86,14 +100,15 @@ function Search({ words, setWords, jump, at, setAt, count }) {
 /** @param {{ log: Log, times: boolean, setTimes: (times: boolean) => void }} props */
 const Tools = ({ log, times, setTimes }) => html`
   <button type="button" class="small" aria-pressed=${times} onClick=${() => setTimes(!times)}>Times</button>
-  <${Copy} text=${() => log.lines.map(({ line }) => plainText(line)).join('\n')} label="Copy" name="Copy the log" />
+  <${CopyButton} text=${() => log.lines.map(({ line }) => plainText(line)).join('\n')} label="Copy" name="Copy the log" />
   <a class="small" href=${`/api/operations/${encodeURIComponent(log.operationId)}/log`} download=${`${log.app}-${log.operationId}.log`}>Download</a>
   <a class="small" href=${appPath(log.app, log.operationId)} aria-label=${`Link to operation ${log.operationId}`}>Link</a>
 `
 
 /**
- * Of any number of lines only those to be seen, and some around them.
- * @param {{ log: Log, follow: boolean, setFollow: (follow: boolean) => void, times: boolean, goal: number, found: number[] }} props
+ * Shows the visible lines of a log and MARGIN_LINES around them, however many lines the log has.
+ * @param {{ log: Log, follow: boolean, setFollow: (follow: boolean) => void, times: boolean, goal: number,
+ *   found: number[] }} props
  */
 function Lines({ log, follow, setFollow, times, goal, found }) {
   const { lines, dropped, ended } = log
@@ -113,7 +128,7 @@ function Lines({ log, follow, setFollow, times, goal, found }) {
   useLayoutEffect(() => {
     const [box, content] = [body.current, inner.current]
     if (!box || !content) return
-    // By the object model, as a style attribute is not allowed here.
+    // Set by script, because the content security policy forbids style attributes.
     content.style.height = `${lines.length * LINE_PX}px`
     content.style.setProperty('--from', `${from * LINE_PX}px`)
     if (follow) box.scrollTop = box.scrollHeight
@@ -127,7 +142,7 @@ function Lines({ log, follow, setFollow, times, goal, found }) {
       ${dropped > 0 && html`<p class="log-note">${dropped} earlier lines are in the file to download.</p>`}
       <div class="log-lines" ref=${inner}>
         <div class="log-window">
-          ${lines.slice(from, from + count).map((line, index) => html`<${Line} key=${line.line_no} line=${line} times=${times} mark=${markOf(from + index, goal, matches)} />`)}
+          ${lines.slice(from, from + count).map((line, index) => html`<${Line} key=${line.line_no} line=${line} times=${times} mark=${matchClass(from + index, goal, matches)} />`)}
         </div>
       </div>
       ${lines.length === 0 && html`<p class="log-note">${ended ? 'Nothing was written.' : 'Waiting for the first line…'}</p>`}
@@ -136,7 +151,7 @@ function Lines({ log, follow, setFollow, times, goal, found }) {
 }
 
 /** @param {number} index @param {number} goal @param {Set<number>} matches */
-function markOf(index, goal, matches) {
+function matchClass(index, goal, matches) {
   if (index === goal) return 'is-goal'
   return matches.has(index) ? 'is-match' : ''
 }
@@ -152,11 +167,14 @@ const Line = ({ line, times, mark }) =>
 /** @param {string} at */
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false })
 
-/** Silent since the last line, or since it began. @param {{ since: string | undefined, skew: number }} props */
-function Quiet({ since, skew }) {
-  const here = useHere()
+/**
+ * Shows how long the log has been silent, since its last line or its start.
+ * @param {{ since: string | undefined, skew: number }} props
+ */
+function Silence({ since, skew }) {
+  const isBrowser = useIsBrowser()
   const silence = useTime((now) => {
-    const ms = here && since ? now - skew - Date.parse(since) : 0
+    const ms = isBrowser && since ? now - skew - Date.parse(since) : 0
     return ms >= SILENT_MS ? clock(ms) : null
   })
   return silence === null

@@ -1,6 +1,6 @@
-import { ansiPieces } from '../state/ansi.js'
+import { ansiSegments } from '../state/ansi.js'
 import { html } from './html.js'
 
-/** A line of a log in the colours it was written in. @param {string} line */
+/** Renders a log line with its terminal colours. @param {string} line */
 export const logLine = (line) =>
-  ansiPieces(line).map(({ text, style }) => (style ? html`<span class=${style}>${text}</span>` : text))
+  ansiSegments(line).map(({ text, style }) => (style ? html`<span class=${style}>${text}</span>` : text))

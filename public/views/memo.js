@@ -1,8 +1,12 @@
+/** Memoized rendering of long lists: cards and tiles whose facts have not changed are not rendered again. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** @import { VNode } from 'preact' */
 
-/** Made anew in one drawing. A card takes half a millisecond; a frame has sixteen, and sometimes two drawings. */
+/**
+ * Number of changed elements that one render renders anew: a card takes 0.5 ms, and a frame of 16 ms may
+ * contain two renders.
+ */
 export const PART = 5
 
 /**
@@ -11,20 +15,23 @@ export const PART = 5
  */
 
 /**
- * Drawings of many things of which few change: the one of before is given again while nothing it was made of has
- * changed, and costs next to nothing. What did change is made anew, at most `part` of them in one drawing: the others
- * keep that of before until the next. What is urgent, or new, is made whenever it has to be.
+ * Keeps the rendered elements of a list.
+ *
+ * An element is used again while its facts have not changed. At most `part` changed elements are rendered
+ * anew in one render; the others keep their former content until the next. New and urgent ones are always
+ * rendered.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
- * @returns {(part: number) => { keep: (key: string, facts: T, make: (facts: T) => VNode) => VNode, isLate: () => boolean }}
- *   called for each drawing; `keep` is for all of them, and then `isLate` says whether another one is due.
+ * @returns {(part: number) => { memo: (key: string, facts: T, render: (facts: T) => VNode) => VNode, isLate:
+ *   () => boolean }} a function to call once in each render. `memo` returns an element. After all elements,
+ *   `isLate` returns true if some of them still have their former content.
  */
 export function createMemo(isUrgent) {
-  /** @type {Map<string, { facts: T, drawing: VNode, round: number }>} */
-  const kept = new Map()
+  /** @type {Map<string, { facts: T, element: VNode, round: number }>} */
+  const cache = new Map()
   let round = 0
   return (part) => {
-    forgetBefore(kept, round)
+    dropUnused(cache, round)
     round += 1
     let left = part
     let isLate = false
@@ -36,43 +43,46 @@ export function createMemo(isUrgent) {
       return left < 0
     }
     return {
-      keep(key, facts, make) {
-        const known = kept.get(key)
+      memo(key, facts, render) {
+        const known = cache.get(key)
         if (known && (isSame(known.facts, facts) || mayWait(known.facts, facts))) {
           known.round = round
-          return known.drawing
+          return known.element
         }
-        const drawing = make(facts)
-        kept.set(key, { facts, drawing, round })
-        return drawing
+        const element = render(facts)
+        cache.set(key, { facts, element, round })
+        return element
       },
       isLate: () => isLate,
     }
   }
 }
 
-/** What was not in the last drawing is gone. @param {Map<string, { round: number }>} kept @param {number} round */
-function forgetBefore(kept, round) {
-  for (const [key, one] of kept) if (one.round < round) kept.delete(key)
+/** Drops the elements that the last render did not use. @param {Map<string, { round: number }>} cache
+ *  @param {number} round */
+function dropUnused(cache, round) {
+  for (const [key, entry] of cache) if (entry.round < round) cache.delete(key)
 }
 
-/** For a component: in parts, one in a frame, as long as somebody looks.
+/** Returns the `memo` of a component, and renders the component again in each frame until no element is late.
+ *  A hidden page renders all elements at once.
  *  @template {object} T @param {IsUrgent<T>} isUrgent */
 export function useMemoized(isUrgent) {
   const begin = useRef(/** @type {ReturnType<typeof createMemo<T>> | null} */ (null))
   begin.current ??= createMemo(isUrgent)
-  const [, drawAgain] = useState(0)
-  const isSeen = typeof document !== 'undefined' && !document.hidden
-  const { keep, isLate } = begin.current(isSeen ? PART : Number.POSITIVE_INFINITY)
+  const [, renderAgain] = useState(0)
+  const isVisible = typeof document !== 'undefined' && !document.hidden
+  const { memo, isLate } = begin.current(isVisible ? PART : Number.POSITIVE_INFINITY)
   useLayoutEffect(() => {
     if (!isLate()) return
-    const frame = requestAnimationFrame(() => drawAgain((times) => times + 1))
+    const frame = requestAnimationFrame(() => renderAgain((times) => times + 1))
     return () => cancelAnimationFrame(frame)
   })
-  return keep
+  return memo
 }
 
-/** @param {Record<string, any>} a @param {Record<string, any>} b */
+/** Compares two objects by the values of their properties. @param {Record<string, any>} a
+ *  @param {Record<string, any>} b */
 function isSame(a, b) {
   for (const key in b) if (a[key] !== b[key]) return false
   return true

@@ -2,7 +2,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks'
 import { appPath } from '../state/route.js'
 import { inFlight, needsAttention } from '../state/status.js'
 import { LABELS } from '../state/text.js'
-import { Apps } from './applist.js'
+import { AppList } from './applist.js'
 import { AppPage } from './apppage.js'
 import { Catalog } from './catalog.js'
 import { useFocusKept } from './focus.js'
@@ -14,9 +14,9 @@ import { ClockTime, Elapsed } from './time.js'
 
 /** @import { App, Connection, State, Actions } from '../types.js' */
 
-/** @param {{ state: State, verbs: Actions }} props */
-export function Page({ state, verbs }) {
-  const main = useFocusOnArrival(state.route.app)
+/** Shows the whole page. @param {{ state: State, actions: Actions }} props */
+export function Page({ state, actions }) {
+  const main = useFocusOnNavigation(state.route.app)
   useFocusKept(main, 'h1')
   return html`
     <header class="top">
@@ -27,34 +27,35 @@ export function Page({ state, verbs }) {
       <${Activity} apps=${Object.values(state.apps)} skew=${state.skew} />
     </header>
     <main ref=${main}>
-      ${state.route.app === null ? html`<${Home} state=${state} verbs=${verbs} />` : html`<${AppPage} key=${state.route.app} name=${state.route.app} state=${state} verbs=${verbs} />`}
+      ${state.route.app === null ? html`<${Home} state=${state} actions=${actions} />` : html`<${AppPage} key=${state.route.app} name=${state.route.app} state=${state} actions=${actions} />`}
     </main>
-    <${PlanDialog} state=${state} verbs=${verbs} />
-    <${Announcer} announcement=${state.announcement} />
+    <${PlanDialog} state=${state} actions=${actions} />
+    <${Announcer} regions=${state.liveRegions} />
   `
 }
 
-/** Whoever follows a link by keyboard or by ear is at the top of what it led to. @param {string | null} place */
-function useFocusOnArrival(place) {
+/** Moves the focus to the heading after a navigation, so that keyboard and screen reader continue there.
+ *  @param {string | null} app name of the shown app */
+function useFocusOnNavigation(app) {
   const main = useRef(/** @type {HTMLElement | null} */ (null))
-  const before = useRef(place)
+  const before = useRef(app)
   useLayoutEffect(() => {
-    if (before.current === place) return
-    before.current = place
+    if (before.current === app) return
+    before.current = app
     main.current?.querySelector('h1')?.focus()
-  }, [place])
+  }, [app])
   return main
 }
 
-/** @param {{ state: State, verbs: Actions }} props */
-const Home = ({ state, verbs }) => html`
+/** @param {{ state: State, actions: Actions }} props */
+const Home = ({ state, actions }) => html`
   <h1 class="sr" tabindex="-1">Apps on this server</h1>
   <${Queue} state=${state} />
-  <${Apps} state=${state} verbs=${verbs} />
-  <${Catalog} state=${state} verbs=${verbs} />
+  <${AppList} state=${state} actions=${actions} />
+  <${Catalog} state=${state} actions=${actions} />
 `
 
-/** @type {Record<Connection, string>} */
+/** Labels of the badge. @type {Record<Connection, string>} */
 const CONNECTIONS = {
   connecting: 'Connecting',
   live: 'Live',
@@ -80,10 +81,14 @@ const Badge = ({ connection, since, skew }) => html`
   </span>
 `
 
-/** Named at the top; the rest is counted. */
+/** Number of apps that the header names; the others are counted. */
 const MAX_ACTIVITY = 12
 
-/** What is going on and what needs someone, wherever one has scrolled to. @param {{ apps: App[], skew: number }} props */
+/**
+ * Shows the apps that are in progress or need the operator. The header keeps them visible while the page
+ * scrolls.
+ * @param {{ apps: App[], skew: number }} props
+ */
 function Activity({ apps, skew }) {
   const all = apps.filter((app) => inFlight(app.status) || needsAttention(app.status))
   if (all.length === 0) return null
@@ -103,9 +108,12 @@ function Activity({ apps, skew }) {
   `
 }
 
-/** Said once per transition; a failure interrupts, each by itself. Clocks tick elsewhere, unheard.
- *  @param {{ announcement: State['announcement'] }} props */
-const Announcer = ({ announcement: { polite, urgent } }) => html`
+/**
+ * Announces each transition once to screen readers; a failure interrupts the reader. The clocks are outside
+ * of the live regions, so their ticks are not announced.
+ * @param {{ regions: State['liveRegions'] }} props
+ */
+const Announcer = ({ regions: { polite, urgent } }) => html`
   <p class="sr" role="status" aria-live="polite">${polite.text}</p>
   <div class="sr" role="alert" aria-atomic="false">${urgent.map(({ app, text }) => html`<p key=${app}>${text}</p>`)}</div>
 `

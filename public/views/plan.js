@@ -4,51 +4,55 @@ import { html } from './html.js'
 
 /** @import { PlanChoice, State, Actions } from '../types.js' */
 
-/** The code of the one blocker that an answer here takes away. */
+/** SQLSTATE of the only blocker that a choice in this dialog removes. */
 const CHOICE_NEEDED = 'BL007'
 
-/** What an install brings along and what has to be chosen, before it begins. @param {{ state: State, verbs: Actions }} props */
-export function PlanDialog({ state, verbs }) {
-  const { asking } = state
-  if (!asking) return null
-  const { app, plan, problem } = asking
+/** Shows the apps that an install includes, and the open choices, before the install begins.
+ *  @param {{ state: State, actions: Actions }} props */
+export function PlanDialog({ state, actions }) {
+  const { planDialog } = state
+  if (!planDialog) return null
+  const { app, plan, problem } = planDialog
   /** @param {string} name */
   const label = (name) => state.catalog?.find((entry) => entry.name === name)?.display_name ?? name
-  const brought = plan.installs.filter((name) => name !== app)
-  const questions = plan.choices.filter(({ available }) => available.length > 1)
+  const included = plan.installs.filter((name) => name !== app)
+  const openChoices = plan.choices.filter(({ available }) => available.length > 1)
   const blockers = plan.blockers.filter(({ sqlstate }) => sqlstate !== CHOICE_NEEDED)
-  const isOpen = plan.blockers.length > 0
+  const isBlocked = plan.blockers.length > 0
   return html`
-    <${Dialog} title=${`Install ${label(app)}?`} close=${verbs.closePlan}>
+    <${Dialog} title=${`Install ${label(app)}?`} close=${actions.closePlan}>
       ${
-        brought.length > 0 &&
-        html`<p>It needs <strong>${list(brought.map(label))}</strong>, which ${brought.length === 1 ? 'is' : 'are'} installed along with it, first.</p>`
+        included.length > 0 &&
+        html`<p>It needs <strong>${list(included.map(label))}</strong>, which ${included.length === 1 ? 'is' : 'are'} installed along with it, first.</p>`
       }
-      ${questions.map((choice) => html`<${Question} key=${slotOf(choice)} choice=${choice} given=${asking.choices[slotOf(choice)]} label=${label} verbs=${verbs} />`)}
+      ${openChoices.map((choice) => html`<${ChoiceField} key=${slotOf(choice)} choice=${choice} selected=${planDialog.choices[slotOf(choice)]} label=${label} actions=${actions} />`)}
       ${blockers.map(({ message, detail, hint }) => html`<p class="plan-blocker" role="alert"><strong>${message}.</strong> ${detail} <span class="muted">${hint}</span></p>`)}
       ${problem && html`<p class="plan-blocker" role="alert">${problem.detail ?? problem.title}</p>`}
       <div class="dialog-buttons">
-        <button type="button" onClick=${verbs.closePlan} data-focus=${questions.length === 0 || undefined}>Not now</button>
-        <button type="button" class="primary" data-confirm="install" disabled=${isOpen} onClick=${verbs.confirmPlan}>
-          ${brought.length > 0 ? `Install all ${brought.length + 1}` : 'Install'}
+        <button type="button" onClick=${actions.closePlan} data-focus=${openChoices.length === 0 || undefined}>Not now</button>
+        <button type="button" class="primary" data-confirm="install" disabled=${isBlocked} onClick=${actions.confirmPlan}>
+          ${included.length > 0 ? `Install all ${included.length + 1}` : 'Install'}
         </button>
       </div>
     <//>
   `
 }
 
-/** @param {PlanChoice} choice */
+/** Returns the key of a choice in `Choices`. @param {PlanChoice} choice */
 const slotOf = ({ app, slot }) => `${app}.${slot}`
 
-/** @param {{ choice: PlanChoice, given: string[] | undefined, label: (name: string) => string, verbs: Actions }} props */
-function Question({ choice, given, label, verbs }) {
+/**
+ * @param {{ choice: PlanChoice, selected: string[] | undefined, label: (name: string) => string, actions:
+ *   Actions }} props
+ */
+function ChoiceField({ choice, selected, label, actions }) {
   const slot = slotOf(choice)
-  const chosen = given ?? choice.chosen ?? []
+  const chosen = selected ?? choice.chosen ?? []
   /** @param {string} name */
   const choose = (name) => {
-    const without = chosen.filter((one) => one !== name)
-    if (!choice.multi) verbs.choose(slot, [name])
-    else verbs.choose(slot, chosen.includes(name) ? without : [...chosen, name])
+    const without = chosen.filter((other) => other !== name)
+    if (!choice.multi) actions.choose(slot, [name])
+    else actions.choose(slot, chosen.includes(name) ? without : [...chosen, name])
   }
   return html`
     <fieldset class="question" data-slot=${slot}>

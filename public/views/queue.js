@@ -6,26 +6,26 @@ import { Elapsed } from './time.js'
 
 /** @import { App, State } from '../types.js' */
 
-/** At work in the one rebuild there can be. @param {App} app */
+/** Returns true if the app is included in the running rebuild; there is at most one. @param {App} app */
 const isRebuilding = (app) =>
   app.status === 'configuring' ||
   app.status === 'building' ||
   (app.status === 'stopping' && app.operation_state === 'active' && !app.queue_position)
 
-/** What is running and for how long, what waits behind it, in order. Worth its place only when there is more than one.
+/** Shows the running rebuild and the waiting apps in order, if there are at least two apps.
  *  @param {{ state: State }} props */
 export function Queue({ state }) {
   const apps = Object.values(state.apps)
-  const working = apps.filter(isRebuilding)
+  const rebuilding = apps.filter(isRebuilding)
   const waiting = apps
     .filter((app) => app.queue_position)
     .sort((a, b) => Number(a.queue_position) - Number(b.queue_position))
-  if (working.length + waiting.length < 2) return null
+  if (rebuilding.length + waiting.length < 2) return null
   return html`
     <section class="queue" aria-labelledby="queue-title">
       <h2 id="queue-title">In progress</h2>
-      ${working.length > 0 && html`<${Rebuild} apps=${working} skew=${state.skew} />`}
-      ${waiting.length > 0 && html`<${Waiting} apps=${waiting} skew=${state.skew} isBusy=${working.length > 0} />`}
+      ${rebuilding.length > 0 && html`<${Rebuild} apps=${rebuilding} skew=${state.skew} />`}
+      ${waiting.length > 0 && html`<${Waiting} apps=${waiting} skew=${state.skew} isBusy=${rebuilding.length > 0} />`}
     </section>
   `
 }

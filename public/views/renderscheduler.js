@@ -1,40 +1,47 @@
 /**
- * When to draw. After every message while that is cheap. With hundreds of apps a drawing takes longer, and the screen
- * shows no more than one in a frame; but a status is never replaced before it was drawn, however short it was.
+ * Decides when the page is rendered: after every message while a render is cheap, else once in a frame. With
+ * hundreds of apps a render takes longer than CHEAP_MS, and the screen shows at most one render in a frame. A
+ * status is never replaced before it was rendered, however short it lasted.
  */
 
-/** A drawing that took longer than this is not done more than once in a frame. */
+/** Duration of a render in milliseconds above which renders wait for the next frame. */
 const CHEAP_MS = 4
 
-/** @param {() => void} draw @param {() => number} [now] */
-export function createRenderScheduler(draw, now = () => performance.now()) {
+/** @param {() => void} render @param {() => number} [now] */
+export function createRenderScheduler(render, now = () => performance.now()) {
   let due = false
   let cost = 0
-  /** @type {Set<string>} apps whose present status nobody has seen yet */
-  const unseen = new Set()
+  /** @type {Set<string>} apps whose present status is not rendered yet */
+  const unrendered = new Set()
 
   function run() {
     if (!due) return
     due = false
-    unseen.clear()
+    unrendered.clear()
     const begin = now()
-    draw()
+    render()
     cost = now() - begin
   }
 
   return {
-    /** The state has changed; `app` says whose status, if one's has. @param {string} [app] */
-    soon(app) {
-      if (app) unseen.add(app)
+    /**
+     * Plans a render after a change of the state.
+     * @param {string} [app] name of the app whose status changed
+     */
+    schedule(app) {
+      if (app) unrendered.add(app)
       if (due) return
       due = true
-      // A hidden page gets no frames.
+      // A hidden page receives no animation frames.
       if (cost > CHEAP_MS && !document.hidden) requestAnimationFrame(run)
       else queueMicrotask(run)
     },
-    /** The status of `app` is about to be replaced: it is drawn now if it was not yet. @param {string} app */
-    before(app) {
-      if (unseen.has(app)) run()
+    /**
+     * Renders the present status of an app, if necessary, before the status is replaced.
+     * @param {string} app
+     */
+    beforeChange(app) {
+      if (unrendered.has(app)) run()
     },
   }
 }

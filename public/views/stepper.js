@@ -6,10 +6,13 @@ import { Elapsed } from './time.js'
 
 /** @import { App } from '../types.js' */
 
-const SPOKEN = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
+/** Texts for screen readers. */
+const STATE_TEXTS = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
 
-/** Queued · Configuring · Building · Starting · Running, each with what it took. A step that failed stays where it
- *  failed. @param {{ app: App, skew: number }} props */
+/**
+ * Shows the steps of an install, each with its duration. A failed install stays at the failed step.
+ * @param {{ app: App, skew: number }} props
+ */
 export const Stepper = ({ app, skew }) => html`
   <ol class="stepper" aria-label=${`Steps of the install of ${app.display_name}`}>
     ${steps(app).map(
@@ -18,7 +21,7 @@ export const Stepper = ({ app, skew }) => html`
             aria-current=${state === 'now' ? 'step' : undefined}>
           <span class="step-mark"><${Icon} name=${state === 'now' || state === 'ahead' ? step : state} /></span>
           <span class="step-word">${LABELS[step]}</span>
-          <span class="sr">, ${SPOKEN[state]}</span>
+          <span class="sr">, ${STATE_TEXTS[state]}</span>
           <span class="step-time">${stepTime(app, step, state, skew)}</span>
         </li>
       `,
@@ -26,10 +29,11 @@ export const Stepper = ({ app, skew }) => html`
   </ol>
 `
 
-/** @param {App} app @param {import('../types.js').Status} step @param {string} state @param {number} skew */
+/** Returns the duration of a step; that of the present step is a clock.
+ *  @param {App} app @param {import('../types.js').Status} step @param {string} state @param {number} skew */
 function stepTime(app, step, state, skew) {
   if (state === 'now')
     return html`<${Elapsed} key=${app.status_since} since=${app.status_since} skew=${skew} />`
-  const seconds = app.spent[step]
+  const seconds = app.step_seconds[step]
   return seconds === undefined || step === 'running' || state === 'ahead' ? null : short(seconds)
 }

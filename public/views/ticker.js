@@ -1,40 +1,42 @@
 /**
- * One timer for all that tick alike, none when nobody looks. With hundreds of clocks a tick goes through them in parts,
- * one in a frame: they may be a few frames apart, but none of them holds up the page.
+ * One timer for all clocks with the same interval; it stops while no clock is shown.
+ *
+ * With hundreds of clocks a tick updates them in parts, one part in a frame. The clocks then differ by a few
+ * frames, but no tick blocks the page.
  */
 
-/** Clocks that are told the time in one frame. */
+/** Number of clocks that are updated in one frame. */
 export const PART = 50
 
 /** @param {number} everyMs @param {(run: () => void) => void} [nextFrame] */
 export function createTicker(everyMs, nextFrame = (run) => requestAnimationFrame(run)) {
   /** @type {Set<(now: number) => void>} */
-  const watchers = new Set()
-  /** @type {((now: number) => void)[]} those whose turn it still is in this tick */
+  const listeners = new Set()
+  /** @type {((now: number) => void)[]} listeners that the present tick has not called yet */
   let waiting = []
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer
 
   function tick() {
-    // The tick before is not through: this machine has enough to do.
+    // Skips this tick, because the former one has not finished and the machine is busy.
     if (waiting.length > 0) return
-    waiting = [...watchers]
-    part()
+    waiting = [...listeners]
+    runPart()
   }
 
-  function part() {
+  function runPart() {
     const now = Date.now()
-    for (const watcher of waiting.splice(0, PART)) if (watchers.has(watcher)) watcher(now)
-    if (waiting.length > 0) nextFrame(part)
+    for (const listener of waiting.splice(0, PART)) if (listeners.has(listener)) listener(now)
+    if (waiting.length > 0) nextFrame(runPart)
   }
 
-  /** @param {(now: number) => void} watcher */
-  return function watch(watcher) {
-    watchers.add(watcher)
+  /** Adds a listener and returns the function that removes it. @param {(now: number) => void} listener */
+  return function subscribe(listener) {
+    listeners.add(listener)
     timer ??= setInterval(tick, everyMs)
     return () => {
-      watchers.delete(watcher)
-      if (watchers.size > 0) return
+      listeners.delete(listener)
+      if (listeners.size > 0) return
       clearInterval(timer)
       timer = undefined
     }

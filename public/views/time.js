@@ -3,29 +3,40 @@ import { clock } from '../state/text.js'
 import { html } from './html.js'
 import { createTicker } from './ticker.js'
 
-/** What is going on is counted in seconds, what is settled in minutes. */
+/** Interval in milliseconds between updates of clocks that show seconds. */
 const TICK_MS = 1000
+/** Interval in milliseconds between updates of clocks that show minutes or more. */
 const SLOW_TICK_MS = 20_000
 
-const watchFast = createTicker(TICK_MS)
-const watchSlow = createTicker(SLOW_TICK_MS)
+const subscribeFast = createTicker(TICK_MS)
+const subscribeSlow = createTicker(SLOW_TICK_MS)
 
-/** What there is to say at this time, and again whenever it has become something else.
- *  @template T @param {(now: number) => T} say @param {boolean} [slow] */
-export function useTime(say, slow = false) {
-  const latest = useRef(say)
-  latest.current = say
-  const [, setSaid] = useState(() => say(Date.now()))
-  useEffect(() => (slow ? watchSlow : watchFast)((now) => setSaid(() => latest.current(now))), [slow])
-  return say(Date.now())
+/**
+ * Returns the value of a function of the present time, and renders the component again when the value
+ * changes.
+ * @template T
+ * @param {(now: number) => T} compute
+ * @param {boolean} [slow]
+ */
+export function useTime(compute, slow = false) {
+  const latest = useRef(compute)
+  latest.current = compute
+  const [, setValue] = useState(() => compute(Date.now()))
+  useEffect(
+    () => (slow ? subscribeSlow : subscribeFast)((now) => setValue(() => latest.current(now))),
+    [slow],
+  )
+  return compute(Date.now())
 }
 
-/** False on the server and in the first drawing here, which has to be the same: only then the clock and the language of
- *  this machine count. */
-export function useHere() {
-  const [here, setHere] = useState(false)
-  useEffect(() => setHere(true), [])
-  return here
+/**
+ * Returns false on the server and in the first render of the browser, because both must be equal. Later
+ * renders use the time zone and language of the browser.
+ */
+export function useIsBrowser() {
+  const [isBrowser, setIsBrowser] = useState(false)
+  useEffect(() => setIsBrowser(true), [])
+  return isBrowser
 }
 
 /** @type {Record<'full' | 'minute' | 'second', Intl.DateTimeFormatOptions>} */
@@ -35,38 +46,45 @@ const FORMATS = {
   second: { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit' },
 }
 
-/** Making one takes longer than drawing a card. @type {Map<string, Intl.DateTimeFormat>} */
+/**
+ * Formatters by name, because creating one takes longer than rendering a card.
+ * @type {Map<string, Intl.DateTimeFormat>}
+ */
 const formats = new Map()
 
-/** @param {keyof typeof FORMATS} name @param {boolean} here */
-function formatOf(name, here) {
-  const key = `${name} ${here}`
+/** @param {keyof typeof FORMATS} name @param {boolean} isBrowser */
+function formatOf(name, isBrowser) {
+  const key = `${name} ${isBrowser}`
   const known = formats.get(key)
   if (known) return known
-  const made = here
+  const created = isBrowser
     ? new Intl.DateTimeFormat([], FORMATS[name])
     : new Intl.DateTimeFormat('en-GB', { ...FORMATS[name], timeZone: 'UTC' })
-  formats.set(key, made)
-  return made
+  formats.set(key, created)
+  return created
 }
 
-/** @param {string} at @param {number} skew @param {boolean} here @param {keyof typeof FORMATS} name */
-const wallTime = (at, skew, here, name) =>
-  formatOf(name, here).format(new Date(Date.parse(at) + (here ? skew : 0)))
+/** Formats a time as local time in the browser, and as UTC on the server.
+ *  @param {string} at @param {number} skew @param {boolean} isBrowser @param {keyof typeof FORMATS} name */
+const localTime = (at, skew, isBrowser, name) =>
+  formatOf(name, isBrowser).format(new Date(Date.parse(at) + (isBrowser ? skew : 0)))
 
-/** Time since a moment of the server, in the words of `format`.
+/** Shows the time since a time of the server's clock.
  *  @param {{ since: string, skew: number, slow?: boolean, format?: (ms: number) => string }} props */
 export function Elapsed({ since, skew, slow = false, format = clock }) {
-  const here = useHere()
+  const isBrowser = useIsBrowser()
   const text = useTime((now) => format(Math.max(0, now - skew - Date.parse(since))), slow)
-  const title = here ? `since ${wallTime(since, skew, here, 'full')}` : undefined
+  const title = isBrowser ? `since ${localTime(since, skew, isBrowser, 'full')}` : undefined
   return html`<time class="elapsed" dateTime=${since} title=${title}>${text}</time>`
 }
 
-/** A moment of the server as the clock on the wall here. @param {{ at: string, skew: number, date?: boolean }} props */
+/**
+ * Shows a time of the server's clock as local time.
+ * @param {{ at: string, skew: number, date?: boolean }} props
+ */
 export function ClockTime({ at, skew, date = false }) {
-  const here = useHere()
-  const text = wallTime(at, skew, here, date ? 'second' : 'minute')
-  const title = here ? wallTime(at, skew, here, 'full') : undefined
-  return html`<time dateTime=${at} title=${title}>${text}${here ? '' : ' UTC'}</time>`
+  const isBrowser = useIsBrowser()
+  const text = localTime(at, skew, isBrowser, date ? 'second' : 'minute')
+  const title = isBrowser ? localTime(at, skew, isBrowser, 'full') : undefined
+  return html`<time dateTime=${at} title=${title}>${text}${isBrowser ? '' : ' UTC'}</time>`
 }

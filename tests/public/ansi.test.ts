@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { ansiPieces, plainText } from '../../public/state/ansi.js'
+import { ansiSegments, plainText } from '../../public/state/ansi.js'
 
-const styleOf = (codes: string) => ansiPieces(`\x1b[${codes}mx`)[0]?.style
+const styleOf = (codes: string) => ansiSegments(`\x1b[${codes}mx`)[0]?.style
 
-/** Whatever a terminal obeys without showing anything. */
-const UNSEEN = [
+/** Sequences that change a terminal without printing text. */
+const INVISIBLE = [
   '\x1b[K',
   '\x1b[?25l',
   '\x1b[>4;1m',
@@ -32,41 +32,44 @@ const UNSEEN = [
   '\x7f',
 ]
 
-describe('a line of a log', () => {
-  it('shows the colours of a terminal and nothing else of it', () => {
-    assert.deepEqual(ansiPieces('\x1b[1m\x1b[32madded\x1b[0m 268\x1b[K packages'), [
+describe('a log line', () => {
+  it('shows the colours of a terminal, and drops all other sequences', () => {
+    assert.deepEqual(ansiSegments('\x1b[1m\x1b[32madded\x1b[0m 268\x1b[K packages'), [
       { text: 'added', style: 'bold ansi-2' },
       { text: ' 268', style: '' },
       { text: ' packages', style: '' },
     ])
-    for (const unseen of UNSEEN) assert.equal(plainText(`a${unseen}b`), 'ab', JSON.stringify(unseen))
+    for (const sequence of INVISIBLE) assert.equal(plainText(`a${sequence}b`), 'ab', JSON.stringify(sequence))
   })
 
-  it('shows nothing of a sequence that was cut off', () => {
+  it('drops an incomplete sequence', () => {
     for (const cut of ['\x1b', '\x1b[', '\x1b[38;5', '\x1b(', '\x1b]0;tit', '\x1bP1'])
       assert.equal(plainText(`a${cut}`), 'a', JSON.stringify(cut))
   })
 
-  it('of whatever bytes never shows a control character, and loses no line without one', () => {
-    const part = fc.oneof(fc.constantFrom(...UNSEEN, '\r', '\b', '\x1b', '\x1b[', '\t'), fc.string())
+  it('never shows a control character of any input, and keeps a line without one', () => {
+    const part = fc.oneof(fc.constantFrom(...INVISIBLE, '\r', '\b', '\x1b', '\x1b[', '\t'), fc.string())
     fc.assert(
       fc.property(fc.array(part), (parts) => {
         const shown = plainText(parts.join(''))
-        assert.ok(![...shown].some((one) => one !== '\t' && /\p{Cc}/u.test(one)), JSON.stringify(shown))
+        assert.ok(
+          ![...shown].some((letter) => letter !== '\t' && /\p{Cc}/u.test(letter)),
+          JSON.stringify(shown),
+        )
       }),
     )
-    assert.deepEqual(ansiPieces('plain\ttext'), [{ text: 'plain\ttext', style: '' }])
-    assert.deepEqual(ansiPieces(''), [])
+    assert.deepEqual(ansiSegments('plain\ttext'), [{ text: 'plain\ttext', style: '' }])
+    assert.deepEqual(ansiSegments(''), [])
   })
 
-  it('has 256 and more colours as the nearest of eight, whichever way they are written', () => {
+  it('shows extended colours as the nearest of eight, in each of their notations', () => {
     assert.deepEqual(['38;5;1', '38;5;9', '38;5;196', '38;2;250;20;30'].map(styleOf), Array(4).fill('ansi-1'))
     assert.deepEqual(['38:5:46', '38:2::0:255:0', '38;2;0;200;0'].map(styleOf), Array(3).fill('ansi-2'))
     assert.deepEqual(['38;5;21', '38;5;226', '38;5;51'].map(styleOf), ['ansi-4', 'ansi-3', 'ansi-6'])
     assert.deepEqual(['38;5;232', '38;5;255', '38;5;16'].map(styleOf), ['ansi-0', 'ansi-7', 'ansi-0'])
   })
 
-  it('takes no part of a colour for a code of its own', () => {
+  it('does not read the values of an extended colour as codes', () => {
     assert.deepEqual(['48;5;1', '48;2;1;31;4', '38;5;4;1', '48;5;31;32'].map(styleOf), [
       '',
       '',
@@ -76,16 +79,16 @@ describe('a line of a log', () => {
     assert.deepEqual(['38;5;999', '38;5', '38', ''].map(styleOf), Array(4).fill(''))
   })
 
-  it('switches off what was switched on', () => {
-    const pieces = ansiPieces('\x1b[1;3;4;31ma\x1b[22mb\x1b[23;24mc\x1b[39md\x1b[4:0;2me\x1b[mf')
+  it('removes a style at its end code', () => {
+    const segments = ansiSegments('\x1b[1;3;4;31ma\x1b[22mb\x1b[23;24mc\x1b[39md\x1b[4:0;2me\x1b[mf')
     assert.deepEqual(
-      pieces.map(({ text, style }) => `${text} ${style}`),
+      segments.map(({ text, style }) => `${text} ${style}`),
       ['a bold italic underline ansi-1', 'b italic underline ansi-1', 'c ansi-1', 'd ', 'e dim', 'f '],
     )
   })
 
-  it('shows what was written last where a line was written over', () => {
-    assert.deepEqual(ansiPieces('10%\r50%\r100%\r'), [{ text: '100%', style: '' }])
+  it('shows the last text of an overwritten line', () => {
+    assert.deepEqual(ansiSegments('10%\r50%\r100%\r'), [{ text: '100%', style: '' }])
     assert.equal(plainText('half\x1b[2K\x1b[1Gdone'), 'done')
     assert.equal(plainText('|\b/\b-\bdone'), 'done')
     assert.equal(plainText('done\r\x1b[0m'), 'done')

@@ -1,7 +1,7 @@
 import { initialState, reduce } from '../../public/state/store.js'
 import type { AppEvent, AppStatus, Message, State, Status } from '../../public/types.js'
 
-/** What the agent would send, for one app. */
+/** Returns a row of GET /api/status. */
 export function appStatus(name: string, status: Status, more: Partial<AppStatus> = {}): AppStatus {
   return {
     id: 1,
@@ -22,7 +22,7 @@ export function appStatus(name: string, status: Status, more: Partial<AppStatus>
     queue_position: null,
     required_by: [],
     protocol: 'http',
-    spent: {},
+    step_seconds: {},
     controls: { cancel: { allowed: true, reason: null, code: null } },
     ...more,
   }

@@ -8,42 +8,41 @@ interface Facts {
   controls: number
 }
 
-/** Draws cards as a list does, and says which were made anew. */
+/** Returns a function that renders cards as a list does, and reports which of them it rendered anew. */
 function createList() {
   const begin = createMemo<Facts>((before, now) => before.status !== now.status)
   return (cards: Record<string, Facts>, part = PART) => {
-    const made: string[] = []
-    const { keep, isLate } = begin(part)
-    const drawn = Object.entries(cards).map(([name, facts]) =>
-      keep(name, facts, (shown) => {
-        made.push(name)
+    const rendered: string[] = []
+    const { memo, isLate } = begin(part)
+    const elements = Object.entries(cards).map(([name, facts]) =>
+      memo(name, facts, (shown) => {
+        rendered.push(name)
         return { shown } as unknown as VNode
       }),
     )
-    return { made, drawn, isLate: isLate() }
+    return { rendered, elements, isLate: isLate() }
   }
 }
 
 const cards = (count: number, facts: Facts): Record<string, Facts> =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`app-${index}`, { ...facts }]))
 
-describe('drawings of many cards', () => {
-  it('are all made the first time, and none again while nothing changes', () => {
-    const draw = createList()
-    const all = cards(3 * PART, { status: 'running', controls: 1 })
-    const first = draw(all)
-    assert.deepEqual([first.made.length, first.isLate], [3 * PART, false])
-    const same = draw(cards(3 * PART, { status: 'running', controls: 1 }))
-    assert.deepEqual([same.made, same.drawn, same.isLate], [[], first.drawn, false])
+describe('the cards of a memoized list', () => {
+  it('are all rendered the first time, and not again while nothing changes', () => {
+    const render = createList()
+    const first = render(cards(3 * PART, { status: 'running', controls: 1 }))
+    assert.deepEqual([first.rendered.length, first.isLate], [3 * PART, false])
+    const same = render(cards(3 * PART, { status: 'running', controls: 1 }))
+    assert.deepEqual([same.rendered, same.elements, same.isLate], [[], first.elements, false])
   })
 
-  it('are made anew in parts, and every one of them in the end', () => {
-    const draw = createList()
-    draw(cards(2 * PART + 1, { status: 'running', controls: 1 }))
-    const news = cards(2 * PART + 1, { status: 'running', controls: 2 })
-    const rounds = [draw(news), draw(news), draw(news), draw(news)]
+  it('are rendered anew in parts, until each of them is up to date', () => {
+    const render = createList()
+    render(cards(2 * PART + 1, { status: 'running', controls: 1 }))
+    const changed = cards(2 * PART + 1, { status: 'running', controls: 2 })
+    const rounds = [render(changed), render(changed), render(changed), render(changed)]
     assert.deepEqual(
-      rounds.map(({ made, isLate }) => [made.length, isLate]),
+      rounds.map(({ rendered, isLate }) => [rendered.length, isLate]),
       [
         [PART, true],
         [PART, true],
@@ -51,23 +50,23 @@ describe('drawings of many cards', () => {
         [0, false],
       ],
     )
-    assert.equal(new Set(rounds.flatMap(({ made }) => made)).size, 2 * PART + 1)
+    assert.equal(new Set(rounds.flatMap(({ rendered }) => rendered)).size, 2 * PART + 1)
   })
 
-  it('never let a status wait, however many others do', () => {
-    const draw = createList()
-    draw(cards(3 * PART, { status: 'running', controls: 1 }))
-    const news = cards(3 * PART, { status: 'running', controls: 2 })
+  it('show a new status at once, however many other cards wait', () => {
+    const render = createList()
+    render(cards(3 * PART, { status: 'running', controls: 1 }))
+    const changed = cards(3 * PART, { status: 'running', controls: 2 })
     const last = `app-${3 * PART - 1}`
-    const { made } = draw({ ...news, [last]: { status: 'error', controls: 1 } })
-    assert.deepEqual([made.length, made.at(-1)], [PART + 1, last])
+    const { rendered } = render({ ...changed, [last]: { status: 'error', controls: 1 } })
+    assert.deepEqual([rendered.length, rendered.at(-1)], [PART + 1, last])
   })
 
-  it('begin anew for what was gone meanwhile', () => {
-    const draw = createList()
-    const one = { status: 'running', controls: 1 }
-    draw({ a: one, b: one })
-    draw({ a: one })
-    assert.deepEqual(draw({ a: one, b: one }).made, ['b'])
+  it('are rendered anew after an absence from the list', () => {
+    const render = createList()
+    const facts = { status: 'running', controls: 1 }
+    render({ a: facts, b: facts })
+    render({ a: facts })
+    assert.deepEqual(render({ a: facts, b: facts }).rendered, ['b'])
   })
 })

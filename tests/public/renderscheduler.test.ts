@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createRenderScheduler } from '../../public/views/renderscheduler.js'
 
-test('a status is drawn before it is replaced, even when drawings are rare', (t) => {
+test('a status is rendered before it is replaced, even when renders are expensive', (t) => {
   const frames: (() => void)[] = []
   Object.assign(globalThis, {
     document: { hidden: false },
@@ -11,22 +11,22 @@ test('a status is drawn before it is replaced, even when drawings are rare', (t)
   t.after(() => Object.assign(globalThis, { document: undefined, requestAnimationFrame: undefined }))
   let clock = 0
   let status = ''
-  const drawn: string[] = []
-  const drawing = createRenderScheduler(
+  const rendered: string[] = []
+  const scheduler = createRenderScheduler(
     () => {
-      drawn.push(status)
-      clock += 10 // dear: from now on once a frame
+      rendered.push(status)
+      clock += 10 // Above the limit, so that the next renders wait for a frame.
     },
     () => clock,
   )
-  const arrive = (next: string): void => {
-    drawing.before('app')
+  const changeTo = (next: string): void => {
+    scheduler.beforeChange('app')
     status = next
-    drawing.soon('app')
+    scheduler.schedule('app')
   }
-  arrive('queued')
-  drawing.before('app')
-  for (const next of ['configuring', 'building', 'starting']) arrive(next)
+  changeTo('queued')
+  scheduler.beforeChange('app')
+  for (const next of ['configuring', 'building', 'starting']) changeTo(next)
   for (const run of frames) run()
-  assert.deepEqual(drawn, ['queued', 'configuring', 'building', 'starting'])
+  assert.deepEqual(rendered, ['queued', 'configuring', 'building', 'starting'])
 })

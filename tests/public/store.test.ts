@@ -4,13 +4,13 @@ import { reduce } from '../../public/state/store.js'
 import type { AppStatus, State, Status } from '../../public/types.js'
 import { AT, appStatus, event, fold, NOON, snapshot, status } from './builders.ts'
 
-const seen = (state: State) =>
+const summary = (state: State) =>
   Object.fromEntries(
     Object.values(state.apps).map((app) => [app.name, [app.status, app.operation_id, app.status_since]]),
   )
 
-/** Same numbers for the same seed, so that a failure can be seen again. */
-function dice(seed: number) {
+/** Returns a random generator that repeats its numbers for the same seed, so that a failure can be repeated. */
+function createRandom(seed: number) {
   let state = seed
   return (sides: number) => {
     state = (state * 1103515245 + 12345) % 2147483648
@@ -30,44 +30,44 @@ const ALL: Status[] = [
   'failed',
 ]
 
-/** A server that lives through something, and what a page may hear of it. */
+/** Returns messages of a random history in a random order that is possible, and the final snapshot. */
 function randomHistory(seed: number) {
-  const roll = dice(seed)
-  const truth = new Map<string, AppStatus>()
+  const random = createRandom(seed)
+  const present = new Map<string, AppStatus>()
   const copies: { seq: number; apps: AppStatus[] }[] = [{ seq: 0, apps: [] }]
-  const heard = [snapshot(0, [])]
+  const messages = [snapshot(0, [])]
   for (let seq = 1; seq <= 120; seq++) {
-    const name = `app-${roll(5)}`
+    const name = `app-${random(5)}`
     const at = new Date(NOON + seq * 1000).toISOString()
-    const app = appStatus(name, ALL[roll(ALL.length)] ?? 'queued', {
+    const app = appStatus(name, ALL[random(ALL.length)] ?? 'queued', {
       status_since: at,
-      operation_id: roll(40),
+      operation_id: random(40),
     })
-    const removed = truth.has(name) && roll(6) === 0
-    if (removed) truth.delete(name)
-    else truth.set(name, app)
-    copies.push({ seq, apps: [...truth.values()] })
-    // Replays, results of requests that took long, and results that were faster than the stream.
-    if (roll(4) === 0) heard.push(status(seq, [...truth.values()]))
-    if (roll(10) > 0) heard.push(event(seq, app, removed ? null : app.status))
-    else heard.push(snapshot(seq, [...truth.values()]))
-    const copy = copies[roll(copies.length)]
-    if (copy && roll(3) === 0) heard.push(status(copy.seq, copy.apps))
-    const again = heard[roll(heard.length)]
-    if (again?.type === 'app' && roll(3) === 0) heard.push(again)
+    const uninstalled = present.has(name) && random(6) === 0
+    if (uninstalled) present.delete(name)
+    else present.set(name, app)
+    copies.push({ seq, apps: [...present.values()] })
+    // Adds replays, slow status results, and status results that are faster than the stream.
+    if (random(4) === 0) messages.push(status(seq, [...present.values()]))
+    if (random(10) > 0) messages.push(event(seq, app, uninstalled ? null : app.status))
+    else messages.push(snapshot(seq, [...present.values()]))
+    const copy = copies[random(copies.length)]
+    if (copy && random(3) === 0) messages.push(status(copy.seq, copy.apps))
+    const again = messages[random(messages.length)]
+    if (again?.type === 'app' && random(3) === 0) messages.push(again)
   }
-  return { heard, last: snapshot(120, [...truth.values()]) }
+  return { messages, last: snapshot(120, [...present.values()]) }
 }
 
 describe('the state of the page', () => {
-  it('after any history, replays and late answers included, is what a fresh snapshot says', () => {
+  it('equals a fresh snapshot after any history with replays and late results', () => {
     for (let seed = 1; seed <= 200; seed++) {
-      const { heard, last } = randomHistory(seed)
-      assert.deepEqual(seen(fold(heard)), seen(fold([last])), `seed ${seed}`)
+      const { messages, last } = randomHistory(seed)
+      assert.deepEqual(summary(fold(messages)), summary(fold([last])), `seed ${seed}`)
     }
   })
 
-  it('a status result that was faster than the stream waits for it, so that no step is left out', () => {
+  it('a status result that is faster than the stream waits for it, so that no status is skipped', () => {
     const live = fold([snapshot(5, [appStatus('a', 'queued')])])
     const building = appStatus('a', 'building', {
       controls: { cancel: { allowed: false, reason: 'x', code: 'y' } },
@@ -76,12 +76,15 @@ describe('the state of the page', () => {
     assert.equal(early.apps.a?.status, 'queued')
     const next = reduce(early, event(6, appStatus('a', 'configuring')))
     assert.equal(next.apps.a?.status, 'configuring')
-    const there = reduce(next, event(7, building))
-    assert.deepEqual([there.apps.a?.status, there.apps.a?.stale, there.ahead], ['building', false, null])
-    assert.deepEqual(there.apps.a?.controls, building.controls)
+    const reached = reduce(next, event(7, building))
+    assert.deepEqual(
+      [reached.apps.a?.status, reached.apps.a?.stale, reached.earlyStatus],
+      ['building', false, null],
+    )
+    assert.deepEqual(reached.apps.a?.controls, building.controls)
   })
 
-  it('a status result that waits is not used for an app that has moved on meanwhile', () => {
+  it('a waiting status result does not change an app with a later event', () => {
     const both = [appStatus('a', 'queued'), appStatus('b', 'queued')]
     const early = fold([
       snapshot(5, both),
@@ -89,12 +92,12 @@ describe('the state of the page', () => {
     ])
     const jumped = reduce(early, snapshot(9, [appStatus('a', 'running'), appStatus('b', 'stopped')]))
     assert.deepEqual(
-      [jumped.apps.a?.status, jumped.apps.b?.status, jumped.ahead],
+      [jumped.apps.a?.status, jumped.apps.b?.status, jumped.earlyStatus],
       ['running', 'stopped', null],
     )
   })
 
-  it('a late status result still gives their controls to the apps that have not moved since', () => {
+  it('a late status result updates the controls of the apps without a later event', () => {
     const live = fold([
       snapshot(5, [appStatus('a', 'queued'), appStatus('b', 'queued')]),
       event(6, appStatus('a', 'configuring')),
@@ -105,7 +108,7 @@ describe('the state of the page', () => {
     assert.equal(late.apps.b?.status, 'configuring')
   })
 
-  it('an app that says the same as before is the same, so that nothing is drawn for it', () => {
+  it('an unchanged app stays the same object, so that it is not rendered again', () => {
     const live = fold([snapshot(5, [appStatus('a', 'queued'), appStatus('b', 'queued')])])
     const news = status(5, [appStatus('a', 'queued'), appStatus('b', 'queued', { queue_position: 2 })])
     const after = reduce(live, news)
@@ -119,7 +122,7 @@ describe('the state of the page', () => {
     assert.equal(reduce(live, status(5, [appStatus('a', 'queued')])), live)
   })
 
-  it('a status result of another database changes nothing until the stream says reset', () => {
+  it('a status result of another epoch changes nothing until the stream sends a reset', () => {
     const live = fold([snapshot(5, [appStatus('a', 'queued')])])
     const other = status(900, [appStatus('b', 'running')], 'other')
     assert.equal(reduce(live, other), live)
@@ -129,7 +132,7 @@ describe('the state of the page', () => {
     assert.deepEqual(Object.keys(after.apps), ['b'])
   })
 
-  it('an event shows at once, and the controls wait for the answer of the database', () => {
+  it('an event changes the status at once, and the controls with the next status result', () => {
     const live = fold([snapshot(5, [appStatus('a', 'queued')]), event(6, appStatus('a', 'configuring'))])
     assert.equal(live.apps.a?.status, 'configuring')
     assert.equal(live.apps.a?.stale, true)
@@ -137,7 +140,7 @@ describe('the state of the page', () => {
     assert.deepEqual([fresh.apps.a?.stale, fresh.apps.a?.controls], [false, {}])
   })
 
-  it('what an event does not carry is not kept from an earlier operation', () => {
+  it('values that an event does not contain are not kept from an earlier operation', () => {
     const failed = appStatus('a', 'failed', {
       operation_state: 'failed',
       cause: { class: 'build', message: 'no' },
@@ -147,13 +150,13 @@ describe('the state of the page', () => {
     assert.deepEqual([a?.cause, a?.operation_state, a?.operation_id], [null, undefined, 2])
   })
 
-  it('what belongs to the app and not to an operation is kept when an event does not carry it', () => {
+  it('values of the app, not of an operation, are kept when an event does not contain them', () => {
     const live = fold([snapshot(5, [appStatus('a', 'stopped', { protocol: 'tcp' })])])
     const { a } = fold([event(6, appStatus('a', 'queued', { operation_id: 2 }))], live).apps
     assert.equal(a?.protocol, 'tcp')
   })
 
-  it('each step of an operation keeps how long it took, and another operation begins anew', () => {
+  it('the duration of each step is kept until another operation begins', () => {
     const at = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
     const step = (seq: number, from: Status, to: Status, seconds: number, id = 1) => {
       const message = event(seq, appStatus('a', to, { status_since: at(seconds), operation_id: id }))
@@ -164,66 +167,69 @@ describe('the state of the page', () => {
       step(2, 'queued', 'configuring', 2),
       step(3, 'configuring', 'building', 5),
     ])
-    assert.deepEqual(live.apps.a?.spent, { queued: 2, configuring: 3 })
-    const spent = { queued: 2.1, configuring: 3 }
-    const told = reduce(live, status(3, [appStatus('a', 'building', { status_since: at(5), spent })]))
-    assert.deepEqual(told.apps.a?.spent, spent)
-    assert.deepEqual(fold([step(4, 'failed', 'queued', 9, 2)], told).apps.a?.spent, {})
+    assert.deepEqual(live.apps.a?.step_seconds, { queued: 2, configuring: 3 })
+    const step_seconds = { queued: 2.1, configuring: 3 }
+    const measured = reduce(
+      live,
+      status(3, [appStatus('a', 'building', { status_since: at(5), step_seconds })]),
+    )
+    assert.deepEqual(measured.apps.a?.step_seconds, step_seconds)
+    assert.deepEqual(fold([step(4, 'failed', 'queued', 9, 2)], measured).apps.a?.step_seconds, {})
   })
 
-  it('an app that was deleted is gone', () => {
+  it('an uninstalled app is no longer in the state', () => {
     const live = fold([snapshot(5, [appStatus('a', 'stopping')]), event(6, appStatus('a', 'stopping'), null)])
     assert.deepEqual(live.apps, {})
-    assert.deepEqual(live.announcement, { polite: { app: 'a', text: 'A: removed' }, urgent: [] })
+    assert.deepEqual(live.liveRegions, { polite: { app: 'a', text: 'A: removed' }, urgent: [] })
   })
 
   it('each transition is announced once, a failure urgently and with its reason', () => {
     const first = fold([snapshot(5, [appStatus('a', 'building')])])
-    assert.equal(first.announcement.polite.text, '')
+    assert.equal(first.liveRegions.polite.text, '')
     const failed = event(
       6,
       appStatus('a', 'failed', { cause: { class: 'build', message: 'No such package.' } }),
     )
     const after = reduce(first, failed)
-    assert.deepEqual(after.announcement.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
+    assert.deepEqual(after.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
     assert.equal(reduce(after, failed), after)
   })
 
-  it('a failure is not lost to what happens to another app, and said no longer once its own app moves', () => {
+  it('a failure stays announced after events of other apps, until an event of its own app', () => {
     const cause = { class: 'build', message: 'No such package.' }
     const failed = fold([
       snapshot(5, [appStatus('a', 'building'), appStatus('b', 'building')]),
       event(6, appStatus('a', 'failed', { cause })),
       event(7, appStatus('b', 'starting')),
     ])
-    assert.equal(failed.announcement.polite.text, 'B: Starting')
-    assert.deepEqual(failed.announcement.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
+    assert.equal(failed.liveRegions.polite.text, 'B: Starting')
+    assert.deepEqual(failed.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
     const again = reduce(failed, event(8, appStatus('a', 'queued')))
-    assert.deepEqual(again.announcement, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
-    // The same words after the same failure are said again.
+    assert.deepEqual(again.liveRegions, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
+    // The same failure is announced again.
     const twice = reduce(again, event(9, appStatus('a', 'failed', { cause })))
-    assert.equal(twice.announcement.polite.text, '')
+    assert.equal(twice.liveRegions.polite.text, '')
   })
 
-  it('a cancelled install is said without interrupting anybody', () => {
+  it('a cancelled install is announced politely', () => {
     const cause = { class: 'cancelled', message: 'Cancelled on request.' }
     const after = fold([
       snapshot(5, [appStatus('a', 'building')]),
       event(6, appStatus('a', 'failed', { cause })),
     ])
-    const said = { app: 'a', text: 'A: Install failed. Cancelled on request.' }
-    assert.deepEqual(after.announcement, { polite: said, urgent: [] })
+    const polite = { app: 'a', text: 'A: Install failed. Cancelled on request.' }
+    assert.deepEqual(after.liveRegions, { polite, urgent: [] })
   })
 
-  it('the clock of the server counts, whichever way this one is wrong', () => {
+  it('the clock skew is measured in both directions', () => {
     const since = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
     const ahead = fold([
       snapshot(1, []),
       { ...event(2, appStatus('a', 'queued')), receivedAt: NOON + 90_000 } as never,
     ])
     assert.equal(ahead.skew, 90_000)
-    const told = reduce(ahead, { type: 'heartbeat', at: AT, receivedAt: NOON + 30_000 })
-    assert.equal(told.skew, 30_000)
+    const corrected = reduce(ahead, { type: 'heartbeat', at: AT, receivedAt: NOON + 30_000 })
+    assert.equal(corrected.skew, 30_000)
     const behind = fold([snapshot(1, [appStatus('a', 'queued', { status_since: since(30) })])])
     assert.equal(behind.skew, -30_000)
     const replayed = {
@@ -234,7 +240,7 @@ describe('the state of the page', () => {
     assert.equal(fold([snapshot(1, []), replayed]).skew, 0)
   })
 
-  it('a line without news says since when, until there is news again', () => {
+  it('stale data has a start time until the stream is live again', () => {
     const stale = fold([snapshot(1, []), { type: 'stale', since: AT }])
     assert.deepEqual([stale.connection, stale.staleSince], ['stale', AT])
     const live = reduce(stale, { type: 'connection', state: 'live' })

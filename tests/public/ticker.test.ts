@@ -4,30 +4,30 @@ import { createTicker, PART } from '../../public/views/ticker.js'
 
 const EVERY_MS = 1000
 
-describe('clocks that tick alike', () => {
-  it('are told the time in parts, a part in a frame, and each of them once in a tick', (t) => {
+describe('the ticker', () => {
+  it('calls its listeners in parts, one part in a frame, and each listener once in a tick', (t) => {
     t.mock.timers.enable({ apis: ['setInterval', 'Date'] })
     const frames: (() => void)[] = []
-    const watch = createTicker(EVERY_MS, (run) => frames.push(run))
-    const told = Array.from({ length: 3 * PART - 1 }, () => 0)
-    const sum = () => told.reduce((all, one) => all + one, 0)
-    const ends = told.map((_, index) => watch(() => (told[index] = (told[index] ?? 0) + 1)))
+    const subscribe = createTicker(EVERY_MS, (run) => frames.push(run))
+    const calls = Array.from({ length: 3 * PART - 1 }, () => 0)
+    const sum = () => calls.reduce((total, count) => total + count, 0)
+    const removers = calls.map((_, index) => subscribe(() => (calls[index] = (calls[index] ?? 0) + 1)))
     t.mock.timers.tick(EVERY_MS)
     assert.equal(sum(), PART)
-    // A tick that comes before all have had their turn is none.
+    // A tick is skipped while the former one has not called all listeners.
     t.mock.timers.tick(EVERY_MS)
     assert.deepEqual([sum(), frames.length], [PART, 1])
-    ends[PART]?.()
+    removers[PART]?.()
     while (frames.length > 0) frames.shift()?.()
     assert.deepEqual(
-      told.map((times, index) => [times, index === PART ? 0 : 1]).filter(([times, due]) => times !== due),
+      calls.map((count, index) => [count, index === PART ? 0 : 1]).filter(([count, due]) => count !== due),
       [],
     )
     t.mock.timers.tick(EVERY_MS)
     assert.equal(sum(), 3 * PART - 2 + PART)
-    for (const end of ends) end()
+    for (const remove of removers) remove()
     frames.length = 0
     t.mock.timers.tick(EVERY_MS)
-    assert.equal(sum(), 3 * PART - 2 + PART, 'nothing ticks where nobody looks')
+    assert.equal(sum(), 3 * PART - 2 + PART, 'the timer stops with the last listener')
   })
 })
