@@ -18,7 +18,7 @@ export interface Frozen {
   /** Hashes by file name, in the order of the manifest. */
   hashes: Map<string, string>
   /** Migrations that are not in the manifest yet. */
-  fresh: string[]
+  unfrozen: string[]
   /** One sentence per violation, such as a changed migration. */
   problems: string[]
 }
@@ -41,20 +41,20 @@ export function readFrozen(folder: string): Frozen {
     hashes.set(name, hash)
   }
   const last = [...hashes.keys()].sort().at(-1) ?? ''
-  const fresh = files.filter((name) => !hashes.has(name)).sort()
-  for (const name of fresh)
+  const unfrozen = files.filter((name) => !hashes.has(name)).sort()
+  for (const name of unfrozen)
     if (name < last) problems.push(`${name} would run before ${last}, which is frozen`)
-  return { hashes, fresh, problems }
+  return { hashes, unfrozen, problems }
 }
 
 /** Adds new migrations to the manifest. Returns their names. @throws if there is a violation. */
 export function freeze(folder: string): string[] {
-  const { hashes, fresh, problems } = readFrozen(folder)
+  const { hashes, unfrozen, problems } = readFrozen(folder)
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  for (const name of fresh) hashes.set(name, hashOf(join(folder, name)))
+  for (const name of unfrozen) hashes.set(name, hashOf(join(folder, name)))
   const lines = [...hashes].map(([name, hash]) => `${hash}  ${name}\n`)
   writeFileSync(join(folder, 'FROZEN'), HEAD + lines.join(''))
-  return fresh
+  return unfrozen
 }
 
 if (process.argv[1] === import.meta.filename) {

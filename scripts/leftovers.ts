@@ -32,7 +32,7 @@ export async function endLeftovers(folder: string): Promise<string[]> {
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // It has ended since.
+      // The process has ended meanwhile.
     }
   }
   return found

@@ -1,6 +1,7 @@
 /**
- * The long form of tests/stories/random-failures.test.ts: `node scripts/random-failures.ts [--rounds=100]
- * [--seed=1]`.
+ * The long form of tests/stories/random-failures.test.ts:
+ *
+ *   node scripts/random-failures.ts [--rounds=100] [--seed=1]
  *
  * Runs rebuilds on one machine while the orchestrator, the relay and PostgreSQL are killed at times chosen by
  * the seed. Prints how often each was killed. Exits with 1 and prints the round if a result is not as

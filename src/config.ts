@@ -33,7 +33,7 @@ const baseUrls = z
 
 const isAddress = (url: string): boolean => /^https?:\/\/[^\s/]+(\/\S*)?$/.test(url)
 
-const whole = (least: number, most: number) => {
+const wholeNumber = (least: number, most: number) => {
   const message = `must be a whole number from ${least} to ${most}`
   const digits = z
     .string()
@@ -68,13 +68,13 @@ const environment = z.object({
     .regex(/^[a-z_][a-z0-9_]*$/, 'must be the name of a role')
     .optional(),
   BLOUD_DATA_DIR: path(resolve(ROOT, 'data')),
-  BLOUD_PORT: whole(1, 65_535).default('3000'),
+  BLOUD_PORT: wholeNumber(1, 65_535).default('3000'),
   BLOUD_LISTEN: z.string().min(1).default('127.0.0.1'),
   BLOUD_HOST_KIND: z.enum(['nixos', 'local']).optional(),
   BLOUD_CATALOG_DIR: path(resolve(ROOT, 'nix/catalog')),
   BLOUD_ALLOWED_HOSTS: hostNames,
-  BLOUD_BUILD_TIMEOUT: whole(1, 86_400).default('1800'),
-  BLOUD_RETENTION_DAYS: whole(1, 36_500).default('90'),
+  BLOUD_BUILD_TIMEOUT: wholeNumber(1, 86_400).default('1800'),
+  BLOUD_RETENTION_DAYS: wholeNumber(1, 36_500).default('90'),
   BLOUD_NIXOS_PROFILE: path('/nix/var/nix/profiles/system'),
   BLOUD_NIXOS_CURRENT_SYSTEM: path('/run/current-system'),
   BLOUD_NIXOS_REBUILD: absolutePath,

@@ -9,28 +9,28 @@ const LIMIT_MS = 30_000
 const BURST = 1000
 
 const server = await (SERVERS.bloud as (typeof SERVERS)[string])()
-const stays = await startLoad(server.port, clients)
-await stays.until(({ answered }) => answered === clients, LIMIT_MS)
+const permanent = await startLoad(server.port, clients)
+await permanent.until(({ answered }) => answered === clients, LIMIT_MS)
 const samples: { events: number; rssMB: number; descriptors: number }[] = []
 let seq = 0
 for (let step = 1; step <= steps; step += 1) {
-  const comes = await startLoad(server.port, clients)
-  await comes.until(({ answered }) => answered === clients, LIMIT_MS)
+  const temporary = await startLoad(server.port, clients)
+  await temporary.until(({ answered }) => answered === clients, LIMIT_MS)
   while (seq < (events * step) / steps) {
     for (let sent = 0; sent < BURST; sent += 1) {
       seq += 1
       server.publish(seq, nowUs())
     }
-    const took = await stays.until(({ lowest }) => lowest === seq, LIMIT_MS)
+    const took = await permanent.until(({ lowest }) => lowest === seq, LIMIT_MS)
     if (took === undefined) throw new Error(`not all clients have event ${seq}`)
   }
-  await comes.stop()
+  await temporary.stop()
   await sleep(300)
   const descriptors = readdirSync(`/proc/${server.pid}/fd`).length
   samples.push({ events: seq, rssMB: rssOf(server.pid) / 2 ** 20, descriptors })
 }
-const { gaps, repeats, closed } = await stays.stat()
-await stays.stop()
+const { gaps, repeats, closed } = await permanent.stat()
+await permanent.stop()
 await server.stop()
 const rows = samples.map((sample) => ({
   events: String(sample.events),

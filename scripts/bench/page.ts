@@ -1,7 +1,10 @@
 /**
- * Measures the script time of the page per frame with many apps and events: `node scripts/bench/page.ts
- * [apps] [events/s] [slowdown]`. The last argument simulates a slower processor. Uses the real server, a
- * separate database, and Chromium, whose trace of the page contains the times.
+ * Measures the script time of the page per frame with many apps and events. Uses the real server, a separate
+ * database, and Chromium, whose trace of the page contains the times.
+ *
+ *   node scripts/bench/page.ts [apps] [events/s] [slowdown]
+ *
+ * The slowdown is a factor that simulates a slower processor.
  */
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -18,7 +18,7 @@ export const STREAM_EVENTS = {
   heartbeat: z.object({ id, at: timestamp }),
   /** `GET /api/status` changed without a transition: a new display name, or a requested cancel. */
   refresh: z.object({}),
-  /** The relay can't read the database since this time. */
+  /** The relay has been unable to read the database since this time. */
   stale: z.object({ since: timestamp }),
   /** The stream can't continue after the client's last event id; a snapshot follows. */
   reset: z.object({ reason }),

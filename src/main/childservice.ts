@@ -62,23 +62,23 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
     const firstMessage = new Promise<unknown>((resolve) => {
       onMessage = resolve
     })
-    const fresh = startChild({ script: join(import.meta.dirname, `${name}.ts`), env: env(), onMessage })
-    child = fresh
+    const started = startChild({ script: join(import.meta.dirname, `${name}.ts`), env: env(), onMessage })
+    child = started
     const begin = Date.now()
-    const died = fresh.ended.then((ending) => {
+    const endedEarly = started.ended.then((ending) => {
       throw new ChildError(
         'ended',
         `The ${name} ${describeExit(ending)} before it was ready. Its log is above.`,
       )
     })
-    died.catch(() => {})
+    endedEarly.catch(() => {})
     try {
-      accept(await withTimeout(Promise.race([firstMessage, died]), READY_LIMIT_MS))
+      accept(await withTimeout(Promise.race([firstMessage, endedEarly]), READY_LIMIT_MS))
     } catch (error) {
-      await fresh.stop(STOP_LIMIT_MS)
+      await started.stop(STOP_LIMIT_MS)
       throw error
     }
-    void fresh.ended.then((ending) => onExit(describeExit(ending), Date.now() - begin))
+    void started.ended.then((ending) => onExit(describeExit(ending), Date.now() - begin))
   }
 
   /** @throws ChildError unless the first message is `ready`. */

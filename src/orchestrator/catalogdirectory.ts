@@ -37,7 +37,7 @@ async function addFile(catalog: Catalog, dir: string, filename: string): Promise
   if (Buffer.byteLength(yaml) > MAX_FILE_BYTES) return void fail(`is larger than ${MAX_FILE_BYTES} bytes`)
   const parsed = parseCatalogFile(yaml, filename)
   if ('error' in parsed) return void catalog.errors.push(parsed.error)
-  // Happens only with x.yml beside x.yaml, because the parser already refuses a name other than the file's.
+  // Happens only with x.yml beside x.yaml, because the parser refuses a name that differs from the file's.
   if (catalog.files.some((other) => other.app.name === parsed.ok.name)) {
     return void fail(`name: "${parsed.ok.name}" is already used by another file`)
   }

@@ -27,7 +27,7 @@ export async function takeLease(pool: Pool, worker: string, log: Logger): Promis
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
     } catch (error) {
-      // An unreachable database does not end the lease, because no other worker can take it there either.
+      // An unreachable database does not end the lease, because no other worker can take it either.
       if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
       log.warn({ attempt }, 'the lease was taken by another worker')
       lost.abort()

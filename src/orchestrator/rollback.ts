@@ -38,8 +38,8 @@ export async function rollbackObstacle(
 }
 
 /**
- * Decides the outcome of a rollback by the active generation. It succeeded only if that is the target;
- * otherwise all its operations fail together, because a rollback is never split.
+ * Decides the outcome of a rollback by the active generation. The rollback succeeded only if that is the
+ * target; otherwise all its operations fail together, because a rollback is never split.
  */
 export function decideRollbackOutcome(observed: Observation, target: string): Outcome {
   const { failures, cause, ...decided } = decideOutcome(observed)

@@ -50,7 +50,7 @@ const TIMED_OUT: Cause = {
   hint: 'Check its log. A slow machine or network may need a larger BLOUD_BUILD_TIMEOUT.',
 }
 
-/** Returns why the run must stop now (its deadline or a cancel), or null. */
+/** Returns the reason to stop the run now, its deadline or a cancel; null if there is none. */
 export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<StopReason | null> {
   if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }
   const cancelled = (await operationsOf(pool, rebuild.id)).filter((each) => each.cancel_requested_at)

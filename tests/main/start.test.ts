@@ -107,9 +107,9 @@ test('psql connects as an operator, and its arguments contain no password', {
   ...needs('psql'),
 }, async () => {
   const agent = await start()
-  const who = psql('-AtXc', 'select current_user, current_database()')
-  assert.equal(await who.ended, 0, who.output())
-  assert.equal(who.output().trim(), 'bloud_operator|bloud_host_agent')
+  const session = psql('-AtXc', 'select current_user, current_database()')
+  assert.equal(await session.ended, 0, session.output())
+  assert.equal(session.output().trim(), 'bloud_operator|bloud_host_agent')
   const args = psql('-Xc', '\\! tr "\\0" " " < /proc/$PPID/cmdline')
   await args.ended
   assert.match(args.output(), /bloud_operator@127/)
@@ -154,9 +154,9 @@ test(
     const agent = await start(own)
     await assertReady(agent.address)
     assert.deepEqual((await fs.readdir(own.BLOUD_DATA_DIR)).includes('postgres'), false)
-    const who = psqlWith(own, '-AtXc', 'select current_user, count(*) > 0 from bloud.catalog')
-    assert.equal(await who.ended, 0, who.output())
-    assert.equal(who.output().trim(), 'bloud_operator|t')
+    const session = psqlWith(own, '-AtXc', 'select current_user, count(*) > 0 from bloud.catalog')
+    assert.equal(await session.ended, 0, session.output())
+    assert.equal(session.output().trim(), 'bloud_operator|t')
     assert.equal(await agent.end('SIGTERM'), 0)
     await administer((client) => client.query(`drop database ${name} with (force)`))
   },
@@ -186,8 +186,8 @@ test(
     const server = await postmasterPid()
     await first.end('SIGKILL')
     for (const name of ['relay', 'orchestrator']) {
-      const gone = await pollUntil(() => !isAlive(children.get(name) ?? 0), LIMIT_MS)
-      assert.ok(gone, `${name} is still there`)
+      const exited = await pollUntil(() => !isAlive(children.get(name) ?? 0), LIMIT_MS)
+      assert.ok(exited, `${name} is still there`)
     }
     const second = await start()
     assert.equal(await postmasterPid(), server)
@@ -198,14 +198,14 @@ test(
 )
 
 test('Ctrl-C during the first start leaves no process running', onlyLinux, async () => {
-  const fresh = join(top, 'fresh')
-  const agent = startWhole(fresh, port)
+  const emptyDir = join(top, 'fresh')
+  const agent = startWhole(emptyDir, port)
   const begun = () =>
-    fs.access(join(fresh, 'database.json')).then(
+    fs.access(join(emptyDir, 'database.json')).then(
       () => true,
       () => undefined,
     )
   assert.ok(await pollUntil(begun, LIMIT_MS))
   assert.equal(await agent.end('SIGINT'), 0)
-  await assert.rejects(fs.access(join(fresh, 'postgres/postmaster.pid')))
+  await assert.rejects(fs.access(join(emptyDir, 'postgres/postmaster.pid')))
 })

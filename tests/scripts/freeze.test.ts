@@ -20,7 +20,7 @@ test('no frozen migration of this repository was changed', () => {
 test('freezing adds each new migration once', () => {
   const { path, write } = folder()
   write('0001_a.sql', 'select 1')
-  assert.deepEqual(readFrozen(path), { hashes: new Map(), fresh: ['0001_a.sql'], problems: [] })
+  assert.deepEqual(readFrozen(path), { hashes: new Map(), unfrozen: ['0001_a.sql'], problems: [] })
   assert.deepEqual(freeze(path), ['0001_a.sql'])
   assert.deepEqual(freeze(path), [])
   write('0002_b.sql', 'select 2')

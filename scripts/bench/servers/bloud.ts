@@ -6,7 +6,7 @@ import { createServer } from '../../../src/http/server.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { printReady, startHistory } from './history.ts'
 
-// As in src/main/relay.ts.
+// Same limit of the young generation as in src/main/relay.ts.
 setFlagsFromString('--semi-space-growth-factor=1')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0

@@ -22,13 +22,13 @@ export async function startHistory(onRows: (rows: Row[]) => void) {
     socket.setEncoding('utf8').on('data', (text) => {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
-      const fresh = lines.map((line) => {
+      const added = lines.map((line) => {
         const [seq, t] = line.split(' ').map(Number)
         return { seq: seq as number, t: t as number, pad: PADDING }
       })
-      rows.push(...fresh)
+      rows.push(...added)
       if (rows.length > 2 * KEPT) rows = rows.slice(-KEPT)
-      if (fresh.length > 0) onRows(fresh)
+      if (added.length > 0) onRows(added)
     })
     socket.on('error', () => undefined)
   })

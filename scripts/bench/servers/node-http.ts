@@ -12,7 +12,7 @@ import { frameOf, printReady, startHistory } from './history.ts'
 
 const gatherMs = Number(process.argv[2] ?? 0)
 const flushShare = process.argv[3] === 'throttled' ? RELAY_LIMITS.flushShare : 1
-const pace = createThrottle({ ...RELAY_LIMITS, flushMs: gatherMs, flushShare })
+const throttle = createThrottle({ ...RELAY_LIMITS, flushMs: gatherMs, flushShare })
 const clients = new Set<ServerResponse>()
 let gathered = ''
 let timer: NodeJS.Timeout | undefined
@@ -24,7 +24,7 @@ function flush(): void {
   gathered = ''
   for (const client of clients) client.write(bytes)
   // Node writes to the sockets in ticks that are already queued, so the flush ends after them.
-  process.nextTick(() => pace.done(begin, performance.now()))
+  process.nextTick(() => throttle.done(begin, performance.now()))
 }
 
 const history = await startHistory((rows) => {
@@ -37,7 +37,7 @@ const history = await startHistory((rows) => {
   }
   gathered += rows.map(frameOf).join('')
   if (timer) return
-  const wait = pace.wait(performance.now())
+  const wait = throttle.wait(performance.now())
   if (wait <= 0) flush()
   else timer = setTimeout(flush, wait)
 })
