@@ -1,5 +1,5 @@
 /** Starts child processes, waits for their end and terminates them. */
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pollUntil, withTimeout } from './timeout.ts'
@@ -110,6 +110,16 @@ export async function run(command: string, args: string[], options: RunOptions):
   // Output can arrive after the exit event. The wait is limited because a grandchild can keep the pipe open.
   await withTimeout(closed, OUTPUT_LIMIT_MS)
   return { ...status, output: output.trim() }
+}
+
+/**
+ * Starts a process in a session of its own, so that it outlives the agent.
+ * @throws if it can't be started.
+ */
+export async function spawnDetached(command: string, args: string[], options: SpawnOptions): Promise<void> {
+  const child = spawn(command, args, { ...options, detached: true })
+  await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject))
+  child.unref()
 }
 
 export interface AgentChild {

@@ -1,5 +1,6 @@
 /** Paths of the local host's files. All paths below the data directory are built here. */
 import { join } from 'node:path'
+import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface Paths {
   /** Directory of all state of the local host: `<data>/host`. */
@@ -27,16 +28,11 @@ export interface Paths {
   supervisorLog: string
 }
 
-export interface RunPaths {
-  dir: string
-  log: string
-  /** The process was started, so it is alive or it is lost. */
+export interface RunPaths extends RunFiles {
+  /** Exists once the process was started: afterwards the run either has a live process or is lost. */
   spawned: string
-  lock: string
-  claim: string
-  activated: string
+  /** Failed apps of the run, as JSON. */
   result: string
-  exit: string
 }
 
 export function statePaths(state: string): Paths {
@@ -60,16 +56,7 @@ export function statePaths(state: string): Paths {
 }
 
 export function runPaths(dir: string): RunPaths {
-  return {
-    dir,
-    log: join(dir, 'log'),
-    spawned: join(dir, 'spawned'),
-    lock: join(dir, 'lock'),
-    claim: join(dir, 'claim'),
-    activated: join(dir, 'activated'),
-    result: join(dir, 'result.json'),
-    exit: join(dir, 'exit'),
-  }
+  return { ...runFiles(dir), spawned: join(dir, 'spawned'), result: join(dir, 'result.json') }
 }
 
 export const appDataDir = (dataDir: string, name: string): string => join(dataDir, 'apps', name)

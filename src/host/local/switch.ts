@@ -12,9 +12,10 @@
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { claimFile, writeAtomic } from '../../system/atomicfile.ts'
+import { writeAtomic } from '../../system/atomicfile.ts'
 import { acquireFileLock } from '../../system/filelock.ts'
 import { readMark } from '../../system/processgroup.ts'
+import { beginRun } from '../rundirectory.ts'
 import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
 import type { StoreOptions } from './store.ts'
 import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
@@ -42,9 +43,8 @@ async function main(): Promise<number> {
   await mkdir(run.dir, { recursive: true })
   // Take the lock first, because it shows inspect() that this run is alive. The process holds it until it
   // ends.
-  if (!(await acquireFileLock(run.lock, LOCK_LIMIT_MS)) || !(await claimFile(run.claim, 'started'))) {
-    throw new Error('this run was started before, or cancelled before its start')
-  }
+  const begun = await beginRun(run, LOCK_LIMIT_MS)
+  if (!begun) throw new Error('this run was started before, or cancelled before its start')
   const code = await withExitCodes(run, (signal, enterActivation) =>
     withSwitchLock(paths, async () =>
       runSwitch({
