@@ -66,7 +66,7 @@ const wrong: [string, Record<string, string>, RegExp][] = [
   [
     'a process started outside host, postgres and system',
     { 'src/main/x.ts': "import { spawn } from 'node:child_process'" },
-    /only src\/host/,
+    /only src\/\{host,postgres,system\}/,
   ],
   [
     'the environment read outside config.ts',
