@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { needs } from '../support/tools.ts'
-import { app, complaintOf, type System, system } from './support.ts'
+import { app, errorOf, type System, system } from './support.ts'
 
 const nix = needs('nix')
 const SECRETS = '/var/lib/bloud/nixos/secrets'
@@ -25,7 +25,7 @@ const containerOf = ({ containers }: System, name: string) =>
   containers[`bloud-${name}`] ?? assert.fail(`no container of ${name}`)
 const unitOf = ({ services }: System, name: string) => services[name] ?? assert.fail(`no unit ${name}`)
 
-test('An app of the list becomes a container', nix, async () => {
+test('An app in apps.json becomes a container', nix, async () => {
   const container = containerOf(await system([miniflux, app('redis')]), 'miniflux')
   assert.equal(container.serviceName, 'podman-miniflux')
   assert.equal(container.image, 'docker.io/miniflux/miniflux:2.2.14@sha256:0123456789abcdef')
@@ -45,7 +45,7 @@ test('An app of the list becomes a container', nix, async () => {
   }
 })
 
-test('What it depends on is started before it, if it is on', nix, async () => {
+test('The installed dependencies of an app are started before the app', nix, async () => {
   const { after, wants } = unitOf(await system([miniflux, app('redis')]), 'podman-miniflux')
   assert.deepEqual(wants, ['podman-redis.service'])
   assert.ok(after.includes('podman-redis.service'))
@@ -53,7 +53,7 @@ test('What it depends on is started before it, if it is on', nix, async () => {
 })
 
 test(
-  'An app that asks for a database gets one before it starts, reached from its network alone',
+  'An app that needs a database gets one before its start, reachable only from the network of the apps',
   nix,
   async () => {
     const machine = await system([miniflux, app('redis')])
@@ -70,7 +70,7 @@ test(
   },
 )
 
-test('The app postgres is the server that this machine has already', nix, async () => {
+test("The app postgres is this machine's own server", nix, async () => {
   const dependsOn = ['postgres']
   const machine = await system([app('postgres', { port: 5432 }), app('good', { dependsOn })])
   assert.deepEqual(Object.keys(machine.containers), ['bloud-good'])
@@ -81,21 +81,25 @@ test('The app postgres is the server that this machine has already', nix, async 
   assert.deepEqual(Object.keys(elsewhere.containers), ['bloud-postgres'])
 })
 
-test('An app may have a worker, which shares all with it but its port and its name', nix, async () => {
-  const more = { command: ['server'], worker: ['worker'], secretFiles: { KEY: `${SECRETS}/sso/KEY` } }
-  const machine = await system([app('sso', more)])
-  assert.deepEqual(Object.keys(machine.containers), ['bloud-sso', 'bloud-sso_worker'])
-  const { cmd, ports, extraOptions, serviceName, ...same } = containerOf(machine, 'sso_worker')
-  const server = containerOf(machine, 'sso')
-  assert.deepEqual([server.cmd, cmd, ports, serviceName], [['server'], ['worker'], [], 'podman-sso_worker'])
-  assert.deepEqual(
-    extraOptions,
-    server.extraOptions.filter((one) => one !== '--network-alias=sso'),
-  )
-  assert.deepEqual([same.image, same.volumes], [server.image, server.volumes])
-  assert.deepEqual(unitOf(machine, 'podman-sso_worker').requires, ['podman-sso.service'])
-  assert.match(await complaintOf(system([app('sso', { command: ['--privileged'] })])), /is not of type/)
-})
+test(
+  'A worker container shares everything with its app except the port and the network name',
+  nix,
+  async () => {
+    const more = { command: ['server'], worker: ['worker'], secretFiles: { KEY: `${SECRETS}/sso/KEY` } }
+    const machine = await system([app('sso', more)])
+    assert.deepEqual(Object.keys(machine.containers), ['bloud-sso', 'bloud-sso_worker'])
+    const { cmd, ports, extraOptions, serviceName, ...same } = containerOf(machine, 'sso_worker')
+    const server = containerOf(machine, 'sso')
+    assert.deepEqual([server.cmd, cmd, ports, serviceName], [['server'], ['worker'], [], 'podman-sso_worker'])
+    assert.deepEqual(
+      extraOptions,
+      server.extraOptions.filter((option) => option !== '--network-alias=sso'),
+    )
+    assert.deepEqual([same.image, same.volumes], [server.image, server.volumes])
+    assert.deepEqual(unitOf(machine, 'podman-sso_worker').requires, ['podman-sso.service'])
+    assert.match(await errorOf(system([app('sso', { command: ['--privileged'] })])), /is not of type/)
+  },
+)
 
 test('Installing one app changes nothing of another', nix, async () => {
   const one = await system([app('redis')])
@@ -104,7 +108,7 @@ test('Installing one app changes nothing of another', nix, async () => {
   assert.deepEqual(unitOf(two, 'podman-redis'), unitOf(one, 'podman-redis'))
 })
 
-test('I can override an app by hand, keep it off, and leave my lines when it is gone', nix, async () => {
+test('I can override an app, disable it, and keep my lines after it is uninstalled', nix, async () => {
   const lines =
     'bloud.apps.redis = { port = 7000; environment.EXTRA = "1"; extraOptions = [ "--tty" ]; }; bloud.apps.other.enable = false;'
   const machine = await system([app('redis', { environment: { KEPT: 'yes' } }), app('other')], lines)
@@ -116,31 +120,39 @@ test('I can override an app by hand, keep it off, and leave my lines when it is 
   assert.deepEqual((await system([], lines)).containers, {})
 })
 
-test('I can declare an app that the page knows nothing of', nix, async () => {
+test('I can declare an app that is not in apps.json', nix, async () => {
   const lines = 'bloud.apps.mine = { image = "localhost/mine:1"; port = 5000; containerPort = 80; };'
   assert.equal(containerOf(await system([], lines), 'mine').image, 'localhost/mine:1')
 })
 
-test('What the agent writes for sign-in is mounted from where nobody can put a link', nix, async () => {
-  const mounts = [
-    { host: '/var/lib/bloud/nixos/blueprints', container: '/blueprints/bloud', readOnly: true },
-    { host: '/var/lib/bloud/nixos/clients', container: '/var/lib/bloud/nixos/clients', readOnly: true },
-  ]
-  const container = containerOf(await system([app('authentik', { mounts })]), 'authentik')
-  assert.deepEqual(container.volumes, [
-    '/var/lib/bloud/blueprints:/blueprints/bloud:ro',
-    '/var/lib/bloud/clients:/var/lib/bloud/nixos/clients:ro',
-  ])
-  assert.equal(container.user, '389:389')
-})
+test(
+  'The sign-in files of the agent are mounted from a directory in which only root can create a link',
+  nix,
+  async () => {
+    const mounts = [
+      { host: '/var/lib/bloud/nixos/blueprints', container: '/blueprints/bloud', readOnly: true },
+      { host: '/var/lib/bloud/nixos/clients', container: '/var/lib/bloud/nixos/clients', readOnly: true },
+    ]
+    const container = containerOf(await system([app('authentik', { mounts })]), 'authentik')
+    assert.deepEqual(container.volumes, [
+      '/var/lib/bloud/blueprints:/blueprints/bloud:ro',
+      '/var/lib/bloud/clients:/var/lib/bloud/nixos/clients:ro',
+    ])
+    assert.equal(container.user, '389:389')
+  },
+)
 
-test('The list can choose neither arguments of podman nor a user, nor switch an app off', nix, async () => {
-  const plain = await system([app('redis')])
-  const more = { extraOptions: ['--privileged'], user: 'root', enable: false, podman: {}, cmd: ['x'] }
-  assert.deepEqual(containerOf(await system([app('redis', more)]), 'redis'), containerOf(plain, 'redis'))
-})
+test(
+  'apps.json can neither add arguments of podman, nor choose a user, nor disable an app',
+  nix,
+  async () => {
+    const plain = await system([app('redis')])
+    const more = { extraOptions: ['--privileged'], user: 'root', enable: false, podman: {}, cmd: ['x'] }
+    assert.deepEqual(containerOf(await system([app('redis', more)]), 'redis'), containerOf(plain, 'redis'))
+  },
+)
 
-test('A value that could be more than data is refused, and the app is named', nix, async () => {
+test('A value that could be more than data is refused with the name of its app', nix, async () => {
   const volume = (name: string, container: string) => ({ volumes: [{ name, container }] })
   const refused: object[] = [
     { image: 'x; rm -rf /' },
@@ -162,30 +174,34 @@ test('A value that could be more than data is refused, and the app is named', ni
     { resources: { cpus: '1 --privileged' } },
   ]
   for (const more of refused) {
-    assert.match(await complaintOf(system([app('victim', more)])), /victim/, JSON.stringify(more))
+    assert.match(await errorOf(system([app('victim', more)])), /victim/, JSON.stringify(more))
   }
   for (const name of ['Victim', 'a b', '../victim', 'victim.service', 'x'.repeat(64)]) {
-    assert.match(await complaintOf(system([app(name)])), /not an app name/, name)
+    assert.match(await errorOf(system([app(name)])), /not an app name/, name)
   }
 })
 
-test('What no pattern can say is refused by an assertion that begins with the app', nix, async () => {
-  const database = { name: 'a', role: 'b', passwordFile: `${SECRETS}/x/P` }
-  const refused: object[] = [
-    { environment: { 'A B': 'x' } },
-    { secretFiles: { 'A,type=mount': `${SECRETS}/x/P` } },
-    { secretFiles: { KEY: `${SECRETS}/../../../../etc/shadow` } },
-    { volumes: [{ name: 'data', container: '/data/../etc' }] },
-    { database },
-  ]
-  for (const more of refused) {
-    const { failed } = await system([app('victim', more)])
-    assert.match(failed[0] ?? 'nothing', /^bloud: victim: /, JSON.stringify(more))
-  }
-})
+test(
+  'A value that no pattern can check is refused by an assertion with the name of its app',
+  nix,
+  async () => {
+    const database = { name: 'a', role: 'b', passwordFile: `${SECRETS}/x/P` }
+    const refused: object[] = [
+      { environment: { 'A B': 'x' } },
+      { secretFiles: { 'A,type=mount': `${SECRETS}/x/P` } },
+      { secretFiles: { KEY: `${SECRETS}/../../../../etc/shadow` } },
+      { volumes: [{ name: 'data', container: '/data/../etc' }] },
+      { database },
+    ]
+    for (const more of refused) {
+      const { failed } = await system([app('victim', more)])
+      assert.match(failed[0] ?? 'no failed assertion', /^bloud: victim: /, JSON.stringify(more))
+    }
+  },
+)
 
-test('A list of another version is refused, and a missing list is no app', nix, async () => {
+test('An apps.json of another version is refused, and a missing one means no apps', nix, async () => {
   const missing = 'services.bloud.apps.file = lib.mkForce "/nowhere/apps.json";'
   assert.deepEqual((await system([], missing)).containers, {})
-  assert.match(await complaintOf(system([app('redis')], '', 2)), /another version of the agent/)
+  assert.match(await errorOf(system([app('redis')], '', 2)), /another version of the agent/)
 })

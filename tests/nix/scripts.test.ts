@@ -1,4 +1,6 @@
-/** The scripts that root runs, for real; only what they would do to the whole machine is replaced, at its border. */
+/**
+ * Runs the scripts of root; only the programs that would change the whole machine are replaced by stand-ins.
+ */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -14,7 +16,7 @@ import { needs } from '../support/tools.ts'
 const LIMIT_MS = 30_000
 const onlyLinux = { skip: process.platform === 'linux' ? false : 'for NixOS' }
 
-/** A PATH on which these programs come first. */
+/** Creates these programs, and returns a PATH on which they come first. */
 function programs(scripts: Record<string, string>): string {
   const dir = temporaryDirectory()
   for (const [name, body] of Object.entries(scripts)) {
@@ -24,7 +26,7 @@ function programs(scripts: Record<string, string>): string {
   return [dir, process.env.PATH].join(delimiter)
 }
 
-/** Becomes nobody else: drops its own options and does what follows. */
+/** Stand-in for setpriv that does not change the user: it drops its options and runs the command. */
 const SETPRIV = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
 
 function runScript(name: string, args: string[], env: Record<string, string>) {
@@ -43,29 +45,29 @@ function purgeable() {
   writeFileSync(join(apps, 'good', 'data'), 'x')
   writeFileSync(join(outside, 'precious'), 'x')
   symlinkSync(outside, join(apps, 'good', 'link'))
-  const ask = (name: string) => writeFileSync(join(requests, name), '')
+  const request = (name: string) => writeFileSync(join(requests, name), '')
   const systemctl = 'case $* in *podman-busy.service) exit 0 ;; *) exit 3 ;; esac'
   const run = () =>
     runScript('purge.sh', ['me', requests, apps], { PATH: programs({ systemctl, setpriv: SETPRIV }) })
-  return { requests, apps, outside, ask, run }
+  return { requests, apps, outside, request, run }
 }
 
-test('Purging deletes the data of that app, and follows no link out of it', onlyLinux, async () => {
-  const { apps, requests, outside, ask, run } = purgeable()
-  ask('good')
+test('A purge deletes the data of its app, and follows no link out of it', onlyLinux, async () => {
+  const { apps, requests, outside, request, run } = purgeable()
+  request('good')
   await run()
   assert.ok(!existsSync(join(apps, 'good')) && existsSync(join(apps, 'busy')))
   assert.ok(existsSync(join(outside, 'precious')))
-  assert.ok(!existsSync(join(requests, 'good')), 'the request is dealt with')
+  assert.ok(!existsSync(join(requests, 'good')), 'the request file is removed')
 })
 
 test(
-  'Purging refuses an app that runs and a name that is none, and does not ask again',
+  'A purge of a running app or of an invalid name is refused, and its request is removed',
   onlyLinux,
   async () => {
-    const { apps, requests, ask, run } = purgeable()
+    const { apps, requests, request, run } = purgeable()
     const names = ['busy', '..evil', '-rf', 'Good', 'a b', 'x\ngood2', '*']
-    for (const name of names) ask(name)
+    for (const name of names) request(name)
     mkdirSync(join(apps, 'good2'))
     const { stderr } = await run()
     assert.match(stderr, /busy is running/)
@@ -75,32 +77,28 @@ test(
   },
 )
 
-test(
-  'A container starts with its volumes, and with secrets that no argument has shown',
-  onlyLinux,
-  async () => {
-    const top = temporaryDirectory()
-    const [apps, secret, seen] = [join(top, 'apps'), join(top, 'secret'), join(top, 'seen')]
-    writeFileSync(secret, 'sentinel-91c2\nwith a second line')
-    const podman = `printf '%s ' "$@" >> ${seen}; cat > ${seen}.stdin`
-    const env = { PATH: programs({ podman, setpriv: SETPRIV }) }
-    const args = ['me', apps, 'good', 'volume', 'data', 'secret', 'KEY', secret]
-    await runScript('app-start.sh', args, env)
-    assert.equal(statSync(join(apps, 'good')).mode & 0o777, 0o700)
-    assert.equal(statSync(join(apps, 'good', 'data')).mode & 0o777, 0o777)
-    assert.equal(readFileSync(seen, 'utf8'), 'secret create --replace bloud-good-KEY - ')
-    assert.equal(readFileSync(`${seen}.stdin`, 'utf8'), 'sentinel-91c2\nwith a second line')
-    chmodSync(join(apps, 'good', 'data'), 0o700)
-    await runScript('app-start.sh', args, env)
-    assert.equal(
-      statSync(join(apps, 'good', 'data')).mode & 0o777,
-      0o700,
-      'later it is the app’s own business',
-    )
-  },
-)
+test('A container starts with its volumes, and its secrets appear in no argument', onlyLinux, async () => {
+  const top = temporaryDirectory()
+  const [apps, secret, calls] = [join(top, 'apps'), join(top, 'secret'), join(top, 'calls')]
+  writeFileSync(secret, 'sentinel-91c2\nwith a second line')
+  const podman = `printf '%s ' "$@" >> ${calls}; cat > ${calls}.stdin`
+  const env = { PATH: programs({ podman, setpriv: SETPRIV }) }
+  const args = ['me', apps, 'good', 'volume', 'data', 'secret', 'KEY', secret]
+  await runScript('app-start.sh', args, env)
+  assert.equal(statSync(join(apps, 'good')).mode & 0o777, 0o700)
+  assert.equal(statSync(join(apps, 'good', 'data')).mode & 0o777, 0o777)
+  assert.equal(readFileSync(calls, 'utf8'), 'secret create --replace bloud-good-KEY - ')
+  assert.equal(readFileSync(`${calls}.stdin`, 'utf8'), 'sentinel-91c2\nwith a second line')
+  chmodSync(join(apps, 'good', 'data'), 0o700)
+  await runScript('app-start.sh', args, env)
+  assert.equal(
+    statSync(join(apps, 'good', 'data')).mode & 0o777,
+    0o700,
+    'a mode that the app has changed is kept',
+  )
+})
 
-test('A secret that is missing or empty keeps the container from starting', onlyLinux, async () => {
+test('A missing or empty secret prevents the start of the container', onlyLinux, async () => {
   const top = temporaryDirectory()
   writeFileSync(join(top, 'empty'), '')
   const env = { PATH: programs({ podman: 'cat > /dev/null', setpriv: SETPRIV }) }
@@ -109,28 +107,30 @@ test('A secret that is missing or empty keeps the container from starting', only
   }
 })
 
-test('The agent is restarted after a rebuild, never in it', onlyLinux, async () => {
+test('The agent is restarted after a rebuild, never during it', onlyLinux, async () => {
   const top = temporaryDirectory()
-  const seen = join(top, 'seen')
-  writeFileSync(seen, '')
+  const calls = join(top, 'calls')
+  writeFileSync(calls, '')
   const refresh = (why: string, state: string) => {
-    const systemctl = `case $1 in show) echo ${state} ;; *) echo "$@" >> ${seen} ;; esac`
+    const systemctl = `case $1 in show) echo ${state} ;; *) echo "$@" >> ${calls} ;; esac`
     return runScript('refresh.sh', [why], { PATH: programs({ systemctl }), RUNTIME_DIRECTORY: top })
   }
   const restart = 'try-restart --no-block bloud-relay.service bloud-orchestrator.service\n'
   await refresh('finished', 'inactive')
   await refresh('changed', 'activating')
-  assert.equal(readFileSync(seen, 'utf8'), '', 'a rebuild of ours is under way')
+  assert.equal(readFileSync(calls, 'utf8'), '', 'no restart during a rebuild by the agent')
   await refresh('finished', 'deactivating')
-  assert.equal(readFileSync(seen, 'utf8'), restart)
+  assert.equal(readFileSync(calls, 'utf8'), restart)
   await refresh('finished', 'deactivating')
   await refresh('changed', 'inactive')
-  assert.equal(readFileSync(seen, 'utf8'), restart + restart, 'somebody rebuilt by hand')
+  assert.equal(readFileSync(calls, 'utf8'), restart + restart, 'a restart after a rebuild by hand')
 })
 
 const psqlOnLinux = { skip: onlyLinux.skip || needs('psql').skip }
 
-/** psql of the scripts enters over the environment; it is the test server's superuser. */
+/**
+ * Runs app-database.sh; its psql connects as the test server's superuser with settings from the environment.
+ */
 function databaseScript(role: string, password: string) {
   const { hostname, port, username, password: login } = new URL(urlOf('postgres'))
   const file = join(temporaryDirectory(), 'password')
@@ -156,7 +156,7 @@ async function asApp(database: string, role: string, password: string): Promise<
 }
 
 test(
-  'An app gets a role and a database of its own, with the password of the file, again and again',
+  'An app gets a role and a database of its own, and every run sets the password of the file',
   psqlOnLinux,
   async () => {
     const name = 'app_of_a_test'
@@ -168,11 +168,11 @@ test(
       await assert.rejects(asApp(name, name, 'it\'s \\ "first"'), /password/)
       await administer(async (client) => {
         const { rows } = await client.query(
-          "select r.rolsuper, r.rolcreaterole, r.rolcreatedb, has_database_privilege('public', $1, 'connect') as anybody from pg_roles r where rolname = $1",
+          "select r.rolsuper, r.rolcreaterole, r.rolcreatedb, has_database_privilege('public', $1, 'connect') as public_access from pg_roles r where rolname = $1",
           [name],
         )
         assert.deepEqual(rows, [
-          { rolsuper: false, rolcreaterole: false, rolcreatedb: false, anybody: false },
+          { rolsuper: false, rolcreaterole: false, rolcreatedb: false, public_access: false },
         ])
       })
     } finally {
@@ -184,8 +184,8 @@ test(
   },
 )
 
-test('A role that is not an app’s keeps its password', psqlOnLinux, async () => {
-  const name = 'somebody_of_a_test'
+test('A role that does not belong to an app keeps its password', psqlOnLinux, async () => {
+  const name = 'foreign_role_of_a_test'
   await administer((client) => client.query(`create role ${name} superuser login password 'mine'`))
   try {
     await assert.rejects(databaseScript(name, 'stolen'), /that is not an app's/)
@@ -199,7 +199,7 @@ test('A role that is not an app’s keeps its password', psqlOnLinux, async () =
 })
 
 test(
-  'A request for a rebuild that is none is removed, or systemd would start it for ever',
+  'An invalid rebuild request is removed, because systemd would start the unit for ever',
   onlyLinux,
   async () => {
     const state = temporaryDirectory()

@@ -1,4 +1,4 @@
-/** Evaluates Nix, with Debian's nix and without any store: nothing is built, nothing is fetched. */
+/** Evaluates Nix expressions with Debian's Nix and without a store, so nothing is built or downloaded. */
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,11 @@ const env = {
   HOME: top,
 }
 
-/** @returns what nix-instantiate prints. @throws with what it complains of, as `stderr`. */
+/**
+ * Runs nix-instantiate.
+ * @returns its output.
+ * @throws with its error output as `stderr`.
+ */
 export async function nixInstantiate(...args: string[]): Promise<string> {
   const options = { env, timeout: LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, cwd: ROOT }
   const program = toolPath('nix') ?? 'nix-instantiate'
@@ -26,7 +30,7 @@ export async function nixInstantiate(...args: string[]): Promise<string> {
   return stdout
 }
 
-/** The value of an expression, all of it. */
+/** Evaluates an expression completely and returns its value. */
 export async function evaluate<T>(expression: string): Promise<T> {
   return JSON.parse(await nixInstantiate('--eval', '--strict', '--json', '-E', expression)) as T
 }
@@ -53,7 +57,7 @@ export interface Container {
   extraOptions: string[]
 }
 
-/** What tests/nix/stubs/system.nix gives. */
+/** Value of tests/nix/stubs/system.nix. */
 export interface System {
   failed: string[]
   services: Record<string, Unit>
@@ -74,7 +78,7 @@ export interface System {
 
 let files = 0
 
-/** A machine with our module, the given apps.json and what a person adds to the configuration. */
+/** Evaluates a machine with the module, an apps.json with `apps`, and additional lines of configuration. */
 export function system(apps: object[], configuration = '', version = 1): Promise<System> {
   const file = join(top, `apps-${files++}.json`)
   writeFileSync(file, JSON.stringify({ version, apps }))
@@ -90,17 +94,17 @@ export function system(apps: object[], configuration = '', version = 1): Promise
   }`)
 }
 
-/** The complaint of an evaluation that must fail. */
-export async function complaintOf(evaluation: Promise<unknown>): Promise<string> {
+/** Error output of an evaluation that must fail. */
+export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   try {
     await evaluation
   } catch (error) {
     return (error as { stderr?: string }).stderr ?? String(error)
   }
-  throw new Error('This was not refused')
+  throw new Error('The evaluation was expected to fail')
 }
 
-/** An entry of apps.json as the agent writes it. */
+/** Entry of apps.json, in the form that the agent writes. */
 export function app(name: string, more: object = {}): object {
   return {
     name,

@@ -9,7 +9,7 @@ import { app, system } from './support.ts'
 const nix = needs('nix')
 const REMOTE = 'services.bloud.database.createLocally = false; services.bloud.database.urlFile'
 
-test('Enabling it gives me two processes of unprivileged users, and no app', nix, async () => {
+test('Enabling the module gives me two processes of unprivileged users, and no app', nix, async () => {
   const { services, containers, failed } = await system([])
   assert.deepEqual(failed, [])
   assert.deepEqual(containers, {})
@@ -25,7 +25,7 @@ test('Enabling it gives me two processes of unprivileged users, and no app', nix
     assert.equal(serviceConfig.ProtectSystem, 'strict')
     assert.equal(serviceConfig.NoNewPrivileges, true)
     assert.equal(serviceConfig.CapabilityBoundingSet, '')
-    assert.ok(!('MemoryDenyWriteExecute' in serviceConfig), 'V8 could not run')
+    assert.ok(!('MemoryDenyWriteExecute' in serviceConfig), 'V8 could not run with it')
     assert.equal(restartIfChanged, false)
     assert.deepEqual(wantedBy, ['multi-user.target'])
   }
@@ -41,7 +41,7 @@ test('With a PostgreSQL of the machine the app of that name is that, and no cont
   assert.equal(provided(elsewhere.services), undefined)
 })
 
-test('Root runs only what has a reason to be root', nix, async () => {
+test('Only the units that need root run as root', nix, async () => {
   const database = { name: 'good', role: 'good', passwordFile: '/var/lib/bloud/nixos/secrets/good/P' }
   const { services } = await system([app('good', { database })])
   const asRoot = Object.entries(services)
@@ -58,7 +58,7 @@ test('Root runs only what has a reason to be root', nix, async () => {
   ])
 })
 
-test('A request file starts the rebuild that I chose, and nothing can be added to it', nix, async () => {
+test('A request file starts the rebuild command that I chose, without further arguments', nix, async () => {
   const command = '[ "/opt/my rebuild" "switch" "--flake" "/etc/nixos#$HOME %h" ]'
   const { services, paths } = await system([], `services.bloud.rebuildCommand = ${command};`)
   assert.equal(paths['bloud-rebuild']?.pathConfig.PathExists, '/var/lib/bloud/nixos/request/current')
@@ -70,7 +70,7 @@ test('A request file starts the rebuild that I chose, and nothing can be added t
 })
 
 test(
-  'A rollback is another file, another unit and another command, and no more of it is up to the agent',
+  'A rollback has a request file, a unit and a command of its own, which the agent cannot change',
   nix,
   async () => {
     const command = '[ "/opt/my rebuild" "switch" "--rollback" ]'
@@ -88,7 +88,7 @@ test(
   },
 )
 
-test('A flake is rebuilt with --impure, because the list of apps is not a part of it', nix, async () => {
+test('A flake is rebuilt with --impure, because apps.json is not part of it', nix, async () => {
   const { services } = await system([], 'services.bloud.flake = "/etc/nixos#home";')
   const words = String(services['bloud-rebuild']?.serviceConfig.ExecStart)
   assert.ok(words.endsWith('"switch" "--flake" "/etc/nixos#home" "--impure"'), words)
@@ -117,7 +117,7 @@ test('With the local PostgreSQL there is no password, and each process is one ro
   const lines = postgresql.authentication.split('\n')
   assert.ok(
     lines.findIndex((line) => line.endsWith('peer map=bloud')) < lines.indexOf('local all all peer'),
-    'the first line that fits decides',
+    'the first matching line decides',
   )
 })
 
@@ -135,27 +135,23 @@ test('With another PostgreSQL the password stays in its file', nix, async () => 
   assert.ok(!JSON.stringify(services).includes('sentinel-4b1c'))
 })
 
-test(
-  'What would put a password into the store, or contradict, is refused and says what to do',
-  nix,
-  async () => {
-    const refused: [string, RegExp][] = [
-      ['services.bloud.settings.DATABASE_URL = "postgres://me:x@db/bloud";', /urlFile/],
-      [`${REMOTE} = builtins.storeDir + "/x";`, /outside/],
-      ['services.bloud.database.createLocally = false;', /createLocally/],
-      ['services.bloud.database.urlFile = "/run/url";', /createLocally/],
-      ['services.bloud.rebuildCommand = [ "nixos-rebuild" ];', /absolute path/],
-      ['services.bloud.database.operators = [ "a\\nbloud root postgres" ];', /user name/],
-    ]
-    for (const [configuration, reason] of refused) {
-      const { failed } = await system([], configuration)
-      assert.equal(failed.length, 1, configuration)
-      assert.match(failed[0] ?? '', reason)
-    }
-  },
-)
+test('A setting that contradicts or would store a password is refused with a hint', nix, async () => {
+  const refused: [string, RegExp][] = [
+    ['services.bloud.settings.DATABASE_URL = "postgres://me:x@db/bloud";', /urlFile/],
+    [`${REMOTE} = builtins.storeDir + "/x";`, /outside/],
+    ['services.bloud.database.createLocally = false;', /createLocally/],
+    ['services.bloud.database.urlFile = "/run/url";', /createLocally/],
+    ['services.bloud.rebuildCommand = [ "nixos-rebuild" ];', /absolute path/],
+    ['services.bloud.database.operators = [ "a\\nbloud root postgres" ];', /user name/],
+  ]
+  for (const [configuration, reason] of refused) {
+    const { failed } = await system([], configuration)
+    assert.equal(failed.length, 1, configuration)
+    assert.match(failed[0] ?? '', reason)
+  }
+})
 
-test('Further settings become environment variables, and systemd leaves them as they are', nix, async () => {
+test('Further settings become environment variables that systemd does not expand', nix, async () => {
   const { services } = await system(
     [],
     'services.bloud.settings = { BLOUD_BASE_URLS = [ "https://{app}.home" "http://x/%h" ]; BLOUD_BUILD_TIMEOUT = 60; };',

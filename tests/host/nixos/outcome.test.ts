@@ -110,7 +110,9 @@ const real = realError(
   `builtins.addErrorContext "while evaluating the option \`bloud.apps.wiki.image'" (throw "no image")`,
 )
 
-test("the failed app is found in the output of this machine's own Nix", { skip: real ? false : 'no Nix here' }, () => {
+test("the failed app is found in the output of this machine's own Nix", {
+  skip: real ? false : 'no Nix here',
+}, () => {
   const { failures } = readOutcome(lines(real ?? ''), 1, APPS)
   assert.equal(failures.wiki?.message, 'no image')
 })

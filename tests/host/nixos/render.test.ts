@@ -127,7 +127,10 @@ test('a value that nix/apps.nix would refuse is refused with the name of its key
   assert.match(why({ volumes: ['data:/a/../..'] }), /its volume/)
   assert.match(why({ volumes: ['data:/a:z,exec'] }), /its volume/)
   assert.match(why({ resources: { memory: 'lots' } }), /resources\.memory/)
-  assert.match(why({ bootstrap: { command: ['--privileged'] } }), /bootstrap\.command must be a list of plain words/)
+  assert.match(
+    why({ bootstrap: { command: ['--privileged'] } }),
+    /bootstrap\.command must be a list of plain words/,
+  )
 })
 
 test('a port that another app or another program uses is reported before the build', async (t) => {

@@ -93,7 +93,7 @@ test('concurrent callers all get the same host secret', async (t) => {
   assert.deepEqual(await readdir(join(dataDir, 'fresh')), ['secret'])
 })
 
-test('the secrets of an uninstalled app are kept until the configuration after the next', async (t) => {
+test('the secrets of an uninstalled app are kept for one more configuration', async (t) => {
   const { host, paths } = await createTestMachine(t)
   await host.configure([authentik, wiki])
   await host.configure([authentik])

@@ -169,6 +169,8 @@ test('a second YAML parser reads hostile texts in a blueprint unchanged', () => 
   assert.deepEqual(hostile.map(readBlueprint).map(hostileParts), expected)
 })
 
-test("authentik's YAML parser reads hostile texts in a blueprint unchanged", { skip: hasPyYaml ? false : 'no PyYAML here' }, () => {
+test("authentik's YAML parser reads hostile texts in a blueprint unchanged", {
+  skip: hasPyYaml ? false : 'no PyYAML here',
+}, () => {
   assert.deepEqual(readByPython(hostile).map(hostileParts), expected)
 })

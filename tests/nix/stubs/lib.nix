@@ -1,7 +1,7 @@
-# A stand-in for the few functions of nixpkgs' lib that nix/*.nix call, and for its module system, so that the module can
-# be evaluated where there is no nixpkgs. It follows the real one in what it has (priorities, mkIf, mkMerge, mkOrder,
-# imports, submodules, freeform settings, type checks, unknown options), and has nothing else: an evaluation that works
-# here has not been checked against the options of a real NixOS.
+# Stand-in for the functions of nixpkgs' lib that nix/*.nix call, and for its module system, so that the
+# module can be evaluated without nixpkgs. It implements priorities, mkIf, mkMerge, mkOrder, imports,
+# submodules, freeform settings, type checks and unknown options, each as in nixpkgs. A successful evaluation
+# here is no check against the options of a real NixOS.
 let
   inherit (builtins)
     all
@@ -34,11 +34,11 @@ let
     tail
     ;
 
-  unique = foldl' (seen: name: if elem name seen then seen else seen ++ [ name ]) [ ];
+  unique = foldl' (found: name: if elem name found then found else found ++ [ name ]) [ ];
   nameValuePair = name: value: { inherit name value; };
   showPath = concatStringsSep ".";
 
-  # --- what surrounds a definition ---
+  # --- wrappers of a definition ---
 
   isKind = kind: value: isAttrs value && value._type or "" == kind;
   mkOverride = priority: content: {
@@ -61,7 +61,7 @@ let
   defaultPriority = 100;
   defaultOrder = 1000;
 
-  # A definition without what surrounds it, as zero or more { value, priority, order }.
+  # Unwraps a definition into a list of { value, priority, order }; empty if a condition is false.
   discharge =
     value:
     if isKind "merge" value then
@@ -81,7 +81,7 @@ let
         }
       ];
 
-  # The same for a whole module: conditions and priorities go down to the attributes, unevaluated.
+  # Unwraps a whole module: moves conditions and priorities down to its attributes without evaluating them.
   pushDown =
     value:
     if isKind "merge" value then
@@ -93,7 +93,7 @@ let
     else
       [ value ];
 
-  # The values that count: those of the strongest priority, in order.
+  # Returns the values with the strongest priority, in their order.
   strongest =
     definitions:
     let
@@ -216,7 +216,7 @@ let
           module = if isFunction loaded then loaded arguments else loaded;
           isShort = !(module ? config || module ? options);
           shape = {
-            # A file that is imported twice counts once.
+            # Key by which a file that is imported twice counts once.
             key = if builtins.isPath given || isString given then toString given else null;
             options = module.options or { };
             freeformType = module.freeformType or null;
@@ -267,7 +267,7 @@ let
             else
               walk path option (at name);
         in
-        # Attributes first, whatever is wrong with others: values are only looked at when they are asked for.
+        # Values are evaluated lazily, so an invalid value does not prevent access to other attributes.
         mapAttrs value tree // extra;
 
       config = walk location options (map (module: module.config) loaded);

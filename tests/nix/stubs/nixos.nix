@@ -1,11 +1,12 @@
-# The options of NixOS that nix/*.nix set, as far as they matter here: the same names, types that merge alike, no effect.
+# The options of NixOS that nix/*.nix set: the same names, and types that merge in the same way, but without
+# any effect.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
   option = default: type: mkOption { inherit default type; };
   list = option [ ] (types.listOf types.str);
   loose = option { } (types.attrsOf types.anything);
-  # As in NixOS: of a directive that is defined twice, lists are joined.
+  # Directives of a unit. As in NixOS, lists of a directive that is defined twice are joined.
   directives = loose;
   unit = {
     freeformType = types.attrsOf types.anything;
@@ -43,7 +44,7 @@ in
   options = {
     assertions = option [ ] (types.listOf types.anything);
     warnings = list;
-    # The VM test sets these.
+    # Options that only the VM test sets.
     system.includeBuildDependencies = option false types.bool;
     system.switch.enable = option true types.bool;
     nix.settings = loose;
@@ -85,6 +86,6 @@ in
     virtualisation.oci-containers.containers = option { } (types.attrsOf (types.submodule container));
   };
 
-  # What NixOS itself defines, where it matters which of the two comes first.
+  # NixOS's own line, because the order of its line and the module's lines is tested.
   config.services.postgresql.authentication = lib.mkAfter "local all all peer";
 }

@@ -1,4 +1,4 @@
-# Packages that are only named, never built.
+# Stand-in for nixpkgs' packages: each has a name and a path, and is never built.
 { lib }:
 let
   package = name: {
@@ -29,7 +29,7 @@ let
       __functor = _: attributes: package "npm-deps" // attributes;
       npmConfigHook = package "npm-config-hook";
     };
-    # What a build was asked for, with the package it would make.
+    # The arguments of the build, merged with the package it would make.
     buildNpmPackage = attributes: attributes // package "${attributes.pname}-${attributes.version}";
     dockerTools.buildImage = attributes: package attributes.tag;
     writeText = name: _: package name;

@@ -1,4 +1,4 @@
-# A machine with our module: what would become of it, as data.
+# Evaluates a machine with the module, and returns its units, users, containers and so on as data.
 #   nix-instantiate --eval --strict --json --arg modules '[ … ]' system.nix
 {
   modules,
@@ -7,7 +7,7 @@
 let
   pkgs = import ./pkgs.nix { inherit lib; };
   utils = {
-    # Word for word what nixpkgs does: this is how arguments get into a unit.
+    # Quotes arguments for a unit; a copy of the function in nixpkgs.
     escapeSystemdExecArgs = lib.concatMapStringsSep " " (
       argument: lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON argument)
     );
