@@ -34,7 +34,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     },
     rollback(app, { turns_off, turns_on }) {
       if (getState().pending[app]) return
-      // The button stays busy until an app changes its status. Without such an app it would never end.
+      // The button stays busy until an app changes its status. Without such an app it would stay busy.
       if (turns_off.length + turns_on.length > 0) dispatch({ type: 'requested', app, action: 'rollback' })
       void send(app, 'rollback')
     },

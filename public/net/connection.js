@@ -36,26 +36,19 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
   /** @type {EventSource | null} */
   let source = null
   let hasReceived = false
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer
+  const timer = createTimer()
   const retries = createBackoff(FIRST_RETRY_MS, LAST_RETRY_MS)
 
-  /** @param {() => void} run @param {number} ms */
-  function wait(run, ms) {
-    clearTimeout(timer)
-    timer = setTimeout(run, ms)
-  }
-
   function close() {
-    clearTimeout(timer)
+    timer.stop()
     source?.close()
     source = null
   }
 
-  /** Restarts the time limit after every sign that the connection works. */
+  /** Restarts the time limit and the backoff after every event. */
   function keepAlive() {
     retries.reset()
-    wait(onSilence, hasReceived ? SILENCE_MS : OPEN_LIMIT_MS + SILENCE_MS / 4)
+    timer.start(hasReceived ? SILENCE_MS : OPEN_LIMIT_MS + SILENCE_MS / 4, onSilence)
   }
 
   function onSilence() {
@@ -64,49 +57,59 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
     onBlocked()
   }
 
+  function onError() {
+    onLost()
+    // In CONNECTING the browser retries by itself, after the server's `retry:` and with Last-Event-ID.
+    if (source?.readyState === Source.CLOSED) retry()
+    else timer.start(OPEN_LIMIT_MS, retry)
+  }
+
   function retry() {
     close()
     onLost()
     const ms = retries.next()
-    wait(reopen, ms / 2 + (random() * ms) / 2)
+    timer.start(ms / 2 + (random() * ms) / 2, reopen)
   }
 
   return {
     close,
-    /** Replaces the connection; messages of the former one are ignored. @param {string} url */
+    /** Replaces the connection; events of the former EventSource are ignored. @param {string} url */
     open(url) {
       close()
       const fresh = new Source(url)
       source = fresh
       hasReceived = false
-      wait(onSilence, OPEN_LIMIT_MS)
-      /** @param {() => void} run */
-      const ifCurrent = (run) => fresh === source && run()
-      listen(fresh, (message) =>
-        ifCurrent(() => {
-          hasReceived = true
-          keepAlive()
-          onMessage(message)
-        }),
-      )
-      fresh.addEventListener('open', () =>
-        ifCurrent(() => {
-          keepAlive()
-          onOpen()
-        }),
-      )
-      fresh.addEventListener('error', () =>
-        ifCurrent(() => {
-          onLost()
-          // In CONNECTING the browser retries by itself, after the server's `retry:` and with Last-Event-ID.
-          if (fresh.readyState === Source.CLOSED) retry()
-          else wait(retry, OPEN_LIMIT_MS)
-        }),
-      )
+      timer.start(OPEN_LIMIT_MS, onSilence)
+      listen(fresh, (message) => {
+        if (fresh !== source) return
+        hasReceived = true
+        keepAlive()
+        onMessage(message)
+      })
+      fresh.addEventListener('open', () => {
+        if (fresh !== source) return
+        keepAlive()
+        onOpen()
+      })
+      fresh.addEventListener('error', () => fresh === source && onError())
     },
     get active() {
       return source !== null
     },
+  }
+}
+
+/** Returns a timer that runs one function at a time: a start replaces the function that waits. */
+function createTimer() {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer
+  return {
+    /** @param {number} ms @param {() => void} run */
+    start(ms, run) {
+      clearTimeout(timer)
+      timer = setTimeout(run, ms)
+    },
+    stop: () => clearTimeout(timer),
   }
 }
 

@@ -86,7 +86,7 @@ async function poll(options) {
     // A stream has replaced the polling and delivers the remaining events itself.
     if (!isRunning()) return
     onMessage({ type: 'app', id: `${epoch}.${event.seq}`, event, receivedAt: Date.now(), fresh: false })
-    // Ends the task of this event, so that each status is rendered, as it is with a stream.
+    // Lets the planned render run before the next event, so that each status is rendered, as with a stream.
     await null
   }
 }

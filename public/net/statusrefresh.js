@@ -15,8 +15,8 @@ const RETRY_MS = 3000
 /** Rest after a request, as a multiple of its duration: with hundreds of apps a result is expensive. */
 const REST_FACTOR = 8
 /**
- * Upper limit of the rest in milliseconds, because a request that slept with the machine seems to last for
- * hours.
+ * Upper limit of the rest in milliseconds, so that controls are never older. The limit is needed because a
+ * request during the sleep of the machine seems to last for hours.
  */
 const MAX_REST_MS = 5000
 

@@ -1,10 +1,10 @@
 /**
  * The apps in the state of the page, from snapshots, events and status results. Pure; part of the reducer.
  *
- * An event changes one app at once. A status result (GET /api/status) contains more (controls, causes, queue
- * positions), but takes another way than the stream, so it can be older or newer. For an app with a later
- * event, an older result is ignored. A newer result waits until the stream has reached it, because otherwise
- * the page would skip statuses.
+ * An event changes one app immediately. A status result (GET /api/status) contains more (controls, causes,
+ * queue positions), but takes another way than the stream, so it can be older or newer. For an app with a
+ * later event, an older result is ignored. A newer result waits until the stream has reached it, because
+ * otherwise the page would skip statuses.
  */
 import { isCancelled, needsAttention } from './status.js'
 import { LABELS } from './text.js'

@@ -23,7 +23,7 @@ export function addEvent(state, event) {
   return { ...state, histories: { ...state.histories, [name]: rows } }
 }
 
-/** Returns the rows without duplicates, newest first; a missing duration lasts until the next row.
+/** Returns the rows without duplicates, newest first. A row without a duration ends at the next row.
  *  @param {HistoryRow[]} known @param {HistoryRow[]} more */
 function merged(known, more) {
   const bySeq = new Map([...known, ...more].map((row) => [Number(row.seq), row]))

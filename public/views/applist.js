@@ -211,7 +211,7 @@ export function StatusText({ app, skew, ahead }) {
   `
 }
 
-/** Shows the usual duration, marked after the 90th percentile.
+/** Shows the usual duration, marked as late after the 90th percentile.
  *  @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
 function Usual({ app, usual, skew }) {
   const lateFrom = Date.parse(app.status_since) + Math.max(1, usual.p90_seconds) * 1000

@@ -4,7 +4,7 @@ import { capital } from '../state/text.js'
 import { CardFooter, factsOf, hasLog, Problems, queueText, StatusPill, StatusText } from './applist.js'
 import { TileFooter } from './catalog.js'
 import { Refusal } from './failure.js'
-import { History } from './history.js'
+import { HistoryTable } from './history.js'
 import { html } from './html.js'
 import { Avatar, Icon } from './icon.js'
 import { LogPanel } from './log.js'
@@ -26,7 +26,7 @@ export function AppPage({ name, state, actions }) {
     ${!app && entry && html`<${NotInstalled} entry=${entry} state=${state} actions=${actions} />`}
     ${!isKnown && html`<${Unknown} name=${name} state=${state} />`}
     ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} since=${app?.status_since} skew=${state.skew} actions=${actions} full=${true} />`}
-    ${isKnown && html`<${History} rows=${state.histories[name]} skew=${state.skew} shown=${state.route.operationId} />`}
+    ${isKnown && html`<${HistoryTable} rows=${state.histories[name]} skew=${state.skew} shown=${state.route.operationId} />`}
   `
 }
 

@@ -89,7 +89,8 @@ function reasonOf(app, action) {
  */
 function ActionButton({ app, action, pending, onPress }) {
   const control = app.controls?.[action]
-  // The database stores a requested cancel, so the button stays busy after a reload, until the operation ends.
+  // The database stores a requested cancel, so the button stays busy after a reload, until the operation
+  // ends.
   const cancelling = action === 'cancel' && Boolean(app.cancel_requested_at) && inFlight(app.status)
   const busy = pending?.action === action || cancelling
   const disabled = !control?.allowed || pending !== undefined || cancelling

@@ -11,7 +11,7 @@ const EXACT_SECONDS = 3600
 
 /** Shows all events of an app. `shown`: id of the operation in the address of the page.
  *  @param {{ rows: HistoryRow[] | undefined, skew: number, shown: string | null }} props */
-export function History({ rows, skew, shown }) {
+export function HistoryTable({ rows, skew, shown }) {
   return html`
     <section class="history" aria-labelledby="history-title">
       <h2 id="history-title">History</h2>
