@@ -1,61 +1,56 @@
-/** Who gets a stream when many want one. */
+/** The limits of open streams. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Caller, callerOf, createAdmission } from '../../src/http/admission.ts'
 import { until } from '../relay/fakes.ts'
 import { startAgent, untilOk } from './support.ts'
 
-const seat = { writable() {}, closed() {} }
-const reply = { headers: {}, open: () => seat }
-const stranger = (key: string): Caller => ({ key, isLocal: false })
+const connection = { writable() {}, closed() {} }
+const reply = { headers: {}, open: () => connection }
+const remote = (key: string): Caller => ({ key, isLocal: false })
 const operator: Caller = { key: '127.0.0.1', isLocal: true }
 
-function hold(admission: ReturnType<typeof createAdmission>, caller: Caller) {
+function openStream(admission: ReturnType<typeof createAdmission>, caller: Caller) {
   admission.check(caller)
   return admission.counted(caller, reply).open({ write: () => true, end() {}, close() {} })
 }
 
-test('one address cannot take all seats, and gets one back when it leaves one', () => {
+test('one address cannot take all streams, and may open another one after it closes one', () => {
   const admission = createAdmission({ perAddress: 2, total: 10, reserve: 0 })
-  const first = hold(admission, stranger('a'))
-  hold(admission, stranger('a'))
-  assert.throws(() => hold(admission, stranger('a')), { code: 'too_many_clients' })
-  hold(admission, stranger('b'))
+  const first = openStream(admission, remote('a'))
+  openStream(admission, remote('a'))
+  assert.throws(() => openStream(admission, remote('a')), { code: 'too_many_clients' })
+  openStream(admission, remote('b'))
   first.closed()
   first.closed()
-  hold(admission, stranger('a'))
+  openStream(admission, remote('a'))
   assert.equal(admission.total, 3)
 })
 
-test('when all seats are taken the operator at the machine still finds one', () => {
+test('when all streams are taken, a client on the machine may still open one', () => {
   const admission = createAdmission({ perAddress: 1, total: 4, reserve: 2 })
-  const seats = [hold(admission, stranger('a')), hold(admission, stranger('b'))]
-  assert.throws(() => hold(admission, stranger('c')), { code: 'too_many_clients' })
-  seats.push(hold(admission, operator), hold(admission, operator))
-  assert.throws(() => hold(admission, operator), { code: 'too_many_clients' })
-  for (const one of seats) one.closed()
+  const streams = [openStream(admission, remote('a')), openStream(admission, remote('b'))]
+  assert.throws(() => openStream(admission, remote('c')), { code: 'too_many_clients' })
+  streams.push(openStream(admission, operator), openStream(admission, operator))
+  assert.throws(() => openStream(admission, operator), { code: 'too_many_clients' })
+  for (const stream of streams) stream.closed()
   assert.equal(admission.addresses, 0)
 })
 
 for (const [name, address, forwarded, expected] of [
-  ['a neighbour', '0a000005', '127.0.0.1', { key: '10.0.0.5', isLocal: false }],
-  ['who sits at the machine', '7f000001', '', { key: '127.0.0.1', isLocal: true }],
-  ['the same, by IPv6', `${'00'.repeat(15)}01`, '', { key: '00'.repeat(8), isLocal: true }],
-  ['IPv4 within IPv6', `${'00'.repeat(10)}ffff0a000005`, '', { key: '10.0.0.5', isLocal: false }],
-  [
-    'a network of IPv6',
-    `20010db8000000010${'1'.repeat(15)}`,
-    '',
-    { key: '20010db800000001', isLocal: false },
-  ],
-  ['behind our proxy', '7f000001', '127.0.0.1, 10.0.0.9', { key: 'for 10.0.0.9', isLocal: false }],
+  ['another machine', '0a000005', '127.0.0.1', { key: '10.0.0.5', isLocal: false }],
+  ['this machine', '7f000001', '', { key: '127.0.0.1', isLocal: true }],
+  ['this machine by IPv6', `${'00'.repeat(15)}01`, '', { key: '00'.repeat(8), isLocal: true }],
+  ['IPv4 mapped to IPv6', `${'00'.repeat(10)}ffff0a000005`, '', { key: '10.0.0.5', isLocal: false }],
+  ['an IPv6 network', `20010db8000000010${'1'.repeat(15)}`, '', { key: '20010db800000001', isLocal: false }],
+  ['a client of a local proxy', '7f000001', '127.0.0.1, 10.0.0.9', { key: 'for 10.0.0.9', isLocal: false }],
 ] as const) {
-  test(`an address is counted as what it is: ${name}`, () => {
+  test(`the caller is identified by its address: ${name}`, () => {
     assert.deepEqual(callerOf(Buffer.from(address, 'hex'), forwarded), expected)
   })
 }
 
-test('a stream too many of one address is told to come later, and others still get theirs', async (t) => {
+test('a stream above the limit of an address is refused, and other addresses may open streams', async (t) => {
   const agent = await startAgent(t, { admissionLimits: { perAddress: 2 } })
   const [mine, other] = [{ 'x-forwarded-for': '10.0.0.1' }, { 'x-forwarded-for': '10.0.0.2' }]
   const first = await agent.stream('/api/events', mine)

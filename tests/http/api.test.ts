@@ -1,4 +1,4 @@
-/** What a script or a person with curl finds. */
+/** The API as used by a script or with curl. */
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { after, before, test } from 'node:test'
@@ -26,7 +26,7 @@ const COLUMNS = [
   'updated_at',
 ]
 
-test('an install is accepted at once, with the operation and where to look for it', async () => {
+test('an install is accepted at once, with the operation and its URL', async () => {
   const answer = await agent.post('/api/apps/alpha/install')
   assert.equal(answer.status, 202)
   const operation = await answer.json()
@@ -38,7 +38,7 @@ test('an install is accepted at once, with the operation and where to look for i
   assert.deepEqual(await again.json(), operation)
 })
 
-test('asking twice gives the operation that is already on its way', async () => {
+test('a second install request returns the queued operation', async () => {
   const [first, second] = [
     await agent.post('/api/apps/alpha/install'),
     await agent.post('/api/apps/alpha/install', '{}'),
@@ -47,7 +47,7 @@ test('asking twice gives the operation that is already on its way', async () => 
   assert.equal((await first.json()).id, (await second.json()).id)
 })
 
-test('the page is told apart from other callers', async () => {
+test('operations requested by the page have the origin web', async () => {
   const answer = await agent.post('/api/apps/beta/install', '{"choices": {}}', { 'x-bloud-origin': 'web' })
   const operation = await answer.json()
   assert.equal(operation.origin, 'web')
@@ -56,19 +56,19 @@ test('the page is told apart from other callers', async () => {
   assert.deepEqual(rows, [{ origin: 'web' }])
 })
 
-test('a cancel is a verb like the others', async () => {
+test('a cancel is accepted with its operation', async () => {
   const answer = await agent.post('/api/apps/beta/cancel')
   assert.equal(answer.status, 202)
   assert.equal((await answer.json()).state, 'cancelled')
 })
 
-test('the installed apps are a bare list of objects with exactly the columns of the table', async () => {
+test('the installed apps are an array of objects with exactly the columns of the table', async () => {
   const apps = await (await agent.get('/api/apps/installed')).json()
   assert.ok(Array.isArray(apps) && apps.length > 0)
   for (const app of apps) assert.deepEqual(Object.keys(app).sort(), [...COLUMNS].sort())
 })
 
-test('the catalog says what can be installed', async () => {
+test('the catalog lists the apps that can be installed', async () => {
   const catalog = await (await agent.get('/api/apps')).json()
   assert.deepEqual(
     catalog.map((entry: { name: string }) => entry.name),
@@ -76,7 +76,7 @@ test('the catalog says what can be installed', async () => {
   )
 })
 
-test('one app is told with what the catalog and its row say', async () => {
+test('one app is returned with its catalog entry and its status', async () => {
   const [installed, other] = await Promise.all(
     ['alpha', 'gamma'].map(async (name) => (await agent.get(`/api/apps/${name}`)).json()),
   )
@@ -86,23 +86,23 @@ test('one app is told with what the catalog and its row say', async () => {
   assert.equal(other.status, null)
 })
 
-test('plans say what would happen', async () => {
+test('plans return the effects of install and uninstall', async () => {
   const install = await (await agent.get('/api/apps/gamma/plan-install')).json()
   assert.deepEqual(install.installs, ['gamma'])
   assert.equal((await agent.get('/api/apps/alpha/plan-uninstall')).status, 200)
 })
 
-test('operations are listed newest first, by app, and no more than asked for', async () => {
+test('operations are listed newest first, filtered by app, up to the limit', async () => {
   const all = await (await agent.get('/api/operations')).json()
   assert.deepEqual(
-    all.map((one: { app: string }) => one.app),
+    all.map((operation: { app: string }) => operation.app),
     ['beta', 'alpha'],
   )
   assert.equal((await (await agent.get('/api/operations?limit=1')).json()).length, 1)
   assert.equal((await (await agent.get('/api/operations?app=alpha')).json())[0].app, 'alpha')
 })
 
-test('the status is the snapshot of the stream, and as new as the request', async () => {
+test('the status is the snapshot of the stream, and includes the last committed operation', async () => {
   await agent.post('/api/apps/beta/retry')
   const { id, apps } = await (await agent.get('/api/status')).json()
   assert.match(id, /^[a-z0-9]+\.4$/)
@@ -110,7 +110,7 @@ test('the status is the snapshot of the stream, and as new as the request', asyn
   assert.equal(beta.status, 'queued')
 })
 
-test('HEAD is GET without the body, and the connection goes on', async () => {
+test('HEAD is GET without the body, and the connection stays usable', async () => {
   const answer = await agent.raw('HEAD /api/apps HTTP/1.1\r\nHost: localhost\r\n\r\n')
   const length = Number(/content-length: (\d+)/i.exec(answer)?.[1])
   assert.equal(length, (await (await agent.get('/api/apps')).arrayBuffer()).byteLength)
@@ -124,7 +124,7 @@ test('HEAD is GET without the body, and the connection goes on', async () => {
   }
 })
 
-test('every answer says that nobody may frame it, guess its type, or load it from elsewhere', async () => {
+test('every reply forbids framing, type sniffing and use by other sites', async () => {
   for (const path of ['/', '/api/apps', '/nowhere', '/apps/alpha', '/public/main.js', '/metrics']) {
     const { headers } = await agent.get(path)
     assert.match(
@@ -138,7 +138,7 @@ test('every answer says that nobody may frame it, guess its type, or load it fro
   }
 })
 
-test('every file of the page is there, and is not sent again while it is the same', async () => {
+test('every file of the page is served, and gets 304 while unchanged', async () => {
   const files = globSync('**/*.{js,css}', { cwd: 'public' })
   assert.ok(files.length > 3)
   for (const file of files) {
@@ -152,7 +152,7 @@ test('every file of the page is there, and is not sent again while it is the sam
   assert.equal((await agent.get('/public/types.d.ts')).status, 404)
 })
 
-test('who watches the agent learns that it lives and is ready', async () => {
+test('the health checks report that the agent runs and is ready', async () => {
   assert.equal((await agent.get('/healthz')).status, 200)
   const ready = await agent.get('/readyz')
   assert.equal(ready.status, 200)
@@ -160,13 +160,15 @@ test('who watches the agent learns that it lives and is ready', async () => {
   assert.deepEqual([database, listen, schema], ['ok', 'ok', 'ok'])
 })
 
-test('numbers come in the form of Prometheus', async () => {
+test('metrics have the text format of Prometheus', async () => {
   const lines = (await (await agent.get('/metrics')).text()).trimEnd().split('\n')
   for (const line of lines) assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+ [0-9.e+]+)$/)
   for (const name of [
     'bloud_stream_clients',
     'bloud_event_seq',
     'bloud_ring_events',
+    'bloud_notifications_total',
+    'bloud_last_notification_seconds',
     'process_resident_memory_bytes',
   ]) {
     assert.ok(

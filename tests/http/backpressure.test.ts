@@ -1,4 +1,5 @@
-/** Readers that do not read, over real sockets. The history is in memory, as it takes megabytes to fill a socket. */
+/** Clients that stop reading, over real sockets. The history is in memory, because filling a socket takes
+ *  megabytes. */
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
@@ -10,7 +11,7 @@ import { fakeHistory, parseEvents, silentLog, startRelay, until } from '../relay
 const MEGABYTE = 1024 * 1024
 const EVENT_BYTES = 2000
 
-async function begin(t: { after(fn: () => unknown): void }, limits = {}) {
+async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) {
   const history = fakeHistory()
   const { relay, ready } = startRelay(history, { ringFrames: 100_000, ringBytes: 64 * MEGABYTE, ...limits })
   const server = createServer({
@@ -29,14 +30,14 @@ async function begin(t: { after(fn: () => unknown): void }, limits = {}) {
   })
   await ready()
 
-  /** A client that collects what it is sent, when it reads. */
+  /** Connects a client that collects the bytes it reads. */
   function join(path = '/api/events?since=abc.0') {
     const socket = connect(port, '127.0.0.1')
     sockets.push(socket)
-    const pieces: Buffer[] = []
+    const chunks: Buffer[] = []
     const state = { bytes: 0, closed: false }
     socket.on('data', (bytes) => {
-      pieces.push(bytes)
+      chunks.push(bytes)
       state.bytes += bytes.length
     })
     socket.on('error', () => undefined)
@@ -44,10 +45,10 @@ async function begin(t: { after(fn: () => unknown): void }, limits = {}) {
       state.closed = true
     })
     socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-    return { socket, state, events: () => parseEvents(unchunk(Buffer.concat(pieces))) }
+    return { socket, state, events: () => parseEvents(unchunk(Buffer.concat(chunks))) }
   }
 
-  /** Appends events of about 2 kB until a reader that does not read must be full. */
+  /** Appends events of about 2 kB until the socket of a client that does not read must be full. */
   async function flood(megabytes: number): Promise<void> {
     const goal = relay.stats().bytesSent + megabytes * MEGABYTE
     for (let sent = 0; sent < megabytes * MEGABYTE; sent += 250 * EVENT_BYTES) {
@@ -61,27 +62,27 @@ async function begin(t: { after(fn: () => unknown): void }, limits = {}) {
   return { history, relay, join, flood }
 }
 
-/** The body of an answer in chunks. */
+/** Returns the body of a reply with chunked encoding. */
 function unchunk(answer: Buffer): string {
-  const pieces: Buffer[] = []
+  const chunks: Buffer[] = []
   let at = answer.indexOf('\r\n\r\n') + 4
   for (;;) {
     const lineEnd = answer.indexOf('\r\n', at)
     if (lineEnd < 0) break
     const size = Number.parseInt(answer.toString('latin1', at, lineEnd), 16)
     assert.ok(Number.isInteger(size), `a broken chunk at ${at}`)
-    pieces.push(answer.subarray(lineEnd + 2, lineEnd + 2 + size))
+    chunks.push(answer.subarray(lineEnd + 2, lineEnd + 2 + size))
     at = lineEnd + 2 + size + 2
   }
-  return Buffer.concat(pieces).toString()
+  return Buffer.concat(chunks).toString()
 }
 
 const range = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
 const seqs = (events: { id: string | undefined }[]) =>
   events.flatMap(({ id }) => (id ? [Number(id.split('.')[1])] : []))
 
-test('a reader that stops reading holds nobody up, and ends with every event once it reads again', async (t) => {
-  const { history, relay, join, flood } = await begin(t)
+test('a client that stops reading delays no other client, and later receives every event', async (t) => {
+  const { history, relay, join, flood } = await startHarness(t)
   const slow = join()
   const healthy = join()
   await until(() => relay.stats().clients === 2)
@@ -95,8 +96,8 @@ test('a reader that stops reading holds nobody up, and ends with every event onc
   assert.deepEqual(seqs(healthy.events()), range(history.seq))
 })
 
-test('the end of what a reader missed comes at once when it reads again, not with the next event', async (t) => {
-  const { history, relay, join, flood } = await begin(t)
+test('the rest of the backlog is sent when the client reads again, not with the next event', async (t) => {
+  const { history, relay, join, flood } = await startHarness(t)
   const slow = join()
   await until(() => relay.stats().clients === 1)
   for (let round = 0; round < 4; round += 1) {
@@ -108,8 +109,8 @@ test('the end of what a reader missed comes at once when it reads again, not wit
   assert.deepEqual(seqs(slow.events()), range(history.seq))
 })
 
-test('the memory for a reader that stopped reading stays small', async (t) => {
-  const { relay, join, flood } = await begin(t)
+test('a client that stopped reading uses little memory', async (t) => {
+  const { relay, join, flood } = await startHarness(t)
   const readers = range(50).map(() => join())
   await until(() => relay.stats().clients === 50)
   for (const { socket } of readers) socket.pause()
@@ -118,24 +119,24 @@ test('the memory for a reader that stopped reading stays small', async (t) => {
   const rss = process.memoryUsage().rss
   await flood(16)
   const written = relay.stats().bytesSent - before
-  assert.ok(written < 50 * 16 * MEGABYTE * 0.75, 'it was not written to all the time')
+  assert.ok(written < 50 * 16 * MEGABYTE * 0.75, 'the relay stopped writing to full sockets')
   assert.ok(process.memoryUsage().rss - rss < 200 * MEGABYTE)
 })
 
-test('a reader that stays stopped is closed after its time', async (t) => {
-  const { relay, join, flood } = await begin(t, { stuckMs: 200 })
+test('a client that reads nothing for the time limit is disconnected', async (t) => {
+  const { relay, join, flood } = await startHarness(t, { stuckMs: 200 })
   const slow = join()
   const healthy = join()
   await until(() => relay.stats().clients === 2)
   slow.socket.pause()
   await flood(24)
-  await until(() => relay.stats().clients === 1, 'the stuck reader to be closed')
+  await until(() => relay.stats().clients === 1, 'the stuck client to be disconnected')
   assert.equal(relay.stats().stuck, 1)
   assert.equal(healthy.state.closed, false)
 })
 
-test('a reader that fell behind what is kept is told so, and gets a snapshot', async (t) => {
-  const { history, relay, join, flood } = await begin(t, { ringFrames: 600 })
+test('a client whose next event is no longer in memory receives reset and a snapshot', async (t) => {
+  const { history, relay, join, flood } = await startHarness(t, { ringFrames: 600 })
   const slow = join()
   await until(() => relay.stats().clients === 1)
   slow.socket.pause()
@@ -149,13 +150,13 @@ test('a reader that fell behind what is kept is told so, and gets a snapshot', a
   assert.equal(ids.at(-1), history.seq)
 })
 
-test('clients that come and go leave nothing behind', async (t) => {
-  const { relay, join, history } = await begin(t)
+test('disconnected clients are removed from the relay', async (t) => {
+  const { relay, join, history } = await startHarness(t)
   history.add(5)
   for (let round = 0; round < 10; round += 1) {
-    const crowd = range(50).map((one) => join(one % 2 ? '/api/events' : '/api/events?since=abc.0'))
-    await until(() => crowd.every((client) => client.state.bytes > 0))
-    for (const { socket } of crowd) socket.destroy()
+    const clients = range(50).map((number) => join(number % 2 ? '/api/events' : '/api/events?since=abc.0'))
+    await until(() => clients.every((client) => client.state.bytes > 0))
+    for (const { socket } of clients) socket.destroy()
   }
   await until(() => relay.stats().clients === 0)
   assert.equal(relay.stats().waiting, 0)

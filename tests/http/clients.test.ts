@@ -1,4 +1,4 @@
-/** Clients that others wrote: they see every move once, in order, across an agent that is gone for a while. */
+/** Third-party clients receive every transition once and in order, even if the server is down for a while. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -15,14 +15,15 @@ import { startAgent } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
-async function moves(agent: Agent, times: number): Promise<void> {
-  for (let one = 0; one < times; one += 1) {
+/** Causes two transitions of an app per round. */
+async function addTransitions(agent: Agent, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round += 1) {
     await agent.admin.query("select bloud.install('alpha')")
     await agent.admin.query("select bloud.cancel('alpha')")
   }
 }
 
-/** The relay as a process of its own, ready on that port. */
+/** Starts the relay as a separate process, and waits until it listens on the port. */
 async function startRelay(t: { after(fn: () => unknown): void }, agent: Agent, port: number) {
   const env = settings({
     DATABASE_URL: agent.database.urlFor('bloud_relay'),
@@ -36,35 +37,35 @@ async function startRelay(t: { after(fn: () => unknown): void }, agent: Agent, p
 
 const range = (to: number) => Array.from({ length: to }, (_, index) => index + 1)
 
-test('npm eventsource resumes by itself after its connection was cut, and misses nothing', async (t) => {
+test('npm eventsource resumes by itself after its connection was cut, and misses no event', async (t) => {
   const agent = await startAgent(t, { limits: { retryMs: 50 } })
   const proxy = await startProxy({ host: '127.0.0.1', port: agent.port })
   t.after(proxy.stop)
   const source = new EventSource(`http://127.0.0.1:${proxy.port}/api/events`)
   t.after(() => source.close())
-  const [seen, ids]: [number[], string[]] = [[], []]
+  const [received, ids]: [number[], string[]] = [[], []]
   let snapshots = 0
   source.addEventListener('snapshot', () => {
     snapshots += 1
   })
   source.addEventListener('app', ({ data, lastEventId }) => {
-    seen.push(JSON.parse(data).seq)
+    received.push(JSON.parse(data).seq)
     ids.push(lastEventId)
   })
   await until(() => snapshots === 1, 'the snapshot')
   for (let round = 0; round < 4; round += 1) {
-    await moves(agent, 2)
+    await addTransitions(agent, 2)
     proxy.cut()
-    await moves(agent, 2)
-    await until(() => seen.at(-1) === (round + 1) * 8, 'what was missed')
+    await addTransitions(agent, 2)
+    await until(() => received.at(-1) === (round + 1) * 8, 'the missed events')
   }
-  assert.deepEqual(seen, range(32))
+  assert.deepEqual(received, range(32))
   assert.equal(snapshots, 1)
   assert.equal(new Set(ids).size, 32)
 })
 
 test(
-  "Chromium's EventSource goes on by itself when the agent was restarted",
+  "Chromium's EventSource resumes by itself after the relay was restarted",
   needs('chromium'),
   async (t) => {
     const agent = await startAgent(t)
@@ -72,22 +73,22 @@ test(
     const relay = await startRelay(t, agent, port)
     const { page } = await openPage(`http://127.0.0.1:${port}`)
     t.after(() => page.context().close())
-    const seen: number[] = []
-    await page.exposeFunction('saw', (seq: number) => seen.push(seq))
+    const received: number[] = []
+    await page.exposeFunction('receive', (seq: number) => received.push(seq))
     await page.evaluate(() => {
-      const { saw } = window as unknown as { saw(seq: number): void }
+      const { receive } = window as unknown as { receive(seq: number): void }
       const source = new window.EventSource('/api/events')
-      source.addEventListener('app', ({ data }) => saw(JSON.parse(data).seq))
+      source.addEventListener('app', ({ data }) => receive(JSON.parse(data).seq))
       return new Promise((resolve) => source.addEventListener('snapshot', resolve, { once: true }))
     })
-    await moves(agent, 2)
-    await until(() => seen.at(-1) === 4, 'the first moves')
+    await addTransitions(agent, 2)
+    await until(() => received.at(-1) === 4, 'the first transitions')
     await relay.end('SIGKILL')
-    await moves(agent, 2)
+    await addTransitions(agent, 2)
     await startRelay(t, agent, port)
-    await until(() => seen.at(-1) === 8, `what was missed; it saw ${seen}`)
-    await moves(agent, 1)
-    await until(() => seen.at(-1) === 10, `what came after; it saw ${seen}`)
-    assert.deepEqual(seen, range(10))
+    await until(() => received.at(-1) === 8, `the missed events; received ${received}`)
+    await addTransitions(agent, 1)
+    await until(() => received.at(-1) === 10, `the events after the restart; received ${received}`)
+    assert.deepEqual(received, range(10))
   },
 )

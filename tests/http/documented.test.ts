@@ -1,4 +1,4 @@
-/** docs/http.md names what is answered, and nothing else. */
+/** docs/http.md lists exactly the routes and error codes of the server. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,17 +10,17 @@ import { allRoutes } from '../../src/http/routes/index.ts'
 const text = readFileSync(join(ROOT, 'docs/http.md'), 'utf8')
 
 test('every route of the API is documented', () => {
-  const nothing = {} as never
-  const options = { source: nothing, log: nothing, relay: nothing, logs: nothing, admission: nothing }
+  const unused = {} as never
+  const options = { source: unused, log: unused, relay: unused, logs: unused, admission: unused }
   const routes = allRoutes({ ...options, publicDir: join(ROOT, 'public') })
-  const answered = routes
-    .filter(({ path }) => /^\/(api\/|healthz|readyz|metrics)/.test(path)) // the others are the page
+  const served = routes
+    .filter(({ path }) => /^\/(api\/|healthz|readyz|metrics)/.test(path)) // the other routes are the web page
     .flatMap(({ path, GET, POST }) => [...(GET ? [`GET ${path}`] : []), ...(POST ? [`POST ${path}`] : [])])
   const documented = [...text.matchAll(/^\| `((?:GET|POST) [^`]+)`/gm)].map((match) => match[1])
-  assert.deepEqual(documented.sort(), answered.sort())
+  assert.deepEqual(documented.sort(), served.sort())
 })
 
-test('every code that only HTTP has is documented', () => {
+test('every error code of HTTP alone is documented', () => {
   for (const [code, row] of Object.entries(PROBLEMS))
     assert.ok('sqlstate' in row || text.includes(`\`${code}\``), code)
 })

@@ -1,4 +1,4 @@
-/** docs/events.md is true: its examples run, and its schemas are those of the program. */
+/** The examples of docs/events.md run, and the documented schemas are those of the program. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -20,17 +20,17 @@ const DOCUMENT = readFileSync(join(ROOT, 'docs/events.md'), 'utf8')
 const example = (language: string): string =>
   new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(DOCUMENT)?.[1] ?? assert.fail(`no ${language}`)
 
-const here = (program: string) => ({
-  skip: spawnSync(program, ['--version']).error ? `${program} is not installed here` : false,
+const installed = (program: string) => ({
+  skip: spawnSync(program, ['--version']).error ? `${program} is not installed` : false,
 })
 
-async function move(agent: Agent): Promise<void> {
+async function addTransitions(agent: Agent): Promise<void> {
   await agent.admin.query("select bloud.install('alpha')")
   await agent.admin.query("select bloud.cancel('alpha')")
 }
 
-/** An example that is a program of its own takes a moment to start. */
-async function untilOneReads(agent: Agent): Promise<void> {
+/** Waits until the example is connected. */
+async function untilConnected(agent: Agent): Promise<void> {
   const deadline = performance.now() + START_LIMIT_MS
   while (!/^bloud_stream_clients 1$/m.test(await (await agent.get('/metrics')).text())) {
     assert.ok(performance.now() < deadline, 'the example does not connect')
@@ -38,7 +38,12 @@ async function untilOneReads(agent: Agent): Promise<void> {
   }
 }
 
-async function run(t: { after(fn: () => void): void }, agent: Agent, language: string, command: string[]) {
+async function runExample(
+  t: { after(fn: () => void): void },
+  agent: Agent,
+  language: string,
+  command: string[],
+) {
   const folder = mkdtempSync(join(tmpdir(), 'bloud-example-'))
   const file = join(folder, `watch.${language}`)
   writeFileSync(file, example(language).replaceAll('http://localhost:3000', agent.url))
@@ -48,11 +53,11 @@ async function run(t: { after(fn: () => void): void }, agent: Agent, language: s
     child.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   })
-  let said = ''
+  let output = ''
   child.stdout.setEncoding('utf8').on('data', (text) => {
-    said += text
+    output += text
   })
-  return { said: () => said }
+  return () => output
 }
 
 for (const [language, command] of [
@@ -60,14 +65,14 @@ for (const [language, command] of [
   ['mjs', [process.execPath]],
   ['python', ['python3']],
 ] as const) {
-  test(`the example in ${language} runs`, here(command[0]), async (t) => {
+  test(`the example in ${language} runs`, installed(command[0]), async (t) => {
     const agent = await startAgent(t)
-    const { said } = await run(t, agent, language, [...command])
-    await untilOneReads(agent)
-    await move(agent)
-    await until(() => /failed/.test(said()), `both moves; it said ${said()}`)
+    const output = await runExample(t, agent, language, [...command])
+    await untilConnected(agent)
+    await addTransitions(agent)
+    await until(() => /failed/.test(output()), `both transitions; the output is ${output()}`)
     if (language !== 'sh')
-      assert.match(said(), /\.1 alpha (null|None) → queued\n\w+\.2 alpha queued → failed\n$/)
+      assert.match(output(), /\.1 alpha (null|None) → queued\n\w+\.2 alpha queued → failed\n$/)
   })
 }
 
@@ -75,24 +80,24 @@ test("the browser's example runs in Chromium", needs('chromium'), async (t) => {
   const agent = await startAgent(t)
   const { page } = await openPage(agent.url)
   t.after(() => page.context().close())
-  const said: string[] = []
-  page.on('console', (message) => said.push(message.text()))
+  const output: string[] = []
+  page.on('console', (message) => output.push(message.text()))
   await page.evaluate(example('js'))
-  await until(() => said.includes('apps: 0'), 'the snapshot')
-  await move(agent)
-  await until(() => said.length === 3)
-  assert.match(said.join('\n'), /\.1 alpha null → queued\n\w+\.2 alpha queued → failed$/)
+  await until(() => output.includes('apps: 0'), 'the snapshot')
+  await addTransitions(agent)
+  await until(() => output.length === 3)
+  assert.match(output.join('\n'), /\.1 alpha null → queued\n\w+\.2 alpha queued → failed$/)
 })
 
 test('the schemas in the documentation are those of the program', () => {
   assert.deepEqual(JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')), eventSchemas())
 })
 
-test('what is told is what the schemas say, and they name every field', async (t) => {
+test('sent events match the schemas, which list every field', async (t) => {
   const agent = await startAgent(t, { limits: { heartbeatMs: 50 } })
-  await move(agent)
+  await addTransitions(agent)
   const stream = await agent.stream('/api/events?since=other.1')
-  await move(agent)
+  await addTransitions(agent)
   await stream.until(() => ['reset', 'snapshot', 'app', 'heartbeat'].every((name) => stream.named(name)[0]))
   for (const { event, data } of stream.events()) {
     STREAM_EVENTS[event as keyof typeof STREAM_EVENTS].parse(data)

@@ -1,4 +1,4 @@
-/** No web page of somebody else gets through, on any route. */
+/** Web pages of other sites are refused on every route. */
 import assert from 'node:assert/strict'
 import { hostname, networkInterfaces } from 'node:os'
 import { after, before, test } from 'node:test'
@@ -53,7 +53,7 @@ for (const [method, path] of ROUTES) {
   })
 }
 
-test('a page of another site cannot post, even if its browser sends no origin', async () => {
+test('a page of another site can not post, even if its browser sends no Origin header', async () => {
   for (const site of ['cross-site', 'same-site']) {
     const answer = await request(
       'POST',
@@ -64,25 +64,24 @@ test('a page of another site cannot post, even if its browser sends no origin', 
   }
 })
 
-test('a link from elsewhere to the page works', async () => {
+test('a link from another site to the page works', async () => {
   const answer = await request('GET', '/', 'Host: localhost\r\nSec-Fetch-Site: cross-site')
   assert.match(answer, /^HTTP\/1\.1 200 /)
 })
 
-test('our own page may post', async () => {
+test("the agent's own page may post", async () => {
   const host = `localhost:${agent.port}`
   const headers = `Host: ${host}\r\nOrigin: http://${host}\r\nSec-Fetch-Site: same-origin`
   assert.match(await request('POST', '/api/apps/nope/install', headers), /"code":"unknown_app"/)
 })
 
-test('a request without a host is refused', async () => {
+test('an HTTP request without a Host header is refused', async () => {
   assert.match(await request('GET', '/healthz', 'X: y'), /^HTTP\/1\.1 400 /)
   assert.match(await request('GET', '/healthz', 'Host: '), /"code":"invalid_request"/)
 })
 
-type Verdict = string | undefined
-
-function verdict(guard: ReturnType<typeof createGuard>, host: string, origin = ''): Verdict {
+/** Returns the code of the refusal, or undefined if the guard accepts the headers. */
+function refusalCode(guard: ReturnType<typeof createGuard>, host: string, origin = ''): string | undefined {
   try {
     guard.check('GET', { host, origin, secFetchSite: '' })
     return undefined
@@ -91,7 +90,7 @@ function verdict(guard: ReturnType<typeof createGuard>, host: string, origin = '
   }
 }
 
-test('the machine is known by its loopback names, its own name, and the names in the settings', () => {
+test('loopback names, the name of the machine, and the names in the settings are accepted as Host', () => {
   const guard = createGuard({ listen: '127.0.0.1', allowedHosts: ['box.example'] })
   const own = hostname().toLowerCase()
   const good = [
@@ -106,10 +105,10 @@ test('the machine is known by its loopback names, its own name, and the names in
     'box.example',
     'Box.Example:8443',
   ]
-  for (const host of good) assert.equal(verdict(guard, host), undefined, host)
+  for (const host of good) assert.equal(refusalCode(guard, host), undefined, host)
 })
 
-test('whatever else is written into Host is foreign', () => {
+test('every other Host is foreign', () => {
   const guard = createGuard({ listen: '127.0.0.1', allowedHosts: [] })
   const bad = [
     'evil.example',
@@ -130,21 +129,21 @@ test('whatever else is written into Host is foreign', () => {
     'localhost%00',
     '..',
   ]
-  for (const host of bad) assert.equal(verdict(guard, host), 'foreign_host', host)
+  for (const host of bad) assert.equal(refusalCode(guard, host), 'foreign_host', host)
 })
 
-test('when listening on every address, the own addresses of the machine are known, others are not', () => {
+test('when listening on every address, only the addresses of the machine are accepted as Host', () => {
   const guard = createGuard({ listen: '0.0.0.0', allowedHosts: [] })
   const own = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
   for (const { address, family } of own) {
     const host = family === 'IPv6' ? `[${address}]` : address
-    assert.equal(verdict(guard, `${host}:3000`), undefined, host)
+    assert.equal(refusalCode(guard, `${host}:3000`), undefined, host)
   }
-  assert.equal(verdict(guard, '203.0.113.9:3000'), 'foreign_host')
-  assert.equal(verdict(guard, 'evil.example'), 'foreign_host')
+  assert.equal(refusalCode(guard, '203.0.113.9:3000'), 'foreign_host')
+  assert.equal(refusalCode(guard, 'evil.example'), 'foreign_host')
 })
 
-test('an origin is our own only with the same name and port', () => {
+test('an origin is accepted only with the name and port of Host', () => {
   const guard = createGuard({ listen: '127.0.0.1', allowedHosts: ['box.example'] })
   const same: [string, string][] = [
     ['localhost:3000', 'http://localhost:3000'],
@@ -153,7 +152,7 @@ test('an origin is our own only with the same name and port', () => {
     ['box.example', 'https://box.example'],
     ['box.example:443', 'https://box.example'],
   ]
-  for (const [host, origin] of same) assert.equal(verdict(guard, host, origin), undefined, origin)
+  for (const [host, origin] of same) assert.equal(refusalCode(guard, host, origin), undefined, origin)
   const foreign: [string, string][] = [
     ['localhost:3000', 'null'],
     ['localhost:3000', 'http://localhost:1880'],
@@ -164,5 +163,6 @@ test('an origin is our own only with the same name and port', () => {
     ['box.example', 'http://evil.example'],
     ['localhost', 'nonsense'],
   ]
-  for (const [host, origin] of foreign) assert.equal(verdict(guard, host, origin), 'foreign_origin', origin)
+  for (const [host, origin] of foreign)
+    assert.equal(refusalCode(guard, host, origin), 'foreign_origin', origin)
 })

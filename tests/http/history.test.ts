@@ -1,4 +1,5 @@
-/** What the page asks for beside the stream: the history of an app, a plan with choices, a log in pieces. */
+/** API requests of the page beside the stream: the history of an app, a plan with choices, and a log in
+ *  parts. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { lead } from '../support/sql.ts'
@@ -16,7 +17,7 @@ after(async () => {
 const json = async (path: string, headers: Record<string, string> = {}) =>
   (await agent.get(path, headers)).json()
 
-test('the history of an app tells every move, newest first, with who and for how long', async () => {
+test('the history of an app has every transition, newest first, with origin and duration', async () => {
   assert.deepEqual(await json('/api/apps/alpha/history'), [])
   await agent.post('/api/apps/alpha/install', undefined, { 'x-bloud-origin': 'web' })
   await agent.post('/api/apps/alpha/cancel')
@@ -36,7 +37,7 @@ test('the history of an app tells every move, newest first, with who and for how
   assert.equal((await agent.get('/api/apps/alpha/history?limit=0')).status, 400)
 })
 
-test('a plan is made with the choices that are given, and refuses what are none', async () => {
+test('a plan uses the given choices, and refuses invalid ones', async () => {
   const entry = (name: string, integrations = {}) => ({
     name,
     yaml_content: '',
@@ -62,12 +63,14 @@ test('a plan is made with the choices that are given, and refuses what are none'
     )
 })
 
-test('a log is given in pieces to whoever asks again and again', async () => {
+test('a polling client reads a log in parts', async () => {
   const { rows } = await agent.admin.query(
-    "insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at) values (1, 't', now(), now(), now()) returning id",
+    `insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at)
+     values (1, 't', now(), now(), now()) returning id`,
   )
   await agent.admin.query(
-    "update bloud.operations set rebuild_id = $1, state = 'active', started_at = now() where app = 'alpha' and state = 'queued'",
+    `update bloud.operations set rebuild_id = $1, state = 'active', started_at = now()
+     where app = 'alpha' and state = 'queued'`,
     [rows[0].id],
   )
   await agent.admin.query(
@@ -75,18 +78,18 @@ test('a log is given in pieces to whoever asks again and again', async () => {
     [rows[0].id],
   )
   const [operation] = await json('/api/operations?app=alpha&limit=1')
-  const ask = (query: string) =>
+  const readLog = (query: string) =>
     json(`/api/operations/${operation.id}/log${query}`, { accept: 'application/json' })
-  const first = await ask('?limit=3')
+  const first = await readLog('?limit=3')
   assert.deepEqual(
     [first.lines.map((line: { line: string }) => line.line), first.over],
     [['line 1', 'line 2', 'line 3'], false],
   )
-  const rest = await ask('?after=3')
+  const rest = await readLog('?after=3')
   assert.deepEqual([rest.lines.length, rest.over], [2, false])
   await agent.admin.query(
     "update bloud.operations set state = 'succeeded', finished_at = now() where id = $1",
     [operation.id],
   )
-  assert.deepEqual(await ask('?after=5'), { lines: [], over: true })
+  assert.deepEqual(await readLog('?after=5'), { lines: [], over: true })
 })

@@ -1,4 +1,4 @@
-/** The page as it is sent: what it weighs, what it may do, and that it can be read before any script runs. */
+/** The web page as sent by the server: its size, its security policy, and its text before any script runs. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Agent, startAgent } from './support.ts'
@@ -15,10 +15,11 @@ after(async () => {
 
 const FIRST_LOAD_BYTES = 50_000
 const page = async (path: string) => (await agent.get(path)).text()
-/** Bytes of the answer on the wire; fetch shows them unpacked. */
+/** Returns the compressed size of a reply in bytes, because fetch returns the body decompressed. */
 async function wireBytes(path: string): Promise<number> {
   const answer = await agent.raw(
-    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${agent.port}\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n`,
+    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${agent.port}\r\n` +
+      'Accept-Encoding: gzip\r\nConnection: close\r\n\r\n',
   )
   assert.match(answer, /content-encoding: gzip/)
   return Number(/content-length: (\d+)/i.exec(answer)?.[1])
@@ -28,7 +29,7 @@ const linked = (html: string) =>
     (match) => match[1] as string,
   )
 
-test('the first load is the page, one script and one style sheet, and small', async () => {
+test('the first load is the page, one script and one style sheet, below 50,000 bytes', async () => {
   const html = await page('/')
   const files = linked(html)
   assert.deepEqual(files.map((file) => file.replace(/\..*\./, '.')).sort(), ['/page.css', '/page.js'])
@@ -38,14 +39,14 @@ test('the first load is the page, one script and one style sheet, and small', as
   assert.doesNotMatch(html.replaceAll('http://www.w3.org/2000/svg', ''), /(src|href)="(https?:)?\/\//)
 })
 
-test('files whose name changes with their content are never asked about again', async () => {
+test('files whose name contains a hash of their content may be cached forever', async () => {
   for (const file of linked(await page('/'))) {
     const { headers } = await agent.get(file)
     assert.match(headers.get('cache-control') as string, /immutable/)
   }
 })
 
-test('nothing in the text of the page may run, and nothing does', async () => {
+test('the page has no inline scripts, and its policy forbids them', async () => {
   const answer = await agent.get('/')
   const policy = answer.headers.get('content-security-policy') as string
   assert.match(policy, /default-src 'none'; script-src 'self'; style-src 'self'/)
@@ -56,7 +57,7 @@ test('nothing in the text of the page may run, and nothing does', async () => {
   assert.deepEqual(inline, [' type="application/json" id="facts"'])
 })
 
-test('the list can be read without JavaScript, and asks for itself anew', async () => {
+test('the list can be read without JavaScript, and reloads itself', async () => {
   const html = await page('/')
   const list = html.slice(html.indexOf('<div id="app">'), html.indexOf('id="facts"'))
   assert.match(list, /data-app="alpha" data-status="queued"/)
@@ -65,7 +66,7 @@ test('the list can be read without JavaScript, and asks for itself anew', async 
   assert.match(html, /<noscript>\s*<meta http-equiv="refresh"/)
 })
 
-test('an app has an address of its own with its history, and what is no app has none', async () => {
+test('each app has a page with its history, and an unknown app gets 404', async () => {
   const html = await page('/apps/alpha')
   assert.match(html, /<h1[^>]*>alpha<\/h1>/)
   assert.match(html, /data-seq="1"/)
@@ -77,7 +78,7 @@ test('an app has an address of its own with its history, and what is no app has 
   assert.match(await missing.text(), /There is no app called/)
 })
 
-test('what an app is called can not end the text it stands in', async () => {
+test('a display name with HTML is escaped', async () => {
   const name = '</script><script>alert(1)</script><b>'
   await agent.admin.query('update bloud.catalog_cache set display_name = $1 where name = $2', [name, 'gamma'])
   const html = await page('/')
@@ -86,7 +87,7 @@ test('what an app is called can not end the text it stands in', async () => {
   assert.match(html, /&lt;\/script>&lt;script>alert/)
 })
 
-test('while the database is away the page comes all the same, and says what it does not know', async () => {
+test('without the database the page is sent with a loading text', async () => {
   await agent.admin.query('alter table bloud.apps rename to apps_away')
   const answer = await agent.get('/')
   await agent.admin.query('alter table bloud.apps_away rename to apps')
@@ -94,7 +95,7 @@ test('while the database is away the page comes all the same, and says what it d
   assert.match(await answer.text(), /Asking the agent what is installed/)
 })
 
-test('what is sent packed is what is sent plain', async () => {
+test('a compressed file has the same content as the uncompressed one', async () => {
   const [file = ''] = linked(await page('/'))
   const plain = await (await agent.get(file, { 'accept-encoding': 'identity' })).text()
   assert.equal(await (await agent.get(file, { 'accept-encoding': 'br' })).text(), plain)

@@ -1,4 +1,4 @@
-/** Bad input: a clear answer with a code, and nothing is written. */
+/** Invalid HTTP requests get an error with a code, and nothing is written. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, test } from 'node:test'
@@ -16,7 +16,7 @@ after(async () => {
   for (const end of ends.reverse()) await end()
 })
 
-/** Checks that an answer is a problem of this status and code, and gives it. */
+/** Checks that a reply is a problem with this status and code, and returns its body. */
 async function problem(answer: Response, status: number, code: string) {
   const body = await answer.text()
   assert.equal(answer.status, status, body)
@@ -29,13 +29,17 @@ async function problem(answer: Response, status: number, code: string) {
   return parsed
 }
 
-/** As `problem`, and nothing may have been written. */
+/** Checks the same as `problem`, and that nothing was written. */
 async function refusesToWrite(send: () => Promise<Response>, status: number, code: string) {
   const before = await agent.written()
   const parsed = await problem(await send(), status, code)
   assert.equal(await agent.written(), before)
   return parsed
 }
+
+/** Head of a POST request with a JSON body, without its length. */
+const INSTALL_HEAD =
+  'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
 
 const BAD_NAMES = [
   'Alpha',
@@ -57,11 +61,11 @@ for (const name of BAD_NAMES) {
   })
 }
 
-test('a bad name is refused in the words of SQL', async () => {
+test('an invalid name is refused with the texts of SQL', async () => {
   for (const name of ["No 'Way'!", 'x'.repeat(100)]) {
-    const said = await problem(await agent.get(`/api/apps/${encodeURIComponent(name)}`), 400, 'invalid_name')
+    const body = await problem(await agent.get(`/api/apps/${encodeURIComponent(name)}`), 400, 'invalid_name')
     const refusal = await refusalOf(agent.admin, 'select bloud.check_name($1)', [name])
-    assert.deepEqual([said.detail, said.hint], [`${refusal.message}. ${refusal.detail}`, refusal.hint])
+    assert.deepEqual([body.detail, body.hint], [`${refusal.message}. ${refusal.detail}`, refusal.hint])
   }
 })
 
@@ -73,20 +77,20 @@ test('an app that is not in the catalog is unknown', async () => {
 
 const BAD_BODIES: [body: string, status: number, code: string, what: string][] = [
   ['{', 400, 'invalid_json', 'half an object'],
-  ['[]', 400, 'invalid_request', 'a list'],
-  ['"alpha"', 400, 'invalid_request', 'a text'],
+  ['[]', 400, 'invalid_request', 'an array'],
+  ['"alpha"', 400, 'invalid_request', 'a string'],
   ['null', 400, 'invalid_request', 'null'],
-  ['{"choice": {}}', 400, 'invalid_request', 'a key that is not known'],
-  ['{"choices": 1}', 400, 'invalid_request', 'choices that are a number'],
-  ['{"choices": {"db": 1}}', 400, 'invalid_request', 'a choice that is a number'],
+  ['{"choice": {}}', 400, 'invalid_request', 'an unknown key'],
+  ['{"choices": 1}', 400, 'invalid_request', 'a number as choices'],
+  ['{"choices": {"db": 1}}', 400, 'invalid_request', 'a number as one choice'],
 ]
 for (const [body, status, code, what] of BAD_BODIES) {
-  test(`${what} as a body is refused`, async () => {
+  test(`a body is refused: ${what}`, async () => {
     await refusesToWrite(() => agent.post('/api/apps/alpha/install', body), status, code)
   })
 }
 
-test('keys that are not known are named', async () => {
+test('the error names the unknown keys', async () => {
   const { detail } = await refusesToWrite(
     () => agent.post('/api/apps/alpha/uninstall', '{"pruge": true, "forse": 1}'),
     400,
@@ -95,7 +99,7 @@ test('keys that are not known are named', async () => {
   assert.match(detail, /"pruge", "forse"/)
 })
 
-test('a purge that is not yes or no is refused', async () => {
+test('a purge that is not a boolean is refused', async () => {
   await refusesToWrite(
     () => agent.post('/api/apps/alpha/uninstall', '{"purge": "yes"}'),
     400,
@@ -121,7 +125,7 @@ for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'applicat
   })
 }
 
-test('bytes that are no text are not JSON', async () => {
+test('a body that is not UTF-8 is refused', async () => {
   const send = () =>
     fetch(`${agent.url}/api/apps/alpha/install`, {
       method: 'POST',
@@ -132,46 +136,43 @@ test('bytes that are no text are not JSON', async () => {
 })
 
 for (const size of [64 * 1024 + 1, 200_000, 3_000_000]) {
-  test(`a body of ${size} bytes is too large, and the client gets to read that`, async () => {
+  test(`a body of ${size} bytes is refused, and the client receives the error`, async () => {
     const body = `{"a":"${'x'.repeat(size - 8)}"}`
     await refusesToWrite(() => agent.post('/api/apps/alpha/install', body), 413, 'body_too_large')
   })
 }
 
-test('a body that is announced as too large is refused before it is sent', async () => {
-  const answer = await agent.raw(
-    'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n{',
-  )
+test('a body with a too large content-length is refused before it is sent', async () => {
+  const answer = await agent.raw(`${INSTALL_HEAD}Content-Length: 70000\r\n\r\n{`)
   assert.match(answer, /^HTTP\/1\.1 413 /)
 })
 
-test('a body without end is cut off', async () => {
+test('an endless body gets an error, and the connection is closed', async () => {
   const chunk = `4000\r\n${'x'.repeat(0x4000)}\r\n`
-  const answer = await agent.raw(
-    `POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(6)}`,
-  )
+  const answer = await agent.raw(`${INSTALL_HEAD}Transfer-Encoding: chunked\r\n\r\n${chunk.repeat(6)}`)
   assert.match(answer, /^HTTP\/1\.1 413 /)
   assert.match(answer, /connection: close/i)
 })
 
-test('a connection on which a body was refused goes on', async () => {
+test('a connection stays usable after a body was refused', async () => {
   const big = 'x'.repeat(70_000)
   const answer = await agent.raw(
-    `POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 70000\r\n\r\n${big}` +
+    `${INSTALL_HEAD}Content-Length: 70000\r\n\r\n${big}` +
       'POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n',
   )
   assert.match(answer, /^HTTP\/1\.1 413 /)
 })
 
-test('curl reads the refusal of a large file too', async () => {
+test('curl receives the error for a large file', async () => {
   const { stdout } = await run('sh', [
     '-c',
-    `head -c 2000000 /dev/zero | curl -s -m 5 -o /dev/null -w '%{http_code}' -X POST -H 'content-type: application/json' --data-binary @- ${agent.url}/api/apps/alpha/install`,
+    `head -c 2000000 /dev/zero | curl -s -m 5 -o /dev/null -w '%{http_code}' -X POST \\
+      -H 'content-type: application/json' --data-binary @- ${agent.url}/api/apps/alpha/install`,
   ])
   assert.equal(stdout, '413')
 })
 
-test('a body of exactly the limit is read', async () => {
+test('a body of exactly the size limit is read', async () => {
   const body = `{"a":"${'x'.repeat(64 * 1024 - 8)}"}`
   assert.equal(body.length, 64 * 1024)
   await refusesToWrite(() => agent.post('/api/apps/alpha/install', body), 400, 'invalid_request')
@@ -183,7 +184,6 @@ for (const path of [
   '/api/',
   '/api/apps/',
   '/api/apps//install',
-
   '/api/apps/alpha/',
   '/api/apps/alpha/explode',
   '//',
@@ -195,7 +195,7 @@ for (const path of [
   '/.git/config',
   '/package.json',
 ]) {
-  test(`there is nothing at ${path}`, async () => {
+  test(`the path ${path} is not found`, async () => {
     const answer = await agent.raw(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
     assert.match(answer, /^HTTP\/1\.1 404 /)
     assert.match(answer, /"code":"not_found"/)
@@ -213,7 +213,7 @@ const BAD_METHODS: [method: string, path: string, allow: string][] = [
   ['get', '/healthz', 'GET, HEAD'],
 ]
 for (const [method, path, allow] of BAD_METHODS) {
-  test(`${method} of ${path} is answered with what is possible there`, async () => {
+  test(`${method} ${path} is refused with the allowed methods`, async () => {
     const answer = await agent.raw(`${method} ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
     assert.match(answer, /^HTTP\/1\.1 405 /)
     assert.match(answer, new RegExp(`\r\nallow: ${allow}\r\n`))
@@ -221,7 +221,7 @@ for (const [method, path, allow] of BAD_METHODS) {
   })
 }
 
-test('limits and numbers that are none are refused', async () => {
+test('invalid limits and ids are refused', async () => {
   for (const path of [
     '/api/operations?limit=0',
     '/api/operations?limit=many',
@@ -239,13 +239,13 @@ test('limits and numbers that are none are refused', async () => {
   await problem(await agent.get('/api/operations/12345/log'), 404, 'unknown_operation')
 })
 
-test('what the database refuses comes with its code, its SQLSTATE and its hint', async () => {
+test('a refusal of the database has its code and its SQLSTATE', async () => {
   const refusal = await refusesToWrite(() => agent.post('/api/apps/beta/uninstall'), 404, 'not_installed')
   assert.equal(refusal.sqlstate, 'BL005')
   await refusesToWrite(() => agent.post('/api/apps/beta/retry'), refusal.status, refusal.code)
 })
 
-test('a header that is too large is refused by the server below', async () => {
+test('uWebSockets.js refuses a header that is too large', async () => {
   const answer = await agent.raw(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`)
   assert.match(answer, /^HTTP\/1\.1 431 /)
 })

@@ -1,4 +1,4 @@
-/** Going back to the generation before, as a script asks for it. */
+/** The rollback routes, as used by a script. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { refusalOf } from '../support/sql.ts'
@@ -15,7 +15,7 @@ after(async () => {
 
 const plan = async () => (await agent.get('/api/rollback')).json()
 
-test('where there is nothing to go back to, it is refused in the words of SQL, and the plan says so before', async () => {
+test('without an earlier generation a rollback is refused as in SQL, and its plan has the blocker', async () => {
   const answer = await agent.post('/api/rollback')
   assert.equal(answer.status, 409)
   const { code, detail, hint } = await answer.json()
@@ -27,7 +27,7 @@ test('where there is nothing to go back to, it is refused in the words of SQL, a
   assert.equal((await agent.get('/api/rollback/1')).status, 404)
 })
 
-test('it is accepted with its operation, and asking again gives the same', async () => {
+test('a rollback is accepted with its operation, and a second request returns the same one', async () => {
   await agent.admin.query(`
     select bloud.acquire_lease('test', 60);
     select bloud.install('alpha');

@@ -1,4 +1,4 @@
-/** The stream as it is on the wire, over a real database. */
+/** The event stream as sent over HTTP, with a real database. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
@@ -8,8 +8,8 @@ import { startAgent, untilOk } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** Two moves of an app, as somebody at psql would cause them. */
-async function move(agent: Agent, app = 'alpha'): Promise<void> {
+/** Causes two transitions of an app, as an operator at psql does. */
+async function addTransitions(agent: Agent, app = 'alpha'): Promise<void> {
   await agent.admin.query('select bloud.install($1)', [app])
   await agent.admin.query('select bloud.cancel($1)', [app])
 }
@@ -18,9 +18,9 @@ const seqs = (events: { id: string | undefined }[]) =>
   events.flatMap(({ id }) => (id ? [Number(id.split('.')[1])] : []))
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-test('curl sees the snapshot and then each move, with its id, once and in order', async (t) => {
+test('curl receives the snapshot and then each transition with its id, once and in order', async (t) => {
   const agent = await startAgent(t)
-  await move(agent)
+  await addTransitions(agent)
   const curl = spawn('curl', ['-sN', `${agent.url}/api/events`])
   t.after(() => curl.kill())
   let text = ''
@@ -28,7 +28,7 @@ test('curl sees the snapshot and then each move, with its id, once and in order'
     text += bytes
   })
   await until(() => text.includes('event: snapshot'), 'the snapshot')
-  await move(agent, 'beta')
+  await addTransitions(agent, 'beta')
   await until(() => text.includes('.4\n'), 'the fourth event')
   assert.match(text, /^retry: \d+\n\n/)
   assert.deepEqual(
@@ -41,7 +41,7 @@ test('curl sees the snapshot and then each move, with its id, once and in order'
   )
 })
 
-test('the stream may not be kept or gathered by what is between', async (t) => {
+test('the headers of the stream forbid caches and buffering proxies', async (t) => {
   const agent = await startAgent(t)
   const { answer } = await agent.stream()
   assert.equal(answer.headers.get('content-type'), 'text/event-stream')
@@ -49,7 +49,7 @@ test('the stream may not be kept or gathered by what is between', async (t) => {
   assert.equal(answer.headers.get('x-accel-buffering'), 'no')
 })
 
-test('an event is the app as it is now, and what happened to it', async (t) => {
+test('an event contains the app after the transition, and the transition', async (t) => {
   const agent = await startAgent(t)
   const stream = await agent.stream()
   await stream.until(() => stream.named('snapshot').length === 1)
@@ -64,9 +64,9 @@ test('an event is the app as it is now, and what happened to it', async (t) => {
   for (const [column, value] of Object.entries(installed)) assert.deepEqual(data[column], value, column)
 })
 
-test('a client that comes back gets what it missed; a browser tells its newest id in a header', async (t) => {
+test('a reconnected client receives the missed events; the id in the header takes precedence', async (t) => {
   const agent = await startAgent(t)
-  for (const app of ['alpha', 'beta', 'gamma']) await move(agent, app)
+  for (const app of ['alpha', 'beta', 'gamma']) await addTransitions(agent, app)
   const { id } = await (await agent.get('/api/status')).json()
   const epoch = id.split('.')[0]
   const since = await agent.stream(`/api/events?since=${epoch}.2`)
@@ -82,16 +82,16 @@ for (const [id, reason] of [
   ['0123456789ab.1', 'unknown_epoch'],
   ['EPOCH.9', 'future_id'],
 ] as const) {
-  test(`the id ${id} is answered with reset and a snapshot`, async (t) => {
+  test(`the stream for the id ${id} begins with reset and a snapshot`, async (t) => {
     const agent = await startAgent(t)
-    await move(agent)
+    await addTransitions(agent)
     const epoch = (await (await agent.get('/api/status')).json()).id.split('.')[0]
     const stream = await agent.stream('/api/events', { 'last-event-id': id.replace('EPOCH', epoch) })
     await stream.until(() => stream.named('snapshot').length === 1)
     assert.deepEqual(
       stream
         .events()
-        .map((seen) => seen.event)
+        .map((event) => event.event)
         .slice(0, 2),
       ['reset', 'snapshot'],
     )
@@ -100,12 +100,12 @@ for (const [id, reason] of [
   })
 }
 
-test('pollers get the same events as JSON', async (t) => {
+test('polling returns the same events as JSON', async (t) => {
   const agent = await startAgent(t)
-  await move(agent)
+  await addTransitions(agent)
   const begin = await (await agent.get('/api/events', { accept: 'application/json' })).json()
   assert.deepEqual(begin.events, [])
-  await move(agent, 'beta')
+  await addTransitions(agent, 'beta')
   const next = await (await agent.get(`/api/events?after=${begin.id}&limit=1`)).json()
   assert.deepEqual(
     next.events.map((event: { seq: number }) => event.seq),
@@ -119,13 +119,13 @@ test('pollers get the same events as JSON', async (t) => {
   const stream = await agent.stream(`/api/events?since=${begin.id}`)
   await stream.until(() => stream.named('app').length === 2)
   assert.deepEqual(
-    stream.named('app').map((seen) => seen.data),
+    stream.named('app').map((event) => event.data),
     [...next.events, ...last.events],
   )
   assert.equal((await (await agent.get('/api/events?after=x')).json()).reset, 'malformed_id')
 })
 
-test('one stream too many is told to come later', async (t) => {
+test('a stream above the total limit is refused with Retry-After', async (t) => {
   const agent = await startAgent(t, { admissionLimits: { total: 2, reserve: 0 } })
   await agent.stream()
   const second = await agent.stream()
@@ -138,7 +138,7 @@ test('one stream too many is told to come later', async (t) => {
   await untilOk(() => agent.get('/api/events'))
 })
 
-test('sessions that are ended in the database lose nothing', async (t) => {
+test('no event is lost when the database terminates the sessions of the relay', async (t) => {
   const agent = await startAgent(t)
   const stream = await agent.stream()
   await stream.until(() => stream.named('snapshot').length === 1)
@@ -147,13 +147,13 @@ test('sessions that are ended in the database lose nothing', async (t) => {
       `select pg_terminate_backend(pid) from pg_stat_activity
        where datname = current_database() and application_name like 'bloud-relay%'`,
     )
-    await move(agent)
+    await addTransitions(agent)
   }
   await stream.until(() => seqs(stream.events()).at(-1) === 30)
   assert.deepEqual(seqs(stream.events()), range(0, 30))
 })
 
-test('while the database is away the stream stays, requests say so, and all is well when it is back', async (t) => {
+test('without the database the stream stays open, HTTP requests get 503, and both recover', async (t) => {
   const proxy = await startProxy({
     host: '127.0.0.1',
     port: Number(new URL(process.env.BLOUD_TEST_DATABASE_URL as string).port),
@@ -173,14 +173,14 @@ test('while the database is away the stream stays, requests say so, and all is w
   assert.equal((await agent.post('/api/apps/alpha/install')).status, 503)
   assert.equal((await agent.get('/healthz')).status, 200)
   assert.equal((await agent.get('/readyz')).status, 503)
-  await move(agent)
+  await addTransitions(agent)
   proxy.setMode('open')
   await stream.until(() => seqs(stream.events()).at(-1) === 2)
   assert.deepEqual(seqs(stream.events()), [0, 1, 2])
   await untilOk(() => agent.get('/readyz'))
 })
 
-test('a stream that is stopped ends, and the next agent goes on from its last id', async (t) => {
+test('the streams end when the server stops', async (t) => {
   const agent = await startAgent(t)
   const stream = await agent.stream()
   await stream.until(() => stream.named('snapshot').length === 1)
@@ -189,30 +189,30 @@ test('a stream that is stopped ends, and the next agent goes on from its last id
   await assert.rejects(fetch(agent.url))
 })
 
-test('the output of an operation is told as it comes, line by line, to its end', async (t) => {
+test('the log of an operation is streamed line by line to its end', async (t) => {
   const agent = await startAgent(t)
   const { id } = await (await agent.post('/api/apps/alpha/install')).json()
   const log = await agent.stream(`/api/operations/${id}/log`)
-  assert.equal(log.answer.status, 200, 'even before there is a line')
-  await ride(agent, id)
-  await say(agent, ['one', 'two'])
+  assert.equal(log.answer.status, 200, 'before the first line')
+  await includeInRebuild(agent, id)
+  await appendLog(agent, ['one', 'two'])
   await log.until(() => log.named('line').length === 2)
-  await say(agent, ['three'])
+  await appendLog(agent, ['three'])
   await log.until(() => log.named('line').length === 3)
   await finish(agent, id)
   await log.until(() => log.ended())
   assert.deepEqual(
-    log.events().map((seen) => seen.event),
+    log.events().map((event) => event.event),
     ['line', 'line', 'line', 'end'],
   )
   assert.deepEqual(
-    log.named('line').map((seen) => seen.id),
+    log.named('line').map((event) => event.id),
     ['1', '2', '3'],
   )
   const late = await agent.stream(`/api/operations/${id}/log`, { 'last-event-id': '2' })
   await late.until(() => late.ended())
   assert.deepEqual(
-    late.named('line').map((seen) => seen.id),
+    late.named('line').map((event) => event.id),
     ['3'],
   )
   const text = await agent.get(`/api/operations/${id}/log`)
@@ -220,8 +220,8 @@ test('the output of an operation is told as it comes, line by line, to its end',
   assert.equal(await text.text(), 'one\ntwo\nthree\n')
 })
 
-/** Puts an operation into a rebuild of its own, as the orchestrator would. */
-async function ride(agent: Agent, operation: number): Promise<void> {
+/** Includes an operation in a new rebuild, as the orchestrator does. */
+async function includeInRebuild(agent: Agent, operation: number): Promise<void> {
   await agent.admin.query(`insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at)
     values (1, 'test', now() + interval '1 hour', now() + interval '1 hour', now())`)
   await agent.admin.query(
@@ -230,10 +230,11 @@ async function ride(agent: Agent, operation: number): Promise<void> {
   )
 }
 
-async function say(agent: Agent, lines: string[]): Promise<void> {
+async function appendLog(agent: Agent, lines: string[]): Promise<void> {
   await agent.admin.query(
     `insert into bloud.rebuild_log (rebuild_id, line_no, at, line)
-     select 1, (select count(*) from bloud.rebuild_log) + i, now(), line from unnest($1::text[]) with ordinality as l (line, i)`,
+     select 1, (select count(*) from bloud.rebuild_log) + i, now(), line
+     from unnest($1::text[]) with ordinality as l (line, i)`,
     [lines],
   )
 }
@@ -245,7 +246,7 @@ async function finish(agent: Agent, operation: number): Promise<void> {
   )
 }
 
-test('another name, and a cancel that was asked for, reach the open streams at once and without an id', async (t) => {
+test('a new display name and a cancel request send refresh to open streams, without an id', async (t) => {
   const agent = await startAgent(t)
   await agent.admin.query("select bloud.install('alpha')")
   const stream = await agent.stream()

@@ -1,4 +1,4 @@
-/** The real server over a real database, and clients that look at what is on the wire. */
+/** Starts the real HTTP server with a real database, and provides clients that check the bytes it sends. */
 import { connect } from 'node:net'
 import pg from 'pg'
 import { createLogger } from '../../src/log.ts'
@@ -14,15 +14,17 @@ const RAW_LIMIT_MS = 3000
 const OK_LIMIT_MS = 20_000
 const APPS = ['alpha', 'beta', 'gamma']
 const CATALOG = `
-  insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description, category, version, port, is_system)
-  select name, '', now(), jsonb_build_object('name', name, 'displayName', name, 'version', '1', 'port', 8000 + i,
+  insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description, category,
+    version, port, is_system)
+  select name, '', now(), jsonb_build_object(
+    'name', name, 'displayName', name, 'version', '1', 'port', 8000 + i,
     'isSystem', false, 'integrations', '{}'::jsonb), name, '', 'test', '1', 8000 + i, false
   from unnest($1::text[]) with ordinality as given (name, i)`
 
 export type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** A database with three apps in its catalog, and the server on a free port. All of it ends with the test.
- *  `databasePort`: reach the database through a proxy there. */
+/** Creates a database with three apps in its catalog, and starts the server on a free port. Both end with
+ *  the test. With `databasePort`, the server connects to the database through a proxy on that port. */
 export async function startAgent(t: Tests, options: Partial<RelayServerOptions> = {}, databasePort?: number) {
   const database = await testDatabase('http')
   const admin = new pg.Client({ connectionString: database.superuserUrl })
@@ -57,10 +59,11 @@ export async function startAgent(t: Tests, options: Partial<RelayServerOptions> 
     raw: (request: string) => raw(server.port, request),
     stream: (path = '/api/events', headers: Record<string, string> = {}) =>
       openStream(t, url + path, headers),
-    /** How many operations and apps there are: the same before and after whatever was refused. */
+    /** Returns the counts of operations and events, which a refused HTTP request must not change. */
     async written(): Promise<string> {
       const { rows } = await admin.query(
-        'select (select count(*) from bloud.operations) || $1 || (select count(*) from bloud.events) as counts',
+        `select (select count(*) from bloud.operations) || $1 || (select count(*) from bloud.events)
+         as counts`,
         ['/'],
       )
       return rows[0].counts
@@ -76,20 +79,20 @@ function throughPort(url: string, port: number | undefined): string {
 
 const untilReady = (url: string) => untilOk(() => fetch(`${url}/readyz`))
 
-/** Asks again until the answer is good. */
-export async function untilOk(ask: () => Promise<Response>): Promise<void> {
+/** Repeats an HTTP request until its status is 2xx. */
+export async function untilOk(send: () => Promise<Response>): Promise<void> {
   const deadline = performance.now() + OK_LIMIT_MS
   for (;;) {
-    const answer = await ask()
+    const answer = await send()
     if (answer.ok) return
-    const said = await answer.text()
+    const body = await answer.text()
     if (performance.now() > deadline)
-      throw new Error(`still ${answer.status} after ${OK_LIMIT_MS} ms: ${said}`)
+      throw new Error(`still ${answer.status} after ${OK_LIMIT_MS} ms: ${body}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
 
-/** Sends bytes as they are, and gives what comes back until the connection closes or the answer is whole. */
+/** Sends bytes unchanged. Returns the received bytes when the reply is complete or the connection closes. */
 export function raw(port: number, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
@@ -115,7 +118,7 @@ export function raw(port: number, request: string): Promise<string> {
   })
 }
 
-/** A stream that is read as it comes. */
+/** Opens an event stream and reads it in the background. */
 async function openStream(t: Tests, url: string, headers: Record<string, string>) {
   const abort = new AbortController()
   t.after(() => abort.abort())
@@ -128,8 +131,8 @@ async function openStream(t: Tests, url: string, headers: Record<string, string>
   const decoder = new TextDecoder()
   const read = async () => {
     const reader = answer.body?.getReader()
-    for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) {
-      text += decoder.decode(piece.value, { stream: true })
+    for (let chunk = await reader?.read(); chunk && !chunk.done; chunk = await reader?.read()) {
+      text += decoder.decode(chunk.value, { stream: true })
     }
   }
   read()
@@ -141,9 +144,9 @@ async function openStream(t: Tests, url: string, headers: Record<string, string>
     answer,
     text: () => text,
     events: (): ReceivedEvent[] => parseEvents(text),
-    named: (name: string) => stream.events().filter((seen) => seen.event === name),
+    named: (name: string) => stream.events().filter((event) => event.event === name),
     ended: () => ended,
-    until: (what: () => boolean) => until(what, `something on the stream; so far:\n${text}`),
+    until: (what: () => boolean) => until(what, `a condition on the stream; received so far:\n${text}`),
     close: () => abort.abort(),
   }
   return stream
