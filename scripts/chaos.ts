@@ -89,7 +89,7 @@ await asAdmin(async (client) => {
 })
 proxy.setMode('dropping')
 await sleep(20_000)
-proxy.dropOpenConnections()
+proxy.muteOpenConnections()
 await sleep(5000)
 await writers.stop()
 const head = await asAdmin(headOf)

@@ -3,16 +3,18 @@ import { test } from 'node:test'
 import { translate } from '../../src/db/error.ts'
 import { Problem } from '../../src/domain/problem.ts'
 
-/** As slonik hands it on: its own words, and the server's or the driver's answer as the cause. */
+/**
+ * Creates an error as slonik throws it: its own message, with the error of the server or driver as the cause.
+ */
 const wrapped = (message: string, code?: string) =>
   new Error('Query failed', { cause: Object.assign(new Error(message), code && { code }) })
 
-const isAway = (error: unknown): boolean => {
-  const told = translate(error)
-  return told instanceof Problem && told.code === 'database_unavailable'
+const isUnavailable = (error: unknown): boolean => {
+  const translated = translate(error)
+  return translated instanceof Problem && translated.code === 'database_unavailable'
 }
 
-test('a lost connection reads as one, whichever driver says it', () => {
+test('a lost connection becomes database_unavailable, for the messages of each driver', () => {
   for (const message of [
     'Connection terminated unexpectedly',
     'timeout expired',
@@ -23,18 +25,18 @@ test('a lost connection reads as one, whichever driver says it', () => {
     'Client was closed and is not queryable',
     'no answer from the database within 7000 ms: timeout expired',
   ])
-    assert.ok(isAway(wrapped(message)), message)
+    assert.ok(isUnavailable(wrapped(message)), message)
   for (const code of ['57P01', '08006', '53300', 'ECONNREFUSED', 'ECONNRESET'])
-    assert.ok(isAway(wrapped('whatever', code)), code)
+    assert.ok(isUnavailable(wrapped('any message', code)), code)
 })
 
-test('what the server says about a statement does not, whatever words it uses', () => {
+test('an error of a statement never becomes database_unavailable, for any message', () => {
   for (const [message, code] of [
     ['unterminated quoted string at or near "x"', '42601'],
     ['recommended value extended', '22023'],
     ['the connection was terminated by the trigger', 'P0001'],
   ] as const)
-    assert.ok(!isAway(wrapped(message, code)), message)
+    assert.ok(!isUnavailable(wrapped(message, code)), message)
   for (const message of ['an extended reset of what is recommended', 'unterminated string in JSON'])
-    assert.ok(!isAway(wrapped(message)), message)
+    assert.ok(!isUnavailable(wrapped(message)), message)
 })

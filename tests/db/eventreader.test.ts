@@ -1,4 +1,4 @@
-/** The quick way to the rows of the stream, against the checked one. */
+/** Compares the event reader with the validated query of the pool. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { streamAfter } from '../../src/db/event.ts'
@@ -7,7 +7,7 @@ import { openPool } from '../../src/db/pool.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { entry, lead, rebuildAll, session } from '../support/sql.ts'
 
-test('the quick reader gives the rows that the checked one gives, and comes back after its session was ended', async (t) => {
+test('the event reader returns the same rows as the pool, and reconnects after a loss', async (t) => {
   const database = await testDatabase('reader')
   const client = await session(database.url)
   const pool = await openPool(database.url, 'reader-checked', 1)
@@ -26,7 +26,7 @@ test('the quick reader gives the rows that the checked one gives, and comes back
   await client.query(
     "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'reader-quick'",
   )
-  // Whether its end was already heard of decides if one read fails.
+  // This read fails only if the reader has not yet received the end of its session.
   await reader.after(0, 1).catch(() => undefined)
   assert.deepEqual(await reader.after(0, 100), checked)
 })

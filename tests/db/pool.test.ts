@@ -1,14 +1,14 @@
-/** A pool that is being opened while the line to the database breaks. */
+/** A connection that is lost while a pool opens. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPool } from '../../src/db/pool.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { shortLine } from '../support/cutting-proxy.ts'
 
-/** More pieces than a client sends until its pool is open. */
+/** Number of tests; larger than the number of chunks that a client sends until its pool is open. */
 const PIECES = 12
 
-test('cut behind whatever it sends, opening a pool fails with an error and nothing else', async (t) => {
+test('a connection lost at any moment makes opening a pool fail with an error only', async (t) => {
   const database = await testDatabase('opening')
   t.after(() => database.drop())
   let failed = 0
@@ -19,5 +19,5 @@ test('cut behind whatever it sends, opening a pool fails with an error and nothi
     await pool?.end().catch(() => undefined)
     if (!pool) failed += 1
   }
-  assert.ok(failed >= 3, `it failed ${failed} times`)
+  assert.ok(failed >= 3, `${failed} attempts failed`)
 })

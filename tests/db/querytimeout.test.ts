@@ -1,4 +1,4 @@
-/** The machine of the database may have another time than ours. */
+/** The clocks of the database and of the agent may differ. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { probedApps } from '../../src/db/health.ts'
@@ -9,7 +9,7 @@ import { entry, lead, session } from '../support/sql.ts'
 
 const CLOCK = '2001-01-01T00:00:00Z'
 
-test('a deadline is as far away as it was set, whatever time the database thinks it is', async (t) => {
+test('the remaining time of a deadline is correct for any clock of the database', async (t) => {
   const database = await testDatabase('deadlines')
   const url = new URL(database.url)
   url.searchParams.set('options', `-c bloud.clock=${CLOCK}`)

@@ -1,19 +1,19 @@
-/** A history in memory and clients made of arrays, so that the relay can be tried without a database or a network. */
+/** A history in memory and clients that record writes, to test the relay without a database or a network. */
 
 import { createRelay, type RelayLimits } from '../../src/relay/relay.ts'
 import type { Sink } from '../../src/relay/sendqueue.ts'
-import type { StreamSource, StreamEvent } from '../../src/relay/streamsource.ts'
+import type { StreamEvent, StreamSource } from '../../src/relay/streamsource.ts'
 
 export const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Far beyond what anything here takes on a busy machine. */
+/** Upper limit of a wait in milliseconds, far longer than any wait on a busy machine. */
 const WAIT_LIMIT_MS = 60_000
 
-/** Looks until `what` is true. */
-export async function until(what: () => boolean, saying = 'it to happen'): Promise<void> {
+/** Checks every millisecond until `condition` is true. `purpose` is part of the error message. */
+export async function until(condition: () => boolean, purpose = 'the condition'): Promise<void> {
   const deadline = performance.now() + WAIT_LIMIT_MS
-  while (!what()) {
-    if (performance.now() > deadline) throw new Error(`waited ${WAIT_LIMIT_MS} ms for ${saying}`)
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited ${WAIT_LIMIT_MS} ms for ${purpose}`)
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
 }
@@ -28,7 +28,7 @@ export function fakeHistory() {
     json: JSON.stringify({ seq, ...more }),
   })
   const calls = { head: 0, streamAfter: 0, snapshot: 0 }
-  /** After which number events were asked for, each time. */
+  /** The `seq` of each call of `streamAfter`. */
   const readsAfter: number[] = []
   const history = {
     epoch: 'abc',
@@ -36,18 +36,20 @@ export function fakeHistory() {
     down: false,
     calls,
     readsAfter,
-    /** Appends so many events. */
+    /** Appends `count` events. */
     add(count = 1, more: object = {}): void {
-      for (let one = 0; one < count; one += 1) rows.push(row(history.seq + 1, more))
+      for (let added = 0; added < count; added += 1) rows.push(row(history.seq + 1, more))
     },
-    /** A history with holes: numbers of what was rolled back. */
+    /** Replaces the history by one with gaps, as left by rolled-back transactions. */
     set(seqs: number[]): void {
       rows = seqs.map((seq) => row(seq))
     },
+    /** Removes the events up to and including `to`. */
     prune(to: number): void {
       rows = rows.filter((row) => row.seq > to)
       history.prunedTo = to
     },
+    /** Replaces the history as a restored backup does. */
     restore(epoch: string, count: number): void {
       history.epoch = epoch
       history.prunedTo = 0
@@ -63,7 +65,7 @@ export function fakeHistory() {
   async function answer<T>(name: keyof typeof calls, value: () => T): Promise<T> {
     calls[name] += 1
     await new Promise((resolve) => setImmediate(resolve))
-    if (history.down) throw new Error('the database is away')
+    if (history.down) throw new Error('the database is unreachable')
     return value()
   }
   history.source = {
@@ -86,7 +88,7 @@ export function fakeHistory() {
 
 export type History = ReturnType<typeof fakeHistory>
 
-/** One event as a client sees it. */
+/** One event as received by a client. */
 export interface ReceivedEvent {
   event: string
   id: string | undefined
@@ -103,23 +105,22 @@ export function parseEvents(text: string): ReceivedEvent[] {
   })
 }
 
-/** A client that takes everything until told otherwise. */
+/** A client that accepts every write until `full` is set. */
 export function fakeClient() {
   const writes: string[] = []
   const sizes: number[] = []
   const client = {
     writes,
-    /** Bytes of each write. */
+    /** Size of each write in bytes. */
     sizes,
     full: false,
     ended: false,
     closed: false,
     text: () => writes.join(''),
     events: () => parseEvents(client.text()),
-    named: (name: string) => client.events().filter((seen) => seen.event === name),
-    /** The ids it was given, snapshot included, as numbers. */
-    seqs: () =>
-      client.events().flatMap((seen) => (seen.id === undefined ? [] : [Number(seen.id.split('.')[1])])),
+    named: (name: string) => client.events().filter((received) => received.event === name),
+    /** The seqs of all received ids, including that of the snapshot. */
+    seqs: () => client.events().flatMap(({ id }) => (id === undefined ? [] : [Number(id.split('.')[1])])),
     sink: undefined as unknown as Sink,
   }
   const decoder = new TextDecoder()
@@ -139,7 +140,10 @@ export function fakeClient() {
   return client
 }
 
-/** A started relay over `history`; `t.after(stop)` ends it. Its own timers stay quiet unless limits say otherwise. */
+/**
+ * Starts a relay over `history`; the test stops it with `t.after(relay.stop)`. Its timers do not fire during
+ * a test unless `limits` sets shorter ones.
+ */
 export function startRelay(history: History, limits: Partial<RelayLimits> = {}) {
   const relay = createRelay({
     source: history.source,

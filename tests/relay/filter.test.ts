@@ -1,4 +1,4 @@
-/** Following some apps instead of all. */
+/** Streams that are filtered by app. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fakeClient, fakeHistory, startRelay, until } from './fakes.ts'
@@ -6,11 +6,11 @@ import { fakeClient, fakeHistory, startRelay, until } from './fakes.ts'
 type T = { after(fn: () => void): void }
 const APPS = ['alpha', 'beta', 'gamma']
 
-/** The events 1, 2, 3, 4 … are of alpha, beta, gamma, alpha … */
+/** Starts a relay whose events 1, 2, 3, 4 … belong to alpha, beta, gamma, alpha … */
 async function begin(t: T, events: number, limits = {}) {
   const history = fakeHistory()
   const add = (count: number) => {
-    for (let one = 0; one < count; one += 1) history.add(1, { app: APPS[history.seq % 3] })
+    for (let added = 0; added < count; added += 1) history.add(1, { app: APPS[history.seq % 3] })
   }
   add(events)
   const { relay, ready } = startRelay(history, limits)
@@ -23,9 +23,10 @@ async function begin(t: T, events: number, limits = {}) {
   return { history, relay, add, join }
 }
 
-const receivedSeqs = (client: ReturnType<typeof fakeClient>) => client.named('app').map(({ data }) => data.seq)
+const receivedSeqs = (client: ReturnType<typeof fakeClient>) =>
+  client.named('app').map(({ data }) => data.seq)
 
-test('who names apps is told of these, in order, and of no others', async (t) => {
+test('a client with a filter receives the events of its apps only, in order', async (t) => {
   const { relay, add, join } = await begin(t, 6)
   const one = join('abc.0', 'beta').client
   const two = join('abc.0', 'gamma', 'alpha').client
@@ -37,7 +38,7 @@ test('who names apps is told of these, in order, and of no others', async (t) =>
   assert.deepEqual(receivedSeqs(two), [1, 3, 4, 6, 7, 9, 10, 12])
 })
 
-test('what is older than the ring is filtered alike', async (t) => {
+test('events from the backlog are filtered as well', async (t) => {
   const { join } = await begin(t, 95, { warmRows: 5, pageRows: 10 })
   const { client } = join('abc.0', 'alpha')
   await until(() => receivedSeqs(client).at(-1) === 94)
@@ -47,7 +48,7 @@ test('what is older than the ring is filtered alike', async (t) => {
   )
 })
 
-test('the snapshot has the named apps only', async (t) => {
+test('the snapshot contains only the apps of the filter', async (t) => {
   const { history, join } = await begin(t, 3)
   history.source.snapshot = async () => ({ epoch: 'abc', seq: 3, apps: APPS.map((name) => ({ name })) })
   const some = join(undefined, 'gamma', 'alpha').client
@@ -57,18 +58,18 @@ test('the snapshot has the named apps only', async (t) => {
   assert.equal(all.named('snapshot')[0]?.data.apps?.length, 3)
 })
 
-test('who follows a quiet app is told how far it has come, so that it does not resume from long ago', async (t) => {
+test('a client of an app without events receives its current position once', async (t) => {
   const { relay, add, join } = await begin(t, 0, { heartbeatMs: 20 })
-  const { client } = join('abc.0', 'nobody')
+  const { client } = join('abc.0', 'delta')
   add(7)
   relay.notified()
   await until(() => client.text().includes('\n\nid: abc.7\n\n'))
   assert.equal(client.named('app').length, 0)
   await until(() => client.named('heartbeat').length >= 4)
-  assert.equal(client.text().split('id: abc.7\n\n').length, 2, 'and only once')
+  assert.equal(client.text().split('id: abc.7\n\n').length, 2, 'the position is sent only once')
 })
 
-test('pollers may name apps too, and go on behind those of others', async (t) => {
+test('a poll can be filtered by app, and continues after skipped events', async (t) => {
   const { relay } = await begin(t, 9)
   const { id, events } = await relay.poll('abc.0', 6, ['beta'])
   assert.deepEqual([id, (events as { seq: number }[]).map(({ seq }) => seq)], ['abc.6', [2, 5]])

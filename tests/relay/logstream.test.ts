@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createLogStreams, type LogForm, type LogLimits, SSE_LOG, TEXT_LOG } from '../../src/relay/logstream.ts'
+import {
+  createLogStreams,
+  type LogForm,
+  type LogLimits,
+  SSE_LOG,
+  TEXT_LOG,
+} from '../../src/relay/logstream.ts'
 import { fakeClient, silentLog, until } from './fakes.ts'
 
-/** The log of operation 1, in memory. */
+/** Starts log streams over a log of operation 1 in memory, with `count` lines. */
 function begin(t: { after(fn: () => void): void }, count: number, limits: Partial<LogLimits> = {}) {
   const lines: { line_no: number; at: string; line: string }[] = []
-  const state = { over: false, queries: 0, down: false, whenAsked: () => {} }
+  const state = { over: false, queries: 0, down: false, beforeIsOver: () => {} }
   const add = (more: number) => {
-    for (let one = 0; one < more; one += 1) {
+    for (let added = 0; added < more; added += 1) {
       const line_no = lines.length + 1
       lines.push({ line_no, at: '2026-01-01T00:00:00Z', line: `line ${line_no}` })
     }
@@ -20,12 +26,12 @@ function begin(t: { after(fn: () => void): void }, count: number, limits: Partia
     source: {
       async operationLog(_, after, limit) {
         state.queries += 1
-        if (state.down) throw new Error('away')
+        if (state.down) throw new Error('the database is unreachable')
         await new Promise((resolve) => setImmediate(resolve))
         return lines.filter((line) => line.line_no > after).slice(0, limit)
       },
       async isOver() {
-        state.whenAsked()
+        state.beforeIsOver()
         return state.over
       },
     },
@@ -39,10 +45,10 @@ function begin(t: { after(fn: () => void): void }, count: number, limits: Partia
   return { state, add, logs, join }
 }
 
-const numbers = (client: ReturnType<typeof fakeClient>) => client.named('line').map((seen) => Number(seen.id))
+const numbers = (client: ReturnType<typeof fakeClient>) => client.named('line').map(({ id }) => Number(id))
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
-test('who follows a log gets what is there, then each line as it comes, then the end', async (t) => {
+test('a reader receives the present lines, then each new line, then the end', async (t) => {
   const { state, add, logs, join } = begin(t, 35)
   const { client } = join(SSE_LOG)
   await until(() => numbers(client).length === 35)
@@ -59,11 +65,11 @@ test('who follows a log gets what is there, then each line as it comes, then the
   assert.equal(logs.size, 0)
 })
 
-test('the last line is told even if the operation ends while the log is read', async (t) => {
+test('the last line is sent even if the operation ends during a read', async (t) => {
   const { state, add, logs, join } = begin(t, 1)
   const { client } = join(SSE_LOG)
   await until(() => numbers(client).length === 1)
-  state.whenAsked = () => {
+  state.beforeIsOver = () => {
     if (!state.over) add(1)
     state.over = true
   }
@@ -72,7 +78,7 @@ test('the last line is told even if the operation ends while the log is read', a
   assert.deepEqual(numbers(client), [1, 2])
 })
 
-test('a reader that comes back goes on after its last line', async (t) => {
+test('a reader that reconnects continues after its last line', async (t) => {
   const { state, join } = begin(t, 25)
   state.over = true
   const { client } = join(SSE_LOG, 20)
@@ -80,19 +86,19 @@ test('a reader that comes back goes on after its last line', async (t) => {
   assert.deepEqual(numbers(client), range(21, 25))
 })
 
-test('as text a log is what is there now, whole lines', async (t) => {
+test('a log as text contains the present lines and then ends', async (t) => {
   const { join } = begin(t, 12)
   const { client } = join(TEXT_LOG)
   await until(() => client.ended)
   assert.equal(
     client.text(),
     range(1, 12)
-      .map((one) => `line ${one}\n`)
+      .map((number) => `line ${number}\n`)
       .join(''),
   )
 })
 
-test('a reader that takes nothing is not read for; it gets the rest when it takes more', async (t) => {
+test('no lines are read for a full reader; it receives the rest when it is writable again', async (t) => {
   const { state, join } = begin(t, 100)
   state.over = true
   const { client, connection } = join(TEXT_LOG)
@@ -106,7 +112,7 @@ test('a reader that takes nothing is not read for; it gets the rest when it take
   assert.ok(!client.text().includes(':\n'), 'no comment in the middle of text')
 })
 
-test('a lost bell only delays a log', async (t) => {
+test('a lost notification only delays a log', async (t) => {
   const { add, join } = begin(t, 1, { tickMs: 20 })
   const { client } = join(SSE_LOG)
   await until(() => numbers(client).length === 1)
@@ -114,7 +120,7 @@ test('a lost bell only delays a log', async (t) => {
   await until(() => numbers(client).length === 2)
 })
 
-test('a log that cannot be read for a while goes on afterwards', async (t) => {
+test('a log continues after failed reads', async (t) => {
   const { state, add, logs, join } = begin(t, 1, { retryMs: 5 })
   const { client } = join(SSE_LOG)
   await until(() => numbers(client).length === 1)
@@ -137,7 +143,7 @@ test('a hundred readers at the same line cost one query', async (t) => {
   assert.equal(state.queries - before, 1)
 })
 
-test('a reader that takes nothing for too long is closed', async (t) => {
+test('a reader that is full for too long is closed', async (t) => {
   const { logs, join } = begin(t, 100, { stuckMs: 30 })
   const { client } = join(SSE_LOG)
   client.full = true

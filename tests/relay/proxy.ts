@@ -1,28 +1,32 @@
-/** A TCP proxy before PostgreSQL, for the troubles of a network: refused, cut, or swallowed without a word. */
+/**
+ * TCP proxy in front of PostgreSQL for network failures: refused connections, lost connections, dropped
+ * packets.
+ */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 export type ProxyMode = 'open' | 'refusing' | 'dropping'
 
 export async function startProxy(target: { host: string; port: number }) {
   const pairs = new Set<Socket>()
-  const silent = new Set<Socket>()
-  let mood: ProxyMode = 'open'
+  const muted = new Set<Socket>()
+  let mode: ProxyMode = 'open'
 
+  /** Forwards bytes in one direction. */
   function join(from: Socket, to: Socket): void {
     pairs.add(from)
     from.on('data', (bytes) => {
-      if (mood !== 'dropping' && !silent.has(from)) to.write(bytes)
+      if (mode !== 'dropping' && !muted.has(from)) to.write(bytes)
     })
     from.on('error', () => undefined)
     from.on('close', () => {
       pairs.delete(from)
-      silent.delete(from)
-      to.destroySoon() // what it was given still arrives
+      muted.delete(from)
+      to.destroySoon() // bytes already written still arrive
     })
   }
 
   const server = createServer((client) => {
-    if (mood === 'refusing') {
+    if (mode === 'refusing') {
       client.destroy()
       return
     }
@@ -34,16 +38,17 @@ export async function startProxy(target: { host: string; port: number }) {
 
   return {
     port: (server.address() as AddressInfo).port,
-    /** `refusing` also cuts what is connected; `swallowing` leaves it open and loses every byte. */
+    /** `refusing` also closes open connections; `dropping` leaves them open and drops every byte. */
     setMode(next: ProxyMode): void {
-      mood = next
+      mode = next
       if (next === 'refusing') for (const socket of pairs) socket.destroy()
     },
-    /** Works again for new connections; those that are open stay silent, as behind a router that was replaced. */
-    dropOpenConnections(): void {
-      for (const socket of pairs) silent.add(socket)
-      mood = 'open'
+    /** Accepts new connections again; open ones stay dead, as after a router was replaced. */
+    muteOpenConnections(): void {
+      for (const socket of pairs) muted.add(socket)
+      mode = 'open'
     },
+    /** Closes all open connections. */
     cut(): void {
       for (const socket of pairs) socket.destroy()
     },

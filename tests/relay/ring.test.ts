@@ -11,7 +11,7 @@ function ringOf(limits: { frames?: number; bytes?: number; batchBytes?: number }
   return createRing({ frames: 100, bytes: 10_000, batchBytes: 1000, ...limits })
 }
 
-test('the ring keeps the newest events, and knows from where on it can serve', () => {
+test('the ring keeps the newest events and reports from which seq on it is complete', () => {
   const ring = ringOf({ frames: 3 })
   ring.reset(10)
   for (const seq of [11, 12, 15, 16, 17]) ring.push(frame(seq))
@@ -24,7 +24,7 @@ test('the ring keeps the newest events, and knows from where on it can serve', (
   assert.equal(ring.after(17), undefined)
 })
 
-test('the ring is bounded by bytes as well, but never drops the only event', () => {
+test('the ring is also limited in bytes, but never evicts the only event', () => {
   const ring = ringOf({ bytes: 100 })
   for (let seq = 1; seq <= 50; seq += 1) ring.push(frame(seq, 30))
   assert.equal(ring.size, 3)
@@ -34,7 +34,7 @@ test('the ring is bounded by bytes as well, but never drops the only event', () 
   assert.equal(ring.after(50)?.seq, 51)
 })
 
-test('a batch is as much as fits into one write, and is made once for all', () => {
+test('a batch contains as many events as fit into one write, and is shared', () => {
   const ring = ringOf({ batchBytes: 25 })
   for (const seq of [1, 2, 3, 4, 5]) ring.push(frame(seq))
   const first = ring.after(0)
@@ -46,16 +46,16 @@ test('a batch is as much as fits into one write, and is made once for all', () =
   assert.equal(ring.after(4)?.seq, 6)
 })
 
-test('the ring stays in order over many times its size, in frames and in bytes', () => {
+test('the ring stays in order after many wraps, in frames and in bytes', () => {
   const ring = ringOf({ frames: 7, bytes: 100 })
   let kept: { seq: number; text: string }[] = []
   for (let seq = 1; seq <= 1000; seq += 1) {
-    const one = frame(seq, 4 + ((seq * 7919) % 25))
-    ring.push(one)
-    kept = [...kept, one].filter((each) => each.seq > ring.evictedTo)
+    const added = frame(seq, 4 + ((seq * 7919) % 25))
+    ring.push(added)
+    kept = [...kept, added].filter((each) => each.seq > ring.evictedTo)
     assert.equal(ring.size, kept.length)
     assert.ok(ring.size <= 7 && ring.bytes <= 100)
-    assert.ok(ring.size >= Math.min(seq, 2), 'two small ones always fit')
+    assert.ok(ring.size >= Math.min(seq, 2), 'two small events always fit')
     let read = ''
     for (let at = ring.evictedTo; at < seq; ) {
       const batch = ring.after(at)
@@ -66,7 +66,7 @@ test('the ring stays in order over many times its size, in frames and in bytes',
   }
 })
 
-test('bytes of a single event that takes several writes stay as they are when others follow', () => {
+test('the bytes of an event that needs several writes do not change when events follow', () => {
   const ring = ringOf({ bytes: 300, batchBytes: 100 })
   ring.push(frame(1, 250))
   const batch = ring.after(0)
@@ -74,21 +74,21 @@ test('bytes of a single event that takes several writes stay as they are when ot
   assert.equal(textOf(batch), frame(1, 250).text)
 })
 
-test('events are counted in bytes, not in letters', () => {
+test('the size of events is counted in bytes, not in characters', () => {
   const ring = ringOf({ bytes: 100 })
   for (let seq = 1; seq <= 9; seq += 1) ring.push({ seq, text: 'Küche→☕' })
   assert.equal(ring.size, Math.floor(100 / Buffer.byteLength('Küche→☕')))
   assert.equal(textOf(ring.after(8)), 'Küche→☕')
 })
 
-test('who asks while a load runs gets one that began after the question, and shares it', async () => {
+test('calls during a load share one load that begins after them', async () => {
   const ends: (() => void)[] = []
   let loads = 0
   const run = createCoalesced(async () => {
     loads += 1
-    const mine = loads
+    const number = loads
     await new Promise<void>((resolve) => ends.push(resolve))
-    return mine
+    return number
   })
   const [first, second, third] = [run(), run(), run()]
   ends[0]?.()
@@ -99,7 +99,7 @@ test('who asks while a load runs gets one that began after the question, and sha
   assert.equal(loads, 2)
 })
 
-test('an event larger than a batch is one piece of memory for all who are in the middle of it', () => {
+test('clients that have written a part of a large event share one copy of it', () => {
   const ring = ringOf({ batchBytes: 100 })
   const only = (...apps: string[]) => createFilter(apps)
   ring.push({ ...frame(1, 2000), app: 'a' })
@@ -107,7 +107,7 @@ test('an event larger than a batch is one piece of memory for all who are in the
   ring.push(frame(2))
   assert.equal(ring.after(0)?.bytes, first, 'after another event')
   assert.equal(ring.after(0, only('a'))?.bytes, first, 'with a filter')
-  assert.equal(ring.after(0, only('a', 'b'))?.bytes, first, 'with another one')
+  assert.equal(ring.after(0, only('a', 'b'))?.bytes, first, 'with another filter')
   for (let seq = 3; seq <= 60; seq += 1) ring.push(frame(seq, 500))
-  assert.equal(Buffer.from(first as Uint8Array).toString(), frame(1, 2000).text, 'it is not written over')
+  assert.equal(Buffer.from(first as Uint8Array).toString(), frame(1, 2000).text, 'it is not overwritten')
 })
