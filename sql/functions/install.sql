@@ -40,7 +40,7 @@ begin
   values (p_app, 'install', p_options, p_for, (select a.status from bloud.apps a where a.name = p_app), '',
     'psql', bloud.clock())
   returning * into v_operation;
-  -- Deadline of a day, because an install that begins much later than its request would surprise the operator.
+  -- Deadline of a day, because an install that begins long after its request would surprise the operator.
   insert into bloud.apps as a (name, display_name, version, status, port, is_system, integration_config,
     operation_id, deadline)
   select c.name, c.display_name, c.version, 'queued', c.port, c.is_system, p_config, v_operation.id,

@@ -1,4 +1,7 @@
-/** The refusals: raised in sql/, listed in sql/README.md, mapped in src/domain/problem.ts, and each seen once. */
+/**
+ * The error codes: raised in sql/, listed in sql/README.md, mapped in src/domain/problem.ts. Each is raised
+ * once here.
+ */
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -25,8 +28,8 @@ const CATALOG = [
   entry('egg', { integrations: needing('hen', 'hen') }),
 ]
 
-/** Refused while nothing is installed. */
-const AT_FIRST: [code: string, statement: string][] = [
+/** Statements refused while no app is installed. */
+const WITHOUT_APPS: [code: string, statement: string][] = [
   ['BL001', "select bloud.install('nope')"],
   ['BL001', "select bloud.uninstall('nope')"],
   ['BL001', "select bloud.why('nope')"],
@@ -49,8 +52,8 @@ const AT_FIRST: [code: string, statement: string][] = [
   ['BL021', 'select bloud.rollback()'],
 ]
 
-/** Refused while flow, reader (with disk) and db run, and cloud is being built. */
-const LATER: [code: string, statement: string][] = [
+/** Statements refused while flow, reader (with disk) and db run, and cloud is being built. */
+const WITH_APPS: [code: string, statement: string][] = [
   ['BL004', "select bloud.uninstall('cloud')"],
   ['BL010', "select bloud.uninstall('disk')"],
   ['BL011', "select bloud.uninstall('db')"],
@@ -60,8 +63,8 @@ const LATER: [code: string, statement: string][] = [
   ['BL020', "select bloud.install('flow')"],
 ]
 
-/** Refused to whoever writes the tables by hand, the superuser included. */
-const BY_HAND: [code: string, statement: string][] = [
+/** Statements refused to every role that writes the tables directly, the superuser included. */
+const DIRECT_WRITES: [code: string, statement: string][] = [
   ['BL003', "update bloud.apps set status = 'queued' where name = 'flow'"],
   ['BL003', "delete from bloud.apps where name = 'flow'"],
   ['BL018', "update bloud.apps set name = 'other' where name = 'flow'"],
@@ -74,7 +77,7 @@ let database: TestDatabase
 let root: pg.Client
 let operator: pg.Client
 let attempt: number
-const seen = new Set<string>()
+const raisedHere = new Set<string>()
 
 before(async () => {
   database = await testDatabase('errors')
@@ -93,7 +96,7 @@ async function assertRefused(client: pg.Client, cases: [string, string][]): Prom
     assert.equal(refusal.code, code, `${statement}: ${refusal.message}`)
     assert.match(refusal.message, /^\S.{5,}[^.]$/, statement)
     assert.match(refusal.hint ?? '', /\S.{5,}/, `${statement} has no hint`)
-    seen.add(code)
+    raisedHere.add(code)
   }
 }
 
@@ -104,7 +107,10 @@ const sqlText = (): string =>
 
 const raised = (): string[] => [...new Set(sqlText().match(/(?<=')BL\d{3}(?=')/g))].sort()
 
-/** What stands at the top level between two brackets, split at its commas. `text` begins after the opening one. */
+/**
+ * Splits the list at the start of `text` at its top-level commas. It ends at the first unmatched closing
+ * bracket.
+ */
 function elements(text: string): string[] {
   const found = ['']
   let depth = 0
@@ -118,7 +124,7 @@ function elements(text: string): string[] {
   return found.map((element) => element.trim())
 }
 
-test('what is raised, what the README lists and what HTTP knows are the same codes', () => {
+test('the codes raised in sql/, listed in sql/README.md and mapped to HTTP are the same', () => {
   const readme = readFileSync(join(ROOT, 'sql/README.md'), 'utf8')
   const listed = [
     ...readme.matchAll(/^\| `(BL\d{3})` \| `(\w+)` \| (\d{3}) \| (\S.*\S) \| (\S.*\S) \|$/gm),
@@ -134,41 +140,45 @@ test('what is raised, what the README lists and what HTTP knows are the same cod
   assert.equal(readme.match(/^\| `BL/gm)?.length, listed.length, 'each line of the list has its five columns')
 })
 
-test('each place that refuses gives a message and a hint', () => {
+test('each refusal in sql/ has a message and a hint', () => {
   const text = sqlText()
   const raises = [...text.matchAll(/raise exception using errcode = 'BL\d{3}'[^;]*;/g)].map(([all]) => all)
   const refusals = [...text.matchAll(/\((?='BL\d{3}',)/g)].map(({ index }) => elements(text.slice(index + 1)))
   const places = text.match(/'BL\d{3}'/g)?.length
-  assert.equal(raises.length + refusals.length, places, 'a code is written in a way this test does not know')
+  assert.equal(
+    raises.length + refusals.length,
+    places,
+    'a code stands in a form that this test does not parse',
+  )
   for (const raise of raises) assert.match(raise, /\bmessage = [\s\S]*\bhint = /, raise)
   for (const [code, message, , hint, ...more] of refusals) {
     assert.deepEqual(more, [], `${code} ${message}`)
-    for (const said of [message, hint])
-      assert.match(said ?? '', /^('|format\()/, `${code} ${message}: ${said}`)
+    for (const text of [message, hint])
+      assert.match(text ?? '', /^('|format\()/, `${code} ${message}: ${text}`)
   }
 })
 
-test('before anything is installed', () => assertRefused(operator, AT_FIRST))
+test('verbs are refused before any app is installed', () => assertRefused(operator, WITHOUT_APPS))
 
-test('while apps run and one is built', async () => {
+test('verbs are refused while apps run and one is being built', async () => {
   for (const app of ['flow', 'db', 'reader']) await operator.query('select bloud.install($1)', [app])
   await rebuildAll(root, attempt)
   await operator.query("select bloud.install('cloud')")
   const rebuild = await value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
   await root.query("select bloud.begin_run($1, $2, '1')", [attempt, rebuild])
-  await assertRefused(operator, LATER)
+  await assertRefused(operator, WITH_APPS)
   await root.query("select bloud.end_rebuild($1, $2, true, 0, '2')", [attempt, rebuild])
   await assertRefused(operator, [['BL014', "select bloud.cancel('cloud')"]])
 })
 
-test('to whoever writes tables by hand', () => assertRefused(root, BY_HAND))
+test('direct writes to the tables are refused', () => assertRefused(root, DIRECT_WRITES))
 
-test('every code was seen', () => {
-  assert.deepEqual([...seen].sort(), raised())
+test('every code has been raised by these tests', () => {
+  assert.deepEqual([...raisedHere].sort(), raised())
 })
 
-test('the plan and the buttons say what the verb says', async () => {
+test('a blocker of a plan is the refusal that the verb raises', async () => {
   const blockers = await value<object[]>(root, "select bloud.plan_install('rival') -> 'blockers'")
-  const { code, ...words } = await refusalOf(operator, "select bloud.install('rival')")
-  assert.deepEqual(blockers, [{ sqlstate: code, ...words }])
+  const { code, ...texts } = await refusalOf(operator, "select bloud.install('rival')")
+  assert.deepEqual(blockers, [{ sqlstate: code, ...texts }])
 })

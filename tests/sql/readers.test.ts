@@ -39,7 +39,7 @@ const READS = [
   'select * from bloud.operation_log(1, 0, 10)',
 ]
 
-async function everybodyReads(status: string): Promise<void> {
+async function assertAllCanRead(status: string): Promise<void> {
   assert.equal(await value(root, "select status from bloud.apps where name = 'reader'"), status)
   for (const reader of readers) {
     for (const text of READS) {
@@ -48,9 +48,9 @@ async function everybodyReads(status: string): Promise<void> {
   }
 }
 
-test('whoever may read can read everything, in whatever status an app is', async () => {
+test('every role that may read can read everything, in each status of an app', async () => {
   await root.query("select bloud.install('reader')")
-  await everybodyReads('queued')
+  await assertAllCanRead('queued')
   const claim = () => value<string>(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
   const end = (id: string, switched: boolean) =>
     root.query("select bloud.end_rebuild($1, $2, $3, 0, '2', '{}', $4)", [
@@ -60,28 +60,28 @@ test('whoever may read can read everything, in whatever status an app is', async
       switched ? null : JSON.stringify({ class: 'build', message: 'no' }),
     ])
   const first = await claim()
-  await everybodyReads('configuring')
+  await assertAllCanRead('configuring')
   await root.query("select bloud.begin_run($1, $2, '1')", [attempt, first])
-  await everybodyReads('building')
+  await assertAllCanRead('building')
   await end(first, false)
-  await everybodyReads('failed')
+  await assertAllCanRead('failed')
   await root.query("select bloud.retry('reader')")
   const second = await claim()
   await root.query("select bloud.begin_run($1, $2, '1')", [attempt, second])
   await end(second, true)
-  await everybodyReads('starting')
+  await assertAllCanRead('starting')
   await root.query('select bloud.report_health($1, name, true) from bloud.apps', [attempt])
-  await everybodyReads('running')
+  await assertAllCanRead('running')
   await root.query('select bloud.report_health($1, $2, false, $3)', [
     attempt,
     'reader',
     '{"message": "sick"}',
   ])
-  await everybodyReads('error')
+  await assertAllCanRead('error')
   await root.query("select bloud.uninstall('reader')")
-  await everybodyReads('stopping')
+  await assertAllCanRead('stopping')
   const third = await claim()
   await root.query("select bloud.begin_run($1, $2, '2')", [attempt, third])
   await end(third, true)
-  await everybodyReads('stopped')
+  await assertAllCanRead('stopped')
 })

@@ -5,7 +5,7 @@ import { STATUSES } from '../../src/domain/status.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { refusalOf, session, value } from '../support/sql.ts'
 
-/** The legal moves by which each status is reached from nothing. */
+/** Transitions by which a new app reaches each status, after queued. */
 const PATHS: Record<string, string[]> = {
   queued: [],
   configuring: ['configuring'],
@@ -17,11 +17,19 @@ const PATHS: Record<string, string[]> = {
   stopping: ['configuring', 'failed', 'stopping'],
   stopped: ['configuring', 'failed', 'stopping', 'stopped'],
 }
-/** Written out, so that a change of the seed is a change of this test. */
-const SEED = `→queued queued→configuring queued→failed queued→stopped queued→ configuring→building configuring→failed
-  building→starting building→failed starting→running starting→error starting→stopping running→error running→stopping
-  error→running error→queued error→stopping failed→queued failed→stopping failed→ stopping→stopped stopping→error
-  stopping→ stopped→queued stopped→`
+/**
+ * The designed transitions in full, so that a change of the table fails this test until it is changed too.
+ */
+const SEED = `→queued
+  queued→configuring queued→failed queued→stopped queued→
+  configuring→building configuring→failed
+  building→starting building→failed
+  starting→running starting→error starting→stopping
+  running→error running→stopping
+  error→running error→queued error→stopping
+  failed→queued failed→stopping failed→
+  stopping→stopped stopping→error stopping→
+  stopped→queued stopped→`
 
 let database: TestDatabase
 let client: pg.Client
@@ -36,7 +44,7 @@ after(async () => {
 
 const INSERT = "insert into bloud.apps (name, display_name, version, status) values ('app', 'App', '1', $1)"
 
-/** Runs in a transaction that is taken back; the app stands at `status`. */
+/** Calls `run` with an app in `status`, in a transaction that is rolled back. */
 async function at<T>(status: string, run: () => Promise<T>): Promise<T> {
   await client.query('begin')
   try {
@@ -57,14 +65,15 @@ async function isLegal(from: string | null, to: string | null): Promise<boolean>
   )
 }
 
-test('the table of legal moves is the one that was designed', async () => {
+test('the table of legal transitions is the designed one', async () => {
   const { rows } = await client.query(
-    "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as move from bloud.status_transitions",
+    `select coalesce(from_status, '') || '→' || coalesce(to_status, '') as transition
+     from bloud.status_transitions`,
   )
-  assert.deepEqual(rows.map(({ move }) => move).sort(), SEED.split(/\s+/).sort())
+  assert.deepEqual(rows.map(({ transition }) => transition).sort(), SEED.split(/\s+/).sort())
 })
 
-test('each of the 81 moves between statuses happens if it is in the table, and is refused if not', async () => {
+test('each of the 81 pairs of statuses is allowed if the table has it, and refused if not', async () => {
   for (const from of STATUSES) {
     for (const to of STATUSES) {
       const legal = await isLegal(from, to)
@@ -91,7 +100,7 @@ test('an app can only begin as queued', async () => {
   }
 })
 
-test('a row can be deleted only from stopping, stopped, failed, and from queued when it never got further', async () => {
+test('a row is deleted only in stopping, stopped, failed, or queued and never configured', async () => {
   for (const status of STATUSES) {
     const legal = await isLegal(status, null)
     assert.equal(legal, ['queued', 'stopping', 'stopped', 'failed'].includes(status))
@@ -107,38 +116,39 @@ test('a row can be deleted only from stopping, stopped, failed, and from queued 
   })
 })
 
-test('a cause or choices that no reader could be told are refused, whoever asks', async () => {
+test('a cause or choices that readers could not parse are refused, even to the superuser', async () => {
   const refused = (set: string) =>
     assert.rejects(client.query(`update bloud.apps set ${set}`), { code: '23514' }, set)
   await client.query('begin')
   await client.query(
     "insert into bloud.apps (name, display_name, version, status) values ('odd', 'Odd', '1', 'queued')",
   )
-  await client.query('savepoint there')
+  await client.query('savepoint inserted')
   for (const set of [
     `cause = '"text"'`,
     `cause = '{"class": "sorcery", "message": "x"}'`,
     `cause = '{"class": "health"}'`,
   ]) {
     await refused(set)
-    await client.query('rollback to there')
+    await client.query('rollback to inserted')
   }
   await refused(`integration_config = '3'`)
-  await client.query('rollback to there')
+  await client.query('rollback to inserted')
   await client.query(
-    `update bloud.apps set cause = '{"class": "health", "message": "x"}', integration_config = '{"a": ["b"]}'`,
+    `update bloud.apps
+     set cause = '{"class": "health", "message": "x"}', integration_config = '{"a": ["b"]}'`,
   )
   await client.query('rollback')
 })
 
-test('a status that does not exist is refused, whoever asks', async () => {
+test('a status that does not exist is refused, even to the superuser', async () => {
   await at('queued', async () => {
     const refusal = await refusalOf(client, "update bloud.apps set status = 'happy'")
     assert.equal(refusal.code, 'BL003')
   })
 })
 
-test('history and rows can not be emptied, and an app keeps its name', async () => {
+test('events and apps can not be truncated, nor events changed, nor an app renamed', async () => {
   for (const statement of ['truncate bloud.apps cascade', 'truncate bloud.events']) {
     assert.equal((await refusalOf(client, statement)).code, 'BL018', statement)
   }

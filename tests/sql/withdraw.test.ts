@@ -1,4 +1,4 @@
-/** What is taken back before it began, and what goes with it. */
+/** Queued operations that are withdrawn, and the dependencies that are withdrawn with them. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -41,10 +41,10 @@ const statuses = async (): Promise<Record<string, string>> => {
   const { rows } = await root.query('select name, status from bloud.apps order by name')
   return Object.fromEntries(rows.map(({ name, status }) => [name, status]))
 }
-const noneIsBroken = async () =>
+const assertInvariants = async () =>
   assert.deepEqual((await root.query('select * from bloud.check_invariants()')).rows, [])
 
-test('what a withdrawn install brought along goes with it, by cancel and by uninstall', async () => {
+test('a withdrawn install withdraws the dependencies queued for it, by cancel and by uninstall', async () => {
   await call('install', 'wiki')
   await call('cancel', 'wiki')
   assert.deepEqual(await statuses(), { wiki: 'failed' })
@@ -53,26 +53,26 @@ test('what a withdrawn install brought along goes with it, by cancel and by unin
   await call('retry', 'wiki')
   await call('uninstall', 'wiki')
   assert.deepEqual(await statuses(), {})
-  await noneIsBroken()
+  await assertInvariants()
 })
 
-test('what somebody else needs or asked for stays', async () => {
+test('a dependency that another app uses, or that was requested itself, is not withdrawn', async () => {
   await call('install', 'wiki')
   await call('install', 'blog')
   await call('cancel', 'wiki')
   assert.deepEqual(await statuses(), { blog: 'queued', db: 'queued', disk: 'queued', wiki: 'failed' })
   await call('install', 'lone')
-  await call('uninstall', 'blog') // db came with wiki, and stays as nobody may know who wants it
+  await call('uninstall', 'blog') // db was queued for wiki, not for blog, so it stays
   await call('uninstall', 'db')
   await call('uninstall', 'disk')
   await call('install', 'wiki')
   await call('install', 'disk')
   await call('cancel', 'wiki')
   assert.deepEqual(await statuses(), { disk: 'queued', lone: 'queued', wiki: 'failed' })
-  await noneIsBroken()
+  await assertInvariants()
 })
 
-test('what somebody is just building on stays: a cancel waits until that is known', async (t) => {
+test('a cancel waits for an uncommitted install with the same dependencies, and keeps them', async (t) => {
   await call('install', 'wiki')
   const other = await session(database.urlFor('bloud_operator'))
   t.after(() => other.end())
@@ -86,7 +86,7 @@ test('what somebody is just building on stays: a cancel waits until that is know
   assert.equal(await value(root, "select status from bloud.apps where name = 'blog'"), 'running')
 })
 
-test('a removal that waits has a deadline too, and is then taken back', async () => {
+test('an uninstall that is queued beyond its deadline fails, and the app is active again', async () => {
   await call('install', 'lone')
   await rebuildAll(root, attempt)
   await call('uninstall', 'lone')
@@ -96,26 +96,26 @@ test('a removal that waits has a deadline too, and is then taken back', async ()
   assert.deepEqual(await statuses(), { lone: 'error' })
   const last = await root.query('select state, cause from bloud.operations order by id desc limit 1')
   assert.equal(last.rows[0].state, 'failed')
-  assert.match(last.rows[0].cause.message, /Nobody took the request/)
+  assert.match(last.rows[0].cause.message, /No worker claimed the request/)
   assert.equal(await value(root, 'select deadline from bloud.apps'), null)
-  await noneIsBroken()
+  await assertInvariants()
 })
 
-test('retry is refused while a removal waits, unless it is the one that failed', async () => {
+test('retry is refused while an uninstall is queued, unless it repeats one that failed', async () => {
   await call('install', 'lone')
   await rebuildAll(root, attempt)
   await call('uninstall', 'lone')
   assert.equal((await refusalOf(operator, "select bloud.retry('lone')")).code, 'BL004')
-  await operator.query('select') // an error is told before its locks are given back
+  await operator.query('select') // an error reaches the client before its locks are released
   const id = await value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
   const cause = JSON.stringify({ class: 'build', message: 'no' })
   await root.query("select bloud.end_rebuild($1, $2, false, 1, null, '{}', $3)", [attempt, id, cause])
   assert.deepEqual(await statuses(), { lone: 'error' })
-  const again = await value(operator, "select id from bloud.retry('lone')")
-  assert.equal(await value(operator, "select id from bloud.retry('lone')"), again)
+  const repeated = await value(operator, "select id from bloud.retry('lone')")
+  assert.equal(await value(operator, "select id from bloud.retry('lone')"), repeated)
 })
 
-test('choices for slots that do not exist are refused, with those that do', async () => {
+test('choices for slots that do not exist are refused; the detail lists the slots that do', async () => {
   const refusal = await refusalOf(operator, `select bloud.install('wiki', '{"choices":{"databse":"db"}}')`)
   assert.equal(refusal.code, 'BL017')
   assert.match(refusal.message, /wiki has no slot databse/)
@@ -128,7 +128,7 @@ test('choices for slots that do not exist are refused, with those that do', asyn
   await operator.query(`select bloud.install('wiki', '{"choices":{"db":"db","db.disk":"disk"}}')`)
 })
 
-test('history says who made the move, not who committed it', async () => {
+test('the actor of an event is the role that changed the status, not the role that committed', async () => {
   await root.query('begin')
   await root.query('set local role bloud_operator')
   await root.query("select bloud.install('lone')")
@@ -138,7 +138,7 @@ test('history says who made the move, not who committed it', async () => {
   assert.deepEqual(rows, [{ actor: 'bloud_operator', origin: 'psql' }])
 })
 
-test('history says who removed an app, not who committed it', async () => {
+test('the actor of a deletion is the role that deleted the app, not the role that committed', async () => {
   await root.query('begin')
   await root.query('set local role bloud_operator')
   await root.query("select bloud.install('lone')")

@@ -1,4 +1,4 @@
-/** Texts that have broken things before, and mixtures of them; always the same ones. */
+/** Texts that have caused defects before, and mixtures of them. The list is the same on every call. */
 
 const PIECES = [
   '${',
@@ -68,7 +68,7 @@ const PIECES = [
 ]
 const MAX_PIECES = 6
 
-/** A small generator of numbers that starts the same every time (mulberry32). */
+/** Returns a random number generator (mulberry32). The same seed gives the same numbers. */
 function numbers(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -79,7 +79,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-/** Text without NUL and without half a character: those can't be in a database either. */
+/** Returns `count` texts without NUL and unpaired surrogates, because PostgreSQL can't store those. */
 export function hostileTexts(count: number): string[] {
   const next = numbers(20_240_501)
   return Array.from({ length: count }, (_, index) => {

@@ -1,10 +1,12 @@
-/** The real thing under the model's commands: two operators, the orchestrator and a look at all tables, on one database. */
+/**
+ * Runs the model's commands on a real database: as two operators and as the orchestrator. Reads its tables.
+ */
 import type pg from 'pg'
 import type { TestDatabase } from './cluster.ts'
-import type { Command } from './model.ts'
 import {
   type App,
   type Catalog,
+  type Command,
   type Operation,
   refusalOfCancel,
   refusalOfInstall,
@@ -14,29 +16,35 @@ import {
 } from './model-rules.ts'
 import { entry, lead, session, value } from './sql.ts'
 
-/** What a command answered: a refusal's SQLSTATE, the id of an operation, a status, or nothing. */
-export interface Raw {
+/**
+ * Result of a command on the database: the SQLSTATE of a refusal, the id of an operation, a status, or
+ * nothing.
+ */
+export interface Result {
   refused?: string
   id?: string
   status?: string | null
 }
 
-/** The tables in the model's words. */
-export interface Seen {
+/** Content of the tables, in the form of the model. */
+export interface Tables {
   apps: Record<string, App & { controls: Record<string, string | null> }>
-  operations: (Pick<Operation, 'name' | 'app' | 'kind' | 'state' | 'purge' | 'cancelling' | 'cameWith'> & {
+  operations: (Pick<
+    Operation,
+    'name' | 'app' | 'kind' | 'state' | 'purge' | 'cancelling' | 'requestedFor'
+  > & {
     id?: string
   })[]
   rebuild: World['rebuild']
-  moves: World['moves']
+  transitions: World['transitions']
   /** Rows of check_invariants(). */
   violated: unknown[]
 }
 
-export interface House {
+export interface ModelDatabase {
   reset(): Promise<void>
-  run(command: Command, who?: 0 | 1): Promise<Raw>
-  look(): Promise<Seen>
+  run(command: Command, operator?: 0 | 1): Promise<Result>
+  readTables(): Promise<Tables>
   close(): Promise<void>
 }
 
@@ -47,25 +55,37 @@ const EMPTY = `
   delete from bloud.events; delete from bloud.apps; delete from bloud.operations; delete from bloud.rebuilds;
   set session_replication_role = origin`
 
-const LOOK = `
-  with o as (select o.*, o.app || '#' || row_number() over (partition by o.app order by o.id) as name from bloud.operations o)
+const READ_TABLES = `
+  with o as (
+    select o.*, o.app || '#' || row_number() over (partition by o.app order by o.id) as name
+    from bloud.operations o)
   select jsonb_build_object(
-    'apps', (select coalesce(jsonb_object_agg(a.name, jsonb_build_object('status', a.status, 'wanted', a.wanted,
-      'displayName', a.display_name, 'config', a.integration_config, 'ran', a.installed_at is not null,
-      'configured', a.configured_at is not null, 'operation', o.name,
-      'controls', (select jsonb_object_agg(c.key, c.value -> 'code') from jsonb_each(bloud.controls(a.name)) c))), '{}')
+    'apps', (
+      select coalesce(jsonb_object_agg(a.name, jsonb_build_object('status', a.status, 'wanted', a.wanted,
+        'displayName', a.display_name, 'config', a.integration_config, 'ran', a.installed_at is not null,
+        'configured', a.configured_at is not null, 'operation', o.name,
+        'controls', (
+          select jsonb_object_agg(c.key, c.value -> 'code')
+          from jsonb_each(bloud.controls(a.name)) c))), '{}')
       from bloud.apps a left join o on o.id = a.operation_id),
-    'operations', (select coalesce(jsonb_agg(jsonb_build_object('id', o.id::text, 'name', o.name, 'app', o.app, 'kind', o.kind,
-      'state', o.state, 'purge', o.purge, 'cancelling', o.cancel_requested_at is not null, 'cameWith', f.name) order by o.name), '[]')
+    'operations', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', o.id::text, 'name', o.name, 'app', o.app,
+        'kind', o.kind, 'state', o.state, 'purge', o.purge, 'cancelling', o.cancel_requested_at is not null,
+        'requestedFor', f.name) order by o.name), '[]')
       from o left join o f on f.id = o.requested_for),
-    'rebuild', (select jsonb_build_object('begun', r.phase = 'building') from bloud.rebuilds r where r.state = 'active'),
-    'moves', (select coalesce(jsonb_object_agg(m.app, m.moves), '{}') from (
-      select e.app, jsonb_agg(coalesce(e.from_status, '') || '→' || coalesce(e.to_status, '') order by e.seq) as moves
-      from bloud.events e group by e.app) m),
+    'rebuild', (
+      select jsonb_build_object('begun', r.phase = 'building')
+      from bloud.rebuilds r where r.state = 'active'),
+    'transitions', (
+      select coalesce(jsonb_object_agg(m.app, m.transitions), '{}')
+      from (
+        select e.app, jsonb_agg(
+          coalesce(e.from_status, '') || '→' || coalesce(e.to_status, '') order by e.seq) as transitions
+        from bloud.events e group by e.app) m),
     'violated', (select coalesce(jsonb_agg(i), '[]') from bloud.check_invariants() i))`
 
-/** What a look would show if the model were right. */
-export function expected(world: World): Omit<Seen, 'violated'> {
+/** Returns the content that the tables have if the database agrees with the model. */
+export function expected(world: World): Omit<Tables, 'violated'> {
   const apps = Object.entries(world.apps).map(([name, app]) => {
     const controls = {
       install: refusalOfInstall(world, name),
@@ -77,11 +97,16 @@ export function expected(world: World): Omit<Seen, 'violated'> {
     return [name, { ...app, controls }]
   })
   const operations = world.operations
-    .map(({ name, app, kind, state, purge, cancelling, cameWith }) => {
-      return { name, app, kind, state, purge, cancelling, cameWith }
+    .map(({ name, app, kind, state, purge, cancelling, requestedFor }) => {
+      return { name, app, kind, state, purge, cancelling, requestedFor }
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
-  return { apps: Object.fromEntries(apps), operations, rebuild: world.rebuild, moves: world.moves }
+  return {
+    apps: Object.fromEntries(apps),
+    operations,
+    rebuild: world.rebuild,
+    transitions: world.transitions,
+  }
 }
 
 function entriesOf(catalog: Catalog): object[] {
@@ -101,7 +126,8 @@ function entriesOf(catalog: Catalog): object[] {
   })
 }
 
-export async function openHouse(database: TestDatabase, catalog: Catalog): Promise<House> {
+/** Opens the sessions of two operators and of the orchestrator on a database with this catalog. */
+export async function openModelDatabase(database: TestDatabase, catalog: Catalog): Promise<ModelDatabase> {
   const root = await session(database.url)
   const orchestrator = await session(database.urlFor('bloud_orchestrator'))
   const operators = [
@@ -112,24 +138,26 @@ export async function openHouse(database: TestDatabase, catalog: Catalog): Promi
   let rebuild: string | undefined
   await root.query("set client_min_messages = warning; set timezone = 'UTC'")
 
-  async function verb(client: pg.Client, text: string, values: unknown[]): Promise<Raw> {
+  async function verb(client: pg.Client, text: string, values: unknown[]): Promise<Result> {
     try {
       return { id: await value<string>(client, `select id::text from bloud.${text}`, values) }
     } catch (error) {
-      await client.query('select') // the refusal arrives before its locks are gone; this answer comes after
+      await client.query('select') // the refusal arrives before its locks are released, this result after
       return { refused: (error as pg.DatabaseError).code ?? String(error) }
     }
   }
 
-  async function takeOver(): Promise<Raw> {
-    const stale = attempt
+  async function takeOver(): Promise<Result> {
+    const previous = attempt
     await root.query("update bloud.lease set lease_until = now() - interval '1 second'")
-    attempt = Number(await value(orchestrator, 'select bloud.acquire_lease($1, 3600)', [`after ${stale}`]))
-    const late = await verb(orchestrator, 'claim_rebuild($1, 3600)', [stale])
-    return late.refused === 'BL016' ? {} : { refused: `a stale attempt was answered ${JSON.stringify(late)}` }
+    attempt = Number(await value(orchestrator, 'select bloud.acquire_lease($1, 3600)', [`after ${previous}`]))
+    const stale = await verb(orchestrator, 'claim_rebuild($1, 3600)', [previous])
+    return stale.refused === 'BL016'
+      ? {}
+      : { refused: `a stale attempt was not refused: ${JSON.stringify(stale)}` }
   }
 
-  async function end(command: Command & { verb: 'end' }): Promise<Raw> {
+  async function end(command: Command & { verb: 'end' }): Promise<Result> {
     const { switched, failures, all } = command.ending
     const causes = Object.fromEntries(
       Object.entries(failures).map(([app, cause]) => [app, { class: cause, message: cause, hint: cause }]),
@@ -142,7 +170,7 @@ export async function openHouse(database: TestDatabase, catalog: Catalog): Promi
     return {}
   }
 
-  async function work(command: Command): Promise<Raw> {
+  async function work(command: Command): Promise<Result> {
     switch (command.verb) {
       case 'takeover':
         return takeOver()
@@ -157,16 +185,18 @@ export async function openHouse(database: TestDatabase, catalog: Catalog): Promi
       case 'end':
         return rebuild ? end(command) : {}
       case 'health': {
-        const cause = command.healthy ? null : '{"message": "no answer", "hint": "look"}'
+        const cause = command.healthy ? null : '{"message": "no answer", "hint": "check"}'
         const values = [attempt, command.app, command.healthy, cause]
         return { status: await value(orchestrator, 'select bloud.report_health($1, $2, $3, $4)', values) }
       }
       case 'sweep':
-        await root.query(`select set_config('bloud.clock', (now() + interval '${LATER[command.after]}')::text, false);
-          select bloud.sweep(${attempt}); select set_config('bloud.clock', '', false)`)
+        await root.query(`
+          select set_config('bloud.clock', (now() + interval '${LATER[command.after]}')::text, false);
+          select bloud.sweep(${attempt});
+          select set_config('bloud.clock', '', false)`)
         return {}
       default:
-        throw new Error(`${command.verb} is not the orchestrator's`)
+        throw new Error(`${command.verb} is not a command of the orchestrator`)
     }
   }
 
@@ -175,8 +205,8 @@ export async function openHouse(database: TestDatabase, catalog: Catalog): Promi
       rebuild = undefined
       await root.query(EMPTY)
     },
-    run(command, who = 0) {
-      const client = operators[who] as pg.Client
+    run(command, operator = 0) {
+      const client = operators[operator] as pg.Client
       switch (command.verb) {
         case 'install':
           return verb(client, 'install($1, $2)', [command.app, JSON.stringify({ choices: command.choices })])
@@ -192,7 +222,7 @@ export async function openHouse(database: TestDatabase, catalog: Catalog): Promi
           return work(command)
       }
     },
-    look: () => value<Seen>(root, LOOK),
+    readTables: () => value<Tables>(root, READ_TABLES),
     async close() {
       await Promise.all([root, orchestrator, ...operators].map((client) => client.end()))
     },

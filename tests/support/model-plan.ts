@@ -1,14 +1,14 @@
-/** Which apps an install brings along, and what stands in its way. */
+/** The plan of an install in the model: the apps to install, their choices, and the blockers. */
 import { type App, type Choices, installed, refusalOfInstall, type Slot, type World } from './model-rules.ts'
 
 export interface Plan {
   installs: string[]
   config: Record<string, App['config']>
-  /** SQLSTATEs of all that stands in the way. */
+  /** SQLSTATEs of all reasons why the install is not possible. */
   blockers: string[]
 }
 
-/** Which apps fill a slot, or the SQLSTATE of why that can't be said. */
+/** Returns the apps that fill a slot, or the SQLSTATE if the choice is missing or not possible. */
 function fill(world: World, slot: Slot, choice: string | string[] | undefined): string[] | string {
   if (choice !== undefined) {
     const chosen = [choice].flat()
@@ -16,17 +16,17 @@ function fill(world: World, slot: Slot, choice: string | string[] | undefined): 
     const few = chosen.length <= 1 || slot.multi
     return fits && few && !(chosen.length === 0 && slot.required) ? chosen : 'BL008'
   }
-  const there = slot.compatible.filter((each) => installed(world, each)).sort()
-  if (there.length === 1 || (there.length > 1 && slot.multi)) return there
-  if (there.length > 1) return 'BL007'
+  const present = slot.compatible.filter((each) => installed(world, each)).sort()
+  if (present.length === 1 || (present.length > 1 && slot.multi)) return present
+  if (present.length > 1) return 'BL007'
   if (!slot.required) return []
   return slot.default ? [slot.default] : 'BL007'
 }
 
-/** What install(name, choices) would do. Dependencies come before what needs them. */
+/** Returns what install(name, choices) would do. A dependency comes before the apps that need it. */
 export function planInstall(world: World, name: string, choices: Choices): Plan {
   const plan: Plan = { installs: [], config: {}, blockers: [] }
-  follow(world, name, choices, [], plan)
+  resolve(world, name, choices, [], plan)
   for (const each of plan.installs) {
     const refusal = refusalOfInstall(world, each)
     if (refusal) plan.blockers.push(refusal)
@@ -40,7 +40,7 @@ export function planInstall(world: World, name: string, choices: Choices): Plan 
   return plan
 }
 
-function follow(world: World, name: string, choices: Choices, path: string[], plan: Plan): void {
+function resolve(world: World, name: string, choices: Choices, path: string[], plan: Plan): void {
   if (path.includes(name)) plan.blockers.push('BL009')
   else if (!world.catalog[name]) plan.blockers.push('BL001')
   if (plan.config[name] || path.includes(name) || !world.catalog[name]) return
@@ -59,7 +59,7 @@ function follow(world: World, name: string, choices: Choices, path: string[], pl
     }
     config[key] = chosen
     for (const each of chosen.filter((other) => !installed(world, other))) {
-      follow(world, each, choices, [...path, name], plan)
+      resolve(world, each, choices, [...path, name], plan)
     }
   }
   plan.installs.push(name)

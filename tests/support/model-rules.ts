@@ -1,4 +1,6 @@
-/** The half of the model that only looks: the nouns, what is installed and needed, and why a verb would be refused. */
+/**
+ * The reading half of the model: its types, which apps are installed and required, and refusals of the verbs.
+ */
 
 export interface Slot {
   compatible: string[]
@@ -32,15 +34,15 @@ export interface App {
   wanted: boolean
   displayName: string
   config: Record<string, string[]>
-  /** It was healthy once. */
+  /** True if it has been healthy once. */
   ran: boolean
-  /** Something was configured for it once, so that there may be data. */
+  /** True if it has been configured once, so that it may have data. */
   configured: boolean
   operation: string
 }
 
 export interface Operation {
-  /** The nth operation of its app: `flow#2`. */
+  /** App and number of the operation within the app: `flow#2`. */
   name: string
   app: string
   kind: 'install' | 'uninstall' | 'rename'
@@ -48,10 +50,10 @@ export interface Operation {
   purge: boolean
   cancelling: boolean
   choices: Choices
-  /** What the app was when this was asked for; null: it was not there. */
+  /** Status of the app when the operation was requested; null: it had no row. */
   before: Status | null
-  /** The operation that brought this one along. */
-  cameWith: string | null
+  /** Operation whose app depends on this one, or null. */
+  requestedFor: string | null
 }
 
 export type Choices = Record<string, string | string[]>
@@ -61,19 +63,44 @@ export interface World {
   apps: Record<string, App>
   operations: Operation[]
   rebuild: { begun: boolean } | null
-  /** What became of each app: `queued→configuring`. */
-  moves: Record<string, string[]>
+  /** Transitions of each app so far: `queued→configuring`. */
+  transitions: Record<string, string[]>
 }
 
-const OFF = new Set(['failed', 'stopped', 'stopping'])
+/** Result of a run of the switch, as the orchestrator reports it. */
+export interface Ending {
+  switched: boolean
+  /** Causes by app: of installs that failed or were cancelled; if switched, of purges that failed. */
+  failures: Record<string, 'build' | 'cancelled' | 'activate'>
+  /** True if all operations fail, because the failed app is not known. */
+  all: boolean
+}
 
-/** Others may build on it: it is on, or on its way. */
+export type Command =
+  | { verb: 'install'; app: string; choices: Choices }
+  | { verb: 'uninstall' | 'purge' | 'retry' | 'cancel'; app: string }
+  | { verb: 'rename'; app: string; displayName: string }
+  | { verb: 'claim' | 'begin' | 'takeover' }
+  | { verb: 'end'; ending: Ending }
+  | { verb: 'health'; app: string; healthy: boolean }
+  | { verb: 'sweep'; after: 'no time' | 'a minute' | 'a day' }
+
+/** Result of a command. `refused`: the SQLSTATEs allowed; several if there are several reasons. */
+export type Answer =
+  | { refused: string[] }
+  | { operation: string }
+  | { status: Status | null }
+  | { done: true }
+
+const NOT_INSTALLED = new Set(['failed', 'stopped', 'stopping'])
+
+/** Returns true if other apps may build on the app: it is active, or will be. */
 export function installed(world: World, name: string): boolean {
   const app = world.apps[name]
-  return app !== undefined && !OFF.has(app.status)
+  return app !== undefined && !NOT_INSTALLED.has(app.status)
 }
 
-/** What an app can't do without, as it is configured. */
+/** Returns the apps that an app requires with its present choices. */
 export function neededBy(world: World, name: string): string[] {
   const slots = world.catalog[name]?.slots ?? {}
   return Object.entries(world.apps[name]?.config ?? {}).flatMap(([slot, chosen]) =>
@@ -81,14 +108,14 @@ export function neededBy(world: World, name: string): string[] {
   )
 }
 
-/** The installed apps that can't do without this one. */
+/** Returns the installed apps that require this app. */
 export function requiredBy(world: World, name: string): string[] {
   return Object.keys(world.apps).filter(
     (other) => installed(world, other) && neededBy(world, other).includes(name),
   )
 }
 
-/** Somebody else listens on its port, or will. */
+/** Returns true if another app listens on its port, or will. */
 export function portTaken(world: World, name: string): boolean {
   const { port } = world.catalog[name] ?? {}
   return Object.entries(world.apps).some(
@@ -101,14 +128,14 @@ export function portTaken(world: World, name: string): boolean {
   )
 }
 
-/** The operation on its way for an app. */
+/** Returns the open (queued or active) operation of an app. */
 export function openOperation(world: World, app: string): Operation | undefined {
   return world.operations.find((each) => each.app === app && isOpen(each) && each.kind !== 'rename')
 }
 
 const isOpen = ({ state }: Operation): boolean => state === 'queued' || state === 'active'
 
-/** Why an app itself can't be installed now. */
+/** Returns why an app can't be installed now, apart from its dependencies; null: it can. */
 export function refusalOfInstall(world: World, name: string): string | null {
   const entry = world.catalog[name]
   if (!entry) return 'BL001'
@@ -118,7 +145,7 @@ export function refusalOfInstall(world: World, name: string): string | null {
   return portTaken(world, name) ? 'BL012' : null
 }
 
-/** Why an app can't be removed now. */
+/** Returns why an app can't be uninstalled now; null: it can. */
 export function refusalOfUninstall(world: World, name: string, purge: boolean): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -129,7 +156,7 @@ export function refusalOfUninstall(world: World, name: string, purge: boolean): 
   return requiredBy(world, name).length > 0 ? 'BL010' : null
 }
 
-/** Why what failed last can't be tried again. */
+/** Returns why the last operation of an app can't be repeated now; null: it can. */
 export function refusalOfRetry(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -140,22 +167,22 @@ export function refusalOfRetry(world: World, name: string): string | null {
   return refusalOfInstall(world, name)
 }
 
-/** The one on its way for an app, or the last one. */
+/** Returns the open operation of an app, or else its last one. */
 export function lastOperation(world: World, app: App): Operation {
   return world.operations.find(({ name }) => name === app.operation) as Operation
 }
 
-/** Why what is on its way for an app can't be cancelled. */
+/** Returns why the open operation of an app can't be cancelled now; null: it can. */
 export function refusalOfCancel(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app && !world.catalog[name]) return 'BL001'
   const open = openOperation(world, name)
   if (!app || !open) return 'BL013'
   if (open.kind === 'install') {
-    const isOn = app.status === 'starting' || (app.status === 'queued' && app.wanted)
-    return isOn ? 'BL014' : open.cancelling ? 'BL004' : null
+    const isActive = app.status === 'starting' || (app.status === 'queued' && app.wanted)
+    return isActive ? 'BL014' : open.cancelling ? 'BL004' : null
   }
   if (app.status === 'stopped' && open.state === 'queued') return null
-  const gone = neededBy(world, name).some((each) => !installed(world, each))
-  return open.state === 'active' || open.before === 'failed' || gone ? 'BL014' : null
+  const missing = neededBy(world, name).some((each) => !installed(world, each))
+  return open.state === 'active' || open.before === 'failed' || missing ? 'BL014' : null
 }

@@ -1,11 +1,19 @@
-/** Random steps, and what they mean in the world they meet. */
+/** Random sequences of steps, and the commands that they become in a given world. */
 import fc from 'fast-check'
-import type { Command, Ending } from './model.ts'
-import { type Catalog, type Choices, openOperation, type World } from './model-rules.ts'
+import {
+  type Catalog,
+  type Choices,
+  type Command,
+  type Ending,
+  openOperation,
+  type World,
+} from './model-rules.ts'
 
 const store = { compatible: ['disk', 'cloud'], required: true }
 
-/** Small, but with one of each: needs, needs of needs, choices, several at once, a port for two, a circle. */
+/**
+ * Catalog with one case of each: dependencies of two levels, choices, a multi slot, a shared port, a cycle.
+ */
 export const CATALOG: Catalog = {
   db: { port: 5432, isSystem: true },
   reader: { slots: { database: { compatible: ['db'], default: 'db', required: true } } },
@@ -26,8 +34,8 @@ export const CATALOG: Catalog = {
   egg: { slots: { hen: { compatible: ['hen'], default: 'hen', required: true } } },
 }
 
-/** The apps of one sequence: few, so that they meet. */
-const CASTS = [
+/** Apps of one sequence; few, so that its commands concern the same apps. */
+const APPS = [
   ['disk', 'cloud', 'solo', 'twin'],
   ['db', 'reader', 'chain', 'solo'],
   ['disk', 'cloud', 'picky', 'many'],
@@ -52,21 +60,23 @@ const CHOICES: Choices[] = [
 const VERBS = ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'] as const
 const WORK = ['claim', 'begin', 'end', 'health', 'sweep', 'takeover'] as const
 
-/** A command before it is known what it meets: numbers that pick from what is there. */
-export interface Pick {
+/** Command before its world is known: the numbers select an app and the rest of the command. */
+export interface CommandDraft {
   verb: (typeof VERBS)[number] | (typeof WORK)[number]
   app: number
   pick: number
 }
 
 export type Step =
-  | { does: 'one'; who: 0 | 1; command: Pick }
-  | { does: 'both'; commands: [Pick, Pick] }
-  /** A whole rebuild, so that sequences get far; one that goes well leaves everything healthy. */
-  | { does: 'rebuild'; well: boolean }
+  | { does: 'one'; operator: 0 | 1; command: CommandDraft }
+  | { does: 'both'; commands: [CommandDraft, CommandDraft] }
+  /**
+   * A whole rebuild, so that sequences reach later statuses; after a successful one all its apps are healthy.
+   */
+  | { does: 'rebuild'; succeeds: boolean }
 
-export interface Story {
-  cast: readonly string[]
+export interface Sequence {
+  apps: readonly string[]
   steps: Step[]
 }
 
@@ -74,9 +84,9 @@ const weighted = <T extends string>(weights: Record<T, number>) =>
   fc.constantFrom(
     ...Object.entries<number>(weights).flatMap(([name, times]) => Array<T>(times).fill(name as T)),
   )
-const asked = weighted({ install: 6, uninstall: 3, purge: 2, retry: 2, cancel: 3, rename: 1 })
-const done = weighted({ claim: 4, begin: 3, end: 5, health: 5, sweep: 1, takeover: 1 })
-const pickOf = (verb: fc.Arbitrary<Pick['verb']>): fc.Arbitrary<Pick> =>
+const verbName = weighted({ install: 6, uninstall: 3, purge: 2, retry: 2, cancel: 3, rename: 1 })
+const workName = weighted({ claim: 4, begin: 3, end: 5, health: 5, sweep: 1, takeover: 1 })
+const draftOf = (verb: fc.Arbitrary<CommandDraft['verb']>): fc.Arbitrary<CommandDraft> =>
   fc.record({ verb, app: fc.nat(3), pick: fc.nat(8) })
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -84,44 +94,48 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       does: fc.constant('one' as const),
-      who: fc.constantFrom(0 as const, 1 as const),
-      command: pickOf(asked),
+      operator: fc.constantFrom(0 as const, 1 as const),
+      command: draftOf(verbName),
     }),
   },
   {
     weight: 8,
     arbitrary: fc.record({
       does: fc.constant('one' as const),
-      who: fc.constant(0 as const),
-      command: pickOf(done),
+      operator: fc.constant(0 as const),
+      command: draftOf(workName),
     }),
   },
   {
     weight: 2,
     arbitrary: fc.record({
       does: fc.constant('both' as const),
-      commands: fc.tuple(pickOf(asked), pickOf(fc.oneof(asked, asked, done))),
+      commands: fc.tuple(draftOf(verbName), draftOf(fc.oneof(verbName, verbName, workName))),
     }),
   },
   {
     weight: 5,
     arbitrary: fc.record({
       does: fc.constant('rebuild' as const),
-      well: fc.constantFrom(true, true, true, false),
+      succeeds: fc.constantFrom(true, true, true, false),
     }),
   },
 )
 
-export const story: fc.Arbitrary<Story> = fc.record({
-  cast: fc.constantFrom(...CASTS),
+export const sequence: fc.Arbitrary<Sequence> = fc.record({
+  apps: fc.constantFrom(...APPS),
   steps: fc.array(step, { minLength: 1, maxLength: 30, size: 'max' }),
 })
 
 const from = <T>(list: readonly T[], nth: number): T => list[nth % list.length] as T
 
-/** What is asked for or done, in this world. */
-export function meet(world: World, cast: readonly string[], { verb, app: nth, pick }: Pick): Command {
-  const app = from(cast, nth)
+/** Returns the command that a draft becomes in this world. */
+export function commandFor(
+  world: World,
+  apps: readonly string[],
+  { verb, app: nth, pick }: CommandDraft,
+): Command {
+  const app = from(apps, nth)
   switch (verb) {
     case 'install':
       return { verb, app, choices: from(CHOICES, pick) }
@@ -142,32 +156,35 @@ export function meet(world: World, cast: readonly string[], { verb, app: nth, pi
   }
 }
 
-/** An outcome the orchestrator could report: nobody switches before the run began, and the cancelled are named. */
+/**
+ * Returns an ending that the orchestrator could report: `switched` only after the run has begun, and with a
+ * cause for each cancelled operation.
+ */
 function endingOf(world: World, pick: number): Ending {
-  const riding = Object.entries(world.apps).flatMap(([app, { status }]) => {
+  const active = Object.entries(world.apps).flatMap(([app, { status }]) => {
     const open = openOperation(world, app)
     return open?.state === 'active' && status !== 'starting' ? [open] : []
   })
-  const chosen = riding.filter((_, nth) => (pick >> (nth % 3)) % 2 === 1)
+  const chosen = active.filter((_, nth) => (pick >> (nth % 3)) % 2 === 1)
   if (pick > 3 && world.rebuild?.begun) {
-    const kept = pick % 2 ? [] : riding.filter(({ purge }) => purge)
+    const kept = pick % 2 ? [] : active.filter(({ purge }) => purge)
     return {
       switched: true,
       failures: Object.fromEntries(kept.map(({ app }) => [app, 'activate'])),
       all: false,
     }
   }
-  const guilty = chosen.filter(({ kind }) => kind === 'install').map(({ app }) => [app, 'build'])
-  const cancelled = riding.filter(({ cancelling }) => cancelling).map(({ app }) => [app, 'cancelled'])
-  const failures = Object.fromEntries([...guilty, ...cancelled])
+  const failed = chosen.filter(({ kind }) => kind === 'install').map(({ app }) => [app, 'build'])
+  const cancelled = active.filter(({ cancelling }) => cancelling).map(({ app }) => [app, 'cancelled'])
+  const failures = Object.fromEntries([...failed, ...cancelled])
   return { switched: false, failures, all: Object.keys(failures).length === 0 }
 }
 
-/** The commands of a whole rebuild. */
-export function wholeRebuild(well: boolean): Command[] {
+/** Returns the commands of a whole rebuild. */
+export function wholeRebuild(succeeds: boolean): Command[] {
   return [
     { verb: 'claim' },
     { verb: 'begin' },
-    { verb: 'end', ending: { switched: well, failures: {}, all: !well } },
+    { verb: 'end', ending: { switched: succeeds, failures: {}, all: !succeeds } },
   ]
 }
