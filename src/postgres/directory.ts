@@ -1,9 +1,9 @@
 /**
- * How a program that runs as another user is told of a directory.
+ * Passes directories to a program that runs as another user.
  *
- * A clone in /root, or in a 0700 directory of mktemp, can't be entered by the server's user, and opening its
- * data directory by path would fail. On Linux the agent, as root, opens the directory and hands the open file
- * to the child: /proc/self/fd/3 leads to it without asking the directories above.
+ * The server's user can't enter a clone in /root or in a 0700 directory of mktemp, so it can't open the data
+ * directory by its path. On Linux the agent, as root, opens the directory and passes the open file to the
+ * child. /proc/self/fd/3 then leads to the directory without access to the directories above it.
  */
 import { closeSync, constants, openSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -12,21 +12,24 @@ import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
 export interface PassedDirectories {
-  /** What the child calls the first file, the second file, … */
+  /** Paths by which the child opens the files, in their order. */
   names: string[]
-  /** What it gets as descriptors 3, 4, …; empty when it is told the plain paths. */
+  /** Open files, passed to the child as descriptors 3, 4, …; empty if `names` contains the plain paths. */
   files: number[]
   close(): void
 }
 
-/** @param paths directories or files that belong to the server's user. */
+/**
+ * Makes paths accessible to the server's user.
+ * @param paths directories or files that belong to that user.
+ */
 export async function passDirectories(paths: string[], user: ServerUser | null): Promise<PassedDirectories> {
-  if (user && process.platform === 'linux') return handOverOpen(paths)
+  if (user && process.platform === 'linux') return passOpenFiles(paths)
   if (user) for (const path of paths) await refuseUnreachable(path)
   return { names: paths, files: [], close() {} }
 }
 
-function handOverOpen(paths: string[]): PassedDirectories {
+function passOpenFiles(paths: string[]): PassedDirectories {
   const files: number[] = []
   const close = () => {
     for (const file of files) closeSync(file)
@@ -46,7 +49,7 @@ async function refuseUnreachable(path: string): Promise<void> {
     if (!(mode & 0o001)) {
       throw new PostgresError(
         'unreachable_directory',
-        `PostgreSQL can't run as root, and no other user may enter ${above}. ` +
+        `PostgreSQL can't run as root, and other users may not enter ${above}. ` +
           'Set BLOUD_DATA_DIR to a directory that every user may enter, or run as an ordinary user.',
       )
     }
@@ -54,8 +57,10 @@ async function refuseUnreachable(path: string): Promise<void> {
   }
 }
 
-/** Gives a directory and all in it to a user. Links are given themselves, never what they lead to. */
-export async function giveTo(user: ServerUser, directory: string): Promise<void> {
+/**
+ * Changes the owner of a directory and its content. Of a link, only the link itself changes, not its target.
+ */
+export async function changeOwner(user: ServerUser, directory: string): Promise<void> {
   for (const entry of await fs.readdir(directory, { recursive: true })) {
     await fs.lchown(join(directory, entry), user.uid, user.gid)
   }

@@ -1,12 +1,12 @@
 /**
- * The PostgreSQL that comes with the agent, for machines that have none: started, kept up, stopped.
+ * Starts, restarts and stops the PostgreSQL that is installed with the agent, for machines without their own.
  *
- *   <data>/postgres/            its data directory (owned by the server's user when we are root)
- *   <data>/database.json        port and passwords, for us and for `npm run psql`
- *   <data>/logs/postgresql.log  what it says
+ *   <data>/postgres/            data directory (if the agent is root, the server's user owns it)
+ *   <data>/database.json        port and passwords, for the agent and for `npm run psql`
+ *   <data>/logs/postgresql.log  log of the server
  *
- * It listens on loopback only, asks everybody for a password, and outlives an agent that is killed: the next
- * one adopts it. The caller holds the lock of the data directory (`../system/filelock.ts`).
+ * The server listens on loopback only and requires a password from every client. It outlives a killed agent;
+ * the next agent adopts it. The caller holds the lock of the data directory (`../system/filelock.ts`).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../log.ts'
@@ -36,28 +36,28 @@ export interface EmbeddedPostgresOptions {
   settings?: Record<string, string>
 }
 
-/** Where the running server is. */
+/** Connection data of the running server. */
 export interface RunningPostgres {
-  /** Of the database `postgres`, as the superuser. */
+  /** URL of the database `postgres` as the superuser. */
   superuserUrl: string
   port: number
   socketDir: string | null
   facts: Credentials
-  /** It was already running: a killed agent left it. */
+  /** True if the server was already running, because an earlier agent was killed. */
   adopted: boolean
 }
 
 export interface EmbeddedPostgres {
-  /** Resolves when it accepts connections. Idempotent. @throws PostgresError */
+  /** Starts the server. Resolves when it accepts connections. Idempotent. @throws PostgresError */
   start(): Promise<RunningPostgres>
-  /** Resolves when it is gone. Idempotent; also stops a start that is under way. */
+  /** Stops the server, also during its start. Resolves when the server has ended. Idempotent. */
   stop(): Promise<void>
-  /** Told after each restart that was not asked for; the port can have changed. */
+  /** Registers a listener that is called after each automatic restart. The port can be another one then. */
   onRestart(listener: (running: RunningPostgres) => void): void
 }
 
 const READY_LIMITS = { startMs: 60_000, recoveryMs: 600_000 }
-/** How often another port, or the end of a crashed server's children, is waited for. */
+/** Number of starts after errors that pass: a used port, or child processes of a crashed server. */
 const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 500
 const RESTART_PAUSE_MS = 1_000
@@ -101,7 +101,7 @@ export function createEmbeddedPostgres({
       log.info({ postgresPid: found.pid }, 'adopted the PostgreSQL that was still running')
       return hold(found, { ...facts, port: found.port }, true)
     }
-    // It was going down, or it does not answer: a new one takes its place.
+    // The server was stopping, or accepts no connections: replace it by a new one.
     await stopServer(found)
     return null
   }
@@ -117,9 +117,9 @@ export function createEmbeddedPostgres({
     const readiness = await awaitReady(fresh, superuserUrl({ ...facts, port }), READY_LIMITS)
     if (readiness === 'ready') return hold(fresh, { ...facts, port }, false)
     await stopServer(fresh)
-    const said = await serverLog.tail(from)
-    if (!wanted || left <= 1 || !isPassing(said, readiness))
-      throw startFailed(readiness, said, serverLog.path)
+    const output = await serverLog.tail(from)
+    if (!wanted || left <= 1 || !isTransient(output, readiness))
+      throw startFailed(readiness, output, serverLog.path)
     await sleep(ATTEMPT_PAUSE_MS)
     return attempt(left - 1, facts, spawn)
   }
@@ -129,22 +129,22 @@ export function createEmbeddedPostgres({
     const current = { ...facts, socketDir }
     await writeCredentials(dataDir, current)
     server = up
-    serverLog.startCap()
-    up.ended.then((how) => void keepUp(up, how)).catch(() => {})
+    serverLog.startRotation()
+    up.ended.then((how) => void onExit(up, how)).catch(() => {})
     return { superuserUrl: superuserUrl(current), port: facts.port, socketDir, facts: current, adopted }
   }
 
-  async function keepUp(lost: Server, how: string): Promise<void> {
+  async function onExit(lost: Server, how: string): Promise<void> {
     if (!wanted || server !== lost) return
     server = null
     log.error({ postgresPid: lost.pid }, `PostgreSQL ${how}; starting it again`)
-    const again = revive()
-    started = again
-    const running = await again.catch(() => null)
+    const restart = restartWithBackoff()
+    started = restart
+    const running = await restart.catch(() => null)
     if (running) for (const listener of listeners) listener(running)
   }
 
-  async function revive(): Promise<RunningPostgres> {
+  async function restartWithBackoff(): Promise<RunningPostgres> {
     for (let pause = RESTART_PAUSE_MS; ; pause = Math.min(pause * 2, RESTART_PAUSE_MAX_MS)) {
       try {
         return await bringUp()
@@ -171,7 +171,7 @@ export function createEmbeddedPostgres({
     const last = server
     server = null
     started = null
-    serverLog.stopCap()
+    serverLog.stopRotation()
     if (last && !(await stopServer(last))) log.error({ postgresPid: last.pid }, 'PostgreSQL does not end')
   }
 
@@ -180,14 +180,16 @@ export function createEmbeddedPostgres({
 
 const superuserUrl = (facts: Credentials) => databaseUrl(facts, 'superuser', 'postgres')
 
-/** Troubles that pass: somebody took the port before us; a killed server's children have not ended yet. */
-const isPassing = (said: string, readiness: string) =>
+/**
+ * True for errors that pass: another program took the port, or child processes of a killed server still run.
+ */
+const isTransient = (output: string, readiness: string) =>
   readiness === 'foreign' ||
   /could not bind|could not create any TCP\/IP sockets|lock file ".*" already exists|pre-existing shared memory block/.test(
-    said,
+    output,
   )
 
-function startFailed(readiness: string, said: string, logPath: string): PostgresError {
-  const why = readiness === 'ended' ? 'ended at once' : `did not accept connections (${readiness})`
-  return new PostgresError('start_failed', `PostgreSQL ${why}. The end of its log, ${logPath}:\n${said}`)
+function startFailed(readiness: string, output: string, logPath: string): PostgresError {
+  const reason = readiness === 'ended' ? 'ended at once' : `did not accept connections (${readiness})`
+  return new PostgresError('start_failed', `PostgreSQL ${reason}. The end of its log, ${logPath}:\n${output}`)
 }

@@ -9,7 +9,7 @@ export type PostgresErrorCode =
   | 'facts_lost'
   | 'facts_damaged'
 
-/** The embedded PostgreSQL can't be used; the message says why and what to do, for a person. */
+/** The embedded PostgreSQL can't be used. The message gives the operator the reason and what to do. */
 export class PostgresError extends Error {
   readonly code: PostgresErrorCode
 

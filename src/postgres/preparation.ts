@@ -1,4 +1,4 @@
-/** Everything a server needs before it can start: programs, user, cluster, passwords. */
+/** Prepares the start of a server: programs, system user, cluster and passwords. */
 import * as fs from 'node:fs/promises'
 import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
 import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
@@ -8,22 +8,22 @@ import { type ServerUser, serverUser } from './serveruser.ts'
 
 export interface Prepared {
   binaries: Binaries
-  /** null: as ourselves. */
+  /** System user of the server; null: the user of the agent. */
   user: ServerUser | null
   facts: Credentials
 }
 
-/** Makes what is missing. The caller holds the lock of the data directory. */
+/** Creates the missing parts. The caller holds the lock of the data directory. */
 export async function prepare(dataDir: string): Promise<Prepared> {
   await fs.mkdir(dataDir, { recursive: true, mode: 0o700 })
-  const [installed, newcomer] = await Promise.all([installedBinaries(), serverUser()])
-  const binaries = newcomer ? await copiedBinaries(installed) : installed
+  const [installed, defaultUser] = await Promise.all([installedBinaries(), serverUser()])
+  const binaries = defaultUser ? await copiedBinaries(installed) : installed
   await removeUnfinished(dataDir)
   const major = await clusterMajor(dataDir)
   refuseOtherMajor(major, binaries.major, dataDir)
   const facts = await factsFor(dataDir, major !== null)
-  if (major === null) await createCluster(dataDir, binaries, newcomer, facts.superuserPassword)
-  const user = newcomer && (await ownerOfCluster(dataDir, newcomer))
+  if (major === null) await createCluster(dataDir, binaries, defaultUser, facts.superuserPassword)
+  const user = defaultUser && (await ownerOfCluster(dataDir, defaultUser))
   return { binaries, user, facts }
 }
 
@@ -33,22 +33,23 @@ async function factsFor(dataDir: string, clusterExists: boolean): Promise<Creden
   if (clusterExists) {
     throw new PostgresError(
       'facts_lost',
-      `${dataDir}/database.json is missing, and without its passwords nobody can connect to the database in ` +
+      `${dataDir}/database.json is missing. Without its passwords no client can connect to the database in ` +
         `${clusterDirectory(dataDir)}. Restore the file from a backup.`,
     )
   }
   const facts = newCredentials()
-  // Before the cluster: a cluster whose password nobody knows would be lost.
+  // Written before the cluster is created, because a cluster with an unknown password would be useless.
   await writeCredentials(dataDir, facts)
   return facts
 }
 
-function refuseOtherMajor(found: number | null, ours: number, dataDir: string): void {
-  if (found === null || found === ours) return
+function refuseOtherMajor(found: number | null, installed: number, dataDir: string): void {
+  if (found === null || found === installed) return
   throw new PostgresError(
     'other_major',
-    `The database in ${clusterDirectory(dataDir)} was made by PostgreSQL ${found}; this version of Bloud brings ` +
-      `PostgreSQL ${ours}, which can't read it. Start the Bloud version you used before, save the data with ` +
-      `"pg_dump", move ${clusterDirectory(dataDir)} away, start this version and load the data with psql.`,
+    `The database in ${clusterDirectory(dataDir)} was made by PostgreSQL ${found}; this version of Bloud ` +
+      `brings PostgreSQL ${installed}, which can't read it. Start the Bloud version you used before, save ` +
+      `the data with "pg_dump", move ${clusterDirectory(dataDir)} away, start this version and load the ` +
+      'data with psql.',
   )
 }

@@ -1,24 +1,24 @@
 /**
- * `<data>/logs/postgresql.log`. The server appends to it and outlives the agent, so it can't be made to open
- * another file: a full log is copied aside and emptied.
+ * Log of the server, `<data>/logs/postgresql.log`. The server outlives the agent and keeps the file open, so
+ * the file can't be replaced. A full log is copied to `postgresql.log.1` and truncated.
  */
 import * as fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 const LOG_LIMIT_BYTES = 10 * 1024 * 1024
-const LOOK_EVERY_MS = 60_000
+const CHECK_INTERVAL_MS = 60_000
 const TAIL_BYTES = 4096
 const TAIL_LINES = 12
 
 export interface ServerLog {
   path: string
-  /** Where the log ends now. */
+  /** Returns the size of the log in bytes. */
   size(): Promise<number>
-  /** Its last lines, none from before the given position. */
+  /** Returns the last lines, but none before the byte offset `from`. */
   tail(from: number): Promise<string>
-  /** Keeps its size within bounds from now on. */
-  startCap(): void
-  stopCap(): void
+  /** Starts limiting the size of the log. */
+  startRotation(): void
+  stopRotation(): void
 }
 
 export function createServerLog(dataDir: string): ServerLog {
@@ -41,24 +41,24 @@ export function createServerLog(dataDir: string): ServerLog {
     }
   }
 
-  async function cap(): Promise<void> {
+  async function rotate(): Promise<void> {
     if ((await size()) <= LOG_LIMIT_BYTES) return
     await fs.copyFile(path, `${path}.1`)
     await fs.truncate(path)
   }
 
-  function startCap(): void {
-    stopCap()
-    const look = () => void cap().catch(() => {})
-    look()
-    timer = setInterval(look, LOOK_EVERY_MS).unref()
+  function startRotation(): void {
+    stopRotation()
+    const check = () => void rotate().catch(() => {})
+    check()
+    timer = setInterval(check, CHECK_INTERVAL_MS).unref()
   }
 
-  function stopCap(): void {
+  function stopRotation(): void {
     clearInterval(timer)
   }
 
-  return { path, size, tail, startCap, stopCap }
+  return { path, size, tail, startRotation, stopRotation }
 }
 
 export async function openServerLog({ path }: ServerLog): Promise<fs.FileHandle> {

@@ -1,6 +1,6 @@
 /**
- * PostgreSQL refuses to run as root. When the agent is root, its server runs as an unprivileged system user:
- * `postgres` when the machine has one, else one of our own.
+ * Chooses the system user of the server. PostgreSQL refuses to run as root. If the agent is root, its server
+ * runs as an unprivileged system user: `postgres` if the machine has that user, else `bloud-postgres`.
  */
 import { run } from '../system/childprocess.ts'
 import { PostgresError } from './error.ts'
@@ -15,19 +15,22 @@ const COMMAND_LIMIT_MS = 20_000
 
 export const isRoot = () => process.getuid?.() === 0
 
-/** The user to run the server as, or null: as ourselves. Needs an entry in passwd, initdb asks for it. */
+/**
+ * Returns the user of the server; null: the user of the agent. It needs an entry in passwd, which initdb
+ * reads.
+ */
 export async function serverUser(): Promise<ServerUser | null> {
   if (!isRoot()) return null
-  const user = (await lookUp('postgres')) ?? (await lookUp(OWN_USER)) ?? (await createUser())
+  const user = (await findUser('postgres')) ?? (await findUser(OWN_USER)) ?? (await createUser())
   if (user) return user
   throw new PostgresError(
     'no_user',
-    `PostgreSQL can't run as root, and there is no user "postgres" on this machine and "${OWN_USER}" could not be created. ` +
+    `PostgreSQL can't run as root. This machine has no user "postgres", and creating "${OWN_USER}" failed. ` +
       'Create one (useradd --system postgres), run as an ordinary user, or set DATABASE_URL.',
   )
 }
 
-async function lookUp(name: string): Promise<ServerUser | null> {
+async function findUser(name: string): Promise<ServerUser | null> {
   const [uid, gid] = await Promise.all(
     ['-u', '-g'].map(async (flag) => {
       const { code, output } = await run('id', [flag, name], { limitMs: COMMAND_LIMIT_MS })
@@ -44,5 +47,5 @@ async function createUser(): Promise<ServerUser | null> {
   } catch {
     return null
   }
-  return lookUp(OWN_USER)
+  return findUser(OWN_USER)
 }

@@ -13,13 +13,13 @@ async function tempFile(t: TestContext): Promise<string> {
   return join(dir, 'log')
 }
 
-test('a log that is not there yet has no lines', async (t) => {
+test('a log file that does not exist yet has no lines', async (t) => {
   const file = await tempFile(t)
   assert.deepEqual(await readLines(file, 0, 100, true), { lines: [], nextOffset: 0 })
   assert.deepEqual(await lastLines(file, 10), [])
 })
 
-test('only whole lines are given out, and the rest once it is whole or the run is over', async (t) => {
+test('only whole lines are returned, and the rest when it is complete or the run has ended', async (t) => {
   const file = await tempFile(t)
   await writeFile(file, 'one\ntw')
   const first = await readLines(file, 0, 100, false)
@@ -30,7 +30,7 @@ test('only whole lines are given out, and the rest once it is whole or the run i
   assert.deepEqual((await readLines(file, 4, 100, false)).lines, ['two', '', 'three'])
 })
 
-test('reading in small steps gives the same lines as reading at once', async (t) => {
+test('reading in small steps returns the same lines as reading at once', async (t) => {
   const file = await tempFile(t)
   const text = Array.from({ length: 3000 }, (_, index) => `zeile ${index} äöü 🏠`).join('\n')
   await writeFile(file, text)
@@ -46,7 +46,7 @@ test('reading in small steps gives the same lines as reading at once', async (t)
   assert.equal(offset, Buffer.byteLength(text))
 })
 
-test('a line without an end is cut into pieces, never inside a character', async (t) => {
+test('a very long line is cut into pieces, never inside a character', async (t) => {
   const file = await tempFile(t)
   const text = `x${'🏠'.repeat(MAX_LINE_BYTES)}`
   await writeFile(file, `${text}\nlast\n`)
@@ -56,7 +56,7 @@ test('a line without an end is cut into pieces, never inside a character', async
   assert.equal(lines.join(''), text)
 })
 
-test('progress, colours, NUL and broken UTF-8 become text that a database takes', async (t) => {
+test('progress, colours, NUL and invalid UTF-8 become text that PostgreSQL can store', async (t) => {
   const file = await tempFile(t)
   const bytes = Buffer.concat([
     Buffer.from('10%\r50%\r100%\n\u001b[31mred\u001b[0m\u0007\nwindows\r\na\0b\n'),
@@ -67,7 +67,7 @@ test('progress, colours, NUL and broken UTF-8 become text that a database takes'
   assert.deepEqual(lines, ['100%', 'red', 'windows', 'ab', 'o\ufffd\ufffd('])
 })
 
-test('a log is rotated before it grows over its limit, and its last lines go across the rotation', async (t) => {
+test('a log is rotated before it exceeds its limit, and its last lines span the rotation', async (t) => {
   const file = await tempFile(t)
   const log = openLogFile(file, 1000)
   for (let index = 0; index < 300; index++) log.write(Buffer.from(`line ${index}\n`))

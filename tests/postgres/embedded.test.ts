@@ -21,10 +21,10 @@ const LIMIT_MS = 30_000
 
 const agents: Agent[] = []
 
-// Before the directory goes, which is removed by a hook of its own.
+// Registered before temporaryDirectory(), whose own hook deletes the directory.
 after(async () => {
   for (const { child, end } of agents) if (child.exitCode === null && !child.signalCode) await end('SIGKILL')
-  // Whatever a killed agent left.
+  // Servers that a killed agent left running.
   for (const name of await fs.readdir(top)) {
     const found = await postmasterPid(join(top, name)).catch(() => 0)
     if (found && isAlive(found)) process.kill(found, 'SIGKILL')
@@ -41,7 +41,7 @@ const embedded = (directory: string): EmbeddedPostgres =>
     settings: { fsync: 'off' },
   })
 
-/** Starts, works, stops, whatever happens. */
+/** Starts a server, runs `work` and stops the server, also after an error. */
 async function withPostgres<T>(
   directory: string,
   work: (running: Awaited<ReturnType<EmbeddedPostgres['start']>>, postgres: EmbeddedPostgres) => Promise<T>,
@@ -54,7 +54,7 @@ async function withPostgres<T>(
   }
 }
 
-async function ask(url: string, statement: string): Promise<string> {
+async function queryValue(url: string, statement: string): Promise<string> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -78,25 +78,27 @@ const postmasterPid = async (directory: string) =>
   Number.parseInt(await fs.readFile(join(directory, 'postgres/postmaster.pid'), 'utf8'), 10)
 
 before(() =>
-  withPostgres(dataDir, ({ superuserUrl }) => ask(superuserUrl, 'create table kept as select 42 as n')),
+  withPostgres(dataDir, ({ superuserUrl }) =>
+    queryValue(superuserUrl, 'create table kept as select 42 as n'),
+  ),
 )
 
-test('a second start finds the rows of the first, on the same port', async () => {
+test('a second start keeps the rows and the port of the first', async () => {
   const before = await readCredentials(dataDir)
   await withPostgres(dataDir, async ({ superuserUrl, port, adopted }) => {
-    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+    assert.equal(await queryValue(superuserUrl, 'select n from kept'), '42')
     assert.equal(port, before?.port)
     assert.equal(adopted, false)
   })
 })
 
-test('nothing of it is left when it has stopped', async () => {
+test('after stop no process and no temporary file is left', async () => {
   const pid = await withPostgres(dataDir, () => postmasterPid(dataDir))
   assert.equal(isAlive(pid), false)
   assert.deepEqual((await fs.readdir(dataDir)).sort(), ['database.json', 'logs', 'postgres'])
 })
 
-test('only its owner can read the passwords, and nobody gets in without one', async () => {
+test('only the owner can read the passwords, and every client needs one', async () => {
   const { mode } = await fs.stat(join(dataDir, 'database.json'))
   assert.equal(mode & 0o777, 0o600)
   await withPostgres(dataDir, async ({ port, socketDir }) => {
@@ -107,9 +109,9 @@ test('only its owner can read the passwords, and nobody gets in without one', as
   })
 })
 
-test('it listens on loopback only, and on a socket where the path allows one', async () => {
+test('the server listens on loopback only, and on a socket if the path is short enough', async () => {
   await withPostgres(dataDir, async ({ superuserUrl, port, socketDir, facts }) => {
-    assert.equal(await ask(superuserUrl, 'show listen_addresses'), '127.0.0.1')
+    assert.equal(await queryValue(superuserUrl, 'show listen_addresses'), '127.0.0.1')
     assert.equal(socketDir, join(dataDir, 'postgres'))
     const client = new pg.Client({
       host: socketDir ?? '',
@@ -123,29 +125,29 @@ test('it listens on loopback only, and on a socket where the path allows one', a
   })
 })
 
-test('a data directory with a path too long for a socket works without one', async () => {
+test('a data directory with a path too long for a socket works without a socket', async () => {
   const long = join(top, 'long', 'x'.repeat(90))
   await withPostgres(long, async ({ socketDir, superuserUrl }) => {
     assert.equal(socketDir, null)
-    assert.equal(await ask(superuserUrl, 'select 1'), '1')
+    assert.equal(await queryValue(superuserUrl, 'select 1'), '1')
   })
 })
 
-test('when its port is taken it takes another one and remembers that', async () => {
+test('a server whose port is used takes another port and stores it', async () => {
   const taken = (await readCredentials(dataDir))?.port
   const other = createServer().listen(taken, '127.0.0.1')
   try {
     await withPostgres(dataDir, async ({ port, superuserUrl }) => {
       assert.notEqual(port, taken)
       assert.equal((await readCredentials(dataDir))?.port, port)
-      assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+      assert.equal(await queryValue(superuserUrl, 'select n from kept'), '42')
     })
   } finally {
     other.close()
   }
 })
 
-test('the server of an agent that was killed is adopted by the next one, with its clients', async () => {
+test('the server of a killed agent is adopted by the next agent, and its clients stay connected', async () => {
   const first = await startAgentOn(dataDir)
   const client = new pg.Client({ connectionString: first.superuserUrl })
   await client.connect()
@@ -160,7 +162,7 @@ test('the server of an agent that was killed is adopted by the next one, with it
   assert.equal(isAlive(pid), false)
 })
 
-test('after a power cut, with its pid file left behind, it just starts', async () => {
+test('after a power cut the server starts although its pid file still exists', async () => {
   const { agent } = await startAgentOn(dataDir)
   const pid = await postmasterPid(dataDir)
   await agent.end('SIGKILL')
@@ -168,30 +170,30 @@ test('after a power cut, with its pid file left behind, it just starts', async (
   assert.equal(await postmasterPid(dataDir), pid)
   await withPostgres(dataDir, async ({ superuserUrl, adopted }) => {
     assert.equal(adopted, false)
-    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+    assert.equal(await queryValue(superuserUrl, 'select n from kept'), '42')
   })
 })
 
-test('a pid file whose number now belongs to another program does not confuse it', async () => {
+test('the server starts although the process id in its pid file belongs to another program', async () => {
   await fs.writeFile(join(dataDir, 'postgres/postmaster.pid'), `${process.pid}\n/nowhere\n0\n54329\n`)
   await withPostgres(dataDir, async ({ adopted, superuserUrl }) => {
     assert.equal(adopted, false)
-    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+    assert.equal(await queryValue(superuserUrl, 'select n from kept'), '42')
   })
 })
 
-test('a server that is killed under a running agent comes back by itself, on the same port', async () => {
+test('a server that is killed while the agent runs is restarted on the same port', async () => {
   await withPostgres(dataDir, async ({ superuserUrl }, postgres) => {
     const back = new Promise((resolve) => postgres.onRestart(resolve))
     const pid = await postmasterPid(dataDir)
     process.kill(pid, 'SIGKILL')
     await back
     assert.notEqual(await postmasterPid(dataDir), pid)
-    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+    assert.equal(await queryValue(superuserUrl, 'select n from kept'), '42')
   })
 })
 
-test('an adopted server that is killed comes back as well', async () => {
+test('an adopted server that is killed is restarted as well', async () => {
   const { agent } = await startAgentOn(dataDir)
   await agent.end('SIGKILL')
   await withPostgres(dataDir, async ({ superuserUrl, adopted }, postgres) => {
@@ -199,28 +201,28 @@ test('an adopted server that is killed comes back as well', async () => {
     const back = new Promise((resolve) => postgres.onRestart(resolve))
     process.kill(await postmasterPid(dataDir), 'SIGKILL')
     await back
-    assert.equal(await ask(superuserUrl, 'select n from kept'), '42')
+    assert.equal(await queryValue(superuserUrl, 'select n from kept'), '42')
   })
 })
 
-test('an agent that is killed while it makes the database leaves nothing that a second start chokes on', async () => {
+test('after an agent was killed during initdb, the next start works', async () => {
   const directory = join(top, 'interrupted')
   const agent = startAgent(process.execPath, [AGENT, directory])
   agents.push(agent)
   const begun = await pollUntil(async () => {
     const names = await fs.readdir(directory).catch(() => [])
-    const half = names.find((name) => name.startsWith('postgres.new-') && !name.endsWith('.password'))
-    return half && (await fs.readdir(join(directory, half))).length > 0 ? true : undefined
+    const unfinished = names.find((name) => name.startsWith('postgres.new-') && !name.endsWith('.password'))
+    return unfinished && (await fs.readdir(join(directory, unfinished))).length > 0 ? true : undefined
   }, LIMIT_MS)
   assert.ok(begun)
   await agent.end('SIGKILL')
   await withPostgres(directory, async ({ superuserUrl }) => {
-    assert.equal(await ask(superuserUrl, 'select 1'), '1')
+    assert.equal(await queryValue(superuserUrl, 'select 1'), '1')
   })
   assert.deepEqual((await fs.readdir(directory)).sort(), ['database.json', 'logs', 'postgres'])
 })
 
-test('data of another PostgreSQL is refused with what to do', async () => {
+test('data of another PostgreSQL version is refused with instructions', async () => {
   const directory = join(top, 'older')
   await fs.mkdir(join(directory, 'postgres'), { recursive: true })
   await fs.writeFile(join(directory, 'postgres/PG_VERSION'), '15\n')
@@ -230,7 +232,7 @@ test('data of another PostgreSQL is refused with what to do', async () => {
   })
 })
 
-test('without its passwords an existing database is refused, and left as it is', async () => {
+test('an existing database without its passwords is refused and not changed', async () => {
   const directory = join(top, 'lost')
   await fs.mkdir(join(directory, 'postgres'), { recursive: true })
   await fs.writeFile(join(directory, 'postgres/PG_VERSION'), '18\n')
@@ -249,7 +251,7 @@ test('a server that can not start is reported with the end of its log', async ()
   await assert.rejects(postgres.start(), { code: 'start_failed', message: /shared_buffers.*plenty/ })
 })
 
-test('a log that has grown too long is put aside', async () => {
+test('a log that has grown too long is rotated', async () => {
   const log = join(dataDir, 'logs/postgresql.log')
   await fs.truncate(log, 11 * 1024 * 1024)
   await withPostgres(dataDir, async () => {
@@ -259,7 +261,7 @@ test('a log that has grown too long is put aside', async () => {
   assert.ok((await fs.stat(`${log}.1`)).size > 10 * 1024 * 1024)
 })
 
-test('the logins have passwords of their own, in addresses that can be used as they are', async () => {
+test('each login has its own password and a complete URL', async () => {
   const facts = await readCredentials(dataDir)
   assert.ok(facts)
   const passwords = new Set([facts.superuserPassword, ...Object.values(facts.rolePasswords)])

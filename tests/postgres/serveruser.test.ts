@@ -10,11 +10,11 @@ import { temporaryDirectory } from '../support/directory.ts'
 
 const isRoot = process.getuid?.() === 0
 const onlyRoot = { skip: isRoot ? false : 'only root can become another user' }
-/** The user that owns nothing, on every Linux. */
-const NOBODY = 65_534
+/** User id of "nobody", which owns no files. */
+const UNPRIVILEGED_UID = 65_534
 const AGENT = 'tests/postgres/fixtures/postgres-agent.ts'
 
-/** A clone that everybody may enter: hard links, so that it costs no space and ours may be private. */
+/** Creates a clone that every user may enter, with hard links so that the repository stays private. */
 async function publicClone(): Promise<string> {
   const clone = temporaryDirectory()
   await fs.chmod(clone, 0o755)
@@ -34,28 +34,32 @@ test('an ordinary user gets a server that runs as that user', onlyRoot, async ()
   const clone = await publicClone()
   const data = join(clone, 'data')
   await fs.mkdir(data, { mode: 0o700 })
-  await fs.chown(data, NOBODY, NOBODY)
+  await fs.chown(data, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
   const node = join(clone, 'node_modules/node/bin/node')
-  const agent = startAgent(node, [join(clone, AGENT), data], { cwd: clone, uid: NOBODY, gid: NOBODY })
+  const agent = startAgent(node, [join(clone, AGENT), data], {
+    cwd: clone,
+    uid: UNPRIVILEGED_UID,
+    gid: UNPRIVILEGED_UID,
+  })
   await agent.says(/superuserUrl/)
-  assert.equal((await fs.stat(join(data, 'postgres'))).uid, NOBODY)
-  assert.equal((await fs.stat(join(data, 'database.json'))).uid, NOBODY)
+  assert.equal((await fs.stat(join(data, 'postgres'))).uid, UNPRIVILEGED_UID)
+  assert.equal((await fs.stat(join(data, 'database.json'))).uid, UNPRIVILEGED_UID)
   assert.equal(await agent.end('SIGTERM'), 0)
 })
 
-test('root keeps a database that was made by an ordinary user running as that user', onlyRoot, async () => {
+test('a database that an ordinary user created runs as that user under root', onlyRoot, async () => {
   const data = join(temporaryDirectory(), 'data')
   const first = startAgent(process.execPath, [join(ROOT, AGENT), data])
   await first.says(/superuserUrl/)
   await first.end('SIGTERM')
-  execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, data])
+  execFileSync('chown', ['-R', `${UNPRIVILEGED_UID}:${UNPRIVILEGED_UID}`, data])
   const second = startAgent(process.execPath, [join(ROOT, AGENT), data])
   await second.says(/superuserUrl/)
-  assert.equal((await fs.stat(join(data, 'postgres/postmaster.pid'))).uid, NOBODY)
+  assert.equal((await fs.stat(join(data, 'postgres/postmaster.pid'))).uid, UNPRIVILEGED_UID)
   assert.equal(await second.end('SIGTERM'), 0)
 })
 
-test('root can start a database that was copied by root, with every file its own', onlyRoot, async () => {
+test('root can start a database that root has copied, whose files all belong to root', onlyRoot, async () => {
   const data = join(temporaryDirectory(), 'data')
   const first = startAgent(process.execPath, [join(ROOT, AGENT), data])
   await first.says(/superuserUrl/)
@@ -67,20 +71,24 @@ test('root can start a database that was copied by root, with every file its own
   assert.equal(await second.end('SIGTERM'), 0)
 })
 
-test("root's copy of the programs is made whole again when files of it are gone", onlyRoot, async () => {
+test("root's copy of the programs is completed again after files of it were deleted", onlyRoot, async () => {
   const top = temporaryDirectory()
   await fs.chmod(top, 0o755)
   const copies = join(top, 'copies')
   const installed = await installedBinaries()
   const copy = await copiedBinaries(installed, copies)
   const { ino } = await fs.stat(copy.directory)
-  assert.equal((await fs.stat((await copiedBinaries(installed, copies)).directory)).ino, ino, 'used as it is')
+  assert.equal(
+    (await fs.stat((await copiedBinaries(installed, copies)).directory)).ino,
+    ino,
+    'the complete copy is reused',
+  )
 
   await fs.rm(join(copy.directory, 'share'), { recursive: true })
   await copiedBinaries(installed, copies)
   const output = execFileSync(program(copy, 'postgres'), ['--version'], {
-    uid: NOBODY,
-    gid: NOBODY,
+    uid: UNPRIVILEGED_UID,
+    gid: UNPRIVILEGED_UID,
     cwd: '/',
     stdio: 'pipe',
   })

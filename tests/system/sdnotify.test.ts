@@ -5,63 +5,63 @@ import { test } from 'node:test'
 import { createSystemdNotifier, type NotifierOptions } from '../../src/system/sdnotify.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/** Stands for systemd-notify, at the border of the process: writes down what it is given. */
+/** Creates a replacement for systemd-notify that writes its arguments to a file. */
 function fakeSender(exitCode = 0) {
   const dir = temporaryDirectory()
-  const heard = join(dir, 'heard')
+  const file = join(dir, 'received')
   const command = join(dir, 'systemd-notify')
-  writeFileSync(heard, '')
-  writeFileSync(command, `#!/bin/sh\nprintf '%s\\n' "$@" >> ${heard}\nexit ${exitCode}\n`)
+  writeFileSync(file, '')
+  writeFileSync(command, `#!/bin/sh\nprintf '%s\\n' "$@" >> ${file}\nexit ${exitCode}\n`)
   chmodSync(command, 0o755)
-  return { command, heard: () => readFileSync(heard, 'utf8').split('\n').filter(Boolean) }
+  return { command, received: () => readFileSync(file, 'utf8').split('\n').filter(Boolean) }
 }
 
 function create(more: Partial<NotifierOptions>) {
   const warnings: unknown[] = []
-  const log = { warn: (...words: unknown[]) => void warnings.push(words) }
+  const log = { warn: (...args: unknown[]) => void warnings.push(args) }
   return { warnings, notifier: createSystemdNotifier({ enabled: true, watchdogMs: undefined, log, ...more }) }
 }
 
-test('systemd hears once that it is ready, and what it is doing', async () => {
-  const { command, heard } = fakeSender()
+test('The agent reports once that it is ready, and each new status', async () => {
+  const { command, received } = fakeSender()
   const { notifier } = create({ command })
   notifier.ready()
   notifier.status('rebuild 3: building')
   notifier.ready()
   notifier.status('rebuild 3: building')
   await notifier.flush()
-  assert.deepEqual(heard().toSorted(), ['READY=1', 'STATUS=rebuild 3: building'])
+  assert.deepEqual(received().toSorted(), ['READY=1', 'STATUS=rebuild 3: building'])
 })
 
-test('A status is one line, whatever is in it', async () => {
-  const { command, heard } = fakeSender()
+test('A status is sent as one line, even if the text has several', async () => {
+  const { command, received } = fakeSender()
   const { notifier } = create({ command })
   notifier.status('one\nREADY=1\nMAINPID=1')
   await notifier.flush()
-  assert.deepEqual(heard(), ['STATUS=one READY=1 MAINPID=1'])
+  assert.deepEqual(received(), ['STATUS=one READY=1 MAINPID=1'])
 })
 
-test('Of many rounds of the main loop, few are told to the watchdog', async () => {
-  const { command, heard } = fakeSender()
+test('Many rounds of the main loop send few heartbeats to the watchdog', async () => {
+  const { command, received } = fakeSender()
   const { notifier } = create({ command, watchdogMs: 60_000 })
   for (let round = 0; round < 100; round++) notifier.alive()
   await notifier.flush()
-  assert.deepEqual(heard(), ['WATCHDOG=1'])
+  assert.deepEqual(received(), ['WATCHDOG=1'])
 })
 
-test('Without systemd nothing is started, and without a watchdog nothing is fed', async () => {
-  const { command, heard } = fakeSender()
-  const off = create({ command, enabled: false, watchdogMs: 1 })
-  off.notifier.ready()
-  off.notifier.alive()
-  await off.notifier.flush()
-  const unwatched = create({ command })
-  unwatched.notifier.alive()
-  await unwatched.notifier.flush()
-  assert.deepEqual(heard(), [])
+test('Without systemd no program is started, and without a watchdog no heartbeat is sent', async () => {
+  const { command, received } = fakeSender()
+  const disabled = create({ command, enabled: false, watchdogMs: 1 })
+  disabled.notifier.ready()
+  disabled.notifier.alive()
+  await disabled.notifier.flush()
+  const withoutWatchdog = create({ command })
+  withoutWatchdog.notifier.alive()
+  await withoutWatchdog.notifier.flush()
+  assert.deepEqual(received(), [])
 })
 
-test('A sender that fails or is missing is complained of once, and does no harm', async () => {
+test('A sender that fails or is missing causes one warning, and no error', async () => {
   for (const command of [fakeSender(1).command, '/nowhere/systemd-notify']) {
     const { notifier, warnings } = create({ command })
     notifier.ready()

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { answer, createTestHost, ended, until } from '../../support/local-host.ts'
 import { letInstall } from '../../support/packages.ts'
 
-/** Moments of a switch of about 2.5 s, from before its first line to its last. Milliseconds. */
+/** Times of the kill in milliseconds after the start. A switch takes about 2.5 s. */
 const MOMENTS = [0, 40, 120, 250, 400, 600, 800, 1000, 1300, 1800]
 
-test('a switch killed with -9 at any moment is lost or done, and the next one works', async (t) => {
+test('a switch killed with SIGKILL at any moment is lost or done, and the next switch works', async (t) => {
   const { host, app, switchTo, processes, paths } = await createTestHost(t)
   const apps = []
   for (const [index, moment] of MOMENTS.entries()) {
@@ -16,14 +16,14 @@ test('a switch killed with -9 at any moment is lost or done, and the next one wo
     const run = { id: `kill-${index}` }
     await host.configure(apps)
     await host.startSwitch(run)
-    await sleep(moment) // The point of this test is a moment nobody chose.
+    await sleep(moment) // A fixed time instead of a signal, so that the kill hits an arbitrary step.
     for (const pid of await processes('switch')) process.kill(pid, 'SIGKILL')
     const { state } = await ended(host, run)
     assert.ok(state === 'lost' || state === 'exited', state)
   }
   const { state, lines } = await switchTo(apps)
   assert.deepEqual(state, { state: 'exited', exitCode: 0 }, lines.join('\n'))
-  for (const one of apps) assert.equal(await answer(one), 'ok')
+  for (const each of apps) assert.equal(await answer(each), 'ok')
   assert.equal((await processes('unit')).length, apps.length)
   assert.deepEqual(await processes('npm'), [])
   const names = [...(await readdir(paths.store)), ...(await readdir(paths.generations))]
@@ -33,7 +33,7 @@ test('a switch killed with -9 at any moment is lost or done, and the next one wo
   )
 })
 
-test('npm that a killed switch left behind is ended before the next one begins', async (t) => {
+test('npm that a killed switch left running is terminated before the next switch begins', async (t) => {
   const { host, app, packages, switchTo, processes } = await createTestHost(t)
   const slow = await app('slow', 'slow-install')
   const run = { id: '4-1' }
@@ -53,7 +53,7 @@ test('npm that a killed switch left behind is ended before the next one begins',
   assert.equal(await answer(slow), 'ok')
 })
 
-test('two switches that are asked for at once run one after the other', async (t) => {
+test('two switches that are started at the same time run one after the other', async (t) => {
   const { host, app } = await createTestHost(t)
   const good = await app('good')
   await host.configure([good])

@@ -11,7 +11,7 @@ import { answer, createTestHost, get, until } from '../../support/local-host.ts'
 const supervisorPid = async (paths: Parameters<typeof supervisorState>[0]) =>
   (await supervisorState(paths))?.pid ?? 0
 
-test('starting twice, or from a second agent, keeps the one supervisor; only its owner stops it', async (t) => {
+test('there is one supervisor for all agents, and only the agent that started it stops it', async (t) => {
   const { host, another, paths, app, switchTo } = await createTestHost(t)
   const good = await app('good')
   await switchTo([good])
@@ -26,7 +26,7 @@ test('starting twice, or from a second agent, keeps the one supervisor; only its
   assert.equal((await host.unitState('good')).state, 'unknown')
 })
 
-test('after stop and start, the apps that were on are on again', async (t) => {
+test('after stop and start, the same apps run again', async (t) => {
   const { host, app, switchTo, processes } = await createTestHost(t)
   const good = await app('good')
   await switchTo([good])
@@ -36,7 +36,7 @@ test('after stop and start, the apps that were on are on again', async (t) => {
   assert.equal(await answer(good), 'ok')
 })
 
-test('a supervisor killed with -9 comes back, and each app runs once', async (t) => {
+test('a supervisor killed with SIGKILL is restarted, and each app runs once', async (t) => {
   const { app, switchTo, paths, processes } = await createTestHost(t)
   const [one, forks] = [await app('one'), await app('forks', 'forks')]
   await switchTo([one, forks])
@@ -44,16 +44,16 @@ test('a supervisor killed with -9 comes back, and each app runs once', async (t)
   const old = await supervisorPid(paths)
   process.kill(old, 'SIGKILL')
   await until('another supervisor runs', async () => (await supervisorPid(paths)) !== old)
-  await until('the old processes are gone', async () => {
+  await until('the old processes have ended', async () => {
     const now = await processes('unit')
     return before.every((pid) => !now.includes(Number(pid)))
   })
   await answer(one)
   await answer(forks)
-  assert.equal((await processes('unit')).length, 3) // One, and forks with its child.
+  assert.equal((await processes('unit')).length, 3) // `one`, and `forks` with its child.
 })
 
-test('an app that is removed while no supervisor runs is ended by the next one', async (t) => {
+test('an app that is uninstalled while no supervisor runs is stopped by the next supervisor', async (t) => {
   const { host, app, switchTo, paths, processes } = await createTestHost(t)
   const forks = await app('forks', 'forks')
   await switchTo([forks])
@@ -65,7 +65,7 @@ test('an app that is removed while no supervisor runs is ended by the next one',
   assert.deepEqual(await processes('unit'), [])
 })
 
-test('an app that is killed is started again, and the child it left behind is gone', async (t) => {
+test('an app that is killed is restarted, and its remaining child process is terminated', async (t) => {
   const { app, switchTo, processes, host } = await createTestHost(t)
   const forks = await app('forks', 'forks')
   await switchTo([forks])
@@ -73,20 +73,20 @@ test('an app that is killed is started again, and the child it left behind is go
   const before = await processes('unit')
   assert.equal(before.length, 2)
   process.kill(pid, 'SIGKILL')
-  await until('it has another process', async () => {
+  await until('the app has another process', async () => {
     const now = await get(forks, '/pid')
     return now !== null && Number(now) !== pid
   })
   const now = await processes('unit')
   assert.equal(now.length, 2)
   assert.deepEqual(
-    now.filter((one) => before.includes(one)),
+    now.filter((pid) => before.includes(pid)),
     [],
   )
   assert.deepEqual(await host.unitState('forks'), { state: 'running', exitCode: 137, restarts: 1 })
 })
 
-test('removing an app ends all its processes, also one that ignores SIGTERM', async (t) => {
+test('uninstalling an app ends all its processes, even a process that ignores SIGTERM', async (t) => {
   const { app, switchTo, processes } = await createTestHost(t)
   const [forks, stubborn] = [await app('forks', 'forks'), await app('stubborn', 'stubborn')]
   await switchTo([forks, stubborn])
@@ -96,18 +96,18 @@ test('removing an app ends all its processes, also one that ignores SIGTERM', as
   assert.deepEqual(await processes('unit'), [])
 })
 
-test('asking again gives an app that keeps failing a fresh start', async (t) => {
+test('a new switch restarts a failing app at once', async (t) => {
   const { app, switchTo, host } = await createTestHost(t)
   const bad = await app('bad', 'exits')
   await switchTo([bad])
-  await until('it pauses', async () => (await host.unitState('bad')).restarts >= 2)
+  await until('the app waits for its next restart', async () => (await host.unitState('bad')).restarts >= 2)
   const { state, lines } = await switchTo([bad])
   assert.deepEqual(state, { state: 'exited', exitCode: 4 })
   assert.ok(lines.some((line) => line.includes('has all of this already')))
   assert.equal(await host.generation(), '1')
 })
 
-test('purging removes data and log, and nothing else; and never those of an app that is on', async (t) => {
+test('purging deletes only the data and log of that app, and is refused for an installed app', async (t) => {
   const { app, switchTo, host, dataDir } = await createTestHost(t)
   const [one, two] = [await app('one'), await app('two')]
   await switchTo([one, two])
@@ -115,7 +115,7 @@ test('purging removes data and log, and nothing else; and never those of an app 
   await assert.rejects(host.removeData('one'), /still installed/)
   await switchTo([two])
   const home = join(dataDir, 'apps', 'one')
-  assert.ok(existsSync(home), 'uninstalling removed the data')
+  assert.ok(existsSync(home), 'uninstalling deleted the data')
   await host.removeData('one')
   await host.removeData('one')
   assert.equal(existsSync(home), false)
@@ -127,7 +127,7 @@ test('purging removes data and log, and nothing else; and never those of an app 
   }
 })
 
-test('a port that another program uses is noticed before the install, but not the app itself', async (t) => {
+test('preflight refuses a port that another program uses, but not the port of the app itself', async (t) => {
   const { app, switchTo, host } = await createTestHost(t)
   const good = await app('good')
   const server = createServer().listen(good.port, '127.0.0.1')
@@ -142,7 +142,7 @@ test('a port that another program uses is noticed before the install, but not th
   assert.match((await host.preflight(twin, ['good'])) ?? '', /already used by good/)
 })
 
-test('files an app needs are written once, and then left to the user', async (t) => {
+test('the initial files of an app are written once, and not overwritten later', async (t) => {
   const { app, switchTo, dataDir } = await createTestHost(t)
   const good = await app('good')
   const form = { ...good.catalog.npm, files: { 'etc/app.conf': 'port={port}\n' } }
@@ -153,32 +153,36 @@ test('files an app needs are written once, and then left to the user', async (t)
   assert.equal(await readFile(file, 'utf8'), `port=${good.port}\n`)
 })
 
-test('what a killed supervisor has said is not believed once there is another', async (t) => {
+test('the state file of a killed supervisor is ignored after another supervisor has started', async (t) => {
   const { app, switchTo, host, paths } = await createTestHost(t)
   const stubborn = await app('stubborn', 'stubborn')
   await switchTo([stubborn])
   await answer(stubborn)
   const old = await supervisorPid(paths)
   process.kill(old, 'SIGKILL')
-  // The next one first ends what was left, and this app takes its time.
+  // The next supervisor first stops the remaining processes, and this app takes long to stop.
   await until('another supervisor has the lock', () => isLocked(paths.supervisorLock))
-  await until('it has said so', async () => (await supervisorPid(paths)) !== old)
-  assert.equal((await supervisorState(paths))?.generation, null, 'it has looked already: this tests nothing')
+  await until('the state file is of the new supervisor', async () => (await supervisorPid(paths)) !== old)
+  assert.equal(
+    (await supervisorState(paths))?.generation,
+    null,
+    'the new supervisor has already applied the generation: the test was too late',
+  )
   assert.equal((await host.unitState('stubborn')).state, 'unknown')
 })
 
-test('data is not deleted while the process of an app may still use it', async (t) => {
+test('data is not deleted while the process of an app may still use the files', async (t) => {
   const { app, switchTo, host, paths, dataDir } = await createTestHost(t)
   const one = await app('one')
   await switchTo([one])
   await answer(one)
   const pid = await supervisorPid(paths)
-  process.kill(pid, 'SIGSTOP') // it does not notice that the app is to be off
+  process.kill(pid, 'SIGSTOP') // so that the supervisor does not stop the app
   await rm(paths.current)
   const purge = assert.rejects(host.removeData('one'), /may still run \(state: running\)/)
   await purge.finally(() => process.kill(pid, 'SIGCONT'))
   assert.ok(existsSync(join(dataDir, 'apps', 'one')))
-  await until('the app is off', async () => (await host.unitState('one')).state === 'stopped')
+  await until('the app has stopped', async () => (await host.unitState('one')).state === 'stopped')
   await host.removeData('one')
   assert.equal(existsSync(join(dataDir, 'apps', 'one')), false)
 })

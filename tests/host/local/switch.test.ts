@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { answer, createTestHost, ended, get, until, wanted } from '../../support/local-host.ts'
 import { letInstall } from '../../support/packages.ts'
 
-test('an app is installed, runs on its port, and its log shows what happened', async (t) => {
+test('an app is installed, runs on its port, and the log of the run shows each phase', async (t) => {
   const { host, switchTo, app } = await createTestHost(t)
   const good = await app('good')
   assert.equal(await host.generation(), null)
@@ -23,7 +23,7 @@ test('an app is installed, runs on its port, and its log shows what happened', a
   assert.deepEqual(await host.appLog('good', 1), ['ready'])
 })
 
-test('an app sees its own settings, and nothing of the environment of the agent', async (t) => {
+test('an app gets its own settings, and no variables from the environment of the agent', async (t) => {
   process.env.DATABASE_URL = 'postgres://secret'
   t.after(() => delete process.env.DATABASE_URL)
   const { switchTo, app, dataDir } = await createTestHost(t)
@@ -45,7 +45,7 @@ test('an app sees its own settings, and nothing of the environment of the agent'
   assert.equal(env.HOME, home)
 })
 
-test('the same configuration again changes nothing: same generation, same process', async (t) => {
+test('a second switch with the same configuration keeps the generation and the process', async (t) => {
   const { host, switchTo, app } = await createTestHost(t)
   const good = await app('good')
   await switchTo([good])
@@ -56,7 +56,7 @@ test('the same configuration again changes nothing: same generation, same proces
   assert.equal(await answer(good, '/pid'), pid)
 })
 
-test('installing a second app leaves the process of the first alone; removing it, too', async (t) => {
+test('installing or uninstalling a second app does not restart the first', async (t) => {
   const { switchTo, app, host } = await createTestHost(t)
   const [one, two] = [await app('one'), await app('two')]
   await switchTo([one])
@@ -70,7 +70,7 @@ test('installing a second app leaves the process of the first alone; removing it
   assert.equal((await host.unitState('two')).state, 'stopped')
 })
 
-test('packages that do not exist are all named, nothing is switched, and the good one installs next', async (t) => {
+test('all missing packages are reported, nothing is activated, and the good app installs next', async (t) => {
   const { host, switchTo, app } = await createTestHost(t)
   const good = await app('good')
   const missing = wanted('missing', good.port + 1, 'file:/does/not/exist')
@@ -90,11 +90,11 @@ test('packages that do not exist are all named, nothing is switched, and the goo
   assert.deepEqual(next.state, { state: 'exited', exitCode: 0 })
   assert.ok(
     next.lines.some((line) => line.endsWith('is in the store')),
-    'it was installed twice',
+    'the app was installed twice',
   )
 })
 
-test('an app without an npm form is refused before anything is installed', async (t) => {
+test('an app without an npm package is refused before any app is installed', async (t) => {
   const { host, switchTo, app, paths } = await createTestHost(t)
   const good = await app('good')
   const { npm: _, ...image } = { ...good.catalog, name: 'film', displayName: 'Film', image: 'film/film:1' }
@@ -106,7 +106,7 @@ test('an app without an npm form is refused before anything is installed', async
   assert.deepEqual(await readdir(paths.store).catch(() => []), [])
 })
 
-test('an app that exits at once is switched on, named with its last words, and leaves the others alone', async (t) => {
+test('an app that exits at once is reported with its last output; the other apps keep running', async (t) => {
   const { host, switchTo, app } = await createTestHost(t)
   const [good, bad] = [await app('good'), await app('bad', 'exits')]
   const { state, id } = await switchTo([good, bad])
@@ -117,7 +117,7 @@ test('an app that exits at once is switched on, named with its last words, and l
   assert.match(failures.bad?.message ?? '', /exit code 3/)
   assert.ok(failures.bad?.log.includes('cannot find the settings file'))
   assert.equal(await answer(good), 'ok')
-  await until('it is restarted', async () => (await host.unitState('bad')).restarts > 0)
+  await until('the app is restarted', async () => (await host.unitState('bad')).restarts > 0)
   assert.equal((await host.unitState('bad')).exitCode, 3)
 
   const pid = await answer(good, '/pid')
@@ -125,7 +125,7 @@ test('an app that exits at once is switched on, named with its last words, and l
   assert.equal(await answer(good, '/pid'), pid)
 })
 
-test('one run starts at most once, however often and by whomever it is asked for', async (t) => {
+test('a run starts at most once, even when several agents start it several times', async (t) => {
   const { host, app, another } = await createTestHost(t)
   const run = { id: '9-1' }
   assert.deepEqual(await host.inspect(run), { state: 'absent' })
@@ -138,10 +138,10 @@ test('one run starts at most once, however often and by whomever it is asked for
   assert.deepEqual(await host.inspect(run), { state: 'exited', exitCode: 0 })
   const { lines } = await host.readLog(run, 0, 1_000_000)
   assert.equal(lines.filter((line) => line === 'evaluating configuration').length, 1)
-  assert.ok(!lines.some((line) => line.includes('started before')), 'it was launched twice')
+  assert.ok(!lines.some((line) => line.includes('started before')), 'the run was started twice')
 })
 
-test('a switch that is stopped while it installs leaves no process, no folder and no change', async (t) => {
+test('a switch that is stopped during an install leaves no process, no folder and no change', async (t) => {
   const { host, app, packages, paths, processes, switchTo } = await createTestHost(t)
   const slow = await app('slow', 'slow-install')
   const run = { id: '7-1' }
@@ -165,7 +165,7 @@ test('a switch that is stopped while it installs leaves no process, no folder an
   assert.equal(await answer(slow), 'ok')
 })
 
-test('a run that is stopped before it has begun never begins', async (t) => {
+test('a run that is stopped before it begins never begins', async (t) => {
   const { host, app } = await createTestHost(t)
   const run = { id: '6-1' }
   await host.configure([await app('good')])
@@ -175,20 +175,20 @@ test('a run that is stopped before it has begun never begins', async (t) => {
   assert.equal(await host.generation(), null)
 })
 
-test('once activation has begun, stopping is refused and the switch ends well', async (t) => {
+test('after activation has begun, stopping is refused and the switch succeeds', async (t) => {
   const { host, app, switchTo } = await createTestHost(t)
   const good = await app('good')
   const run = { id: '5-1' }
   await host.configure([good])
   await host.startSwitch(run)
-  await until('it activates', async () => (await host.generation()) === '1')
+  await until('the generation is active', async () => (await host.generation()) === '1')
   assert.equal(await host.stopSwitch(run), false)
   assert.deepEqual(await ended(host, run), { state: 'exited', exitCode: 0 })
   assert.equal(await answer(good), 'ok')
   assert.deepEqual((await switchTo([])).state, { state: 'exited', exitCode: 0 })
 })
 
-test('the configuration is one sorted file, the same for the same apps in any order', async (t) => {
+test('the configuration is one sorted file, equal for the same apps in any order', async (t) => {
   const { host, app, paths } = await createTestHost(t)
   const [one, two] = [await app('one'), await app('two')]
   const read = () => readFile(join(paths.config, 'apps.json'), 'utf8')
