@@ -31,7 +31,7 @@ test('Enabling the module gives me two processes of unprivileged users, and no a
   }
 })
 
-test('With a PostgreSQL of the machine the app of that name is that, and no container', nix, async () => {
+test('With the local PostgreSQL the app postgres has no container', nix, async () => {
   const { services, containers } = await system([app('postgres', { port: 5432 })])
   assert.deepEqual(Object.keys(containers), [])
   const provided = (all: typeof services) => all['bloud-orchestrator']?.environment.BLOUD_NIXOS_PROVIDED

@@ -54,7 +54,7 @@ test('an agent killed while it writes leaves the old configuration or the new on
   assert.deepEqual((await readdir(paths.blueprints)).sort(), ['one.yaml', 'two.yaml'])
 })
 
-test('a run continues after its supervising program is killed, and counts as lost when it ends', async (t) => {
+test('a run continues after its supervisor is killed, and counts as lost when it ends', async (t) => {
   const { host, scenario, held, go, processes } = await createTestMachine(t)
   await scenario({ wait: 'build' })
   await host.configure([await container('one')])

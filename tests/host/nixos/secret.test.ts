@@ -23,7 +23,7 @@ async function filesUnder(dir: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-test('secrets are files that only the agent may read, in directories that only the agent may enter', async (t) => {
+test('secrets are files and directories that only the agent may open', async (t) => {
   const { host, paths } = await createTestMachine(t)
   const before = process.umask(0o000)
   t.after(() => process.umask(before))
@@ -40,7 +40,7 @@ test('secrets are files that only the agent may read, in directories that only t
   assert.equal(await mode(join(paths.clients, 'wiki')), '600', 'the mode is restored')
 })
 
-test('a secret is only in its own file, not in the configuration, logs, arguments or environments', async (t) => {
+test('a secret is only in its own file, not in configuration, logs, arguments or environments', async (t) => {
   const { host, dataDir, paths, scenario, held, processes } = await createTestMachine(t)
   await scenario({ hang: 'build' })
   await host.configure([authentik, wiki])

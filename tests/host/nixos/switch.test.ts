@@ -9,7 +9,7 @@ import { container, createTestMachine } from '../../support/nixos-host.ts'
 
 const CODE = (exitCode: number) => ({ state: 'exited', exitCode })
 
-test('after an install a new generation is current, the app responds, and the log shows the activation', async (t) => {
+test('after an install a generation is current, the app responds and the log shows it', async (t) => {
   const { host, switchTo } = await createTestMachine(t)
   const app = await container('jellyfin')
   assert.equal(await host.generation(), null)
@@ -49,7 +49,7 @@ test('a run starts once, even if several agents request it several times', async
 
 for (const oldFormat of [true, false]) {
   const format = oldFormat ? 'before' : 'since'
-  test(`a failed evaluation names its app in the format of Nix ${format} 2.19, and activates nothing`, async (t) => {
+  test(`a failed evaluation in the format of Nix ${format} 2.19 names its app, nothing is active`, async (t) => {
     const { switchTo, scenario, host } = await createTestMachine(t)
     await scenario({ evaluateFails: ['bad'], oldFormat })
     const { state, result } = await switchTo([await container('bad'), await container('good')])
@@ -60,7 +60,7 @@ for (const oldFormat of [true, false]) {
     assert.equal(await host.generation(), null)
   })
 
-  test(`a failed build names its app in the format of Nix ${format} 2.19`, async (t) => {
+  test(`a failed build in the format of Nix ${format} 2.19 names its app`, async (t) => {
     const { switchTo, scenario } = await createTestMachine(t)
     await scenario({ buildFails: ['bad', 'bad-too'], oldFormat })
     const apps = [await container('bad'), await container('bad-too'), await container('good')]
@@ -115,7 +115,7 @@ test('a system that needs a restart of the machine fails with that cause', async
   assert.match(result.cause?.message ?? '', /restart it to switch to it/)
 })
 
-test('a concurrent activation by another process ends the run with the exit code for a held lock', async (t) => {
+test('an activation lock held by another process ends the run with its exit code', async (t) => {
   const { switchTo, dataDir } = await createTestMachine(t)
   const other = createServer().listen(`\0bloud-machine-${join(dataDir, 'machine')}`)
   t.after(() => other.close())
@@ -124,7 +124,7 @@ test('a concurrent activation by another process ends the run with the exit code
   assert.deepEqual(state, CODE(75))
 })
 
-test('a command that cannot be started ends the run with exit code 127 and a reason in the log', async (t) => {
+test('a command that cannot be started ends the run with code 127 and a reason in the log', async (t) => {
   const { another } = await createTestMachine(t)
   const host = another({ rebuild: '/does/not/exist' })
   await host.configure([])

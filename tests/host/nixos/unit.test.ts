@@ -18,7 +18,7 @@ import {
 
 const RUN = { id: '3-2' }
 const PROGRAM = join(import.meta.dirname, '../../../src/host/nixos/rebuild.ts')
-/** User id of "nobody", a user without rights. */
+/** User id without any rights on this machine. */
 const OTHER_UID = 65_534
 const isRoot = process.geteuid?.() === 0
 
