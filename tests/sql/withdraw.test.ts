@@ -149,5 +149,5 @@ test('the actor of a deletion is the role that deleted the app, not the role tha
     'select to_status, actor, origin from bloud.events order by seq desc limit 1',
   )
   assert.deepEqual(rows, [{ to_status: null, actor: 'bloud_operator', origin: 'psql' }])
-  assert.deepEqual((await root.query('select * from bloud.removals')).rows, [])
+  assert.deepEqual((await root.query('select * from bloud.deletions')).rows, [])
 })

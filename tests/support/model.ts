@@ -31,8 +31,8 @@ export function emptyWorld(catalog: Catalog): World {
 }
 
 /**
- * Returns the next world and the answer. @param held apps locked by an open transaction: the orchestrator
- * skips them.
+ * Returns the next world and the answer.
+ * @param held apps locked by an open transaction: the orchestrator skips them
  */
 export function apply(before: World, command: Command, held: readonly string[] = []): [World, Answer] {
   const world = structuredClone(before)
