@@ -83,7 +83,7 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
   }
 
   return {
-    /** @throws Problem foreign_host or foreign_origin, or invalid_request if there is no Host header. */
+    /** Checks the headers of a request. @throws Problem foreign_host, foreign_origin, or invalid_request. */
     check(method: string, headers: GuardedHeaders): void {
       checkHost(headers.host)
       checkOrigin(headers.host, headers.origin)

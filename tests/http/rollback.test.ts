@@ -15,7 +15,7 @@ after(async () => {
 
 const plan = async () => (await agent.get('/api/rollback')).json()
 
-test('without an earlier generation a rollback is refused as in SQL, and its plan has the blocker', async () => {
+test('without an earlier generation a rollback is refused as in SQL, also in the plan', async () => {
   const answer = await agent.post('/api/rollback')
   assert.equal(answer.status, 409)
   const { code, detail, hint } = await answer.json()

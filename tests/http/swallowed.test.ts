@@ -24,7 +24,7 @@ test('a silent database connection is reported as stale within the documented 15
   assert.ok(RELAY_LIMITS.tickMs + RELAY_LIMITS.readLimitMs < DOCUMENTED_LIMIT_MS)
 })
 
-test('on a silent database connection the stream sends stale, and later continues without loss', async (t) => {
+test('on a silent database connection the stream sends stale, then continues without loss', async (t) => {
   const proxy = await openProxy(t)
   const agent = await startAgent(t, { limits: { tickMs: 200, readLimitMs: 300 } }, proxy.port)
   const stream = await agent.stream()
