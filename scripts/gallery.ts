@@ -1,8 +1,9 @@
 /**
  * `npm run gallery [-- PORT]`: every state of the page with made data, without an agent or a database.
  *
- * Prints the address of a list of states. Each is rendered on request, so a reload shows a change of the style sheets;
- * after a change of a module start it again. Buttons do nothing. Listens on 127.0.0.1, port 3100 unless given.
+ * Prints the address of a list of states. Each is rendered on request, so a reload shows a change of the
+ * style sheets; after a change of a module start it again. Buttons do nothing. Listens on 127.0.0.1, port
+ * 3100 unless given.
  */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'

@@ -1,4 +1,7 @@
-/** Finds lines that are wider than 110 columns in SQL, in comments and in Markdown. Biome formats code by itself. */
+/**
+ * Finds lines that are wider than 110 columns in SQL, in comments and in Markdown. Biome formats code by
+ * itself.
+ */
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -1,8 +1,9 @@
 /**
  * Counts words that style rules ban in comments and documentation: `npm run words [-- PATH…]`.
  *
- * Prose is a comment of TypeScript, JavaScript, SQL, Nix, shell or CSS, the text of a `comment on`, and Markdown
- * outside code. Landed migrations are frozen, so they are left out. tests/scripts/words.test.ts holds the limits.
+ * Prose is a comment of TypeScript, JavaScript, SQL, Nix, shell or CSS, the text of a `comment on`, and
+ * Markdown outside code. Landed migrations are frozen, so they are left out. tests/scripts/words.test.ts
+ * holds the limits.
  */
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
