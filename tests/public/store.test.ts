@@ -9,7 +9,7 @@ const summary = (state: State) =>
     Object.values(state.apps).map((app) => [app.name, [app.status, app.operation_id, app.status_since]]),
   )
 
-/** Returns a random generator that repeats its numbers for the same seed, so that a failure can be repeated. */
+/** Returns a generator of random numbers. The same seed gives the same numbers, so a failure is repeatable. */
 function createRandom(seed: number) {
   let state = seed
   return (sides: number) => {
