@@ -39,7 +39,7 @@ test('a client with a filter receives the events of its apps only, in order', as
 })
 
 test('events from the backlog are filtered as well', async (t) => {
-  const { join } = await begin(t, 95, { warmRows: 5, pageRows: 10 })
+  const { join } = await begin(t, 95, { warmRows: 5, readRows: 10 })
   const { client } = join('abc.0', 'alpha')
   await until(() => receivedSeqs(client).at(-1) === 94)
   assert.deepEqual(

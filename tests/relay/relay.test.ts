@@ -96,14 +96,14 @@ test('ten thousand clients that reconnect at once cost no query', async (t) => {
 })
 
 test('events older than the ring are read from the table in backlog pages', async (t) => {
-  const { join } = await begin(t, 95, { warmRows: 5, pageRows: 10 })
+  const { join } = await begin(t, 95, { warmRows: 5, readRows: 10 })
   const { client } = join('abc.7')
   await until(() => client.seqs().at(-1) === 95)
   assert.deepEqual(client.seqs(), range(8, 95))
 })
 
 test('many clients that were disconnected for long share one read of each backlog page', async (t) => {
-  const { join, history } = await begin(t, 95, { warmRows: 5, pageRows: 10 })
+  const { join, history } = await begin(t, 95, { warmRows: 5, readRows: 10 })
   const clients = range(1, 200).map((one) => join(`abc.${(one % 9) + 60}`).client)
   await until(() => clients.every((client) => client.seqs().at(-1) === 95))
   assert.ok(clients.every((client, index) => client.seqs()[0] === ((index + 1) % 9) + 61))
@@ -114,7 +114,7 @@ test('many clients that were disconnected for long share one read of each backlo
 })
 
 test('a client that becomes writable during a backlog read receives the page once', async (t) => {
-  const { join, history } = await begin(t, 95, { warmRows: 5, pageRows: 10, heartbeatMs: 5 })
+  const { join, history } = await begin(t, 95, { warmRows: 5, readRows: 10, heartbeatMs: 5 })
   const { streamAfter } = history.source
   const held: (() => void)[] = []
   history.source.streamAfter = async (seq, limit) => {
@@ -146,7 +146,7 @@ test('gaps in the seqs (rolled-back transactions) do not end the backlog', async
 })
 
 test('events that are pruned just before their read cause a reset, not a gap', async (t) => {
-  const { join, history } = await begin(t, 95, { warmRows: 5, pageRows: 10 })
+  const { join, history } = await begin(t, 95, { warmRows: 5, readRows: 10 })
   history.prune(30)
   const { client } = join('abc.7')
   await until(() => client.named('snapshot').length === 1)
