@@ -19,14 +19,16 @@ const DEFAULT_PORT = 3100
 export function documentOf(state: State): string {
   const { title, body } = renderState(state)
   return readFileSync(join(PUBLIC, 'index.html'), 'utf8')
-    .replace(/ *<script[^]*?<\/script>\n/, '')
-    .replace(/ *<noscript>[^]*?<\/noscript>\n/, '')
+    .replace(/ *<script[\s\S]*?<\/script>\n/, '')
+    .replace(/ *<noscript>[\s\S]*?<\/noscript>\n/, '')
     .replace('<title>Bloud</title>', () => `<title>${title}</title>`)
     .replace('<div id="app"></div>', () => `<div id="app">${body}</div>`)
 }
 
 const index = () =>
-  `<!doctype html><meta charset="utf-8"><title>Gallery</title><h1>States of the page</h1><ul>${Object.keys(GALLERY)
+  `<!doctype html><meta charset="utf-8"><title>Gallery</title><h1>States of the page</h1><ul>${Object.keys(
+    GALLERY,
+  )
     .map((name) => `<li><a href="/state/${name}">${name}</a>`)
     .join('')}</ul>`
 

@@ -32,7 +32,8 @@ export interface Hit {
 const PATHS = ['*.md', 'docs', 'nix', 'public', 'scripts', 'sql', 'src', 'tests']
 const FILES = '**/*.{ts,js,mjs,md,sql,nix,sh,css}'
 /** docs/psql-session.md is printed by a test; decision pages quote what was decided. */
-const EXCLUDED = /sql\/migrations\/|node_modules\/|docs\/psql-session\.md$|scripts\/words\.ts$|words\.test\.ts$/
+const EXCLUDED =
+  /sql\/migrations\/|node_modules\/|docs\/psql-session\.md$|scripts\/words\.ts$|words\.test\.ts$/
 const CONTEXT_CHARACTERS = 45
 
 /** Returns the prose of a file as one text. */
