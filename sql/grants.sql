@@ -1,33 +1,56 @@
--- Who may do what. Nobody but the owner writes tables; PUBLIC has nothing.
+-- The grants: only the owner writes tables, and PUBLIC has no privilege.
+--
+--   every deploy: objects created → all privileges revoked → privileges granted as listed here
+--
+--   role               may
+--   bloud_viewer       read tables and views, call the reading functions
+--   bloud_relay        the same; it assumes bloud_operator to call a verb
+--   bloud_operator     also call the verbs
+--   bloud_orchestrator also call the functions that take an attempt number
+--
+-- A missing privilege is reported as SQLSTATE 42501.
+
 revoke all on schema bloud from public;
-revoke all on all tables in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
-revoke all on all sequences in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
-revoke all on all functions in schema bloud from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
-revoke all on type bloud.refusal, bloud.app_name, bloud.tcp_port, bloud.status, bloud.cause, bloud.choices from public;
+revoke all on all tables in schema bloud
+  from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
+revoke all on all sequences in schema bloud
+  from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
+revoke all on all functions in schema bloud
+  from public, bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator;
+revoke all on type bloud.refusal, bloud.app_name, bloud.tcp_port, bloud.status, bloud.cause, bloud.choices
+  from public;
 alter default privileges for role bloud_owner revoke execute on functions from public;
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;
 grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
-grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay; -- check_invariants() compares with it
+-- check_invariants() compares the events with the sequence.
+grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay;
 grant execute on function
-  bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.check_name(text), bloud.refuse(bloud.refusal),
-  bloud.plan_install(text, jsonb), bloud.plan_uninstall(text, boolean), bloud.plan_rollback(), bloud.refusal_of_rollback(),
-  bloud.find_rollback(), bloud.rollback_of(bloud.operations), bloud.is_installed(text), bloud.required_by(text), bloud.needs_of(bloud.apps),
-  bloud.open_operation(text), bloud.controls(text), bloud.refusal_of(text, text),
+  bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.schema_version(),
+  bloud.check_name(text), bloud.refuse(bloud.refusal),
+  bloud.plan_install(text, jsonb), bloud.plan_uninstall(text, boolean), bloud.plan_rollback(),
+  bloud.refusal_of_rollback(), bloud.find_rollback(), bloud.rollback_of(bloud.operations),
+  bloud.is_installed(text), bloud.required_by(text), bloud.needs_of(bloud.apps), bloud.open_operation(text),
+  bloud.controls(text), bloud.refusal_of(text, text),
   bloud.refusal_of_install(text, bloud.apps, bloud.operations),
   bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean),
-  bloud.refusal_of_cancel(text, bloud.apps, bloud.operations), bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
-  bloud.usual_duration(text, text), bloud.spent(text, bigint), bloud.why(text), bloud.status_at(text, timestamptz), bloud.check_invariants(),
-  bloud.stream_head(), bloud.schema_version(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
+  bloud.refusal_of_cancel(text, bloud.apps, bloud.operations),
+  bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
+  bloud.usual_duration(text, text), bloud.step_durations(text, bigint), bloud.why(text),
+  bloud.status_at(text, timestamptz), bloud.check_invariants(),
+  bloud.stream_head(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer),
+  bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
 to bloud_viewer, bloud_relay;
 
-grant execute on function bloud.install(text, jsonb), bloud.uninstall(text, boolean), bloud.retry(text), bloud.cancel(text),
+grant execute on function
+  bloud.install(text, jsonb), bloud.uninstall(text, boolean), bloud.retry(text), bloud.cancel(text),
   bloud.rename(text, text), bloud.refresh_catalog(), bloud.rollback()
 to bloud_operator;
 
 grant execute on function
   bloud.acquire_lease(text, integer), bloud.renew_lease(bigint, integer), bloud.release_lease(bigint),
-  bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb), bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text, jsonb),
+  bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb),
+  bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text, jsonb),
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),
   bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
   bloud.report_warnings(bigint, bigint, jsonb), bloud.begin_activation(bigint, bigint),

@@ -1,14 +1,22 @@
--- What guards the tables, writes history and rings the bells. The only pg_notify of the system is here.
+-- The triggers: they check every transition, write history and send all notifications. Only this file calls
+-- pg_notify.
 --
---   a move of an app:  guard_app (BEFORE, refuses what is not in status_transitions; BL003)
---                      append_event (deferred to the commit: lock, one row in events, one bell)
---   bells, all without payload:  bloud       an event was appended
---                                bloud_work  an operation changed: the orchestrator should look
---                                bloud_apps  an app's name changed, or what is wanted of the request on its way for it
---                                bloud_log   lines were appended to a rebuild's log
+--   write to apps.status → guard_app checks and stamps → commit → append_event: row of events + NOTIFY bloud
+--
+-- Nouns:
+--   transition    a change of an app's status; legal if it is a row of bloud.status_transitions
+--   event         the row of bloud.events that records a transition, numbered in commit order
+--   notification  a NOTIFY without payload, which means "read the tables":
+--                   bloud       an event was appended, or the epoch changed
+--                   bloud_work  an operation was inserted or changed: the orchestrator reads its queue
+--                   bloud_apps  a display name changed, or cancel, purge or warnings of an operation
+--                   bloud_log   lines were appended to the log of a rebuild
+--
+-- Errors raised: BL003 illegal_transition, BL018 append_only.
 
--- Both run for every move, the second while all other commits wait: they ask for the clock and the origin by function
--- only where one is set. (Two callers with different search paths make PostgreSQL plan a shared function anew each time.)
+-- guard_app and append_event run for every transition, the latter while all other commits wait. Both call
+-- clock() and session_origin() only in sessions that set the clock or the origin, because PostgreSQL plans a
+-- shared function anew for two callers with different search paths.
 
 create or replace function bloud.guard_app() returns trigger
 language plpgsql as $$
@@ -18,24 +26,26 @@ begin
   perform from bloud.status_transitions t
   where t.from_status is not distinct from old.status and t.to_status is not distinct from new.status;
   if not found or (tg_op = 'DELETE' and old.status = 'queued' and old.configured_at is not null) then
-    select string_agg(coalesce(t.to_status, '(removed)'), ', ' order by t.to_status) into v_legal
+    select string_agg(coalesce(t.to_status, '(deleted)'), ', ' order by t.to_status) into v_legal
     from bloud.status_transitions t where t.from_status is not distinct from old.status;
     raise exception using errcode = 'BL003',
       message = format('%s can''t go from %s to %s', coalesce(new.name, old.name),
-        coalesce(old.status, '(not there)'), coalesce(new.status, '(removed)')),
-      detail = 'Every legal move is a row of bloud.status_transitions.',
+        coalesce(old.status, '(no row)'), coalesce(new.status, '(deleted)')),
+      detail = 'Every legal transition is a row of bloud.status_transitions.',
       hint = format('Legal from here: %s.', coalesce(v_legal, 'nothing'));
   end if;
   if tg_op = 'DELETE' then
-    insert into bloud.removals (app_id, actor, origin) values (old.id, bloud.session_actor(), bloud.session_origin());
+    insert into bloud.deletions (app_id, actor, origin)
+    values (old.id, bloud.session_actor(), bloud.session_origin());
     return old;
   end if;
   new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
     else pg_catalog.clock_timestamp() end;
   new.updated_at := new.status_since;
-  -- Now, not at the commit: until then the session may have become somebody else.
-  new.moved_by := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
-  new.moved_from := case when new.moved_by = 'bloud_orchestrator' or pg_catalog.current_setting('bloud.origin', true) <> ''
+  -- Recorded now, because the session may assume another role before the commit.
+  new.status_actor := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
+  new.status_origin := case
+    when new.status_actor = 'bloud_orchestrator' or pg_catalog.current_setting('bloud.origin', true) <> ''
     then bloud.session_origin() else 'psql' end;
   if new.status = 'configuring' and new.configured_at is null then
     new.configured_at := new.status_since;
@@ -43,13 +53,15 @@ begin
   return new;
 end
 $$;
-comment on function bloud.guard_app() is 'Refuses (BL003) every move that is not a row of status_transitions; stamps status_since.';
+comment on function bloud.guard_app() is
+  'Refuses (BL003) every transition that is not a row of status_transitions. Stamps status_since, '
+  'status_actor and status_origin.';
 
-create or replace trigger guard_app_start before insert on bloud.apps
+create or replace trigger guard_app_insert before insert on bloud.apps
   for each row execute function bloud.guard_app();
-create or replace trigger guard_app_move before update of status on bloud.apps
+create or replace trigger guard_app_update before update of status on bloud.apps
   for each row execute function bloud.guard_app();
-create or replace trigger guard_app_end before delete on bloud.apps
+create or replace trigger guard_app_delete before delete on bloud.apps
   for each row execute function bloud.guard_app();
 
 create or replace function bloud.append_event() returns trigger
@@ -59,26 +71,30 @@ declare
   v_at timestamptz;
 begin
   if tg_op = 'DELETE' then
-    new := old; -- as it was, and who moves it to nowhere
+    new := old; -- the app as it was before the deletion; actor and origin are those of the deletion
     new.status := null;
     new.cause := null;
-    delete from bloud.removals r where r.app_id = old.id returning r.actor, r.origin into new.moved_by, new.moved_from;
+    delete from bloud.deletions d where d.app_id = old.id
+    returning d.actor, d.origin into new.status_actor, new.status_origin;
   end if;
-  -- The lock before the number: numbers become visible in their order. It is the last lock of the transaction, as
-  -- this trigger is deferred, so it can't be part of a deadlock. All commits wait for each other from here on. (Written
-  -- as expressions, since a `perform` would start the executor for each.)
+  -- The lock is taken before the number, so that numbers become visible in ascending order. The lock can't be
+  -- part of a deadlock, because this trigger is deferred and the lock is the last one of the transaction.
+  -- From here on all commits wait for each other.
+  -- The calls are assignments, because a `perform` would start the executor for each call.
   v_done := pg_notify('bloud', '') is null;
   v_done := pg_advisory_xact_lock(45070, 0) is null;
   v_at := case when current_setting('bloud.clock', true) <> '' then bloud.clock() else clock_timestamp() end;
   insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted,
     app_id, display_name, version, port, is_system, integration_config, installed_at, updated_at)
-  values (nextval('bloud.events_seq'), v_at, new.name, old.status, new.status, new.operation_id, new.moved_by, new.moved_from,
-    new.cause, v_at - old.status_since,
-    new.id, new.display_name, new.version, new.port, new.is_system, new.integration_config, new.installed_at, new.updated_at);
+  values (nextval('bloud.events_seq'), v_at, new.name, old.status, new.status, new.operation_id,
+    new.status_actor, new.status_origin, new.cause, v_at - old.status_since,
+    new.id, new.display_name, new.version, new.port, new.is_system, new.integration_config, new.installed_at,
+    new.updated_at);
   return null;
 end
 $$;
-comment on function bloud.append_event() is 'Appends the move to bloud.events in commit order and rings the bell bloud.';
+comment on function bloud.append_event() is
+  'Appends the transition to bloud.events in commit order and notifies the channel bloud.';
 
 drop trigger if exists append_event on bloud.apps;
 create constraint trigger append_event after insert or update of status or delete on bloud.apps
@@ -99,13 +115,14 @@ create or replace trigger guard_app_identity before update of name, id on bloud.
 create or replace function bloud.guard_append_only() returns trigger
 language plpgsql as $$
 begin
-  raise exception using errcode = 'BL018', message = format('%s of bloud.%s is refused', tg_op, tg_table_name),
-    detail = 'This is history, or is kept in step with it: it is only appended to.',
-    hint = 'Move apps with the verbs: install, uninstall, retry, cancel.';
+  raise exception using errcode = 'BL018',
+    message = format('%s of bloud.%s is refused', tg_op, tg_table_name),
+    detail = 'The table is history, or history is derived from it: rows are only appended.',
+    hint = 'Change the status of apps with the verbs: install, uninstall, retry, cancel.';
 end
 $$;
-comment on function bloud.guard_append_only() is 'Refuses (BL018) to rewrite history.';
--- prune() may delete what is old, and nothing else may.
+comment on function bloud.guard_append_only() is 'Refuses (BL018) to rewrite or empty history.';
+-- Only prune() sets bloud.pruning, and deletes old rows.
 create or replace trigger history_stays before update or delete on bloud.events
   for each row when (pg_catalog.current_setting('bloud.pruning', true) is distinct from 'on')
   execute function bloud.guard_append_only();
@@ -123,27 +140,29 @@ begin
   return new;
 end
 $$;
-comment on function bloud.stamp_operation() is 'Records who asked, from where and when, from the session.';
+comment on function bloud.stamp_operation() is
+  'Stamps an operation with the role, the origin and the time of its request, taken from the session.';
 create or replace trigger stamp_operation before insert on bloud.operations
   for each row execute function bloud.stamp_operation();
 
-create or replace function bloud.ring() returns trigger
+create or replace function bloud.notify_channel() returns trigger
 language plpgsql as $$
 begin
   perform pg_catalog.pg_notify(tg_argv[0], '');
   return null;
 end
 $$;
-comment on function bloud.ring() is 'Rings the bell named by the trigger''s argument.';
-create or replace trigger ring_work after insert or update on bloud.operations
-  for each statement execute function bloud.ring('bloud_work');
-create or replace trigger ring_log after insert on bloud.rebuild_log
-  for each statement execute function bloud.ring('bloud_log');
--- What people see of an app without its status moving.
-create or replace trigger ring_rename after update of display_name on bloud.apps
-  for each statement execute function bloud.ring('bloud_apps');
-create or replace trigger ring_request after update of cancel_requested_at, purge, warnings on bloud.operations
-  for each statement execute function bloud.ring('bloud_apps');
--- Another epoch is another history: who listens should look where it stands.
-create or replace trigger ring_epoch after update of epoch on bloud.stream
-  for each statement execute function bloud.ring('bloud');
+comment on function bloud.notify_channel() is 'Notifies the channel named by the argument of the trigger.';
+create or replace trigger notify_work after insert or update on bloud.operations
+  for each statement execute function bloud.notify_channel('bloud_work');
+create or replace trigger notify_log after insert on bloud.rebuild_log
+  for each statement execute function bloud.notify_channel('bloud_log');
+-- bloud_apps: changes that the page shows and that are no transition.
+create or replace trigger notify_rename after update of display_name on bloud.apps
+  for each statement execute function bloud.notify_channel('bloud_apps');
+create or replace trigger notify_request
+  after update of cancel_requested_at, purge, warnings on bloud.operations
+  for each statement execute function bloud.notify_channel('bloud_apps');
+-- A new epoch means another history, so listeners must read the head again.
+create or replace trigger notify_epoch after update of epoch on bloud.stream
+  for each statement execute function bloud.notify_channel('bloud');

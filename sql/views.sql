@@ -1,41 +1,69 @@
--- What people read. Dropped and made anew on every deploy, as a view can't lose a column otherwise.
-drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, bloud.history, bloud.desired_apps, bloud.probed_apps;
+-- The views: the tables joined for operators and for the processes. They are dropped and created on every
+-- deploy, because `create or replace view` can't drop a column.
+--
+--   queue         operations that wait for the next rebuild
+--   active        open operations and their rebuild
+--   history       events, newest first
+--   app_status    one row per app, with its controls
+--   catalog       apps that can be installed
+--   desired_apps  apps of the next generation
+--   probed_apps   apps whose health is probed
+--
+-- The order of an operation: queue → active (with a rebuild) → history. No view raises errors.
+
+drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, bloud.history,
+  bloud.desired_apps, bloud.probed_apps;
 
 create view bloud.queue as
-select row_number() over (order by o.requested_at, o.id) as position, o.app, o.kind, o.id as operation_id, o.requested_by,
-  o.origin, o.requested_at, date_trunc('second', bloud.clock() - o.requested_at) as waiting
+select row_number() over (order by o.requested_at, o.id) as position, o.app, o.kind, o.id as operation_id,
+  o.requested_by, o.origin, o.requested_at, date_trunc('second', bloud.clock() - o.requested_at) as waiting
 from bloud.operations o where o.state = 'queued' and o.kind in ('install', 'uninstall');
-comment on view bloud.queue is 'What waits for the next rebuild, in the order of the requests.';
+comment on view bloud.queue is 'Operations that wait for the next rebuild, in the order of their requests.';
 
 create view bloud.active as
-select o.id as operation_id, o.app, o.kind, a.status, a.status_since, date_trunc('second', bloud.clock() - a.status_since) as elapsed,
+select o.id as operation_id, o.app, o.kind, a.status, a.status_since,
+  date_trunc('second', bloud.clock() - a.status_since) as elapsed,
   o.rebuild_id, r.worker, r.attempt, r.run, r.deadline, o.cancel_requested_at, o.requested_by, o.origin
-from bloud.operations o left join bloud.apps a on a.operation_id = o.id left join bloud.rebuilds r on r.id = o.rebuild_id
+from bloud.operations o
+left join bloud.apps a on a.operation_id = o.id
+left join bloud.rebuilds r on r.id = o.rebuild_id
 where o.state in ('queued', 'active') order by o.id;
-comment on view bloud.active is 'Every operation on its way and the rebuild it rides in.';
+comment on view bloud.active is 'Every open (queued or active) operation and the rebuild that includes it.';
 
 create view bloud.history as
 select e.seq, e.at, e.app, e.from_status, e.to_status,
   date_trunc('milliseconds', lead(e.at) over (partition by e.app order by e.seq) - e.at) as duration,
   e.operation_id, e.actor, e.origin, e.cause ->> 'class' as class, e.cause ->> 'message' as message
 from bloud.events e order by e.seq desc;
-comment on view bloud.history is 'Every status move, newest first; duration is how long the app stayed in to_status.';
+comment on view bloud.history is
+  'Every transition, newest first; duration is the time the app stayed in to_status.';
 
 create view bloud.app_status as
-select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config, a.installed_at, a.updated_at,
-  a.status_since, date_trunc('second', bloud.clock() - a.status_since) as elapsed, a.wanted, a.operation_id,
-  -- A phase has an end. (Asked for each app that runs, this would be planned anew each time.)
-  case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping') then bloud.usual_duration(a.name, a.status) end as usual,
-  bloud.spent(a.name, a.operation_id) as spent, o.kind as operation_kind, o.state as operation_state, o.cancel_requested_at, a.cause,
-  coalesce(o.warnings, '[]') as warnings, a.deadline, q.position as queue_position, bloud.required_by(a.name) as required_by,
+select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config,
+  a.installed_at, a.updated_at, a.status_since,
+  date_trunc('second', bloud.clock() - a.status_since) as elapsed, a.wanted, a.operation_id,
+  -- Only phases have a usual duration. The condition also saves time, because PostgreSQL would plan the
+  -- function anew for each running app.
+  case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping')
+    then bloud.usual_duration(a.name, a.status) end as usual,
+  bloud.step_durations(a.name, a.operation_id) as step_seconds, o.kind as operation_kind,
+  o.state as operation_state, o.cancel_requested_at, a.cause, coalesce(o.warnings, '[]') as warnings,
+  a.deadline, q.position as queue_position, bloud.required_by(a.name) as required_by,
   coalesce(c.entry #>> '{healthCheck,kind}', 'http') as protocol, bloud.controls(a.name) as controls
-from bloud.apps a left join bloud.catalog_cache c on c.name = a.name left join bloud.operations o on o.id = a.operation_id left join bloud.queue q on q.operation_id = o.id;
-comment on view bloud.app_status is 'Each app: status, since when, cause, place in the queue, whether a browser can open it (protocol), and which verbs are allowed now, with the reason for each that is not.';
+from bloud.apps a
+left join bloud.catalog_cache c on c.name = a.name
+left join bloud.operations o on o.id = a.operation_id
+left join bloud.queue q on q.operation_id = o.id;
+comment on view bloud.app_status is
+  'Each app with its status, cause, position in the queue and protocol, and its controls: which verbs are '
+  'allowed now, and the reason for each that is not.';
 
 create view bloud.catalog as
-select c.name, c.display_name, c.description, c.category, c.version, c.port, c.is_system, c.unavailable, a.status
+select c.name, c.display_name, c.description, c.category, c.version, c.port, c.is_system, c.unavailable,
+  a.status
 from bloud.catalog_cache c left join bloud.apps a on a.name = c.name order by c.name;
-comment on view bloud.catalog is 'What can be installed; unavailable says why not on this machine.';
+comment on view bloud.catalog is
+  'Apps of the catalog; unavailable is the reason why an app can''t be installed on this machine.';
 
 create view bloud.desired_apps as
 select a.name, a.version, a.port, a.status, a.integration_config, c.entry
@@ -44,10 +72,11 @@ where a.wanted and not exists (
   select from bloud.operations o join bloud.rebuilds r on r.id = o.rebuild_id
   where o.id = a.operation_id and o.kind = 'install' and o.state = 'active' and r.state = 'waiting')
 order by a.name;
-comment on view bloud.desired_apps is 'What the host should run after the next rebuild.';
+comment on view bloud.desired_apps is 'Apps that the host runs after the active rebuild.';
 
 create view bloud.probed_apps as
-select a.name, a.port, a.status, a.deadline, coalesce(a.deadline <= bloud.clock(), false) as overdue, a.integration_config, c.entry
+select a.name, a.port, a.status, a.deadline, coalesce(a.deadline <= bloud.clock(), false) as overdue,
+  a.integration_config, c.entry
 from bloud.apps a join bloud.catalog_cache c on c.name = a.name
 where a.status in ('starting', 'running', 'error') and a.wanted order by a.name;
-comment on view bloud.probed_apps is 'The apps whose health is asked for.';
+comment on view bloud.probed_apps is 'Apps whose health the orchestrator probes.';

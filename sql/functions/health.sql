@@ -1,17 +1,28 @@
--- Health, as the orchestrator saw it, and the deadlines that keep anything from waiting for ever.
+-- Health: the results of the orchestrator's probes, and the deadlines that end every wait.
+--
+--   starting → running           the health check passed: the install succeeds
+--   starting → error             the check failed, or did not pass before the deadline: the install fails
+--   running ↔ error              later probes
+--   queued → failed, stopped     sweep(): no worker claimed the install before the deadline
+--   stopping → error             sweep(): no worker claimed the uninstall before the deadline
+--
+-- Errors raised: BL016 stale_attempt.
 
-create or replace function bloud.report_health(p_attempt bigint, p_app text, p_healthy boolean, p_cause jsonb default null) returns text
+create or replace function bloud.report_health(
+  p_attempt bigint, p_app text, p_healthy boolean, p_cause jsonb default null) returns text
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_row bloud.apps;
   v_open bloud.operations;
 begin
   perform bloud.assert_attempt(p_attempt);
-  if not pg_try_advisory_xact_lock(45069, hashtext(p_app)) then -- held by somebody: the next probe says it again
+  if not pg_try_advisory_xact_lock(45069, hashtext(p_app)) then
+    -- Another transaction holds the app. Nothing is lost, because the next probe reports again.
     return (select a.status from bloud.apps a where a.name = p_app);
   end if;
   select * into v_row from bloud.apps a where a.name = p_app for update;
-  if v_row.status not in ('starting', 'running', 'error') or v_row.status = (case when p_healthy then 'running' else 'error' end) then
+  if v_row.status not in ('starting', 'running', 'error')
+     or v_row.status = (case when p_healthy then 'running' else 'error' end) then
     return v_row.status;
   end if;
   update bloud.apps a set status = case when p_healthy then 'running' else 'error' end, deadline = null,
@@ -21,13 +32,15 @@ begin
   where a.id = v_row.id returning * into v_row;
   v_open := bloud.open_operation(p_app);
   if v_open.kind = 'install' and v_open.state = 'active' then
-    perform bloud.end_operation(v_open.id, case when p_healthy then 'succeeded' else 'failed' end, v_row.cause);
+    perform bloud.end_operation(v_open.id, case when p_healthy then 'succeeded' else 'failed' end,
+      v_row.cause);
   end if;
   return v_row.status;
 end
 $$;
 comment on function bloud.report_health(bigint, text, boolean, jsonb) is
-  'Orchestrator: the app is healthy, or is not and why. Moves starting, running and error; leaves every other status alone, and an app that somebody holds in an open transaction. Returns the status.';
+  'Orchestrator: records a probe, with the cause if the app is not healthy. Changes an app only in '
+  'starting, running and error, and only if no other transaction holds it. Returns the status.';
 
 create or replace function bloud.sweep(p_attempt bigint) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -38,19 +51,26 @@ declare
   v_swept integer := 0;
 begin
   perform bloud.assert_attempt(p_attempt);
-  for v_row in select * from bloud.apps a where a.status in ('queued', 'starting', 'stopping') and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop
+  for v_row in select * from bloud.apps a
+      where a.status in ('queued', 'starting', 'stopping')
+        and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop
     continue when not pg_try_advisory_xact_lock(45069, hashtext(v_row.name));
-    continue when exists (select from unnest(bloud.apps_with(v_row.name)) as n where not pg_try_advisory_xact_lock(45069, hashtext(n)));
-    select * into v_row from bloud.apps a where a.id = v_row.id; -- again, now that nobody else can move it
-    continue when not found or v_row.status not in ('queued', 'starting', 'stopping') or v_row.deadline >= bloud.clock() - interval '5 seconds';
+    continue when exists (select from unnest(bloud.apps_with(v_row.name)) as n
+      where not pg_try_advisory_xact_lock(45069, hashtext(n)));
+    -- Read again, because another transaction may have changed the app before the lock.
+    select * into v_row from bloud.apps a where a.id = v_row.id;
+    continue when not found or v_row.status not in ('queued', 'starting', 'stopping')
+      or v_row.deadline >= bloud.clock() - interval '5 seconds';
     v_open := bloud.open_operation(v_row.name);
     if v_row.status = 'starting' then
       perform bloud.report_health(p_attempt, v_row.name, false, jsonb_build_object('class', 'timeout',
-        'message', format('%s did not answer its health check in time', v_row.display_name), 'hint', 'Look at its log, then retry.'));
+        'message', format('%s did not answer its health check in time', v_row.display_name),
+        'hint', 'Read its log, then retry.'));
       v_swept := v_swept + 1;
     elsif v_open.state = 'queued' then
       v_cause := jsonb_build_object('class', 'timeout', 'phase', v_row.status,
-        'message', 'Nobody took the request for a day', 'hint', 'Is the orchestrator running? Then retry.');
+        'message', 'No worker claimed the request within a day',
+        'hint', 'Is the orchestrator running? Then retry.');
       if bloud.rollback_of(v_open) is not null then
         perform bloud.withdraw_rollback(bloud.rollback_of(v_open), 'failed', v_cause);
       elsif v_row.status = 'queued' then
@@ -66,4 +86,6 @@ begin
 end
 $$;
 comment on function bloud.sweep(bigint) is
-  'Orchestrator: ends what waited in queued, stopping or starting until 5 s past its deadline (the orchestrator itself ends it at the deadline, with the app''s log; a rebuild''s own deadline is the orchestrator''s to enforce, as it must stop the switch first). Returns how many.';
+  'Orchestrator: ends every wait in queued, stopping or starting that is 5 s past its deadline. Returns the '
+  'number of ended waits. During these 5 s the orchestrator ends the wait itself and adds the log of the '
+  'app. The deadline of a rebuild is left to the orchestrator, because it must stop the switch first.';

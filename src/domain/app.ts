@@ -68,7 +68,7 @@ export const AppStatus = App.extend({
     })
     .nullable(),
   /** Duration of each finished phase of the app's operation, in seconds. */
-  spent: z.record(z.number()),
+  step_seconds: z.record(z.number()),
   wanted: z.boolean(),
   operation_id: z.number().int().nullable(),
   operation_kind: z.enum(['install', 'uninstall', 'rename']).nullable(),

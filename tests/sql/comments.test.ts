@@ -7,7 +7,7 @@ import { ROOT } from '../../src/config.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { session } from '../support/sql.ts'
 
-/** Everything with a name of its own. Constraints are left out: their names are their sentences. */
+/** Finds named objects without a comment, except constraints, because their names are sentences. */
 const UNCOMMENTED = `
   with named as (
     select 'pg_namespace'::regclass as class, oid, 0 as sub, 'schema' as what from pg_namespace where nspname = 'bloud'
@@ -49,11 +49,11 @@ after(async () => {
 const uncommented = async (): Promise<string[]> =>
   (await client.query(UNCOMMENTED)).rows.map(({ what }) => what)
 
-test('nothing in the schema is without a comment', async () => {
+test('every object of the schema has a comment', async () => {
   assert.deepEqual(await uncommented(), [])
 })
 
-test('whatever is new and has none is named (so the test above can fail)', async () => {
+test('a new object without a comment is found (so the test above can fail)', async () => {
   await client.query(`begin;
     create table bloud.t (c integer primary key);
     create view bloud.v as select 1 as one;
@@ -67,7 +67,7 @@ test('whatever is new and has none is named (so the test above can fail)', async
   assert.deepEqual(found, [...expected, 'relation s', 'relation t', 'relation v', 'type y'])
 })
 
-test('the README names every function that somebody may call, every view and every bell', async () => {
+test('the README names every granted function, every view and every notification channel', async () => {
   const readme = readFileSync(join(ROOT, 'sql/README.md'), 'utf8')
   const { rows } = await client.query(`
     select distinct p.proname as name from pg_proc p cross join aclexplode(p.proacl) a
@@ -77,6 +77,9 @@ test('the README names every function that somebody may call, every view and eve
   const missing = rows.map(({ name }) => name).filter((name) => !new RegExp(`\\b${name}\\b`).test(readme))
   assert.deepEqual(missing, [])
   const triggers = readFileSync(join(ROOT, 'sql/triggers.sql'), 'utf8')
-  const bells = [...triggers.matchAll(/(?:pg_notify|bloud\.ring)\('(\w+)'/g)].map(([, bell]) => bell)
-  for (const bell of bells) assert.match(readme, new RegExp(`^\\| \`${bell}\` \\|`, 'm'), bell)
+  const channels = [...triggers.matchAll(/(?:pg_notify|bloud\.notify_channel)\('(\w+)'/g)].map(
+    ([, name]) => name,
+  )
+  assert.ok(channels.length > 4)
+  for (const channel of channels) assert.match(readme, new RegExp(`^\\| \`${channel}\` \\|`, 'm'), channel)
 })

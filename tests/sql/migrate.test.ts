@@ -1,4 +1,4 @@
-/** A deploy of the schema: all of it or nothing, whoever else is at work and whenever it is cut off. */
+/** A deploy of the schema is applied completely or not at all, with other migrators at work and after any cut. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ import { session, value } from '../support/sql.ts'
 const top = temporaryDirectory()
 const log = { info() {} }
 const LIMIT_MS = 20_000
-/** Of the statements that replace what can be replaced, one in so many is the last one of a run. */
+/** Step between the statements at which a run is ended, after the first 2 × EVERY statements. */
 const EVERY = 12
 
 interface Database {
@@ -27,7 +27,7 @@ interface Database {
   dump(): Promise<string[]>
 }
 
-/** An empty database, gone with the test. */
+/** Creates an empty database, dropped after the test. */
 async function empty(t: TestContext): Promise<Database> {
   const name = `migrate_${randomBytes(6).toString('hex')}`
   await administer((admin) => admin.query(`create database ${name}`))
@@ -39,7 +39,7 @@ async function empty(t: TestContext): Promise<Database> {
   return { url: urlOf(name), client, dump: () => schemaDump(client) }
 }
 
-/** The sql folder of a version to come: another table, column and function, one function less, and a view that changed. */
+/** Writes the sql folder of a later version: a new table, column and function, one function less, a changed view. */
 function nextVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
   cpSync(join(ROOT, 'sql'), dir, { recursive: true })
@@ -60,7 +60,7 @@ function nextVersion(): string {
   edit('views.sql', (text) =>
     text.replace('create view bloud.queue as\nselect', 'create view bloud.queue as\nselect 1 as one,'),
   )
-  edit('functions/events.sql', (text) =>
+  edit('functions/event.sql', (text) =>
     text.replace(/create or replace function bloud\.operation_log[\s\S]*/, ''),
   )
   edit('grants.sql', (text) => text.replace(', bloud.operation_log(bigint, bigint, integer)', ''))
@@ -72,7 +72,7 @@ before(() => {
   next = nextVersion()
 })
 
-test('four migrators at once leave what one leaves, and doing it again changes nothing', async (t) => {
+test('four migrators at once leave the same schema as one, and a second deploy changes nothing', async (t) => {
   const [one, four] = [await empty(t), await empty(t)]
   await migrate({ url: one.url, log })
   const once = await one.dump()
@@ -83,7 +83,7 @@ test('four migrators at once leave what one leaves, and doing it again changes n
   assert.deepEqual(await one.dump(), once)
 })
 
-test('a fresh install equals one that came from the version before', async (t) => {
+test('a fresh install equals an upgrade from the version before', async (t) => {
   const [fresh, old] = [await empty(t), await empty(t)]
   await migrate({ url: fresh.url, log, sqlDir: next })
   await migrate({ url: old.url, log })
@@ -94,11 +94,11 @@ test('a fresh install equals one that came from the version before', async (t) =
   assert.equal(
     await value(old.client, "select to_regproc('bloud.operation_log')"),
     null,
-    'nothing stays of what is gone',
+    'a function that the new version lacks is dropped',
   )
 })
 
-/** The sql folder as it was when the first migration was the only one, without what names columns that came later. */
+/** Writes an sql folder with only the first migration, without the files that name later columns. */
 function firstVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
   cpSync(join(ROOT, 'sql'), dir, { recursive: true })
@@ -108,8 +108,8 @@ function firstVersion(): string {
   return dir
 }
 
-test('history that the first version wrote is told as it was, and is still guarded', async (t) => {
-  const database = await empty(t)
+test('history written by the first version is read unchanged and is still guarded', async (t) => {
+  const [fresh, database] = [await empty(t), await empty(t)]
   await migrate({ url: database.url, log, sqlDir: firstVersion() })
   const app = {
     id: 7,
@@ -132,6 +132,8 @@ test('history that the first version wrote is told as it was, and is still guard
     update bloud.apps set cause = '"by hand"';
     set session_replication_role = origin`)
   await migrate({ url: database.url, log })
+  await migrate({ url: fresh.url, log })
+  assert.deepEqual(await database.dump(), await fresh.dump(), 'a fresh install equals a migrated one')
   assert.deepEqual(await value(database.client, 'select cause from bloud.apps'), {
     class: 'health',
     message: 'by hand',
@@ -140,7 +142,7 @@ test('history that the first version wrote is told as it was, and is still guard
   const { rows } = await database.client.query(
     "select event from bloud.stream_after(0, 10) where app = 'flow' order by seq",
   )
-  const told = {
+  const common = {
     app: 'flow',
     at: '2026-01-02T03:04:06+00:00',
     operation_id: null,
@@ -151,14 +153,14 @@ test('history that the first version wrote is told as it was, and is still guard
   assert.deepEqual(
     rows.map(({ event }) => event),
     [
-      { ...app, ...told, seq: 1, from_status: 'starting', to_status: 'running' },
-      { ...app, ...told, seq: 2, from_status: 'stopped', to_status: null, status: 'stopped', port: 80 },
+      { ...app, ...common, seq: 1, from_status: 'starting', to_status: 'running' },
+      { ...app, ...common, seq: 2, from_status: 'stopped', to_status: null, status: 'stopped', port: 80 },
     ],
   )
   await assert.rejects(database.client.query("update bloud.events set actor = 'x'"), { code: 'BL018' })
 })
 
-test('an older program refuses a newer schema, says so, and changes nothing', async (t) => {
+test('an older program refuses a newer schema with a message and changes nothing', async (t) => {
   const database = await empty(t)
   await migrate({ url: database.url, log, sqlDir: next })
   const newer = await database.dump()
@@ -169,7 +171,7 @@ test('an older program refuses a newer schema, says so, and changes nothing', as
   assert.deepEqual(await database.dump(), newer)
 })
 
-test('a file that fails is named, and leaves everything as it was', async (t) => {
+test('a failing file is named and leaves the schema unchanged', async (t) => {
   const database = await empty(t)
   await migrate({ url: database.url, log })
   const old = await database.dump()
@@ -186,7 +188,7 @@ test('a file that fails is named, and leaves everything as it was', async (t) =>
   }
 })
 
-/** From now on the session that migrates is ended at its n-th statement that changes the schema. */
+/** Makes the migrating session end at its n-th statement that changes the schema. */
 async function endAtStatement(client: pg.Client): Promise<(n: number) => Promise<unknown>> {
   await client.query(`
     create sequence public.statement;
@@ -222,33 +224,33 @@ test('killed at a statement, an upgrade leaves the old schema, and the next run 
   assert.deepEqual(await database.dump(), await wanted.dump())
 })
 
-test('cut off behind whatever it sends, an install leaves nothing or all of it, and the next run completes it', async (t) => {
+test('an install cut off after any sent piece leaves nothing or all of it, and the next run completes it', async (t) => {
   const [wanted, database] = [await empty(t), await empty(t)]
   await migrate({ url: wanted.url, log })
   const whole = await wanted.dump()
-  const gone = async () =>
+  const hasEnded = async () =>
     (await value(
       database.client,
       "select count(*) = 0 from pg_stat_activity where datname = current_database() and application_name = 'bloud-migrate'",
     )) || undefined
-  const seen = { nothing: 0, all: 0 }
+  const outcomes = { nothing: 0, all: 0 }
   for (let pieces = 1; ; pieces += 1) {
     const line = await shortLine(database.url, pieces)
     await migrate({ url: line.url, log }).catch(() => {})
     line.stop()
-    assert.ok(await pollUntil(gone, LIMIT_MS), 'the session is still there')
+    assert.ok(await pollUntil(hasEnded, LIMIT_MS), 'the session is still there')
     const found = await database.dump()
     if (found.length > 0) assert.deepEqual(found, whole, `piece ${pieces}`)
-    seen[found.length > 0 ? 'all' : 'nothing'] += 1
+    outcomes[found.length > 0 ? 'all' : 'nothing'] += 1
     if (!line.cut()) break
     await migrate({ url: database.url, log })
     assert.deepEqual(await database.dump(), whole)
     await database.client.query('drop schema bloud cascade')
   }
-  assert.ok(seen.nothing > 10 && seen.all >= 2, JSON.stringify(seen))
+  assert.ok(outcomes.nothing > 10 && outcomes.all >= 2, JSON.stringify(outcomes))
 })
 
-test('where the network swallows, a deploy ends with a sentence instead of waiting for ever', async (t) => {
+test('a deploy over a silent connection ends with a message instead of waiting for ever', async (t) => {
   const database = await empty(t)
   const { hostname: host, port } = new URL(database.url)
   const proxy = await startProxy({ host, port: Number(port) })
@@ -258,13 +260,13 @@ test('where the network swallows, a deploy ends with a sentence instead of waiti
   const deploy = () => migrate({ url: url.href, log: { info() {} }, answerLimitMs: 1_000 })
   await database.client.query('select pg_advisory_lock(45071)')
   const waiting = assert.rejects(deploy(), { code: 'no_answer', message: /has not answered for 1 s/ })
-  const isThere = async () =>
+  const isWaiting = async () =>
     (await value(
       database.client,
       `select true from pg_stat_activity where application_name = 'bloud-migrate'
       and datname = current_database() and wait_event_type = 'Lock'`,
     )) || undefined
-  assert.ok(await pollUntil(isThere, LIMIT_MS))
+  assert.ok(await pollUntil(isWaiting, LIMIT_MS))
   proxy.setMode('dropping')
   await waiting
   await assert.rejects(deploy(), { code: 'no_answer', message: /127\.0\.0\.1:\d+ has not answered for 5 s/ })

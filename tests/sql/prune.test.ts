@@ -21,11 +21,11 @@ async function close(): Promise<void> {
   await database?.drop()
 }
 
-/** Everything that follows is stamped as having happened so many days ago. */
+/** Sets the clock of the session back by a number of days. */
 const daysAgo = (days: number): Promise<unknown> =>
   client.query("select set_config('bloud.clock', (now() - make_interval(days => $1))::text, false)", [days])
 
-async function live(app: string): Promise<void> {
+async function liveOnce(app: string): Promise<void> {
   await client.query('select bloud.install($1)', [app])
   const id = await value(client, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
   await client.query("select bloud.begin_run($1, $2, '1')", [attempt, id])
@@ -38,20 +38,24 @@ async function live(app: string): Promise<void> {
 
 async function pruneAll(keep: number, batch: number): Promise<number[]> {
   const counts: number[] = []
-  for (let gone = -1; gone !== 0; counts.push(gone)) {
-    gone = await value(client, "select bloud.prune($1, interval '90 days', $2, $3)", [attempt, keep, batch])
+  for (let deleted = -1; deleted !== 0; counts.push(deleted)) {
+    deleted = await value(client, "select bloud.prune($1, interval '90 days', $2, $3)", [
+      attempt,
+      keep,
+      batch,
+    ])
   }
   return counts
 }
 
-test('what is old is forgotten in bounded batches; the last operations of each app and what is young stay', async () => {
+test('old events are pruned in bounded batches; the last operations of each app and recent events stay', async () => {
   await daysAgo(200)
-  await live('quiet')
-  for (let n = 0; n < 3; n++) await live('busy')
+  await liveOnce('quiet')
+  for (let n = 0; n < 3; n++) await liveOnce('busy')
   await daysAgo(10)
-  await live('busy')
-  const before = await value<number>(client, 'select count(*)::int from bloud.events')
-  const young = await value<number>(
+  await liveOnce('busy')
+  const total = await value<number>(client, 'select count(*)::int from bloud.events')
+  const recent = await value<number>(
     client,
     "select count(*)::int from bloud.events where at > now() - interval '90 days'",
   )
@@ -69,8 +73,8 @@ test('what is old is forgotten in bounded batches; the last operations of each a
     'stopping→stopped',
   ])
   const left = await value<number>(client, 'select count(*)::int from bloud.events')
-  assert.equal(left, 7 + young, 'the last two operations of quiet, and what is young of busy')
-  assert.ok(left < before)
+  assert.equal(left, 7 + recent, 'the last two operations of quiet, and the recent events of busy')
+  assert.ok(left < total)
   const { rows } = await client.query(
     'select o.app, count(*)::int as lines from bloud.rebuild_log l join bloud.operations o using (rebuild_id) group by 1 order by 1',
   )
@@ -81,11 +85,11 @@ test('what is old is forgotten in bounded batches; the last operations of each a
   assert.deepEqual((await client.query('select * from bloud.check_invariants()')).rows, [])
 })
 
-test('who resumes before what was forgotten can know it, and the last event of an app is never forgotten', async () => {
+test('stream_head() reports what is pruned, and the last event of an app is never pruned', async () => {
   await daysAgo(200)
   const insert =
     "insert into bloud.apps (name, display_name, version, status) values ('busy', 'B', '1', 'queued')"
-  await client.query(insert) // without any operation
+  await client.query(insert) // a row without an operation
   for (const status of ['configuring', 'failed']) {
     await client.query('update bloud.apps set status = $1, cause = $2', [
       status,

@@ -1,4 +1,4 @@
-/** Who may do what: every role × every object × every privilege, against the table below. */
+/** The privileges: every role × every object × every privilege, compared with the table below. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
@@ -7,7 +7,7 @@ import { migrate } from '../../src/db/migration.ts'
 import { administer, type TestDatabase, testDatabase, urlOf } from '../support/cluster.ts'
 import { entry, lead, refusalOf, session } from '../support/sql.ts'
 
-/** A login that was granted nothing: what it may, everybody may. */
+/** A login without any grant: its privileges are those of PUBLIC. */
 const STRANGER = `stranger_${randomBytes(4).toString('hex')}`
 const READERS = ['bloud_viewer', 'bloud_operator', 'bloud_relay', 'bloud_orchestrator']
 const ROLES = [STRANGER, ...READERS, 'bloud_owner']
@@ -15,22 +15,23 @@ const ROLES = [STRANGER, ...READERS, 'bloud_owner']
 type Grants = Partial<Record<string, string[]>>
 const READ_ONLY: Grants = { select: READERS }
 
-/** By kind and name: who, besides the owner, has which privilege. */
+/** Roles by object and privilege, without the owner, who has all. */
 const EXPECTED: Record<string, Grants> = {
   'schema bloud': { usage: READERS },
   ...each('type', {}, 'refusal app_name tcp_port status cause choices'),
   'sequence events_seq': { select: READERS },
   ...each('sequence', {}, 'apps_id_seq operations_id_seq rebuilds_id_seq migrations_id_seq'),
   ...each('table', READ_ONLY, 'apps catalog_cache catalog_problems events lease migrations operations'),
-  ...each('table', READ_ONLY, 'rebuild_log rebuilds removals status_transitions stream'),
+  ...each('table', READ_ONLY, 'deletions rebuild_log rebuilds status_transitions stream'),
   ...each('view', READ_ONLY, 'active app_status catalog desired_apps history probed_apps queue'),
   ...each(
     'function',
     { execute: READERS },
-    `check_invariants check_name clock controls events_after find_rollback is_installed needs_of open_operation operation_log plan_install
-    plan_rollback plan_uninstall refusal_of refusal_of_cancel refusal_of_install refusal_of_retry refusal_of_rollback
-    refusal_of_uninstall refuse required_by rollback_of
-    schema_version session_actor session_origin snapshot spent status_at stream_after stream_head usual_duration why`,
+    `check_invariants check_name clock controls events_after find_rollback is_installed needs_of
+    open_operation operation_log plan_install plan_rollback plan_uninstall refusal_of refusal_of_cancel
+    refusal_of_install refusal_of_retry refusal_of_rollback refusal_of_uninstall refuse required_by
+    rollback_of schema_version session_actor session_origin snapshot status_at step_durations
+    stream_after stream_head usual_duration why`,
   ),
   ...each(
     'function',
@@ -40,16 +41,18 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     { execute: ['bloud_orchestrator'] },
-    `acquire_lease append_log begin_activation begin_run claim_rebuild end_rebuild prune release_lease renew_lease report_health report_warnings sweep
-    sync_catalog fail_refresh`,
+    `acquire_lease append_log begin_activation begin_run claim_rebuild end_rebuild fail_refresh prune
+    release_lease renew_lease report_health report_warnings sweep sync_catalog`,
   ),
   ...each(
     'function',
     {},
-    `add_blocker add_dependents append_event apps_with assert_attempt cancelled_cause write_plan check_options claim_rollback
-    dependencies_queued_for complete_operation drop_unmet hold_everything detach_from_requester lock_related start_rebuild withdraw_dependencies withdraw_operation withdraw_rollback
-    end_operation fail_operation fill_slot follow_rebuild guard_app guard_append_only guard_identity last_operation lock_apps lock_install lock_plan new_epoch request_install requests_in
-    request_uninstall resolve_dependencies ring stamp_operation take_back_cancel withdraw_install`,
+    `add_blocker add_dependents append_event apps_with assert_attempt cancelled_cause check_options
+    claim_rollback complete_operation dependencies_queued_for detach_from_requester end_operation
+    fail_operation fill_slot filter_claimable follow_rebuild guard_app guard_append_only guard_identity
+    last_operation lock_all_apps lock_apps lock_install lock_plan lock_related new_epoch notify_channel
+    request_install request_uninstall requests_in resolve_dependencies revert_cancel stamp_operation
+    start_rebuild withdraw_dependencies withdraw_install withdraw_operation withdraw_rollback write_plan`,
   ),
 }
 
@@ -57,7 +60,7 @@ function each(kind: string, grants: Grants, names: string): Record<string, Grant
   return Object.fromEntries(names.split(/\s+/).map((name) => [`${kind} ${name}`, grants]))
 }
 
-/** One row per cell. MAINTAIN came with PostgreSQL 17. */
+/** Returns one row per object, role and privilege. The privilege MAINTAIN exists since PostgreSQL 17. */
 const CELLS = `
   with things as (
     select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind, c.relname as name, c.oid
@@ -97,7 +100,7 @@ before(async () => {
   database = await testDatabase('roles')
   root = await session(database.url)
   await administer((client) => client.query(`create role ${STRANGER} login password '${STRANGER}'`))
-  await migrate({ url: database.url, log: { info() {} } }) // a copy of a database has not its grants
+  await migrate({ url: database.url, log: { info() {} } }) // a database made from a template has no grants of its own
   await lead(root, [entry('flow')])
   await root.query("select bloud.install('flow')")
 })
@@ -121,22 +124,22 @@ test('each role has exactly the privileges of the table, on every object', async
   assert.deepEqual(
     things,
     Object.keys(EXPECTED).sort(),
-    'an object has no line in the table, or a line no object',
+    'an object has no line in the table, or a line has no object',
   )
-  const other = all.filter((cell) => cell.granted !== isExpected(cell))
-  assert.deepEqual(other, [])
+  const unexpected = all.filter((cell) => cell.granted !== isExpected(cell))
+  assert.deepEqual(unexpected, [])
   assert.ok(all.length > 1000, `${all.length} cells`)
 })
 
-test('one privilege too many is found (so the test above can fail)', async () => {
+test('an additional privilege is found (so the test above can fail)', async () => {
   await root.query('begin; grant update (status) on bloud.apps to bloud_viewer')
-  const other = (await cells()).filter((cell) => cell.granted !== isExpected(cell))
+  const unexpected = (await cells()).filter((cell) => cell.granted !== isExpected(cell))
   await root.query('rollback')
-  // What a viewer may, operators and the orchestrator inherit; the relay inherits nothing.
-  const given = ['bloud_operator', 'bloud_orchestrator', 'bloud_viewer']
+  // Operators and the orchestrator inherit the privileges of a viewer; the relay inherits nothing.
+  const granted = ['bloud_operator', 'bloud_orchestrator', 'bloud_viewer']
   assert.deepEqual(
-    other.map(({ thing, role, privilege }) => [thing, role, privilege]).sort(),
-    given.map((role) => ['table apps', role, 'update']),
+    unexpected.map(({ thing, role, privilege }) => [thing, role, privilege]).sort(),
+    granted.map((role) => ['table apps', role, 'update']),
   )
 })
 
@@ -157,7 +160,7 @@ test('PUBLIC has nothing, neither here nor by default, nor in the database', asy
       where defaclrole = 'bloud_owner'::regrole and defaclobjtype = 'f')
     select l.what, a.privilege_type from lists l cross join aclexplode(l.acl) a where a.grantee = 0`)
   assert.deepEqual(rows, [])
-  await assert.rejects(session(urlAs(STRANGER)), { code: '42501' }, 'it does not even get in')
+  await assert.rejects(session(urlAs(STRANGER)), { code: '42501' }, 'a login without a grant can not connect')
 })
 
 const urlAs = (role: string): string => {
@@ -167,7 +170,7 @@ const urlAs = (role: string): string => {
   return url.href
 }
 
-test('whoever got into the database without a role of ours sees nothing', async () => {
+test('a login that may connect but has no role of the system can read nothing', async () => {
   await root.query(`grant connect on database "${database.name}" to ${STRANGER}`)
   const stranger = await session(urlAs(STRANGER))
   for (const statement of [
@@ -182,7 +185,7 @@ test('whoever got into the database without a role of ours sees nothing', async 
   await stranger.end()
 })
 
-test('functions that run as their owner have a fixed search_path, and no superuser owns anything', async () => {
+test('security definer functions have a fixed search_path, and bloud_owner owns every object', async () => {
   const { rows } = await root.query(`
     select p.proname from pg_proc p where p.pronamespace = 'bloud'::regnamespace and p.prosecdef
       and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false)`)
@@ -196,7 +199,7 @@ test('functions that run as their owner have a fixed search_path, and no superus
   assert.deepEqual(owners.rows, [{ owner: 'bloud_owner' }])
 })
 
-test('the roles are plain ones, the owner can not log in, and only the relay may become an operator', async () => {
+test('no role has attributes of a superuser, the owner can not log in, and only the relay may assume bloud_operator', async () => {
   const names = ROLES.slice(1)
   const { rows } = await root.query(
     `select rolname from pg_roles where rolname = any ($1)
@@ -217,11 +220,11 @@ test('the roles are plain ones, the owner can not log in, and only the relay may
   )
 })
 
-test('whoever may read can really call all that is for reading', async () => {
+test('each reading role can call every reading function and select from every view', async () => {
   const calls = `check_invariants() | plan_install('flow') | plan_uninstall('flow') | refusal_of('install', 'flow')
     | controls('flow') | is_installed('flow') | required_by('flow') | open_operation('flow') | stream_head() | snapshot()
-    | usual_duration('flow', 'queued') | spent('flow', 1) | events_after(0, 9) | stream_after(0, 9) | operation_log(1, 0, 9) | why('flow') | clock()
-    | status_at('flow', now()) | schema_version() | session_actor() | session_origin() | check_name('flow') | refuse(null)`
+    | usual_duration('flow', 'queued') | step_durations('flow', 1) | events_after(0, 9) | stream_after(0, 9)
+    | operation_log(1, 0, 9) | why('flow') | clock() | status_at('flow', now()) | schema_version() | session_actor() | session_origin() | check_name('flow') | refuse(null)`
   const views = ['active', 'app_status', 'catalog', 'desired_apps', 'history', 'probed_apps', 'queue']
   for (const role of READERS) {
     await root.query(`set role ${role}`)

@@ -36,7 +36,7 @@ async function claim(): Promise<string | undefined> {
   return value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
 }
 
-/** Carries what waits through one rebuild, from one generation to another; what starts is then healthy. */
+/** Claims the queued operations and ends their rebuild as succeeded; started apps then report healthy. */
 async function rebuild(from: string | null, to: string, known = true): Promise<void> {
   const id = await claim()
   const desired = known ? JSON.stringify(await value(root, DESIRED)) : null
@@ -77,7 +77,7 @@ test.afterEach(async () => {
   assert.deepEqual((await root.query('select * from bloud.check_invariants()')).rows, [])
 })
 
-test('what the older generation does not have goes off with its data kept, what it has is left alone', async () => {
+test('apps that the older generation lacks are uninstalled with their data kept; its other apps are not touched', async () => {
   await install('a', '1', '2')
   await install('b', '2', '3')
   assert.deepEqual(await plan(), { from: '3', to: '2', turns_off: ['b'], turns_on: [], blockers: [] })
@@ -90,12 +90,16 @@ test('what the older generation does not have goes off with its data kept, what 
     { state, app, requested_by },
     { state: 'succeeded', app: null, requested_by: 'bloud_operator' },
   )
-  assert.equal((await moves(root, 'a')).length, 5, 'nothing moved')
+  assert.equal((await moves(root, 'a')).length, 5, 'no transition')
   assert.deepEqual((await moves(root, 'b')).slice(-2), ['running→stopping', 'stopping→stopped'])
-  assert.deepEqual(Object.keys(await value(root, DESIRED)), ['a'], 'the next install does not bring it back')
+  assert.deepEqual(
+    Object.keys(await value(root, DESIRED)),
+    ['a'],
+    'the next install does not include it again',
+  )
 })
 
-test('what was turned off since comes on again, as it was configured then', async () => {
+test('an app uninstalled since is installed again with its older configuration', async () => {
   await install('b', '1', '2')
   await operator.query("select bloud.uninstall('b')")
   await rebuild('2', '3')
@@ -116,7 +120,7 @@ test('what was turned off since comes on again, as it was configured then', asyn
   assert.deepEqual(apps, [{ version: '1', port: 4001 }])
 })
 
-test('an app in both gets back what filled its slots', async () => {
+test('an app of both generations gets its older choices back', async () => {
   await install('b', '1', '2')
   await install('reader', '2', '3', { choices: { store: 'b' } })
   await root.query("select bloud.report_health($1, 'reader', false)", [attempt])
@@ -129,7 +133,7 @@ test('an app in both gets back what filled its slots', async () => {
   assert.deepEqual(await statuses(), { a: 'stopped', b: 'running', reader: 'running' })
 })
 
-test('rolling back again goes one further back, and never forth', async () => {
+test('a second rollback goes one generation further back, never forward', async () => {
   await install('a', '1', '2')
   await install('b', '2', '3')
   await install('c', '3', '4')
@@ -149,18 +153,18 @@ test('rolling back again goes one further back, and never forth', async () => {
   assert.equal((await refusalOf(operator, 'select bloud.rollback()')).code, 'BL021')
 })
 
-test('asking twice, also at once, is one rollback', async () => {
+test('two requests, also at the same time, are one rollback', async () => {
   await install('a', '1', '2')
   const other = await session(database.urlFor('bloud_operator'))
   const ids = await Promise.all([rollback(), value(other, 'select id from bloud.rollback()')])
   await other.end()
   assert.equal(ids[0], ids[1])
   await claim()
-  assert.equal(await rollback(), ids[0], 'also while it is at work')
+  assert.equal(await rollback(), ids[0], 'also while it is active')
   assert.equal(await value(root, "select count(*)::int from bloud.operations where kind = 'rollback'"), 1)
 })
 
-test('a rollback and a look at the catalog do not keep each other away', async () => {
+test('a rollback and a refresh of the catalog do not exclude each other', async () => {
   await install('a', '1', '2')
   await operator.query('select bloud.refresh_catalog()')
   await rollback()
@@ -186,7 +190,7 @@ async function isRefused(expected: { code: string; message: string }, detail: Re
   assert.equal(await value(root, "select count(*)::int from bloud.operations where kind = 'rollback'"), 0)
 }
 
-test('it is refused while other work is queued, at work or starting', async () => {
+test('a rollback is refused while other operations are queued or active, or an app is starting', async () => {
   await install('a', '1', '2')
   await operator.query("select bloud.install('b')")
   await isRefused(busy, /^Under way: install b\.$/)
@@ -197,19 +201,19 @@ test('it is refused while other work is queued, at work or starting', async () =
   await isRefused(busy, /install b/)
 })
 
-test('it is refused while somebody holds an app in an open transaction', async () => {
+test('a rollback is refused while another session holds an app in an open transaction', async () => {
   await install('a', '1', '2')
   await root.query("begin; select bloud.install('b')")
   const { code, detail } = await refusalOf(operator, 'select bloud.rollback()')
   assert.deepEqual(
     { code, detail },
-    { code: 'BL004', detail: 'Somebody holds an app in an open transaction.' },
+    { code: 'BL004', detail: 'Another session holds an app in an open transaction.' },
   )
   await root.query('rollback')
   assert.ok(await rollback())
 })
 
-test('while it is asked for in an open transaction, nothing is claimed, as others wait', async () => {
+test('while a rollback is requested in an open transaction, other verbs wait and nothing is claimed', async () => {
   await install('a', '1', '2')
   await operator.query('begin; select bloud.rollback()')
   await root.query("set lock_timeout = '200ms'")
@@ -221,34 +225,34 @@ test('while it is asked for in an open transaction, nothing is claimed, as other
   assert.deepEqual(await statuses(), { a: 'stopping', c: 'queued' })
 })
 
-test('what somebody asks for between the look and the hold is seen', async () => {
+test('a request committed between the check and the lock of a rollback is noticed', async () => {
   await install('a', '1', '2')
-  const source = await value<string>(root, "select pg_get_functiondef('bloud.hold_everything'::regproc)")
+  const source = await value<string>(root, "select pg_get_functiondef('bloud.lock_all_apps'::regproc)")
   await root.query(source.replace(/begin\n/, "begin\n  perform bloud.install('c');\n"))
   assert.equal((await refusalOf(operator, 'select bloud.rollback()')).code, 'BL004')
   assert.deepEqual(await statuses(), { a: 'running' })
 })
 
-test('it is refused where there is nothing to go back to', async () => {
-  await isRefused(nothing, /Nothing was switched on/)
+test('a rollback is refused if there is no older generation', async () => {
+  await isRefused(nothing, /not activated a generation yet/)
   await install('a', null, '1')
-  await isRefused(nothing, /what was on before generation 1/)
+  await isRefused(nothing, /before generation 1 is not known/)
 })
 
-test('it is refused when somebody else made the older generation', async () => {
+test('a rollback is refused if the agent did not make the older generation', async () => {
   await install('a', '1', '2')
   await install('b', '7', '8')
-  await isRefused(nothing, /Generation 7, which was on before, was not made by the agent/)
+  await isRefused(nothing, /Generation 7, which was active before, was not made by the agent/)
 })
 
-test('it is refused when nobody wrote down what the older generation has', async () => {
+test('a rollback is refused if the apps of the older generation were not recorded', async () => {
   await operator.query("select bloud.install('a')")
   await rebuild('1', '2', false)
   await install('b', '2', '3')
   await isRefused(nothing, /Generation 2/)
 })
 
-test('it is refused when the catalog has lost an app of the older generation', async () => {
+test('a rollback is refused if the catalog has lost an app of the older generation', async () => {
   await install('a', '1', '2')
   await operator.query("select bloud.uninstall('a', purge => true)")
   await rebuild('2', '3')
@@ -256,7 +260,7 @@ test('it is refused when the catalog has lost an app of the older generation', a
   await isRefused(nothing, /Generation 2 has a, which the catalog no longer has/)
 })
 
-test('nothing else rides with it, and it goes first', async () => {
+test('a rollback is claimed first and is never combined with other operations', async () => {
   await install('a', '1', '2')
   await rollback()
   await operator.query("select bloud.install('c')")
@@ -268,7 +272,7 @@ test('nothing else rides with it, and it goes first', async () => {
   assert.deepEqual(await statuses(), { a: 'stopped', c: 'running' })
 })
 
-test('it waits, and all others with it, while somebody holds one of its apps', async () => {
+test('a rollback waits, and all other operations with it, while another session holds one of its apps', async () => {
   await install('a', '1', '2')
   await rollback()
   await root.query("select bloud.install('c')")
@@ -278,7 +282,7 @@ test('it waits, and all others with it, while somebody holds one of its apps', a
   assert.ok(await claim())
 })
 
-test('when it fails, what was on is on again and says why; nothing of it goes on alone', async () => {
+test('when a rollback fails, active apps stay active with the cause, and none of its operations goes on', async () => {
   await install('b', '1', '2')
   await operator.query("select bloud.install('a'); select bloud.uninstall('b')")
   await rebuild('2', '3')
@@ -298,11 +302,11 @@ test('when it fails, what was on is on again and says why; nothing of it goes on
     { name: 'b', wanted: false, cause: { phase: 'building', ...cause } },
   ])
   assert.deepEqual((await operation(id)).cause, cause)
-  assert.equal((await plan()).to, '2', 'it can be asked for again')
+  assert.equal((await plan()).to, '2', 'it can be requested again')
 })
 
 for (const app of ['a', 'b']) {
-  test(`cancelling ${app === 'a' ? 'what goes off' : 'what comes on'} cancels all of it while it is queued`, async () => {
+  test(`cancelling the ${app === 'a' ? 'uninstalled' : 'installed'} app of a queued rollback cancels all of it`, async () => {
     await install('b', '1', '2')
     await operator.query("select bloud.install('a'); select bloud.uninstall('b')")
     await rebuild('2', '3')
@@ -316,7 +320,7 @@ for (const app of ['a', 'b']) {
   })
 }
 
-test('one that nobody takes for a day ends as a whole', async () => {
+test('a rollback that no worker claims within a day ends as a whole', async () => {
   await install('b', '1', '2')
   await operator.query("select bloud.install('a'); select bloud.uninstall('b')")
   await rebuild('2', '3')

@@ -1,4 +1,4 @@
-/** The snapshot is made with short cuts (an index, no question for a phase without an end): it must not show. */
+/** The snapshot uses an index and skips usual_duration() for some statuses; its content equals the functions'. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -16,10 +16,10 @@ const STATUSES = [
   'error',
   'failed',
 ]
-const OFF = ['failed', 'stopped', 'stopping']
+const INACTIVE = ['failed', 'stopped', 'stopping']
 const APPS = 54
 
-/** App i needs app i % 5 and may use app i % 3; each sixth time both slots name two apps. */
+/** App i requires app i % 5 and optionally uses app i % 3; every sixth app also requires app-7. */
 const MAKE_APPS = `
   insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description, category, version, is_system)
   select 'app-' || i, '', now(), '{"integrations": {"base": {"required": true}, "extra": {"required": false}}}', 'app', '', '', '1', false
@@ -55,7 +55,7 @@ after(async () => {
 
 const needs = (index: number) => [`app-${index % 5}`, ...(index % 6 === 0 ? ['app-7'] : [])]
 
-test('the snapshot says of each app what its functions say of it', async () => {
+test('the snapshot of each app equals the results of the functions', async () => {
   const { apps } = (await value(root, 'select bloud.snapshot()')) as { apps: Record<string, unknown>[] }
   assert.equal(apps.length, APPS)
   for (const app of apps) {
@@ -68,12 +68,12 @@ test('the snapshot says of each app what its functions say of it', async () => {
   assert.ok(apps.some(({ usual }) => usual !== null))
 })
 
-test('an app is required by those that are on and need it, not by those that may use it', async () => {
+test('an app is required by active apps that need it, not by apps that use it optionally', async () => {
   for (let index = 0; index < APPS; index += 1) {
     const name = `app-${index}`
     const expected = Array.from({ length: APPS }, (_, other) => other)
       .filter((other) => other !== index && needs(other).includes(name))
-      .filter((other) => !OFF.includes(STATUSES[Math.floor(other / 6) % 9] as string))
+      .filter((other) => !INACTIVE.includes(STATUSES[Math.floor(other / 6) % 9] as string))
       .map((other) => `app-${other}`)
     assert.deepEqual(await value(root, 'select bloud.required_by($1)', [name]), expected.sort())
   }

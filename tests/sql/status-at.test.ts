@@ -1,4 +1,4 @@
-/** `status_at()` is the history folded up to a moment: random histories, random moments. */
+/** `status_at()` equals the history folded up to a time, for random histories and times. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
@@ -26,37 +26,37 @@ after(async () => {
   await database?.drop()
 })
 
-/** One move: which app, which of its legal moves, and how long after the one before; sometimes at the same moment. */
-const move = fc.record({
+/** One transition: app, choice among its legal transitions, seconds since the last one (sometimes 0). */
+const transition = fc.record({
   app: fc.constantFrom(...APPS),
   pick: fc.nat(20),
   seconds: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 90 })),
 })
 const history = fc.record({
-  moves: fc.array(move, { minLength: 1, maxLength: 40 }),
-  moments: fc.array(fc.integer({ min: -10, max: 2_000 }), { minLength: 5, maxLength: 15 }),
+  transitions: fc.array(transition, { minLength: 1, maxLength: 40 }),
+  seconds: fc.array(fc.integer({ min: -10, max: 2_000 }), { minLength: 5, maxLength: 15 }),
 })
 
-interface Moved {
+interface Transition {
   app: string
   to: string | null
   at: number
 }
 
-/** Moves rows by hand, as the legal moves allow, each move at its time. Returns what was done. */
-async function live(moves: { app: string; pick: number; seconds: number }[]): Promise<Moved[]> {
+/** Writes the transitions, each at its time and made legal. Returns the transitions made. */
+async function apply(transitions: { app: string; pick: number; seconds: number }[]): Promise<Transition[]> {
   const now = new Map<string, string>()
-  const done: Moved[] = []
+  const done: Transition[] = []
   const script = [
     'set session_replication_role = replica; delete from bloud.events; delete from bloud.apps',
     'set session_replication_role = origin',
   ]
   let at = BEGINNING
-  for (const { app, pick, seconds } of moves) {
+  for (const { app, pick, seconds } of transitions) {
     at += seconds * 1000
     const from = now.get(app) ?? null
     const choices = legal.filter(({ from_status, to_status }) => {
-      // What was configured once is not simply withdrawn: its row stays until a purge.
+      // Deleting a queued row is legal only before the first configuration, so the test leaves it out.
       return from_status === from && !(from === 'queued' && to_status === null)
     })
     const to = choices[pick % choices.length]?.to_status ?? null
@@ -82,33 +82,30 @@ function statement(app: string, from: string | null, to: string | null): string 
     : `update bloud.apps set status = '${to}' where name = '${app}'`
 }
 
-function folded(done: Moved[], app: string, moment: number): string | null {
+function fold(done: Transition[], app: string, time: number): string | null {
   let status: string | null = null
-  for (const each of done) if (each.app === app && each.at <= moment) status = each.to
+  for (const each of done) if (each.app === app && each.at <= time) status = each.to
   return status
 }
 
-async function compare(moves: Parameters<typeof live>[0], moments: number[]): Promise<void> {
-  const done = await live(moves)
-  // Besides the random ones: each move's own moment, and the one before it.
-  const all = [
-    ...moments.map((seconds) => BEGINNING + seconds * 1000),
-    ...done.flatMap(({ at }) => [at, at - 1]),
-  ]
-  const asked = all.flatMap((moment) => APPS.map((app) => ({ app, at: new Date(moment).toISOString() })))
+async function compare(transitions: Parameters<typeof apply>[0], seconds: number[]): Promise<void> {
+  const done = await apply(transitions)
+  // Compares the random times, the time of each transition, and the millisecond before it.
+  const times = [...seconds.map((each) => BEGINNING + each * 1000), ...done.flatMap(({ at }) => [at, at - 1])]
+  const queries = times.flatMap((time) => APPS.map((app) => ({ app, at: new Date(time).toISOString() })))
   const text = `select jsonb_agg(bloud.status_at(q ->> 'app', (q ->> 'at')::timestamptz) order by n)
-    from jsonb_array_elements($1) with ordinality as asked (q, n)`
-  const told = await value<(string | null)[]>(root, text, [JSON.stringify(asked)])
-  const expected = asked.map(({ app, at }) => folded(done, app, Date.parse(at)))
+    from jsonb_array_elements($1) with ordinality as queries (q, n)`
+  const actual = await value<(string | null)[]>(root, text, [JSON.stringify(queries)])
+  const expected = queries.map(({ app, at }) => fold(done, app, Date.parse(at)))
   assert.deepEqual(
-    asked.map((each, n) => ({ ...each, status: told[n] })),
-    asked.map((each, n) => ({ ...each, status: expected[n] })),
+    queries.map((each, n) => ({ ...each, status: actual[n] })),
+    queries.map((each, n) => ({ ...each, status: expected[n] })),
   )
 }
 
-test(`the status at a time is the last move up to then, in ${RUNS} random histories (seed ${SEED})`, async () => {
+test(`the status at a time is that of the last transition before it, in ${RUNS} random histories (seed ${SEED})`, async () => {
   await fc.assert(
-    fc.asyncProperty(history, ({ moves, moments }) => compare(moves, moments)),
+    fc.asyncProperty(history, ({ transitions, seconds }) => compare(transitions, seconds)),
     { seed: SEED, numRuns: RUNS, ...(PATH ? { path: PATH } : {}) },
   )
 })

@@ -34,15 +34,15 @@ const statuses = async (): Promise<Record<string, string>> =>
 const begin = (id: string): Promise<number> =>
   value(client, "select bloud.begin_run($1, $2, '1')", [attempt, id])
 
-test('everything that is queued becomes one rebuild', async () => {
+test('all queued operations become one rebuild', async () => {
   for (const name of NAMES) await client.query('select bloud.install($1)', [name])
   const id = await claim()
   assert.equal(await value(client, 'select count(distinct rebuild_id)::int from bloud.operations'), 1)
-  assert.equal(await claim(), id, 'claiming again gets the one at work')
+  assert.equal(await claim(), id, 'a second claim returns the active rebuild')
   assert.equal(await value(client, 'select count(*)::int from bloud.rebuilds'), 1)
 })
 
-test('an app that somebody holds in an open transaction waits, the others go on', async () => {
+test('an app held by an open transaction stays queued, the others are claimed', async () => {
   await client.query("select bloud.install('a')")
   await client.query("select bloud.install('b')")
   const holder = await session(database.url)
@@ -56,7 +56,11 @@ test('an app that somebody holds in an open transaction waits, the others go on'
 test('a worker that lost the lease can write nothing', async () => {
   await client.query("select bloud.install('a')")
   const id = (await claim()) as string
-  assert.equal(await value(client, "select bloud.acquire_lease('other', 60)"), null, 'while it is held')
+  assert.equal(
+    await value(client, "select bloud.acquire_lease('other', 60)"),
+    null,
+    'while another worker holds the lease',
+  )
   await client.query("update bloud.lease set lease_until = now() - interval '1 second'")
   assert.equal(await value(client, "select bloud.acquire_lease('other', 60)"), String(attempt + 1))
   const writes: [string, unknown[]][] = [
@@ -78,11 +82,11 @@ test('a worker that lost the lease can write nothing', async () => {
   assert.equal(
     await value(client, 'select attempt from bloud.rebuilds'),
     String(attempt + 1),
-    'the rebuild went to the successor',
+    'the rebuild belongs to the next lease holder',
   )
 })
 
-test('the guilty app of a rebuild fails alone, the others go on in the next one', async () => {
+test('the failed app of a rebuild fails alone, the others go on in the next rebuild', async () => {
   for (const name of ['a', 'b', 'c']) await client.query('select bloud.install($1)', [name])
   const first = (await claim()) as string
   await begin(first)
@@ -101,7 +105,7 @@ test('the guilty app of a rebuild fails alone, the others go on in the next one'
   assert.deepEqual(
     rows.map(({ name }) => name),
     ['a', 'c'],
-    'a bad app does not poison the next rebuild',
+    'the failed app is not in the next rebuild',
   )
   assert.equal(await claim(), next)
   await begin(next)
@@ -115,36 +119,36 @@ test('the guilty app of a rebuild fails alone, the others go on in the next one'
   ])
 })
 
-/** Carries every rebuild on; one with `bad` in it fails without naming anybody. Returns what rode in each. */
-async function carryAll(bad: string): Promise<string[][]> {
-  const rides: string[][] = []
+/** Ends every rebuild; one that includes `bad` fails without naming an app. Returns the apps of each rebuild. */
+async function endAll(bad: string): Promise<string[][]> {
+  const rebuilds: string[][] = []
   for (let id = await claim(); id !== undefined; id = await claim()) {
     const { rows } = await client.query(
       "select app from bloud.operations where rebuild_id = $1 and state = 'active' order by app",
       [id],
     )
-    const riding = rows.map(({ app }) => app as string)
-    rides.push(riding)
+    const included = rows.map(({ app }) => app as string)
+    rebuilds.push(included)
     await begin(id)
     const { rows: desired } = await client.query('select name from bloud.desired_apps where status = $1', [
       'building',
     ])
-    assert.deepEqual(desired.map(({ name }) => name).sort(), riding, 'what waits is not built')
+    assert.deepEqual(desired.map(({ name }) => name).sort(), included, 'waiting operations are not built')
     const cause = JSON.stringify({ class: 'evaluate', message: 'it does not evaluate' })
     await client.query("select bloud.end_rebuild($1, $2, $3, 1, '2', '{}', $4, true)", [
       attempt,
       id,
-      !riding.includes(bad),
+      !included.includes(bad),
       cause,
     ])
   }
-  return rides
+  return rebuilds
 }
 
-test('when nobody is named, halves are tried until the guilty app is alone', async () => {
+test('if the cause names no app, halves are rebuilt until the failed app is alone', async () => {
   for (const name of NAMES) await client.query('select bloud.install($1)', [name])
-  const rides = await carryAll('c')
-  assert.deepEqual(rides, [['a', 'b', 'c', 'd'], ['a', 'b'], ['c', 'd'], ['c'], ['d']])
+  const rebuilds = await endAll('c')
+  assert.deepEqual(rebuilds, [['a', 'b', 'c', 'd'], ['a', 'b'], ['c', 'd'], ['c'], ['d']])
   assert.deepEqual(await statuses(), { a: 'starting', b: 'starting', c: 'failed', d: 'starting' })
   assert.deepEqual(await moves(client, 'd'), [
     '→queued',
@@ -156,7 +160,7 @@ test('when nobody is named, halves are tried until the guilty app is alone', asy
   assert.deepEqual(rows, [])
 })
 
-test('halves keep their needs: nothing is built before what it can not do without', async () => {
+test('halves keep dependencies: no app is built before one that it requires', async () => {
   const needsDb = { integrations: { db: { required: true, compatible: [{ app: 'db', default: true }] } } }
   const entries = [entry('db'), entry('reader', needsDb), entry('other')]
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify(entries)])
@@ -164,17 +168,17 @@ test('halves keep their needs: nothing is built before what it can not do withou
   await rebuildAll(client, attempt)
   const cause = { class: 'health', message: 'sick' }
   await client.query("select bloud.report_health($1, 'db', false, $2)", [attempt, JSON.stringify(cause)])
-  await client.query("select bloud.install('reader')") // asked for first …
+  await client.query("select bloud.install('reader')") // requested first …
   await client.query("select bloud.install('other')")
-  await client.query("select bloud.retry('db')") // … though it needs this one
-  const rides = await carryAll('other')
-  assert.deepEqual(rides[0], ['db', 'other', 'reader'])
-  const at = (app: string): number => rides.findIndex((ride, n) => n > 0 && ride.includes(app))
-  assert.ok(at('db') <= at('reader'), JSON.stringify(rides))
+  await client.query("select bloud.retry('db')") // … although it requires db
+  const rebuilds = await endAll('other')
+  assert.deepEqual(rebuilds[0], ['db', 'other', 'reader'])
+  const at = (app: string): number => rebuilds.findIndex((apps, n) => n > 0 && apps.includes(app))
+  assert.ok(at('db') <= at('reader'), JSON.stringify(rebuilds))
   assert.deepEqual(await statuses(), { db: 'starting', other: 'failed', reader: 'starting' })
 })
 
-test('a removal whose rebuild fails leaves the app on, as error', async () => {
+test('an uninstall whose rebuild fails leaves the app active, as error', async () => {
   await client.query("select bloud.install('a')")
   const first = (await claim()) as string
   await begin(first)
@@ -190,7 +194,7 @@ test('a removal whose rebuild fails leaves the app on, as error', async () => {
   assert.equal(await value(client, "select kind from bloud.retry('a')"), 'uninstall')
 })
 
-test('a batch of log is written once, however often it is offered', async () => {
+test('a batch of log lines is stored once, also when it is sent twice', async () => {
   await client.query("select bloud.install('a')")
   const id = (await claim()) as string
   await begin(id)
@@ -206,7 +210,7 @@ test('a batch of log is written once, however often it is offered', async () => 
   )
 })
 
-test('what waits past its deadline is ended with the cause', async () => {
+test('a wait past its deadline ends with the cause timeout', async () => {
   await client.query("select bloud.install('a')")
   const id = (await claim()) as string
   await begin(id)
@@ -223,7 +227,7 @@ test('what waits past its deadline is ended with the cause', async () => {
   assert.deepEqual(rows, [{ class: 'timeout' }, { class: 'timeout' }])
 })
 
-test('an installed app whose catalog file is gone keeps its entry and stays wanted', async () => {
+test('an installed app whose catalog file was deleted keeps its entry and stays wanted', async () => {
   await client.query("select bloud.install('a')")
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify([entry('b')])])
   const { rows } = await client.query('select name, unavailable is null as available from bloud.catalog')
@@ -237,7 +241,7 @@ const READER = entry('reader', {
   integrations: { store: { required: true, compatible: [{ app: 'a', default: true }] } },
 })
 
-test('what an app needs is built with it: if somebody holds one, the other waits too', async () => {
+test('an app waits for its dependency while another session holds the dependency', async () => {
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify([entry('a'), READER])])
   await client.query("select bloud.install('reader')")
   const holder = await session(database.url)
@@ -250,7 +254,7 @@ test('what an app needs is built with it: if somebody holds one, the other waits
   assert.deepEqual(await statuses(), { a: 'configuring', reader: 'configuring' })
 })
 
-test('an app whose need was cancelled meanwhile is not built without it', async () => {
+test('an app whose dependency was cancelled is not built without it', async () => {
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify([entry('a'), READER])])
   await client.query("select bloud.install('reader')")
   await client.query("select bloud.cancel('a')")
@@ -262,10 +266,10 @@ test('an app whose need was cancelled meanwhile is not built without it', async 
   )
   assert.deepEqual([cause.class, cause.message], ['preflight', 'It needs a, which is not installed any more'])
   await client.query("select bloud.retry('reader')")
-  assert.deepEqual(await statuses(), { a: 'queued', reader: 'queued' }, 'a retry brings it along')
+  assert.deepEqual(await statuses(), { a: 'queued', reader: 'queued' }, 'a retry queues the dependency too')
 })
 
-/** Carries what is queued to a rebuild that does not switch, and nobody in particular is guilty. */
+/** Claims the queued operations and ends their rebuild as failed, with a cause that names no app. */
 async function failAll(): Promise<void> {
   const id = (await claim()) as string
   await begin(id)
@@ -273,7 +277,7 @@ async function failAll(): Promise<void> {
   await client.query("select bloud.end_rebuild($1, $2, false, 1, '2', '{}', $3)", [attempt, id, cause])
 }
 
-test('an app that failed is not turned on because its removal failed too', async () => {
+test('a failed app is not activated when its uninstall fails too', async () => {
   await client.query("select bloud.install('a')")
   await failAll()
   await client.query("select bloud.uninstall('a')")
@@ -283,7 +287,7 @@ test('an app that failed is not turned on because its removal failed too', async
   assert.equal(await value(client, "select cause ->> 'message' from bloud.apps"), 'no disk')
 })
 
-test('an app that was on and waits to be installed again is still on when its removal fails', async () => {
+test('an active app that is queued again stays active when its uninstall fails', async () => {
   await client.query("select bloud.install('a')")
   await rebuildAll(client, attempt)
   await client.query("select bloud.report_health($1, 'a', false, '{}')", [attempt])
@@ -294,7 +298,7 @@ test('an app that was on and waits to be installed again is still on when its re
   assert.equal(await value(client, 'select count(*)::int from bloud.desired_apps'), 1)
 })
 
-test('what was off is off again when its install is cancelled, though it never ran', async () => {
+test('a stopped app is stopped again when its install is cancelled, also if it never ran', async () => {
   await client.query("select bloud.install('a')")
   await failAll()
   await client.query("select bloud.uninstall('a')")
@@ -305,32 +309,33 @@ test('what was off is off again when its install is cancelled, though it never r
   assert.deepEqual(await statuses(), { a: 'stopped' })
 })
 
-test('the health of an app that somebody holds is told again later, and keeps nobody waiting', async () => {
+test('report_health() skips an app that another session holds, and does not wait', async () => {
   await client.query("select bloud.install('a')")
   await rebuildAll(client, attempt)
   const holder = await session(database.url)
   await holder.query("begin; select bloud.rename('a', 'Ann')")
   await client.query("set lock_timeout = '2s'")
-  const unwell = (): Promise<string> => value(client, "select bloud.report_health($1, 'a', false)", [attempt])
-  assert.equal(await unwell(), 'running')
+  const reportUnhealthy = (): Promise<string> =>
+    value(client, "select bloud.report_health($1, 'a', false)", [attempt])
+  assert.equal(await reportUnhealthy(), 'running')
   await holder.query('commit')
-  assert.equal(await unwell(), 'error')
+  assert.equal(await reportUnhealthy(), 'error')
   await holder.end()
 })
 
-test('a sweep looks again at what it has waited to hold', async () => {
+test('a sweep reads an app again after locking it', async () => {
   await client.query("select bloud.install('a')")
   await client.query("update bloud.apps set deadline = now() - interval '1 minute'")
   const source = await value<string>(client, "select pg_get_functiondef('bloud.sweep'::regproc)")
-  // Between its look at the list and its hold on the app, somebody else asks anew: here, at that very moment.
-  const meanwhile = `perform bloud.cancel(v_row.name); perform bloud.retry(v_row.name);
+  // Simulates another session that requests the app again between the query of the sweep and its lock.
+  const concurrent = `perform bloud.cancel(v_row.name); perform bloud.retry(v_row.name);
     continue when not pg_try_advisory`
-  await client.query(source.replace('continue when not pg_try_advisory', meanwhile))
+  await client.query(source.replace('continue when not pg_try_advisory', concurrent))
   assert.equal(await value(client, 'select bloud.sweep($1)', [attempt]), 0)
   assert.deepEqual(await statuses(), { a: 'queued' })
 })
 
-test('an app that somebody is just installing keeps its entry when its catalog file goes', async () => {
+test('an app being installed in an open transaction keeps its entry when its catalog file is deleted', async () => {
   const holder = await session(database.url)
   await holder.query("begin; select bloud.install('a')")
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify([entry('b')])])

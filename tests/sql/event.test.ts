@@ -6,7 +6,7 @@ import { moves, session, value } from '../support/sql.ts'
 
 const WRITERS = 24
 const ROUNDS = 40
-/** The moves of one life; each writer repeats it with an app of its own. */
+/** Statuses of one life of an app; each writer repeats it with its own app. */
 const LIFE = ['configuring', 'building', 'starting', 'running', 'error', 'stopping', 'stopped']
 
 let database: TestDatabase
@@ -15,14 +15,14 @@ before(async () => {
 })
 after(() => database.drop())
 
-interface Seen {
+interface Reading {
   read: string[]
   missed: number
   outOfOrder: number
 }
 
-/** Reads `seq > last` again and again, as a naive reader would, until the writers are done. */
-async function readAlong(url: string, done: Promise<unknown>): Promise<Seen> {
+/** Polls `seq > last`, as a simple reader does, until the writers have ended. */
+async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading> {
   const client = await session(url)
   let writing = true
   void done.finally(() => {
@@ -32,14 +32,14 @@ async function readAlong(url: string, done: Promise<unknown>): Promise<Seen> {
   let last = '0'
   let outOfOrder = 0
   for (let more = true; more; ) {
-    const finalLook = !writing
+    const isLastPoll = !writing
     const { rows } = await client.query('select seq from bloud.events where seq > $1 order by seq', [last])
     for (const { seq } of rows as { seq: string }[]) {
       if (BigInt(seq) <= BigInt(last)) outOfOrder++
       last = seq
       read.push(seq)
     }
-    more = !finalLook
+    more = !isLastPoll
   }
   const { rows } = await client.query('select seq from bloud.events order by seq')
   const known = new Set(read)
@@ -48,10 +48,13 @@ async function readAlong(url: string, done: Promise<unknown>): Promise<Seen> {
   return { read, missed, outOfOrder }
 }
 
-/** Moves one app through lives, two moves a transaction at random, some of them taken back. */
-async function write(url: string, name: string): Promise<{ moved: number; deadlocks: number }> {
+/**
+ * Takes one app through lives with one or two transitions per transaction, chosen at random. A quarter of the
+ * transactions is rolled back and repeated.
+ */
+async function write(url: string, name: string): Promise<{ transitions: number; deadlocks: number }> {
   const client = await session(url)
-  let moved = 0
+  let transitions = 0
   let deadlocks = 0
   let seed = Number.parseInt(name.slice(1), 10) + 1
   const random = (): number => {
@@ -71,9 +74,9 @@ async function write(url: string, name: string): Promise<{ moved: number; deadlo
         await client.query('rollback')
       }
     }
-    moved += statements.length
+    transitions += statements.length
   }
-  const move = (to: string): [string, unknown[]] => [
+  const transition = (to: string): [string, unknown[]] => [
     'update bloud.apps set status = $1 where name = $2',
     [to, name],
   ]
@@ -82,36 +85,37 @@ async function write(url: string, name: string): Promise<{ moved: number; deadlo
   for (let round = 0; round < ROUNDS; ) {
     for (let at = 0; at < LIFE.length; ) {
       const step = random() > 0.5 && at + 1 < LIFE.length ? 2 : 1
-      await commit(LIFE.slice(at, at + step).map(move))
+      await commit(LIFE.slice(at, at + step).map(transition))
       at += step
     }
-    await commit([move('queued')])
+    await commit([transition('queued')])
     round += LIFE.length + 1
   }
   await client.end()
-  return { moved, deadlocks }
+  return { transitions, deadlocks }
 }
 
-async function race(): Promise<Seen & { moved: number; deadlocks: number }> {
+async function race(): Promise<Reading & { transitions: number; deadlocks: number }> {
   const writers = Promise.all(Array.from({ length: WRITERS }, (_, n) => write(database.url, `w${n}`)))
-  const [seen, wrote] = await Promise.all([readAlong(database.url, writers), writers])
-  const sum = (pick: (each: { moved: number; deadlocks: number }) => number): number =>
-    wrote.reduce((total, each) => total + pick(each), 0)
-  return { ...seen, moved: sum(({ moved }) => moved), deadlocks: sum((each) => each.deadlocks) }
+  const [reading, written] = await Promise.all([pollEvents(database.url, writers), writers])
+  const sum = (pick: (each: { transitions: number; deadlocks: number }) => number): number =>
+    written.reduce((total, each) => total + pick(each), 0)
+  const transitions = sum((each) => each.transitions)
+  return { ...reading, transitions, deadlocks: sum(({ deadlocks }) => deadlocks) }
 }
 
 async function emptyHistory(client: pg.Client): Promise<void> {
-  await client.query('set session_replication_role = replica') // past the guards, as only a test may
+  await client.query('set session_replication_role = replica') // disables the triggers that protect history
   await client.query('delete from bloud.events; delete from bloud.apps')
   await client.query('set session_replication_role = origin')
 }
 
 test('with 24 writers and rollbacks a reader of "seq > last" misses nothing, in order, without a deadlock', async () => {
-  const seen = await race()
-  assert.equal(seen.missed, 0)
-  assert.equal(seen.outOfOrder, 0)
-  assert.equal(seen.deadlocks, 0)
-  assert.equal(seen.read.length, seen.moved, 'every committed move is exactly one event')
+  const result = await race()
+  assert.equal(result.missed, 0)
+  assert.equal(result.outOfOrder, 0)
+  assert.equal(result.deadlocks, 0)
+  assert.equal(result.read.length, result.transitions, 'every committed transition is exactly one event')
 })
 
 test('without the lock the same reader misses rows (so the test above can fail)', async () => {
@@ -132,7 +136,7 @@ test('without the lock the same reader misses rows (so the test above can fail)'
   assert.ok(missed > 0, 'expected to miss rows without the lock')
 })
 
-test('a transaction that is taken back leaves no event, and two moves in one leave two', async () => {
+test('a rolled back transaction leaves no event, and two transitions in one transaction leave two', async () => {
   const client = await session(database.url)
   const insert =
     "insert into bloud.apps (name, display_name, version, status) values ('two', 'T', '1', 'queued')"
@@ -145,16 +149,16 @@ test('a transaction that is taken back leaves no event, and two moves in one lea
   await client.end()
 })
 
-test('a bell rings once per commit, carries nothing, and only for what was committed', async () => {
+test('each commit sends one notification without payload, and a rollback sends none', async () => {
   const [listener, client] = [await session(database.url), await session(database.url)]
-  const bells: (string | undefined)[] = []
-  listener.on('notification', ({ payload }) => bells.push(payload))
+  const payloads: (string | undefined)[] = []
+  listener.on('notification', ({ payload }) => payloads.push(payload))
   await listener.query('listen bloud')
   const insert = (name: string): string =>
     `insert into bloud.apps (name, display_name, version, status) values ('${name}', 'T', '1', 'queued')`
   await client.query(`begin; ${insert('quiet')}; rollback`)
   await client.query(`begin; ${insert('loud')}; ${insert('louder')}; commit`)
-  await listener.query('select 1') // whatever was sent before this answer has arrived with it
-  assert.deepEqual(bells, [''])
+  await listener.query('select 1') // notifications sent before this answer arrive before it
+  assert.deepEqual(payloads, [''])
   await Promise.all([listener.end(), client.end()])
 })

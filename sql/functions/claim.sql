@@ -1,0 +1,111 @@
+-- Claiming: a worker takes all queued operations into one rebuild. A rebuild is one run of the host's switch.
+--
+--   operation queued → claim_rebuild(): lock, filter → rebuild active, operations active, apps configuring
+--
+-- An app that another transaction holds stays queued until the next claim; the others are not delayed. A
+-- rollback (rollback.sql) is claimed first, and its rebuild includes no other operation.
+-- Errors raised: BL016 stale_attempt.
+
+create or replace function bloud.filter_claimable(p_names text[]) returns text[]
+language plpgsql as $$
+declare
+  v_found record;
+begin
+  loop
+    select o as operation, o.app, n.name as need into v_found
+    from bloud.operations o join bloud.apps a on a.operation_id = o.id
+    cross join lateral bloud.needs_of(a) as n (name)
+    where o.app = any (p_names) and o.kind = 'install' and o.state = 'queued'
+      and (not bloud.is_installed(n.name) or (not n.name = any (p_names)
+          and exists (select from bloud.apps w where w.name = n.name and w.status = 'queued')))
+    order by bloud.is_installed(n.name), o.id limit 1;
+    exit when not found;
+    p_names := array_remove(p_names, v_found.app);
+    if not bloud.is_installed(v_found.need) then
+      perform bloud.fail_operation(v_found.operation, jsonb_build_object('class', 'preflight',
+        'message', format('It needs %s, which is not installed any more', v_found.need),
+        'hint', format('Retry: that installs %s too.', v_found.need)));
+    end if; -- Otherwise another transaction holds the needed app, and this app stays queued with it.
+  end loop;
+  return p_names;
+end
+$$;
+comment on function bloud.filter_claimable(text[]) is
+  'Returns those of these queued apps that can be built now. Fails an app whose dependency was cancelled or '
+  'has failed; leaves out an app whose dependency is queued and can''t be claimed yet.';
+
+create or replace function bloud.start_rebuild(p_operations bigint[], p_deadline_seconds integer)
+returns bloud.rebuilds
+language plpgsql as $$
+declare
+  v_rebuild bloud.rebuilds;
+begin
+  insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at)
+  select l.attempt, l.worker, l.lease_until, bloud.clock() + make_interval(secs => p_deadline_seconds),
+    bloud.clock()
+  from bloud.lease l returning * into v_rebuild;
+  update bloud.operations o set state = 'active', rebuild_id = v_rebuild.id, started_at = bloud.clock()
+  where o.state = 'queued' and o.id = any (p_operations);
+  update bloud.apps a set status = 'configuring', wanted = true, deadline = v_rebuild.deadline
+  from bloud.operations o
+  where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and o.kind = 'install';
+  update bloud.apps a set deadline = v_rebuild.deadline
+  from bloud.operations o
+  where o.id = a.operation_id and o.rebuild_id = v_rebuild.id and a.status = 'stopping';
+  return v_rebuild;
+end
+$$;
+comment on function bloud.start_rebuild(bigint[], integer) is
+  'Starts a rebuild that includes these queued operations, for the holder of the lease.';
+
+create or replace function bloud.claim_rebuild(p_attempt bigint, p_deadline_seconds integer)
+returns setof bloud.rebuilds
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_rebuild bloud.rebuilds;
+  v_rollback bloud.operations;
+  v_names text[];
+begin
+  perform bloud.assert_attempt(p_attempt);
+  select * into v_rebuild from bloud.rebuilds r where r.state = 'active';
+  if found then
+    return next v_rebuild;
+    return;
+  end if;
+  update bloud.rebuilds r set state = 'active', attempt = l.attempt, worker = l.worker,
+    lease_until = l.lease_until, started_at = bloud.clock(),
+    deadline = bloud.clock() + make_interval(secs => p_deadline_seconds)
+  from bloud.lease l
+  where r.id = (select min(w.id) from bloud.rebuilds w where w.state = 'waiting') and l.attempt = p_attempt
+  returning r.* into v_rebuild;
+  if found then
+    update bloud.apps a set deadline = v_rebuild.deadline from bloud.operations o
+    where o.id = a.operation_id and o.rebuild_id = v_rebuild.id
+      and a.status in ('configuring', 'building', 'stopping');
+    return next v_rebuild;
+    return;
+  end if;
+  select * into v_rollback from bloud.operations o where o.kind = 'rollback' and o.state = 'queued';
+  if found then
+    return query select * from bloud.claim_rollback(v_rollback, p_deadline_seconds);
+    return;
+  end if;
+  -- An app that another transaction holds is left for the next claim.
+  select array_agg(o.app) into v_names from (
+    select q.app from bloud.operations q
+    where q.state = 'queued' and q.kind in ('install', 'uninstall') order by q.app) o
+  where pg_try_advisory_xact_lock(45069, hashtext(o.app));
+  v_names := bloud.filter_claimable(v_names);
+  if v_names is null or not exists (
+      select from bloud.operations o where o.state = 'queued' and o.app = any (v_names)) then
+    return;
+  end if;
+  return next bloud.start_rebuild(
+    array(select o.id from bloud.operations o where o.state = 'queued' and o.app = any (v_names)),
+    p_deadline_seconds);
+end
+$$;
+comment on function bloud.claim_rebuild(bigint, integer) is
+  'Orchestrator: returns the active rebuild, or else a waiting one, or else a new one with all queued '
+  'operations; no row if there is no work. A rollback is claimed first and is never combined with other '
+  'operations. p_deadline_seconds: limit for the whole rebuild.';

@@ -1,0 +1,207 @@
+-- Outcomes: the end of a rebuild, and of the operations it includes.
+--
+--   rebuild active → succeeded    apps: configuring, building → starting; stopping → stopped or deleted
+--                  → failed       failed apps: → failed or error; the other apps: a new rebuild follows
+--
+-- Nouns:
+--   failures   {app: cause} of the failed apps; an app that needs a failed app fails too
+--   cause      reason of a failure that names no app; all operations of the rebuild fail with it
+--   split      without a named app, the requests are divided in two halves, each with its own rebuild (the
+--              second is `waiting`), again and again until the failed request is alone
+--
+-- Errors raised: BL016 stale_attempt.
+
+create or replace function bloud.add_dependents(p_failures jsonb, p_rebuild bigint) returns jsonb
+language plpgsql stable as $$
+declare
+  v_row record;
+begin
+  loop
+    select a.name, a.status, f.key as missing into v_row
+    from bloud.operations o join bloud.apps a on a.operation_id = o.id
+    join bloud.catalog_cache c on c.name = a.name
+    cross join jsonb_each(p_failures) f cross join jsonb_each(a.integration_config) s
+    where o.kind = 'install' and o.state = 'active' and a.status in ('configuring', 'building')
+      and not p_failures ? a.name and s.value ? f.key
+      and (c.entry #>> array['integrations', s.key, 'required'])::boolean
+      and exists (select from bloud.operations d where d.rebuild_id = p_rebuild and d.app = f.key)
+    limit 1;
+    exit when not found;
+    p_failures := p_failures || jsonb_build_object(v_row.name, jsonb_build_object(
+      'class', 'preflight', 'phase', v_row.status,
+      'message', format('It needs %s, which could not be installed', v_row.missing),
+      'hint', format('Find the reason with: select cause from bloud.app_status where name = %L;',
+        v_row.missing)));
+  end loop;
+  return p_failures;
+end
+$$;
+comment on function bloud.add_dependents(jsonb, bigint) is
+  'Returns the failures, completed by each app of the rebuild that needs a failed app.';
+
+create or replace function bloud.fail_operation(p_operation bloud.operations, p_cause jsonb) returns void
+language plpgsql as $$
+declare
+  v_cause jsonb;
+begin
+  select jsonb_build_object('phase', a.status) || p_cause into v_cause
+  from bloud.apps a where a.operation_id = p_operation.id;
+  if p_operation.kind = 'install' then
+    update bloud.apps set status = 'failed', wanted = false, deadline = null, cause = v_cause
+    where operation_id = p_operation.id;
+  elsif p_operation.previous_status = 'failed' then
+    -- The app was not active before the uninstall and must not enter the next rebuild.
+    update bloud.apps set status = 'stopped', deadline = null, cause = v_cause
+    where operation_id = p_operation.id and status = 'stopping';
+  else
+    -- The uninstall failed and the app is still active. An app in another status is inactive and stays so.
+    update bloud.apps set status = 'error', wanted = true, deadline = null, cause = v_cause
+    where operation_id = p_operation.id and status = 'stopping';
+  end if;
+  v_cause := coalesce(v_cause, p_cause); -- a rollback has no app, hence no phase
+  perform bloud.end_operation(p_operation.id,
+    case when v_cause ->> 'class' = 'cancelled' then 'cancelled' else 'failed' end, v_cause);
+end
+$$;
+comment on function bloud.fail_operation(bloud.operations, jsonb) is
+  'Ends an operation as failed or cancelled, and sets the status of its app accordingly.';
+
+create or replace function bloud.complete_operation(p_operation bloud.operations) returns void
+language plpgsql as $$
+begin
+  if p_operation.kind = 'install' then -- the install succeeds later, when the app is healthy
+    update bloud.apps a set status = 'starting', cause = null, deadline = bloud.clock()
+      + make_interval(secs => coalesce((c.entry #>> '{healthCheck,timeout}')::double precision, 60))
+    from bloud.catalog_cache c where a.operation_id = p_operation.id and c.name = a.name;
+    perform bloud.revert_cancel(p_operation);
+    return;
+  end if;
+  perform bloud.end_operation(p_operation.id, 'succeeded');
+  if p_operation.purge then
+    delete from bloud.apps where operation_id = p_operation.id;
+  else
+    update bloud.apps set status = 'stopped', deadline = null, cause = null
+    where operation_id = p_operation.id;
+  end if;
+end
+$$;
+comment on function bloud.complete_operation(bloud.operations) is
+  'Applies a succeeded rebuild to an operation: an installed app is starting, an uninstalled one stopped, '
+  'the row of a purged one deleted.';
+
+create or replace function bloud.requests_in(p_rebuild bigint) returns bigint[]
+language sql stable as $$
+  with recursive included as (
+    select o.id, o.app, coalesce(o.requested_for, o.id) as request from bloud.operations o
+    where o.rebuild_id = p_rebuild and o.state = 'active'),
+  needs as (
+    select distinct r.request, d.request as needed
+    from included r join bloud.apps a on a.operation_id = r.id
+    cross join lateral bloud.needs_of(a) as n (name)
+    join included d on d.app = n.name where d.request <> r.request),
+  ranks as (
+    select r.request, 0 as rank from included r
+    union
+    -- 50 ends the recursion, because no catalog has deeper dependencies.
+    select n.request, r.rank + 1 from ranks r join needs n on n.needed = r.request where r.rank < 50)
+  select array_agg(m.request order by m.rank, m.request)
+  from (select r.request, max(r.rank) as rank from ranks r group by r.request) m
+$$;
+comment on function bloud.requests_in(bigint) is
+  'Returns the requests active in a rebuild, as ids of operations without those of their dependencies. A '
+  'request stands before those that need its apps.';
+
+create or replace function bloud.follow_rebuild(p_old bloud.rebuilds, p_split boolean)
+returns setof bloud.rebuilds
+language plpgsql as $$
+declare
+  v_next bloud.rebuilds;
+  v_requests bigint[] := bloud.requests_in(p_old.id);
+  v_state text;
+begin
+  foreach v_state in array case when p_split then array['active', 'waiting'] else array['active'] end loop
+    insert into bloud.rebuilds (state, attempt, worker, lease_until, deadline, started_at, follows)
+    values (v_state, p_old.attempt, p_old.worker, p_old.lease_until,
+      bloud.clock() + (p_old.deadline - p_old.started_at), bloud.clock(), p_old.id)
+    returning * into v_next;
+    update bloud.operations o set rebuild_id = v_next.id where o.rebuild_id = p_old.id and o.state = 'active'
+      and (not p_split or v_state = 'waiting'
+        or coalesce(o.requested_for, o.id) = any (v_requests[1:(cardinality(v_requests) + 1) / 2]));
+    update bloud.apps a set deadline = v_next.deadline from bloud.operations o
+    where o.id = a.operation_id and o.rebuild_id = v_next.id
+      and a.status in ('configuring', 'building', 'stopping');
+    if v_state = 'active' then
+      return next v_next;
+    end if;
+  end loop;
+end
+$$;
+comment on function bloud.follow_rebuild(bloud.rebuilds, boolean) is
+  'Starts and returns the rebuild for the remaining operations of a failed one. p_split: it gets the first '
+  'half of the requests, and a waiting rebuild gets the second half.';
+
+create or replace function bloud.end_rebuild(p_attempt bigint, p_rebuild bigint, p_switched boolean,
+  p_exit_code integer, p_generation_after text, p_failures jsonb default '{}', p_cause jsonb default null,
+  p_split boolean default false)
+returns setof bloud.rebuilds
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_old bloud.rebuilds;
+  v_operation bloud.operations;
+  v_failures jsonb := p_failures;
+  v_split boolean;
+begin
+  perform bloud.assert_attempt(p_attempt);
+  perform bloud.lock_apps(array(
+    select o.app from bloud.operations o join bloud.rebuilds r on r.id = o.rebuild_id
+    where o.state = 'active' and (r.id = p_rebuild or r.state = 'waiting')));
+  update bloud.rebuilds r set state = case when p_switched then 'succeeded' else 'failed' end,
+    finished_at = bloud.clock(), exit_code = p_exit_code, generation_after = p_generation_after
+  where r.id = p_rebuild and r.state = 'active' returning * into v_old;
+  if not found then
+    return;
+  end if;
+  if not p_switched then
+    v_failures := bloud.add_dependents(v_failures, p_rebuild);
+    if v_old.rolls_back_to is not null then -- the operations of a rollback fail together
+      p_cause := coalesce(p_cause, (select f.value from jsonb_each(p_failures) f limit 1),
+        '{"class": "interrupted", "message": "The rollback did not succeed"}');
+      v_failures := '{}';
+    end if;
+  elsif v_old.rolls_back_to is not null then
+    update bloud.apps a set version = d.value ->> 'version', port = (d.value ->> 'port')::integer,
+      integration_config = d.value -> 'integration_config'
+    from jsonb_each(v_old.desired) d where a.name = d.key and a.status in ('running', 'error');
+  end if;
+  v_split := p_split and not p_switched and v_old.rolls_back_to is null
+    and cardinality(bloud.requests_in(p_rebuild)) > 1;
+  for v_operation in select o.* from bloud.operations o where o.state = 'active'
+      and (o.rebuild_id = p_rebuild or (not p_switched and v_failures ? o.app)) order by o.id loop
+    if p_switched and v_operation.purge and v_failures ? v_operation.app then
+      -- The app is inactive, but its data could not be deleted.
+      update bloud.apps set status = 'stopped', deadline = null
+      where operation_id = v_operation.id and status = 'stopping';
+      perform bloud.end_operation(v_operation.id, 'failed', v_failures -> v_operation.app);
+    elsif p_switched then
+      perform bloud.complete_operation(v_operation);
+    elsif v_failures ? v_operation.app then
+      perform bloud.fail_operation(v_operation, v_failures -> v_operation.app);
+    elsif p_cause is not null and not v_split then
+      perform bloud.fail_operation(v_operation, p_cause);
+    end if;
+  end loop;
+  if not p_switched
+     and exists (select from bloud.operations o where o.rebuild_id = p_rebuild and o.state = 'active') then
+    return query select * from bloud.follow_rebuild(v_old, v_split);
+  end if;
+  -- A waiting rebuild whose last operation has just failed has no work left.
+  update bloud.rebuilds r set state = 'failed', finished_at = bloud.clock()
+  where r.state = 'waiting'
+    and not exists (select from bloud.operations o where o.rebuild_id = r.id and o.state = 'active');
+end
+$$;
+comment on function bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean) is
+  'Orchestrator: ends a rebuild with the observed outcome. p_switched: the host runs the new configuration; '
+  'p_failures then names purges whose data could not be deleted. Otherwise the apps in p_failures ({app: '
+  'cause}) fail, and a rebuild for the others is returned. With p_cause all others fail too, unless p_split '
+  'is true and there are several requests: then the requests are halved until the failed one is alone.';

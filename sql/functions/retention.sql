@@ -1,0 +1,50 @@
+-- Retention: prune() deletes old history in batches, so that no transaction is long.
+--
+--   event, log line → older than p_older_than → pruned, unless it belongs to
+--       one of the last p_keep_operations operations of its app, or is the last event of its app
+--
+-- stream.pruned_to is the highest seq that was deleted; a reader that resumes before it receives a reset.
+-- Errors raised: BL016 stale_attempt.
+
+create or replace function bloud.prune(
+  p_attempt bigint, p_older_than interval, p_keep_operations integer, p_batch integer) returns integer
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  v_before timestamptz := bloud.clock() - p_older_than;
+  v_kept bigint[];
+  v_pruned_to bigint;
+  v_events integer;
+  v_lines integer;
+begin
+  perform bloud.assert_attempt(p_attempt);
+  select array_agg(o.id) into v_kept from (
+    select k.id, row_number() over (partition by k.app order by k.id desc) as nth from bloud.operations k) o
+  where o.nth <= p_keep_operations;
+  perform set_config('bloud.pruning', 'on', true);
+  with expired as (
+    select e.seq from bloud.events e
+    where e.at < v_before and (e.operation_id = any (coalesce(v_kept, '{}'))) is not true
+      -- The last event of an app stays, because check_invariants() compares the app with it.
+      and e.seq < (select max(l.seq) from bloud.events l where l.app = e.app)
+    order by e.seq limit p_batch),
+  deleted as (delete from bloud.events e using expired d where e.seq = d.seq returning e.seq)
+  select count(*), max(seq) into v_events, v_pruned_to from deleted;
+  perform set_config('bloud.pruning', 'off', true);
+  update bloud.stream set pruned_to = greatest(pruned_to, v_pruned_to) where v_pruned_to is not null;
+  with expired as (
+    select l.rebuild_id, l.line_no from bloud.rebuild_log l join bloud.rebuilds r on r.id = l.rebuild_id
+    where r.finished_at < v_before and not exists (
+      select from bloud.operations o where o.rebuild_id = r.id and o.id = any (coalesce(v_kept, '{}')))
+    limit p_batch),
+  deleted as (
+    delete from bloud.rebuild_log l using expired d
+    where (l.rebuild_id, l.line_no) = (d.rebuild_id, d.line_no) returning 1)
+  select count(*) into v_lines from deleted;
+  return v_events + v_lines;
+end
+$$;
+comment on function bloud.prune(bigint, interval, integer, integer) is
+  'Orchestrator: deletes events and log lines older than p_older_than, at most p_batch of each. Keeps those '
+  'of the last p_keep_operations operations of each app, and the last event of every app. Returns the '
+  'number of deleted rows; the caller repeats until 0. A reader that resumes before the pruned events '
+  'receives a reset.';
