@@ -1,13 +1,13 @@
 /**
- * The run directory: the files through which the agent and one run of the switch exchange their state. Both
- * outlive each other, so files and a kernel lock replace a connection.
+ * The run directory: the files through which the agent and one run of the switch exchange their state. Each
+ * can outlive the other, so they use files and a kernel lock instead of a connection.
  *
  *   created -> claimed -> (activated) -> exit written
  *
- * - The agent creates the directory and starts the run. Because only one caller can create it, a run starts
- * once.
+ * - The agent creates the directory and starts the run. A run starts once, because only one caller can create
+ *   the directory.
  * - The run takes the lock and holds it until its process ends. Then it writes the claim.
- * - The agent writes the claim instead, to ensure that a run that has not begun never begins.
+ * - To cancel a run that has not begun, the agent writes the claim itself. Then the run never begins.
  * - A claim without a held lock and without an exit file means that the run was killed: it is lost.
  */
 import { type FSWatcher, watch } from 'node:fs'
@@ -61,7 +61,7 @@ export async function createRunDirectory({ dir }: RunFiles, mode?: number): Prom
 
 /**
  * Takes the run's lock, then its claim. The order matters, because a claim without a held lock means that the
- * run is over. The lock may need a moment, because a process that checks it holds it for that long.
+ * run is over. Taking the lock may need a moment, because a process that checks the lock holds it briefly.
  * @returns false if the run was begun or cancelled before.
  */
 export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<boolean> {

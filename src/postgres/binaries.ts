@@ -118,8 +118,8 @@ async function isComplete(source: string, copy: string): Promise<boolean> {
 }
 
 /**
- * Creates the package's links. npm packages can't contain links, and the install script that makes them may
- * be off.
+ * Creates the package's links. npm packages can't contain links, and the install script that makes them is
+ * often disabled.
  */
 async function makeLinks(directory: string): Promise<void> {
   for (const link of await linksOf(directory)) {

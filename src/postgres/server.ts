@@ -86,8 +86,8 @@ export async function findRunning(directory: string): Promise<(Server & { port: 
   const [pid = 0, , , port = 0] = text.split('\n').map(Number)
   if (!pid || !isAlive(pid)) return null
   if (await isServerOf(pid, directory)) return { pid, port, ended: awaitEnd(pid) }
-  // The process id now belongs to another program. PostgreSQL would refuse to start if that had the same
-  // user.
+  // The process id now belongs to another program. PostgreSQL would refuse to start if
+  // that program had the same user.
   await fs.rm(join(directory, 'postmaster.pid'), { force: true })
   return null
 }

@@ -93,8 +93,8 @@ async function generationNumbers(paths: Paths): Promise<number[]> {
 }
 
 /**
- * Deletes temporary folders of killed switches. Without the switch lock, pass `id` to delete only those of
- * one run.
+ * Deletes temporary folders of killed switches. A caller without the switch lock must pass `id`: then
+ * only folders of that run are deleted.
  */
 export async function removeTemps(dir: string, id?: string): Promise<void> {
   const names = await readdir(dir).catch(() => [])

@@ -4,8 +4,8 @@ import { dirname } from 'node:path'
 import { olderLogFile } from '../logreader.ts'
 
 /**
- * Upper limit of a log file in bytes: about a day of a verbose app. With the older file at most twice this on
- * disk.
+ * Upper limit of a log file in bytes: about a day of a verbose app. With the older file,
+ * an app uses at most twice this.
  */
 export const MAX_LOG_BYTES = 5 * 1024 * 1024
 

@@ -83,8 +83,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   async function apply(manifest: Manifest | null): Promise<void> {
     const apps = manifest?.apps ?? {}
     const outdated = [...units].filter(([name, unit]) => !apps[name] || digestOf(apps[name]) !== unit.digest)
-    // All outdated apps are stopped before any app is started, because a new app may use the port of an old
-    // one.
+    // Stop all outdated apps before starting any app, because a new app may use the port of an old one.
     await Promise.all(outdated.map(([name]) => stopUnit(name)))
     for (const [name, spec] of Object.entries(apps)) {
       if (units.has(name) || stopping) continue

@@ -5,9 +5,11 @@
  *   node switch.ts --back-to <generation> --state <data>/host --run <dir>
  *
  * Installs the configured apps, writes a generation and activates it. With --back-to, activates an older
- * generation. Output goes to stdout. Exit codes: 0 done; 1 nothing was switched; 4 switched, but some apps
- * did not start; 143 stopped before switching. `<run>/result.json` names the failed apps, `<run>/exit`
- * contains the exit code.
+ * generation. Output goes to stdout. `<run>/result.json` names the failed apps, `<run>/exit` contains the
+ * exit code.
+ *
+ * Exit codes: 0 done; 1 nothing was switched; 4 switched, but some apps did not start; 143 stopped before
+ * switching.
  */
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'

@@ -142,8 +142,8 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
 const PACKAGE_BOUNDARY = { file: 'package.json', content: '{ "private": true, "type": "commonjs" }\n' }
 
 /**
- * Creates the data directory and the initial files of an app. Existing files are kept, as the user may edit
- * them.
+ * Creates the data directory and the initial files of an app. Existing files are not overwritten, because
+ * the user may edit them.
  */
 async function prepareHome(home: string, spec: UnitSpec): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 })
