@@ -10,7 +10,8 @@ import { session } from '../support/sql.ts'
 /** Finds named objects without a comment, except constraints, because their names are sentences. */
 const UNCOMMENTED = `
   with named as (
-    select 'pg_namespace'::regclass as class, oid, 0 as sub, 'schema' as what from pg_namespace where nspname = 'bloud'
+    select 'pg_namespace'::regclass as class, oid, 0 as sub, 'schema' as what
+    from pg_namespace where nspname = 'bloud'
     union all
     select 'pg_class'::regclass, c.oid, 0, format('relation %s', c.relname) from pg_class c
     where c.relnamespace = 'bloud'::regnamespace and c.relkind <> 'c'

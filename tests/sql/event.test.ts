@@ -110,7 +110,7 @@ async function emptyHistory(client: pg.Client): Promise<void> {
   await client.query('set session_replication_role = origin')
 }
 
-test('with 24 writers and rollbacks a reader of "seq > last" misses nothing, in order, without a deadlock', async () => {
+test('with 24 writers, a reader of "seq > last" misses no event, without deadlocks', async () => {
   const result = await race()
   assert.equal(result.missed, 0)
   assert.equal(result.outOfOrder, 0)
@@ -136,7 +136,7 @@ test('without the lock the same reader misses rows (so the test above can fail)'
   assert.ok(missed > 0, 'expected to miss rows without the lock')
 })
 
-test('a rolled back transaction leaves no event, and two transitions in one transaction leave two', async () => {
+test('a rolled back transaction leaves no event, and one with two transitions leaves two', async () => {
   const client = await session(database.url)
   const insert =
     "insert into bloud.apps (name, display_name, version, status) values ('two', 'T', '1', 'queued')"

@@ -1,4 +1,4 @@
-/** A deploy of the schema is applied completely or not at all, with other migrators at work and after any cut. */
+/** A deploy is applied completely or not at all, also with other migrators at work and after a cut. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -39,7 +39,7 @@ async function empty(t: TestContext): Promise<Database> {
   return { url: urlOf(name), client, dump: () => schemaDump(client) }
 }
 
-/** Writes the sql folder of a later version: a new table, column and function, one function less, a changed view. */
+/** Writes the sql folder of a later version: additions, one function less, and a changed view. */
 function nextVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
   cpSync(join(ROOT, 'sql'), dir, { recursive: true })
@@ -72,7 +72,7 @@ before(() => {
   next = nextVersion()
 })
 
-test('four migrators at once leave the same schema as one, and a second deploy changes nothing', async (t) => {
+test('four migrators at once leave the schema of one, and a second deploy changes nothing', async (t) => {
   const [one, four] = [await empty(t), await empty(t)]
   await migrate({ url: one.url, log })
   const once = await one.dump()
@@ -224,14 +224,15 @@ test('killed at a statement, an upgrade leaves the old schema, and the next run 
   assert.deepEqual(await database.dump(), await wanted.dump())
 })
 
-test('an install cut off after any sent piece leaves nothing or all of it, and the next run completes it', async (t) => {
+test('an install cut off at any point leaves nothing or all, and the next run completes it', async (t) => {
   const [wanted, database] = [await empty(t), await empty(t)]
   await migrate({ url: wanted.url, log })
   const whole = await wanted.dump()
   const hasEnded = async () =>
     (await value(
       database.client,
-      "select count(*) = 0 from pg_stat_activity where datname = current_database() and application_name = 'bloud-migrate'",
+      `select count(*) = 0 from pg_stat_activity
+      where datname = current_database() and application_name = 'bloud-migrate'`,
     )) || undefined
   const outcomes = { nothing: 0, all: 0 }
   for (let pieces = 1; ; pieces += 1) {

@@ -119,7 +119,7 @@ test('the failed app of a rebuild fails alone, the others go on in the next rebu
   ])
 })
 
-/** Ends every rebuild; one that includes `bad` fails without naming an app. Returns the apps of each rebuild. */
+/** Ends every rebuild; one with `bad` fails and names no app. Returns the apps of each rebuild. */
 async function endAll(bad: string): Promise<string[][]> {
   const rebuilds: string[][] = []
   for (let id = await claim(); id !== undefined; id = await claim()) {
@@ -335,7 +335,7 @@ test('a sweep reads an app again after locking it', async () => {
   assert.deepEqual(await statuses(), { a: 'queued' })
 })
 
-test('an app being installed in an open transaction keeps its entry when its catalog file is deleted', async () => {
+test('an app installed in an open transaction keeps its entry when its catalog file is deleted', async () => {
   const holder = await session(database.url)
   await holder.query("begin; select bloud.install('a')")
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify([entry('b')])])

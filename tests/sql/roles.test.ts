@@ -63,15 +63,17 @@ function each(kind: string, grants: Grants, names: string): Record<string, Grant
 /** Returns one row per object, role and privilege. The privilege MAINTAIN exists since PostgreSQL 17. */
 const CELLS = `
   with things as (
-    select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind, c.relname as name, c.oid
+    select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind,
+      c.relname as name, c.oid
     from pg_class c where c.relnamespace = 'bloud'::regnamespace and c.relkind not in ('i', 'I', 'c', 't')
     union all select 'function', p.proname, p.oid from pg_proc p where p.pronamespace = 'bloud'::regnamespace
     union all select 'schema', 'bloud', 'bloud'::regnamespace::oid
     union all select 'type', t.typname, t.oid from pg_type t left join pg_class c on c.oid = t.typrelid
       where t.typnamespace = 'bloud'::regnamespace and t.typelem = 0 and coalesce(c.relkind, 'c') = 'c'),
-  privileges (kind, names) as (values
-    ('table', array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger'] || $2::text[]),
-    ('view', array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger'] || $2::text[]),
+  privileges (kind, names) as (
+    select k, array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger'] || $2::text[]
+    from unnest(array['table', 'view']) as k
+    union all values
     ('sequence', array['usage', 'select', 'update']),
     ('function', array['execute']), ('schema', array['usage', 'create']), ('type', array['usage']))
   select t.kind || ' ' || t.name as thing, r.role, p.privilege,
@@ -100,7 +102,8 @@ before(async () => {
   database = await testDatabase('roles')
   root = await session(database.url)
   await administer((client) => client.query(`create role ${STRANGER} login password '${STRANGER}'`))
-  await migrate({ url: database.url, log: { info() {} } }) // a database made from a template has no grants of its own
+  // Deployed again, because a database made from a template lacks the grants on the database.
+  await migrate({ url: database.url, log: { info() {} } })
   await lead(root, [entry('flow')])
   await root.query("select bloud.install('flow')")
 })
@@ -146,7 +149,8 @@ test('an additional privilege is found (so the test above can fail)', async () =
 test('PUBLIC has nothing, neither here nor by default, nor in the database', async () => {
   const { rows } = await root.query(`
     with lists (what, acl) as (
-      select 'relation ' || relname, coalesce(relacl, acldefault(case relkind when 'S' then 's'::"char" else 'r' end, relowner))
+      select 'relation ' || relname,
+        coalesce(relacl, acldefault(case relkind when 'S' then 's'::"char" else 'r' end, relowner))
       from pg_class where relnamespace = 'bloud'::regnamespace and relkind in ('r', 'v', 'S')
       union all select format('column %s.%s', attrelid::regclass, attname), attacl
       from pg_attribute a join pg_class c on c.oid = a.attrelid where c.relnamespace = 'bloud'::regnamespace
@@ -154,8 +158,10 @@ test('PUBLIC has nothing, neither here nor by default, nor in the database', asy
       where pronamespace = 'bloud'::regnamespace
       union all select 'type ' || typname, coalesce(typacl, acldefault('T', typowner)) from pg_type t
       where typnamespace = 'bloud'::regnamespace and typname = 'refusal'
-      union all select 'schema', coalesce(nspacl, acldefault('n', nspowner)) from pg_namespace where nspname = 'bloud'
-      union all select 'database', coalesce(datacl, acldefault('d', datdba)) from pg_database where datname = current_database()
+      union all select 'schema', coalesce(nspacl, acldefault('n', nspowner)) from pg_namespace
+      where nspname = 'bloud'
+      union all select 'database', coalesce(datacl, acldefault('d', datdba)) from pg_database
+      where datname = current_database()
       union all select 'new functions', defaclacl from pg_default_acl
       where defaclrole = 'bloud_owner'::regrole and defaclobjtype = 'f')
     select l.what, a.privilege_type from lists l cross join aclexplode(l.acl) a where a.grantee = 0`)
@@ -199,7 +205,7 @@ test('security definer functions have a fixed search_path, and bloud_owner owns 
   assert.deepEqual(owners.rows, [{ owner: 'bloud_owner' }])
 })
 
-test('no role has attributes of a superuser, the owner can not log in, and only the relay may assume bloud_operator', async () => {
+test('no role is a superuser, the owner can not log in, only the relay may become an operator', async () => {
   const names = ROLES.slice(1)
   const { rows } = await root.query(
     `select rolname from pg_roles where rolname = any ($1)
@@ -221,10 +227,12 @@ test('no role has attributes of a superuser, the owner can not log in, and only 
 })
 
 test('each reading role can call every reading function and select from every view', async () => {
-  const calls = `check_invariants() | plan_install('flow') | plan_uninstall('flow') | refusal_of('install', 'flow')
-    | controls('flow') | is_installed('flow') | required_by('flow') | open_operation('flow') | stream_head() | snapshot()
-    | usual_duration('flow', 'queued') | step_durations('flow', 1) | events_after(0, 9) | stream_after(0, 9)
-    | operation_log(1, 0, 9) | why('flow') | clock() | status_at('flow', now()) | schema_version() | session_actor() | session_origin() | check_name('flow') | refuse(null)`
+  const calls = `check_invariants() | plan_install('flow') | plan_uninstall('flow')
+    | refusal_of('install', 'flow') | controls('flow') | is_installed('flow') | required_by('flow')
+    | open_operation('flow') | stream_head() | snapshot() | usual_duration('flow', 'queued')
+    | step_durations('flow', 1) | events_after(0, 9) | stream_after(0, 9) | operation_log(1, 0, 9)
+    | why('flow') | clock() | status_at('flow', now()) | schema_version() | session_actor()
+    | session_origin() | check_name('flow') | refuse(null)`
   const views = ['active', 'app_status', 'catalog', 'desired_apps', 'history', 'probed_apps', 'queue']
   for (const role of READERS) {
     await root.query(`set role ${role}`)

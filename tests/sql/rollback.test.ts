@@ -29,8 +29,9 @@ async function close(): Promise<void> {
   await database?.drop()
 }
 
-const DESIRED = `select coalesce(jsonb_object_agg(d.name, jsonb_build_object('version', d.version, 'port', d.port,
-  'integration_config', d.integration_config)), '{}') from bloud.desired_apps d`
+const DESIRED = `select coalesce(jsonb_object_agg(d.name, jsonb_build_object(
+  'version', d.version, 'port', d.port, 'integration_config', d.integration_config)), '{}')
+  from bloud.desired_apps d`
 
 async function claim(): Promise<string | undefined> {
   return value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
@@ -77,7 +78,7 @@ test.afterEach(async () => {
   assert.deepEqual((await root.query('select * from bloud.check_invariants()')).rows, [])
 })
 
-test('apps that the older generation lacks are uninstalled with their data kept; its other apps are not touched', async () => {
+test('apps that the older generation lacks are uninstalled with data kept; the others go on', async () => {
   await install('a', '1', '2')
   await install('b', '2', '3')
   assert.deepEqual(await plan(), { from: '3', to: '2', turns_off: ['b'], turns_on: [], blockers: [] })
@@ -213,7 +214,7 @@ test('a rollback is refused while another session holds an app in an open transa
   assert.ok(await rollback())
 })
 
-test('while a rollback is requested in an open transaction, other verbs wait and nothing is claimed', async () => {
+test('a rollback in an open transaction makes other verbs wait, and nothing is claimed', async () => {
   await install('a', '1', '2')
   await operator.query('begin; select bloud.rollback()')
   await root.query("set lock_timeout = '200ms'")
@@ -272,7 +273,7 @@ test('a rollback is claimed first and is never combined with other operations', 
   assert.deepEqual(await statuses(), { a: 'stopped', c: 'running' })
 })
 
-test('a rollback waits, and all other operations with it, while another session holds one of its apps', async () => {
+test('a rollback and all other operations wait while another session holds one of its apps', async () => {
   await install('a', '1', '2')
   await rollback()
   await root.query("select bloud.install('c')")
@@ -282,7 +283,7 @@ test('a rollback waits, and all other operations with it, while another session 
   assert.ok(await claim())
 })
 
-test('when a rollback fails, active apps stay active with the cause, and none of its operations goes on', async () => {
+test('a failed rollback leaves active apps active, with the cause, and ends all its operations', async () => {
   await install('b', '1', '2')
   await operator.query("select bloud.install('a'); select bloud.uninstall('b')")
   await rebuild('2', '3')
@@ -291,7 +292,8 @@ test('when a rollback fails, active apps stay active with the cause, and none of
   await root.query("select bloud.begin_run($1, (select max(id) from bloud.rebuilds), '3')", [attempt])
   const cause = { class: 'activate', message: 'The rollback did not succeed: no space' }
   const next = await root.query(
-    "select * from bloud.end_rebuild($1, (select max(id) from bloud.rebuilds), false, 1, '3', '{}', $2, true)",
+    `select * from bloud.end_rebuild($1, (select max(id) from bloud.rebuilds), false, 1, '3', '{}', $2,
+    true)`,
     [attempt, JSON.stringify(cause)],
   )
   assert.deepEqual(next.rows, [])
@@ -306,7 +308,7 @@ test('when a rollback fails, active apps stay active with the cause, and none of
 })
 
 for (const app of ['a', 'b']) {
-  test(`cancelling the ${app === 'a' ? 'uninstalled' : 'installed'} app of a queued rollback cancels all of it`, async () => {
+  test(`cancel of ${app}, an app of a queued rollback, cancels the whole rollback`, async () => {
     await install('b', '1', '2')
     await operator.query("select bloud.install('a'); select bloud.uninstall('b')")
     await rebuild('2', '3')

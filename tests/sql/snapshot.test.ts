@@ -1,4 +1,4 @@
-/** The snapshot uses an index and skips usual_duration() for some statuses; its content equals the functions'. */
+/** The snapshot skips usual_duration() for some statuses; its content equals that of the functions. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -21,19 +21,23 @@ const APPS = 54
 
 /** App i requires app i % 5 and optionally uses app i % 3; every sixth app also requires app-7. */
 const MAKE_APPS = `
-  insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description, category, version, is_system)
-  select 'app-' || i, '', now(), '{"integrations": {"base": {"required": true}, "extra": {"required": false}}}', 'app', '', '', '1', false
+  insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description,
+    category, version, is_system)
+  select 'app-' || i, '', now(),
+    '{"integrations": {"base": {"required": true}, "extra": {"required": false}}}', 'app', '', '', '1', false
   from generate_series(0, $1 - 1) i;`
 const MAKE_ROWS = `
   insert into bloud.apps (name, display_name, version, status, integration_config)
   select 'app-' || i, 'App ' || i, '1', ($2::text[])[i / 6 % 9 + 1], jsonb_build_object(
-    'base', case when i % 6 = 0 then jsonb_build_array('app-' || i % 5, 'app-7') else jsonb_build_array('app-' || i % 5) end,
+    'base', case when i % 6 = 0 then jsonb_build_array('app-' || i % 5, 'app-7')
+      else jsonb_build_array('app-' || i % 5) end,
     'extra', jsonb_build_array('app-' || i % 3))
   from generate_series(0, $1 - 1) i`
 const MAKE_HISTORY = `
   insert into bloud.events (seq, at, app, from_status, to_status, actor, origin, lasted, app_id,
     display_name, version, is_system, integration_config, updated_at)
-  select i, now(), 'app-' || i % 9, 'building', 'starting', 'me', 'psql', make_interval(secs => i), i % 9, 'App', '1', false, '{}', now()
+  select i, now(), 'app-' || i % 9, 'building', 'starting', 'me', 'psql', make_interval(secs => i), i % 9,
+    'App', '1', false, '{}', now()
   from generate_series(1, 60) i`
 
 let database: TestDatabase
@@ -60,7 +64,8 @@ test('the snapshot of each app equals the results of the functions', async () =>
   assert.equal(apps.length, APPS)
   for (const app of apps) {
     const { rows } = await root.query(
-      'select bloud.required_by($1) as required_by, bloud.controls($1) as controls, bloud.usual_duration($1, $2) as usual',
+      `select bloud.required_by($1) as required_by, bloud.controls($1) as controls,
+      bloud.usual_duration($1, $2) as usual`,
       [app.name, app.status],
     )
     assert.deepEqual({ required_by: app.required_by, controls: app.controls, usual: app.usual }, rows[0])

@@ -75,7 +75,8 @@ async function apply(transitions: { app: string; pick: number; seconds: number }
 
 function statement(app: string, from: string | null, to: string | null): string {
   if (from === null) {
-    return `insert into bloud.apps (name, display_name, version, status) values ('${app}', '${app}', '1', '${to}')`
+    return `insert into bloud.apps (name, display_name, version, status)
+      values ('${app}', '${app}', '1', '${to}')`
   }
   return to === null
     ? `delete from bloud.apps where name = '${app}'`
@@ -103,7 +104,7 @@ async function compare(transitions: Parameters<typeof apply>[0], seconds: number
   )
 }
 
-test(`the status at a time is that of the last transition before it, in ${RUNS} random histories (seed ${SEED})`, async () => {
+test(`status_at() returns the last status, in ${RUNS} random histories (seed ${SEED})`, async () => {
   await fc.assert(
     fc.asyncProperty(history, ({ transitions, seconds }) => compare(transitions, seconds)),
     { seed: SEED, numRuns: RUNS, ...(PATH ? { path: PATH } : {}) },
