@@ -31,7 +31,10 @@ const DOMAIN_PACKAGES = ['zod', 'yaml']
 const PROCESS_FOLDERS = ['host', 'postgres', 'system']
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\('([^']+)'\)/gm
-/** A program that is started by its path: `new URL('./switch.ts', import.meta.url)`, `join(import.meta.dirname, …)`. */
+/**
+ * A program that is started by its path: `new URL('./switch.ts', import.meta.url)`,
+ * `join(import.meta.dirname, …)`.
+ */
 const PROGRAM = /\bnew URL\('(\.[^']+)', import\.meta\.url\)|\bimport\.meta\.dirname, '([^']+\.[jt]s)'/g
 const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bsql`/
 

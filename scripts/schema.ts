@@ -88,8 +88,21 @@ function wrapped(text: string, indent: string): string {
 const commentLines = (comment: string | null, indent: string): string =>
   comment === null ? '' : `${wrapped(comment, `${indent}-- `).replaceAll('--   ', '-- ')}\n`
 
-const statement = ({ definition, comment }: Part): string =>
-  `${commentLines(comment, '')}${definition.includes('\n') ? definition : wrapped(definition, '')}\n`
+/** Returns a statement; a definition of several lines is wrapped line by line. */
+function statement({ definition, comment }: Part): string {
+  const lines = definition.split('\n').map((line) => {
+    const indent = /^ */.exec(line)?.[0] ?? ''
+    return wrapped(line.trimStart(), indent)
+  })
+  return `${commentLines(comment, '')}${lines.join('\n')}\n`
+}
+
+/** Returns a column or constraint, with its comment behind it where both fit one line. */
+function member({ definition, comment }: Part, end: string): string {
+  const line = `  ${definition}${end}${comment === null ? '' : ` -- ${comment}`}`
+  if (line.length <= WIDTH) return `${line}\n`
+  return `${commentLines(comment, '  ')}${wrapped(definition + end, '  ')}\n`
+}
 
 /** Returns the types, sequences and tables of schema bloud as SQL. */
 export async function schemaText(client: pg.ClientBase): Promise<string> {
@@ -99,10 +112,7 @@ export async function schemaText(client: pg.ClientBase): Promise<string> {
   const pieces = [...(await query(TYPES)), ...(await query(SEQUENCES))].map(statement)
   for (const { id, name, comment } of tables) {
     const parts = [...(await query(COLUMNS, [id])), ...(await query(CONSTRAINTS, [id]))]
-    const lines = parts.map((part, index) => {
-      const end = index === parts.length - 1 ? '' : ','
-      return `${commentLines(part.comment, '  ')}${wrapped(part.definition + end, '  ')}\n`
-    })
+    const lines = parts.map((part, index) => member(part, index === parts.length - 1 ? '' : ','))
     const indexes = (await query(INDEXES, [id])).map(statement)
     pieces.push(
       `${commentLines(comment, '')}create table bloud.${name} (\n${lines.join('')});\n${indexes.join('')}`,

@@ -1,10 +1,10 @@
 /**
- * `npm test`: all checks, with what they need: types, lint, layers of imports, and all test files against the embedded
- * PostgreSQL. A part of the test files runs again against PostgreSQL 15, the oldest supported version.
+ * `npm test`: all checks, with what they need: types, lint, layers of imports, and all test files against the
+ * embedded PostgreSQL. A part of the test files runs again against PostgreSQL 15, the oldest supported version.
  *
  *   npm test                              all
  *   npm test -- tests/db/error.test.ts    some test files, without the static checks
- *   npm test -- rollback                  the test files whose path contains the word, or else the tests whose name does
+ *   npm test -- rollback                  test files whose path contains it, else tests whose name does
  *   npm test -- --test-name-pattern=psql tests/main/start.test.ts   with options of node's test runner
  */
 import { spawn } from 'node:child_process'
@@ -23,8 +23,16 @@ import { prepareTools } from './test-tools.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const ALL_TESTS = 'tests/**/*.test.ts'
-/** Test files that run against PostgreSQL 15 too. The random sequences are left out because they take a minute. */
-const OLDEST_TESTS = ['tests/sql/*.test.ts', 'tests/db/*.test.ts', 'tests/relay/*.test.ts', 'tests/stories/psql.test.ts']
+/**
+ * Test files that run against PostgreSQL 15 too. The random sequences are left out because they take a
+ * minute.
+ */
+const OLDEST_TESTS = [
+  'tests/sql/*.test.ts',
+  'tests/db/*.test.ts',
+  'tests/relay/*.test.ts',
+  'tests/stories/psql.test.ts',
+]
 const OLDEST_EXCLUDED = /tests\/sql\/(model|migrate|schema)\.test\.ts/
 /** Test files at the same time: on two cores a test file waits for real processes for half of its time. */
 const CONCURRENCY = 4
@@ -62,10 +70,14 @@ function select(args: string[]): Selection {
   return { files: files.length > 0 ? files : [ALL_TESTS], flags }
 }
 
-/** Runs test files in a process group of their own, so that all of it can be ended. @returns true if all passed. */
+/**
+ * Runs test files in a process group of their own, so that all of it can be ended. @returns true if all
+ * passed.
+ */
 async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Promise<boolean> {
   const options = [`--test-concurrency=${CONCURRENCY}`, `--test-timeout=${ONE_TEST_LIMIT_MS}`, ...flags]
-  // Node does not run the hooks of a file whose tests are all filtered out, so what the file opened stays open.
+  // Node does not run the hooks of a file whose tests are all filtered out, so what the file opened stays
+  // open.
   if (flags.some((flag) => flag.startsWith('--test-name-pattern'))) options.push('--test-force-exit')
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], {
     cwd: ROOT,

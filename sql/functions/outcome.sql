@@ -71,7 +71,7 @@ language plpgsql as $$
 begin
   if p_operation.kind = 'install' then -- the install succeeds later, when the app is healthy
     update bloud.apps a set status = 'starting', cause = null, deadline = bloud.clock()
-      + make_interval(secs => coalesce((c.entry #>> '{healthCheck,timeout}')::double precision, 60))
+      + make_interval(secs => (c.entry #>> '{healthCheck,timeout}')::double precision)
     from bloud.catalog_cache c where a.operation_id = p_operation.id and c.name = a.name;
     perform bloud.revert_cancel(p_operation);
     return;

@@ -23,7 +23,10 @@ import type { StreamSource } from '../relay/streamsource.ts'
 
 /** Connections for requests, snapshots and the backlog; the live stream has a session of its own. */
 const POOL_SIZE = 8
-/** Upper limit of one query in milliseconds. Queries of the relay take a few; a longer wait means a dead connection. */
+/**
+ * Upper limit of one query in milliseconds. Queries of the relay take a few; a longer wait means a dead
+ * connection.
+ */
 const QUERY_LIMIT_MS = 7_000
 /** States of an operation whose log is complete. */
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])

@@ -5,18 +5,19 @@
  */
 
 import { createBacklog } from './backlog.ts'
-import { createCatchup } from './catchup.ts'
-import { type Client, createClients } from './client.ts'
+import { type Catchup, createCatchup } from './catchup.ts'
+import { type Client, type Clients, createClients } from './client.ts'
 import type { Head, ResetReason } from './eventid.ts'
 import { createFilter } from './filter.ts'
 import { heartbeatFrame, refreshFrame, retryFrame, staleFrame } from './frame.ts'
 import { createPoll } from './poll.ts'
+import { createReadSchedule } from './readschedule.ts'
 import { createRing } from './ring.ts'
 import { CHUNK_BYTES, type ConnectionEvents, type Sink, send, written } from './sendqueue.ts'
 import { createSnapshots } from './snapshot.ts'
 import type { RelayLog, StreamSource } from './streamsource.ts'
 import { createTail } from './tail.ts'
-import { createThrottle } from './throttle.ts'
+import { createFlush } from './throttle.ts'
 
 export const RELAY_LIMITS = {
   /** Upper limits of the ring, in events and bytes. */
@@ -77,37 +78,19 @@ export function createRelay(options: RelayOptions) {
     onReset: (client) => catchup.start(client),
     onBacklogWritable: (client) => catchup.start(client),
   })
-  const tail = createTail({ ...limits, source, ring, log, onEvents: flushSoon, onReset, onFresh, onStale })
+  const reactions = { onReset, onFresh, onStale, onEvents: () => flush.soon() }
+  const tail = createTail({ ...limits, ...reactions, source, ring, log })
   const snapshots = createSnapshots(source, tail, limits.readLimitMs)
   const backlog = createBacklog(source, limits.readRows, limits.readLimitMs)
   const catchup = createCatchup({ clients, ring, tail, backlog, snapshots, log })
-  const throttle = createThrottle(limits)
+  const schedule = createReadSchedule(tail, limits)
+  const flush = createFlush(clients.pumpAll, limits)
   const counts = { notifications: 0, connects: 0, resets: 0, stuck: 0 }
-  let listening = false
   let lastNotificationAt: number | undefined
   let staleSince: string | undefined = new Date().toISOString()
-  let flushTimer: NodeJS.Timeout | undefined
-  let tickTimer: NodeJS.Timeout | undefined
-  let retryTimer: NodeJS.Timeout | undefined
   let refreshTimer: NodeJS.Timeout | undefined
   let timers: NodeJS.Timeout[] = []
   let stopped = true
-
-  /** Writes to all clients. */
-  function flush(): void {
-    flushTimer = undefined
-    const begin = performance.now()
-    clients.pumpAll()
-    throttle.done(begin, performance.now())
-  }
-
-  /** Sends the first event of a quiet stream at once; the throttle delays those that follow. */
-  function flushSoon(): void {
-    if (flushTimer) return
-    const wait = throttle.wait(performance.now())
-    if (wait <= 0) flush()
-    else flushTimer = setTimeout(flush, wait)
-  }
 
   function onReset(reason: ResetReason): void {
     counts.resets += 1
@@ -130,40 +113,6 @@ export function createRelay(options: RelayOptions) {
     staleSince = undefined
     if (recovered) clients.broadcast(heartbeatFrame(tail.head))
     catchup.startAllWaiting()
-  }
-
-  /**
-   * Schedules the next attempt with backoff. It is short at first, because an ended session of the pool fails
-   * only once.
-   */
-  function scheduleRetry(): void {
-    if (stopped || retryTimer) return
-    const wait = Math.min(limits.firstRetryMs * 4 ** tail.failures, limits.degradedTickMs)
-    retryTimer = setTimeout(() => {
-      retryTimer = undefined
-      attemptRead(tail.sync)
-    }, wait)
-  }
-
-  function attemptRead(read: () => Promise<void>): void {
-    if (!stopped) read().catch(scheduleRetry)
-  }
-
-  /**
-   * Reads new events. A notification without one can mean a restored database (new epoch), so the head is
-   * read then.
-   */
-  async function readNotified(): Promise<void> {
-    const before = tail.eventsRead
-    await tail.read()
-    if (tail.eventsRead === before) await tail.sync()
-  }
-
-  /** Reads without a notification, at an interval. */
-  function tick(): void {
-    attemptRead(tail.sync)
-    const wait = tail.stale || !listening ? limits.degradedTickMs : limits.tickMs
-    tickTimer = setTimeout(tick, wait)
   }
 
   function sendHeartbeat(): void {
@@ -195,18 +144,7 @@ export function createRelay(options: RelayOptions) {
     send(client.queue, retryFrame(Math.round(limits.retryMs * (1 + Math.random()))))
     if (staleSince) send(client.queue, staleFrame(staleSince))
     catchup.start(client)
-    return connectionEventsOf(client)
-  }
-
-  /** Separate from `open`, because these closures would keep the locals of `open` in memory. */
-  function connectionEventsOf(client: Client): ConnectionEvents {
-    return {
-      writable: () => clients.writable(client),
-      closed() {
-        clients.remove(client)
-        catchup.cancel(client)
-      },
-    }
+    return connectionEventsOf(client, clients, catchup)
   }
 
   return {
@@ -217,40 +155,34 @@ export function createRelay(options: RelayOptions) {
         setInterval(sendHeartbeat, limits.heartbeatMs),
         setInterval(closeStuckClients, limits.stuckMs / 10),
       ]
-      tick()
+      schedule.start()
     },
     /** Ends every stream; clients reconnect by themselves to the next process. */
     stop(): void {
       stopped = true
       for (const timer of timers) clearInterval(timer)
-      clearTimeout(tickTimer)
-      clearTimeout(flushTimer)
-      clearTimeout(retryTimer)
       clearTimeout(refreshTimer)
-      flushTimer = undefined
+      schedule.stop()
+      flush.stop()
       clients.endAll()
     },
     /** Reads new events, because a transaction with events was committed. */
     notified(): void {
       counts.notifications += 1
       lastNotificationAt = Date.now()
-      attemptRead(readNotified)
+      schedule.notified()
     },
     /** Discards the snapshot, because changed operations can change the allowed controls without an event. */
     operationsChanged: snapshots.invalidate,
     /** Sends `refresh`, because a display name or the wanted state of an app changed without an event. */
     appsChanged,
-    /** Records if LISTEN is active, and reads, because earlier notifications may be lost. */
-    setListening(active: boolean): void {
-      listening = active
-      attemptRead(tail.sync)
-    },
+    setListening: schedule.setListening,
     open,
     poll: createPoll(source, limits.readLimitMs),
     /** Returns the snapshot as JSON text, at least as new as the call. */
     status: async () => (await snapshots.fresh()).json,
     get listening() {
-      return listening
+      return schedule.listening
     },
     get stale() {
       return tail.stale
@@ -270,7 +202,18 @@ export function createRelay(options: RelayOptions) {
       ringBytes: ring.bytes,
       lastNotificationAt,
       stale: tail.stale,
-      listening,
+      listening: schedule.listening,
     }),
+  }
+}
+
+/** Separate from `open`, because these closures would keep the locals of `open` in memory. */
+function connectionEventsOf(client: Client, clients: Clients, catchup: Catchup): ConnectionEvents {
+  return {
+    writable: () => clients.writable(client),
+    closed() {
+      clients.remove(client)
+      catchup.cancel(client)
+    },
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { Filter } from './filter.ts'
 import type { Frame } from './frame.ts'
+import { createFrameIndex } from './frameindex.ts'
 
 /** Bytes for one write, and the seq of the last event in them. */
 export interface Batch {
@@ -28,16 +29,8 @@ export function createRing(limits: RingLimits) {
   let block = Buffer.allocUnsafeSlow(limits.bytes)
   /** Offset in the block for the next frame. */
   let writeOffset = 0
-  /**
-   * Indices of the oldest frame and of the next one. They only grow; the arrays are used at the index modulo
-   * the limit.
-   */
-  let oldest = 0
-  let nextIndex = 0
-  const seqs = new Float64Array(limits.frames)
-  const starts = new Uint32Array(limits.frames)
-  const ends = new Uint32Array(limits.frames)
-  const apps = new Array<string | undefined>(limits.frames).fill(undefined)
+  const frames = createFrameIndex(limits.frames)
+  const { seqOf, startOf, endOf, lengthOf } = frames
   let bytes = 0
   let evictedTo = 0
   /**
@@ -50,16 +43,12 @@ export function createRing(limits: RingLimits) {
    */
   const large = new Map<number, Uint8Array>()
 
-  const slotOf = (index: number) => index % limits.frames
-  const seqOf = (index: number) => seqs[slotOf(index)] as number
-  const startOf = (index: number) => starts[slotOf(index)] as number
-  const endOf = (index: number) => ends[slotOf(index)] as number
-
   function evictOldest(): void {
+    const { oldest } = frames
     evictedTo = seqOf(oldest)
-    bytes -= endOf(oldest) - startOf(oldest)
+    bytes -= lengthOf(oldest)
     large.delete(oldest)
-    oldest += 1
+    frames.dropOldest()
   }
 
   /**
@@ -68,14 +57,14 @@ export function createRing(limits: RingLimits) {
    */
   function makeSpace(length: number): void {
     if (writeOffset + length > block.length) {
-      while (oldest < nextIndex && startOf(oldest) >= writeOffset) evictOldest()
+      while (frames.size > 0 && startOf(frames.oldest) >= writeOffset) evictOldest()
       writeOffset = 0
     }
     // A frame larger than the block gets a new block of its size and is the only frame in it.
     if (length > block.length) block = Buffer.allocUnsafeSlow(length)
-    while (oldest < nextIndex && startOf(oldest) >= writeOffset && startOf(oldest) < writeOffset + length)
-      evictOldest()
-    if (nextIndex - oldest === limits.frames) evictOldest()
+    const isOverwritten = (start: number) => start >= writeOffset && start < writeOffset + length
+    while (frames.size > 0 && isOverwritten(startOf(frames.oldest))) evictOldest()
+    if (frames.size === limits.frames) evictOldest()
   }
 
   function push({ seq, app, text }: Frame): void {
@@ -83,19 +72,14 @@ export function createRing(limits: RingLimits) {
     batches.clear()
     makeSpace(length)
     block.write(text, writeOffset)
-    const at = slotOf(nextIndex)
-    seqs[at] = seq
-    starts[at] = writeOffset
-    ends[at] = writeOffset + length
-    apps[at] = app
-    nextIndex += 1
+    frames.add(seq, writeOffset, writeOffset + length, app)
     bytes += length
     writeOffset += length
   }
 
   /** Empties the ring. */
   function reset(seq: number): void {
-    oldest = nextIndex
+    frames.clear()
     writeOffset = 0
     bytes = 0
     evictedTo = seq
@@ -104,22 +88,10 @@ export function createRing(limits: RingLimits) {
   }
 
   function head(): number {
-    return nextIndex > oldest ? seqOf(nextIndex - 1) : evictedTo
+    return frames.size > 0 ? seqOf(frames.next - 1) : evictedTo
   }
 
-  /** Returns the index of the first frame after `seq`, by binary search. */
-  function indexAfter(seq: number): number {
-    let low = oldest
-    let high = nextIndex
-    while (low < high) {
-      const middle = low + Math.floor((high - low) / 2)
-      if (seqOf(middle) > seq) high = middle
-      else low = middle + 1
-    }
-    return low
-  }
-
-  const isLarge = (index: number) => endOf(index) - startOf(index) > limits.batchBytes
+  const isLarge = (index: number) => lengthOf(index) > limits.batchBytes
 
   /** Copies a large frame, because events can be added between its several writes. */
   function copyLarge(index: number): Uint8Array {
@@ -132,11 +104,11 @@ export function createRing(limits: RingLimits) {
 
   /** Returns the frames after `seq` that are adjacent in the block, without a copy. */
   function adjacentBatch(seq: number): Batch {
-    const begin = indexAfter(seq)
+    const begin = frames.indexAfter(seq)
     if (isLarge(begin)) return { bytes: copyLarge(begin), seq: seqOf(begin) }
     let index = begin
     while (
-      index + 1 < nextIndex &&
+      index + 1 < frames.next &&
       startOf(index + 1) === endOf(index) &&
       endOf(index + 1) - startOf(begin) <= limits.batchBytes
     )
@@ -146,20 +118,20 @@ export function createRing(limits: RingLimits) {
 
   /** Returns the frames after `seq` that pass the filter, as a copy. */
   function filteredBatch(seq: number, filter: Filter): Batch {
-    const frames: Uint8Array[] = []
+    const pieces: Uint8Array[] = []
     let size = 0
     let last = seq
-    for (let index = indexAfter(seq); index < nextIndex; index += 1) {
-      const included = filter.includes(apps[slotOf(index)])
-      const length = endOf(index) - startOf(index)
+    for (let index = frames.indexAfter(seq); index < frames.next; index += 1) {
+      const included = filter.includes(frames.appOf(index))
+      const length = lengthOf(index)
       if (included && size > 0 && size + length > limits.batchBytes) break
       last = seqOf(index)
       if (!included) continue
       if (isLarge(index)) return { bytes: copyLarge(index), seq: last }
-      frames.push(block.subarray(startOf(index), endOf(index)))
+      pieces.push(block.subarray(startOf(index), endOf(index)))
       size += length
     }
-    return { bytes: Buffer.concat(frames), seq: last }
+    return { bytes: Buffer.concat(pieces), seq: last }
   }
 
   /**
@@ -192,7 +164,7 @@ export function createRing(limits: RingLimits) {
     },
     /** Number of events. */
     get size() {
-      return nextIndex - oldest
+      return frames.size
     },
     get bytes() {
       return bytes

@@ -25,3 +25,34 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
     },
   }
 }
+
+export type Flush = ReturnType<typeof createFlush>
+
+/**
+ * Returns a scheduler of rounds: the first one of a quiet stream runs at once, the throttle delays the next
+ * ones.
+ */
+export function createFlush(write: () => void, limits: ThrottleLimits) {
+  const throttle = createThrottle(limits)
+  let timer: NodeJS.Timeout | undefined
+
+  function run(): void {
+    timer = undefined
+    const begin = performance.now()
+    write()
+    throttle.done(begin, performance.now())
+  }
+
+  return {
+    soon(): void {
+      if (timer) return
+      const wait = throttle.wait(performance.now())
+      if (wait <= 0) run()
+      else timer = setTimeout(run, wait)
+    },
+    stop(): void {
+      clearTimeout(timer)
+      timer = undefined
+    },
+  }
+}

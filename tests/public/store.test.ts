@@ -9,7 +9,9 @@ const summary = (state: State) =>
     Object.values(state.apps).map((app) => [app.name, [app.status, app.operation_id, app.status_since]]),
   )
 
-/** Returns a generator of random numbers. The same seed gives the same numbers, so a failure is repeatable. */
+/**
+ * Returns a generator of random numbers. The same seed gives the same numbers, so a failure is repeatable.
+ */
 function createRandom(seed: number) {
   let state = seed
   return (sides: number) => {

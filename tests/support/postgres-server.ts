@@ -1,5 +1,5 @@
 /** A PostgreSQL server of the operating system, beside the embedded one. */
-import { chmodSync, chownSync, mkdirSync, mkdtempSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { hasServer, installedClients } from '../../src/postgres/clientprograms.ts'
@@ -39,7 +39,8 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   const user = await serverUser()
   mkdirSync(data)
   if (user) {
-    chmodSync(top, 0o755)
+    // The server's user has to enter both.
+    for (const each of [folder, top]) chmodSync(each, statSync(each).mode | 0o055)
     chownSync(data, user.uid, user.gid)
   }
   const options = { ...user, cwd: '/', limitMs: LIMIT_MS }
