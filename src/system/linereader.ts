@@ -47,8 +47,7 @@ function cutBefore(bytes: Buffer, from: number, at: number): number {
 function cleanLine(bytes: Buffer): string {
   const text = stripVTControlCharacters(bytes.toString('utf8'))
   const shown = text.split('\r').findLast((part) => part.trim() !== '') ?? ''
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the purpose; PostgreSQL can't
-  // store NUL.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: PostgreSQL can't store NUL.
   return shown.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
 }
 
