@@ -40,7 +40,7 @@ let
     BLOUD_LISTEN = cfg.listenAddress;
     BLOUD_CATALOG_DIR = toString cfg.catalogDir;
   }
-  # The app "postgres" is then this machine's own server, and apps.nix creates no container for it.
+  # The app "postgres" is then this machine's own server, and containers.nix creates no container for it.
   // lib.optionalAttrs local { BLOUD_NIXOS_PROVIDED = "postgres=postgresql.service"; };
 
   # Database settings of a process. A URL with a password is passed as a credential file that only the unit

@@ -1,9 +1,11 @@
 # The options of the NixOS module. The imported files implement them:
 #
-#   agent.nix      the relay and the orchestrator, unprivileged, and their updates
-#   rebuild.nix    the three tasks that need root: rebuild this machine, roll it back, delete an app's data
-#   database.nix   PostgreSQL on this machine, accessed over its socket without a password
-#   apps.nix       the containers, from apps.json, which the agent writes
+#   agent.nix           the relay and the orchestrator, unprivileged, and their updates
+#   rebuild.nix         the three tasks that need root: rebuild the machine, roll it back, delete app data
+#   database.nix        PostgreSQL on this machine, accessed over its socket without a password
+#   apps.nix            the option bloud.apps, with defaults from apps.json, which the agent writes
+#   containers.nix      a container for each app
+#   app-databases.nix   a PostgreSQL database for each app that needs one
 {
   config,
   lib,
@@ -39,6 +41,8 @@ in
     ./rebuild.nix
     ./database.nix
     ./apps.nix
+    ./containers.nix
+    ./app-databases.nix
   ];
 
   options.services.bloud = {

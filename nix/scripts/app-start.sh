@@ -1,5 +1,6 @@
 #!/bin/sh
-# Creates the volumes and secrets of a container before its start. Runs as root with arguments from apps.nix.
+# Creates the volumes and secrets of a container before its start. Runs as root with arguments from
+# containers.nix.
 #   app-start.sh <owner> <apps> <app> [volume <name>]… [secret <variable> <file>]…
 # A volume is a directory that any user may write, because the user inside the container is unknown. Its
 # parent directory has mode 0700, so on this machine only root can reach the volume. A secret is read from its
