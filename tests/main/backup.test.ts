@@ -12,7 +12,7 @@ import { createLogger } from '../../src/log.ts'
 import { startRelayServer } from '../../src/main/relayserver.ts'
 import { chooseClient, installedClients } from '../../src/postgres/clientprograms.ts'
 import { parseEvents, type ReceivedEvent, until } from '../relay/fakes.ts'
-import { startAgent } from '../support/agent.ts'
+import { startProcess } from '../support/agent.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { schemaDump } from '../support/dump.ts'
@@ -53,7 +53,7 @@ async function filledDatabase(t: TestContext): Promise<{ url: string; client: pg
 
 async function command(name: 'backup' | 'restore', url: string, ...args: string[]) {
   const env = settings({ DATABASE_URL: url, BLOUD_DATA_DIR: top, INIT_CWD: top })
-  const agent = startAgent(process.execPath, [join(ROOT, `src/main/${name}.ts`), ...args], { env, cwd: ROOT })
+  const agent = startProcess(process.execPath, [join(ROOT, `src/main/${name}.ts`), ...args], { env, cwd: ROOT })
   return { code: await agent.ended, output: agent.output() }
 }
 
@@ -203,7 +203,7 @@ test('client programs older than the server are refused, with the versions and t
   assert.equal(chooseClient(clients, 16).directory, '/c')
   assert.throws(
     () => chooseClient(clients, 19),
-    /is PostgreSQL 19\.[\s\S]*here is 15, 17, 18\..*apt install postgresql-client-19/s,
+    /is PostgreSQL 19\.[\s\S]*installed: 15, 17, 18\..*apt install postgresql-client-19/s,
   )
   assert.throws(() => chooseClient([], 18), /installed: none/)
   const major = await administer((client) =>
