@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { startProxy } from '../tests/relay/proxy.ts'
-import { headOf, makeApps, startClients, startWriters, trulyLost } from '../tests/support/chaos.ts'
+import { countLost, headOf, makeApps, startClients, startWriters } from '../tests/support/chaos.ts'
 import { startDatabase } from './bench/database.ts'
 import { option } from './bench/kit.ts'
 
@@ -97,9 +97,9 @@ const deadline = performance.now() + CATCH_UP_LIMIT_MS
 while (clients.behind(head) > 0 && performance.now() < deadline) await sleep(100)
 const behind = clients.behind(head)
 const { reordered, resets, connects, lost: skipped, gaps } = clients.tally
-const lost = await asAdmin((client) => trulyLost(client, clients.tally))
+const lost = await asAdmin((client) => countLost(client, clients.tally))
 const counts = { lost, reordered, resets, connects, skipped, gaps: Object.fromEntries(gaps) }
-console.log(JSON.stringify({ seconds, endings, moves: writers.moves(), head, behind, ...counts }))
+console.log(JSON.stringify({ seconds, endings, transitions: writers.transitions(), head, behind, ...counts }))
 process.exitCode = behind + lost + reordered > 0 ? 1 : 0
 clients.stop()
 relay.kill('SIGKILL')

@@ -7,13 +7,13 @@
  * the seed. Prints how often each was killed. Exits with 1 and prints the round if a result is not as
  * expected.
  */
-import { makeShaken } from '../tests/support/random-failures.ts'
+import { startFailingMachine } from '../tests/support/random-failures.ts'
 import { option } from './bench/kit.ts'
 
 const [rounds, seed] = [option('rounds', 100), option('seed', 1)]
-const machine = await makeShaken(seed)
+const machine = await startFailingMachine(seed)
 try {
-  console.log(JSON.stringify({ seed, ...(await machine.shake(rounds)) }))
+  console.log(JSON.stringify({ seed, ...(await machine.runRounds(rounds)) }))
 } catch (error) {
   console.error((error as Error).message)
   process.exitCode = 1

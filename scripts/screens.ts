@@ -11,7 +11,7 @@ import { ROOT } from '../src/config.ts'
 import { statePaths } from '../src/host/local/paths.ts'
 import { run } from '../src/system/childprocess.ts'
 import { membersOf, readMark } from '../src/system/processgroup.ts'
-import { startWhole } from '../tests/support/npmstart.ts'
+import { startWholeAgent } from '../tests/support/npmstart.ts'
 import { freePort } from '../tests/support/port.ts'
 import { prepareTools } from './test-tools.ts'
 
@@ -57,7 +57,7 @@ const card = (page: Page, app: string, status: string) =>
 
 const { env } = await prepareTools(console.log)
 const dataDir = await mkdtemp(join(tmpdir(), 'bloud-screens-'))
-const agent = startWhole(dataDir, await freePort())
+const agent = startWholeAgent(dataDir, await freePort())
 const browser = await chromium.launch({
   executablePath: env.BLOUD_TEST_CHROMIUM,
   args: ['--no-sandbox', '--disable-gpu'],

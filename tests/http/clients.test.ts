@@ -6,7 +6,7 @@ import { EventSource } from 'eventsource'
 import { ROOT } from '../../src/config.ts'
 import { until } from '../relay/fakes.ts'
 import { startProxy } from '../relay/proxy.ts'
-import { startAgent as startProcess } from '../support/agent.ts'
+import { startProcess } from '../support/agent.ts'
 import { openPage } from '../support/browser.ts'
 import { settings } from '../support/npmstart.ts'
 import { freePort } from '../support/port.ts'
@@ -31,7 +31,7 @@ async function startRelay(t: { after(fn: () => unknown): void }, agent: Agent, p
   })
   const relay = startProcess(process.execPath, [join(ROOT, 'src/main/relay.ts')], { env })
   t.after(() => relay.end('SIGKILL'))
-  await relay.says(/"listening"/)
+  await relay.waitFor(/"listening"/)
   return relay
 }
 

@@ -7,10 +7,10 @@ import { after, test } from 'node:test'
 import { ROOT } from '../../src/config.ts'
 import { isAlive } from '../../src/system/childprocess.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
-import { startAgent } from '../support/agent.ts'
+import { startProcess } from '../support/agent.ts'
 import { administer, testDatabase, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
-import { settings, startWhole, type WholeAgent } from '../support/npmstart.ts'
+import { settings, startWholeAgent, type WholeAgent } from '../support/npmstart.ts'
 import { freePort } from '../support/port.ts'
 import { needs } from '../support/tools.ts'
 
@@ -27,7 +27,7 @@ const dataDir = join(top, 'data')
 const port = await freePort()
 
 async function start(more: Record<string, string> = {}): Promise<WholeAgent> {
-  const agent = startWhole(dataDir, port, more)
+  const agent = startWholeAgent(dataDir, port, more)
   started.push(agent)
   await agent.up()
   return agent
@@ -51,7 +51,7 @@ const postmasterPid = async () =>
   Number.parseInt(await fs.readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => '0'), 10)
 
 function psqlWith(given: Record<string, string>, ...args: string[]) {
-  return startAgent('npm', ['run', '-s', 'psql', '--', ...args], { cwd: ROOT, env: settings(given) })
+  return startProcess('npm', ['run', '-s', 'psql', '--', ...args], { cwd: ROOT, env: settings(given) })
 }
 
 const psql = (...args: string[]) => psqlWith({ BLOUD_DATA_DIR: dataDir }, ...args)
@@ -86,7 +86,7 @@ test(
     const file = join(top, 'file')
     await fs.writeFile(file, '')
     for (const path of [file, join(file, 'below'), '/proc/none', '/proc/none/below']) {
-      const agent = startWhole(path, port)
+      const agent = startWholeAgent(path, port)
       assert.equal(await agent.ended, 1)
       assert.match(agent.output(), /can't be used for the data: E[A-Z]+.*\nSet BLOUD_DATA_DIR/)
       assert.doesNotMatch(agent.output(), / at /, 'a stack')
@@ -96,7 +96,7 @@ test(
 
 test('a second agent on the same data directory is refused, and the first keeps running', async () => {
   const agent = await start()
-  const second = startWhole(dataDir, await freePort())
+  const second = startWholeAgent(dataDir, await freePort())
   assert.equal(await second.ended, 1)
   assert.match(second.output(), new RegExp(`already runs with the data in .*process ${agent.child.pid}`))
   await assertReady(agent.address)
@@ -121,7 +121,7 @@ test('psql connects as an operator, and its arguments contain no password', {
 test('a taken port is reported with the setting to change, and no process keeps running', async () => {
   const other: Server = createServer().listen(port, '127.0.0.1')
   try {
-    const agent = startWhole(dataDir, port)
+    const agent = startWholeAgent(dataDir, port)
     assert.equal(await agent.ended, 1)
     assert.match(agent.output(), new RegExp(`Port ${port} is used by another program.*BLOUD_PORT`))
     assert.equal(await postmasterPid(), 0)
@@ -131,14 +131,14 @@ test('a taken port is reported with the setting to change, and no process keeps 
 })
 
 test('invalid settings are named in the error message', async () => {
-  const agent = startWhole(dataDir, port, { BLOUD_PORT: 'http', BLOUD_HOST_KIND: 'windows' })
+  const agent = startWholeAgent(dataDir, port, { BLOUD_PORT: 'http', BLOUD_HOST_KIND: 'windows' })
   assert.equal(await agent.ended, 1)
   assert.match(agent.output(), /BLOUD_PORT.*\n.*BLOUD_HOST_KIND/)
 })
 
 test('an unreachable database of DATABASE_URL is reported without its password', async () => {
   const url = `postgresql://nobody:secret@127.0.0.1:${await freePort()}/none`
-  const agent = startWhole(dataDir, port, { DATABASE_URL: url })
+  const agent = startWholeAgent(dataDir, port, { DATABASE_URL: url })
   assert.equal(await agent.ended, 1)
   assert.match(agent.output(), /Can't connect to the database of DATABASE_URL: .*ECONNREFUSED/)
   assert.doesNotMatch(agent.output(), /secret/)
@@ -199,7 +199,7 @@ test(
 
 test('Ctrl-C during the first start leaves no process running', onlyLinux, async () => {
   const emptyDir = join(top, 'fresh')
-  const agent = startWhole(emptyDir, port)
+  const agent = startWholeAgent(emptyDir, port)
   const begun = () =>
     fs.access(join(emptyDir, 'database.json')).then(
       () => true,

@@ -13,13 +13,13 @@ import {
 } from '../../src/postgres/embedded.ts'
 import { isAlive } from '../../src/system/childprocess.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
-import { type Agent, startAgent } from '../support/agent.ts'
+import { startProcess, type TestProcess } from '../support/agent.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
 const AGENT = join(import.meta.dirname, 'fixtures/postgres-agent.ts')
 const LIMIT_MS = 30_000
 
-const agents: Agent[] = []
+const agents: TestProcess[] = []
 
 // Registered before temporaryDirectory(), whose own hook deletes the directory.
 after(async () => {
@@ -67,10 +67,10 @@ async function queryValue(url: string, statement: string): Promise<string> {
 
 async function startAgentOn(
   directory: string,
-): Promise<{ agent: Agent; superuserUrl: string; adopted: boolean }> {
-  const agent = startAgent(process.execPath, [AGENT, directory])
+): Promise<{ agent: TestProcess; superuserUrl: string; adopted: boolean }> {
+  const agent = startProcess(process.execPath, [AGENT, directory])
   agents.push(agent)
-  const [line] = await agent.says(/\{.*\}/)
+  const [line] = await agent.waitFor(/\{.*\}/)
   return { agent, ...JSON.parse(line) }
 }
 
@@ -207,7 +207,7 @@ test('an adopted server that is killed is restarted as well', async () => {
 
 test('after an agent was killed during initdb, the next start works', async () => {
   const directory = join(top, 'interrupted')
-  const agent = startAgent(process.execPath, [AGENT, directory])
+  const agent = startProcess(process.execPath, [AGENT, directory])
   agents.push(agent)
   const begun = await pollUntil(async () => {
     const names = await fs.readdir(directory).catch(() => [])

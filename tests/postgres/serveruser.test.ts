@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ROOT } from '../../src/config.ts'
 import { copiedBinaries, installedBinaries, program } from '../../src/postgres/binaries.ts'
-import { startAgent } from '../support/agent.ts'
+import { startProcess } from '../support/agent.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -36,12 +36,12 @@ test('an ordinary user gets a server that runs as that user', onlyRoot, async ()
   await fs.mkdir(data, { mode: 0o700 })
   await fs.chown(data, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
   const node = join(clone, 'node_modules/node/bin/node')
-  const agent = startAgent(node, [join(clone, AGENT), data], {
+  const agent = startProcess(node, [join(clone, AGENT), data], {
     cwd: clone,
     uid: UNPRIVILEGED_UID,
     gid: UNPRIVILEGED_UID,
   })
-  await agent.says(/superuserUrl/)
+  await agent.waitFor(/superuserUrl/)
   assert.equal((await fs.stat(join(data, 'postgres'))).uid, UNPRIVILEGED_UID)
   assert.equal((await fs.stat(join(data, 'database.json'))).uid, UNPRIVILEGED_UID)
   assert.equal(await agent.end('SIGTERM'), 0)
@@ -49,24 +49,24 @@ test('an ordinary user gets a server that runs as that user', onlyRoot, async ()
 
 test('a database that an ordinary user created runs as that user under root', onlyRoot, async () => {
   const data = join(temporaryDirectory(), 'data')
-  const first = startAgent(process.execPath, [join(ROOT, AGENT), data])
-  await first.says(/superuserUrl/)
+  const first = startProcess(process.execPath, [join(ROOT, AGENT), data])
+  await first.waitFor(/superuserUrl/)
   await first.end('SIGTERM')
   execFileSync('chown', ['-R', `${UNPRIVILEGED_UID}:${UNPRIVILEGED_UID}`, data])
-  const second = startAgent(process.execPath, [join(ROOT, AGENT), data])
-  await second.says(/superuserUrl/)
+  const second = startProcess(process.execPath, [join(ROOT, AGENT), data])
+  await second.waitFor(/superuserUrl/)
   assert.equal((await fs.stat(join(data, 'postgres/postmaster.pid'))).uid, UNPRIVILEGED_UID)
   assert.equal(await second.end('SIGTERM'), 0)
 })
 
 test('root can start a database that root has copied, whose files all belong to root', onlyRoot, async () => {
   const data = join(temporaryDirectory(), 'data')
-  const first = startAgent(process.execPath, [join(ROOT, AGENT), data])
-  await first.says(/superuserUrl/)
+  const first = startProcess(process.execPath, [join(ROOT, AGENT), data])
+  await first.waitFor(/superuserUrl/)
   await first.end('SIGTERM')
   execFileSync('chown', ['-R', '0:0', data])
-  const second = startAgent(process.execPath, [join(ROOT, AGENT), data])
-  await second.says(/superuserUrl/)
+  const second = startProcess(process.execPath, [join(ROOT, AGENT), data])
+  await second.waitFor(/superuserUrl/)
   assert.notEqual((await fs.stat(join(data, 'postgres/postmaster.pid'))).uid, 0)
   assert.equal(await second.end('SIGTERM'), 0)
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { lead, moves, rebuildAll, refusalOf, session, value } from '../support/sql.ts'
+import { lead, rebuildAll, refusalOf, session, transitionsOf, value } from '../support/sql.ts'
 import { VERB_CATALOG } from '../support/verb-catalog.ts'
 
 let database: TestDatabase
@@ -37,7 +37,7 @@ test('a cancel of a queued install ends it at once; the app is failed, with the 
   assert.equal(await status('flow'), 'failed')
   assert.equal(await value(root, "select cause ->> 'class' from bloud.apps where name = 'flow'"), 'cancelled')
   assert.equal(await state(id), 'cancelled')
-  assert.deepEqual(await moves(root, 'flow'), ['→queued', 'queued→failed'])
+  assert.deepEqual(await transitionsOf(root, 'flow'), ['→queued', 'queued→failed'])
 })
 
 test('a cancel of a second install leaves an app that was stopped before as stopped', async () => {
@@ -56,7 +56,7 @@ test('an uninstall of a queued app supersedes the install and deletes the row', 
   assert.equal(await value(operator, "select state from bloud.uninstall('flow')"), 'superseded')
   assert.equal(await state(id), 'superseded')
   assert.equal(await status('flow'), undefined)
-  assert.deepEqual(await moves(root, 'flow'), ['→queued', 'queued→'])
+  assert.deepEqual(await transitionsOf(root, 'flow'), ['→queued', 'queued→'])
 })
 
 test('a cancel of an active operation is recorded; the orchestrator ends it later', async () => {
@@ -87,7 +87,7 @@ test('an app that is starting can not be cancelled, only uninstalled', async () 
   assert.equal((await refusalOf(operator, "select bloud.cancel('flow')")).code, 'BL014')
   await operator.query("select bloud.uninstall('flow')")
   await rebuildAll(root, attempt)
-  assert.deepEqual((await moves(root, 'flow')).slice(-2), ['starting→stopping', 'stopping→stopped'])
+  assert.deepEqual((await transitionsOf(root, 'flow')).slice(-2), ['starting→stopping', 'stopping→stopped'])
   assert.equal(await value(root, "select state from bloud.operations where kind = 'install'"), 'superseded')
 })
 
@@ -100,7 +100,7 @@ test('a purge deletes the row of a stopped app; an uninstall without purge is re
   await operator.query("select bloud.uninstall('flow', purge => true)")
   await rebuildAll(root, attempt)
   assert.equal(await status('flow'), undefined)
-  assert.equal((await moves(root, 'flow')).at(-1), 'stopped→')
+  assert.equal((await transitionsOf(root, 'flow')).at(-1), 'stopped→')
 })
 
 test('a cancelled uninstall that was still queued leaves the app active', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { moves, session, value } from '../support/sql.ts'
+import { session, transitionsOf, value } from '../support/sql.ts'
 
 const WRITERS = 24
 const ROUNDS = 40
@@ -141,11 +141,11 @@ test('a rolled back transaction leaves no event, and one with two transitions le
   const insert =
     "insert into bloud.apps (name, display_name, version, status) values ('two', 'T', '1', 'queued')"
   await client.query(`begin; ${insert}; rollback`)
-  assert.deepEqual(await moves(client, 'two'), [])
+  assert.deepEqual(await transitionsOf(client, 'two'), [])
   await client.query(
     `begin; ${insert}; update bloud.apps set status = 'configuring' where name = 'two'; commit`,
   )
-  assert.deepEqual(await moves(client, 'two'), ['→queued', 'queued→configuring'])
+  assert.deepEqual(await transitionsOf(client, 'two'), ['→queued', 'queued→configuring'])
   await client.end()
 })
 

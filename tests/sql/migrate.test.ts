@@ -10,7 +10,7 @@ import { migrate } from '../../src/db/migration.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
 import { startProxy } from '../relay/proxy.ts'
 import { administer, urlOf } from '../support/cluster.ts'
-import { shortLine } from '../support/cutting-proxy.ts'
+import { startCuttingProxy } from '../support/cutting-proxy.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { schemaDump } from '../support/dump.ts'
 import { session, value } from '../support/sql.ts'
@@ -236,14 +236,14 @@ test('an install cut off at any point leaves nothing or all, and the next run co
     )) || undefined
   const outcomes = { nothing: 0, all: 0 }
   for (let pieces = 1; ; pieces += 1) {
-    const line = await shortLine(database.url, pieces)
+    const line = await startCuttingProxy(database.url, pieces)
     await migrate({ url: line.url, log }).catch(() => {})
     line.stop()
     assert.ok(await pollUntil(hasEnded, LIMIT_MS), 'the session is still there')
     const found = await database.dump()
     if (found.length > 0) assert.deepEqual(found, whole, `piece ${pieces}`)
     outcomes[found.length > 0 ? 'all' : 'nothing'] += 1
-    if (!line.cut()) break
+    if (!line.hasCut()) break
     await migrate({ url: database.url, log })
     assert.deepEqual(await database.dump(), whole)
     await database.client.query('drop schema bloud cascade')

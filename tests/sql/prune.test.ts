@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { entry, lead, moves, rebuildAll, session, value } from '../support/sql.ts'
+import { entry, lead, rebuildAll, session, transitionsOf, value } from '../support/sql.ts'
 
 let database: TestDatabase
 let client: pg.Client
@@ -63,7 +63,7 @@ test('old events are pruned in batches; the last operations of each app and rece
 
   const counts = await pruneAll(2, 5)
   assert.ok(Math.max(...counts) <= 10, `at most 5 events and 5 lines at a time: ${counts}`)
-  assert.deepEqual(await moves(client, 'quiet'), [
+  assert.deepEqual(await transitionsOf(client, 'quiet'), [
     '→queued',
     'queued→configuring',
     'configuring→building',
@@ -99,7 +99,7 @@ test('stream_head() reports what is pruned, and the last event of an app is neve
   }
   await client.query("select set_config('bloud.clock', '', false)")
   await pruneAll(0, 100)
-  assert.deepEqual(await moves(client, 'busy'), ['configuring→failed'])
+  assert.deepEqual(await transitionsOf(client, 'busy'), ['configuring→failed'])
   const { rows } = await client.query('select seq::int, oldest::int from bloud.stream_head()')
   assert.deepEqual(rows, [{ seq: 3, oldest: 2 }])
 })

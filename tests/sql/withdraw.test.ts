@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { entry, lead, moves, rebuildAll, refusalOf, session, value, waitingForLock } from '../support/sql.ts'
+import { entry, lead, rebuildAll, refusalOf, session, transitionsOf, value, waitingForLock } from '../support/sql.ts'
 
 const needs = (...names: string[]) => ({
   integrations: Object.fromEntries(
@@ -48,7 +48,7 @@ test('a withdrawn install withdraws the dependencies queued for it, by cancel an
   await call('install', 'wiki')
   await call('cancel', 'wiki')
   assert.deepEqual(await statuses(), { wiki: 'failed' })
-  assert.deepEqual(await moves(root, 'disk'), ['→queued', 'queued→'])
+  assert.deepEqual(await transitionsOf(root, 'disk'), ['→queued', 'queued→'])
   assert.equal(await value(root, "select count(*)::int from bloud.operations where state = 'queued'"), 0)
   await call('retry', 'wiki')
   await call('uninstall', 'wiki')

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { makeHome } from '../support/home.ts'
 import { letInstall } from '../support/packages.ts'
 
-test('the catalog is read again when somebody asks, and one bad file hides nothing', async (t) => {
+test('a catalog refresh reads new files, and one invalid file does not hide the others', async (t) => {
   const home = await makeHome(t)
   await home.addApp('first')
   await home.orchestrator()
@@ -25,7 +25,7 @@ test('the catalog is read again when somebody asks, and one bad file hides nothi
   assert.match(problems.rows[0].reason, /\w/)
 })
 
-test('over HTTP an app is given another name and the catalog is refreshed, as in psql', async (t) => {
+test('HTTP requests rename an app and refresh the catalog, as in psql', async (t) => {
   const home = await makeHome(t)
   await home.addApp('good')
   await home.orchestrator()
@@ -59,7 +59,7 @@ test('over HTTP an app is given another name and the catalog is refreshed, as in
   )
 })
 
-test('the catalog is read again while a rebuild is at work, and a folder that is gone is said', async (t) => {
+test('a catalog refresh works during a rebuild, and fails with the path if the folder is missing', async (t) => {
   const home = await makeHome(t)
   await home.addApp('slow', 'slow-install')
   await home.orchestrator()
@@ -76,7 +76,7 @@ test('the catalog is read again while a rebuild is at work, and a folder that is
   assert.match(rows[0].cause.message, /can't be read: .*no such file/)
   assert.match(rows[0].cause.hint, /may read BLOUD_CATALOG_DIR, .*catalog, then/)
   const app = await home.sql.query('select status from bloud.apps')
-  assert.equal(app.rows[0].status, 'building', 'the rebuild was over first: this tests nothing')
+  assert.equal(app.rows[0].status, 'building', 'the rebuild ended too early: this tests nothing')
   await letInstall(home.packages, 'slow')
   await home.until('slow', 'running')
 })

@@ -1,4 +1,4 @@
-/** The orchestrator is killed with signal 9 in each phase. What was promised is kept, and nothing is done twice. */
+/** The orchestrator is killed with SIGKILL in each phase: accepted operations succeed, and no step runs twice. */
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ const LIFE = [
   'starting→running',
 ]
 
-/** Whatever would move the app on from `phase` waits until this is released, so that the kill meets the phase. */
+/** Blocks the transition of the app out of `phase` until the returned function is called. */
 async function hold(home: Home, phase: string): Promise<() => Promise<void>> {
   const holder = await session(home.database.url)
   await holder.query('select pg_advisory_lock(1)')
@@ -43,14 +43,14 @@ async function killIn(t: TestContext, phase: string): Promise<Home> {
 }
 
 for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']) {
-  test(`killed while ${phase}: the next one brings the app to running, with one switch at a time`, async (t) => {
+  test(`killed while ${phase}, the next orchestrator brings the app to running with one switch`, async (t) => {
     const home = await killIn(t, phase)
     await letInstall(home.packages, 'app')
-    // In one of the phases the lease runs out by itself.
+    // While building, the test waits until the lease expires by itself.
     if (phase !== 'building') await home.expireLease()
     await home.orchestrator()
     await home.until('app', 'running')
-    assert.deepEqual(await home.moves('app'), LIFE, 'each phase once')
+    assert.deepEqual(await home.transitionsOf('app'), LIFE, 'each phase once')
     const runs = await readdir(join(home.dataDir, 'host/runs'))
     assert.equal(runs.length, 1, `one switch was started: ${runs}`)
     const { rows } = await home.sql.query('select state from bloud.operations')
@@ -59,21 +59,21 @@ for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']
   })
 }
 
-test('what an app became while nobody looked shows at once, however rarely it is asked', async (t) => {
+test('a new orchestrator checks the health of each app at once, even with an interval of an hour', async (t) => {
   const home = await makeHome(t)
   const healthCheck = { path: '/health', interval: 3600, timeout: 60 }
-  const port = await home.addApp('app', 'moody', { healthCheck })
+  const port = await home.addApp('app', 'switchable', { healthCheck })
   const first = await home.orchestrator()
   await home.sql.query("select bloud.install('app')")
   await home.until('app', 'running')
   await first.end('SIGKILL')
   await home.expireLease()
-  await fetch(`http://127.0.0.1:${port}/sick`, { method: 'POST' })
+  await fetch(`http://127.0.0.1:${port}/unhealthy`, { method: 'POST' })
   const second = await home.orchestrator()
   await home.until('app', 'error')
   await second.end('SIGKILL')
   await home.expireLease()
-  await fetch(`http://127.0.0.1:${port}/well`, { method: 'POST' })
+  await fetch(`http://127.0.0.1:${port}/healthy`, { method: 'POST' })
   await home.orchestrator()
   await home.until('app', 'running')
 })

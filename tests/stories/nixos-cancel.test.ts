@@ -1,4 +1,4 @@
-/** A cancel in each phase of an install on a NixOS machine, from psql and over HTTP: nothing is left, or it is refused. */
+/** A cancel in each phase of an install on NixOS, by psql and HTTP, leaves nothing behind or is refused. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
@@ -20,13 +20,13 @@ async function begin(t: TestContext, scenario: object, ...more: string[]) {
   return { ...home, relay, cancel }
 }
 
-/** It failed as cancelled, nothing is left, and the next install goes well and without it. */
+/** Asserts that the install was cancelled, nothing is left, and the next install succeeds without the app. */
 async function assertCancelled(home: Omit<NixosHome, 'relay'>, moves: string[]): Promise<void> {
   await home.until('app', 'failed')
-  assert.deepEqual(await home.moves('app'), moves)
+  assert.deepEqual(await home.transitionsOf('app'), moves)
   assert.equal((await home.cause('app'))?.class, 'cancelled')
-  await home.untilConfigured() // else it is just being written
-  assert.deepEqual(await home.leavings(), [])
+  await home.untilConfigured() // the configuration may still be in the process of being written
+  assert.deepEqual(await home.leftovers(), [])
   assert.equal(await value(home.sql, "select state from bloud.operations where app = 'app'"), 'cancelled')
   await home.scenario({})
   await home.install('next')
@@ -34,19 +34,19 @@ async function assertCancelled(home: Omit<NixosHome, 'relay'>, moves: string[]):
   assert.deepEqual(await home.configured(), ['next'])
 }
 
-test('while it is queued, a cancel ends it at once', async (t) => {
+test('a cancel ends a queued install at once', async (t) => {
   const home = await begin(t, { wait: 'build' }, 'first')
   await home.install('first')
   await home.held('build')
   await home.install('app')
   assert.equal((await home.cancel('app')).body.state, 'cancelled')
-  assert.deepEqual(await home.moves('app'), ['→queued', 'queued→failed'])
+  assert.deepEqual(await home.transitionsOf('app'), ['→queued', 'queued→failed'])
   await home.go()
   await home.until('first', 'running')
   assert.deepEqual([await home.configured(), await home.starts()], [['first'], 1])
 })
 
-test('while it is being configured, a cancel leaves nothing', async (t) => {
+test('a cancel during the configuration leaves nothing behind', async (t) => {
   const home = await begin(t, { wait: 'activate' })
   const holder = await session(home.database.url)
   t.after(() => holder.end())
@@ -65,7 +65,7 @@ test('while it is being configured, a cancel leaves nothing', async (t) => {
 })
 
 for (const phase of ['evaluate', 'build']) {
-  test(`while Nix is at ${phase}, a cancel ends its processes`, async (t) => {
+  test(`a cancel ends the processes of Nix in the phase ${phase}`, async (t) => {
     const home = await begin(t, { hang: phase })
     await home.install('app')
     await home.held(phase)
@@ -74,7 +74,7 @@ for (const phase of ['evaluate', 'build']) {
   })
 }
 
-test('once the machine is being switched over, a cancel is refused with the reason', async (t) => {
+test('a cancel during the activation is refused with the reason', async (t) => {
   const home = await begin(t, { wait: 'activate' })
   await home.install('app')
   await home.untilTrue('select exists (select from bloud.rebuilds where activated_at is not null)')
@@ -91,33 +91,35 @@ test('once the machine is being switched over, a cancel is refused with the reas
   assert.deepEqual(controls.cancel, { allowed: false, code: 'BL014', reason: refusal.message })
   await home.go()
   await home.until('app', 'running')
-  assert.deepEqual(await home.moves('app'), TO_RUNNING)
+  assert.deepEqual(await home.transitionsOf('app'), TO_RUNNING)
   assert.equal(
     await value(home.sql, "select warnings from bloud.app_status where name = 'app'").then(String),
     '',
   )
 })
 
-test('a cancel that was accepted, but comes too late, is taken back and says why', async (t) => {
+test('an accepted cancel that reaches the rebuild too late is withdrawn, with a warning on the app', async (t) => {
   const home = await begin(t, { wait: 'build', stubborn: true })
   await home.install('app')
   await home.held('build')
   assert.equal((await home.cancel('app')).status, 202)
-  // It was told to stop, does not listen, and gets to the activation.
+  // The rebuild ignores SIGTERM and continues to the activation.
   const { log } = runPaths(home.paths, '1-1')
-  await until('it is told to stop', async () => (await readFile(log, 'utf8')).includes('interrupted, but'))
-  // An activation that takes longer than a rebuild is given to end once it is told to.
+  await until('the log reports the interruption', async () =>
+    (await readFile(log, 'utf8')).includes('interrupted, but'),
+  )
+  // The activation takes longer than the grace period between SIGTERM and SIGKILL.
   await home.scenario({ lines: 65, everyMs: 100, stubborn: true })
   await home.go()
   await home.until('app', 'running')
-  assert.deepEqual(await home.moves('app'), TO_RUNNING)
+  assert.deepEqual(await home.transitionsOf('app'), TO_RUNNING)
   const answer = await fetch(`${home.relay.address}/api/apps/app`)
   const { cancel_requested_at, warnings } = (await answer.json()) as Record<string, unknown>
   assert.equal(cancel_requested_at, null)
   assert.match(String(warnings), /^The cancel came too late: the machine was already being switched over/)
 })
 
-test('while it is starting, a cancel is refused with the reason', async (t) => {
+test('a cancel of a starting app is refused with the reason', async (t) => {
   const home = await begin(t, { unitsFail: ['app'] })
   await home.install('app')
   await home.until('app', 'starting')

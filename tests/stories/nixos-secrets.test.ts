@@ -1,4 +1,4 @@
-/** Secrets of an app on a NixOS machine, with all processes as they are: they are in their own files, and nowhere else. */
+/** The secrets of an app on a NixOS machine are only in their own files; the test runs the real processes. */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ async function filesUnder(dir: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-/** All that a client of the stream gets until it is closed. */
+/** Reads a stream; `close` ends the connection and returns everything received. */
 function listen(address: string) {
   const end = new AbortController()
   let text = ''
@@ -89,7 +89,7 @@ test('during and after an install no secret is in an argument, environment, file
     const { rows } = await home.sql.query(`select coalesce(json_agg(t)::text, '[]') as text from ${name} t`)
     assertNone(name, rows[0].text)
   }
-  for (const agent of agents) assertNone('what an agent said', agent.output())
+  for (const agent of agents) assertNone('the output of a process', agent.output())
   assertNone('the stream of events', (await events?.close()) ?? '')
   assertNone('the stream of the log', (await log?.close()) ?? '')
   const answers = ['/api/apps', '/api/apps/installed', '/api/apps/wiki', '/api/operations', '/metrics']

@@ -1,16 +1,16 @@
-/** The life of apps on a NixOS machine: the agent as it is, and a pretended nixos-rebuild. */
+/** Operations on a NixOS machine, with the real agent and a stand-in for nixos-rebuild. */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { makeNixosHome, TO_BUILDING, TO_RUNNING } from '../support/nixos-home.ts'
 
-test('an app is installed, runs, is turned off, and purged', async (t) => {
+test('an app is installed, runs, is uninstalled, and purged', async (t) => {
   const home = await makeNixosHome(t)
   await home.addApp('good')
   await home.orchestrator()
   await home.install('good')
   await home.until('good', 'running')
-  assert.deepEqual(await home.moves('good'), TO_RUNNING)
+  assert.deepEqual(await home.transitionsOf('good'), TO_RUNNING)
   await home.sql.query("select bloud.uninstall('good')")
   await home.until('good', 'stopped')
   assert.deepEqual(await home.configured(), [])
@@ -18,7 +18,7 @@ test('an app is installed, runs, is turned off, and purged', async (t) => {
   await home.until('good', null)
 })
 
-test('a rollback goes back to the generation before, and the next install does not bring back what it took', async (t) => {
+test('a rollback activates the previous generation, and the next install does not restart the removed app', async (t) => {
   const home = await makeNixosHome(t)
   for (const name of ['a', 'b', 'c']) await home.addApp(name)
   const agent = await home.orchestrator()
@@ -26,7 +26,7 @@ test('a rollback goes back to the generation before, and the next install does n
     await home.install(name)
     await home.until(name, 'running')
   }
-  const before = await home.moves('a')
+  const before = await home.transitionsOf('a')
   await home.scenario({ kill: { at: 'activate', pids: [agent.child.pid] } })
   await home.sql.query('select bloud.rollback()')
   await agent.ended
@@ -38,9 +38,9 @@ test('a rollback goes back to the generation before, and the next install does n
   await home.install('c')
   await home.until('c', 'running')
   assert.deepEqual(await home.configured(), ['a', 'c'])
-  assert.deepEqual(await home.moves('a'), before)
+  assert.deepEqual(await home.transitionsOf('a'), before)
 
-  // Now generation 2, which was rolled back, lies between: --rollback would lead there.
+  // Generation 2, which was rolled back, is now in between: --rollback would activate it.
   await home.sql.query('select bloud.rollback()')
   await home.untilTrue(
     "select exists (select from bloud.operations where kind = 'rollback' and state = 'failed')",
@@ -53,7 +53,7 @@ test('a rollback goes back to the generation before, and the next install does n
   assert.deepEqual((await home.sql.query('select * from bloud.check_invariants()')).rows, [])
 })
 
-test('a rollback whose activation fails leaves what was on configured', async (t) => {
+test('a rollback whose activation fails keeps the configured apps', async (t) => {
   const home = await makeNixosHome(t)
   for (const name of ['a', 'b']) await home.addApp(name)
   await home.orchestrator()
@@ -70,7 +70,7 @@ test('a rollback whose activation fails leaves what was on configured', async (t
   assert.deepEqual((await home.sql.query('select * from bloud.check_invariants()')).rows, [])
 })
 
-test('ten apps asked for at once are one rebuild', async (t) => {
+test('ten installs requested at once become one rebuild', async (t) => {
   const home = await makeNixosHome(t)
   const names = Array.from({ length: 10 }, (_, index) => `app-${index}`)
   for (const name of names) await home.addApp(name)
@@ -82,7 +82,7 @@ test('ten apps asked for at once are one rebuild', async (t) => {
   assert.deepEqual(await home.configured(), names)
 })
 
-test('of good, bad and good the bad one fails alone, with its own reason, and is gone from the configuration', async (t) => {
+test('a bad app in a batch fails alone, with its own cause, and is removed from the configuration', async (t) => {
   const home = await makeNixosHome(t)
   for (const name of ['one', 'bad', 'two', 'next']) await home.addApp(name)
   await home.scenario({ evaluateFails: ['bad'] })
@@ -97,7 +97,7 @@ test('of good, bad and good the bad one fails alone, with its own reason, and is
   assert.deepEqual(await home.configured(), ['one', 'two'])
   await home.install('next')
   await home.until('next', 'running')
-  for (const name of ['one', 'two']) assert.deepEqual(await home.moves(name), TO_RUNNING)
+  for (const name of ['one', 'two']) assert.deepEqual(await home.transitionsOf(name), TO_RUNNING)
 })
 
 test('an app that can not be evaluated fails with the reason, and nothing of it stays in the configuration', async (t) => {
@@ -109,14 +109,14 @@ test('an app that can not be evaluated fails with the reason, and nothing of it 
   await home.until('good', 'running')
   await home.install('bad')
   await home.until('bad', 'failed')
-  assert.deepEqual(await home.moves('bad'), [...TO_BUILDING, 'building→failed'])
+  assert.deepEqual(await home.transitionsOf('bad'), [...TO_BUILDING, 'building→failed'])
   await home.untilConfigured('good')
   await home.install('next')
   await home.until('next', 'running')
-  assert.deepEqual(await home.moves('good'), TO_RUNNING, 'no other app has moved')
+  assert.deepEqual(await home.transitionsOf('good'), TO_RUNNING, 'no other app has changed its status')
 })
 
-test('what failed under a leader that died at once is taken back by the next one', async (t) => {
+test('a new lease holder removes a failed app from the configuration that the previous one left', async (t) => {
   const home = await makeNixosHome(t)
   await home.addApp('bad')
   await home.scenario({ evaluateFails: ['bad'] })
@@ -129,14 +129,18 @@ test('what failed under a leader that died at once is taken back by the next one
   await home.untilConfigured()
 })
 
-test('an app that starts and never answers is an error, with what its unit said; it is asked for again', async (t) => {
+test('an app that never responds is in error, and a retry brings it to running', async (t) => {
   const home = await makeNixosHome(t)
   await home.addApp('silent', { healthCheck: { path: '/health', interval: 0.2, timeout: 1 } })
   await home.scenario({ unitsFail: ['silent'] })
   await home.orchestrator()
   await home.install('silent')
   await home.until('silent', 'error')
-  assert.deepEqual(await home.moves('silent'), [...TO_BUILDING, 'building→starting', 'starting→error'])
+  assert.deepEqual(await home.transitionsOf('silent'), [
+    ...TO_BUILDING,
+    'building→starting',
+    'starting→error',
+  ])
   await home.scenario({})
   await home.sql.query("select bloud.retry('silent')")
   await home.until('silent', 'running')

@@ -1,11 +1,11 @@
-/** The main job, as a newcomer does it: one command, one install from the registry, and it is really there. */
+/** The main story of a new user: one command starts the agent, and one install brings Node-RED from the registry. */
 import assert from 'node:assert/strict'
 import { access, chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { startAgent } from '../support/agent.ts'
+import { startProcess } from '../support/agent.ts'
 import { temporaryDirectory } from '../support/directory.ts'
-import { startWhole } from '../support/npmstart.ts'
+import { startWholeAgent } from '../support/npmstart.ts'
 import { freePort } from '../support/port.ts'
 
 const INSTALL_LIMIT_MS = 5 * 60_000
@@ -20,7 +20,7 @@ interface Frame {
   name: string | undefined
 }
 
-/** The frames of type `app` in what curl has printed. */
+/** Returns the frames of type `app` in the output of curl. */
 function appEvents(printed: string): Frame[] {
   const frames = printed.split('\n\n').filter((frame) => /^event: app$/m.test(frame))
   return frames.map((frame) => {
@@ -29,18 +29,18 @@ function appEvents(printed: string): Frame[] {
   })
 }
 
-test('Node-RED is installed from the registry, watched with curl, opened, turned off and purged', async (t) => {
+test('Node-RED is installed from the registry, followed with curl, opened, uninstalled and purged', async (t) => {
   await chmod(top, 0o700)
-  // By default the data lies in the clone, below a package of ES modules.
+  // By default the data directory is inside the clone, i.e. below a package of ES modules.
   await writeFile(join(top, 'package.json'), '{ "type": "module" }')
   const dataDir = join(top, 'data')
   await mkdir(dataDir, { mode: 0o700 })
-  const agent = startWhole(dataDir, await freePort())
+  const agent = startWholeAgent(dataDir, await freePort())
   t.after(() => agent.end('SIGTERM'))
   await agent.up()
-  const curl = startAgent('curl', ['-sN', `${agent.address}/api/events`])
+  const curl = startProcess('curl', ['-sN', `${agent.address}/api/events`])
   t.after(() => curl.end('SIGTERM'))
-  await curl.says(/event: snapshot/)
+  await curl.waitFor(/event: snapshot/)
 
   const post = (verb: string, body?: object): Promise<Response> =>
     fetch(`${agent.address}/api/apps/node-red/${verb}`, {
@@ -51,7 +51,7 @@ test('Node-RED is installed from the registry, watched with curl, opened, turned
   assert.equal(accepted.status, 202)
   assert.equal(((await accepted.json()) as { app: string }).app, 'node-red')
 
-  await curl.says(/"to_status":"(running|error|failed)"/, INSTALL_LIMIT_MS)
+  await curl.waitFor(/"to_status":"(running|error|failed)"/, INSTALL_LIMIT_MS)
   const events = appEvents(curl.output()).filter(({ name }) => name === 'node-red')
   assert.deepEqual(
     events.map(({ status }) => status),
@@ -70,12 +70,12 @@ test('Node-RED is installed from the registry, watched with curl, opened, turned
   assert.match(log, /installing node-red@\d/)
 
   assert.equal((await post('uninstall')).status, 202)
-  await curl.says(/"to_status":"stopped"/)
+  await curl.waitFor(/"to_status":"stopped"/)
   await assert.rejects(fetch('http://127.0.0.1:1880'), 'its process is gone')
   await access(join(dataDir, 'apps/node-red'))
 
   assert.equal((await post('uninstall', { purge: true })).status, 202)
-  await curl.says(/"to_status":null/)
+  await curl.waitFor(/"to_status":null/)
   assert.deepEqual(await (await fetch(`${agent.address}/api/apps/installed`)).json(), [])
   await assert.rejects(access(join(dataDir, 'apps/node-red')), 'its data is gone')
 })

@@ -1,4 +1,4 @@
-/** PostgreSQL itself dies while a person looks at the page, with the agent as `npm start` starts it. */
+/** PostgreSQL is killed while the page is open; the agent runs as `npm start` starts it. */
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,9 +7,9 @@ import { stringify } from 'yaml'
 import { databaseUrl, readCredentials } from '../../src/postgres/embedded.ts'
 import { openPage } from '../support/browser.ts'
 import { temporaryDirectory } from '../support/directory.ts'
-import { startWhole } from '../support/npmstart.ts'
+import { startWholeAgent } from '../support/npmstart.ts'
 import { letInstall, makeApp, makePackage } from '../support/packages.ts'
-import { agrees } from '../support/pagechecks.ts'
+import { assertMatchesDatabase } from '../support/pagechecks.ts'
 import { freePort } from '../support/port.ts'
 import { session } from '../support/sql.ts'
 import { needs } from '../support/tools.ts'
@@ -19,7 +19,7 @@ const RUNNING_LIMIT_MS = 90_000
 const top = temporaryDirectory()
 
 test(
-  'PostgreSQL dies in the middle of an install: stale, live again, and the install ends as if nothing had been',
+  'a kill of PostgreSQL during an install makes the page stale, then live again, and the install succeeds',
   needs('chromium'),
   async (t) => {
     const [dataDir, catalogDir, packages] = [join(top, 'data'), join(top, 'catalog'), join(top, 'packages')]
@@ -27,7 +27,7 @@ test(
     const port = await freePort()
     const spec = await makePackage(packages, { name: 'slow', behaviour: 'slow-install' })
     await writeFile(join(catalogDir, 'slow.yaml'), stringify(makeApp('slow', port, spec)))
-    const agent = startWhole(dataDir, await freePort(), { BLOUD_CATALOG_DIR: catalogDir })
+    const agent = startWholeAgent(dataDir, await freePort(), { BLOUD_CATALOG_DIR: catalogDir })
     t.after(() => agent.end('SIGTERM'))
     await agent.up()
     const { page, shown, screenshot } = await openPage(agent.address)
@@ -49,6 +49,6 @@ test(
     assert.ok(facts)
     const sql = await session(databaseUrl(facts, 'superuser'))
     t.after(() => sql.end())
-    await agrees(page, sql)
+    await assertMatchesDatabase(page, sql)
   },
 )

@@ -1,10 +1,10 @@
-/** Every status and every kind of failure on the page: as the database says, for everybody, on every screen. */
+/** Every status and every kind of failure: the page matches the database, is accessible, and fits every screen. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Locator } from 'playwright-core'
 import { type OpenPage, openPage } from '../support/browser.ts'
-import { agrees, fitsNarrow, isAccessible } from '../support/pagechecks.ts'
-import { type Failure, openStage, type Stage } from '../support/scripted-agent.ts'
+import { assertAccessible, assertFitsNarrow, assertMatchesDatabase } from '../support/pagechecks.ts'
+import { type Failure, type ScriptedAgent, startScriptedAgent } from '../support/scripted-agent.ts'
 import { entry } from '../support/sql.ts'
 import { needs } from '../support/tools.ts'
 
@@ -15,8 +15,8 @@ const BUILD_LOG = [
   "building '/nix/store/node-red-4.1.0.drv'...",
 ]
 
-/** As a person looks at it: wide and narrow, light and dark. */
-async function portrait(opened: OpenPage, name: string): Promise<void> {
+/** Saves screenshots: wide and narrow, light and dark. */
+async function saveScreenshots(opened: OpenPage, name: string): Promise<void> {
   if (!process.env.SCREENSHOTS) return
   const { page, screenshot } = opened
   for (const [width, colorScheme] of [
@@ -31,56 +31,56 @@ async function portrait(opened: OpenPage, name: string): Promise<void> {
   await page.setViewportSize({ width: 1100, height: 900 })
 }
 
-async function check(stage: Stage, opened: OpenPage, name: string): Promise<void> {
-  await agrees(opened.page, stage.sql)
-  await isAccessible(opened.page, name)
-  await fitsNarrow(opened.page, name)
-  await portrait(opened, name)
+async function check(agent: ScriptedAgent, opened: OpenPage, name: string): Promise<void> {
+  await assertMatchesDatabase(opened.page, agent.sql)
+  await assertAccessible(opened.page, name)
+  await assertFitsNarrow(opened.page, name)
+  await saveScreenshots(opened, name)
 }
 
 test(
-  'every status from the request to the deletion, on the list and on the page of the app',
+  'the list and the page of the app show every status from the request to the purge',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t)
-    await stage.bring('miniflux')
-    const list = await openPage(stage.address)
-    const own = await openPage(stage.address, { path: '/apps/node-red' })
+    const agent = await startScriptedAgent(t)
+    await agent.bringUp('miniflux')
+    const list = await openPage(agent.address)
+    const own = await openPage(agent.address, { path: '/apps/node-red' })
     const both = async (name: string) => {
-      await check(stage, list, `list-${name}`)
-      await agrees(own.page, stage.sql, { only: 'node-red' })
-      await isAccessible(own.page, `app-${name}`)
-      await fitsNarrow(own.page, `app-${name}`)
-      await portrait(own, `app-${name}`)
+      await check(agent, list, `list-${name}`)
+      await assertMatchesDatabase(own.page, agent.sql, { only: 'node-red' })
+      await assertAccessible(own.page, `app-${name}`)
+      await assertFitsNarrow(own.page, `app-${name}`)
+      await saveScreenshots(own, `app-${name}`)
     }
     await both('none')
-    await stage.ask('install', 'node-red')
+    await agent.request('install', 'node-red')
     await both('queued')
-    await stage.claim()
+    await agent.claim()
     await both('configuring')
-    await stage.build(...BUILD_LOG)
+    await agent.build(...BUILD_LOG)
     await list.page.locator('[data-log]').getByText('building the system').waitFor()
     await both('building')
-    await stage.switched()
+    await agent.succeed()
     await both('starting')
-    await stage.health('node-red', true)
+    await agent.health('node-red', true)
     await both('running')
-    await stage.health('node-red', false, {
+    await agent.health('node-red', false, {
       class: 'health',
       message: 'No answer on port 1880 for 30 s.',
       hint: 'Look at its log, then retry.',
     })
     await both('error')
-    await stage.ask('uninstall', 'node-red')
+    await agent.request('uninstall', 'node-red')
     await both('stopping')
-    await stage.claim()
-    await stage.build()
-    await stage.switched()
+    await agent.claim()
+    await agent.build()
+    await agent.succeed()
     await both('stopped')
-    await stage.ask('purge', 'node-red')
-    await stage.claim()
-    await stage.build()
-    await stage.switched()
+    await agent.request('purge', 'node-red')
+    await agent.claim()
+    await agent.build()
+    await agent.succeed()
     await both('gone')
     assert.deepEqual([...list.complaints, ...own.complaints], [])
     const steps = (await list.shown('node-red')).filter((status) => status !== 'none')
@@ -146,77 +146,77 @@ const FAILURES: (Failure & { phase: string })[] = [
   { class: 'cancelled', phase: 'building', message: 'Cancelled on request.' },
 ]
 
-/** Without having to scroll the box it stands in. */
-const isInSight = (line: Locator) =>
-  line.evaluate((one) => {
-    const box = one.closest('.log-body')?.getBoundingClientRect()
-    const { top, bottom } = one.getBoundingClientRect()
+/** Returns true if the line is visible without scrolling the log. */
+const isVisibleInLog = (line: Locator) =>
+  line.evaluate((element) => {
+    const box = element.closest('.log-body')?.getBoundingClientRect()
+    const { top, bottom } = element.getBoundingClientRect()
     return box !== undefined && top >= box.top && bottom <= box.bottom
   })
 
 test(
-  'every kind of failure says what failed, why, what is still fine and what can be done',
+  'every kind of failure shows the failed step, the cause, the unaffected apps and the possible actions',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t)
-    const opened = await openPage(stage.address)
+    const agent = await startScriptedAgent(t)
+    const opened = await openPage(agent.address)
     const { page } = opened
     const card = page.locator('article[data-app="node-red"]')
     for (const failure of FAILURES) {
-      await stage.ask('install', 'node-red')
-      await stage.claim()
-      if (failure.phase !== 'configuring' && failure.phase !== 'queued') await stage.build(...BUILD_LOG)
-      await stage.broke(failure)
+      await agent.request('install', 'node-red')
+      await agent.claim()
+      if (failure.phase !== 'configuring' && failure.phase !== 'queued') await agent.build(...BUILD_LOG)
+      await agent.fail(failure)
       await card.locator(`[data-cause="${failure.class}"]`).getByText(failure.message).first().waitFor()
       assert.ok(
         await card.and(page.locator(failure.class === 'cancelled' ? '.tone-off' : '.tone-bad')).count(),
       )
       await card.locator(`[data-step="${failure.phase}"][data-step-state="broken"]`).waitFor()
       const last = failure.log?.at(-1)
-      if (last) assert.ok(await isInSight(card.locator('.last-lines').getByText(last)), last)
+      if (last) assert.ok(await isVisibleInLog(card.locator('.last-lines').getByText(last)), last)
       assert.equal(
         await card.getByText('your other apps were not touched').count(),
         failure.class === 'activate' ? 0 : 1,
       )
-      await check(stage, opened, `failed-${failure.class}`)
+      await check(agent, opened, `failed-${failure.class}`)
     }
-    await stage.bring('node-red')
-    await stage.health('node-red', false, { class: 'health', message: 'It answered 503.' })
+    await agent.bringUp('node-red')
+    await agent.health('node-red', false, { class: 'health', message: 'It answered 503.' })
     await card.locator('[data-cause="health"]').waitFor()
-    await check(stage, opened, 'failed-health')
+    await check(agent, opened, 'failed-health')
     assert.deepEqual(opened.complaints, [])
   },
 )
 
 test(
-  'a queue says who is at work, who waits and in which order, and several in one rebuild as such',
+  'the queue shows the apps of the running rebuild, and the waiting apps in their order',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t)
-    const opened = await openPage(stage.address)
+    const agent = await startScriptedAgent(t)
+    const opened = await openPage(agent.address)
     const { page } = opened
-    for (const app of ['node-red', 'verdaccio']) await stage.ask('install', app)
-    await stage.claim()
-    await stage.build(...BUILD_LOG)
-    for (const app of ['tiddlywiki', 'grafana']) await stage.ask('install', app)
+    for (const app of ['node-red', 'verdaccio']) await agent.request('install', app)
+    await agent.claim()
+    await agent.build(...BUILD_LOG)
+    for (const app of ['tiddlywiki', 'grafana']) await agent.request('install', app)
     const queue = page.locator('.queue')
     await queue.getByText('One rebuild for 2 apps').waitFor()
     await queue.locator('li[value="2"]').getByText('Grafana').waitFor()
     await page.locator('[data-app="grafana"]').getByText('Ahead: TiddlyWiki.').waitFor()
-    await check(stage, opened, 'queue')
+    await check(agent, opened, 'queue')
     assert.deepEqual(opened.complaints, [])
   },
 )
 
 test(
-  'a rebuild that says nothing for forty seconds is said to be silent, before its first line too',
+  'a rebuild without output for forty seconds is shown as silent, also before its first line',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t)
-    await stage.ask('install', 'node-red')
-    await stage.claim()
-    await stage.build()
-    const { page } = await openPage(stage.address)
+    const agent = await startScriptedAgent(t)
+    await agent.request('install', 'node-red')
+    await agent.claim()
+    await agent.build()
+    const { page } = await openPage(agent.address)
     const log = page.locator('article[data-app="node-red"] [data-log]')
     await page.clock.install()
     await page.reload()
@@ -225,7 +225,7 @@ test(
     await log.getByText('live').waitFor()
     await page.clock.fastForward(20_000)
     await log.getByText(/no output for 0:4\d/).waitFor()
-    await stage.log(['a line'])
+    await agent.log(['a line'])
     await log.getByText('a line').waitFor()
     await page.clock.fastForward(60_000)
     await log.getByText(/no output for [12]:\d\d/).waitFor()
@@ -233,29 +233,29 @@ test(
 )
 
 test(
-  'how long a phase usually takes is said from five times on, and not before',
+  'the usual duration of a phase is shown after five runs, and not before',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t)
-    const { page } = await openPage(stage.address)
+    const agent = await startScriptedAgent(t)
+    const { page } = await openPage(agent.address)
     const card = page.locator('article[data-app="node-red"]')
     for (let times = 0; times < 5; times += 1) {
       assert.equal(await card.getByText('usual').count(), 0)
-      await stage.ask('install', 'node-red')
-      await stage.claim()
-      await stage.build('a line')
-      await agrees(page, stage.sql)
+      await agent.request('install', 'node-red')
+      await agent.claim()
+      await agent.build('a line')
+      await assertMatchesDatabase(page, agent.sql)
       assert.equal(await card.getByText('usual').count(), 0)
-      await stage.switched()
-      await stage.health('node-red', true)
-      await stage.ask('uninstall', 'node-red')
-      await stage.claim()
-      await stage.build()
-      await stage.switched()
+      await agent.succeed()
+      await agent.health('node-red', true)
+      await agent.request('uninstall', 'node-red')
+      await agent.claim()
+      await agent.build()
+      await agent.succeed()
     }
-    await stage.ask('install', 'node-red')
-    await stage.claim()
-    await stage.build('a line')
+    await agent.request('install', 'node-red')
+    await agent.claim()
+    await agent.build('a line')
     await card.getByText(/usual.*(under a second|0:\d\d)/).waitFor()
     const took = card.locator('[data-step="configuring"] .step-time').getByText('s')
     await took.waitFor()
@@ -265,22 +265,22 @@ test(
 )
 
 test(
-  'with dozens of apps changing at once each card says in the end what the database says',
+  'with dozens of apps that change at once, each card matches the database in the end',
   needs('chromium'),
   async (t) => {
     const names = Array.from({ length: 40 }, (_, index) => `many-${index}`)
-    const stage = await openStage(
+    const agent = await startScriptedAgent(
       t,
       names.map((name, index) => entry(name, { port: 20_000 + index })),
     )
-    const { page, complaints } = await openPage(stage.address)
-    await stage.bring(...names)
-    await agrees(page, stage.sql)
+    const { page, complaints } = await openPage(agent.address)
+    await agent.bringUp(...names)
+    await assertMatchesDatabase(page, agent.sql)
     for (const name of names)
-      await stage.health(name, false, { class: 'health', message: 'It answered 503.' })
-    await agrees(page, stage.sql)
-    for (const name of names) await stage.ask('uninstall', name)
-    await agrees(page, stage.sql)
+      await agent.health(name, false, { class: 'health', message: 'It answered 503.' })
+    await assertMatchesDatabase(page, agent.sql)
+    for (const name of names) await agent.request('uninstall', name)
+    await assertMatchesDatabase(page, agent.sql)
     assert.deepEqual(complaints, [])
   },
 )

@@ -1,48 +1,48 @@
-/** What people do at the page, and what happens to it meanwhile. The page is the database's again after each. */
+/** Actions of a person at the page, by mouse and keyboard; after each the page matches the database. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPage } from '../support/browser.ts'
-import { agrees, fitsNarrow, isAccessible } from '../support/pagechecks.ts'
-import { openStage, type Stage } from '../support/scripted-agent.ts'
+import { assertAccessible, assertFitsNarrow, assertMatchesDatabase } from '../support/pagechecks.ts'
+import { type ScriptedAgent, startScriptedAgent } from '../support/scripted-agent.ts'
 import { entry, value } from '../support/sql.ts'
 import { needs } from '../support/tools.ts'
 
-const count = (stage: Stage) => value<string>(stage.sql, 'select count(*) from bloud.operations')
+const count = (agent: ScriptedAgent) => value<string>(agent.sql, 'select count(*) from bloud.operations')
 
 test('a double click is one operation', needs('chromium'), async (t) => {
-  const stage = await openStage(t)
-  const { page } = await openPage(stage.address)
+  const agent = await startScriptedAgent(t)
+  const { page } = await openPage(agent.address)
   let posts = 0
   page.on('request', (request) => {
     if (request.method() === 'POST') posts += 1
   })
   await page.locator('[data-app="node-red"] [data-action="install"]').dblclick()
   await page.locator('article[data-app="node-red"][data-status="queued"]').waitFor()
-  await agrees(page, stage.sql)
-  assert.deepEqual([await count(stage), posts], ['1', 1])
+  await assertMatchesDatabase(page, agent.sql)
+  assert.deepEqual([await count(agent), posts], ['1', 1])
 })
 
 test(
-  'what an install brings along is asked before, and "not now" is nothing',
+  'a dialog lists the apps that an install brings along, and "Not now" requests nothing',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t)
-    const opened = await openPage(stage.address)
+    const agent = await startScriptedAgent(t)
+    const opened = await openPage(agent.address)
     const { page } = opened
     await page.locator('[data-app="immich"] [data-action="install"]').click()
     const dialog = page.getByRole('dialog', { name: 'Install Immich?' })
     await dialog.getByText('Redis and PostgreSQL').waitFor()
-    await isAccessible(page, 'plan')
-    await fitsNarrow(page, 'plan')
+    await assertAccessible(page, 'plan')
+    await assertFitsNarrow(page, 'plan')
     await opened.screenshot('plan-light')
     await dialog.getByText('Not now').click()
     await dialog.waitFor({ state: 'detached' })
-    assert.equal(await count(stage), '0')
+    assert.equal(await count(agent), '0')
     await page.locator('[data-app="immich"] [data-action="install"]').click()
     await dialog.getByText('Install all 3').click()
     await page.locator('article[data-app="immich"][data-status="queued"]').waitFor()
-    await agrees(page, stage.sql)
-    assert.equal(await count(stage), '3')
+    await assertMatchesDatabase(page, agent.sql)
+    assert.equal(await count(agent), '3')
   },
 )
 
@@ -50,18 +50,18 @@ const DATABASE = { required: true, multi: false, compatible: [{ app: 'miniflux' 
 const CHOOSY = entry('choosy', { port: 9999, integrations: { database: DATABASE } })
 
 test(
-  'a choice without a default has to be made, and is what the operation was asked for',
+  'a choice without a default must be made, and is stored in the options of the operation',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t, [CHOOSY])
-    const opened = await openPage(stage.address)
+    const agent = await startScriptedAgent(t, [CHOOSY])
+    const opened = await openPage(agent.address)
     const { page } = opened
     await page.locator('[data-app="choosy"] [data-action="install"]').click()
     const dialog = page.getByRole('dialog')
     const go = dialog.locator('[data-confirm="install"]')
     await dialog.getByRole('group', { name: 'Database of choosy' }).waitFor()
     assert.equal(await go.isDisabled(), true)
-    await isAccessible(page, 'choice')
+    await assertAccessible(page, 'choice')
     await dialog.getByLabel('Gitea').check()
     await dialog
       .getByText(/Gitea.*installed along/s)
@@ -71,64 +71,60 @@ test(
     await page.locator('[data-confirm="install"]:not([disabled])').click()
     await page.locator('article[data-app="choosy"][data-status="queued"]').waitFor()
     const options = await value<object>(
-      stage.sql,
+      agent.sql,
       "select options from bloud.operations where app = 'choosy'",
     )
     assert.deepEqual(options, { choices: { 'choosy.database': ['gitea'] } })
-    await agrees(page, stage.sql)
+    await assertMatchesDatabase(page, agent.sql)
   },
 )
 
-test(
-  'cancelling says so until the work is really gone, and a reload does not forget it',
-  needs('chromium'),
-  async (t) => {
-    const stage = await openStage(t)
-    const { page } = await openPage(stage.address)
-    await stage.ask('install', 'node-red')
-    await stage.claim()
-    await stage.build('a line')
-    const cancel = page.locator('article[data-app="node-red"] [data-action="cancel"]')
-    await cancel.click()
-    await page.locator('[data-action="cancel"][aria-busy="true"]').getByText('Cancelling…').waitFor()
-    await page.reload()
-    await page.locator('[data-action="cancel"][aria-busy="true"]').getByText('Cancelling…').waitFor()
-    await stage.broke({ class: 'cancelled', message: 'Cancelled on request.' })
-    await page.locator('article[data-app="node-red"][data-status="failed"]').waitFor()
-    await agrees(page, stage.sql)
-    await page.locator('[data-action="retry"]').click()
-    await page.locator('article[data-app="node-red"][data-status="queued"]').waitFor()
-    await agrees(page, stage.sql)
-  },
-)
+test('a cancel is shown until the rebuild has ended, also after a reload', needs('chromium'), async (t) => {
+  const agent = await startScriptedAgent(t)
+  const { page } = await openPage(agent.address)
+  await agent.request('install', 'node-red')
+  await agent.claim()
+  await agent.build('a line')
+  const cancel = page.locator('article[data-app="node-red"] [data-action="cancel"]')
+  await cancel.click()
+  await page.locator('[data-action="cancel"][aria-busy="true"]').getByText('Cancelling…').waitFor()
+  await page.reload()
+  await page.locator('[data-action="cancel"][aria-busy="true"]').getByText('Cancelling…').waitFor()
+  await agent.fail({ class: 'cancelled', message: 'Cancelled on request.' })
+  await page.locator('article[data-app="node-red"][data-status="failed"]').waitFor()
+  await assertMatchesDatabase(page, agent.sql)
+  await page.locator('[data-action="retry"]').click()
+  await page.locator('article[data-app="node-red"][data-status="queued"]').waitFor()
+  await assertMatchesDatabase(page, agent.sql)
+})
 
-test('data is deleted only by someone who typed whose', needs('chromium'), async (t) => {
-  const stage = await openStage(t)
-  await stage.bring('node-red')
-  const opened = await openPage(stage.address)
+test('a purge requires the typed name of the app', needs('chromium'), async (t) => {
+  const agent = await startScriptedAgent(t)
+  await agent.bringUp('node-red')
+  const opened = await openPage(agent.address)
   const { page } = opened
   await page.locator('[data-app="node-red"] [data-action="uninstall"]').click()
   await opened.screenshot('uninstall-light')
-  await isAccessible(page, 'uninstall')
+  await assertAccessible(page, 'uninstall')
   await page.getByText('Delete its data too…').click()
   const go = page.locator('[data-confirm="purge"]')
   await page.locator('[name="confirm-name"]').fill('node')
   assert.equal(await go.isDisabled(), true)
   await page.locator('[name="confirm-name"]').fill('node-red')
   await opened.screenshot('purge-light')
-  await isAccessible(page, 'purge')
+  await assertAccessible(page, 'purge')
   await go.click()
   await page.locator('article[data-app="node-red"][data-status="stopping"]').waitFor()
-  await stage.claim()
-  await stage.build()
-  await stage.switched()
+  await agent.claim()
+  await agent.build()
+  await agent.succeed()
   await page.locator('[data-app="node-red"][data-status="none"]').waitFor()
-  await agrees(page, stage.sql)
+  await assertMatchesDatabase(page, agent.sql)
 })
 
 test('install and uninstall by keyboard alone', needs('chromium'), async (t) => {
-  const stage = await openStage(t)
-  const { page } = await openPage(stage.address)
+  const agent = await startScriptedAgent(t)
+  const { page } = await openPage(agent.address)
   const tabTo = async (selector: string, key = 'Tab') => {
     for (let presses = 0; presses < 120; presses += 1) {
       if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) return
@@ -142,16 +138,16 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   await page.keyboard.press('Enter')
   await page.locator('article[data-app="node-red"][data-status="queued"]').waitFor()
   await page.locator('[data-catalog="node-red"] .tile-link:focus').waitFor()
-  await stage.claim()
-  await stage.build('a line')
-  await stage.switched()
-  await stage.health('node-red', true)
+  await agent.claim()
+  await agent.build('a line')
+  await agent.succeed()
+  await agent.health('node-red', true)
   await page.locator('article[data-app="node-red"][data-status="running"]').waitFor()
   await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
   await tabTo('article[data-app="node-red"] h3 a')
   await page.keyboard.press('Enter')
   await page.waitForURL('**/apps/node-red')
-  // The address changes first, and what it leads to is drawn in the next frame at the latest.
+  // The address changes first; the new content is drawn in the next frame at the latest.
   await page.locator('#page-title:focus').waitFor()
   await tabTo('[data-action="uninstall"]')
   await page.keyboard.press('Enter')
@@ -164,54 +160,54 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   await page.keyboard.press('Enter')
   await page.locator('article[data-app="node-red"][data-status="stopping"]').waitFor()
   await page.locator('article[data-app="node-red"] .card-foot :focus').waitFor()
-  await agrees(page, stage.sql, { only: 'node-red' })
-})
-
-test('the page of an app survives a reload, and back leads back', needs('chromium'), async (t) => {
-  const stage = await openStage(t)
-  await stage.bring('node-red')
-  const { page } = await openPage(stage.address)
-  await page.locator('article[data-app="node-red"] h3 a').click()
-  await page.locator('tr[data-seq]').first().waitFor()
-  await page.reload()
-  await page.getByRole('heading', { level: 1, name: 'Node-RED' }).waitFor()
-  const operation = await value<string>(stage.sql, 'select max(id) from bloud.operations')
-  await page.locator('tr[data-seq] a').first().click()
-  await page.waitForURL(`**/apps/node-red/operations/${operation}`)
-  await page.locator(`[data-log="${operation}"]`).waitFor()
-  await page.goBack()
-  await page.goBack()
-  await page.getByRole('heading', { name: /Your apps/ }).waitFor()
-  await agrees(page, stage.sql)
+  await assertMatchesDatabase(page, agent.sql, { only: 'node-red' })
 })
 
 test(
-  'what a browser can open has a link, and anything else is told where it is',
+  'the page of an app survives a reload, and the back button returns to the list',
   needs('chromium'),
   async (t) => {
-    const stage = await openStage(t)
-    await stage.bring('node-red', 'redis')
-    const { rows } = await stage.sql.query('select name, protocol from bloud.app_status order by name')
-    assert.deepEqual(rows, [
-      { name: 'node-red', protocol: 'http' },
-      { name: 'redis', protocol: 'tcp' },
-    ])
-    const { page } = await openPage(stage.address)
-    const card = (app: string) => page.locator(`article[data-app="${app}"]`)
-    assert.equal(
-      await card('node-red').locator('[data-open]').getAttribute('href'),
-      `http://${new URL(stage.address).hostname}:1880`,
-    )
-    await card('redis')
-      .locator('[data-address]')
-      .getByText(/:6379$/)
-      .waitFor()
-    assert.equal(await card('redis').locator('[data-open]').count(), 0)
-    // An event does not say it; it is not forgotten for that.
-    await stage.health('redis', false, { class: 'health', message: 'It takes no connections.' })
-    await page.locator('article[data-app="redis"][data-status="error"]').waitFor()
-    await stage.health('redis', true)
-    await card('redis').locator('[data-address]').waitFor()
-    await isAccessible(page, 'an address')
+    const agent = await startScriptedAgent(t)
+    await agent.bringUp('node-red')
+    const { page } = await openPage(agent.address)
+    await page.locator('article[data-app="node-red"] h3 a').click()
+    await page.locator('tr[data-seq]').first().waitFor()
+    await page.reload()
+    await page.getByRole('heading', { level: 1, name: 'Node-RED' }).waitFor()
+    const operation = await value<string>(agent.sql, 'select max(id) from bloud.operations')
+    await page.locator('tr[data-seq] a').first().click()
+    await page.waitForURL(`**/apps/node-red/operations/${operation}`)
+    await page.locator(`[data-log="${operation}"]`).waitFor()
+    await page.goBack()
+    await page.goBack()
+    await page.getByRole('heading', { name: /Your apps/ }).waitFor()
+    await assertMatchesDatabase(page, agent.sql)
   },
 )
+
+test('an app with HTTP has a link, and every other app shows its address', needs('chromium'), async (t) => {
+  const agent = await startScriptedAgent(t)
+  await agent.bringUp('node-red', 'redis')
+  const { rows } = await agent.sql.query('select name, protocol from bloud.app_status order by name')
+  assert.deepEqual(rows, [
+    { name: 'node-red', protocol: 'http' },
+    { name: 'redis', protocol: 'tcp' },
+  ])
+  const { page } = await openPage(agent.address)
+  const card = (app: string) => page.locator(`article[data-app="${app}"]`)
+  assert.equal(
+    await card('node-red').locator('[data-open]').getAttribute('href'),
+    `http://${new URL(agent.address).hostname}:1880`,
+  )
+  await card('redis')
+    .locator('[data-address]')
+    .getByText(/:6379$/)
+    .waitFor()
+  assert.equal(await card('redis').locator('[data-open]').count(), 0)
+  // An event does not contain the protocol; the page keeps the known one.
+  await agent.health('redis', false, { class: 'health', message: 'It takes no connections.' })
+  await page.locator('article[data-app="redis"][data-status="error"]').waitFor()
+  await agent.health('redis', true)
+  await card('redis').locator('[data-address]').waitFor()
+  await assertAccessible(page, 'an address')
+})

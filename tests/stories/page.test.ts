@@ -1,7 +1,7 @@
-/** What a person at the page sees, in a real browser, while the real agent works. */
+/** The page in a real browser, with the real agent. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startAgent } from '../support/agent.ts'
+import { startProcess } from '../support/agent.ts'
 import { openPage } from '../support/browser.ts'
 import { type Home, makeHome } from '../support/home.ts'
 import { letInstall } from '../support/packages.ts'
@@ -11,11 +11,11 @@ const STEPS = ['queued', 'configuring', 'building', 'starting', 'running']
 
 async function psql(home: Home, statement: string): Promise<void> {
   const url = home.database.urlFor('bloud_operator')
-  const agent = startAgent(toolPath('psql') ?? '', ['-X', '-d', url, '-c', statement])
+  const agent = startProcess(toolPath('psql') ?? '', ['-X', '-d', url, '-c', statement])
   assert.equal(await agent.ended, 0, agent.output())
 }
 
-/** All events of an app, without what differs from one asking to the next: numbers and times, and where from. */
+/** Returns all events of an app without the columns that differ by request: numbers, times and origin. */
 async function eventRows(home: Home, app: string, after: number): Promise<object[]> {
   const { rows } = await home.sql.query(
     `select app, from_status, to_status, actor, cause, display_name, version, port, is_system, integration_config
@@ -25,7 +25,7 @@ async function eventRows(home: Home, app: string, after: number): Promise<object
   return rows
 }
 
-test('an install asked for in psql is on the page at every step, and equals one asked for over HTTP', {
+test('the page shows every step of an install by psql, and its events equal those of an install by HTTP', {
   ...needs('psql'),
   ...needs('chromium'),
 }, async (t) => {
@@ -87,7 +87,7 @@ test(
 )
 
 test(
-  'a failure is shown with its cause and last lines, and what the database does not allow can not be pressed',
+  'the page shows a failure with its cause and last lines, and disables what the database does not allow',
   needs('chromium'),
   async (t) => {
     const home = await makeHome(t)
@@ -124,7 +124,7 @@ test(
 )
 
 test(
-  'when the relay is gone the page says so, and catches up when it is back',
+  'the page shows that the relay is unreachable, and catches up when it is back',
   needs('chromium'),
   async (t) => {
     const home = await makeHome(t)

@@ -1,4 +1,4 @@
-/** A whole life of an app by somebody who has nothing but psql. The session is printed in docs/psql-session.md. */
+/** All operations on an app with psql alone. The session is printed in docs/psql-session.md. */
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,16 +12,16 @@ import { needs } from '../support/tools.ts'
 const DOCUMENT = join(ROOT, 'docs/psql-session.md')
 const REFRESHED = `select not exists (select from bloud.operations where kind = 'refresh_catalog' and state = 'queued')`
 
-/** A session that remembers what was typed and what came. */
+/** Wraps a session so that typed lines and their output are recorded as a document. */
 function recorded(psql: Psql) {
-  const said: string[] = []
+  const paragraphs: string[] = []
   const note = (line: string, output: string): string => {
-    said.push(`\`\`\`\n=> ${line}\n${output}\n\`\`\``)
+    paragraphs.push(`\`\`\`\n=> ${line}\n${output}\n\`\`\``)
     return output
   }
   return {
-    said,
-    say: (sentence: string) => void said.push(sentence),
+    paragraphs,
+    explain: (sentence: string) => void paragraphs.push(sentence),
     type: async (line: string) => note(line, await psql.type(line)),
     async watch(line: string, pattern: RegExp) {
       const output = await psql.watch(line, pattern)
@@ -31,17 +31,17 @@ function recorded(psql: Psql) {
   }
 }
 
-/** Of what \watch printed, one table per status: the first. */
+/** Returns the first table per status from the output of \watch. */
 function frames(output: string): string {
   const tables = output.split(/\n\n+(?=\S.*\(every 1s\))/)
   const status = (table = '') => /│ (\w+) +│/.exec(table.split('┼').at(-1) ?? '')?.[1]
   return tables.filter((table, n) => status(table) !== status(tables[n - 1])).join('\n\n')
 }
 
-/** Without npm's warnings about the machine it runs on, and without blanks at the ends of lines. */
+/** Removes npm's warnings about the machine, and spaces at the ends of lines. */
 const trimmed = (text: string): string => text.replace(/^ npm warn .*\n/gm, '').replace(/ +$/gm, '')
 
-/** The next install of the app waits until it is cancelled: another package is behind it. */
+/** Replaces the package of the app, so that its next install waits until it is cancelled. */
 async function makeItSlow(home: Home, port: number): Promise<void> {
   const npm = {
     package: await makePackage(home.packages, { name: 'slow', behaviour: 'slow-install' }),
@@ -51,19 +51,19 @@ async function makeItSlow(home: Home, port: number): Promise<void> {
 }
 
 async function session(home: Home, psql: ReturnType<typeof recorded>): Promise<void> {
-  psql.say('Install it, and watch it come up. Ctrl-C ends `:watch`.')
+  psql.explain('Install it, and watch it come up. Ctrl-C ends `:watch`.')
   assert.match(
     await psql.type("select id, app, kind, state from bloud.install('notes');"),
     /install │ queued/,
   )
   const watched = await psql.watch(':watch', /notes │ running/)
   assert.match(watched, /\(every 1s\)/)
-  psql.say('It gets sick. `why()` says what is wrong.')
-  await fetch(`http://127.0.0.1:${await portOf(home)}/sick`, { method: 'POST' })
+  psql.explain('The app becomes unhealthy. `why()` returns the cause.')
+  await fetch(`http://127.0.0.1:${await portOf(home)}/unhealthy`, { method: 'POST' })
   await home.until('notes', 'error')
   assert.match(await psql.type("select question, answer from bloud.why('notes');"), /cause +│ health: .*503/)
   await psql.type("select name, status, port, cause ->> 'hint' as hint from bloud.app_status;")
-  psql.say('There is a new version in the catalog. Read the catalog again, and retry.')
+  psql.explain('There is a new version in the catalog. Read the catalog again, and retry.')
   await makeItSlow(home, await portOf(home))
   assert.match(
     await psql.type('select kind, state from bloud.refresh_catalog();'),
@@ -75,7 +75,7 @@ async function session(home: Home, psql: ReturnType<typeof recorded>): Promise<v
     "select exists (select from bloud.rebuild_log where line like '%preinstall is waiting%')",
   )
   assert.match(await psql.type(':log'), /preinstall is waiting/)
-  psql.say('That takes too long. Cancel it.')
+  psql.explain('That takes too long. Cancel it.')
   assert.match(
     await psql.type("select id, state, cancel_requested_at is not null as asked from bloud.cancel('notes');"),
     /│ t/,
@@ -86,7 +86,7 @@ async function session(home: Home, psql: ReturnType<typeof recorded>): Promise<v
     await psql.type("select bloud.cancel('notes');"),
     /ERROR: +There is nothing to cancel for notes\nHINT: /,
   )
-  psql.say('Turn it off, then delete its data.')
+  psql.explain('Uninstall it, then delete its data.')
   assert.match(
     await psql.type("select kind, state, purge from bloud.uninstall('notes');"),
     /uninstall │ queued │ f/,
@@ -98,7 +98,7 @@ async function session(home: Home, psql: ReturnType<typeof recorded>): Promise<v
   )
   await home.until('notes', null)
   assert.match(await psql.type("select bloud.retry('notes');"), /ERROR: +notes is not installed/)
-  psql.say('What happened, newest first, and what it was like at a moment in between:')
+  psql.explain('The history, newest first, and the status at an earlier moment:')
   await psql.type(
     "select from_status, to_status, duration, actor, origin from bloud.history where app = 'notes';",
   )
@@ -117,14 +117,14 @@ test(
   needs('psql'),
   async (t) => {
     const home = await makeHome(t)
-    await home.addApp('notes', 'moody')
+    await home.addApp('notes', 'switchable')
     await home.orchestrator()
     const psql = await openPsql(home.database.urlFor('bloud_operator'))
     assert.match(psql.greeting, /^Bloud\. :status/)
-    const { said, ...recorder } = recorded(psql)
-    await session(home, { said, ...recorder })
+    const recorder = recorded(psql)
+    await session(home, recorder)
     await psql.close()
-    assert.deepEqual(await home.moves('notes'), [
+    assert.deepEqual(await home.transitionsOf('notes'), [
       ...['→queued', 'queued→configuring', 'configuring→building', 'building→starting', 'starting→running'],
       ...['running→error', 'error→queued', 'queued→configuring', 'configuring→building', 'building→failed'],
       ...['failed→stopping', 'stopping→stopped', 'stopped→'],
@@ -133,7 +133,10 @@ test(
 
 \`npm run -s psql\`, with an app called notes. Printed by \`tests/stories/psql.test.ts\` from a real run; of \`:watch\`, one
 table per status.`
-    const document = trimmed([head, ...said].join('\n\n')).replaceAll(home.packages, '/packages')
+    const document = trimmed([head, ...recorder.paragraphs].join('\n\n')).replaceAll(
+      home.packages,
+      '/packages',
+    )
     if (process.env.UPDATE_DOCS) await writeFile(DOCUMENT, `${document}\n`)
     assert.deepEqual(
       statements(await readFile(DOCUMENT, 'utf8')),

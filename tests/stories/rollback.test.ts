@@ -1,4 +1,4 @@
-/** Going back to the generation before, with the real processes of a machine that is not NixOS. */
+/** Rollbacks to the previous generation, with the real processes on a machine without NixOS. */
 import assert from 'node:assert/strict'
 import { access, readlink, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,29 +35,29 @@ async function makeStory(t: TestContext, ...names: string[]) {
   }
 }
 
-test('what was installed last goes off, the rest is not touched, and the next install does not bring it back', async (t) => {
+test('a rollback stops the last installed app, leaves the others running, and the next install does not restart it', async (t) => {
   const home = await makeStory(t, 'a', 'b', 'c')
   await home.orchestrator()
   await home.install('a')
   await home.install('b')
   const pid = await home.pid('a')
-  const seen = await home.moves('a')
+  const before = await home.transitionsOf('a')
   await home.rollback()
   await home.until('b', 'stopped')
   assert.equal((await home.operation('rollback')).state, 'succeeded')
-  await assert.rejects(home.pid('b'), 'nobody listens there any more')
+  await assert.rejects(home.pid('b'), 'no process listens on its port')
   await access(home.host('..', 'apps/b')) // its data is kept
   assert.equal(await readlink(home.host('current')), 'generations/1')
 
   await home.install('c')
-  assert.deepEqual((await home.moves('b')).slice(-2), ['running→stopping', 'stopping→stopped'])
+  assert.deepEqual((await home.transitionsOf('b')).slice(-2), ['running→stopping', 'stopping→stopped'])
   await assert.rejects(home.pid('b'))
   assert.equal(await home.pid('a'), pid, 'the same process all along')
-  assert.deepEqual(await home.moves('a'), seen)
+  assert.deepEqual(await home.transitionsOf('a'), before)
   await home.isSound()
 })
 
-test('what was turned off last comes on again', async (t) => {
+test('a rollback starts the last uninstalled app again', async (t) => {
   const home = await makeStory(t, 'a', 'b')
   await home.orchestrator()
   await home.install('a')
@@ -67,7 +67,7 @@ test('what was turned off last comes on again', async (t) => {
   await home.rollback()
   await home.until('a', 'running')
   assert.ok(await home.pid('a'))
-  assert.deepEqual((await home.moves('a')).slice(-5), [
+  assert.deepEqual((await home.transitionsOf('a')).slice(-5), [
     'stopped→queued',
     'queued→configuring',
     'configuring→building',
@@ -77,7 +77,7 @@ test('what was turned off last comes on again', async (t) => {
   await home.isSound()
 })
 
-test('when the older generation is gone, all stays as it is, and says why', async (t) => {
+test('a rollback to a missing generation changes nothing and fails with the reason', async (t) => {
   const home = await makeStory(t, 'a', 'b')
   await home.orchestrator()
   await home.install('a')
@@ -91,12 +91,12 @@ test('when the older generation is gone, all stays as it is, and says why', asyn
     [state, cause.class, cause.message],
     ['failed', 'preflight', 'The rollback did not succeed: generation 1 does not exist any more'],
   )
-  await home.until('b', 'running') // by way of error, until its health was asked for
+  await home.until('b', 'running') // in error first, until its next health check
   assert.equal(await home.pid('b'), pid)
   await home.isSound()
 })
 
-test('when somebody else has switched the machine, it is not switched to something unknown', async (t) => {
+test('a rollback fails if another program has switched the machine', async (t) => {
   const home = await makeStory(t, 'a', 'b')
   await home.orchestrator()
   await home.install('a')
@@ -111,13 +111,13 @@ test('when somebody else has switched the machine, it is not switched to somethi
   await home.isSound()
 })
 
-test('an orchestrator that is killed meanwhile leaves it to the next, which starts nothing twice', async (t) => {
+test('the next orchestrator finishes the rollback of a killed one, and starts no switch twice', async (t) => {
   const home = await makeStory(t, 'a', 'b')
   const first = await home.orchestrator()
   await home.install('a')
   await home.install('b')
   await home.rollback()
-  // Its process lives by then: one that never came to life is given up, and started again.
+  // Waits until the process of the switch runs, because a run whose process never started is started again.
   await home.untilTrue(
     "select exists (select from bloud.rebuild_log where line like 'going back to generation 1%')",
   )

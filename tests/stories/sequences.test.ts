@@ -1,4 +1,4 @@
-/** What the life of an app looks like from outside, on good and bad days. */
+/** Transitions of apps in the database, for operations that succeed and operations that fail. */
 import assert from 'node:assert/strict'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,13 +14,13 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-test('an app is installed, runs, is turned off with its data kept, and purged', async (t) => {
+test('an app is installed, runs, is uninstalled with its data kept, and purged', async (t) => {
   const home = await makeHome(t)
   const port = await home.addApp('good')
   await home.orchestrator()
   await home.sql.query("select bloud.install('good')")
   await home.until('good', 'running')
-  assert.deepEqual(await home.moves('good'), TO_RUNNING)
+  assert.deepEqual(await home.transitionsOf('good'), TO_RUNNING)
   const pid = Number(await (await fetch(`http://127.0.0.1:${port}/pid`)).text())
   const { rows } = await home.sql.query('select line from bloud.operation_log(1, 0, 10000)')
   assert.ok(
@@ -51,14 +51,14 @@ test('a package that does not exist fails while building, with the reason; other
   const [unit] = await home.processes('unit')
   await home.sql.query("select bloud.install('bad')")
   await home.until('bad', 'failed')
-  assert.deepEqual(await home.moves('bad'), [...TO_BUILDING, 'building→failed'])
+  assert.deepEqual(await home.transitionsOf('bad'), [...TO_BUILDING, 'building→failed'])
   const cause = await home.cause('bad')
   assert.match(String(cause?.message), /nowhere/)
   assert.ok(Array.isArray(cause?.log) && cause.log.length > 0, 'the last lines of the log are there')
 
   await home.sql.query("select bloud.install('next')")
   await home.until('next', 'running')
-  assert.deepEqual(await home.moves('good'), TO_RUNNING, 'no other app has moved')
+  assert.deepEqual(await home.transitionsOf('good'), TO_RUNNING, 'no other app has changed its status')
   assert.ok((await home.processes('unit')).includes(unit as number), 'nor was it restarted')
 })
 
@@ -67,7 +67,7 @@ test('a bad app in a batch fails alone, the good ones run', async (t) => {
   for (const name of ['one', 'two']) await home.addApp(name)
   await home.addApp('bad', 'healthy', { npm: { package: 'file:/nowhere/at/all', bin: 'app' } })
   for (const name of ['one', 'bad', 'two']) {
-    // Requested before anybody works, so that they share a rebuild. The catalog is there from a first leader.
+    // The first orchestrator only reads the catalog. Installs requested before the next start share a rebuild.
     if (name === 'one') await (await home.orchestrator()).end('SIGTERM')
     await home.sql.query('select bloud.install($1)', [name])
   }
@@ -75,55 +75,59 @@ test('a bad app in a batch fails alone, the good ones run', async (t) => {
   await home.until('one', 'running')
   await home.until('two', 'running')
   await home.until('bad', 'failed')
-  for (const name of ['one', 'two']) assert.deepEqual(await home.moves(name), TO_RUNNING)
+  for (const name of ['one', 'two']) assert.deepEqual(await home.transitionsOf(name), TO_RUNNING)
 })
 
-test('an app that ends at once is an error, with its exit code and last words', async (t) => {
+test('an app that exits at once is in error, with its exit code and last lines of output', async (t) => {
   const home = await makeHome(t)
   await home.addApp('exits', 'exits')
   await home.orchestrator()
   await home.sql.query("select bloud.install('exits')")
   await home.until('exits', 'error')
-  assert.deepEqual(await home.moves('exits'), [...TO_BUILDING, 'building→starting', 'starting→error'])
+  assert.deepEqual(await home.transitionsOf('exits'), [...TO_BUILDING, 'building→starting', 'starting→error'])
   const cause = await home.cause('exits')
   assert.match(String(cause?.message), /exit code 3/)
   assert.match(String(cause?.log), /cannot find the settings file/)
 })
 
-test('an app that never answers is an error after its own timeout', async (t) => {
+test('an app that never responds is in error after its own timeout', async (t) => {
   const home = await makeHome(t)
   await home.addApp('silent', 'silent', { healthCheck: { path: '/health', interval: 1, timeout: 2 } })
   await home.orchestrator()
   await home.sql.query("select bloud.install('silent')")
   await home.until('silent', 'error')
-  assert.deepEqual(await home.moves('silent'), [...TO_BUILDING, 'building→starting', 'starting→error'])
+  assert.deepEqual(await home.transitionsOf('silent'), [
+    ...TO_BUILDING,
+    'building→starting',
+    'starting→error',
+  ])
   assert.equal((await home.cause('silent'))?.class, 'timeout')
 })
 
-test('an app that does not speak HTTP is well as long as it takes connections', async (t) => {
+test('an app without HTTP is healthy as long as it accepts connections', async (t) => {
   const home = await makeHome(t)
   await home.addApp('mute', 'silent', { healthCheck: { kind: 'tcp', interval: 0.2, timeout: 20 } })
   await home.orchestrator()
   await home.sql.query("select bloud.install('mute')")
   await home.until('mute', 'running')
-  assert.deepEqual(await home.moves('mute'), TO_RUNNING)
+  assert.deepEqual(await home.transitionsOf('mute'), TO_RUNNING)
 })
 
-test('a running app that gets sick is an error, and running again when it is well', async (t) => {
+test('a running app that becomes unhealthy is in error, and running again when it is healthy', async (t) => {
   const home = await makeHome(t)
-  const port = await home.addApp('moody', 'moody')
+  const port = await home.addApp('switchable', 'switchable')
   await home.orchestrator()
-  await home.sql.query("select bloud.install('moody')")
-  await home.until('moody', 'running')
-  await fetch(`http://127.0.0.1:${port}/sick`, { method: 'POST' })
-  await home.until('moody', 'error')
-  assert.match(String((await home.cause('moody'))?.message), /503/)
-  await fetch(`http://127.0.0.1:${port}/well`, { method: 'POST' })
-  await home.until('moody', 'running')
-  assert.equal(await home.cause('moody'), null)
+  await home.sql.query("select bloud.install('switchable')")
+  await home.until('switchable', 'running')
+  await fetch(`http://127.0.0.1:${port}/unhealthy`, { method: 'POST' })
+  await home.until('switchable', 'error')
+  assert.match(String((await home.cause('switchable'))?.message), /503/)
+  await fetch(`http://127.0.0.1:${port}/healthy`, { method: 'POST' })
+  await home.until('switchable', 'running')
+  assert.equal(await home.cause('switchable'), null)
 })
 
-test('a cancel while building stops the work for real, and the next install goes on', async (t) => {
+test('a cancel while building ends all processes of the rebuild, and the next install succeeds', async (t) => {
   const home = await makeHome(t)
   await home.addApp('slow', 'slow-install')
   await home.addApp('next')
@@ -138,7 +142,7 @@ test('a cancel while building stops the work for real, and the next install goes
   await home.until('next', 'running')
 })
 
-test('a port that another program uses is said before anything is built', async (t) => {
+test('an install fails before the build if another program uses the port', async (t) => {
   const home = await makeHome(t)
   const port = await home.addApp('good')
   await home.orchestrator()
@@ -147,7 +151,7 @@ test('a port that another program uses is said before anything is built', async 
   await new Promise<void>((resolve) => squatter.listen(port, '127.0.0.1', () => resolve()))
   await home.sql.query("select bloud.install('good')")
   await home.until('good', 'failed')
-  assert.deepEqual(await home.moves('good'), ['→queued', 'queued→configuring', 'configuring→failed'])
+  assert.deepEqual(await home.transitionsOf('good'), ['→queued', 'queued→configuring', 'configuring→failed'])
   assert.equal((await home.cause('good'))?.class, 'preflight')
   await new Promise((resolve) => squatter.close(resolve))
   await home.sql.query("select bloud.retry('good')")

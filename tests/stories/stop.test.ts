@@ -1,4 +1,4 @@
-/** Ctrl-C stops everything, whoever started it, and loses nothing. */
+/** Ctrl-C stops all processes of the agent, also those of a killed one, and loses no operation. */
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,20 +8,20 @@ import { statePaths } from '../../src/host/local/paths.ts'
 import { membersOf, readMark } from '../../src/system/processgroup.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { until } from '../support/local-host.ts'
-import { startWhole } from '../support/npmstart.ts'
+import { startWholeAgent } from '../support/npmstart.ts'
 import { letInstall, makeApp, makePackage } from '../support/packages.ts'
 import { freePort } from '../support/port.ts'
 
 const top = temporaryDirectory()
 
-test('stopped in the midst of a rebuild: nothing runs on, and the next start finishes it', async (t) => {
+test('Ctrl-C during a rebuild ends all processes, and the next start finishes the rebuild', async (t) => {
   const [dataDir, catalog, packages] = [join(top, 'data'), join(top, 'catalog'), join(top, 'packages')]
   await mkdir(catalog)
   const spec = await makePackage(packages, { name: 'slow', behaviour: 'slow-install' })
   await writeFile(join(catalog, 'slow.yaml'), stringify(makeApp('slow', await freePort(), spec)))
   const port = await freePort()
   const start = async () => {
-    const agent = startWhole(dataDir, port, { BLOUD_CATALOG_DIR: catalog })
+    const agent = startWholeAgent(dataDir, port, { BLOUD_CATALOG_DIR: catalog })
     t.after(() =>
       agent.child.exitCode === null && !agent.child.signalCode ? agent.end('SIGKILL') : undefined,
     )
@@ -46,10 +46,10 @@ test('stopped in the midst of a rebuild: nothing runs on, and the next start fin
   await letInstall(packages, 'slow')
   const second = await start()
   await until('it runs', async () => (await status()) === 'running')
-  await second.end('SIGKILL') // and now without manners: the apps and their supervisor live on
+  await second.end('SIGKILL') // the apps and their supervisor keep running
   assert.notDeepEqual(await ours(), [])
   const third = await start()
   assert.equal(await status(), 'running')
   assert.equal(await third.end('SIGINT'), 0)
-  assert.deepEqual(await ours(), [], 'what the killed one had left is stopped too')
+  assert.deepEqual(await ours(), [], 'processes of the killed agent are stopped too')
 })

@@ -1,4 +1,4 @@
-/** The same life of an app, asked for in psql, over HTTP and at the page: history can tell them apart only by origin. */
+/** The same operations by psql, HTTP and the page leave a history that differs only by origin. */
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { needs } from '../support/tools.ts'
 
 const APP = 'fickle'
 type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge'
-type Ask = (verb: Verb) => Promise<unknown>
+type Call = (verb: Verb) => Promise<unknown>
 
 const LIFE = [
   ...['→queued', 'queued→configuring', 'configuring→building', 'building→failed'],
@@ -20,30 +20,30 @@ const LIFE = [
   ...['failed→stopping', 'stopping→stopped', 'stopped→'],
 ]
 
-/** Install, which fails; retry, which is cancelled while it builds; uninstall; purge. */
-async function live(home: Home, ask: Ask): Promise<void> {
+/** Calls all verbs: an install that fails, a retry that is cancelled while it builds, an uninstall, a purge. */
+async function callVerbs(home: Home, call: Call): Promise<void> {
   const known = Number((await home.sql.query('select count(*) from bloud.operations')).rows[0].count)
   await rm(join(home.packages, 'later'), { recursive: true, force: true })
-  await ask('install')
+  await call('install')
   await home.until(APP, 'failed')
   await makePackage(home.packages, { name: 'later', behaviour: 'slow-install' })
-  await ask('retry')
+  await call('retry')
   await home.untilTrue(
     `select exists (select from bloud.rebuild_log l join bloud.operations o on o.rebuild_id = l.rebuild_id
       where l.line like '%preinstall is waiting%' and o.id = (select operation_id from bloud.apps where name = $1))`,
     [APP],
   )
-  await ask('cancel')
+  await call('cancel')
   await home.until(APP, 'failed')
-  await ask('uninstall')
+  await call('uninstall')
   await home.until(APP, 'stopped')
-  await ask('purge')
+  await call('purge')
   await home.until(APP, null)
   const { rows } = await home.sql.query('select count(*)::int as count from bloud.operations')
   assert.equal(rows[0].count - known, 4, 'one operation for each request')
 }
 
-/** Numbers of runs and processes, times and durations inside of what npm and the host said. */
+/** Replaces times and durations, which occur in the output of npm and of the host. */
 const withoutTimes = (row: object): unknown =>
   JSON.parse(
     JSON.stringify(row)
@@ -51,14 +51,14 @@ const withoutTimes = (row: object): unknown =>
       .replace(/\b\d+(\.\d+)? ?m?s\b/g, '<duration>'),
   )
 
-interface Told {
-  moves: string[]
+interface StoryHistory {
+  transitions: string[]
   rows: unknown[]
   origins: string[]
 }
 
-/** What history tells of the app since `seq`, without numbers and times; and where the requests came from. */
-async function toldSince(home: Home, seq: number): Promise<Told> {
+/** Returns the history of the app since `seq` without numbers and times, and the origins of its requests. */
+async function historySince(home: Home, seq: number): Promise<StoryHistory> {
   const { rows } = await home.sql.query(
     `select app, from_status, to_status, actor, cause, display_name, version, port, is_system, integration_config
      from bloud.events where app = $1 and seq > $2 order by seq`,
@@ -69,19 +69,19 @@ async function toldSince(home: Home, seq: number): Promise<Told> {
     [APP, seq],
   )
   return {
-    moves: rows.map((row) => `${row.from_status ?? ''}→${row.to_status ?? ''}`),
+    transitions: rows.map((row) => `${row.from_status ?? ''}→${row.to_status ?? ''}`),
     rows: rows.map(withoutTimes),
     origins: origins.rows.map(({ origin }) => origin),
   }
 }
 
-async function told(home: Home, ask: Ask): Promise<Told> {
+async function historyOf(home: Home, call: Call): Promise<StoryHistory> {
   const { rows } = await home.sql.query('select coalesce(max(seq), 0) as seq from bloud.events')
-  await live(home, ask)
-  return toldSince(home, Number(rows[0].seq))
+  await callVerbs(home, call)
+  return historySince(home, Number(rows[0].seq))
 }
 
-/** As a person with a mouse does it. A verb that is not in the first row is behind a fold. */
+/** Clicks the button of a verb. Opens the menu first if the button is hidden in it. */
 async function press(page: Page, verb: Verb): Promise<void> {
   const button = page.locator(
     `[data-app="${APP}"] [data-action="${verb}"]:not([aria-disabled="true"]):not([aria-busy="true"])`,
@@ -93,7 +93,7 @@ async function press(page: Page, verb: Verb): Promise<void> {
   if (verb === 'uninstall' || verb === 'purge') await page.locator(`[data-confirm="${verb}"]`).click()
 }
 
-test('psql, HTTP and the page leave the same history, but for where it was asked', {
+test('psql, HTTP and the page leave the same history, except for the origin', {
   skip: needs('psql').skip || needs('chromium').skip,
 }, async (t) => {
   const home = await makeHome(t)
@@ -102,7 +102,7 @@ test('psql, HTTP and the page leave the same history, but for where it was asked
   const { address } = await home.relay()
 
   const psql = await openPsql(home.database.urlFor('bloud_operator'))
-  const byPsql = await told(home, (verb) =>
+  const byPsql = await historyOf(home, (verb) =>
     psql.type(
       verb === 'purge'
         ? `select bloud.uninstall('${APP}', purge => true);`
@@ -110,9 +110,9 @@ test('psql, HTTP and the page leave the same history, but for where it was asked
     ),
   )
   await psql.close()
-  assert.deepEqual(byPsql.moves, LIFE)
+  assert.deepEqual(byPsql.transitions, LIFE)
 
-  const byHttp = await told(home, async (verb) => {
+  const byHttp = await historyOf(home, async (verb) => {
     const purge = verb === 'purge'
     const answer = await fetch(`${address}/api/apps/${APP}/${purge ? 'uninstall' : verb}`, {
       method: 'POST',
@@ -121,7 +121,7 @@ test('psql, HTTP and the page leave the same history, but for where it was asked
     assert.equal(answer.status, 202, await answer.text())
   })
   const { page, complaints } = await openPage(address)
-  const byPage = await told(home, (verb) => press(page, verb))
+  const byPage = await historyOf(home, (verb) => press(page, verb))
   assert.deepEqual(complaints, [])
 
   assert.deepEqual(byHttp.rows, byPsql.rows)

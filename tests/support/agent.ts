@@ -1,43 +1,46 @@
-/** Programs that a test starts, listens to, and ends. */
+/** Starts a program for a test, waits for lines of its output, and stops it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-export interface Agent {
+export interface TestProcess {
   child: ChildProcess
-  /** What it wrote so far, both outputs. */
+  /** Returns the output so far, stdout and stderr together. */
   output(): string
-  /** Resolves with the match as soon as the output has it. @throws when it ends, or after the limit. */
-  says(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
-  /** Signals it and waits for its end. @returns its exit code, null after a signal. */
+  /**
+   * Resolves with the match as soon as the output contains the pattern.
+   * @throws if the process ends first, or after the limit in milliseconds.
+   */
+  waitFor(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
+  /** Sends the signal and waits until the process ends. @returns its exit code, null after a signal. */
   end(signal: NodeJS.Signals): Promise<number | null>
-  /** Waits for its end. */
+  /** Resolves with the exit code when the process has ended, null after a signal. */
   ended: Promise<number | null>
 }
 
-const SAY_LIMIT_MS = 60_000
+const OUTPUT_LIMIT_MS = 60_000
 
-export interface AgentOptions {
+export interface ProcessOptions {
   env?: NodeJS.ProcessEnv
   cwd?: string
   uid?: number
   gid?: number
 }
 
-export function startAgent(command: string, args: string[], options: AgentOptions = {}): Agent {
+export function startProcess(command: string, args: string[], options: ProcessOptions = {}): TestProcess {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   const ended = once(child, 'close').then(([code]) => code as number | null)
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => {
       output += text
-      child.emit('heard')
+      child.emit('output')
     })
   }
   return {
     child,
     ended,
     output: () => output,
-    says: (pattern, limitMs = SAY_LIMIT_MS) => hear(child, () => output, pattern, limitMs),
+    waitFor: (pattern, limitMs = OUTPUT_LIMIT_MS) => waitForOutput(child, () => output, pattern, limitMs),
     end(signal) {
       child.kill(signal)
       return ended
@@ -45,23 +48,23 @@ export function startAgent(command: string, args: string[], options: AgentOption
   }
 }
 
-function hear(child: ChildProcess, output: () => string, pattern: RegExp, limitMs: number) {
+function waitForOutput(child: ChildProcess, output: () => string, pattern: RegExp, limitMs: number) {
   return new Promise<RegExpExecArray>((resolve, reject) => {
-    const fail = (why: string) =>
-      reject(new Error(`it ${why} without saying ${pattern}; it said:\n${output()}`))
+    const fail = (what: string) =>
+      reject(new Error(`the process ${what} and did not print ${pattern}; its output:\n${output()}`))
     const timer = setTimeout(fail, limitMs, `ran ${limitMs / 1000} s`)
-    const listen = () => {
+    const check = () => {
       const match = pattern.exec(output())
       if (!match) return
       clearTimeout(timer)
-      child.off('heard', listen)
+      child.off('output', check)
       resolve(match)
     }
-    child.on('heard', listen)
+    child.on('output', check)
     child.once('close', () => {
       clearTimeout(timer)
       fail('ended')
     })
-    listen()
+    check()
   })
 }

@@ -1,4 +1,4 @@
-/** Reads blueprints with parsers that did not write them. A tag becomes `{ tag, value }`. */
+/** Reads blueprints with two YAML parsers that are independent of the writer. A tag becomes `{ tag, value }`. */
 import { execFileSync } from 'node:child_process'
 import { DEFAULT_SCHEMA, load, Type } from 'js-yaml'
 
@@ -16,11 +16,11 @@ export const readBlueprint = (text: string) => load(text, { schema }) as Bluepri
 export interface Blueprint {
   version: number
   metadata: { name: string }
-  // biome-ignore lint/suspicious/noExplicitAny: tests look at what they expect to be there.
+  // biome-ignore lint/suspicious/noExplicitAny: each test checks the keys that it expects.
   entries: any[]
 }
 
-/** The parser that authentik uses, set up in the same way. */
+/** Python program that reads blueprints with PyYAML, configured as in authentik. */
 const PROGRAM = `
 import json, sys, yaml
 class Loader(yaml.SafeLoader): pass

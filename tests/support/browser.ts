@@ -1,13 +1,16 @@
-/** A real Chromium on the page, and what it has shown. */
+/** Opens the page in a real Chromium and records the statuses that each card has shown. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { toolPath } from './tools.ts'
 
-/** Folder for screenshots, for example SCREENSHOTS=test-results; unset: none are taken, because each takes 0.3 s. */
+/**
+ * Folder for screenshots, e.g. SCREENSHOTS=test-results. Without it no screenshot is taken, because each takes
+ * 0.3 s.
+ */
 const SCREENSHOTS = process.env.SCREENSHOTS
-/** Nothing of this may go out: the tests run where there is no network. */
+/** Flags that keep Chromium from using the network, because the tests also run on machines without one. */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -23,18 +26,18 @@ after(async () => (await browser)?.close())
 
 export interface OpenPage {
   page: Page
-  /** Every status the card of `app` has shown, in order. */
+  /** Returns every status that the card of `app` has shown, in order. */
   shown(app: string): Promise<string[]>
-  /** Saves what is to be seen, to be looked at by a person. Not committed. */
+  /** Saves a picture of the page for review by a person. Pictures are not committed. */
   screenshot(name: string): Promise<void>
-  /** What the page complained of, on its console or by an error. */
+  /** Errors of the page: those on its console and uncaught exceptions. */
   complaints: string[]
 }
 
 export interface PageOptions {
   dark?: boolean
   width?: number
-  /** Another page of the same browser window, sharing its connections. */
+  /** Page of the same browser context; both share the connections of the browser. */
   beside?: Page
   path?: string
   javaScript?: boolean
@@ -50,7 +53,7 @@ async function newContext(options: PageOptions): Promise<BrowserContext> {
     hasTouch: options.touch ?? false,
     locale: 'en-GB',
   })
-  await context.addInitScript(rememberStatuses)
+  await context.addInitScript(recordStatuses)
   return context
 }
 
@@ -74,18 +77,18 @@ export async function openPage(address: string, options: PageOptions = {}): Prom
   }
 }
 
-/** By stream or by asking. */
+/** Matches when the page receives events, by the stream or by polling. */
 const UP_TO_DATE = '[data-connection="live"], [data-connection="polling"]'
 
 interface Shown {
   shown: Record<string, string[]>
 }
 
-/** Runs in the page, before its own scripts: notes each status as the DOM shows it. */
-function rememberStatuses(): void {
+/** Runs in the page before its own scripts: records each status that the DOM shows. */
+function recordStatuses(): void {
   const shown: Record<string, string[]> = {}
   ;(window as unknown as Shown).shown = shown
-  const look = (): void => {
+  const record = (): void => {
     for (const card of document.querySelectorAll<HTMLElement>('[data-app][data-status]')) {
       const { app = '', status = '' } = card.dataset
       shown[app] ??= []
@@ -94,5 +97,5 @@ function rememberStatuses(): void {
     }
   }
   const options = { childList: true, subtree: true, attributes: true, attributeFilter: ['data-status'] }
-  new MutationObserver(look).observe(document, options)
+  new MutationObserver(record).observe(document, options)
 }

@@ -1,28 +1,31 @@
-/** Writers, clients that resume, and what goes wrong between them; counts what was lost and what came out of order. */
+/** Starts writers and clients that resume, and counts the events that were lost or received out of order. */
 import { type ClientRequest, get } from 'node:http'
 import pg from 'pg'
 
 const RETRY_MS = 20
-const FLIP = `update bloud.apps set status = case status when 'running' then 'error' else 'running' end where name = $1`
+const TOGGLE_STATUS = `update bloud.apps set status = case status when 'running' then 'error' else 'running' end where name = $1`
 
 export interface Tally {
-  /** Numbers that were passed over. After a crash PostgreSQL skips some, and then they are nobody's: see `gaps`. */
+  /**
+   * Count of sequence numbers that the clients did not receive. Some are no events, because PostgreSQL skips
+   * numbers after a crash: `countLost` leaves these out.
+   */
   lost: number
-  /** Which, as `from-to`, and how many clients passed over them. */
+  /** Ranges of these numbers as `from-to`, each with the number of clients that did not receive the range. */
   gaps: Map<string, number>
   reordered: number
   resets: number
   connects: number
 }
 
-/** One client that keeps its last id and comes back with it. */
+/** Starts a client that reconnects with the id of the last event it received. */
 function startClient(port: number, tally: Tally) {
   let last = -1
   let id = ''
   let request: ClientRequest | undefined
   let stopped = false
 
-  function noteGap(from: number, to: number): void {
+  function countGap(from: number, to: number): void {
     const key = `${from}-${to}`
     tally.lost += to - from + 1
     tally.gaps.set(key, (tally.gaps.get(key) ?? 0) + 1)
@@ -35,7 +38,7 @@ function startClient(port: number, tally: Tally) {
     if (!found || (event !== 'app' && event !== 'snapshot')) return
     const seq = Number(found.split('.')[1])
     if (event === 'app' && seq <= last) tally.reordered += 1
-    else if (event === 'app' && last >= 0 && seq > last + 1) noteGap(last + 1, seq - 1)
+    else if (event === 'app' && last >= 0 && seq > last + 1) countGap(last + 1, seq - 1)
     last = seq
     id = found
   }
@@ -46,7 +49,7 @@ function startClient(port: number, tally: Tally) {
     const headers = { accept: 'text/event-stream', ...(id ? { 'last-event-id': id } : {}) }
     let text = ''
     let over = false
-    const again = () => {
+    const reconnect = () => {
       if (!over) setTimeout(connect, RETRY_MS)
       over = true
     }
@@ -56,15 +59,15 @@ function startClient(port: number, tally: Tally) {
         text = blocks.pop() ?? ''
         blocks.forEach(onBlock)
       })
-      answer.on('close', again).on('error', () => undefined)
+      answer.on('close', reconnect).on('error', () => undefined)
     })
-    request.on('error', again)
+    request.on('error', reconnect)
   }
 
   connect()
   return {
     last: () => last,
-    /** Comes back by itself. */
+    /** Ends the connection; the client reconnects by itself. */
     cut: () => request?.destroy(),
     stop() {
       stopped = true
@@ -88,10 +91,13 @@ export function startClients(port: number, count: number) {
   }
 }
 
-/** Each moves an app of its own, as fast as PostgreSQL takes it; a session that is lost is opened again. */
+/**
+ * Starts writers that each change the status of their own app as fast as PostgreSQL allows. A writer reconnects
+ * when it loses its session.
+ */
 export function startWriters(url: string, count: number) {
   let stopped = false
-  let moves = 0
+  let transitions = 0
   const isStopped = () => stopped
 
   async function write(app: string): Promise<void> {
@@ -100,8 +106,8 @@ export function startWriters(url: string, count: number) {
     try {
       await client.connect()
       while (!isStopped()) {
-        await client.query(FLIP, [app])
-        moves += 1
+        await client.query(TOGGLE_STATUS, [app])
+        transitions += 1
       }
     } catch {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
@@ -114,7 +120,7 @@ export function startWriters(url: string, count: number) {
     while (!isStopped()) await write(`app-${index + 1}`)
   })
   return {
-    moves: () => moves,
+    transitions: () => transitions,
     async stop() {
       stopped = true
       await Promise.all(running)
@@ -122,7 +128,7 @@ export function startWriters(url: string, count: number) {
   }
 }
 
-/** Apps app-1 and so on, running. */
+/** Creates running apps named app-1, app-2 and so on. */
 export async function makeApps(admin: pg.Client, count: number): Promise<void> {
   await admin.query(
     `insert into bloud.apps (name, display_name, version, status)
@@ -134,8 +140,8 @@ export async function makeApps(admin: pg.Client, count: number): Promise<void> {
   }
 }
 
-/** Of the numbers that were passed over, those that are events: times the clients that did not get them. */
-export async function trulyLost(admin: pg.Client, { gaps }: Tally): Promise<number> {
+/** Counts the events that clients did not receive, once per client. Numbers without an event do not count. */
+export async function countLost(admin: pg.Client, { gaps }: Tally): Promise<number> {
   let lost = 0
   for (const [gap, clients] of gaps) {
     const { rows } = await admin.query(

@@ -1,6 +1,6 @@
 /**
- * A database of its own for every test file, copied from a template that is migrated once per state of `sql/`.
- * The server is the one that `npm test` started.
+ * Creates test databases as copies of a template, which is migrated once per state of `sql/`. The server is the
+ * one that `npm test` started.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -13,22 +13,22 @@ import { LOGINS, type Login } from '../../src/postgres/embedded.ts'
 
 export interface TestDatabase {
   name: string
-  /** As the superuser, who also owns the database: the way psql of an administrator sees it. */
+  /** Address for the superuser, who owns the database. */
   url: string
   superuserUrl: string
-  /** As one of the agent's own logins. */
+  /** Returns the address for one of the agent's logins. */
   urlFor(login: Login): string
-  /** Ends every connection to it and removes it. */
+  /** Ends all connections to the database and drops it. */
   drop(): Promise<void>
 }
 
-/** Any number that nothing else uses as an advisory lock of the database `postgres`. */
+/** Key of an advisory lock in the database `postgres`: any number that nothing else uses. */
 const TEMPLATE_LOCK = 7_309_441
 const FOLDERS = ['sql', 'src/db']
-/** PostgreSQL cuts longer names off. */
+/** Upper limit of a name in bytes; PostgreSQL truncates longer names. */
 const NAME_BYTES = 63
 
-/** @param label helps to recognise the database in a log or in psql. */
+/** Creates a test database. @param label prefix of its name, shown in logs and in psql. */
 export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   const template = await ensureTemplate()
   const name = `${label.replace(/\W+/g, '_').toLowerCase()}_${randomBytes(6).toString('hex')}`.slice(
@@ -46,7 +46,7 @@ export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   }
 }
 
-/** The address of a database on the test server; as the superuser unless a login is given. */
+/** Returns the address of a database on the test server, for the superuser unless a login is given. */
 export function urlOf(database: string, login?: Login): string {
   const url = new URL(serverUrl())
   url.pathname = `/${database}`
@@ -57,7 +57,7 @@ export function urlOf(database: string, login?: Login): string {
   return url.href
 }
 
-/** Runs something with a superuser's connection to the database `postgres`. */
+/** Runs the work with a superuser's connection to the database `postgres`. */
 export async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: urlOf('postgres') })
   await client.connect()
@@ -74,7 +74,7 @@ function serverUrl(): string {
   throw new Error('This test needs a PostgreSQL server: run it with "npm test -- <file>", which starts one.')
 }
 
-/** One for all logins: roles belong to the server, which only lives for the tests. */
+/** Returns the password of all logins. Roles belong to the server, which exists only for the tests. */
 const loginPassword = () => createHash('sha256').update(serverUrl()).digest('hex')
 
 let ready: Promise<string> | null = null
@@ -84,7 +84,7 @@ function ensureTemplate(): Promise<string> {
   return ready
 }
 
-/** Test files run side by side: the first one makes the template, the others wait for it. */
+/** Creates the template. Test files run in parallel: the first one creates it, the others wait for the lock. */
 async function makeTemplate(client: pg.Client): Promise<string> {
   const template = `bloud_template_${await stateOfSql()}`
   await client.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])

@@ -1,26 +1,26 @@
-/** A line to PostgreSQL that breaks behind a piece of one's choice. */
+/** Proxy to PostgreSQL that closes the connection after a given number of chunks. */
 import { connect, createServer, type Socket } from 'node:net'
 
-/** Lets through so many of the pieces that the client sends, and cuts the line right behind the last of them. */
-export async function shortLine(
+/** Forwards the given number of chunks from the client to PostgreSQL, then closes both connections. */
+export async function startCuttingProxy(
   url: string,
-  pieces: number,
-): Promise<{ url: string; cut(): boolean; stop(): void }> {
+  chunks: number,
+): Promise<{ url: string; hasCut(): boolean; stop(): void }> {
   const target = new URL(url)
   let sent = 0
   const server = createServer((client: Socket) => {
     const upstream = connect(Number(target.port), target.hostname)
-    const hangUp = () => [client, upstream].map((socket) => socket.destroy())
-    for (const socket of [client, upstream]) socket.on('error', hangUp).on('close', hangUp)
+    const closeBoth = () => [client, upstream].map((socket) => socket.destroy())
+    for (const socket of [client, upstream]) socket.on('error', closeBoth).on('close', closeBoth)
     upstream.pipe(client)
     client.on('data', (bytes) => {
       sent += 1
-      upstream.write(bytes, () => sent >= pieces && hangUp())
+      upstream.write(bytes, () => sent >= chunks && closeBoth())
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
-  const line = new URL(url)
-  line.port = String(typeof address === 'object' ? address?.port : 0)
-  return { url: line.href, cut: () => sent >= pieces, stop: () => void server.close() }
+  const proxied = new URL(url)
+  proxied.port = String(typeof address === 'object' ? address?.port : 0)
+  return { url: proxied.href, hasCut: () => sent >= chunks, stop: () => void server.close() }
 }

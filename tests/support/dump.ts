@@ -1,7 +1,7 @@
-/** The schema of a database as text, one line per thing, in an order that does not depend on how it came to be. */
+/** Returns the schema of a database as sorted lines, one per object, independent of the order of creation. */
 import type pg from 'pg'
 
-/** An access list in a fixed order, with the owner's own rights spelled out. */
+/** Returns SQL for an access list in a fixed order; the owner's implicit rights are included. */
 const acl = (list: string, kind: string, owner: string): string =>
   `(select string_agg(format('%s=%s', coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC'), a.privilege_type), ' '
      order by a.grantee::regrole::text, a.privilege_type) from (select distinct grantee, privilege_type from aclexplode(coalesce(${list}, acldefault('${kind}', ${owner})))) a)`
@@ -14,7 +14,7 @@ const DUMP = `
   union all select format('relation %s (%s): %s, %s', relname, relkind, pg_get_userbyid(relowner),
     case when relkind = 'S' then ${acl('relacl', 's', 'relowner')} else ${acl('relacl', 'r', 'relowner')} end) from r
   union all select format('column %s.%s %s: %s%s%s default %s', r.relname,
-    row_number() over (partition by r.id order by a.attnum), a.attname, -- a dropped column's number is not given again
+    row_number() over (partition by r.id order by a.attnum), a.attname, -- numbers of dropped columns are not reused
     format_type(a.atttypid, a.atttypmod), case when a.attnotnull then ' not null' end, ' ' || nullif(a.attidentity::text, ''),
     pg_get_expr(d.adbin, d.adrelid))
   from r join pg_attribute a on a.attrelid = r.id and a.attnum > 0 and not a.attisdropped
@@ -36,10 +36,10 @@ const DUMP = `
   from pg_description d cross join lateral pg_identify_object(d.classoid, d.objoid, d.objsubid) i
   where i.schema = 'bloud' or i.identity like '%bloud%'
   union all select format('migration %s', name) from bloud.migrations
-  union all select format('move: %s', t) from bloud.status_transitions t
+  union all select format('transition: %s', t) from bloud.status_transitions t
   order by 1`
 
-/** Empty for a database that has no schema bloud. */
+/** Returns the lines of the schema bloud; none if the database has no such schema. */
 export async function schemaDump(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query(
     "select to_regclass('bloud.migrations') is not null as there, to_regnamespace('bloud') is null as none",

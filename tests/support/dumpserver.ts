@@ -1,4 +1,4 @@
-/** A PostgreSQL server that the pg_dump of this machine can dump: it refuses servers newer than itself. */
+/** Finds or starts a PostgreSQL server for pg_dump, which refuses servers newer than itself. */
 import { after } from 'node:test'
 import { hasServer, installedClients } from '../../src/postgres/clientprograms.ts'
 import { administer, urlOf } from './cluster.ts'
@@ -7,8 +7,9 @@ import { startServer } from './postgres-server.ts'
 import { value } from './sql.ts'
 
 /**
- * The address of its database `postgres` as superuser, or null where there is none. It ends with the test file.
- * @throws when there is one, and none of them starts.
+ * Returns the superuser's address of a server that the pg_dump of this machine can dump. Returns null if the
+ * machine has none. A server that was started stops at the end of the test file.
+ * @throws if servers are installed and none of them starts.
  */
 export async function serverForDump(): Promise<string | null> {
   const major = await administer((client) =>

@@ -1,4 +1,4 @@
-/** A small home server of a test's own: a database, a catalog of small packages, and the agent's real processes. */
+/** Creates a home server for a test: a database, a catalog of small packages, and the agent's real processes. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,55 +8,55 @@ import { stringify } from 'yaml'
 import { ROOT } from '../../src/config.ts'
 import { statePaths } from '../../src/host/local/paths.ts'
 import { killGroup, membersOf, readMark } from '../../src/system/processgroup.ts'
-import { type Agent, startAgent } from './agent.ts'
+import { startProcess, type TestProcess } from './agent.ts'
 import { type TestDatabase, testDatabase } from './cluster.ts'
 import { settings } from './npmstart.ts'
 import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
-import { moves, session } from './sql.ts'
+import { session, transitionsOf } from './sql.ts'
 
-/** Far beyond what anything here takes on a slow machine; a test that gets there is stuck. */
+/** Upper limit of a wait in milliseconds, far above the longest wait on a slow machine. */
 const LIMIT_MS = 90_000
-/** A bell may be lost with the session; look again at least this often. */
-const LOOK_MS = 250
+/** Upper limit between two checks in milliseconds, because a notification can be lost with the session. */
+const POLL_MS = 250
 
 export interface Home {
   database: TestDatabase
   dataDir: string
   packages: string
-  /** A superuser's session. */
+  /** Session of the superuser. */
   sql: pg.Client
-  /** Writes a catalog file, and the package behind it. Returns its port. */
+  /** Writes a catalog file and its npm package. Returns the app's port. */
   addApp(name: string, behaviour?: Behaviour, more?: object): Promise<number>
-  /** Starts an orchestrator and waits until it leads. */
-  orchestrator(more?: Record<string, string>): Promise<Agent>
-  /** Starts a relay and waits until it listens; on the given port, or any. */
-  relay(port?: number): Promise<Agent & { address: string }>
-  /** Ends the lease of a killed orchestrator now instead of ten seconds later. */
+  /** Starts an orchestrator and waits until it holds the lease and has read the catalog. */
+  orchestrator(more?: Record<string, string>): Promise<TestProcess>
+  /** Starts a relay on the given port, or on any, and waits until it listens. */
+  relay(port?: number): Promise<TestProcess & { address: string }>
+  /** Ends the lease of a killed orchestrator at once instead of after ten seconds. */
   expireLease(): Promise<unknown>
-  /** Waits until the app has reached a status (null: removed). @throws with its history after the limit. */
+  /** Waits until the app has one of the statuses (null: purged). @throws with its history after the limit. */
   until(app: string, ...statuses: (string | null)[]): Promise<void>
-  /** Waits until a query gives true. */
+  /** Waits until a query returns true. */
   untilTrue(text: string, values?: unknown[]): Promise<void>
-  moves(app: string): Promise<string[]>
+  transitionsOf(app: string): Promise<string[]>
   cause(app: string): Promise<Record<string, unknown> | null>
-  /** Live processes of this home, by kind. */
+  /** Returns the ids of running processes of one kind that this home server started. */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
-/** @param endMore called at the end, when no agent runs any more and the data directory is still there */
+/** Creates the home server. @param endMore runs after all agents have ended, before the data is deleted */
 export async function makeHome(
   t: TestContext,
   endMore: (dataDir: string) => Promise<void> = async () => undefined,
 ): Promise<Home> {
-  const database = await testDatabase('house')
-  const dataDir = await mkdtemp(join(tmpdir(), 'bloud-house-'))
+  const database = await testDatabase('home')
+  const dataDir = await mkdtemp(join(tmpdir(), 'bloud-home-'))
   const [catalogDir, packages] = [join(dataDir, 'catalog'), join(dataDir, 'packages')]
   const { mark } = statePaths(join(dataDir, 'host'))
   await mkdir(catalogDir)
   const sql = await session(database.url)
   await sql.query('listen bloud; listen bloud_work; listen bloud_log')
-  const agents: Agent[] = []
+  const agents: TestProcess[] = []
   t.after(async () => {
     for (const { child, end } of agents)
       if (child.exitCode === null && !child.signalCode) await end('SIGTERM')
@@ -70,22 +70,22 @@ export async function makeHome(
 
   async function start(
     name: 'orchestrator' | 'relay',
-    says: RegExp,
+    pattern: RegExp,
     more: Record<string, string>,
-  ): Promise<Agent> {
+  ): Promise<TestProcess> {
     const url = database.urlFor(`bloud_${name}`)
     const script = join(ROOT, `src/main/${name}.ts`)
-    const agent = startAgent(process.execPath, [script], {
+    const agent = startProcess(process.execPath, [script], {
       env: settings({ ...env, DATABASE_URL: url, ...more }),
     })
     agents.push(agent)
-    await agent.says(says)
+    await agent.waitFor(pattern)
     return agent
   }
 
-  async function untilSeen(what: () => Promise<string>, look: () => Promise<boolean>): Promise<void> {
+  async function pollUntilTrue(what: () => Promise<string>, check: () => Promise<boolean>): Promise<void> {
     const end = Date.now() + LIMIT_MS
-    while (!(await look())) {
+    while (!(await check())) {
       if (Date.now() > end) throw new Error(`Did not happen within ${LIMIT_MS / 1000} s: ${await what()}`)
       await notificationOrTick(sql)
     }
@@ -110,8 +110,9 @@ export async function makeHome(
     },
     expireLease: () => sql.query('update bloud.lease set lease_until = null'),
     until: (app, ...statuses) =>
-      untilSeen(
-        async () => `${app} is ${statuses.join(' or ')}; it went ${(await moves(sql, app)).join(', ')}`,
+      pollUntilTrue(
+        async () =>
+          `${app} is ${statuses.join(' or ')}; its history: ${(await transitionsOf(sql, app)).join(', ')}`,
         async () => {
           const { rows } = await sql.query(
             'select to_status from bloud.events where app = $1 order by seq desc limit 1',
@@ -121,11 +122,11 @@ export async function makeHome(
         },
       ),
     untilTrue: (text, values = []) =>
-      untilSeen(
+      pollUntilTrue(
         async () => text,
         async () => (await sql.query({ text, values, rowMode: 'array' })).rows[0]?.[0] === true,
       ),
-    moves: (app) => moves(sql, app),
+    transitionsOf: (app) => transitionsOf(sql, app),
     async cause(app) {
       const { rows } = await sql.query('select cause from bloud.apps where name = $1', [app])
       return rows[0]?.cause ?? null
@@ -138,7 +139,7 @@ export async function makeHome(
 
 function notificationOrTick(client: pg.Client): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(done, LOOK_MS)
+    const timer = setTimeout(done, POLL_MS)
     function done(): void {
       clearTimeout(timer)
       client.off('notification', done)

@@ -1,5 +1,7 @@
-/** A relay as one writes it on a quiet afternoon: LISTEN, and tell the newest row on each notification. It has ids and
- *  looks right as long as nothing goes wrong and nobody is quick. */
+/**
+ * A relay with a wrong design: on each notification it sends only the newest row. Events have ids, and the result
+ * is correct as long as no session is lost and no two events come close together.
+ */
 import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'
 
@@ -19,7 +21,7 @@ export async function startNaiveRelay(url: string) {
         .query('select seq from bloud.events order by seq desc limit 1')
         .catch(() => ({ rows: [] }))
       for (const { seq } of rows)
-        for (const one of clients) one.write(`event: app\nid: e.${seq}\ndata: {}\n\n`)
+        for (const response of clients) response.write(`event: app\nid: e.${seq}\ndata: {}\n\n`)
     })
     await client.connect()
     await client.query('listen bloud')

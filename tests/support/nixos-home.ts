@@ -1,4 +1,4 @@
-/** A home server that is a NixOS machine: the agent as it is, and a pretended nixos-rebuild. */
+/** Creates a home server on a simulated NixOS machine: the real agent and a stand-in for nixos-rebuild. */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -39,31 +39,34 @@ export async function makeNixosHome(t: TestContext) {
       home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
     install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
     scenario: (what: object) => writeScenario(home.dataDir, what),
-    /** Waits until the rebuild has come to the phase in which it waits. */
+    /** Waits until the rebuild has reached the phase in which it waits. */
     held: (phase: string) =>
       until(
-        `it is held in ${phase}`,
+        `the rebuild waits in ${phase}`,
         async () => (await readFile(machine('held'), 'utf8').catch(() => '')) === phase,
       ),
-    /** Lets a phase that waits go on. */
+    /** Ends the wait of a phase. */
     go: () => writeFile(machine('go'), ''),
     starts: async () =>
       (await readFile(machine('starts'), 'utf8').catch(() => '')).split('\n').filter(Boolean).length,
-    /** Waits until the configuration names these apps and no others. */
+    /** Waits until the configuration contains exactly these apps. */
     untilConfigured: (...names: string[]) =>
       until(
-        `configured are ${names}`,
+        `the configured apps are ${names}`,
         async () => String(await configured().catch(() => null)) === String(names),
       ),
-    /** What rebuilds have left: processes, held locks, half-written files. */
-    async leavings() {
+    /** Returns the leftovers of rebuilds: processes, held locks and partly written files. */
+    async leftovers() {
       const processes = await membersOf({ marks: [`${await readMark(paths.mark)}/rebuild`] })
       const runs = await readdir(paths.runs).catch(() => [])
       const locks = runs.filter((id) => isLocked(runPaths(paths, id).lock))
       const files = (await readdir(paths.state, { recursive: true })).filter((file) => file.endsWith('.tmp'))
       return [...processes, ...locks, ...files]
     },
-    /** The catalog is there from a first leader; so what is asked for next shares a rebuild. */
+    /**
+     * Starts an orchestrator until it has read the catalog. Installs requested before the next start then share
+     * a rebuild.
+     */
     async fillCatalog() {
       await (await home.orchestrator(env)).end('SIGTERM')
     },

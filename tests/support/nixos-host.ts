@@ -1,4 +1,4 @@
-/** A NixOS host of a test's own: its data directory, and a pretended machine that tests/fixtures/nixos-rebuild switches. */
+/** Creates a NixOS host for a test: a data directory and a simulated machine for tests/fixtures/nixos-rebuild. */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,23 +19,23 @@ export interface TestMachine {
   host: Host
   dataDir: string
   paths: NixosPaths
-  /** A second agent on the same data directory. */
+  /** Creates the host of a second agent on the same data directory. */
   another(more?: Partial<NixosHostOptions['nixos']>): Host
-  /** What the next phases of the pretended nixos-rebuild do: see tests/fixtures/nixos-rebuild. */
+  /** Sets the behaviour of the next phases; the keys are described in tests/fixtures/nixos-rebuild. */
   scenario(what: object): Promise<void>
-  /** Lets a phase that waits go on. */
+  /** Ends the wait of a phase. */
   go(): Promise<void>
-  /** The phase in which it waits or hangs; null while in none. */
+  /** Returns the phase in which the rebuild waits or hangs; null if there is none. */
   held(): Promise<string | null>
-  /** Configures, switches and waits for the end. */
+  /** Configures the apps, starts a switch and waits until it ends. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[]; result: RunResult }>
-  /** Live processes of rebuilds. */
+  /** Returns the ids of running processes of rebuilds. */
   processes(): Promise<number[]>
-  /** How often nixos-rebuild was started. */
+  /** Returns the number of starts of nixos-rebuild. */
   starts(): Promise<number>
 }
 
-/** The settings of a host on the pretended machine of a data directory. */
+/** Returns the settings of a host on the simulated machine of a data directory. */
 export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   return {
     profile: join(dataDir, 'machine/profiles/system'),
@@ -47,13 +47,13 @@ export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   }
 }
 
-/** Makes the machine. What it leaves is removed, and its processes are ended, by `endMachine`. */
+/** Creates the simulated machine. `endMachine` ends its processes. */
 export async function makeMachine(dataDir: string): Promise<void> {
   await mkdir(join(dataDir, 'machine'), { recursive: true })
   await writeFile(join(dataDir, 'machine/scenario.json'), '{}')
 }
 
-/** Whole or not at all: a rebuild reads it at any time. */
+/** Writes the scenario in one step, because a rebuild can read it at any time. */
 export const writeScenario = (dataDir: string, what: object): Promise<void> =>
   writeAtomic(join(dataDir, 'machine/scenario.json'), JSON.stringify(what))
 
@@ -65,7 +65,7 @@ export async function endMachine(dataDir: string): Promise<void> {
     const { pid } = JSON.parse(await readFile(join(units, name), 'utf8'))
     try {
       process.kill(pid, 'SIGKILL')
-    } catch {} // It has ended by itself.
+    } catch {} // The process has ended already.
   }
 }
 
@@ -113,7 +113,7 @@ export async function createTestMachine(t: TestContext): Promise<TestMachine> {
 const countLines = async (file: string): Promise<number> =>
   (await readFile(file, 'utf8').catch(() => '')).split('\n').filter(Boolean).length
 
-/** A catalog entry with an image, on a port that nobody uses. */
+/** Returns an app with an image on a free port. */
 export async function container(name: string, more: object = {}): Promise<WantedApp> {
   const port = await freePort()
   return { name, port, catalog: image(name, port, more), integrationConfig: {} }

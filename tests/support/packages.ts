@@ -1,4 +1,4 @@
-/** Small npm packages of our own, made on the spot, that behave as real apps do on good and bad days. */
+/** Creates small npm packages that behave as healthy and as faulty apps do. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
@@ -7,12 +7,12 @@ import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
  * - `healthy` answers on $PORT, with 200 on /health, its process id on /pid and its environment on /env
  * - `exits` writes a message and ends with exit code 3 at once
  * - `silent` accepts connections and never answers
- * - `moody` is healthy until POST /sick, and again after POST /well
- * - `slow-install` is healthy, but its install waits until the file `<package>/go` exists (a minute at most)
- * - `forks` is healthy, and has a child that outlives it unless someone ends both
+ * - `switchable` is unhealthy after POST /unhealthy, and healthy again after POST /healthy
+ * - `slow-install` is healthy, but its install waits until the file `<package>/go` exists, for 60 s at most
+ * - `forks` is healthy, and has a child process that survives it unless the agent ends the whole group
  * - `stubborn` is healthy, and ignores SIGTERM
  */
-export type Behaviour = 'healthy' | 'exits' | 'silent' | 'moody' | 'slow-install' | 'forks' | 'stubborn'
+export type Behaviour = 'healthy' | 'exits' | 'silent' | 'switchable' | 'slow-install' | 'forks' | 'stubborn'
 
 export interface PackageOptions {
   name: string
@@ -20,7 +20,7 @@ export interface PackageOptions {
   version?: string
 }
 
-/** Makes `<dir>/<name>` and returns its `file:` spec. */
+/** Creates the package `<dir>/<name>` and returns its `file:` spec. */
 export async function makePackage(dir: string, options: PackageOptions): Promise<string> {
   const { name, behaviour = 'healthy', version = '1.0.0' } = options
   const path = join(dir, name)
@@ -39,10 +39,10 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
   return `file:${path}`
 }
 
-/** Lets the install of a `slow-install` package go on. */
+/** Ends the wait in the install of a `slow-install` package. */
 export const letInstall = (dir: string, name: string): Promise<void> => writeFile(join(dir, name, 'go'), '')
 
-/** A catalog entry for it, complete, with quick health checks. */
+/** Returns a complete catalog entry for the package, with a health check every 0.2 s. */
 export function makeApp(name: string, port: number, npmPackage: string, more: object = {}): CatalogApp {
   return catalogAppSchema.parse({
     name,
@@ -58,11 +58,11 @@ export function makeApp(name: string, port: number, npmPackage: string, more: ob
 
 const SERVER = `
 import { createServer } from 'node:http'
-let well = true
+let healthy = true
 console.log('starting on port ' + process.env.PORT)
 createServer((request, response) => {
-  if (request.method === 'POST') well = request.url === '/well'
-  if (request.url === '/health') response.statusCode = well ? 200 : 503
+  if (request.method === 'POST') healthy = request.url === '/healthy'
+  if (request.url === '/health') response.statusCode = healthy ? 200 : 503
   if (request.url === '/pid') return response.end(String(process.pid))
   if (request.url === '/env') return response.end(JSON.stringify(process.env))
   response.end('ok')
@@ -71,7 +71,7 @@ createServer((request, response) => {
 
 const PROGRAMS: Record<Behaviour, string> = {
   healthy: SERVER,
-  moody: SERVER,
+  switchable: SERVER,
   'slow-install': SERVER,
   stubborn: `process.on('SIGTERM', () => console.log('no'))\n${SERVER}`,
   exits: `console.error('cannot find the settings file')\nprocess.exit(3)\n`,

@@ -1,4 +1,4 @@
-/** What has to be true of the page in every state: it agrees with the database, and everybody can use it. */
+/** Checks that hold in every state of the page: it matches the database, is accessible, and fits small screens. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,27 +8,29 @@ import type { Page } from 'playwright-core'
 const LIMIT_MS = 15_000
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-interface Seen {
+interface Card {
   status: string
   allowed: string[]
 }
 
-/** Runs in the page. */
-function look(): Record<string, Seen> {
-  const seen: Record<string, Seen> = {}
+/** Runs in the page: returns the status and the enabled buttons of each card. */
+function readCards(): Record<string, Card> {
+  const cards: Record<string, Card> = {}
   for (const card of document.querySelectorAll<HTMLElement>('article[data-app][data-status]')) {
     const { app = '', status = '' } = card.dataset
     if (status === 'none') continue
     const buttons = [...card.querySelectorAll<HTMLElement>('[data-action]')]
-    const on = buttons.filter((button) => button.getAttribute('aria-disabled') !== 'true')
-    seen[app] = { status, allowed: on.map((button) => button.dataset.action ?? '').sort() }
+    const enabled = buttons.filter((button) => button.getAttribute('aria-disabled') !== 'true')
+    cards[app] = { status, allowed: enabled.map((button) => button.dataset.action ?? '').sort() }
   }
-  return seen
+  return cards
 }
 
-/** What the cards should be by `bloud.app_status`. Where data may be deleted beside something milder, that is asked
- *  first; and a retry stands for the install it repeats. */
-async function truth(sql: pg.Client): Promise<Record<string, Seen>> {
+/**
+ * Returns the expected cards by `bloud.app_status`. If both uninstall and purge are allowed, the card has only
+ * the button to uninstall; its dialog offers the purge.
+ */
+async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
   const { rows } = await sql.query('select name, status, controls from bloud.app_status')
   const entries = rows.map(({ name, status, controls }) => {
     const may = (action: string) => controls[action]?.allowed === true
@@ -40,43 +42,45 @@ async function truth(sql: pg.Client): Promise<Record<string, Seen>> {
 }
 
 export interface Expected {
-  /** The page of one app, which shows nothing of the others. */
+  /** Name of the app whose own page is checked; that page shows no other app. */
   only?: string | undefined
-  /** Without JavaScript nothing can be pressed. */
+  /** False if the page has no buttons, because JavaScript is off. */
   buttons?: false | undefined
 }
 
-function expected(all: Record<string, Seen>, { only, buttons }: Expected): Record<string, Seen> {
+function expected(all: Record<string, Card>, { only, buttons }: Expected): Record<string, Card> {
   const some = Object.entries(all).filter(([name]) => only === undefined || name === only)
   return Object.fromEntries(
     some.map(([name, app]) => [name, buttons === false ? { ...app, allowed: [] } : app]),
   )
 }
 
-/** Waits until the cards and their buttons are what the database says. @throws with the difference after the limit. */
-export async function agrees(page: Page, sql: pg.Client, what: Expected = {}): Promise<void> {
+/** Waits until cards and buttons match the database. @throws with the difference after the limit. */
+export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Expected = {}): Promise<void> {
   const end = Date.now() + LIMIT_MS
   for (;;) {
-    const wanted = expected(await truth(sql), what)
-    const seen = expected(await page.evaluate(look).catch(leftForAnother), { buttons: what.buttons })
+    const wanted = expected(await cardsInDatabase(sql), what)
+    const seen = expected(await page.evaluate(readCards).catch(ignoreNavigation), { buttons: what.buttons })
     const same = JSON.stringify(sorted(wanted)) === JSON.stringify(sorted(seen))
     if (same) return
     if (Date.now() > end) assert.deepEqual(seen, wanted)
-    await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve))).catch(leftForAnother)
+    await page
+      .evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)))
+      .catch(ignoreNavigation)
   }
 }
 
-/** A page that asks for itself anew may be on its way just now. */
-function leftForAnother(error: Error): Record<string, Seen> {
+/** Returns no cards if the page was reloading at that moment. @throws every other error. */
+function ignoreNavigation(error: Error): Record<string, Card> {
   if (/context was destroyed/.test(error.message)) return {}
   throw error
 }
 
-const sorted = (all: Record<string, Seen>) =>
+const sorted = (all: Record<string, Card>) =>
   Object.entries(all).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 
-/** Checks all rules of axe in light, and those about contrast in dark: the others do not depend on colours. */
-export async function isAccessible(page: Page, state: string): Promise<void> {
+/** Checks all rules of axe in the light theme; in the dark theme only contrast, which alone depends on colours. */
+export async function assertAccessible(page: Page, state: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme })
     if (colorScheme === 'light') await page.evaluate(AXE)
@@ -87,30 +91,33 @@ export async function isAccessible(page: Page, state: string): Promise<void> {
       const { violations } = await axe.run({ resultTypes: ['violations'], ...options })
       return violations as { id: string; nodes: { html: string; failureSummary: string }[] }[]
     }, rules)
-    const told = found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`)
-    assert.deepEqual(told, [], `${state}, ${colorScheme}`)
+    const violations = found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`)
+    assert.deepEqual(violations, [], `${state}, ${colorScheme}`)
   }
   await page.emulateMedia({ colorScheme: 'light' })
 }
 
-/** A phone; a browser zoomed to 200 % on 1280 × 1024, which is half as many pixels twice as dense; and letters alone at 200 %. */
+/**
+ * Screens: a phone; a browser on 1280 × 1024 zoomed to 200 %, i.e. half as many pixels with twice the density;
+ * and a font size of 200 %.
+ */
 const SCREENS = [
   { name: '320 px', width: 320, height: 640, density: 1, letters: '' },
   { name: '200 %', width: 640, height: 512, density: 2, letters: '' },
   { name: 'letters at 200 %', width: 640, height: 900, density: 1, letters: '200%' },
 ]
 
-/** How much of the page is out at the right, in pixels, and what. Runs in the page. */
+/** Runs in the page: returns the pixels beyond the right edge, and up to three elements that cause them. */
 function overhang(): [number, string[]] {
   const { clientWidth, scrollWidth } = document.documentElement
   const out = [...document.querySelectorAll('main *')].filter(
-    (one) => one.getBoundingClientRect().right > clientWidth + 1,
+    (element) => element.getBoundingClientRect().right > clientWidth + 1,
   )
-  return [scrollWidth - clientWidth, out.slice(0, 3).map((one) => one.outerHTML.slice(0, 150))]
+  return [scrollWidth - clientWidth, out.slice(0, 3).map((element) => element.outerHTML.slice(0, 150))]
 }
 
-/** On a small screen, zoomed and with large letters nothing has to be scrolled sideways. */
-export async function fitsNarrow(page: Page, state: string): Promise<void> {
+/** Checks that the page needs no horizontal scrolling on a small screen, when zoomed, and with large letters. */
+export async function assertFitsNarrow(page: Page, state: string): Promise<void> {
   const size = page.viewportSize() ?? { width: 1100, height: 900 }
   const screen = await page.context().newCDPSession(page)
   const setLetters = (letters: string) =>

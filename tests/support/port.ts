@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 
-/** Below the ports that systems hand out for outgoing connections (32768 on Linux), above the well-known ones. */
+/** First port: above the well-known ports, below those for outgoing connections (from 32768 on Linux). */
 const FIRST = 20_000
 const COUNT = 12_000
 const TRIES = 50
@@ -11,7 +11,7 @@ const isFree = (port: number): Promise<boolean> =>
     probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
   })
 
-/** A port that nobody listened on a moment ago, and that no outgoing connection will be given. */
+/** Returns a port that was free at the check and is outside the range for outgoing connections. */
 export async function freePort(): Promise<number> {
   for (let n = 0; n < TRIES; n++) {
     const port = FIRST + Math.floor(Math.random() * COUNT)

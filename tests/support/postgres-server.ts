@@ -1,4 +1,4 @@
-/** A PostgreSQL server of the operating system, beside the embedded one. */
+/** Starts a PostgreSQL server of the operating system, next to the embedded server. */
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -6,15 +6,15 @@ import { hasServer, installedClients } from '../../src/postgres/clientprograms.t
 import { serverUser } from '../../src/postgres/serveruser.ts'
 import { run, terminateProcess } from '../../src/system/childprocess.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
-import { startAgent } from './agent.ts'
+import { startProcess } from './agent.ts'
 import { freePort } from './port.ts'
 
 const LIMIT_MS = 60_000
-/** The oldest version that README.md promises. */
+/** Oldest supported version, as stated in README.md. */
 const OLDEST_MAJOR = 15
 
 export interface SystemServer {
-  /** As superuser, to the database `postgres`. */
+  /** Address of the database `postgres` for the superuser. */
   url: string
   stop(): Promise<unknown>
 }
@@ -32,14 +32,14 @@ async function isUp(url: string): Promise<true | undefined> {
   }
 }
 
-/** Makes a cluster below `folder` and starts it. @param bin folder of initdb and postgres. */
+/** Creates a cluster in `folder` and starts its server. @param bin folder of initdb and postgres. */
 export async function startServer(bin: string, folder: string): Promise<SystemServer> {
   const top = mkdtempSync(join(folder, 'cluster-'))
   const data = join(top, 'data')
   const user = await serverUser()
   mkdirSync(data)
   if (user) {
-    // The server's user has to enter both.
+    // The server's user needs access to both folders.
     for (const each of [folder, top]) chmodSync(each, statSync(each).mode | 0o055)
     chownSync(data, user.uid, user.gid)
   }
@@ -50,7 +50,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   const port = await freePort()
   const settings = ['listen_addresses=127.0.0.1', 'fsync=off', 'max_connections=300']
   const args = ['-D', data, '-p', String(port), '-k', '', ...settings.flatMap((each) => ['-c', each])]
-  const server = startAgent(join(bin, 'postgres'), args, { ...user, cwd: '/' })
+  const server = startProcess(join(bin, 'postgres'), args, { ...user, cwd: '/' })
   const stop = async () => {
     const steps: [NodeJS.Signals, number][] = [
       ['SIGINT', LIMIT_MS],
@@ -64,7 +64,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   throw new Error(server.output())
 }
 
-/** Starts the oldest supported server, or returns null where the operating system has none of that version. */
+/** Starts the oldest supported server. Returns null if the operating system has no server of that version. */
 export async function startOldestServer(folder: string): Promise<(SystemServer & { major: number }) | null> {
   const clients = (await installedClients(process.env)).filter(hasServer)
   const oldest = clients.find(({ major }) => major === OLDEST_MAJOR)

@@ -1,4 +1,4 @@
-/** A session in the real psql, as `npm run psql` opens it: typed line by line, with Ctrl-C. */
+/** Opens a session in the real psql, as `npm run psql` does, with typed lines and Ctrl-C. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -6,20 +6,21 @@ import { ROOT } from '../../src/config.ts'
 import { settings } from './npmstart.ts'
 
 export interface Psql {
-  /** Types a line and gives what psql prints, errors included. */
+  /** Types a line and returns the output of psql, errors included. */
   type(line: string): Promise<string>
-  /** Types a line that goes on by itself; presses Ctrl-C as soon as it has printed `pattern`. */
+  /** Types a line that repeats, e.g. \watch. Presses Ctrl-C as soon as the output contains `pattern`. */
   watch(line: string, pattern: RegExp): Promise<string>
-  /** What it said when it opened. */
+  /** Output of psql at its start. */
   greeting: string
   close(): Promise<void>
 }
 
 const LIMIT_MS = 90_000
 
-/** @param url as a login that is, or may become, bloud_operator. */
+/** Opens psql. @param url address for a login that has the role bloud_operator. */
 export async function openPsql(url: string): Promise<Psql> {
-  // A session of its own, as a terminal gives: Ctrl-C reaches the whole group. One pipe, so that the order is psql's.
+  // `detached` creates a process group, so that Ctrl-C reaches all its processes, as in a terminal.
+  // Both outputs use the same pipe, because two pipes would lose the order of lines.
   const command = ['-c', 'exec "$0" "$@" 2>&1', process.execPath, join(ROOT, 'src/main/psql.ts')]
   const child = spawn('sh', command, {
     env: settings({ DATABASE_URL: url }),
@@ -30,7 +31,7 @@ export async function openPsql(url: string): Promise<Psql> {
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text) => {
     output += text
-    child.emit('heard')
+    child.emit('output')
   })
 
   async function until(pattern: RegExp): Promise<RegExpExecArray> {
@@ -38,21 +39,21 @@ export async function openPsql(url: string): Promise<Psql> {
     for (;;) {
       const found = pattern.exec(output)
       if (found) return found
-      await once(child, 'heard', { signal: limit }).catch(() => {
+      await once(child, 'output', { signal: limit }).catch(() => {
         throw new Error(`psql does not print ${pattern} within ${LIMIT_MS / 1000} s:\n${output}`)
       })
     }
   }
 
   let lines = 0
-  /** Takes what was printed up to a mark, which psql prints when it has come that far. */
+  /** Returns the output up to a mark, which psql prints after all earlier lines. */
   async function take(): Promise<string> {
     const mark = `--- end of ${++lines} ---`
     child.stdin.write(`\\echo '${mark}'\n`)
     const { index } = await until(new RegExp(mark))
-    const said = output.slice(0, index)
+    const text = output.slice(0, index)
     output = output.slice(index + mark.length + 1)
-    return said.trimEnd()
+    return text.trimEnd()
   }
 
   return {

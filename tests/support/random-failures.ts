@@ -1,33 +1,28 @@
 /**
- * A NixOS machine of its own whose rebuilds kill what waits for them. A PostgreSQL, an orchestrator and a relay, each
- * started again when it ends, as systemd would; clients that resume; and rounds: some apps are asked for at once, the
- * pretended nixos-rebuild kills one or all of the three at a moment that the seed decides, and everything has to come
- * out as if nothing had been.
+ * Runs rebuilds on a simulated NixOS machine while processes are killed at random moments.
+ *
+ * The machine has PostgreSQL, an orchestrator and a relay, each restarted when it ends, as systemd does, and clients
+ * that resume. In each round some apps are requested at once, and the stand-in for nixos-rebuild kills one or all of
+ * the three processes at a moment chosen by the seed. The result must be the same as without failures.
  */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
 import { stringify } from 'yaml'
 import { ROOT } from '../../src/config.ts'
-import { migrate } from '../../src/db/migration.ts'
 import { nixosPaths, runPaths } from '../../src/host/nixos/paths.ts'
-import { createLogger } from '../../src/log.ts'
-import { createEmbeddedPostgres, LOGINS } from '../../src/postgres/embedded.ts'
 import { membersOf, readMark } from '../../src/system/processgroup.ts'
-import { type Agent, startAgent } from './agent.ts'
-import { headOf, startClients, trulyLost } from './chaos.ts'
+import { startProcess } from './agent.ts'
+import { countLost, headOf, startClients } from './chaos.ts'
+import { keepRunning, POLL_MS, ROUND_LIMIT_MS, startPostgres, withRetries } from './failing-machine.ts'
 import { endMachine, image, machineSettings, makeMachine, writeScenario } from './nixos-host.ts'
 import { settings } from './npmstart.ts'
 import { freePort } from './port.ts'
 
-const PASSWORD = 'shaken'
 const [APPS, CLIENTS, LINES, EVERY_MS] = [5, 5, 6, 12]
-const LOOK_MS = 60
-/** Far beyond what a round takes on a slow machine; one that gets there is stuck. */
-const ROUND_LIMIT_MS = 90_000
 const VICTIMS = ['orchestrator', 'relay', 'postgres'] as const
 const PHASES = ['evaluate', 'build', 'activate', 'over']
 type Victim = (typeof VICTIMS)[number]
@@ -36,16 +31,17 @@ type Kind = 'install' | 'uninstall' | 'purge'
 export interface Tally {
   rounds: number
   killed: Record<Victim, number>
-  moves: number
+  transitions: number
 }
 
-const MOVES: Record<Kind, string[]> = {
+/** Expected statuses of an app in one round, in order, by kind of operation. */
+const EXPECTED: Record<Kind, string[]> = {
   install: ['queued', 'configuring', 'building', 'starting', 'running'],
   uninstall: ['stopping', 'stopped'],
   purge: ['stopping', '∅'],
 }
 
-/** mulberry32: small, and the same everywhere. */
+/** Creates a random generator (mulberry32) that returns the same numbers on every machine. */
 export function createRandom(seed: number) {
   let state = seed >>> 0
   const next = (): number => {
@@ -58,64 +54,9 @@ export function createRandom(seed: number) {
   return { below, of: <T>(list: readonly T[]): T => list[below(list.length)] as T }
 }
 
-/** A program that is started again whenever it ends; its process id is in a file. */
-function keepUp(pidFile: string, start: () => Agent, onEnd: () => Promise<unknown>) {
-  let agent: Agent
-  let stopping = false
-  async function live(): Promise<void> {
-    while (!stopping) {
-      agent = start()
-      await writeFile(pidFile, String(agent.child.pid))
-      await agent.ended
-      if (!stopping) await onEnd()
-    }
-  }
-  const living = live()
-  return {
-    output: () => agent.output(),
-    async stop(): Promise<void> {
-      stopping = true
-      agent.child.kill('SIGKILL')
-      await living
-    },
-  }
-}
-
-async function startPostgres(dataDir: string) {
-  const log = createLogger('shaken', 'silent')
-  const postgres = createEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off', max_connections: '60' } })
-  const { superuserUrl } = await postgres.start()
-  const urlOf = (login?: string): string => {
-    const url = new URL(superuserUrl)
-    if (login) [url.username, url.password] = [login, PASSWORD]
-    return url.href
-  }
-  const rolePasswords = Object.fromEntries(LOGINS.map((login) => [login, PASSWORD]))
-  await migrate({ url: urlOf(), rolePasswords, log })
-  return { urlOf, stop: postgres.stop, pidFile: join(dataDir, 'postgres/postmaster.pid') }
-}
-
-/** A session for one piece of work; again and again while the database is away. */
-async function patiently<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const end = Date.now() + ROUND_LIMIT_MS
-  for (;;) {
-    const client = new pg.Client({ connectionString: url })
-    client.on('error', () => undefined)
-    try {
-      await client.connect()
-      return await work(client)
-    } catch (error) {
-      if (error instanceof assert.AssertionError || Date.now() > end) throw error
-      await sleep(LOOK_MS)
-    } finally {
-      await client.end().catch(() => undefined)
-    }
-  }
-}
-
-export async function makeShaken(seed: number) {
+export async function startFailingMachine(seed: number) {
   const random = createRandom(seed)
-  const dataDir = await mkdtemp(join(tmpdir(), 'bloud-shaken-'))
+  const dataDir = await mkdtemp(join(tmpdir(), 'bloud-failures-'))
   const catalogDir = join(dataDir, 'catalog')
   const paths = nixosPaths(join(dataDir, 'nixos'))
   await mkdir(catalogDir)
@@ -124,7 +65,7 @@ export async function makeShaken(seed: number) {
   for (const name of names)
     await writeFile(join(catalogDir, `${name}.yaml`), stringify(image(name, await freePort())))
   const postgres = await startPostgres(dataDir)
-  const asAdmin = <T>(work: (client: pg.Client) => Promise<T>) => patiently(postgres.urlOf(), work)
+  const asAdmin = <T>(work: (client: pg.Client) => Promise<T>) => withRetries(postgres.urlOf(), work)
   const port = await freePort()
   const { profile, currentSystem, rebuild } = machineSettings(dataDir)
   const common = { BLOUD_DATA_DIR: dataDir, BLOUD_CATALOG_DIR: catalogDir, BLOUD_PORT: String(port) }
@@ -140,22 +81,22 @@ export async function makeShaken(seed: number) {
     postgres: postgres.pidFile,
   }
   const program = (name: 'orchestrator' | 'relay') => () =>
-    startAgent(process.execPath, [join(ROOT, `src/main/${name}.ts`)], {
+    startProcess(process.execPath, [join(ROOT, `src/main/${name}.ts`)], {
       env: settings({ ...common, ...nixos, DATABASE_URL: postgres.urlOf(`bloud_${name}`) }),
     })
-  /** The ten seconds after which a dead leader is replaced are over at once. */
-  const forgetLeader = () => asAdmin((client) => client.query('update bloud.lease set lease_until = null'))
-  const orchestrator = keepUp(pidFiles.orchestrator, program('orchestrator'), forgetLeader)
-  const relay = keepUp(pidFiles.relay, program('relay'), async () => undefined)
+  /** Ends the lease of a killed orchestrator at once instead of after ten seconds. */
+  const expireLease = () => asAdmin((client) => client.query('update bloud.lease set lease_until = null'))
+  const orchestrator = keepRunning(pidFiles.orchestrator, program('orchestrator'), expireLease)
+  const relay = keepRunning(pidFiles.relay, program('relay'), async () => undefined)
   const clients = startClients(port, CLIENTS)
-  const tally: Tally = { rounds: 0, killed: { orchestrator: 0, relay: 0, postgres: 0 }, moves: 0 }
+  const tally: Tally = { rounds: 0, killed: { orchestrator: 0, relay: 0, postgres: 0 }, transitions: 0 }
 
-  async function untilTrue(what: string, look: () => Promise<boolean> | boolean): Promise<void> {
+  async function untilTrue(what: string, check: () => Promise<boolean> | boolean): Promise<void> {
     const end = Date.now() + ROUND_LIMIT_MS
-    while (!(await look())) {
+    while (!(await check())) {
       if (Date.now() > end)
         throw new Error(`not within ${ROUND_LIMIT_MS / 1000} s: ${what}\n${orchestrator.output()}`)
-      await sleep(LOOK_MS)
+      await sleep(POLL_MS)
     }
   }
 
@@ -172,18 +113,21 @@ export async function makeShaken(seed: number) {
     const { rows } = await asAdmin((client) =>
       client.query("select name from bloud.apps where status = 'running'"),
     )
-    const on = new Set(rows.map(({ name }) => name))
+    const running = new Set(rows.map(({ name }) => name))
     const chosen = new Set(Array.from({ length: 1 + random.below(3) }, () => random.of(names)))
     return new Map(
       [...chosen].map((name) => [
         name,
-        on.has(name) ? random.of(['uninstall', 'purge'] as const) : 'install',
+        running.has(name) ? random.of(['uninstall', 'purge'] as const) : 'install',
       ]),
     )
   }
 
-  /** All at once, so that they share a rebuild. A commit whose answer is lost with the server is not asked for again. */
-  const ask = (work: Map<string, Kind>) =>
+  /**
+   * Requests all operations in one transaction, so that they share a rebuild. If the confirmation of the
+   * commit is lost with the server, the retry creates no second operation.
+   */
+  const request = (work: Map<string, Kind>) =>
     asAdmin(async (client) => {
       const calls = [...work].map(([name, kind]) =>
         kind === 'install'
@@ -214,7 +158,7 @@ export async function makeShaken(seed: number) {
     assert.deepEqual(
       rows.map(({ line }) => line),
       log.split('\n').slice(0, -1),
-      'each line of the log once',
+      'each line of the log is stored once',
     )
   }
 
@@ -227,18 +171,18 @@ export async function makeShaken(seed: number) {
         "select app, coalesce(to_status, '∅') as status from bloud.events where seq > $1 order by seq",
         [before.seq],
       )
-      const seen = Object.groupBy(events, ({ app }) => app)
-      const moved = [...Object.entries(seen)].map(([app, list = []]) => [
+      const byApp = Object.groupBy(events, ({ app }) => app)
+      const actual = [...Object.entries(byApp)].map(([app, list = []]) => [
         app,
         list.map(({ status }) => status),
       ])
-      const expected = [...work].map(([app, kind]) => [app, MOVES[kind]])
+      const expected = [...work].map(([app, kind]) => [app, EXPECTED[kind]])
       assert.deepEqual(
-        Object.fromEntries(moved),
+        Object.fromEntries(actual),
         Object.fromEntries(expected),
-        'each app makes its own moves and no others',
+        'each app has exactly the expected transitions',
       )
-      tally.moves += events.length
+      tally.transitions += events.length
       const { rows: operations } = await client.query(
         'select distinct state from bloud.operations where id > $1',
         [before.operation],
@@ -269,7 +213,7 @@ export async function makeShaken(seed: number) {
     const plan = JSON.stringify({ round: tally.rounds, work: [...work], kill })
     try {
       await writeScenario(dataDir, { lines: LINES, everyMs: EVERY_MS, kill })
-      await ask(work)
+      await request(work)
       await untilTrue('all operations end', () => ended(before.operation))
       await checkRound(work, before)
     } catch (error) {
@@ -282,7 +226,7 @@ export async function makeShaken(seed: number) {
     const head = await asAdmin(headOf)
     await untilTrue('all clients catch up', () => clients.behind(head) === 0)
     const { reordered, resets } = clients.tally
-    const lost = await asAdmin((client) => trulyLost(client, clients.tally))
+    const lost = await asAdmin((client) => countLost(client, clients.tally))
     assert.deepEqual({ lost, reordered, resets }, { lost: 0, reordered: 0, resets: 0 }, `seed ${seed}`)
     const starts = (await readFile(join(dataDir, 'machine/starts'), 'utf8')).trim().split('\n')
     assert.deepEqual(
@@ -298,11 +242,11 @@ export async function makeShaken(seed: number) {
   }
 
   return {
-    async shake(rounds: number): Promise<Tally> {
-      await untilTrue('the catalog is there', () =>
+    async runRounds(rounds: number): Promise<Tally> {
+      await untilTrue('the catalog is read', () =>
         asAdmin(async (client) => (await client.query('select from bloud.catalog_cache')).rowCount === APPS),
       )
-      await untilTrue('all clients are there', () => clients.behind(0) === 0)
+      await untilTrue('all clients are connected', () => clients.behind(0) === 0)
       for (let done = 0; done < rounds; done++) await round()
       await checkWhole()
       return tally

@@ -1,6 +1,6 @@
 /**
- * The real server and a real database, and the test in the part of the orchestrator: each status is entered when the
- * test says so, and stays until it says what comes next.
+ * Starts the real relay with a real database; the test takes the role of the orchestrator. An app changes its status
+ * only when the test calls the next step.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -22,29 +22,29 @@ export interface Failure {
   log?: string[]
 }
 
-export interface Stage {
+export interface ScriptedAgent {
   address: string
-  /** A superuser's session. */
+  /** Session of the superuser. */
   sql: pg.Client
-  /** Between the server and its database. */
+  /** Proxy between the relay and its database. */
   network: Awaited<ReturnType<typeof startProxy>>
-  /** Asks for something as somebody at psql. */
-  ask(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
-  /** What is queued begins: configuring. */
+  /** Calls a verb, as an operator in psql does. */
+  request(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
+  /** Claims the queued operations as a rebuild: queued → configuring. */
   claim(): Promise<void>
-  /** The rebuild starts: building. */
+  /** Starts the run of the rebuild, with first lines of its log: configuring → building. */
   build(...lines: string[]): Promise<void>
   log(lines: string[]): Promise<void>
-  /** The host was rebuilt: starting, stopped, or gone. */
-  switched(): Promise<void>
-  /** It was not, and why: failed, or for a removal error. */
-  broke(failure: Failure): Promise<void>
+  /** Ends the rebuild with success: the apps are starting, stopped or purged. */
+  succeed(): Promise<void>
+  /** Ends the rebuild with a failure: an install is failed, an uninstall is in error. */
+  fail(failure: Failure): Promise<void>
   health(app: string, healthy: boolean, cause?: Failure): Promise<void>
-  /** From nothing to running. */
-  bring(...apps: string[]): Promise<void>
+  /** Installs the apps, with all steps up to running. */
+  bringUp(...apps: string[]): Promise<void>
 }
 
-/** The catalog that comes along, all of it installable here, and what a test adds to it. */
+/** Returns the entries of nix/catalog and those of the test. All are installable except home-assistant. */
 function entries(more: object[]): object[] {
   const files = globSync('nix/catalog/*.yaml', { cwd: ROOT }).sort()
   return files
@@ -60,7 +60,7 @@ function entries(more: object[]): object[] {
     .concat(more)
 }
 
-export async function openStage(t: TestContext, more: object[] = []): Promise<Stage> {
+export async function startScriptedAgent(t: TestContext, more: object[] = []): Promise<ScriptedAgent> {
   const database = await testDatabase('page')
   const sql = await session(database.url)
   const attempt = await lead(sql, entries(more))
@@ -92,11 +92,11 @@ export async function openStage(t: TestContext, more: object[] = []): Promise<St
     ])
   }
 
-  const stage: Stage = {
+  const agent: ScriptedAgent = {
     address: `http://127.0.0.1:${server.port}`,
     sql,
     network,
-    async ask(verb, app) {
+    async request(verb, app) {
       if (verb === 'purge') await sql.query('select bloud.uninstall($1, true)', [app])
       else await sql.query(`select bloud.${verb}($1)`, [app])
     },
@@ -108,10 +108,10 @@ export async function openStage(t: TestContext, more: object[] = []): Promise<St
       if (lines.length > 0) await log(lines)
     },
     log,
-    async switched() {
+    async succeed() {
       await sql.query("select bloud.end_rebuild($1, $2, true, 0, '2')", [attempt, await rebuild()])
     },
-    async broke(failure) {
+    async fail(failure) {
       const cause = JSON.stringify({ phase: 'building', ...failure })
       await sql.query("select bloud.end_rebuild($1, $2, false, 1, '1', '{}', $3)", [
         attempt,
@@ -123,14 +123,14 @@ export async function openStage(t: TestContext, more: object[] = []): Promise<St
       const json = cause ? JSON.stringify(cause) : null
       await sql.query('select bloud.report_health($1, $2, $3, $4)', [attempt, app, healthy, json])
     },
-    async bring(...apps) {
-      for (const app of apps) await stage.ask('install', app)
-      await stage.claim()
-      await stage.build()
-      await stage.switched()
+    async bringUp(...apps) {
+      for (const app of apps) await agent.request('install', app)
+      await agent.claim()
+      await agent.build()
+      await agent.succeed()
       const { rows } = await sql.query("select name from bloud.apps where status = 'starting'")
-      for (const { name } of rows) await stage.health(name, true)
+      for (const { name } of rows) await agent.health(name, true)
     },
   }
-  return stage
+  return agent
 }

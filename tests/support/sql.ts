@@ -1,4 +1,4 @@
-/** What the SQL tests share: sessions as a role, a small catalog, refusals as values. */
+/** Helpers of the SQL tests: sessions, a small catalog, and errors as values. */
 import pg from 'pg'
 
 export interface Refusal {
@@ -8,7 +8,7 @@ export interface Refusal {
   hint: string | undefined
 }
 
-/** A session of its own on a test database. */
+/** Opens a session on a test database. */
 export async function session(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
@@ -16,7 +16,7 @@ export async function session(url: string): Promise<pg.Client> {
   return client
 }
 
-/** The refusal of a statement that must be refused. @throws if it was not. */
+/** Returns the error of a statement that the database must refuse. @throws if the statement succeeds. */
 export async function refusalOf(client: pg.Client, text: string, values: unknown[] = []): Promise<Refusal> {
   try {
     await client.query(text, values)
@@ -27,7 +27,7 @@ export async function refusalOf(client: pg.Client, text: string, values: unknown
   throw new Error(`This was not refused: ${text}`)
 }
 
-/** The first column of the first row. */
+/** Returns the first column of the first row. */
 export async function value<T>(client: pg.Client, text: string, values: unknown[] = []): Promise<T> {
   const { rows } = await client.query({ text, values, rowMode: 'array' })
   return (rows as unknown[][])[0]?.[0] as T
@@ -41,7 +41,7 @@ export interface EntryOptions {
   timeout?: number
 }
 
-/** A catalog entry as the orchestrator hands it over. */
+/** Returns a catalog entry in the form that the orchestrator passes to `sync_catalog`. */
 export function entry(name: string, options: EntryOptions = {}): object {
   const healthCheck = { path: '/', interval: 10, timeout: options.timeout ?? 60 }
   return {
@@ -65,7 +65,7 @@ export async function lead(client: pg.Client, entries: object[]): Promise<number
   return attempt
 }
 
-/** Carries everything that is queued through a rebuild that succeeds; installed apps are then healthy. */
+/** Runs a rebuild of all queued operations that succeeds, and reports the installed apps as healthy. */
 export async function rebuildAll(client: pg.Client, attempt: number): Promise<void> {
   const id = await value<string>(client, 'select id from bloud.claim_rebuild($1, 3600)', [attempt])
   if (id === undefined) return
@@ -77,20 +77,20 @@ export async function rebuildAll(client: pg.Client, attempt: number): Promise<vo
   )
 }
 
-/** The moves of one app so far, as `from→to`. */
-export async function moves(client: pg.Client, app: string): Promise<string[]> {
+/** Returns the transitions of one app so far, as `from→to`. */
+export async function transitionsOf(client: pg.Client, app: string): Promise<string[]> {
   const { rows } = await client.query(
-    "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as move from bloud.events where app = $1 order by seq",
+    "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as transition from bloud.events where app = $1 order by seq",
     [app],
   )
-  return rows.map(({ move }) => move)
+  return rows.map(({ transition }) => transition)
 }
 
-/** Until somebody in this database waits for a lock. */
+/** Waits until a session of this database waits for a lock, for 500 polls at most. */
 export async function waitingForLock(client: pg.Client): Promise<void> {
   const waits =
     "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-  for (let looks = 0; looks < 500; looks++) {
+  for (let polls = 0; polls < 500; polls++) {
     if ((await value<number>(client, waits)) > 0) return
     await client.query('select pg_sleep(0.01)')
   }
