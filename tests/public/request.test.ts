@@ -1,5 +1,6 @@
+/** A requested verb in the state of the page: pending, accepted or refused. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'
 import type { Message, Verb } from '../../public/types.js'
 import { appStatus, event, fold, snapshot, status } from './builders.ts'
@@ -12,74 +13,72 @@ const accepted = (action: Verb, id: number): Message => ({
   operation: { id, app: 'a', kind: 'install', state: 'queued' },
 })
 
-describe('a requested verb', () => {
-  it('is pending from the click until the event of its operation', () => {
-    const waiting = fold([snapshot(1, []), requested('install'), accepted('install', 7)])
-    assert.equal(waiting.pending.a?.action, 'install')
-    const others = fold([event(2, appStatus('b', 'queued', { operation_id: 6 }))], waiting)
-    assert.ok(others.pending.a, 'an event of another app is not the result')
-    assert.deepEqual(fold([event(3, appStatus('a', 'queued', { operation_id: 7 }))], others).pending, {})
-  })
+test('a requested verb is pending from the click until the event of its operation', () => {
+  const waiting = fold([snapshot(1, []), requested('install'), accepted('install', 7)])
+  assert.equal(waiting.pending.a?.action, 'install')
+  const others = fold([event(2, appStatus('b', 'queued', { operation_id: 6 }))], waiting)
+  assert.ok(others.pending.a, 'an event of another app is not the result')
+  assert.deepEqual(fold([event(3, appStatus('a', 'queued', { operation_id: 7 }))], others).pending, {})
+})
 
-  it('is no longer pending when the event arrives before the response', () => {
-    const early = fold([
-      snapshot(1, []),
-      requested('install'),
-      event(2, appStatus('a', 'queued', { operation_id: 7 })),
-    ])
-    assert.ok(early.pending.a)
-    assert.deepEqual(reduce(early, accepted('install', 7)).pending, {})
-  })
+test('a requested verb is no longer pending when the event arrives before the response', () => {
+  const early = fold([
+    snapshot(1, []),
+    requested('install'),
+    event(2, appStatus('a', 'queued', { operation_id: 7 })),
+  ])
+  assert.ok(early.pending.a)
+  assert.deepEqual(reduce(early, accepted('install', 7)).pending, {})
+})
 
-  it('stays pending after an event of another app', () => {
-    const between = fold([
-      snapshot(1, []),
-      requested('install'),
-      event(2, appStatus('b', 'queued')),
-      accepted('install', 7),
-    ])
-    assert.ok(between.pending.a)
-  })
+test('a requested verb stays pending after an event of another app', () => {
+  const between = fold([
+    snapshot(1, []),
+    requested('install'),
+    event(2, appStatus('b', 'queued')),
+    accepted('install', 7),
+  ])
+  assert.ok(between.pending.a)
+})
 
-  it('is no longer pending when the status contains the operation without an event', () => {
-    const app = appStatus('a', 'queued', { operation_id: 7 })
-    const waiting = fold([snapshot(1, [app]), requested('install'), accepted('install', 7)])
-    assert.ok(waiting.pending.a)
-    assert.deepEqual(reduce(waiting, status(1, [app])).pending, {})
-  })
+test('a requested verb is no longer pending when the status contains the operation without an event', () => {
+  const app = appStatus('a', 'queued', { operation_id: 7 })
+  const waiting = fold([snapshot(1, [app]), requested('install'), accepted('install', 7)])
+  assert.ok(waiting.pending.a)
+  assert.deepEqual(reduce(waiting, status(1, [app])).pending, {})
+})
 
-  it('stays pending for a cancel until the operation has ended', () => {
-    const app = appStatus('a', 'configuring', { operation_id: 7 })
-    const cancelled = fold([snapshot(1, [app]), requested('cancel'), accepted('cancel', 7)])
-    const further = fold(
-      [event(2, { ...app, status: 'building' }), status(2, [{ ...app, status: 'building' }])],
-      cancelled,
-    )
-    assert.equal(further.pending.a?.action, 'cancel')
-    const ended = event(3, { ...app, status: 'failed', cause: { class: 'cancelled', message: 'Cancelled.' } })
-    assert.deepEqual(reduce(further, ended).pending, {})
-  })
+test('a requested verb stays pending for a cancel until the operation has ended', () => {
+  const app = appStatus('a', 'configuring', { operation_id: 7 })
+  const cancelled = fold([snapshot(1, [app]), requested('cancel'), accepted('cancel', 7)])
+  const further = fold(
+    [event(2, { ...app, status: 'building' }), status(2, [{ ...app, status: 'building' }])],
+    cancelled,
+  )
+  assert.equal(further.pending.a?.action, 'cancel')
+  const ended = event(3, { ...app, status: 'failed', cause: { class: 'cancelled', message: 'Cancelled.' } })
+  assert.deepEqual(reduce(further, ended).pending, {})
+})
 
-  it('is no longer pending after its app was uninstalled', () => {
-    const app = appStatus('a', 'stopped')
-    const purged = fold([
-      snapshot(1, [app]),
-      requested('purge'),
-      event(2, { ...app, status: 'stopping' }, null),
-    ])
-    assert.deepEqual(purged.pending, {})
-  })
+test('a requested verb is no longer pending after its app was uninstalled', () => {
+  const app = appStatus('a', 'stopped')
+  const purged = fold([
+    snapshot(1, [app]),
+    requested('purge'),
+    event(2, { ...app, status: 'stopping' }, null),
+  ])
+  assert.deepEqual(purged.pending, {})
+})
 
-  it('shows the reason of a refusal until the next click or the next event of the app', () => {
-    const problem = { title: 'Not now', code: 'busy' }
-    const refused = fold([
-      snapshot(1, []),
-      requested('install'),
-      { type: 'refused', app: 'a', action: 'install', problem },
-    ])
-    assert.deepEqual([refused.pending, refused.refusals.a?.problem], [{}, problem])
-    assert.deepEqual(reduce(refused, { type: 'dismiss', app: 'a' }).refusals, {})
-    assert.deepEqual(reduce(refused, requested('install')).refusals, {})
-    assert.deepEqual(reduce(refused, event(2, appStatus('a', 'queued'))).refusals, {})
-  })
+test('a requested verb shows the reason of a refusal until the next click or the next event of the app', () => {
+  const problem = { title: 'Not now', code: 'busy' }
+  const refused = fold([
+    snapshot(1, []),
+    requested('install'),
+    { type: 'refused', app: 'a', action: 'install', problem },
+  ])
+  assert.deepEqual([refused.pending, refused.refusals.a?.problem], [{}, problem])
+  assert.deepEqual(reduce(refused, { type: 'dismiss', app: 'a' }).refusals, {})
+  assert.deepEqual(reduce(refused, requested('install')).refusals, {})
+  assert.deepEqual(reduce(refused, event(2, appStatus('a', 'queued'))).refusals, {})
 })

@@ -1,5 +1,6 @@
+/** The state of the page: the result of snapshots, events and status results in any order. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'
 import type { AppStatus, State, Status } from '../../public/types.js'
 import { AT, appStatus, event, fold, NOON, snapshot, status } from './builders.ts'
@@ -61,191 +62,189 @@ function randomHistory(seed: number) {
   return { messages, last: snapshot(120, [...present.values()]) }
 }
 
-describe('the state of the page', () => {
-  it('equals a fresh snapshot after any history with replays and late results', () => {
-    for (let seed = 1; seed <= 200; seed++) {
-      const { messages, last } = randomHistory(seed)
-      assert.deepEqual(summary(fold(messages)), summary(fold([last])), `seed ${seed}`)
-    }
-  })
+test('the state of the page equals a fresh snapshot after any history with replays and late results', () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const { messages, last } = randomHistory(seed)
+    assert.deepEqual(summary(fold(messages)), summary(fold([last])), `seed ${seed}`)
+  }
+})
 
-  it('a status result that is faster than the stream waits for it, so that no status is skipped', () => {
-    const live = fold([snapshot(5, [appStatus('a', 'queued')])])
-    const building = appStatus('a', 'building', {
-      controls: { cancel: { allowed: false, reason: 'x', code: 'y' } },
-    })
-    const early = reduce(live, status(7, [building]))
-    assert.equal(early.apps.a?.status, 'queued')
-    const next = reduce(early, event(6, appStatus('a', 'configuring')))
-    assert.equal(next.apps.a?.status, 'configuring')
-    const reached = reduce(next, event(7, building))
-    assert.deepEqual(
-      [reached.apps.a?.status, reached.apps.a?.stale, reached.earlyStatus],
-      ['building', false, null],
-    )
-    assert.deepEqual(reached.apps.a?.controls, building.controls)
+test('a status result that is faster than the stream waits for it, so that no status is skipped', () => {
+  const live = fold([snapshot(5, [appStatus('a', 'queued')])])
+  const building = appStatus('a', 'building', {
+    controls: { cancel: { allowed: false, reason: 'x', code: 'y' } },
   })
+  const early = reduce(live, status(7, [building]))
+  assert.equal(early.apps.a?.status, 'queued')
+  const next = reduce(early, event(6, appStatus('a', 'configuring')))
+  assert.equal(next.apps.a?.status, 'configuring')
+  const reached = reduce(next, event(7, building))
+  assert.deepEqual(
+    [reached.apps.a?.status, reached.apps.a?.stale, reached.earlyStatus],
+    ['building', false, null],
+  )
+  assert.deepEqual(reached.apps.a?.controls, building.controls)
+})
 
-  it('a waiting status result does not change an app with a later event', () => {
-    const both = [appStatus('a', 'queued'), appStatus('b', 'queued')]
-    const early = fold([
-      snapshot(5, both),
-      status(6, [appStatus('a', 'configuring'), appStatus('b', 'queued')]),
-    ])
-    const jumped = reduce(early, snapshot(9, [appStatus('a', 'running'), appStatus('b', 'stopped')]))
-    assert.deepEqual(
-      [jumped.apps.a?.status, jumped.apps.b?.status, jumped.earlyStatus],
-      ['running', 'stopped', null],
-    )
-  })
+test('a waiting status result does not change an app with a later event', () => {
+  const both = [appStatus('a', 'queued'), appStatus('b', 'queued')]
+  const early = fold([
+    snapshot(5, both),
+    status(6, [appStatus('a', 'configuring'), appStatus('b', 'queued')]),
+  ])
+  const jumped = reduce(early, snapshot(9, [appStatus('a', 'running'), appStatus('b', 'stopped')]))
+  assert.deepEqual(
+    [jumped.apps.a?.status, jumped.apps.b?.status, jumped.earlyStatus],
+    ['running', 'stopped', null],
+  )
+})
 
-  it('a late status result updates the controls of the apps without a later event', () => {
-    const live = fold([
-      snapshot(5, [appStatus('a', 'queued'), appStatus('b', 'queued')]),
-      event(6, appStatus('a', 'configuring')),
-      event(7, appStatus('b', 'configuring')),
-    ])
-    const late = reduce(live, status(6, [appStatus('a', 'configuring'), appStatus('b', 'queued')]))
-    assert.deepEqual([late.apps.a?.stale, late.apps.b?.stale], [false, true])
-    assert.equal(late.apps.b?.status, 'configuring')
-  })
+test('a late status result updates the controls of the apps without a later event', () => {
+  const live = fold([
+    snapshot(5, [appStatus('a', 'queued'), appStatus('b', 'queued')]),
+    event(6, appStatus('a', 'configuring')),
+    event(7, appStatus('b', 'configuring')),
+  ])
+  const late = reduce(live, status(6, [appStatus('a', 'configuring'), appStatus('b', 'queued')]))
+  assert.deepEqual([late.apps.a?.stale, late.apps.b?.stale], [false, true])
+  assert.equal(late.apps.b?.status, 'configuring')
+})
 
-  it('an unchanged app stays the same object, so that it is not rendered again', () => {
-    const live = fold([snapshot(5, [appStatus('a', 'queued'), appStatus('b', 'queued')])])
-    const news = status(5, [appStatus('a', 'queued'), appStatus('b', 'queued', { queue_position: 2 })])
-    const after = reduce(live, news)
-    assert.equal(after.apps.a, live.apps.a)
-    assert.equal(after.apps.b?.queue_position, 2)
-    assert.equal(reduce(after, news), after)
-  })
+test('an unchanged app stays the same object, so that it is not rendered again', () => {
+  const live = fold([snapshot(5, [appStatus('a', 'queued'), appStatus('b', 'queued')])])
+  const news = status(5, [appStatus('a', 'queued'), appStatus('b', 'queued', { queue_position: 2 })])
+  const after = reduce(live, news)
+  assert.equal(after.apps.a, live.apps.a)
+  assert.equal(after.apps.b?.queue_position, 2)
+  assert.equal(reduce(after, news), after)
+})
 
-  it('a status result older than the last event changes nothing', () => {
-    const live = fold([snapshot(5, [appStatus('a', 'queued')]), event(6, appStatus('a', 'configuring'))])
-    assert.equal(reduce(live, status(5, [appStatus('a', 'queued')])), live)
-  })
+test('a status result older than the last event changes nothing', () => {
+  const live = fold([snapshot(5, [appStatus('a', 'queued')]), event(6, appStatus('a', 'configuring'))])
+  assert.equal(reduce(live, status(5, [appStatus('a', 'queued')])), live)
+})
 
-  it('a status result of another epoch changes nothing until the stream sends a reset', () => {
-    const live = fold([snapshot(5, [appStatus('a', 'queued')])])
-    const other = status(900, [appStatus('b', 'running')], 'other')
-    assert.equal(reduce(live, other), live)
-    const reset = reduce(live, { type: 'reset', reason: 'unknown_epoch' })
-    assert.equal(reduce(reset, other), reset)
-    const after = fold([snapshot(3, [appStatus('b', 'running')], 'other')], reset)
-    assert.deepEqual(Object.keys(after.apps), ['b'])
-  })
+test('a status result of another epoch changes nothing until the stream sends a reset', () => {
+  const live = fold([snapshot(5, [appStatus('a', 'queued')])])
+  const other = status(900, [appStatus('b', 'running')], 'other')
+  assert.equal(reduce(live, other), live)
+  const reset = reduce(live, { type: 'reset', reason: 'unknown_epoch' })
+  assert.equal(reduce(reset, other), reset)
+  const after = fold([snapshot(3, [appStatus('b', 'running')], 'other')], reset)
+  assert.deepEqual(Object.keys(after.apps), ['b'])
+})
 
-  it('an event changes the status at once, and the controls with the next status result', () => {
-    const live = fold([snapshot(5, [appStatus('a', 'queued')]), event(6, appStatus('a', 'configuring'))])
-    assert.equal(live.apps.a?.status, 'configuring')
-    assert.equal(live.apps.a?.stale, true)
-    const fresh = reduce(live, status(6, [appStatus('a', 'configuring', { controls: {} })]))
-    assert.deepEqual([fresh.apps.a?.stale, fresh.apps.a?.controls], [false, {}])
-  })
+test('an event changes the status at once, and the controls with the next status result', () => {
+  const live = fold([snapshot(5, [appStatus('a', 'queued')]), event(6, appStatus('a', 'configuring'))])
+  assert.equal(live.apps.a?.status, 'configuring')
+  assert.equal(live.apps.a?.stale, true)
+  const fresh = reduce(live, status(6, [appStatus('a', 'configuring', { controls: {} })]))
+  assert.deepEqual([fresh.apps.a?.stale, fresh.apps.a?.controls], [false, {}])
+})
 
-  it('values that an event does not contain are not kept from an earlier operation', () => {
-    const failed = appStatus('a', 'failed', {
-      operation_state: 'failed',
-      cause: { class: 'build', message: 'no' },
-    })
-    const again = event(6, appStatus('a', 'queued', { operation_id: 2 }))
-    const { a } = fold([snapshot(5, [failed]), again]).apps
-    assert.deepEqual([a?.cause, a?.operation_state, a?.operation_id], [null, undefined, 2])
+test('values that an event does not contain are not kept from an earlier operation', () => {
+  const failed = appStatus('a', 'failed', {
+    operation_state: 'failed',
+    cause: { class: 'build', message: 'no' },
   })
+  const again = event(6, appStatus('a', 'queued', { operation_id: 2 }))
+  const { a } = fold([snapshot(5, [failed]), again]).apps
+  assert.deepEqual([a?.cause, a?.operation_state, a?.operation_id], [null, undefined, 2])
+})
 
-  it('values of the app, not of an operation, are kept when an event does not contain them', () => {
-    const live = fold([snapshot(5, [appStatus('a', 'stopped', { protocol: 'tcp' })])])
-    const { a } = fold([event(6, appStatus('a', 'queued', { operation_id: 2 }))], live).apps
-    assert.equal(a?.protocol, 'tcp')
-  })
+test('values of the app, not of an operation, are kept when an event does not contain them', () => {
+  const live = fold([snapshot(5, [appStatus('a', 'stopped', { protocol: 'tcp' })])])
+  const { a } = fold([event(6, appStatus('a', 'queued', { operation_id: 2 }))], live).apps
+  assert.equal(a?.protocol, 'tcp')
+})
 
-  it('the duration of each step is kept until another operation begins', () => {
-    const at = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
-    const step = (seq: number, from: Status, to: Status, seconds: number, id = 1) => {
-      const message = event(seq, appStatus('a', to, { status_since: at(seconds), operation_id: id }))
-      return { ...message, event: { ...(message as { event: object }).event, from_status: from } } as never
-    }
-    const live = fold([
-      snapshot(1, [appStatus('a', 'queued')]),
-      step(2, 'queued', 'configuring', 2),
-      step(3, 'configuring', 'building', 5),
-    ])
-    assert.deepEqual(live.apps.a?.step_seconds, { queued: 2, configuring: 3 })
-    const step_seconds = { queued: 2.1, configuring: 3 }
-    const measured = reduce(
-      live,
-      status(3, [appStatus('a', 'building', { status_since: at(5), step_seconds })]),
-    )
-    assert.deepEqual(measured.apps.a?.step_seconds, step_seconds)
-    assert.deepEqual(fold([step(4, 'failed', 'queued', 9, 2)], measured).apps.a?.step_seconds, {})
-  })
+test('the duration of each step is kept until another operation begins', () => {
+  const at = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
+  const step = (seq: number, from: Status, to: Status, seconds: number, id = 1) => {
+    const message = event(seq, appStatus('a', to, { status_since: at(seconds), operation_id: id }))
+    return { ...message, event: { ...(message as { event: object }).event, from_status: from } } as never
+  }
+  const live = fold([
+    snapshot(1, [appStatus('a', 'queued')]),
+    step(2, 'queued', 'configuring', 2),
+    step(3, 'configuring', 'building', 5),
+  ])
+  assert.deepEqual(live.apps.a?.step_seconds, { queued: 2, configuring: 3 })
+  const step_seconds = { queued: 2.1, configuring: 3 }
+  const measured = reduce(
+    live,
+    status(3, [appStatus('a', 'building', { status_since: at(5), step_seconds })]),
+  )
+  assert.deepEqual(measured.apps.a?.step_seconds, step_seconds)
+  assert.deepEqual(fold([step(4, 'failed', 'queued', 9, 2)], measured).apps.a?.step_seconds, {})
+})
 
-  it('an uninstalled app is no longer in the state', () => {
-    const live = fold([snapshot(5, [appStatus('a', 'stopping')]), event(6, appStatus('a', 'stopping'), null)])
-    assert.deepEqual(live.apps, {})
-    assert.deepEqual(live.liveRegions, { polite: { app: 'a', text: 'A: removed' }, urgent: [] })
-  })
+test('an uninstalled app is no longer in the state', () => {
+  const live = fold([snapshot(5, [appStatus('a', 'stopping')]), event(6, appStatus('a', 'stopping'), null)])
+  assert.deepEqual(live.apps, {})
+  assert.deepEqual(live.liveRegions, { polite: { app: 'a', text: 'A: removed' }, urgent: [] })
+})
 
-  it('each transition is announced once, a failure urgently and with its reason', () => {
-    const first = fold([snapshot(5, [appStatus('a', 'building')])])
-    assert.equal(first.liveRegions.polite.text, '')
-    const failed = event(
-      6,
-      appStatus('a', 'failed', { cause: { class: 'build', message: 'No such package.' } }),
-    )
-    const after = reduce(first, failed)
-    assert.deepEqual(after.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
-    assert.equal(reduce(after, failed), after)
-  })
+test('each transition is announced once, a failure urgently and with its reason', () => {
+  const first = fold([snapshot(5, [appStatus('a', 'building')])])
+  assert.equal(first.liveRegions.polite.text, '')
+  const failed = event(
+    6,
+    appStatus('a', 'failed', { cause: { class: 'build', message: 'No such package.' } }),
+  )
+  const after = reduce(first, failed)
+  assert.deepEqual(after.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
+  assert.equal(reduce(after, failed), after)
+})
 
-  it('a failure stays announced after events of other apps, until an event of its own app', () => {
-    const cause = { class: 'build', message: 'No such package.' }
-    const failed = fold([
-      snapshot(5, [appStatus('a', 'building'), appStatus('b', 'building')]),
-      event(6, appStatus('a', 'failed', { cause })),
-      event(7, appStatus('b', 'starting')),
-    ])
-    assert.equal(failed.liveRegions.polite.text, 'B: Starting')
-    assert.deepEqual(failed.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
-    const again = reduce(failed, event(8, appStatus('a', 'queued')))
-    assert.deepEqual(again.liveRegions, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
-    // The same failure is announced again.
-    const twice = reduce(again, event(9, appStatus('a', 'failed', { cause })))
-    assert.equal(twice.liveRegions.polite.text, '')
-  })
+test('a failure stays announced after events of other apps, until an event of its own app', () => {
+  const cause = { class: 'build', message: 'No such package.' }
+  const failed = fold([
+    snapshot(5, [appStatus('a', 'building'), appStatus('b', 'building')]),
+    event(6, appStatus('a', 'failed', { cause })),
+    event(7, appStatus('b', 'starting')),
+  ])
+  assert.equal(failed.liveRegions.polite.text, 'B: Starting')
+  assert.deepEqual(failed.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
+  const again = reduce(failed, event(8, appStatus('a', 'queued')))
+  assert.deepEqual(again.liveRegions, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
+  // The same failure is announced again.
+  const twice = reduce(again, event(9, appStatus('a', 'failed', { cause })))
+  assert.equal(twice.liveRegions.polite.text, '')
+})
 
-  it('a cancelled install is announced politely', () => {
-    const cause = { class: 'cancelled', message: 'Cancelled on request.' }
-    const after = fold([
-      snapshot(5, [appStatus('a', 'building')]),
-      event(6, appStatus('a', 'failed', { cause })),
-    ])
-    const polite = { app: 'a', text: 'A: Install failed. Cancelled on request.' }
-    assert.deepEqual(after.liveRegions, { polite, urgent: [] })
-  })
+test('a cancelled install is announced politely', () => {
+  const cause = { class: 'cancelled', message: 'Cancelled on request.' }
+  const after = fold([
+    snapshot(5, [appStatus('a', 'building')]),
+    event(6, appStatus('a', 'failed', { cause })),
+  ])
+  const polite = { app: 'a', text: 'A: Install failed. Cancelled on request.' }
+  assert.deepEqual(after.liveRegions, { polite, urgent: [] })
+})
 
-  it('the clock skew is measured in both directions', () => {
-    const since = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
-    const ahead = fold([
-      snapshot(1, []),
-      { ...event(2, appStatus('a', 'queued')), receivedAt: NOON + 90_000 } as never,
-    ])
-    assert.equal(ahead.skew, 90_000)
-    const corrected = reduce(ahead, { type: 'heartbeat', at: AT, receivedAt: NOON + 30_000 })
-    assert.equal(corrected.skew, 30_000)
-    const behind = fold([snapshot(1, [appStatus('a', 'queued', { status_since: since(30) })])])
-    assert.equal(behind.skew, -30_000)
-    const replayed = {
-      ...event(2, appStatus('a', 'queued')),
-      receivedAt: NOON + 90_000,
-      fresh: false,
-    } as never
-    assert.equal(fold([snapshot(1, []), replayed]).skew, 0)
-  })
+test('the clock skew is measured in both directions', () => {
+  const since = (seconds: number) => new Date(NOON + seconds * 1000).toISOString()
+  const ahead = fold([
+    snapshot(1, []),
+    { ...event(2, appStatus('a', 'queued')), receivedAt: NOON + 90_000 } as never,
+  ])
+  assert.equal(ahead.skew, 90_000)
+  const corrected = reduce(ahead, { type: 'heartbeat', at: AT, receivedAt: NOON + 30_000 })
+  assert.equal(corrected.skew, 30_000)
+  const behind = fold([snapshot(1, [appStatus('a', 'queued', { status_since: since(30) })])])
+  assert.equal(behind.skew, -30_000)
+  const replayed = {
+    ...event(2, appStatus('a', 'queued')),
+    receivedAt: NOON + 90_000,
+    fresh: false,
+  } as never
+  assert.equal(fold([snapshot(1, []), replayed]).skew, 0)
+})
 
-  it('stale data has a start time until the stream is live again', () => {
-    const stale = fold([snapshot(1, []), { type: 'stale', since: AT }])
-    assert.deepEqual([stale.connection, stale.staleSince], ['stale', AT])
-    const live = reduce(stale, { type: 'connection', state: 'live' })
-    assert.deepEqual([live.connection, live.staleSince], ['live', null])
-  })
+test('stale data has a start time until the stream is live again', () => {
+  const stale = fold([snapshot(1, []), { type: 'stale', since: AT }])
+  assert.deepEqual([stale.connection, stale.staleSince], ['stale', AT])
+  const live = reduce(stale, { type: 'connection', state: 'live' })
+  assert.deepEqual([live.connection, live.staleSince], ['live', null])
 })

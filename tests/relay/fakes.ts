@@ -1,5 +1,6 @@
 /** A history in memory and clients that record writes, to test the relay without a database or a network. */
 
+import type { TestContext } from 'node:test'
 import { createRelay, type RelayLimits } from '../../src/relay/relay.ts'
 import type { Sink } from '../../src/relay/sendqueue.ts'
 import type { StreamEvent, StreamSource } from '../../src/relay/streamsource.ts'
@@ -162,3 +163,17 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
       until(() => !relay.stale && relay.head?.seq === history.seq, 'the relay to read the history'),
   }
 }
+
+/** Starts a relay over a history of `events` events, and waits until it has read them. */
+export async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
+  const history = fakeHistory()
+  history.add(events)
+  const started = startRelay(history, limits)
+  t.after(started.relay.stop)
+  await started.ready()
+  return { history, ...started }
+}
+
+/** Returns the integers from `from` to `to`, both included. */
+export const range = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index)

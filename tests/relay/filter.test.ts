@@ -1,13 +1,13 @@
 /** Streams that are filtered by app. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import type { RelayLimits } from '../../src/relay/relay.ts'
 import { fakeClient, fakeHistory, startRelay, until } from './fakes.ts'
 
-type T = { after(fn: () => void): void }
 const APPS = ['alpha', 'beta', 'gamma']
 
 /** Starts a relay whose events 1, 2, 3, 4 … belong to alpha, beta, gamma, alpha … */
-async function begin(t: T, events: number, limits = {}) {
+async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
   const history = fakeHistory()
   const add = (count: number) => {
     for (let added = 0; added < count; added += 1) history.add(1, { app: APPS[history.seq % 3] })

@@ -7,7 +7,7 @@ import {
   SSE_LOG,
   TEXT_LOG,
 } from '../../src/relay/logstream.ts'
-import { fakeClient, silentLog, until } from './fakes.ts'
+import { fakeClient, range, silentLog, until } from './fakes.ts'
 
 /** Starts log streams over a log of operation 1 in memory, with `count` lines. */
 function begin(t: { after(fn: () => void): void }, count: number, limits: Partial<LogLimits> = {}) {
@@ -46,7 +46,6 @@ function begin(t: { after(fn: () => void): void }, count: number, limits: Partia
 }
 
 const numbers = (client: ReturnType<typeof fakeClient>) => client.named('line').map(({ id }) => Number(id))
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
 test('a reader receives the present lines, then each new line, then the end', async (t) => {
   const { state, add, logs, join } = begin(t, 35)

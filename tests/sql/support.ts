@@ -1,0 +1,124 @@
+/** A database for the tests of a file, with the worker that claims its operations and runs its rebuilds. */
+import assert from 'node:assert/strict'
+import { after, afterEach, beforeEach } from 'node:test'
+import type pg from 'pg'
+import { type TestDatabase, testDatabase } from '../support/cluster.ts'
+import { entry, lead, session, value } from '../support/sql.ts'
+
+export interface Fixture {
+  database: TestDatabase
+  /** Session of the owner. */
+  root: pg.Client
+  /** Session of the role bloud_operator. */
+  operator: pg.Client
+  /** Attempt number of the worker's lease. */
+  attempt: number
+}
+
+/**
+ * Creates a new database with the catalog `entries` before each test. The fields of the result are undefined
+ * outside of tests.
+ */
+export function useDatabase(label: string, entries: object[]): Fixture {
+  const db = {} as Fixture
+  async function close(): Promise<void> {
+    await db.operator?.end()
+    await db.root?.end()
+    await db.database?.drop()
+  }
+  beforeEach(async () => {
+    await close()
+    db.database = await testDatabase(label)
+    db.root = await session(db.database.url)
+    db.operator = await session(db.database.urlFor('bloud_operator'))
+    db.attempt = await lead(db.root, entries)
+  })
+  after(close)
+  return db
+}
+
+/** Claims the queued operations. Returns the id of their rebuild, or undefined if there is none. */
+export function claim(db: Fixture): Promise<string | undefined> {
+  return value(db.root, 'select id from bloud.claim_rebuild($1, 60)', [db.attempt])
+}
+
+/** Begins the run of a rebuild while generation 1 is current. */
+export function begin(db: Fixture, id: string): Promise<number> {
+  return value(db.root, "select bloud.begin_run($1, $2, '1')", [db.attempt, id])
+}
+
+/** Returns the status of each app. */
+export async function statuses(db: Fixture): Promise<Record<string, string>> {
+  const { rows } = await db.root.query('select name, status from bloud.apps order by name')
+  return Object.fromEntries(rows.map(({ name, status }) => [name, status]))
+}
+
+const READER = entry('reader', {
+  integrations: {
+    store: { required: true, compatible: [{ app: 'a', default: true }, { app: 'b' }] },
+  },
+})
+/** Catalog of four apps without dependencies. */
+export const APP_CATALOG = ['a', 'b', 'c', 'd'].map((name, nth) => entry(name, { port: 4000 + nth }))
+
+/**
+ * Creates a new database before each test. Its catalog has `APP_CATALOG` and an app that requires a or b.
+ * Checks the invariants after each test.
+ */
+export function useGenerations(label: string): Fixture {
+  const db = useDatabase(label, [...APP_CATALOG, READER])
+  afterEach(async () => {
+    assert.deepEqual((await db.root.query('select * from bloud.check_invariants()')).rows, [])
+  })
+  return db
+}
+
+/** Query for the apps of the next generation, in the form in which begin_run() records them. */
+export const DESIRED = `select coalesce(jsonb_object_agg(d.name, jsonb_build_object(
+  'version', d.version, 'port', d.port, 'integration_config', d.integration_config)), '{}')
+  from bloud.desired_apps d`
+
+/**
+ * Claims the queued operations and ends their rebuild as succeeded; started apps then report healthy. The
+ * rebuild replaces generation `from` by `to`. The apps of `to` are recorded if `known` is true.
+ */
+export async function rebuild(db: Fixture, from: string | null, to: string, known = true): Promise<void> {
+  const id = await claim(db)
+  const desired = known ? JSON.stringify(await value(db.root, DESIRED)) : null
+  await db.root.query('select bloud.begin_run($1, $2, $3, $4)', [db.attempt, id, from, desired])
+  await db.root.query('select bloud.end_rebuild($1, $2, true, 0, $3)', [db.attempt, id, to])
+  await db.root.query(
+    "select bloud.report_health($1, name, true) from bloud.apps where status = 'starting'",
+    [db.attempt],
+  )
+}
+
+/** Installs an app in a rebuild from generation `from` to generation `to`. */
+export async function install(
+  db: Fixture,
+  app: string,
+  from: string | null,
+  to: string,
+  options = {},
+): Promise<void> {
+  await db.operator.query('select bloud.install($1, $2)', [app, options])
+  await rebuild(db, from, to)
+}
+
+/** Requests a rollback as the operator. Returns the id of its operation. */
+export function rollback(db: Fixture): Promise<string> {
+  return value(db.operator, 'select id from bloud.rollback()')
+}
+
+export interface RollbackPlan {
+  from: string
+  to: string
+  turns_off: string[]
+  turns_on: string[]
+  blockers: unknown[]
+}
+
+/** Returns the plan of a rollback, as the operator reads it. */
+export function plan(db: Fixture): Promise<RollbackPlan> {
+  return value(db.operator, 'select bloud.plan_rollback()')
+}
