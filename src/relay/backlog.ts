@@ -1,7 +1,6 @@
 /**
- * Events from the table, for clients that resume from before the oldest event in the ring. Events are read in
- * backlog pages that begin at multiples of the page size. So clients with different positions share pages,
- * and each page is read once.
+ * Reads old events from the database for clients whose position is older than the ring buffer. Events are
+ * read in pages that begin at multiples of the page size. So clients with different positions share pages.
  */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createShared } from './coalesce.ts'
@@ -11,23 +10,24 @@ import { appFrame } from './frame.ts'
 import type { StreamSource } from './streamsource.ts'
 
 /**
- * Number of complete pages in the cache; clients that reconnect together read the pages in the same order.
+ * Upper limit of the number of cached pages. A few pages are enough, because clients that reconnect together
+ * read the pages in the same order.
  */
 const CACHED_PAGES = 8
 
 export interface BacklogPage {
   epoch: string
-  /** Last seq that the page covers. */
+  /** Seq (number) of the last event that the page covers. */
   end: number
   /**
-   * Seq up to which the history was pruned, read *after* the events: rows up to it may be missing in the
-   * page.
+   * Seq up to which events were pruned. The value is read after the events, so events up to this seq may be
+   * missing in the page.
    */
   prunedTo: number
   seqs: readonly number[]
-  /** App of each event. */
+  /** App of each event, in the order of `seqs`. */
   apps: readonly (string | undefined)[]
-  /** Offset of each event in `bytes`. */
+  /** Offset of each event in `bytes`, in the order of `seqs`. */
   offsets: readonly number[]
   bytes: Uint8Array
 }
@@ -59,7 +59,7 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
     }
   }
 
-  /** Reads a page. Only a complete page is cached, because events can still be added to the last page. */
+  /** Reads a backlog page. Only a full page is cached, because events can still be added to the last page. */
   async function load(key: string, start: number): Promise<BacklogPage> {
     const backlogPage = await withTimeout(read(start), readLimitMs, timeLimitError('Reading the backlog'))
     if (backlogPage.end < start + rows) return backlogPage
@@ -70,7 +70,7 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
   }
 
   return {
-    /** Returns the page that contains the event after `seq`. */
+    /** Returns the backlog page that contains the event after `seq`, from the cache or from the database. */
     async at(epoch: string, seq: number): Promise<BacklogPage> {
       const start = Math.floor(seq / rows) * rows
       const key = `${epoch}.${start}`
@@ -80,7 +80,10 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
   }
 }
 
-/** Returns the events of a page after `seq` that pass the filter, as bytes; empty if there are none. */
+/**
+ * Returns the encoded events of a page that are after `seq` and pass the filter. Returns an empty array if no
+ * event remains.
+ */
 export function backlogBytesAfter(backlogPage: BacklogPage, seq: number, filter?: Filter): Uint8Array {
   const { seqs, apps, offsets, bytes } = backlogPage
   const first = seqs.findIndex((each) => each > seq)

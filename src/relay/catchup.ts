@@ -1,4 +1,7 @@
-/** Brings each new client up to date: from the ring, from the backlog or with a snapshot. */
+/**
+ * Brings each new client up to date. Missing events come from the ring buffer or from the database (backlog).
+ * Without a valid position, the client gets a snapshot of all apps.
+ */
 
 import { type Backlog, type BacklogPage, backlogBytesAfter } from './backlog.ts'
 import type { Client, Clients } from './client.ts'
@@ -22,12 +25,12 @@ export type Catchup = ReturnType<typeof createCatchup>
 
 export function createCatchup(options: CatchupOptions) {
   const { clients, ring, tail, backlog, snapshots } = options
-  /** Clients that cannot be brought up to date until the database answers. */
+  /** Clients that wait until the database can be read again. */
   const waiting = new Set<Client>()
-  /** Clients with a backlog read in progress. */
+  /** Clients for which a backlog page is being read from the database. */
   const readingBacklog = new Set<Client>()
 
-  /** From now on the client reads the ring. */
+  /** Marks the client as live: from now on, the client gets events from the ring buffer. */
   function goLive(client: Client, cursor: number): void {
     client.cursor = cursor
     client.stage = 'live'
@@ -36,17 +39,22 @@ export function createCatchup(options: CatchupOptions) {
 
   async function sendSnapshot(client: Client): Promise<void> {
     const snapshot = await snapshots.current()
-    // Two resets in a row can request two snapshots for one client; the second is dropped.
+    // Two resets in quick succession can request two snapshots for the same client. The second snapshot is
+    // dropped.
     if (client.queue.closed || client.stage !== 'waiting') return
     send(client.queue, snapshot.frameFor(client.filter))
     goLive(client, snapshot.seq)
   }
 
-  /** Sends the next backlog page. Returns a reason if the client needs a snapshot instead. */
+  /**
+   * Sends the events of a backlog page to the client. Returns the reason if the client needs a snapshot
+   * instead.
+   */
   function sendBacklogPage(client: Client, backlogPage: BacklogPage): ResetReason | undefined {
     if (backlogPage.epoch !== tail.head?.epoch) return 'unknown_epoch'
     const { cursor } = client
-    // Events up to `ring.evictedTo` were read in order, so a seq that is missing there was rolled back.
+    // The relay has read all events up to `ring.evictedTo` in order. So a missing seq up to `ring.evictedTo`
+    // was rolled back, and the client can skip that seq.
     const end = Math.max(backlogPage.seqs.at(-1) ?? 0, Math.min(backlogPage.end, ring.evictedTo))
     if (backlogPage.prunedTo > cursor || end <= cursor) return 'older_than_retention'
     client.cursor = end
@@ -59,7 +67,7 @@ export function createCatchup(options: CatchupOptions) {
     while (client.stage === 'backlog' && isIdle(client.queue)) {
       if (ring.covers(client.cursor)) return goLive(client, client.cursor)
       const backlogPage = await backlog.at((tail.head as StreamPosition).epoch, client.cursor)
-      // The stream may have been reset or closed during the read.
+      // The client may have been reset or disconnected while the backlog page was read.
       if (client.stage !== 'backlog' || client.queue.closed) return
       const reason = sendBacklogPage(client, backlogPage)
       if (reason) return clients.reset(client, reason)
@@ -67,8 +75,8 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   /**
-   * Sends the backlog to a client. Only one read is in progress for each client: its sink can become writable
-   * during the read, and a second read would send the page twice.
+   * Sends old events (the backlog) to a client, with one read at a time per client. A client can become
+   * writable during a read, and a second read would send the same page twice.
    */
   async function readBacklog(client: Client): Promise<void> {
     if (readingBacklog.has(client)) return
@@ -80,7 +88,7 @@ export function createCatchup(options: CatchupOptions) {
     }
   }
 
-  /** Continues after the id that the client sent, or resets the client. */
+  /** Continues the client's stream after the event id that the client sent, or resets the client. */
   async function resume(client: Client, id: string): Promise<void> {
     const position = parseId(id)
     if (position && position.seq > (tail.head?.seq ?? 0)) await tail.sync()
@@ -97,7 +105,8 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   function postpone(client: Client, error: unknown): void {
-    // One warning is enough for all waiting clients; if no read succeeds at all, the tail logs it.
+    // Only the first waiting client causes a warning. While no read succeeds at all (`tail.stale`), the tail
+    // has already logged a warning.
     const level = waiting.size === 0 && !tail.stale ? 'warn' : 'debug'
     options.log[level]({ error: String(error) }, 'a client waits until the database answers')
     if (!client.queue.closed) waiting.add(client)
@@ -114,17 +123,17 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   return {
-    /** Brings the client up to date, now or as soon as the database answers. */
+    /** Brings the client up to date, at once or as soon as the database can be read. */
     start,
-    /** Brings all waiting clients up to date, because the database answers again. */
+    /** Brings all waiting clients up to date, because the database can be read again. */
     startAllWaiting(): void {
       const clientsToStart = [...waiting]
       waiting.clear()
       for (const client of clientsToStart) if (!client.queue.closed) start(client)
     },
-    /** Removes a disconnected client from the waiting ones. */
+    /** Removes a disconnected client from the clients that wait for the database. */
     cancel: (client: Client) => waiting.delete(client),
-    /** Number of waiting clients. */
+    /** Number of clients that wait for the database. */
     get waiting() {
       return waiting.size
     },

@@ -1,6 +1,6 @@
 /**
- * Clients of the stream. A client has only a cursor and references to shared bytes that are partly written,
- * so its memory is small. After backpressure a client continues from the ring.
+ * Clients of the event stream. A client holds only a position and references to shared bytes, so the memory
+ * per client is small. A slow client continues from the ring buffer (backpressure).
  */
 
 import type { ResetReason } from './eventid.ts'
@@ -20,32 +20,37 @@ import {
 } from './sendqueue.ts'
 
 /**
- * `waiting`: needs a position or a snapshot. `backlog`: reads events from the table. `live`: reads the ring.
+ * Stage of a client. In `waiting`, the client needs a position or a snapshot. In `backlog`, events come from
+ * the database, in `live` from the ring buffer.
  */
 export type ClientStage = 'waiting' | 'backlog' | 'live'
 
 export interface Client {
   readonly queue: SendQueue
   stage: ClientStage
-  /** Seq of the last event that was sent, alone or as part of a snapshot. */
+  /** Seq of the last event that was sent to the client, as an event or as part of a snapshot. */
   cursor: number
-  /** The `Last-Event-ID` of the connection; undefined once the position is found. */
+  /**
+   * Value of the `Last-Event-ID` header. Undefined without that header, and after the client's position was
+   * determined.
+   */
   resumeId: string | undefined
-  /** Apps to send; undefined for all apps. */
+  /** Filter for the apps whose events the client gets; undefined for all apps. */
   readonly filter: Filter | undefined
   /**
-   * Seq up to which events of other apps were skipped, not yet reported to the client; 0 if all is reported.
+   * Position (seq) to report to a client with a filter, because the client does not know of skipped events.
+   * The value is 0 if no report is due.
    */
   unreported: number
 }
 
 export interface ClientsOptions {
   ring: Ring
-  /** Time without progress after which a full client is closed, in milliseconds. */
+  /** Time in milliseconds after which a client is closed whose connection accepts no data. */
   stuckMs: number
-  /** A client was reset and needs a snapshot. */
+  /** Called after a client was reset, because the client then needs a snapshot. */
   onReset(client: Client): void
-  /** A client that reads the backlog can be written to again. */
+  /** Called when the connection of a client in stage `backlog` accepts data again. */
   onBacklogWritable(client: Client): void
 }
 
@@ -73,7 +78,7 @@ export function createClients(options: ClientsOptions) {
     all.delete(client)
   }
 
-  /** Sends `reset` with the reason; the client then starts again with a snapshot. */
+  /** Sends the event `reset` with the reason to the client. The client then continues with a snapshot. */
   function reset(client: Client, reason: ResetReason): void {
     client.stage = 'waiting'
     client.resumeId = undefined
@@ -81,7 +86,10 @@ export function createClients(options: ClientsOptions) {
     options.onReset(client)
   }
 
-  /** Writes queued bytes and events of the ring until the client is full or up to date. */
+  /**
+   * Writes queued bytes and events of the ring buffer to the client. Stops when the connection is full or the
+   * client is up to date.
+   */
   function pump(client: Client): void {
     while (drain(client.queue) && client.stage === 'live') {
       if (!ring.covers(client.cursor)) {
@@ -96,7 +104,7 @@ export function createClients(options: ClientsOptions) {
     }
   }
 
-  /** Continues to write after backpressure. */
+  /** Continues to write to a client whose connection accepts data again. */
   function writable(client: Client): void {
     if (client.queue.closed || !resume(client.queue)) return
     pump(client)
@@ -118,15 +126,15 @@ export function createClients(options: ClientsOptions) {
       for (const client of all) pump(client)
     },
     /**
-     * Sends bytes to all clients that are idle. They are never queued, because the next broadcast replaces
-     * them.
+     * Sends bytes to all clients with an empty send queue. The bytes are never queued, because a later
+     * broadcast replaces an earlier broadcast.
      */
     broadcast(bytes: Uint8Array): void {
       for (const client of all) if (isIdle(client.queue)) send(client.queue, bytes)
     },
     /**
-     * Sends clients with a filter their position after skipped events, so that they do not resume from an old
-     * one.
+     * Sends the position of each client with a filter to that client. Without the position, the client would
+     * resume from an old event, because newer events were skipped.
      */
     sendPositions(epoch: string): void {
       for (const client of all) {
@@ -135,17 +143,20 @@ export function createClients(options: ClientsOptions) {
         client.unreported = 0
       }
     },
-    /** Resets all clients that have a position. */
+    /** Resets all clients except those in stage `waiting`, because a waiting client has no position yet. */
     resetAll(reason: ResetReason): void {
       for (const client of [...all]) if (client.stage !== 'waiting') reset(client, reason)
     },
-    /** Closes the clients that have been full for longer than the limit, and returns their number. */
+    /**
+     * Closes the clients whose connection has accepted no data for `stuckMs`. Returns the number of closed
+     * clients.
+     */
     closeStuck(): number {
       const stuck = [...all].filter((client) => isStuck(client.queue, options.stuckMs))
       for (const client of stuck) close(client)
       return stuck.length
     },
-    /** Ends all streams. */
+    /** Ends the streams of all clients. */
     endAll(): void {
       for (const client of [...all]) {
         remove(client)

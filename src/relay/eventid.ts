@@ -1,6 +1,6 @@
 /**
- * Ids of the stream: `<epoch>.<seq>`. The epoch identifies the history. A restored database has a new epoch,
- * because its seqs no longer denote the events that clients received before.
+ * Event ids of the stream, in the form `<epoch>.<seq>`. The epoch identifies the history, the seq numbers the
+ * events. A restored database gets a new epoch, because a seq may then denote another event than before.
  */
 
 export interface StreamPosition {
@@ -13,7 +13,7 @@ export interface Head extends StreamPosition {
   prunedTo: number
 }
 
-/** Reason why a client cannot resume from its id. */
+/** Reason why a client cannot continue after the last event that the client received. */
 export type ResetReason = 'malformed_id' | 'unknown_epoch' | 'future_id' | 'older_than_retention' | 'too_slow'
 
 const ID = /^([A-Za-z0-9_-]{1,64})\.(0|[1-9][0-9]{0,14})$/
@@ -22,13 +22,18 @@ export function formatId(position: StreamPosition): string {
   return `${position.epoch}.${position.seq}`
 }
 
-/** Parses an id; undefined if it is malformed. A seq has at most 15 digits, so that the number is exact. */
+/**
+ * Returns the position in an event id, or undefined if the id is malformed. A seq has at most 15 digits,
+ * because JavaScript numbers are exact up to 15 digits.
+ */
 export function parseId(text: string): StreamPosition | undefined {
   const match = ID.exec(text)
   return match ? { epoch: match[1] as string, seq: Number(match[2]) } : undefined
 }
 
-/** Returns the reason why a client cannot resume after `position`, or undefined if it can. */
+/**
+ * Returns the reason why a client cannot resume after `position`. Returns undefined if the client can resume.
+ */
 export function resetReasonFor(position: StreamPosition | undefined, head: Head): ResetReason | undefined {
   if (!position) return 'malformed_id'
   if (position.epoch !== head.epoch) return 'unknown_epoch'

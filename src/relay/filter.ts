@@ -1,13 +1,18 @@
-/** Filter for clients that request the events of some apps only. */
+/** Filter of a client that requests the events of some apps only. */
 
 export interface Filter {
-  /** Equal for the same apps, so that clients with the same filter share batches and snapshots. */
+  /**
+   * Key of the filter. Filters with the same apps have the same key, so that their clients share batches and
+   * snapshots.
+   */
   readonly key: string
-  /** Returns true if events of this app are sent. */
+  /** Returns true if events of this app are sent to the client. */
   includes(app: string | undefined): boolean
 }
 
-/** Creates a filter. Returns undefined for an empty list, which means all apps. */
+/**
+ * Returns a filter for these apps. Returns undefined for an empty list, because an empty list means all apps.
+ */
 export function createFilter(apps: readonly string[]): Filter | undefined {
   if (apps.length === 0) return undefined
   const wanted = new Set(apps)

@@ -1,4 +1,7 @@
-/** Encodes events for a Server-Sent Events stream. Each frame is created once and shared by all clients. */
+/**
+ * Encodes events for a Server-Sent Events stream. Each event is encoded once (a frame), and all clients share
+ * the bytes.
+ */
 import { formatId, type ResetReason, type StreamPosition } from './eventid.ts'
 import type { Snapshot, StreamEvent } from './streamsource.ts'
 
@@ -10,7 +13,9 @@ export interface Frame {
 
 const encoder = new TextEncoder()
 
-/** Encodes one event. One `data:` line is always enough, because JSON text contains no raw line break. */
+/**
+ * Encodes an event for the stream. One `data:` line is enough, because JSON text contains no raw line break.
+ */
 export function sse(event: string, data: unknown, id?: string): Uint8Array {
   const idLine = id === undefined ? '' : `id: ${id}\n`
   return encoder.encode(`event: ${event}\n${idLine}data: ${JSON.stringify(data)}\n\n`)
@@ -25,19 +30,23 @@ export function resetFrame(reason: ResetReason): Uint8Array {
 }
 
 /**
- * Creates `stale`: events may be late or missing since `since`. The next heartbeat or event ends that state.
+ * Returns the event `stale`, which warns clients that events since `since` may be late or missing. The
+ * warning is valid until the next heartbeat or event.
  */
 export function staleFrame(since: string): Uint8Array {
   return sse('stale', { since })
 }
 
-/** Event `refresh`: facts about apps changed that are not part of the history; the page reads them again. */
+/**
+ * Event `refresh`, which makes the web page read all apps again. The event is sent after a change of an app
+ * that is not part of the history.
+ */
 export const refreshFrame: Uint8Array = sse('refresh', {})
 
 /**
- * Creates a heartbeat: a comment for proxies, and an event for the page, because browsers hide comments. The
- * event has the newest id and the time of this machine as data. It has no `id:` field, because the browser
- * would then resume from an event that this client may not have received yet.
+ * Returns a heartbeat: a comment for proxies and an event for the web page, because browsers hide comments.
+ * The event has the newest event id as data, not as `id:` field. With an `id:` field, a browser would resume
+ * after events that it has not received.
  */
 export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
   const comment = encoder.encode(': heartbeat\n\n')
@@ -46,20 +55,22 @@ export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
     : comment
 }
 
-/** Creates `retry`: the delay before a browser reconnects. */
+/** Returns the `retry` field, which sets the delay before a browser reconnects. */
 export function retryFrame(milliseconds: number): Uint8Array {
   return encoder.encode(`retry: ${milliseconds}\n\n`)
 }
 
 /**
- * Creates an id without an event: the client resumes after it, because the filter excluded all events before
- * it.
+ * Returns an `id:` field without an event. A client with a filter resumes after this id, because the filter
+ * excluded all events before the id.
  */
 export function positionFrame(position: StreamPosition): Uint8Array {
   return encoder.encode(`id: ${formatId(position)}\n\n`)
 }
 
-/** Encodes a snapshot as the answer of `GET /api/status` and as an event with the same JSON text. */
+/**
+ * Encodes a snapshot as the body of `GET /api/status` and as a stream event. Both contain the same JSON text.
+ */
 export function snapshotTexts(snapshot: Snapshot): { json: Uint8Array; frame: Uint8Array } {
   const id = formatId(snapshot)
   const json = JSON.stringify({ id, apps: snapshot.apps })

@@ -1,14 +1,19 @@
 /**
- * Positions of the frames in the ring's block, oldest first, in typed arrays that are used round and round.
+ * Index of the encoded events (frames) in the ring buffer: seq, byte range and app of each frame. The index
+ * uses typed arrays of fixed length, whose elements are reused in turn.
  */
 
 export type FrameIndex = ReturnType<typeof createFrameIndex>
 
-/** @param limit upper limit of the number of frames; the caller drops the oldest before adding one more. */
+/**
+ * Returns an empty index.
+ * @param limit upper limit of the number of frames. The caller removes the oldest frame before a frame is
+ * added to a full index.
+ */
 export function createFrameIndex(limit: number) {
   /**
-   * Indices of the oldest frame and of the next one. They only grow; arrays are used at the index modulo
-   * `limit`.
+   * Indices of the oldest frame and of the next frame to be added. The indices only grow; arrays are accessed
+   * at the index modulo `limit`.
    */
   let oldest = 0
   let next = 0
@@ -30,7 +35,7 @@ export function createFrameIndex(limit: number) {
     next += 1
   }
 
-  /** Returns the index of the first frame after `seq`, by binary search. */
+  /** Returns the index of the first frame with a seq greater than `seq`, by binary search. */
   function indexAfter(seq: number): number {
     let low = oldest
     let high = next
@@ -50,7 +55,7 @@ export function createFrameIndex(limit: number) {
     endOf,
     lengthOf: (index: number) => endOf(index) - startOf(index),
     appOf: (index: number) => apps[index % limit],
-    /** Forgets the oldest frame. */
+    /** Removes the oldest frame from the index. */
     dropOldest(): void {
       oldest += 1
     },
@@ -60,7 +65,7 @@ export function createFrameIndex(limit: number) {
     get oldest() {
       return oldest
     },
-    /** Index of the next frame. */
+    /** Index that the next added frame gets. */
     get next() {
       return next
     },

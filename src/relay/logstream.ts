@@ -1,6 +1,6 @@
 /**
- * Streams the output of the rebuild that includes an operation, to any number of readers. A notification
- * wakes the readers; readers at the same line share one query.
+ * Streams the output of a rebuild to any number of readers. A reader names an operation; the lines are those
+ * of the rebuild that includes the operation. Readers at the same line share one query.
  */
 import type { LogLine } from '../domain/operation.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
@@ -22,42 +22,44 @@ import type { RelayLog } from './streamsource.ts'
 
 export interface LogSource {
   operationLog(operation: number, after: number, limit: number): Promise<readonly LogLine[]>
-  /** Returns true if no more lines will be added. */
+  /** Returns true if the log of the operation is complete. */
   isOver(operation: number): Promise<boolean>
 }
 
 const LOG_LIMITS = {
-  /** Upper limit of one read in lines. */
+  /** Upper limit of the number of lines in one read. */
   readLines: 500,
-  /** Interval between two heartbeats, in milliseconds. */
+  /** Interval between two heartbeats to a reader, in milliseconds. */
   heartbeatMs: 15_000,
   /**
-   * Interval between two reads without a notification, in milliseconds, because a notification can be lost.
+   * Interval between two reads without a notification, in milliseconds. These reads are needed because a
+   * notification can be lost.
    */
   tickMs: 5000,
-  /** Time without progress after which a full reader is closed, in milliseconds. */
+  /** Time in milliseconds after which a reader is closed whose connection accepts no data. */
   stuckMs: 15_000,
-  /** Upper limit of one read in milliseconds. */
+  /** Upper limit of the duration of one read, in milliseconds. */
   readLimitMs: 10_000,
-  /** Delay before the next attempt after a failed read, in milliseconds. */
+  /** Delay before a failed read is repeated, in milliseconds. */
   retryMs: 1000,
-  /** Upper limit of readers; the HTTP server refuses more. */
+  /** Upper limit of the number of readers. The HTTP server refuses more readers. */
   readers: 500,
 }
 
 export type LogLimits = typeof LOG_LIMITS
 
-/** Encoding of a log. */
+/** Format in which a log is sent to a reader: plain text or Server-Sent Events. */
 export interface LogForm {
   lines(lines: readonly LogLine[]): Uint8Array
   /**
-   * First bytes of the response, because headers are sent with them and the first line may come much later.
+   * First bytes of the response, sent together with the headers. Without these bytes, the headers would wait
+   * for the first line, which may come much later.
    */
   begin: Uint8Array
-  /** Last bytes, sent when the log is complete. */
+  /** Last bytes of the response, sent when the log is complete. */
   end: Uint8Array
   heartbeat: Uint8Array
-  /** True if the stream stays open for new lines; else it ends after the present ones. */
+  /** True if the stream stays open for new lines; false if the stream ends after the existing lines. */
   follow: boolean
 }
 
@@ -84,11 +86,11 @@ interface Reader {
   readonly queue: SendQueue
   readonly operation: number
   readonly form: LogForm
-  /** Number of the last line that was sent. */
+  /** Number of the last line that was sent to the reader. */
   after: number
   /** True while a read for this reader is in progress. */
   busy: boolean
-  /** True if a notification arrived during that read. */
+  /** True if a notification arrived while a read for this reader was in progress. */
   again: boolean
   retry: NodeJS.Timeout | undefined
 }
@@ -109,7 +111,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   let timers: NodeJS.Timeout[] = []
 
   async function load(operation: number, after: number) {
-    // Reads the state before the lines, because in the other order the last lines could be added in between.
+    // The state is read before the lines. In the other order, the last lines could be added between the two
+    // reads and never be sent.
     const over = await source.isOver(operation)
     const lines = await source.operationLog(operation, after, limits.readLines)
     return { over, lines }
@@ -120,7 +123,7 @@ export function createLogStreams(options: LogStreamsOptions) {
       withTimeout(load(operation, after), limits.readLimitMs, timeLimitError('Reading the log')),
     )
 
-  /** Ends the stream of a complete log. */
+  /** Ends the stream of a reader that has received the complete log. */
   function finish(reader: Reader): void {
     if (!readers.delete(reader)) return
     send(reader.queue, reader.form.end)
@@ -128,7 +131,7 @@ export function createLogStreams(options: LogStreamsOptions) {
     reader.queue.sink.end()
   }
 
-  /** Sends lines until the reader is full or has all of them. */
+  /** Sends lines to the reader until the connection is full or all lines are sent. */
   async function readOn(reader: Reader): Promise<void> {
     while (isIdle(reader.queue)) {
       reader.again = false
@@ -142,7 +145,10 @@ export function createLogStreams(options: LogStreamsOptions) {
     }
   }
 
-  /** Reads for this reader now, or once more after the read in progress. Retries after a failure. */
+  /**
+   * Reads new lines for the reader, at once or after the read in progress. A failed read is repeated after
+   * `retryMs`.
+   */
   async function wake(reader: Reader): Promise<void> {
     reader.again = true
     if (reader.busy) return
@@ -220,7 +226,7 @@ export function createLogStreams(options: LogStreamsOptions) {
         reader.queue.sink.end()
       }
     },
-    /** Reads for all readers, because lines were added or an operation ended. */
+    /** Reads new lines for all readers, because lines were added or an operation ended. */
     notified: wakeAll,
     isFull: () => readers.size >= limits.readers,
     open,

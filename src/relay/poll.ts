@@ -1,24 +1,30 @@
-/** The stream for clients that poll instead of keeping a connection open. */
+/** Returns events to clients that poll instead of keeping a connection open. */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { formatId, parseId, type ResetReason, resetReasonFor } from './eventid.ts'
 import { createFilter, type Filter } from './filter.ts'
 import type { StreamSource } from './streamsource.ts'
 
 export interface PollResult {
-  /** Id to pass as `after` in the next request. */
+  /** Event id that the client passes as `after` in the next request. */
   id: string
   events: readonly object[]
-  /** Reason why the client cannot resume: it must read `GET /api/status` and continue from its id. */
+  /**
+   * Reason why the client cannot resume. The client must read `GET /api/status` and continue from the id in
+   * that response.
+   */
   reset?: ResetReason
 }
 
-/** Creates the function for one poll. Without `after` it returns the newest id and no events. */
+/**
+ * Returns the function that answers one poll. Without `after`, the function returns the newest event id and
+ * no events.
+ */
 export function createPoll(source: StreamSource, readLimitMs: number) {
   async function read(after: string | undefined, limit: number, filter?: Filter): Promise<PollResult> {
     const position = after === undefined ? undefined : parseId(after)
     const events = position ? await source.streamAfter(position.seq, limit) : []
-    // Read after the events, because events could be pruned before they are read; `prunedTo` then reveals the
-    // gap.
+    // The head is read after the events, because events can be pruned between the two reads. `prunedTo` of
+    // the head then reveals the gap.
     const head = await source.head()
     if (after === undefined) return { id: formatId(head), events: [] }
     const reset = resetReasonFor(position, head)

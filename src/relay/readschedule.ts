@@ -1,12 +1,18 @@
-/** Decides when the tail reads: after a notification, at an interval, and again after a failed read. */
+/**
+ * Decides when the relay reads new events: after a notification, at an interval, and again after a failed
+ * read.
+ */
 import type { Tail } from './tail.ts'
 
 export interface ReadScheduleLimits {
-  /** Interval in milliseconds of reads without a notification, because a notification can be lost. */
+  /**
+   * Interval between two reads without a notification, in milliseconds. These reads are needed because a
+   * notification can be lost.
+   */
   tickMs: number
-  /** The same while reads fail or LISTEN is not established. */
+  /** Interval that replaces `tickMs` while reads fail or LISTEN is not established, in milliseconds. */
   degradedTickMs: number
-  /** Delay in milliseconds before the first retry. */
+  /** Delay before a failed read is repeated for the first time, in milliseconds. */
   firstRetryMs: number
 }
 
@@ -23,8 +29,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
   }
 
   /**
-   * Schedules the next attempt with backoff. It is short at first, because an ended session of the pool fails
-   * only once.
+   * Schedules the next attempt after a failed read, with backoff. The first delay is short, because the error
+   * of a single ended session does not occur again.
    */
   function scheduleRetry(): void {
     if (stopped || retryTimer) return
@@ -36,8 +42,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
   }
 
   /**
-   * Reads new events. A notification without one can mean a restored database (new epoch), so the head is
-   * read then.
+   * Reads new events after a notification. If there are no new events, the epoch is checked too, because the
+   * database may have been restored.
    */
   async function readNotified(): Promise<void> {
     const before = tail.eventsRead
@@ -45,7 +51,7 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     if (tail.eventsRead === before) await tail.sync()
   }
 
-  /** Reads without a notification, at an interval. */
+  /** Reads new events at an interval, because a notification can be lost. */
   function tick(): void {
     attemptRead(tail.sync)
     tickTimer = setTimeout(tick, tail.stale || !listening ? limits.degradedTickMs : limits.tickMs)
@@ -63,7 +69,10 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
       retryTimer = undefined
     },
     notified: () => attemptRead(readNotified),
-    /** Records if LISTEN is established, and reads, because earlier notifications may be lost. */
+    /**
+     * Records if LISTEN is established. Then reads new events, because notifications are lost while LISTEN is
+     * not established.
+     */
     setListening(active: boolean): void {
       listening = active
       attemptRead(tail.sync)

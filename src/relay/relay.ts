@@ -1,7 +1,7 @@
 /**
- * The relay: follows the history in PostgreSQL and sends it to any number of clients.
- *
- * notification → tail (one read) → ring (each event encoded once) → clients (one throttled write each)
+ * Sends the events of the history in PostgreSQL to any number of clients. One read per notification fetches
+ * the new events, and each event is encoded once into a ring buffer. Each client then gets one throttled
+ * write.
  */
 
 import { createBacklog } from './backlog.ts'
@@ -20,41 +20,45 @@ import { createTail } from './tail.ts'
 import { createFlush } from './throttle.ts'
 
 export const RELAY_LIMITS = {
-  /** Upper limits of the ring, in events and bytes. */
+  /** Upper limits of the ring buffer, in events and in bytes. */
   ringFrames: 8192,
   ringBytes: 8 * 1024 * 1024,
-  /** Upper limit of one read in rows. */
+  /** Upper limit of the number of events in one read. */
   readRows: 500,
-  /** Number of old events read into the ring at the start. */
+  /** Number of old events that are read into the ring buffer at the start. */
   warmRows: 2000,
   /**
-   * Interval between two rounds of writes, explained in `ThrottleLimits`. Measured: a round costs 5 to 8 µs
-   * for each client, nearly all of it in the kernel. Without a throttle 1,000 clients would keep a core busy
-   * at 100 events/s.
+   * Limits of the interval between two rounds of writes, defined in `ThrottleLimits`. Measured: a round costs
+   * 5 to 8 µs per client, nearly all in the kernel. Without these limits, 1,000 clients would keep a core
+   * busy at 100 events/s.
    */
   flushMs: 10,
   flushShare: 0.5,
   longestFlushMs: 30,
-  /** Interval between two heartbeats, in milliseconds. */
+  /** Interval between two heartbeats to a client, in milliseconds. */
   heartbeatMs: 15_000,
-  /** Delay in milliseconds between a change without an event and the `refresh` for it. */
+  /** Delay between a change of an app without an event and the event `refresh`, in milliseconds. */
   refreshMs: 100,
   /**
-   * Interval between two reads without a notification, in milliseconds, because a notification can be lost.
+   * Interval between two reads without a notification, in milliseconds. These reads are needed because a
+   * notification can be lost.
    */
   tickMs: 5000,
-  /** The same interval while the database does not answer or LISTEN is not active. */
+  /** Interval that replaces `tickMs` while reads fail or LISTEN is not established, in milliseconds. */
   degradedTickMs: 1000,
   /**
-   * Delay before the first attempt after a failed read, in milliseconds; it is multiplied by 4 for each
-   * further one.
+   * Base of the delay before a failed read is repeated, in milliseconds. The delay is multiplied by 4 for
+   * each failure in a row.
    */
   firstRetryMs: 20,
-  /** Time without progress after which a full client is closed, in milliseconds. */
+  /** Time in milliseconds after which a client is closed whose connection accepts no data. */
   stuckMs: 15_000,
-  /** Upper limit of one read in milliseconds: with the tick, a dead connection is detected within 15 s. */
+  /**
+   * Upper limit of the duration of one read, in milliseconds. With this limit and `tickMs`, a dead connection
+   * is detected within 15 s.
+   */
   readLimitMs: 8000,
-  /** Delay in milliseconds before a browser reconnects, plus a jitter of 0 to 100 %. */
+  /** Delay before a browser reconnects, in milliseconds. A random 0 to 100 % is added. */
   retryMs: 1000,
 }
 
@@ -121,7 +125,8 @@ export function createRelay(options: RelayOptions) {
   }
 
   /**
-   * Sends one `refresh` for all changes within the delay, because each client may then read everything again.
+   * Sends one event `refresh` for all changes within `refreshMs`, because each client may then read all apps
+   * again.
    */
   function appsChanged(): void {
     snapshots.invalidate()
@@ -137,7 +142,7 @@ export function createRelay(options: RelayOptions) {
     if (stuck > 0) log.info({ stuck }, 'clients that had been full for too long were closed')
   }
 
-  /** Adds a client of the stream. */
+  /** Adds a client to the stream. The client's events are written to `sink`. */
   function open(sink: Sink, lastId: string | undefined, apps: readonly string[] = []): ConnectionEvents {
     const client: Client = clients.add(sink, lastId, createFilter(apps))
     counts.connects += 1
@@ -157,7 +162,7 @@ export function createRelay(options: RelayOptions) {
       ]
       schedule.start()
     },
-    /** Ends every stream; clients reconnect by themselves to the next process. */
+    /** Ends the stream of every client. Clients reconnect by themselves to the next process. */
     stop(): void {
       stopped = true
       for (const timer of timers) clearInterval(timer)
@@ -172,14 +177,20 @@ export function createRelay(options: RelayOptions) {
       lastNotificationAt = Date.now()
       schedule.notified()
     },
-    /** Discards the snapshot, because changed operations can change the allowed controls without an event. */
+    /**
+     * Discards the cached snapshot, because a changed operation can change the allowed controls of an app
+     * without an event.
+     */
     operationsChanged: snapshots.invalidate,
-    /** Sends `refresh`, because a display name or the wanted state of an app changed without an event. */
+    /**
+     * Sends the event `refresh`, because a display name or the wanted state of an app changed without an
+     * event.
+     */
     appsChanged,
     setListening: schedule.setListening,
     open,
     poll: createPoll(source, limits.readLimitMs),
-    /** Returns the snapshot as JSON text, at least as new as the call. */
+    /** Returns a snapshot of all apps as JSON text. The snapshot is at least as new as the call. */
     status: async () => (await snapshots.fresh()).json,
     get listening() {
       return schedule.listening
@@ -207,7 +218,10 @@ export function createRelay(options: RelayOptions) {
   }
 }
 
-/** Separate from `open`, because these closures would keep the locals of `open` in memory. */
+/**
+ * Returns the functions that the owner of the connection calls. These closures are created outside `open`,
+ * because closures in `open` would keep the variables of `open` in memory.
+ */
 function connectionEventsOf(client: Client, clients: Clients, catchup: Catchup): ConnectionEvents {
   return {
     writable: () => clients.writable(client),

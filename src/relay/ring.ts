@@ -1,15 +1,17 @@
 /**
- * Ring buffer of the newest events as bytes, in one permanent block of memory. New events overwrite the
- * oldest, so that a stream of any length causes no garbage collection. All events after `evictedTo` are in
- * the ring. So a client whose last event is `evictedTo` or later is served without a query.
+ * Ring buffer of the newest encoded events, in one permanent block of memory. New events overwrite the oldest
+ * events, so a long stream causes no garbage collection. All events after `evictedTo` are in the buffer.
  */
 import type { Filter } from './filter.ts'
 import type { Frame } from './frame.ts'
 import { createFrameIndex } from './frameindex.ts'
 
-/** Bytes for one write, and the seq of the last event in them. */
+/** Bytes for one write to a client, and the seq of the last event in these bytes. */
 export interface Batch {
-  /** Valid until the next event is added, which may overwrite them. */
+  /**
+   * Encoded events. The bytes are valid until the next event is added, because that event may overwrite the
+   * bytes.
+   */
   bytes: Uint8Array
   seq: number
 }
@@ -17,9 +19,7 @@ export interface Batch {
 export interface RingLimits {
   frames: number
   bytes: number
-  /**
-   * Upper limit of one batch in bytes. A larger event is a batch of its own, copied so that it stays valid.
-   */
+  /** Upper limit of one batch in bytes. A larger event is sent as a batch of one event, from a copy. */
   batchBytes: number
 }
 
@@ -27,19 +27,20 @@ export type Ring = ReturnType<typeof createRing>
 
 export function createRing(limits: RingLimits) {
   let block = Buffer.allocUnsafeSlow(limits.bytes)
-  /** Offset in the block for the next frame. */
+  /** Offset in the block at which the next frame is written. */
   let writeOffset = 0
   const frames = createFrameIndex(limits.frames)
   const { seqOf, startOf, endOf, lengthOf } = frames
   let bytes = 0
   let evictedTo = 0
   /**
-   * Batches by position. Most clients have the same position, so a batch is created once and valid until the
-   * next event.
+   * Batches by the seq after which the batch begins. Most clients have the same seq, so a batch is created
+   * once and shared until the next event.
    */
   const batches = new Map<number | string, Batch>()
   /**
-   * Copies of frames larger than a batch, outside the block. Clients that have written a part share the copy.
+   * Copies of events that are larger than a batch. Clients that have written a part of an event share the
+   * copy.
    */
   const large = new Map<number, Uint8Array>()
 
@@ -52,15 +53,15 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Evicts the frames that the next one overwrites. Frames after the write offset are older than those before
-   * it.
+   * Evicts the frames that the next frame overwrites. Frames after the write offset are older than frames
+   * before the write offset.
    */
   function makeSpace(length: number): void {
     if (writeOffset + length > block.length) {
       while (frames.size > 0 && startOf(frames.oldest) >= writeOffset) evictOldest()
       writeOffset = 0
     }
-    // A frame larger than the block gets a new block of its size and is the only frame in it.
+    // A frame larger than the block gets a new block of the frame's size, as the only frame in that block.
     if (length > block.length) block = Buffer.allocUnsafeSlow(length)
     const isOverwritten = (start: number) => start >= writeOffset && start < writeOffset + length
     while (frames.size > 0 && isOverwritten(startOf(frames.oldest))) evictOldest()
@@ -77,7 +78,7 @@ export function createRing(limits: RingLimits) {
     writeOffset += length
   }
 
-  /** Empties the ring. */
+  /** Empties the ring buffer. The next event to be added is the event after `seq`. */
   function reset(seq: number): void {
     frames.clear()
     writeOffset = 0
@@ -93,7 +94,10 @@ export function createRing(limits: RingLimits) {
 
   const isLarge = (index: number) => lengthOf(index) > limits.batchBytes
 
-  /** Copies a large frame, because events can be added between its several writes. */
+  /**
+   * Returns a copy of a large frame. The frame needs several writes, and new events can overwrite the block
+   * between two writes.
+   */
   function copyLarge(index: number): Uint8Array {
     const cached = large.get(index)
     if (cached) return cached
@@ -102,7 +106,7 @@ export function createRing(limits: RingLimits) {
     return copy
   }
 
-  /** Returns the frames after `seq` that are adjacent in the block, without a copy. */
+  /** Returns the frames after `seq` that are adjacent in the block, as a batch without a copy. */
   function adjacentBatch(seq: number): Batch {
     const begin = frames.indexAfter(seq)
     if (isLarge(begin)) return { bytes: copyLarge(begin), seq: seqOf(begin) }
@@ -116,7 +120,7 @@ export function createRing(limits: RingLimits) {
     return { bytes: block.subarray(startOf(begin), endOf(index)), seq: seqOf(index) }
   }
 
-  /** Returns the frames after `seq` that pass the filter, as a copy. */
+  /** Returns the frames after `seq` that pass the filter, copied into a batch. */
   function filteredBatch(seq: number, filter: Filter): Batch {
     const pieces: Uint8Array[] = []
     let size = 0
@@ -135,8 +139,8 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Returns the events after `seq` that pass the filter and fit into one write; undefined if there are no
-   * events. If the filter excludes all of them, the batch has no bytes but a later seq.
+   * Returns the events after `seq` that pass the filter and fit into one write. Returns undefined if no event
+   * is newer than `seq`. If the filter excludes all newer events, the batch has no bytes but a newer seq.
    */
   function after(seq: number, filter?: Filter): Batch | undefined {
     if (seq >= head()) return undefined
@@ -152,17 +156,17 @@ export function createRing(limits: RingLimits) {
     push,
     reset,
     after,
-    /** Returns true if all events after `seq` are in the ring. */
+    /** Returns true if the ring buffer contains all events after `seq`. */
     covers: (seq: number) => seq >= evictedTo,
-    /** Seq of the newest event that was evicted. */
+    /** Seq of the newest event that was evicted from the ring buffer. */
     get evictedTo() {
       return evictedTo
     },
-    /** Seq of the newest event. */
+    /** Seq of the newest event in the ring buffer. */
     get head() {
       return head()
     },
-    /** Number of events. */
+    /** Number of events in the ring buffer. */
     get size() {
       return frames.size
     },

@@ -1,52 +1,53 @@
 /**
- * Send queue of one connection with backpressure: after the sink reports that it is full, nothing is written
- * until it is writable again. A queue is plain data without closures, because there can be 10,000 of them.
+ * Send queue of one connection with backpressure: nothing is written to a full connection until the
+ * connection accepts data again. A queue is plain data without closures, because a process can have 10,000
+ * queues.
  */
 
 /**
- * Upper limit of one write in bytes. uWebSockets.js copies up to 16 KiB, including chunk framing, into its
- * cork buffer; releases before v20.77.0 have a bug beyond that.
+ * Upper limit of one write in bytes. uWebSockets.js copies up to 16 KiB, including chunk framing, into a
+ * buffer. Releases before v20.77.0 have a bug with larger writes.
  */
 export const CHUNK_BYTES = 15 * 1024
 
-/** Destination of the bytes of one client. */
+/** Connection to one client, as the destination of bytes. */
 export interface Sink {
-  /** Accepts the chunk in any case; returns false if the sink is full afterwards. */
+  /** Accepts the whole chunk in any case. Returns false if the connection is full afterwards. */
   write(chunk: Uint8Array): boolean
-  /** Ends the stream according to its protocol. */
+  /** Ends the stream as the protocol of the connection requires. */
   end(): void
   /** Closes the connection without ending the stream. */
   close(): void
 }
 
-/** Events of a connection, reported by the owner of its sink. */
+/** Events of a connection, reported by the HTTP server that owns the connection. */
 export interface ConnectionEvents {
-  /** The sink can be written to again. */
+  /** Reports that the connection accepts data again. */
   writable(): void
-  /** The connection is closed, by either side. */
+  /** Reports that the client or the server closed the connection. */
   closed(): void
 }
 
 export interface SendQueue {
   readonly sink: Sink
-  /** Shared bytes to be written; the first item may be the rest of a larger one. */
+  /** Shared bytes to be written. The first item may be the rest of a larger item. */
   queue: Uint8Array[]
   /**
-   * Time at which the sink became full, in milliseconds of `performance.now()`; undefined while it is
-   * writable.
+   * Time at which the connection became full, in milliseconds of `performance.now()`. Undefined while the
+   * connection accepts data.
    */
   fullSince: number | undefined
   closed: boolean
 }
 
-/** Comment of an event stream, which clients ignore. */
+/** Comment line of an event stream, which clients ignore. */
 export const COMMENT = new TextEncoder().encode(':\n\n')
 
 export function createSendQueue(sink: Sink): SendQueue {
   return { sink, queue: [], fullSince: undefined, closed: false }
 }
 
-/** Totals of all send queues since the process started. */
+/** Number of bytes and writes of all send queues since the process started. */
 export const written = { bytes: 0, writes: 0 }
 
 function writePiece(sendQueue: SendQueue, piece: Uint8Array): void {
@@ -62,35 +63,43 @@ function takeQueued(sendQueue: SendQueue): Uint8Array {
     sendQueue.queue[0] = next.subarray(CHUNK_BYTES)
     return next.subarray(0, CHUNK_BYTES)
   }
-  // A new array, because an emptied one keeps its allocated memory.
+  // A new array replaces the emptied array, because an emptied array keeps its allocated memory.
   if (sendQueue.queue.length === 1) sendQueue.queue = []
   else sendQueue.queue.shift()
   return next
 }
 
-/** Writes queued bytes. Returns true if all are written and the sink is still writable. */
+/**
+ * Writes queued bytes to the connection. Returns true if all bytes are written and the connection still
+ * accepts data.
+ */
 export function drain(sendQueue: SendQueue): boolean {
   while (sendQueue.queue.length > 0 && sendQueue.fullSince === undefined && !sendQueue.closed)
     writePiece(sendQueue, takeQueued(sendQueue))
   return sendQueue.fullSince === undefined && !sendQueue.closed
 }
 
-/** Queues bytes and writes until the sink is full. The caller must not change the bytes afterwards. */
+/**
+ * Queues bytes and writes to the connection until the connection is full. The caller must not change the
+ * bytes afterwards, because the queue holds no copy.
+ */
 export function send(sendQueue: SendQueue, bytes: Uint8Array): boolean {
   if (bytes.length > CHUNK_BYTES || !isIdle(sendQueue)) sendQueue.queue.push(bytes)
   else if (bytes.length > 0) writePiece(sendQueue, bytes)
   return drain(sendQueue)
 }
 
-/** Returns true if nothing is queued and the sink is writable, so that bytes do not land inside an event. */
+/**
+ * Returns true if the queue is empty and the connection accepts data. Only then is the next byte the start of
+ * an event.
+ */
 export function isIdle(sendQueue: SendQueue): boolean {
   return sendQueue.queue.length === 0 && sendQueue.fullSince === undefined && !sendQueue.closed
 }
 
 /**
- * Continues after backpressure. uWebSockets.js sends the bytes it still buffers only with the next write
- * (seen: the last 18 kB of a stream never arrived). So `filler` is written if nothing is queued. It is empty
- * if the owner writes or ends the stream next anyway.
+ * Continues to write after backpressure. Writes `filler` if the queue is empty, because uWebSockets.js sends
+ * buffered bytes only with the next write. Seen: the last 18 kB of a stream never arrived.
  */
 export function resume(sendQueue: SendQueue, filler: Uint8Array = COMMENT): boolean {
   sendQueue.fullSince = undefined
@@ -98,12 +107,12 @@ export function resume(sendQueue: SendQueue, filler: Uint8Array = COMMENT): bool
   return drain(sendQueue)
 }
 
-/** Returns true if the sink has been full for longer than `milliseconds`. */
+/** Returns true if the connection has been full for longer than `milliseconds`. */
 export function isStuck(sendQueue: SendQueue, milliseconds: number): boolean {
   return sendQueue.fullSince !== undefined && performance.now() - sendQueue.fullSince > milliseconds
 }
 
-/** Empties the queue, because the connection is closed or about to be closed. */
+/** Empties the queue of a connection that is closed or about to be closed. */
 export function discard(sendQueue: SendQueue): void {
   sendQueue.closed = true
   sendQueue.queue = []

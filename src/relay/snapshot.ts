@@ -1,4 +1,4 @@
-/** Reads snapshots of all apps; simultaneous requests share one. */
+/** Reads snapshots of all apps for clients. Simultaneous requests share one read. */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
 import type { Filter } from './filter.ts'
@@ -7,23 +7,23 @@ import type { Snapshot, StreamSource } from './streamsource.ts'
 import type { Tail } from './tail.ts'
 
 /**
- * Upper limit for the age of a reused snapshot, in milliseconds, while no event arrives. Some facts change
- * without an event: the position in the queue and the allowed controls.
+ * Upper limit of the age of a reused snapshot, in milliseconds. Some facts change without an event: the
+ * position in the queue and the allowed controls of an app.
  */
 const MAX_AGE_MS = 1000
-/** Number of attempts to read a snapshot with the same epoch as the stream. */
+/** Upper limit of the attempts to read a snapshot with the same epoch as the stream. */
 const MAX_TRIES = 3
 
 export interface EncodedSnapshot {
   epoch: string
   seq: number
-  /** Body of `GET /api/status`. */
+  /** Body of the response to `GET /api/status`. */
   json: Uint8Array
-  /** Returns the snapshot as an event of the stream, with the apps of the filter. */
+  /** Returns the snapshot as a stream event, with the apps that pass the filter. */
   frameFor(filter: Filter | undefined): Uint8Array
 }
 
-/** Number of filters for which the frame of one snapshot is cached. */
+/** Upper limit of the number of filters for which the encoded snapshot is cached. */
 const CACHED_FILTERS = 32
 
 function encode(snapshot: Snapshot): EncodedSnapshot {
@@ -63,14 +63,16 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   /** Reads a snapshot that is at least as new as the call. */
   const fresh = createCoalesced(load)
 
-  /** Returns the last snapshot if it is recent and includes all events that were read. */
+  /** Returns the last snapshot if the snapshot is recent and includes all events that the relay has read. */
   function reusable(): EncodedSnapshot | undefined {
     const head = tail.head
     if (!last || !head || performance.now() - last.at > MAX_AGE_MS) return undefined
     return last.encoded.epoch === head.epoch && last.encoded.seq >= head.seq ? last.encoded : undefined
   }
 
-  /** Returns a snapshot from which the stream can continue: with the same epoch. */
+  /**
+   * Returns a snapshot with the same epoch as the stream, so that the stream can continue after the snapshot.
+   */
   async function current(): Promise<EncodedSnapshot> {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const encoded = reusable() ?? (await fresh())
@@ -83,7 +85,7 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   return {
     fresh,
     current,
-    /** Discards the last snapshot, because facts changed without an event. */
+    /** Discards the cached snapshot, because facts about apps changed without an event. */
     invalidate(): void {
       version += 1
       last = undefined

@@ -1,13 +1,16 @@
 /**
- * Reads that the relay needs from the database. `src/main` provides them, so that tests can use a source in
- * memory.
+ * Interface of the reads that the relay needs from the database. `src/main` implements the reads with
+ * PostgreSQL, tests implement the reads in memory.
  */
 import type { Head, StreamPosition } from './eventid.ts'
 
-/** One row of the history. The relay only uses its position, and its app for clients with a filter. */
+/**
+ * Event of the history. The relay uses only the event's position and, for clients with a filter, the event's
+ * app.
+ */
 export interface StreamEvent extends StreamPosition {
   app?: string
-  /** The event as it is sent: one line of JSON. */
+  /** Event as one line of JSON, exactly as the relay sends the event to clients. */
   json: string
 }
 
@@ -19,15 +22,15 @@ export interface Snapshot {
 
 export interface StreamSource {
   head(): Promise<Head>
-  /** Reads at most `limit` events after `seq`, in order. */
+  /** Reads at most `limit` events after `seq`, in the order of seq. */
   streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
-  /** Same as `streamAfter`, for the tail, if the source has a faster connection for it. */
+  /** Reads the same events as `streamAfter` over a faster connection, if the source has such a connection. */
   readLive?(seq: number, limit: number): Promise<readonly StreamEvent[]>
-  /** Reads all apps and the seq of the newest event they include, in one consistent query. */
+  /** Reads all apps and the seq of the newest event that these apps include, in one consistent query. */
   snapshot(): Promise<Snapshot>
 }
 
-/** The part of a logger that the relay uses. */
+/** Functions of a logger that the relay uses. */
 export interface RelayLog {
   debug(facts: object, message: string): void
   info(facts: object, message: string): void

@@ -1,7 +1,6 @@
 /**
- * Follows the history: one read per notification for any number of clients, one read at a time, always from
- * the cursor. The tick replaces a lost notification. After a failed read the next one begins with the head of
- * the history.
+ * Reads new events into the ring buffer, with one read per notification for any number of clients. Each read
+ * begins after the last event that was read. After a failed read, the newest position (head) is read first.
  */
 import { TimeLimitError, timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
@@ -11,8 +10,8 @@ import type { Ring } from './ring.ts'
 import type { RelayLog, StreamSource } from './streamsource.ts'
 
 /**
- * Failures in a row that do not mark the stream as stale: the server may have ended one idle session of the
- * pool.
+ * Number of failed reads in a row that do not mark the stream as stale. One failure is tolerated, because the
+ * server may have ended a single idle session of the pool.
  */
 const TOLERATED_FAILURES = 1
 
@@ -20,22 +19,25 @@ export interface TailOptions {
   source: StreamSource
   ring: Ring
   log: RelayLog
-  /** Upper limit of one read in rows. */
+  /** Upper limit of the number of events in one read. */
   readRows: number
   /**
-   * Number of old events read into the ring at the start, so that clients resume without a query after a
-   * restart.
+   * Number of old events that are read into the ring buffer at the start. With these events, clients resume
+   * without a query after a restart.
    */
   warmRows: number
-  /** Upper limit of one read in milliseconds. */
+  /** Upper limit of the duration of one read, in milliseconds. */
   readLimitMs: number
-  /** New events are in the ring. */
+  /** Called after new events were added to the ring buffer. */
   onEvents(): void
-  /** No client can continue: the history has a new epoch, or events were pruned before they were read. */
+  /**
+   * Called if no client can continue: the history has a new epoch, or events were pruned before the relay
+   * read them.
+   */
   onReset(reason: ResetReason): void
-  /** All events were read; `recovered` is true if the stream was stale before. */
+  /** Called after all events were read. `recovered` is true if the stream was stale before. */
   onFresh(recovered: boolean): void
-  /** Events cannot be read. */
+  /** Called if events cannot be read. */
   onStale(error: unknown): void
 }
 
@@ -48,36 +50,40 @@ export function createTail(options: TailOptions) {
   let eventsRead = 0
   let stale = true
   let failures = 0
-  /** True if the next round must read the head before the events. */
+  /** True if the next round must read the newest position (head) before the events. */
   let mustCheckHead = true
 
-  /** Empties the ring and moves the cursor, so that the latest events are read again. */
+  /** Empties the ring buffer and moves the cursor back, so that the latest events are read again. */
   function restartAt(newHead: Head): void {
     cursor = Math.max(newHead.prunedTo, newHead.seq - options.warmRows, 0)
     ring.reset(cursor)
   }
 
-  /** Reads the head and resets all clients if they cannot continue. */
+  /**
+   * Reads the newest position (head) of the history. Resets all clients if the epoch is new or unread events
+   * were pruned.
+   */
   async function checkHead(): Promise<void> {
     mustCheckHead = false
     const newHead = await withTimeout(source.head(), options.readLimitMs, timeLimitError('Reading the head'))
     const oldHead = head
     head = newHead
     if (!oldHead) return restartAt(newHead)
-    // The same epoch with fewer events means that events were removed at the end: treated like a new epoch.
+    // The same epoch with a lower newest seq means that the newest events were removed. The relay treats that
+    // like a new epoch.
     const replaced = newHead.epoch !== oldHead.epoch || newHead.seq < cursor
     if (!replaced && newHead.prunedTo <= cursor) return
     restartAt(newHead)
     options.onReset(replaced ? 'unknown_epoch' : 'older_than_retention')
   }
 
-  /** Reads all events after the cursor into the ring. */
+  /** Reads all events after the cursor into the ring buffer. */
   async function readOn(): Promise<void> {
     for (;;) {
       const read = (source.readLive ?? source.streamAfter)(cursor, options.readRows)
       const events = await withTimeout(read, options.readLimitMs, timeLimitError('Reading events'))
-      // The epoch changed after the head was read, so these events do not continue the old ones. The next
-      // round reads the head first.
+      // An event with another epoch does not continue the previous events, because the epoch changed after
+      // the head was read. The next round reads the head first.
       if (events.some(({ epoch }) => epoch !== head?.epoch))
         throw new Error('the epoch changed since the head was read')
       for (const event of events) {
@@ -100,7 +106,10 @@ export function createTail(options: TailOptions) {
     options.onStale(error)
   }
 
-  /** Reads everything that is new. @throws after a failed read; the next round then begins with the head. */
+  /**
+   * Reads all new events.
+   * @throws after a failed read. The next round then reads the newest position (head) first.
+   */
   async function readRound(): Promise<void> {
     try {
       if (mustCheckHead || !head) await checkHead()
@@ -108,8 +117,8 @@ export function createTail(options: TailOptions) {
     } catch (error) {
       mustCheckHead = true
       failures += 1
-      // An ended session fails at once, and one such failure is tolerated; a timeout means an unreachable
-      // database.
+      // A timeout means that the database is unreachable. Any other first failure is tolerated, because the
+      // failure may be that of a single ended session.
       if (failures > TOLERATED_FAILURES || error instanceof TimeLimitError) markStale(error)
       throw error
     }
@@ -127,24 +136,24 @@ export function createTail(options: TailOptions) {
      * read.
      */
     read: run,
-    /** Same as `read`, but first checks that the history is still the same one. */
+    /** Checks the epoch of the history, then reads new events. */
     sync(): Promise<void> {
       mustCheckHead = true
       return run()
     },
-    /** Newest position; undefined until the first successful read of the head. */
+    /** Position of the newest event. Undefined until the first successful read. */
     get head(): Head | undefined {
       return head && { epoch: head.epoch, seq: Math.max(cursor, ring.head), prunedTo: head.prunedTo }
     },
-    /** Number of events read since the start. */
+    /** Number of events read since the process started. */
     get eventsRead() {
       return eventsRead
     },
-    /** Number of failed rounds in a row. */
+    /** Number of failed reads in a row. */
     get failures() {
       return failures
     },
-    /** True until the first read, and after failed reads. */
+    /** True before the first successful read and after failed reads. */
     get stale() {
       return stale
     },

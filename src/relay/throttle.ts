@@ -1,14 +1,17 @@
-/** Throttles how often events are written. All times are milliseconds of one clock. */
+/** Limits how often events are written to clients. All times are milliseconds of the same clock. */
 
 export interface ThrottleLimits {
-  /** Lower limit between the starts of two rounds of writes. */
+  /** Lower limit of the time between the starts of two rounds of writes, in milliseconds. */
   flushMs: number
   /**
-   * Share of the time for rounds, 0 to 1: after a long round the next one starts later and contains more
-   * events.
+   * Upper limit of the share of time spent in rounds of writes, 0 to 1. After a long round, the next round
+   * starts later and contains more events.
    */
   flushShare: number
-  /** Upper limit between the starts of two rounds, because more events in one write save little beyond it. */
+  /**
+   * Upper limit of the time between the starts of two rounds of writes, in milliseconds. A longer time saves
+   * little, because a round already contains many events.
+   */
   longestFlushMs: number
 }
 
@@ -17,9 +20,12 @@ export type Throttle = ReturnType<typeof createThrottle>
 export function createThrottle({ flushMs, flushShare, longestFlushMs }: ThrottleLimits) {
   let due = Number.NEGATIVE_INFINITY
   return {
-    /** Returns the delay before the next round; zero or negative if it can start now. */
+    /**
+     * Returns the delay before the next round of writes. A delay of 0 or less means that the round can start
+     * now.
+     */
     wait: (now: number): number => due - now,
-    /** Records a round, which determines when the next one is due. */
+    /** Records a finished round of writes, which determines when the next round is due. */
     done(begin: number, end: number): void {
       due = begin + Math.min(Math.max(flushMs, (end - begin) / flushShare), longestFlushMs)
     },
@@ -29,8 +35,8 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
 export type Flush = ReturnType<typeof createFlush>
 
 /**
- * Returns a scheduler of rounds: the first one of a quiet stream runs at once, the throttle delays the next
- * ones.
+ * Returns a scheduler of rounds of writes. The first round of a quiet stream runs at once; the throttle
+ * delays the next rounds.
  */
 export function createFlush(write: () => void, limits: ThrottleLimits) {
   const throttle = createThrottle(limits)
