@@ -1,239 +1,290 @@
--- Comments for tables, columns, types, indexes and triggers, as printed by \d+. Functions and views have
--- theirs beside their definition. A test requires a comment on every object.
---
---   object created → comment here, or copied from the table column to the view column → \d+
+-- Comments of tables, columns, types, indexes and triggers, which \d+ prints in psql. Comments of functions
+-- and views stand beside the definition. tests/sql/comments.test.ts requires a comment on every object.
 
 comment on schema bloud is
-  'The Bloud host agent: the apps of this machine, the requested operations, and their history. Begin with: '
-  'select * from bloud.app_status;';
+  'Tables, views and functions of the Bloud host agent: apps of this machine, requested operations, '
+  'history. A first query is: select * from bloud.app_status;';
 
 comment on domain bloud.app_name is
-  'Permanent name of an app: 1 to 63 of a-z, 0-9 and -, beginning with a letter.';
-comment on domain bloud.tcp_port is 'A TCP port, 1 to 65535.';
-comment on domain bloud.cause is 'Reason of a failure: an object with at least class and message.';
-comment on domain bloud.choices is 'Apps that fill the slots of an app: {slot: [app]}.';
-comment on domain bloud.status is 'Statuses of an app; status_transitions has the legal order.';
+  'Permanent name of an app: 1 to 63 characters of a-z, 0-9 and -, of which the first is a letter.';
+comment on domain bloud.tcp_port is 'TCP port, from 1 to 65535.';
+comment on domain bloud.cause is
+  'Reason of a failure, as a JSON object with at least the fields class and message.';
+comment on domain bloud.choices is
+  'Apps that fill the slots of an app, as JSON: {slot: [app]}. A slot is a place for a dependency.';
+comment on domain bloud.status is
+  'Status of an app. The legal transitions between statuses are the rows of bloud.status_transitions.';
 
 comment on table bloud.apps is
-  'One row per app that is installed, or was uninstalled with its data kept. Its status is changed by the '
-  'verbs and the orchestrator; every transition is checked and recorded.';
-comment on column bloud.apps.id is 'Never changes and is never reused.';
-comment on column bloud.apps.name is 'Name of the app as in the catalog. Never changes.';
-comment on column bloud.apps.display_name is 'Name shown to people. Changed with rename().';
-comment on column bloud.apps.version is 'Version in the catalog when the app was last requested.';
+  'One row per app that is installed, or was uninstalled with its data kept. Only the verbs (install, '
+  'uninstall …) and the orchestrator change the status. A trigger checks and records every transition.';
+comment on column bloud.apps.id is 'Id of the app. An id never changes and is never used for another app.';
+comment on column bloud.apps.name is 'Name of the app as in the catalog. The name never changes.';
+comment on column bloud.apps.display_name is 'Name of the app shown to people. The verb rename() changes it.';
+comment on column bloud.apps.version is 'Version that the catalog had when the app was last requested.';
 comment on column bloud.apps.status is
-  'queued, configuring, building, starting, running, stopping, stopped, error (active, but not healthy) or '
-  'failed (the install did not succeed).';
-comment on column bloud.apps.port is 'TCP port the app listens on; null: none.';
+  'Status of the app: queued, configuring, building, starting, running, stopping, stopped, error (active '
+  'but not healthy) or failed (the install did not succeed).';
+comment on column bloud.apps.port is 'TCP port on which the app listens. Null if the app has no port.';
 comment on column bloud.apps.is_system is 'True if the app belongs to the system and can''t be uninstalled.';
 comment on column bloud.apps.integration_config is 'Apps that fill the slots of this app: {slot: [app]}.';
-comment on column bloud.apps.installed_at is 'Time of the first running; null before.';
-comment on column bloud.apps.updated_at is 'Time of the last change of status or display_name.';
-comment on column bloud.apps.status_since is 'Time of the last transition.';
-comment on column bloud.apps.wanted is 'True if the next generation includes the app.';
-comment on column bloud.apps.operation_id is 'The open operation of the app, or else its last one.';
+comment on column bloud.apps.installed_at is
+  'Time at which the app was healthy for the first time. Null before that time.';
+comment on column bloud.apps.updated_at is 'Time of the last change of the status or the display name.';
+comment on column bloud.apps.status_since is 'Time of the last transition of the app.';
+comment on column bloud.apps.wanted is 'True if the next host generation includes the app.';
+comment on column bloud.apps.operation_id is
+  'Id of the open operation of the app, or of its last operation if none is open.';
 comment on column bloud.apps.cause is
-  'Reason of failed or error: {class, phase, message, hint, exit_code, unit, log}.';
-comment on column bloud.apps.deadline is 'Time at which the present phase ends as a failure; null: no limit.';
+  'Reason of the status failed or error: {class, phase, message, hint, exit_code, unit, log}.';
+comment on column bloud.apps.deadline is
+  'Time at which the present phase of the app ends as a failure. Null if the phase has no limit.';
 comment on column bloud.apps.configured_at is
-  'Time of the first configuration; null if no request of the app got that far.';
-comment on column bloud.apps.status_actor is 'Role that made the last transition, as recorded in its event.';
-comment on column bloud.apps.status_origin is 'Origin of the last transition: web, api, psql or agent.';
+  'Time of the first configuration of the app. Null if the app has never been configured.';
+comment on column bloud.apps.status_actor is 'PostgreSQL role that made the last transition of the app.';
+comment on column bloud.apps.status_origin is
+  'Origin of the last transition of the app: web, api, psql or agent.';
 
 comment on table bloud.status_transitions is
-  'Every legal transition of an app; any other is refused (BL003) for every role.';
-comment on column bloud.status_transitions.from_status is 'Null: the row of the app is inserted.';
-comment on column bloud.status_transitions.to_status is 'Null: the row of the app is deleted.';
-comment on column bloud.status_transitions.meaning is 'Occasion of the transition.';
+  'Legal transitions of an app, one per row. A trigger refuses all other transitions (BL003), for every '
+  'role.';
+comment on column bloud.status_transitions.from_status is
+  'Status before the transition. Null if the transition inserts the row of the app.';
+comment on column bloud.status_transitions.to_status is
+  'Status after the transition. Null if the transition deletes the row of the app.';
+comment on column bloud.status_transitions.meaning is 'Occasion on which the transition happens, as text.';
 
 comment on table bloud.operations is
-  'One row per requested operation. Its state is queued, active, then succeeded, failed, cancelled or '
-  'superseded.';
-comment on column bloud.operations.id is 'Numbered in the order of the requests.';
-comment on column bloud.operations.app is 'Name of the app; null for refresh_catalog and rollback.';
-comment on column bloud.operations.kind is 'install, uninstall, rename, refresh_catalog or rollback.';
+  'One row per requested operation. An operation begins as queued, becomes active, and ends as succeeded, '
+  'failed, cancelled or superseded.';
+comment on column bloud.operations.id is 'Id of the operation. Ids grow in the order of the requests.';
+comment on column bloud.operations.app is
+  'Name of the app. Null for the kinds refresh_catalog and rollback, because they have no app.';
+comment on column bloud.operations.kind is
+  'Kind of the operation: install, uninstall, rename, refresh_catalog or rollback.';
 comment on column bloud.operations.state is
-  'queued, active, succeeded, failed, cancelled, or superseded by a later request.';
+  'State of the operation: queued, active, succeeded, failed, cancelled, or superseded by a later request.';
 comment on column bloud.operations.options is
-  'Options as given: {"choices": {slot: app or [apps]}} for an install, {"display_name": text} for a '
+  'Options of the request: {"choices": {slot: app or [apps]}} for an install, {"display_name": text} for a '
   'rename, {"from": generation, "to": generation} for a rollback.';
-comment on column bloud.operations.purge is 'True for an uninstall that also deletes the data.';
+comment on column bloud.operations.purge is
+  'True if the operation is an uninstall that also deletes the data of the app.';
 comment on column bloud.operations.previous_status is
-  'Status of the app at the request; null: it had no row.';
+  'Status of the app when the operation was requested. Null if the app had no row then.';
 comment on column bloud.operations.requested_for is
-  'The install that needs this one as a dependency, or the rollback that it is a part of.';
-comment on column bloud.operations.requested_by is 'Role that requested the operation.';
+  'Id of the operation that needs this operation: the install of an app that depends on this app, or a '
+  'rollback.';
+comment on column bloud.operations.requested_by is 'PostgreSQL role that requested the operation.';
 comment on column bloud.operations.origin is
   'Origin of the request: web (the page), api, psql, or agent (the orchestrator).';
 comment on column bloud.operations.rebuild_id is
-  'The rebuild that includes the operation, or the last one that did.';
+  'Id of the last rebuild that included the operation. Null if no rebuild has included the operation.';
 comment on column bloud.operations.cause is
-  'Reason of a failure or cancel: {class, phase, message, hint, exit_code, unit, log}.';
+  'Reason why the operation failed or was cancelled: {class, phase, message, hint, exit_code, unit, log}.';
 comment on column bloud.operations.warnings is
-  'Parts that could not be set up although the app itself could, as sentences.';
+  'Parts of the app that could not be set up although the app itself could, as a list of sentences.';
 comment on column bloud.operations.requested_at is 'Time of the request.';
 comment on column bloud.operations.started_at is 'Time at which a rebuild claimed the operation.';
-comment on column bloud.operations.finished_at is 'Time of the end; null while queued or active.';
+comment on column bloud.operations.finished_at is
+  'Time at which the operation ended. Null while the operation is queued or active.';
 comment on column bloud.operations.cancel_requested_at is
-  'Time of a cancel requested while the operation was active.';
+  'Time at which an operator requested to cancel the active operation. Null without such a request.';
 
 comment on table bloud.rebuilds is
-  'One row per rebuild of the host, which includes all operations that were queued; at most one is active.';
-comment on column bloud.rebuilds.id is 'Numbered in the order of creation.';
+  'One row per rebuild of the host. A new rebuild includes all operations queued at that time. At most one '
+  'rebuild is active.';
+comment on column bloud.rebuilds.id is 'Id of the rebuild. Ids grow in the order of creation.';
 comment on column bloud.rebuilds.state is
-  'waiting (second half of a failed rebuild whose cause named no app), active, succeeded or failed.';
-comment on column bloud.rebuilds.phase is 'configuring: files are being written. building: the switch runs.';
+  'State of the rebuild: active, succeeded, failed, or waiting. A waiting rebuild is the second half of a '
+  'split rebuild.';
+comment on column bloud.rebuilds.phase is
+  'Phase of the rebuild: configuring while files are written, building while the switch command runs.';
 comment on column bloud.rebuilds.attempt is
-  'Attempt number of the lease it belongs to; calls with another number are refused.';
-comment on column bloud.rebuilds.worker is 'Name of the worker.';
+  'Attempt number of the lease that the rebuild belongs to. Calls with another attempt number are refused.';
+comment on column bloud.rebuilds.worker is
+  'Name of the worker (orchestrator process) that works on the rebuild.';
 comment on column bloud.rebuilds.lease_until is
-  'Time at which the worker counts as dead, unless it renews the lease.';
-comment on column bloud.rebuilds.deadline is 'Time at which the switch is stopped and the rebuild fails.';
+  'Time at which the lease of the worker runs out, unless the worker renews the lease before.';
+comment on column bloud.rebuilds.deadline is
+  'Time at which the switch command is stopped and the rebuild fails.';
 comment on column bloud.rebuilds.run is
-  'Number of starts of the switch; above 1: a lost switch was started again.';
+  'Number of starts of the switch command for this rebuild. A number above 1 means that a switch command '
+  'was lost.';
 comment on column bloud.rebuilds.log_offset is
-  'Position in bytes up to which the log of the run is stored in rebuild_log.';
-comment on column bloud.rebuilds.log_lines is 'Number of lines in rebuild_log.';
-comment on column bloud.rebuilds.generation_before is 'Generation of the host before the switch.';
-comment on column bloud.rebuilds.generation_after is 'Generation of the host after the switch, as observed.';
-comment on column bloud.rebuilds.exit_code is 'Exit code of the switch; null: none.';
+  'Number of bytes of the log of the current run that are stored in bloud.rebuild_log.';
+comment on column bloud.rebuilds.log_lines is 'Number of lines of this rebuild in bloud.rebuild_log.';
+comment on column bloud.rebuilds.generation_before is 'Host generation before the switch command ran.';
+comment on column bloud.rebuilds.generation_after is
+  'Host generation after the switch command ran, as observed by the orchestrator.';
+comment on column bloud.rebuilds.exit_code is
+  'Exit code of the switch command. Null if no exit code is known.';
 comment on column bloud.rebuilds.follows is
-  'The failed rebuild whose remaining operations this one includes.';
+  'Id of the failed rebuild whose remaining operations this rebuild includes. Null for all other rebuilds.';
 comment on column bloud.rebuilds.rolls_back_to is
-  'Older generation that a rollback activates; null: the rebuild makes a new generation.';
+  'Older host generation that a rollback activates. Null if the rebuild makes a new generation.';
 comment on column bloud.rebuilds.desired is
-  'Apps of the generation after it, as configured: {app: {version, port, integration_config}}; null: not '
-  'known.';
-comment on column bloud.rebuilds.started_at is 'Time of the claim of its operations.';
-comment on column bloud.rebuilds.build_started_at is 'Time of the first start of the switch.';
+  'Apps of the host generation that the rebuild makes: {app: {version, port, integration_config}}. Null if '
+  'these apps are not known.';
+comment on column bloud.rebuilds.started_at is
+  'Time at which the rebuild started, with the claim of its operations.';
+comment on column bloud.rebuilds.build_started_at is 'Time of the first start of the switch command.';
 comment on column bloud.rebuilds.activated_at is
-  'Time at which the host began to switch over; from then on a cancel is refused.';
-comment on column bloud.rebuilds.finished_at is 'Time of the end.';
+  'Time at which the host began to activate the new generation. From this time on a cancel is refused.';
+comment on column bloud.rebuilds.finished_at is 'Time at which the rebuild ended.';
 
 comment on table bloud.rebuild_log is
-  'Output of the switch, line by line. operation_log() reads it by operation.';
-comment on column bloud.rebuild_log.rebuild_id is 'The rebuild.';
-comment on column bloud.rebuild_log.line_no is 'From 1, without gaps.';
-comment on column bloud.rebuild_log.at is 'Time of the arrival in the database.';
-comment on column bloud.rebuild_log.line is 'Text without the line end.';
+  'Output of the switch command, one line per row. The function operation_log() returns the lines of an '
+  'operation.';
+comment on column bloud.rebuild_log.rebuild_id is 'Id of the rebuild that printed the line.';
+comment on column bloud.rebuild_log.line_no is
+  'Number of the line in the log of the rebuild. Numbers begin with 1 and have no gaps.';
+comment on column bloud.rebuild_log.at is 'Time at which the line was stored in the database.';
+comment on column bloud.rebuild_log.line is 'Text of the line, without the line end.';
 
 comment on table bloud.events is
-  'History: exactly one row per transition, written by trigger in commit order. Rows are only appended, and '
-  'pruned.';
+  'History of the apps: one row per transition, written by a trigger in the order of the commits. Rows are '
+  'never changed; prune() deletes old rows.';
 comment on column bloud.events.seq is
-  'Grows in the order of the commits, so "seq > last" misses no row; numbers may be skipped.';
+  'Number of the event. Numbers grow in the order of the commits, so a query for "seq > last" misses no '
+  'row. Numbers may be skipped.';
 comment on column bloud.events.at is 'Time of the commit.';
 comment on column bloud.events.app is 'Name of the app.';
-comment on column bloud.events.from_status is 'Null: the row of the app was inserted.';
-comment on column bloud.events.to_status is 'Null: the row of the app was deleted.';
-comment on column bloud.events.operation_id is 'The operation that caused the transition.';
-comment on column bloud.events.actor is 'Role that made the transition.';
-comment on column bloud.events.origin is 'Origin: web (the page), api, psql, or agent (the orchestrator).';
+comment on column bloud.events.from_status is
+  'Status before the transition. Null if the transition inserted the row of the app.';
+comment on column bloud.events.to_status is
+  'Status after the transition. Null if the transition deleted the row of the app.';
+comment on column bloud.events.operation_id is 'Id of the operation that caused the transition.';
+comment on column bloud.events.actor is 'PostgreSQL role that made the transition.';
+comment on column bloud.events.origin is
+  'Origin of the transition: web (the page), api, psql, or agent (the orchestrator).';
 comment on column bloud.events.cause is 'Reason of a transition to failed or error.';
-comment on column bloud.events.lasted is 'Time the app had been in from_status.';
-comment on column bloud.events.app_id is 'Id of the app; an app purged and installed again has another.';
-comment on column bloud.events.display_name is 'Name shown to people at that time.';
-comment on column bloud.events.version is 'Version after the transition.';
-comment on column bloud.events.port is 'TCP port after the transition.';
+comment on column bloud.events.lasted is 'Time that the app had spent in from_status.';
+comment on column bloud.events.app_id is
+  'Id of the app. An app that is purged and installed again gets a new id.';
+comment on column bloud.events.display_name is 'Name of the app shown to people after the transition.';
+comment on column bloud.events.version is 'Version of the app after the transition.';
+comment on column bloud.events.port is 'TCP port of the app after the transition.';
 comment on column bloud.events.is_system is 'True if the app belongs to the system.';
-comment on column bloud.events.integration_config is 'Apps that filled its slots: {slot: [app]}.';
-comment on column bloud.events.installed_at is 'Time of the first running.';
+comment on column bloud.events.integration_config is
+  'Apps that filled the slots of the app after the transition: {slot: [app]}.';
+comment on column bloud.events.installed_at is 'Time at which the app was healthy for the first time.';
 comment on column bloud.events.updated_at is
-  'Time of the transition within its transaction; `at` is the time of the commit.';
+  'Time of the transition within its transaction. The column `at` has the time of the commit.';
 
 comment on table bloud.catalog_cache is
-  'The catalog files as last read by the orchestrator. The view bloud.catalog is for people.';
+  'Catalog files as last read by the orchestrator, one row per app. The view bloud.catalog shows these rows '
+  'to people.';
 comment on column bloud.catalog_cache.name is 'Name of the app.';
-comment on column bloud.catalog_cache.yaml_content is 'Text of the file.';
+comment on column bloud.catalog_cache.yaml_content is 'Text of the catalog file.';
 comment on column bloud.catalog_cache.updated_at is 'Time of the last change of the content.';
 comment on column bloud.catalog_cache.entry is
-  'The file, parsed: slots (integrations), healthCheck, npm, image.';
-comment on column bloud.catalog_cache.display_name is 'Name shown to people, unless the app is renamed.';
+  'Catalog file as parsed JSON, with slots (integrations), healthCheck, npm and image.';
+comment on column bloud.catalog_cache.display_name is
+  'Name of the app shown to people. A rename of the installed app does not change this name.';
 comment on column bloud.catalog_cache.description is 'Purpose of the app in one sentence.';
-comment on column bloud.catalog_cache.category is 'Category in the catalog.';
+comment on column bloud.catalog_cache.category is 'Category of the app in the catalog.';
 comment on column bloud.catalog_cache.version is 'Version that an install installs.';
-comment on column bloud.catalog_cache.port is 'TCP port the app will listen on; null: none.';
+comment on column bloud.catalog_cache.port is
+  'TCP port on which the app listens once installed. Null if the app has no port.';
 comment on column bloud.catalog_cache.is_system is
-  'True if the app belongs to the system: once installed it stays.';
+  'True if the app belongs to the system and, once installed, can''t be uninstalled.';
 comment on column bloud.catalog_cache.unavailable is
-  'Reason why it can''t be installed on this machine; null: it can.';
-comment on column bloud.catalog_cache.warnings is 'Doubtful parts of the file, as sentences.';
+  'Reason why the app can''t be installed on this machine. Null if the app can be installed.';
+comment on column bloud.catalog_cache.warnings is
+  'Doubtful parts of the catalog file, as a list of sentences.';
 
-comment on table bloud.catalog_problems is 'Catalog files that could not be used, with the reason.';
+comment on table bloud.catalog_problems is 'Catalog files that could not be used, each with the reason.';
 comment on column bloud.catalog_problems.file is 'Name of the file in the catalog folder.';
-comment on column bloud.catalog_problems.line is 'Line of the problem; null: not known.';
-comment on column bloud.catalog_problems.reason is 'The problem in a sentence.';
-comment on column bloud.catalog_problems.found_at is 'Time of reading.';
+comment on column bloud.catalog_problems.line is
+  'Number of the line with the problem. Null if the line is not known.';
+comment on column bloud.catalog_problems.reason is 'Description of the problem in one sentence.';
+comment on column bloud.catalog_problems.found_at is 'Time at which the orchestrator read the file.';
 
-comment on table bloud.lease is 'The right to work, held by one orchestrator at a time. One row.';
-comment on column bloud.lease.singleton is 'Limits the table to one row.';
+comment on table bloud.lease is
+  'Lease of the worker (orchestrator process) that may act on the host. The table has one row.';
+comment on column bloud.lease.singleton is 'Constant primary key that limits the table to one row.';
 comment on column bloud.lease.attempt is
-  'Fencing token: grows with each holder. Calls include it, and an old number is refused (BL016).';
-comment on column bloud.lease.worker is 'Name of the holder, or of the last one.';
-comment on column bloud.lease.lease_until is 'End of the lease; null: released.';
+  'Attempt number (fencing token), which grows with each lease holder. A call with an older number is '
+  'refused (BL016).';
+comment on column bloud.lease.worker is 'Name of the present lease holder, or of the last one.';
+comment on column bloud.lease.lease_until is
+  'Time at which the lease runs out. Null if the lease is released.';
 
 comment on table bloud.deletions is
-  'Actor of a deletion of an app, from the deletion to the commit. Empty for other transactions.';
+  'Actor and origin of a deleted app, kept from the deletion to the commit. Outside of such a transaction '
+  'the table has no rows.';
 comment on column bloud.deletions.app_id is 'Id of the deleted app.';
-comment on column bloud.deletions.actor is 'Role that deleted the app.';
-comment on column bloud.deletions.origin is 'Origin: web, api, psql, or agent.';
+comment on column bloud.deletions.actor is 'PostgreSQL role that deleted the app.';
+comment on column bloud.deletions.origin is 'Origin of the deletion: web, api, psql, or agent.';
 
-comment on table bloud.stream is 'Identity of this history. One row.';
-comment on column bloud.stream.singleton is 'Limits the table to one row.';
+comment on table bloud.stream is 'Identity of the event history. The table has one row.';
+comment on column bloud.stream.singleton is 'Constant primary key that limits the table to one row.';
 comment on column bloud.stream.epoch is
-  'Ids on the stream are <epoch>.<seq>. A restored backup gets a new epoch, so that no client continues '
-  'across the gap.';
-comment on column bloud.stream.pruned_to is 'Events up to this seq may have been pruned.';
+  'Identity of the event history. A restored backup gets a new epoch, so that no client continues with '
+  'events of the old history. Event ids sent to clients are <epoch>.<seq>.';
+comment on column bloud.stream.pruned_to is 'Greatest seq of all pruned events.';
 
 comment on table bloud.migrations is
-  'Files of sql/migrations applied to this database. Maintained by node-pg-migrate.';
-comment on column bloud.migrations.id is 'Order of application.';
+  'Files of sql/migrations that have been applied to this database. The library node-pg-migrate writes the '
+  'rows.';
+comment on column bloud.migrations.id is 'Id of the migration. Ids grow in the order of application.';
 comment on column bloud.migrations.name is 'Name of the file without .sql.';
 comment on column bloud.migrations.run_on is 'Time of application, in the time zone of the session.';
 
 comment on sequence bloud.events_seq is
-  'Numbers events. Taken under a lock held until the commit, so that numbers become visible in ascending '
-  'order.';
-comment on sequence bloud.apps_id_seq is 'Numbers apps.';
-comment on sequence bloud.operations_id_seq is 'Numbers operations.';
-comment on sequence bloud.rebuilds_id_seq is 'Numbers rebuilds.';
-comment on sequence bloud.migrations_id_seq is 'Numbers migrations.';
+  'Source of event numbers (seq). A number is taken under a lock that is held until the commit, so numbers '
+  'become visible in ascending order.';
+comment on sequence bloud.apps_id_seq is 'Source of the ids of apps.';
+comment on sequence bloud.operations_id_seq is 'Source of the ids of operations.';
+comment on sequence bloud.rebuilds_id_seq is 'Source of the ids of rebuilds.';
+comment on sequence bloud.migrations_id_seq is 'Source of the ids of migrations.';
 
-comment on index bloud.one_active_rebuild is 'At most one rebuild is active.';
+comment on index bloud.one_active_rebuild is 'Unique index that allows at most one active rebuild.';
 comment on index bloud.one_open_operation_per_app is
-  'At most one operation of an app is queued or active, and one of each kind without an app.';
-comment on index bloud.operations_by_rebuild is 'Finds the operations of a rebuild.';
-comment on index bloud.operations_by_app is 'Finds the operations of an app, newest last.';
-comment on index bloud.apps_by_choice is 'Finds the apps that use an app, for required_by().';
-comment on index bloud.events_by_app is 'Finds the history of an app, for status_at() and bloud.history.';
-comment on index bloud.events_by_transition is 'Finds the ends of a phase, for usual_duration().';
+  'Unique index that allows at most one queued or active operation per app. Operations without an app are '
+  'limited to one of each kind.';
+comment on index bloud.operations_by_rebuild is 'Index for queries for the operations of a rebuild.';
+comment on index bloud.operations_by_app is 'Index for queries for the operations of an app, newest last.';
+comment on index bloud.apps_by_choice is 'Index for queries of required_by() for the apps that use an app.';
+comment on index bloud.events_by_app is
+  'Index for queries of status_at() and bloud.history for the events of an app.';
+comment on index bloud.events_by_transition is
+  'Index for queries of usual_duration() for the ends of a phase.';
 
-comment on trigger guard_app_insert on bloud.apps is 'A new row begins as queued.';
+comment on trigger guard_app_insert on bloud.apps is
+  'Refuses to insert an app in a status other than queued.';
 comment on trigger guard_app_update on bloud.apps is
-  'A status changes only to a status that status_transitions allows.';
+  'Refuses every change of status that is not a row of status_transitions.';
 comment on trigger guard_app_delete on bloud.apps is
-  'A row is deleted only from a status that status_transitions allows.';
-comment on trigger guard_app_identity on bloud.apps is 'Name and id never change.';
+  'Refuses to delete an app in a status from which status_transitions has no deletion.';
+comment on trigger guard_app_identity on bloud.apps is 'Refuses every change of the name or id of an app.';
 comment on trigger append_event on bloud.apps is
-  'At the commit: one row in events per transition, and the notification.';
-comment on trigger apps_are_not_emptied on bloud.apps is 'No truncate, because it would leave no history.';
-comment on trigger history_stays on bloud.events is 'No update, and no delete except by prune().';
-comment on trigger history_is_not_emptied on bloud.events is 'No truncate.';
+  'Inserts one row into bloud.events per transition and notifies the channel bloud. Both happen at the '
+  'commit.';
+comment on trigger apps_are_not_emptied on bloud.apps is
+  'Refuses a truncate of bloud.apps, because a truncate writes no events.';
+comment on trigger history_stays on bloud.events is
+  'Refuses to update events, and to delete events except in prune().';
+comment on trigger history_is_not_emptied on bloud.events is 'Refuses a truncate of bloud.events.';
 comment on trigger stamp_operation on bloud.operations is
-  'Stamps role, origin and time, whatever the insert contains.';
-comment on trigger notify_work on bloud.operations is 'Notifies bloud_work.';
-comment on trigger notify_epoch on bloud.stream is 'Notifies bloud when the epoch changes.';
-comment on trigger notify_log on bloud.rebuild_log is 'Notifies bloud_log.';
-comment on trigger notify_rename on bloud.apps is 'Notifies bloud_apps, because a rename is no transition.';
+  'Sets the role, origin and time of the request, and overwrites values given by the insert.';
+comment on trigger notify_work on bloud.operations is
+  'Notifies the channel bloud_work when operations are inserted or changed.';
+comment on trigger notify_epoch on bloud.stream is 'Notifies the channel bloud when the epoch changes.';
+comment on trigger notify_log on bloud.rebuild_log is
+  'Notifies the channel bloud_log when log lines are inserted.';
+comment on trigger notify_rename on bloud.apps is
+  'Notifies the channel bloud_apps when a display name changes.';
 comment on trigger notify_request on bloud.operations is
-  'Notifies bloud_apps when cancel, purge or warnings of an operation change.';
+  'Notifies the channel bloud_apps when the cancel request, purge or warnings of an operation change.';
 
-comment on column bloud.refusal.sqlstate is 'SQLSTATE of class BL; null: no refusal.';
-comment on column bloud.refusal.message is 'The refusal and its reason in a sentence.';
-comment on column bloud.refusal.detail is 'Further facts.';
-comment on column bloud.refusal.hint is 'Advice on what to do.';
+comment on column bloud.refusal.sqlstate is 'SQLSTATE of class BL. Null if the verb is not refused.';
+comment on column bloud.refusal.message is 'Refusal and its reason in one sentence.';
+comment on column bloud.refusal.detail is 'Further facts about the refusal.';
+comment on column bloud.refusal.hint is 'Advice to the operator on what to do.';
 
--- A view column with the name of a table column gets the comment of that column; the others are listed below.
+-- Copies the comment of a table column to the view column of the same name. View columns without such a
+-- table column get their comments below this block.
 do $$
 declare
   v_column record;
@@ -252,39 +303,44 @@ begin
     join pg_catalog.pg_attribute t on t.attrelid = ('bloud.' || v.source)::regclass and t.attname = a.attname
     join pg_catalog.pg_description d on d.objoid = t.attrelid and d.objsubid = t.attnum
       and d.classoid = 'pg_catalog.pg_class'::regclass
-    order by v.nth desc -- the first source is applied last, so its comment stays
+    order by v.nth desc -- if several tables have the column, the comment of the table with nth = 1 stays
   loop
     execute format('comment on column bloud.%I.%I is %L', v_column.view, v_column.name, v_column.description);
   end loop;
 end
 $$;
 
-comment on column bloud.queue.position is 'From 1: the next operation.';
-comment on column bloud.queue.operation_id is 'The waiting operation.';
+comment on column bloud.queue.position is 'Position in the queue. The next operation has position 1.';
+comment on column bloud.queue.operation_id is 'Id of the waiting operation.';
 comment on column bloud.queue.waiting is 'Time since the request, in whole seconds.';
-comment on column bloud.active.operation_id is 'The open operation.';
+comment on column bloud.active.operation_id is 'Id of the open operation.';
 comment on column bloud.active.elapsed is 'Time since the last transition of the app, in whole seconds.';
 comment on column bloud.history.duration is
-  'Time the app stayed in to_status; null: it still has it, or was deleted.';
+  'Time that the app stayed in to_status. Null if the app still has that status or was deleted.';
 comment on column bloud.history.class is
   'Class of the cause: preflight, configure, evaluate, build, activate, health, timeout, cancelled or '
   'interrupted.';
-comment on column bloud.history.message is 'The cause in a sentence.';
-comment on column bloud.app_status.elapsed is 'Time since the last transition, in whole seconds.';
+comment on column bloud.history.message is 'Cause of the transition in one sentence.';
+comment on column bloud.app_status.elapsed is 'Time since the last transition of the app, in whole seconds.';
 comment on column bloud.app_status.usual is
-  'Usual duration of the present phase: {p50_seconds, p90_seconds, samples, of}; null below five samples.';
+  'Usual duration of the present phase: {p50_seconds, p90_seconds, samples, of}. Null if there are fewer '
+  'than five samples.';
 comment on column bloud.app_status.step_seconds is
-  'Seconds of each finished step of operation_id: {status: seconds}.';
-comment on column bloud.app_status.operation_kind is 'Kind of operation_id: install or uninstall.';
+  'Seconds of each finished step of the operation operation_id: {status: seconds}.';
+comment on column bloud.app_status.operation_kind is
+  'Kind of the operation operation_id: install or uninstall.';
 comment on column bloud.app_status.operation_state is
-  'State of operation_id: queued, active, succeeded, failed, cancelled or superseded.';
+  'State of the operation operation_id: queued, active, succeeded, failed, cancelled or superseded.';
 comment on column bloud.app_status.warnings is
-  'Parts that the operation could not set up although the app itself could, as sentences.';
-comment on column bloud.app_status.queue_position is 'Position in the queue; null: not in the queue.';
-comment on column bloud.app_status.required_by is 'Installed apps that need this one.';
+  'Parts of the app that the operation could not set up although the app itself could, as a list of '
+  'sentences.';
+comment on column bloud.app_status.queue_position is
+  'Position of the app in bloud.queue. Null if the app is not in the queue.';
+comment on column bloud.app_status.required_by is 'Installed apps that require this app.';
 comment on column bloud.app_status.protocol is
-  'Protocol on its port: http, which a browser can open, or tcp for any other.';
+  'Protocol on the port of the app: http, which a browser can open, or tcp for any other protocol.';
 comment on column bloud.app_status.controls is
-  'Verbs with the reason for each that is not allowed now: {verb: {allowed, code, reason}}.';
+  'Verbs (install, uninstall …) with the reason for each verb that is not allowed now: {verb: {allowed, '
+  'code, reason}}.';
 comment on column bloud.probed_apps.overdue is 'True if the deadline has passed.';
-comment on column bloud.catalog.status is 'Status of the app; null: it has no row.';
+comment on column bloud.catalog.status is 'Status of the app. Null if the app has no row in bloud.apps.';

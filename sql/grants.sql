@@ -1,14 +1,13 @@
--- The grants: only the owner writes tables, and PUBLIC has no privilege.
---
---   every deploy: objects created → all privileges revoked → privileges granted as listed here
+-- Privileges of the PostgreSQL roles. Only the owner writes tables, and PUBLIC has no privilege. Every deploy
+-- revokes all privileges and grants those of this file again.
 --
 --   role               may
 --   bloud_viewer       read tables and views, call the reading functions
---   bloud_relay        the same; it assumes bloud_operator to call a verb
+--   bloud_relay        do the same as bloud_viewer; assume bloud_operator to call a verb (install, cancel …)
 --   bloud_operator     also call the verbs
 --   bloud_orchestrator also call the functions that take an attempt number
 --
--- A missing privilege is reported as SQLSTATE 42501.
+-- PostgreSQL reports a missing privilege as SQLSTATE 42501.
 
 revoke all on schema bloud from public;
 revoke all on all tables in schema bloud
@@ -23,7 +22,7 @@ alter default privileges for role bloud_owner revoke execute on functions from p
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;
 grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
--- check_invariants() compares the events with the sequence.
+-- Readers need the sequence, because check_invariants() compares event numbers with its last value.
 grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay;
 grant execute on function
   bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.schema_version(),

@@ -2,32 +2,32 @@
 -- tests/sql/schema.test.ts compares this file with a migrated database. The files in migrations/ are history:
 -- each was written once and is frozen. Functions, triggers, views and grants stand in their own files.
 
--- Permanent name of an app: 1 to 63 of a-z, 0-9 and -, beginning with a letter.
+-- Permanent name of an app: 1 to 63 characters of a-z, 0-9 and -, of which the first is a letter.
 create domain bloud.app_name as text
   constraint name_is_plain CHECK ((VALUE ~ '^[a-z][a-z0-9-]{0,62}$'::text));
 
--- Reason of a failure: an object with at least class and message.
+-- Reason of a failure, as a JSON object with at least the fields class and message.
 create domain bloud.cause as jsonb
   constraint cause_has_class_and_message CHECK (((VALUE IS NULL) OR COALESCE(((jsonb_typeof((VALUE ->
     'message'::text)) = 'string'::text) AND ((VALUE ->> 'class'::text) = ANY (ARRAY['preflight'::text,
     'configure'::text, 'evaluate'::text, 'build'::text, 'activate'::text, 'health'::text, 'timeout'::text,
     'cancelled'::text, 'interrupted'::text]))), false)));
 
--- Apps that fill the slots of an app: {slot: [app]}.
+-- Apps that fill the slots of an app, as JSON: {slot: [app]}. A slot is a place for a dependency.
 create domain bloud.choices as jsonb
   constraint choices_are_by_slot CHECK ((jsonb_typeof(VALUE) = 'object'::text));
 
--- Statuses of an app; status_transitions has the legal order.
+-- Status of an app. The legal transitions between statuses are the rows of bloud.status_transitions.
 create domain bloud.status as text
   constraint status_is_known CHECK ((VALUE = ANY (ARRAY['queued'::text, 'configuring'::text,
     'building'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'error'::text,
     'failed'::text])));
 
--- A TCP port, 1 to 65535.
+-- TCP port, from 1 to 65535.
 create domain bloud.tcp_port as integer
   constraint port_is_a_tcp_port CHECK (((VALUE >= 1) AND (VALUE <= 65535)));
 
--- Reason why a verb would be refused: SQLSTATE of class BL, message, detail, hint.
+-- Reason why a verb (install, uninstall …) is refused: SQLSTATE of class BL, message, detail and hint.
 create type bloud.refusal as (
   sqlstate text,
   message text,
@@ -35,155 +35,177 @@ create type bloud.refusal as (
   hint text
 );
 
--- Numbers events. Taken under a lock held until the commit, so that numbers become visible in ascending
--- order.
+-- Source of event numbers (seq). A number is taken under a lock that is held until the commit, so numbers
+-- become visible in ascending order.
 create sequence bloud.events_seq;
 
--- One row per app that is installed, or was uninstalled with its data kept. Its status is changed by the
--- verbs and the orchestrator; every transition is checked and recorded.
+-- One row per app that is installed, or was uninstalled with its data kept. Only the verbs (install,
+-- uninstall …) and the orchestrator change the status. A trigger checks and records every transition.
 create table bloud.apps (
-  id bigint generated always as identity not null, -- Never changes and is never reused.
-  name bloud.app_name not null, -- Name of the app as in the catalog. Never changes.
-  display_name text not null, -- Name shown to people. Changed with rename().
-  version text not null, -- Version in the catalog when the app was last requested.
-  -- queued, configuring, building, starting, running, stopping, stopped, error (active, but not healthy) or
-  -- failed (the install did not succeed).
+  -- Id of the app. An id never changes and is never used for another app.
+  id bigint generated always as identity not null,
+  name bloud.app_name not null, -- Name of the app as in the catalog. The name never changes.
+  display_name text not null, -- Name of the app shown to people. The verb rename() changes it.
+  version text not null, -- Version that the catalog had when the app was last requested.
+  -- Status of the app: queued, configuring, building, starting, running, stopping, stopped, error (active
+  -- but not healthy) or failed (the install did not succeed).
   status text not null,
-  port bloud.tcp_port, -- TCP port the app listens on; null: none.
+  port bloud.tcp_port, -- TCP port on which the app listens. Null if the app has no port.
   is_system boolean not null default false, -- True if the app belongs to the system and can't be uninstalled.
   -- Apps that fill the slots of this app: {slot: [app]}.
   integration_config bloud.choices not null default '{}'::jsonb,
-  installed_at timestamp with time zone, -- Time of the first running; null before.
-  -- Time of the last change of status or display_name.
+  -- Time at which the app was healthy for the first time. Null before that time.
+  installed_at timestamp with time zone,
+  -- Time of the last change of the status or the display name.
   updated_at timestamp with time zone not null default now(),
-  status_since timestamp with time zone not null default now(), -- Time of the last transition.
-  wanted boolean not null default false, -- True if the next generation includes the app.
-  operation_id bigint, -- The open operation of the app, or else its last one.
-  cause bloud.cause, -- Reason of failed or error: {class, phase, message, hint, exit_code, unit, log}.
-  deadline timestamp with time zone, -- Time at which the present phase ends as a failure; null: no limit.
-  -- Time of the first configuration; null if no request of the app got that far.
+  status_since timestamp with time zone not null default now(), -- Time of the last transition of the app.
+  wanted boolean not null default false, -- True if the next host generation includes the app.
+  operation_id bigint, -- Id of the open operation of the app, or of its last operation if none is open.
+  -- Reason of the status failed or error: {class, phase, message, hint, exit_code, unit, log}.
+  cause bloud.cause,
+  -- Time at which the present phase of the app ends as a failure. Null if the phase has no limit.
+  deadline timestamp with time zone,
+  -- Time of the first configuration of the app. Null if the app has never been configured.
   configured_at timestamp with time zone,
-  status_actor text, -- Role that made the last transition, as recorded in its event.
-  status_origin text, -- Origin of the last transition: web, api, psql or agent.
+  status_actor text, -- PostgreSQL role that made the last transition of the app.
+  status_origin text, -- Origin of the last transition of the app: web, api, psql or agent.
   constraint apps_pkey PRIMARY KEY (id),
   constraint apps_name_key UNIQUE (name),
   constraint apps_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES bloud.operations(id),
   constraint status_is_known CHECK (((status)::bloud.status IS NOT NULL))
 );
--- Finds the apps that use an app, for required_by().
+-- Index for queries of required_by() for the apps that use an app.
 CREATE INDEX apps_by_choice ON bloud.apps USING gin (jsonb_path_query_array((integration_config)::jsonb,
   '$.*[*]'::jsonpath));
 
--- The catalog files as last read by the orchestrator. The view bloud.catalog is for people.
+-- Catalog files as last read by the orchestrator, one row per app. The view bloud.catalog shows these rows
+-- to people.
 create table bloud.catalog_cache (
   name bloud.app_name not null, -- Name of the app.
-  yaml_content text not null, -- Text of the file.
+  yaml_content text not null, -- Text of the catalog file.
   updated_at timestamp with time zone not null, -- Time of the last change of the content.
-  entry jsonb not null, -- The file, parsed: slots (integrations), healthCheck, npm, image.
-  display_name text not null, -- Name shown to people, unless the app is renamed.
+  entry jsonb not null, -- Catalog file as parsed JSON, with slots (integrations), healthCheck, npm and image.
+  -- Name of the app shown to people. A rename of the installed app does not change this name.
+  display_name text not null,
   description text not null, -- Purpose of the app in one sentence.
-  category text not null, -- Category in the catalog.
+  category text not null, -- Category of the app in the catalog.
   version text not null, -- Version that an install installs.
-  port bloud.tcp_port, -- TCP port the app will listen on; null: none.
-  is_system boolean not null, -- True if the app belongs to the system: once installed it stays.
-  unavailable text, -- Reason why it can't be installed on this machine; null: it can.
-  warnings jsonb not null default '[]'::jsonb, -- Doubtful parts of the file, as sentences.
+  port bloud.tcp_port, -- TCP port on which the app listens once installed. Null if the app has no port.
+  -- True if the app belongs to the system and, once installed, can't be uninstalled.
+  is_system boolean not null,
+  -- Reason why the app can't be installed on this machine. Null if the app can be installed.
+  unavailable text,
+  warnings jsonb not null default '[]'::jsonb, -- Doubtful parts of the catalog file, as a list of sentences.
   constraint catalog_cache_pkey PRIMARY KEY (name)
 );
 
--- Catalog files that could not be used, with the reason.
+-- Catalog files that could not be used, each with the reason.
 create table bloud.catalog_problems (
   file text not null, -- Name of the file in the catalog folder.
-  line integer, -- Line of the problem; null: not known.
-  reason text not null, -- The problem in a sentence.
-  found_at timestamp with time zone not null, -- Time of reading.
+  line integer, -- Number of the line with the problem. Null if the line is not known.
+  reason text not null, -- Description of the problem in one sentence.
+  found_at timestamp with time zone not null, -- Time at which the orchestrator read the file.
   constraint catalog_problems_pkey PRIMARY KEY (file)
 );
 
--- Actor of a deletion of an app, from the deletion to the commit. Empty for other transactions.
+-- Actor and origin of a deleted app, kept from the deletion to the commit. Outside of such a transaction
+-- the table has no rows.
 create table bloud.deletions (
   app_id bigint not null, -- Id of the deleted app.
-  actor text not null, -- Role that deleted the app.
-  origin text not null, -- Origin: web, api, psql, or agent.
+  actor text not null, -- PostgreSQL role that deleted the app.
+  origin text not null, -- Origin of the deletion: web, api, psql, or agent.
   constraint deletions_pkey PRIMARY KEY (app_id)
 );
 
--- History: exactly one row per transition, written by trigger in commit order. Rows are only appended, and
--- pruned.
+-- History of the apps: one row per transition, written by a trigger in the order of the commits. Rows are
+-- never changed; prune() deletes old rows.
 create table bloud.events (
-  -- Grows in the order of the commits, so "seq > last" misses no row; numbers may be skipped.
+  -- Number of the event. Numbers grow in the order of the commits, so a query for "seq > last" misses no
+  -- row. Numbers may be skipped.
   seq bigint not null,
   at timestamp with time zone not null, -- Time of the commit.
   app text not null, -- Name of the app.
-  from_status text, -- Null: the row of the app was inserted.
-  to_status text, -- Null: the row of the app was deleted.
-  operation_id bigint, -- The operation that caused the transition.
-  actor text not null, -- Role that made the transition.
-  origin text not null, -- Origin: web (the page), api, psql, or agent (the orchestrator).
+  from_status text, -- Status before the transition. Null if the transition inserted the row of the app.
+  to_status text, -- Status after the transition. Null if the transition deleted the row of the app.
+  operation_id bigint, -- Id of the operation that caused the transition.
+  actor text not null, -- PostgreSQL role that made the transition.
+  origin text not null, -- Origin of the transition: web (the page), api, psql, or agent (the orchestrator).
   cause jsonb, -- Reason of a transition to failed or error.
-  lasted interval, -- Time the app had been in from_status.
-  app_id bigint not null, -- Id of the app; an app purged and installed again has another.
-  display_name text not null, -- Name shown to people at that time.
-  version text not null, -- Version after the transition.
-  port integer, -- TCP port after the transition.
+  lasted interval, -- Time that the app had spent in from_status.
+  app_id bigint not null, -- Id of the app. An app that is purged and installed again gets a new id.
+  display_name text not null, -- Name of the app shown to people after the transition.
+  version text not null, -- Version of the app after the transition.
+  port integer, -- TCP port of the app after the transition.
   is_system boolean not null, -- True if the app belongs to the system.
-  integration_config jsonb not null, -- Apps that filled its slots: {slot: [app]}.
-  installed_at timestamp with time zone, -- Time of the first running.
-  -- Time of the transition within its transaction; `at` is the time of the commit.
+  -- Apps that filled the slots of the app after the transition: {slot: [app]}.
+  integration_config jsonb not null,
+  installed_at timestamp with time zone, -- Time at which the app was healthy for the first time.
+  -- Time of the transition within its transaction. The column `at` has the time of the commit.
   updated_at timestamp with time zone not null,
   constraint events_pkey PRIMARY KEY (seq)
 );
--- Finds the history of an app, for status_at() and bloud.history.
+-- Index for queries of status_at() and bloud.history for the events of an app.
 CREATE INDEX events_by_app ON bloud.events USING btree (app, seq);
--- Finds the ends of a phase, for usual_duration().
+-- Index for queries of usual_duration() for the ends of a phase.
 CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_status, seq) WHERE
   (from_status = ANY (ARRAY['queued'::text, 'configuring'::text, 'building'::text, 'starting'::text,
   'stopping'::text]));
 
--- The right to work, held by one orchestrator at a time. One row.
+-- Lease of the worker (orchestrator process) that may act on the host. The table has one row.
 create table bloud.lease (
-  singleton boolean not null default true, -- Limits the table to one row.
-  -- Fencing token: grows with each holder. Calls include it, and an old number is refused (BL016).
+  singleton boolean not null default true, -- Constant primary key that limits the table to one row.
+  -- Attempt number (fencing token), which grows with each lease holder. A call with an older number is
+  -- refused (BL016).
   attempt bigint not null default 0,
-  worker text, -- Name of the holder, or of the last one.
-  lease_until timestamp with time zone, -- End of the lease; null: released.
+  worker text, -- Name of the present lease holder, or of the last one.
+  lease_until timestamp with time zone, -- Time at which the lease runs out. Null if the lease is released.
   constraint lease_pkey PRIMARY KEY (singleton),
   constraint lease_has_one_row CHECK (singleton)
 );
 
--- Files of sql/migrations applied to this database. Maintained by node-pg-migrate.
+-- Files of sql/migrations that have been applied to this database. The library node-pg-migrate writes the
+-- rows.
 create table bloud.migrations (
-  id integer not null default nextval('bloud.migrations_id_seq'::regclass), -- Order of application.
+  -- Id of the migration. Ids grow in the order of application.
+  id integer not null default nextval('bloud.migrations_id_seq'::regclass),
   name character varying(255) not null, -- Name of the file without .sql.
   run_on timestamp without time zone not null, -- Time of application, in the time zone of the session.
   constraint migrations_pkey PRIMARY KEY (id)
 );
 
--- One row per requested operation. Its state is queued, active, then succeeded, failed, cancelled or
--- superseded.
+-- One row per requested operation. An operation begins as queued, becomes active, and ends as succeeded,
+-- failed, cancelled or superseded.
 create table bloud.operations (
-  id bigint generated always as identity not null, -- Numbered in the order of the requests.
-  app text, -- Name of the app; null for refresh_catalog and rollback.
-  kind text not null, -- install, uninstall, rename, refresh_catalog or rollback.
-  -- queued, active, succeeded, failed, cancelled, or superseded by a later request.
+  -- Id of the operation. Ids grow in the order of the requests.
+  id bigint generated always as identity not null,
+  app text, -- Name of the app. Null for the kinds refresh_catalog and rollback, because they have no app.
+  kind text not null, -- Kind of the operation: install, uninstall, rename, refresh_catalog or rollback.
+  -- State of the operation: queued, active, succeeded, failed, cancelled, or superseded by a later request.
   state text not null default 'queued'::text,
-  -- Options as given: {"choices": {slot: app or [apps]}} for an install, {"display_name": text} for a
+  -- Options of the request: {"choices": {slot: app or [apps]}} for an install, {"display_name": text} for a
   -- rename, {"from": generation, "to": generation} for a rollback.
   options jsonb not null default '{}'::jsonb,
-  purge boolean not null default false, -- True for an uninstall that also deletes the data.
-  previous_status text, -- Status of the app at the request; null: it had no row.
-  -- The install that needs this one as a dependency, or the rollback that it is a part of.
+  -- True if the operation is an uninstall that also deletes the data of the app.
+  purge boolean not null default false,
+  -- Status of the app when the operation was requested. Null if the app had no row then.
+  previous_status text,
+  -- Id of the operation that needs this operation: the install of an app that depends on this app, or a
+  -- rollback.
   requested_for bigint,
-  requested_by text not null, -- Role that requested the operation.
+  requested_by text not null, -- PostgreSQL role that requested the operation.
   origin text not null, -- Origin of the request: web (the page), api, psql, or agent (the orchestrator).
-  rebuild_id bigint, -- The rebuild that includes the operation, or the last one that did.
-  cause bloud.cause, -- Reason of a failure or cancel: {class, phase, message, hint, exit_code, unit, log}.
-  -- Parts that could not be set up although the app itself could, as sentences.
+  -- Id of the last rebuild that included the operation. Null if no rebuild has included the operation.
+  rebuild_id bigint,
+  -- Reason why the operation failed or was cancelled: {class, phase, message, hint, exit_code, unit, log}.
+  cause bloud.cause,
+  -- Parts of the app that could not be set up although the app itself could, as a list of sentences.
   warnings jsonb not null default '[]'::jsonb,
   requested_at timestamp with time zone not null, -- Time of the request.
   started_at timestamp with time zone, -- Time at which a rebuild claimed the operation.
-  finished_at timestamp with time zone, -- Time of the end; null while queued or active.
-  cancel_requested_at timestamp with time zone, -- Time of a cancel requested while the operation was active.
+  -- Time at which the operation ended. Null while the operation is queued or active.
+  finished_at timestamp with time zone,
+  -- Time at which an operator requested to cancel the active operation. Null without such a request.
+  cancel_requested_at timestamp with time zone,
   constraint operations_pkey PRIMARY KEY (id),
   constraint operations_rebuild_id_fkey FOREIGN KEY (rebuild_id) REFERENCES bloud.rebuilds(id),
   constraint operations_requested_for_fkey FOREIGN KEY (requested_for) REFERENCES bloud.operations(id),
@@ -202,58 +224,69 @@ create table bloud.operations (
   constraint state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'active'::text, 'succeeded'::text,
     'failed'::text, 'cancelled'::text, 'superseded'::text])))
 );
--- At most one operation of an app is queued or active, and one of each kind without an app.
+-- Unique index that allows at most one queued or active operation per app. Operations without an app are
+-- limited to one of each kind.
 CREATE UNIQUE INDEX one_open_operation_per_app ON bloud.operations USING btree (app, (
 CASE
     WHEN (app IS NULL) THEN kind
     ELSE NULL::text
 END)) NULLS NOT DISTINCT WHERE (state = ANY (ARRAY['queued'::text, 'active'::text]));
--- Finds the operations of an app, newest last.
+-- Index for queries for the operations of an app, newest last.
 CREATE INDEX operations_by_app ON bloud.operations USING btree (app, id);
--- Finds the operations of a rebuild.
+-- Index for queries for the operations of a rebuild.
 CREATE INDEX operations_by_rebuild ON bloud.operations USING btree (rebuild_id);
 
--- Output of the switch, line by line. operation_log() reads it by operation.
+-- Output of the switch command, one line per row. The function operation_log() returns the lines of an
+-- operation.
 create table bloud.rebuild_log (
-  rebuild_id bigint not null, -- The rebuild.
-  line_no bigint not null, -- From 1, without gaps.
-  at timestamp with time zone not null, -- Time of the arrival in the database.
-  line text not null, -- Text without the line end.
+  rebuild_id bigint not null, -- Id of the rebuild that printed the line.
+  -- Number of the line in the log of the rebuild. Numbers begin with 1 and have no gaps.
+  line_no bigint not null,
+  at timestamp with time zone not null, -- Time at which the line was stored in the database.
+  line text not null, -- Text of the line, without the line end.
   constraint rebuild_log_pkey PRIMARY KEY (rebuild_id, line_no),
   constraint rebuild_log_rebuild_id_fkey FOREIGN KEY (rebuild_id) REFERENCES bloud.rebuilds(id) ON DELETE
     CASCADE
 );
 
--- One row per rebuild of the host, which includes all operations that were queued; at most one is active.
+-- One row per rebuild of the host. A new rebuild includes all operations queued at that time. At most one
+-- rebuild is active.
 create table bloud.rebuilds (
-  id bigint generated always as identity not null, -- Numbered in the order of creation.
-  -- waiting (second half of a failed rebuild whose cause named no app), active, succeeded or failed.
+  id bigint generated always as identity not null, -- Id of the rebuild. Ids grow in the order of creation.
+  -- State of the rebuild: active, succeeded, failed, or waiting. A waiting rebuild is the second half of a
+  -- split rebuild.
   state text not null default 'active'::text,
-  -- configuring: files are being written. building: the switch runs.
+  -- Phase of the rebuild: configuring while files are written, building while the switch command runs.
   phase text not null default 'configuring'::text,
-  -- Attempt number of the lease it belongs to; calls with another number are refused.
+  -- Attempt number of the lease that the rebuild belongs to. Calls with another attempt number are refused.
   attempt bigint not null,
-  worker text not null, -- Name of the worker.
-  -- Time at which the worker counts as dead, unless it renews the lease.
+  worker text not null, -- Name of the worker (orchestrator process) that works on the rebuild.
+  -- Time at which the lease of the worker runs out, unless the worker renews the lease before.
   lease_until timestamp with time zone not null,
-  deadline timestamp with time zone not null, -- Time at which the switch is stopped and the rebuild fails.
-  run integer not null default 0, -- Number of starts of the switch; above 1: a lost switch was started again.
-  -- Position in bytes up to which the log of the run is stored in rebuild_log.
+  -- Time at which the switch command is stopped and the rebuild fails.
+  deadline timestamp with time zone not null,
+  -- Number of starts of the switch command for this rebuild. A number above 1 means that a switch command
+  -- was lost.
+  run integer not null default 0,
+  -- Number of bytes of the log of the current run that are stored in bloud.rebuild_log.
   log_offset bigint not null default 0,
-  log_lines bigint not null default 0, -- Number of lines in rebuild_log.
-  generation_before text, -- Generation of the host before the switch.
-  generation_after text, -- Generation of the host after the switch, as observed.
-  exit_code integer, -- Exit code of the switch; null: none.
-  follows bigint, -- The failed rebuild whose remaining operations this one includes.
-  rolls_back_to text, -- Older generation that a rollback activates; null: the rebuild makes a new generation.
-  -- Apps of the generation after it, as configured: {app: {version, port, integration_config}}; null: not
-  -- known.
+  log_lines bigint not null default 0, -- Number of lines of this rebuild in bloud.rebuild_log.
+  generation_before text, -- Host generation before the switch command ran.
+  generation_after text, -- Host generation after the switch command ran, as observed by the orchestrator.
+  exit_code integer, -- Exit code of the switch command. Null if no exit code is known.
+  -- Id of the failed rebuild whose remaining operations this rebuild includes. Null for all other rebuilds.
+  follows bigint,
+  -- Older host generation that a rollback activates. Null if the rebuild makes a new generation.
+  rolls_back_to text,
+  -- Apps of the host generation that the rebuild makes: {app: {version, port, integration_config}}. Null if
+  -- these apps are not known.
   desired jsonb,
-  started_at timestamp with time zone not null, -- Time of the claim of its operations.
-  build_started_at timestamp with time zone, -- Time of the first start of the switch.
-  -- Time at which the host began to switch over; from then on a cancel is refused.
+  -- Time at which the rebuild started, with the claim of its operations.
+  started_at timestamp with time zone not null,
+  build_started_at timestamp with time zone, -- Time of the first start of the switch command.
+  -- Time at which the host began to activate the new generation. From this time on a cancel is refused.
   activated_at timestamp with time zone,
-  finished_at timestamp with time zone, -- Time of the end.
+  finished_at timestamp with time zone, -- Time at which the rebuild ended.
   constraint rebuilds_pkey PRIMARY KEY (id),
   constraint rebuilds_follows_fkey FOREIGN KEY (follows) REFERENCES bloud.rebuilds(id),
   constraint finished_when_over CHECK (((finished_at IS NULL) = (state = ANY (ARRAY['waiting'::text,
@@ -262,26 +295,28 @@ create table bloud.rebuilds (
   constraint rebuild_state_is_known CHECK ((state = ANY (ARRAY['waiting'::text, 'active'::text,
     'succeeded'::text, 'failed'::text])))
 );
--- At most one rebuild is active.
+-- Unique index that allows at most one active rebuild.
 CREATE UNIQUE INDEX one_active_rebuild ON bloud.rebuilds USING btree ((true)) WHERE (state =
   'active'::text);
 
--- Every legal transition of an app; any other is refused (BL003) for every role.
+-- Legal transitions of an app, one per row. A trigger refuses all other transitions (BL003), for every
+-- role.
 create table bloud.status_transitions (
-  from_status bloud.status, -- Null: the row of the app is inserted.
-  to_status bloud.status, -- Null: the row of the app is deleted.
-  meaning text not null, -- Occasion of the transition.
+  -- Status before the transition. Null if the transition inserts the row of the app.
+  from_status bloud.status,
+  to_status bloud.status, -- Status after the transition. Null if the transition deletes the row of the app.
+  meaning text not null, -- Occasion on which the transition happens, as text.
   constraint one_row_per_transition UNIQUE NULLS NOT DISTINCT (from_status, to_status),
   constraint transition_names_a_status CHECK (((from_status IS NOT NULL) OR (to_status IS NOT NULL)))
 );
 
--- Identity of this history. One row.
+-- Identity of the event history. The table has one row.
 create table bloud.stream (
-  singleton boolean not null default true, -- Limits the table to one row.
-  -- Ids on the stream are <epoch>.<seq>. A restored backup gets a new epoch, so that no client continues
-  -- across the gap.
+  singleton boolean not null default true, -- Constant primary key that limits the table to one row.
+  -- Identity of the event history. A restored backup gets a new epoch, so that no client continues with
+  -- events of the old history. Event ids sent to clients are <epoch>.<seq>.
   epoch text not null,
-  pruned_to bigint not null default 0, -- Events up to this seq may have been pruned.
+  pruned_to bigint not null default 0, -- Greatest seq of all pruned events.
   constraint stream_pkey PRIMARY KEY (singleton),
   constraint stream_has_one_row CHECK (singleton)
 );

@@ -1,4 +1,4 @@
--- The triggers: they check every transition, write history and send all notifications. Only this file calls
+-- Triggers that check every transition, write the history and send all notifications. No other file calls
 -- pg_notify.
 --
 --   write to apps.status → guard_app checks and stamps → commit → append_event: row of events + NOTIFY bloud
@@ -14,9 +14,9 @@
 --
 -- Errors raised: BL003 illegal_transition, BL018 append_only.
 
--- guard_app and append_event run for every transition, the latter while all other commits wait. Both call
--- clock() and session_origin() only in sessions that set the clock or the origin, because PostgreSQL plans a
--- shared function anew for two callers with different search paths.
+-- guard_app() and append_event() call clock() and session_origin() only in sessions that set the clock or the
+-- origin. The calls are slow, because PostgreSQL plans a function anew for each caller's search path. All
+-- other commits wait while append_event() runs.
 
 create or replace function bloud.guard_app() returns trigger
 language plpgsql as $$
@@ -42,7 +42,7 @@ begin
   new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
     else pg_catalog.clock_timestamp() end;
   new.updated_at := new.status_since;
-  -- Recorded now, because the session may assume another role before the commit.
+  -- Records the role before the commit, because the session may assume another role until then.
   new.status_actor := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
   new.status_origin := case
     when new.status_actor = 'bloud_orchestrator' or pg_catalog.current_setting('bloud.origin', true) <> ''
@@ -54,8 +54,8 @@ begin
 end
 $$;
 comment on function bloud.guard_app() is
-  'Refuses (BL003) every transition that is not a row of status_transitions. Stamps status_since, '
-  'status_actor and status_origin.';
+  'Refuses (BL003) every transition that is not a row of status_transitions. Sets status_since, '
+  'status_actor and status_origin of the app.';
 
 create or replace trigger guard_app_insert before insert on bloud.apps
   for each row execute function bloud.guard_app();
@@ -71,16 +71,15 @@ declare
   v_at timestamptz;
 begin
   if tg_op = 'DELETE' then
-    new := old; -- the app as it was before the deletion; actor and origin are those of the deletion
+    new := old; -- the event of a deletion has the app as it was before the deletion
     new.status := null;
     new.cause := null;
     delete from bloud.deletions d where d.app_id = old.id
     returning d.actor, d.origin into new.status_actor, new.status_origin;
   end if;
-  -- The lock is taken before the number, so that numbers become visible in ascending order. The lock can't be
-  -- part of a deadlock, because this trigger is deferred and the lock is the last one of the transaction.
-  -- From here on all commits wait for each other.
-  -- The calls are assignments, because a `perform` would start the executor for each call.
+  -- Takes the lock before the event number, so that numbers become visible in ascending order. All other
+  -- commits wait for the lock. The lock can't cause a deadlock, because this trigger is deferred and a
+  -- transaction takes no lock after it. Assignments are faster than `perform`, which starts the executor.
   v_done := pg_notify('bloud', '') is null;
   v_done := pg_advisory_xact_lock(45070, 0) is null;
   v_at := case when current_setting('bloud.clock', true) <> '' then bloud.clock() else clock_timestamp() end;
@@ -94,7 +93,7 @@ begin
 end
 $$;
 comment on function bloud.append_event() is
-  'Appends the transition to bloud.events in commit order and notifies the channel bloud.';
+  'Appends a transition of an app to bloud.events in commit order. Notifies the channel bloud.';
 
 drop trigger if exists append_event on bloud.apps;
 create constraint trigger append_event after insert or update of status or delete on bloud.apps
@@ -107,7 +106,7 @@ begin
     detail = 'History refers to them.', hint = 'Change display_name instead.';
 end
 $$;
-comment on function bloud.guard_identity() is 'Refuses (BL018) a change of an app''s name or id.';
+comment on function bloud.guard_identity() is 'Refuses (BL018) a change of the name or id of an app.';
 create or replace trigger guard_app_identity before update of name, id on bloud.apps
   for each row when (old.name is distinct from new.name or old.id is distinct from new.id)
   execute function bloud.guard_identity();
@@ -121,8 +120,8 @@ begin
     hint = 'Change the status of apps with the verbs: install, uninstall, retry, cancel.';
 end
 $$;
-comment on function bloud.guard_append_only() is 'Refuses (BL018) to rewrite or empty history.';
--- Only prune() sets bloud.pruning, and deletes old rows.
+comment on function bloud.guard_append_only() is 'Refuses (BL018) to change or empty the history.';
+-- Only prune() may delete events. prune() sets the setting bloud.pruning while it deletes.
 create or replace trigger history_stays before update or delete on bloud.events
   for each row when (pg_catalog.current_setting('bloud.pruning', true) is distinct from 'on')
   execute function bloud.guard_append_only();
@@ -141,7 +140,7 @@ begin
 end
 $$;
 comment on function bloud.stamp_operation() is
-  'Stamps an operation with the role, the origin and the time of its request, taken from the session.';
+  'Sets the role, the origin and the time of a request from the session that inserts the operation.';
 create or replace trigger stamp_operation before insert on bloud.operations
   for each row execute function bloud.stamp_operation();
 
@@ -152,17 +151,17 @@ begin
   return null;
 end
 $$;
-comment on function bloud.notify_channel() is 'Notifies the channel named by the argument of the trigger.';
+comment on function bloud.notify_channel() is 'Notifies the channel that is the argument of the trigger.';
 create or replace trigger notify_work after insert or update on bloud.operations
   for each statement execute function bloud.notify_channel('bloud_work');
 create or replace trigger notify_log after insert on bloud.rebuild_log
   for each statement execute function bloud.notify_channel('bloud_log');
--- bloud_apps: changes that the page shows and that are no transition.
+-- The channel bloud_apps reports changes that the web page shows although no status changes.
 create or replace trigger notify_rename after update of display_name on bloud.apps
   for each statement execute function bloud.notify_channel('bloud_apps');
 create or replace trigger notify_request
   after update of cancel_requested_at, purge, warnings on bloud.operations
   for each statement execute function bloud.notify_channel('bloud_apps');
--- A new epoch means another history, so listeners must read the head again.
+-- A new epoch means that the history was replaced, so listeners must read stream_head() again.
 create or replace trigger notify_epoch after update of epoch on bloud.stream
   for each statement execute function bloud.notify_channel('bloud');

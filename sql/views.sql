@@ -1,5 +1,5 @@
--- The views: the tables joined for operators and for the processes. They are dropped and created on every
--- deploy, because `create or replace view` can't drop a column.
+-- Views for operators and for the processes of the agent. Every deploy drops and creates the views, because
+-- `create or replace view` can't drop a column.
 --
 --   queue         operations that wait for the next rebuild
 --   active        open operations and their rebuild
@@ -9,7 +9,8 @@
 --   desired_apps  apps of the next generation
 --   probed_apps   apps whose health is probed
 --
--- The order of an operation: queue → active (with a rebuild) → history. No view raises errors.
+-- An open operation is in the view active, and in queue until a rebuild claims the operation. Its transitions
+-- are in history. No view raises errors.
 
 drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, bloud.history,
   bloud.desired_apps, bloud.probed_apps;
@@ -28,7 +29,8 @@ from bloud.operations o
 left join bloud.apps a on a.operation_id = o.id
 left join bloud.rebuilds r on r.id = o.rebuild_id
 where o.state in ('queued', 'active') order by o.id;
-comment on view bloud.active is 'Every open (queued or active) operation and the rebuild that includes it.';
+comment on view bloud.active is
+  'Every open (queued or active) operation, with the rebuild that includes the operation.';
 
 create view bloud.history as
 select e.seq, e.at, e.app, e.from_status, e.to_status,
@@ -36,14 +38,15 @@ select e.seq, e.at, e.app, e.from_status, e.to_status,
   e.operation_id, e.actor, e.origin, e.cause ->> 'class' as class, e.cause ->> 'message' as message
 from bloud.events e order by e.seq desc;
 comment on view bloud.history is
-  'Every transition, newest first; duration is the time the app stayed in to_status.';
+  'Every transition of every app, newest first. The column duration is the time that the app stayed in '
+  'to_status.';
 
 create view bloud.app_status as
 select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config,
   a.installed_at, a.updated_at, a.status_since,
   date_trunc('second', bloud.clock() - a.status_since) as elapsed, a.wanted, a.operation_id,
-  -- Only phases have a usual duration. The condition also saves time, because PostgreSQL would plan the
-  -- function anew for each running app.
+  -- Calls usual_duration() only for phases, because other statuses have no usual duration. The condition
+  -- saves time, because PostgreSQL plans the function anew for each app.
   case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping')
     then bloud.usual_duration(a.name, a.status) end as usual,
   bloud.step_durations(a.name, a.operation_id) as step_seconds, o.kind as operation_kind,
@@ -55,15 +58,16 @@ left join bloud.catalog_cache c on c.name = a.name
 left join bloud.operations o on o.id = a.operation_id
 left join bloud.queue q on q.operation_id = o.id;
 comment on view bloud.app_status is
-  'Each app with its status, cause, position in the queue and protocol, and its controls: which verbs are '
-  'allowed now, and the reason for each that is not.';
+  'Each app with its status, cause, position in the queue, protocol and controls. The column controls has '
+  'the verbs that are allowed now, and the reason for each verb that is not.';
 
 create view bloud.catalog as
 select c.name, c.display_name, c.description, c.category, c.version, c.port, c.is_system, c.unavailable,
   a.status
 from bloud.catalog_cache c left join bloud.apps a on a.name = c.name order by c.name;
 comment on view bloud.catalog is
-  'Apps of the catalog; unavailable is the reason why an app can''t be installed on this machine.';
+  'Apps of the catalog. The column unavailable has the reason why an app can''t be installed on this '
+  'machine.';
 
 create view bloud.desired_apps as
 select a.name, a.version, a.port, a.status, a.integration_config, c.entry

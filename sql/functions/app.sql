@@ -1,9 +1,8 @@
--- An app: its name, which never changes, and its display name, which an operator may change at any time.
+-- Functions for the names of an app. The name never changes; rename() changes the display name.
 --
---   rename → one operation of kind rename, in state succeeded from the start; the app's status stays the same
---
--- The life of an app's status is in bloud.status_transitions. Its transitions are written by the verbs
--- (install.sql, uninstall.sql, cancel.sql, rollback.sql) and by the orchestrator's functions.
+-- rename() inserts an operation whose state is succeeded at once, and does not change the status of the app.
+-- The verbs (install.sql, uninstall.sql, cancel.sql, rollback.sql) and the orchestrator change the status.
+-- The table bloud.status_transitions has the legal transitions.
 -- Errors raised: BL002 invalid_name, BL005 not_installed, BL017 invalid_options, BL019 wrong_isolation.
 
 create or replace function bloud.check_name(p_app text) returns void
@@ -26,8 +25,8 @@ declare
 begin
   perform bloud.check_name(rename.app);
   if rename.display_name is null or rename.display_name !~ '^[^[:cntrl:]]{1,80}$'
-     or rename.display_name !~ '[^[:space:]\u200B-\u200F\u2060\uFEFF]' -- no visible character
-     or rename.display_name ~ '[\u202A-\u202E\u2066-\u2069]' then -- changes the direction of other text
+     or rename.display_name !~ '[^[:space:]\u200B-\u200F\u2060\uFEFF]' -- true if no character is visible
+     or rename.display_name ~ '[\u202A-\u202E\u2066-\u2069]' then -- true if the name changes text direction
     raise exception using errcode = 'BL017', message = 'This can''t be a display name',
       detail = format('Given: %L', left(rename.display_name, 100)),
       hint = 'Give 1 to 80 characters, at least one of them visible and none a control character.';
@@ -47,5 +46,5 @@ begin
 end
 $$;
 comment on function bloud.rename(text, text) is
-  'Changes the display name of an app (1 to 80 characters); its name never changes. Returns the operation, '
-  'which has succeeded.';
+  'Changes the display name of an app (1 to 80 characters); the name of an app never changes. Returns the '
+  'operation, whose state is succeeded.';

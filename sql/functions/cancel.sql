@@ -1,9 +1,9 @@
--- cancel(): ends the open operation of an app.
+-- Verb cancel(), which ends the open operation of an app.
 --
---   queued → cancelled              at once, with the dependencies queued for it that no other app uses
+--   queued → cancelled              at once, with the queued dependencies that no other app uses
 --   queued, part of a rollback      the whole rollback is cancelled at once
 --   active → active, cancel_requested_at set → cancelled, once the orchestrator has stopped the work
---                                            → active, if the host's switch had begun: the request is dropped
+--                                            → active, if the host already activates the new generation
 --
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL013 nothing_to_cancel, BL014 too_late_to_cancel,
 -- BL019 wrong_isolation.
@@ -23,7 +23,7 @@ begin
   end if;
   perform bloud.refuse(bloud.refusal_of('cancel', cancel.app));
   select * into v_row from bloud.apps a where a.name = cancel.app;
-  if v_open.state = 'active' then -- the orchestrator stops the work, then ends the operation
+  if v_open.state = 'active' then -- the orchestrator ends an active operation once its work has stopped
     update bloud.operations o set cancel_requested_at = bloud.clock()
     where o.id = v_open.id returning * into v_open;
     return v_open;
@@ -32,7 +32,7 @@ begin
       bloud.cancelled_cause(v_row.status));
     return (select o from bloud.operations o where o.id = v_open.id);
   end if;
-  -- Waits for installs that build on the dependencies; sorted, because lock_plan() sorts too.
+  -- Waits for installs that use the dependencies. The names are sorted as in lock_plan(), to avoid deadlocks.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select n from unnest(v_names) as n order by n) s;
   perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
@@ -41,6 +41,5 @@ begin
 end
 $$;
 comment on function bloud.cancel(text) is
-  'Cancels the open operation of an app and returns it. A queued operation ends at once, with the '
-  'dependencies queued for it that no other app uses; an active one ends when its work has stopped. A '
-  'rollback is cancelled as a whole.';
+  'Cancels the open operation of an app and returns the operation. A queued operation ends at once, '
+  'together with dependencies that only it needs. An active operation ends once its work has stopped.';

@@ -1,11 +1,11 @@
--- The catalog: the apps that can be installed. The orchestrator reads it from files, one per app, and
--- replaces the rows of bloud.catalog_cache with their content.
+-- Functions that store the catalog, the apps that can be installed. The orchestrator reads one file per app
+-- and replaces the rows of bloud.catalog_cache with the content of the files.
 --
 --   file changed, or refresh_catalog() → files are read → sync_catalog(): the refresh has succeeded
 --                                                       → fail_refresh(): the refresh has failed
---   entry whose file is gone → row deleted, or unavailable while the app has a row in bloud.apps
+--   file of an app deleted → row deleted, or marked unavailable while the app has a row in bloud.apps
 --
--- Slots of an entry, and what an install does with them, are in plan.sql.
+-- plan.sql describes the slots of a catalog entry.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.sync_catalog(
@@ -16,7 +16,7 @@ declare
   v_removed text[];
 begin
   perform bloud.assert_attempt(p_attempt);
-  -- An app that is locked may be about to be installed: its entry is deleted by a later call.
+  -- Keeps the entry of a locked app until a later call, because another transaction may install the app.
   v_removed := array(select c.name from bloud.catalog_cache c
     where not exists (select from jsonb_array_elements(p_entries) e where e ->> 'name' = c.name)
       and pg_try_advisory_xact_lock(45069, hashtext(c.name)));
@@ -47,8 +47,8 @@ begin
 end
 $$;
 comment on function bloud.sync_catalog(bigint, jsonb, jsonb) is
-  'Orchestrator: replaces the catalog with the content of its files, and ends queued refreshes as '
-  'succeeded. Returns the number of new or changed entries.';
+  'Replaces the catalog with the entries that the orchestrator has read from the catalog files. Ends queued '
+  'refreshes as succeeded. Returns the number of new or changed entries.';
 
 create or replace function bloud.fail_refresh(p_attempt bigint, p_cause jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -59,7 +59,8 @@ begin
 end
 $$;
 comment on function bloud.fail_refresh(bigint, jsonb) is
-  'Orchestrator: ends queued refreshes as failed, because the catalog files can''t be read.';
+  'Ends queued refreshes of the catalog as failed. The orchestrator calls fail_refresh() if the catalog '
+  'files can''t be read.';
 
 create or replace function bloud.refresh_catalog() returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -72,11 +73,11 @@ begin
     on conflict do nothing returning * into v_operation;
     exit when found;
     select * into v_operation from bloud.operations o where o.kind = 'refresh_catalog' and o.state = 'queued';
-    exit when found; -- not found: it has ended since the insert, so a new one is possible
+    exit when found; -- repeats the insert if the queued refresh has ended since the failed insert
   end loop;
   return v_operation;
 end
 $$;
 comment on function bloud.refresh_catalog() is
-  'Has the orchestrator read the catalog files again, within seconds. Returns the operation; while it is '
-  'queued, calling again returns the same one.';
+  'Requests that the orchestrator reads the catalog files again. Returns the operation. A repeated call '
+  'returns the same operation while that is queued.';

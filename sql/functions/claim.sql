@@ -1,9 +1,10 @@
--- Claiming: a worker takes all queued operations into one rebuild. A rebuild is one run of the host's switch.
+-- Functions with which a worker (orchestrator process) claims all queued operations for one rebuild. A
+-- rebuild changes the host with one switch command.
 --
 --   operation queued → claim_rebuild(): lock, filter → rebuild active, operations active, apps configuring
 --
--- An app that another transaction holds stays queued until the next claim; the others are not delayed. A
--- rollback (rollback.sql) is claimed first, and its rebuild includes no other operation.
+-- An app that another transaction holds stays queued until the next claim, and the other apps are claimed
+-- without it. A rollback (rollback.sql) is claimed first, and its rebuild includes no other operation.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.filter_claimable(p_names text[]) returns text[]
@@ -25,14 +26,14 @@ begin
       perform bloud.fail_operation(v_found.operation, jsonb_build_object('class', 'preflight',
         'message', format('It needs %s, which is not installed any more', v_found.need),
         'hint', format('Retry: that installs %s too.', v_found.need)));
-    end if; -- Otherwise another transaction holds the needed app, and this app stays queued with it.
+    end if; -- if another transaction holds the needed app, both apps stay queued
   end loop;
   return p_names;
 end
 $$;
 comment on function bloud.filter_claimable(text[]) is
-  'Returns those of these queued apps that can be built now. Fails an app whose dependency was cancelled or '
-  'has failed; leaves out an app whose dependency is queued and can''t be claimed yet.';
+  'Returns those of the given queued apps that can be built now. Fails an app whose dependency was '
+  'cancelled or has failed. Omits an app whose dependency is queued and can''t be claimed yet.';
 
 create or replace function bloud.start_rebuild(p_operations bigint[], p_deadline_seconds integer)
 returns bloud.rebuilds
@@ -56,7 +57,7 @@ begin
 end
 $$;
 comment on function bloud.start_rebuild(bigint[], integer) is
-  'Starts a rebuild that includes these queued operations, for the holder of the lease.';
+  'Starts a rebuild that includes the given queued operations, for the lease holder. Returns the rebuild.';
 
 create or replace function bloud.claim_rebuild(p_attempt bigint, p_deadline_seconds integer)
 returns setof bloud.rebuilds
@@ -90,7 +91,7 @@ begin
     return query select * from bloud.claim_rollback(v_rollback, p_deadline_seconds);
     return;
   end if;
-  -- An app that another transaction holds is left for the next claim.
+  -- Skips apps that another transaction holds. The next claim can include these apps.
   select array_agg(o.app) into v_names from (
     select q.app from bloud.operations q
     where q.state = 'queued' and q.kind in ('install', 'uninstall') order by q.app) o
@@ -106,6 +107,6 @@ begin
 end
 $$;
 comment on function bloud.claim_rebuild(bigint, integer) is
-  'Orchestrator: returns the active rebuild, or else a waiting one, or else a new one with all queued '
-  'operations; no row if there is no work. A rollback is claimed first and is never combined with other '
-  'operations. p_deadline_seconds: limit for the whole rebuild.';
+  'Returns to the orchestrator the active rebuild, or else a waiting rebuild, or else a new rebuild. A new '
+  'rebuild includes either the queued rollback or all queued operations. Returns no row if there is no '
+  'work. The rebuild has p_deadline_seconds seconds.';

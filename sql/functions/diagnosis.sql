@@ -1,4 +1,4 @@
--- Diagnosis: why() explains the present status of one app in rows of question and answer.
+-- Function why(), which explains the present status of one app in rows of question and answer.
 --
 --   status → cause, hint, last lines          for failed and error
 --          → position in the queue            for a queued operation
@@ -69,5 +69,5 @@ begin
 end
 $$;
 comment on function bloud.why(text) is
-  'Explains the status of an app: cause, position in the queue, the rebuild and its worker, dependencies '
-  'that are not running, and deadlines.';
+  'Explains the status of an app in rows of question and answer: cause, position in the queue, rebuild, '
+  'dependencies that are not running, and deadlines.';

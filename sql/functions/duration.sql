@@ -1,11 +1,12 @@
--- Durations: how long a phase usually takes, and how long each step of one operation took. Both are read from
--- events.lasted, the time an app stayed in from_status.
+-- Functions for durations: the usual duration of a phase, and the duration of each step of one operation.
+-- Both read events.lasted, the time that an app spent in from_status.
 --
 --   queued → configuring → building → starting → running       the phases of an install
 --   stopping → stopped                                         the phase of an uninstall
 --
--- A phase is a status with an end: queued, configuring, building, starting, stopping. running and error are
--- none, because they may last for years. Errors raised: none.
+-- A phase is a status of limited duration: queued, configuring, building, starting or stopping. The statuses
+-- running and error are no phases, because an app may keep them for years.
+-- Errors raised: none.
 
 create or replace function bloud.usual_duration(p_app text, p_status text) returns jsonb
 language sql stable as $$
@@ -13,7 +14,7 @@ language sql stable as $$
     select s.of, s.seconds from (values ('this app'), ('all apps')) as w (of)
     cross join lateral (
       select w.of, extract(epoch from e.lasted)::double precision as seconds from bloud.events e
-      -- Repeats the condition of the partial index events_by_transition, so that the planner can use it.
+      -- Repeats the condition of the partial index events_by_transition, so that the planner uses the index.
       where e.from_status in ('queued', 'configuring', 'building', 'starting', 'stopping')
         and e.from_status = p_status and e.to_status = case p_status when 'queued' then 'configuring'
           when 'configuring' then 'building' when 'building' then 'starting' when 'starting' then 'running'
@@ -27,17 +28,16 @@ language sql stable as $$
   from samples s group by s.of having count(*) >= 5 order by s.of desc limit 1
 $$;
 comment on function bloud.usual_duration(text, text) is
-  'Returns p50 and p90, in seconds, of the last 50 times that a phase ended well: of this app, or else of '
-  'all apps. Null below five samples, because that would be a guess.';
+  'Returns p50 and p90, in seconds, of the last 50 times that a phase of the app succeeded. Uses all apps '
+  'if this app has fewer than five samples. Returns null if all apps have fewer than five.';
 
 create or replace function bloud.step_durations(p_app text, p_operation bigint) returns jsonb
 language sql stable as $$
-  -- Reads the last 20 events of the app: an install has five, and the rest leaves space for later running and
-  -- error events.
+  -- Reads the last 20 events of the app. An install has five events, and running and error events may follow.
   select coalesce(jsonb_object_agg(e.from_status, round(extract(epoch from e.lasted), 1)), '{}')
   from (select * from bloud.events l where l.app = p_app order by l.seq desc limit 20) e
   where e.operation_id = p_operation and e.from_status in ('queued', 'configuring', 'building', 'starting')
 $$;
 comment on function bloud.step_durations(text, bigint) is
-  'Returns the seconds of each finished step of an operation: {status: seconds}. A step is missing if it '
-  'has not ended, or ended more than 20 events of the app ago.';
+  'Returns the seconds of each finished step of an operation: {status: seconds}. Only the last 20 events of '
+  'the app are read, so older steps are missing.';

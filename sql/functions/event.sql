@@ -1,12 +1,11 @@
--- Reading the event stream: events are the rows of bloud.events, written by trigger (triggers.sql).
---
---   transition commits → row with the next seq → read by stream_after() → old: pruned (retention.sql)
+-- Functions that read the event stream. Events are the rows of bloud.events, which a trigger writes
+-- (triggers.sql) and prune() deletes (retention.sql).
 --
 -- Nouns:
 --   seq       number of an event, assigned under a lock at commit, so that numbers become visible in
---             ascending order. A reader that keeps the last seq and reads greater ones misses no event.
---   epoch     identity of this history; a restored backup gets a new epoch, and readers start over
---   head      epoch, last seq and oldest seq that can still be continued from
+--             ascending order. A reader that keeps the last seq and reads greater numbers misses no event.
+--   epoch     identity of the history; a restored backup gets a new epoch, and readers start over
+--   head      epoch, seq of the newest event, and the oldest seq after which a reader can continue
 --   snapshot  all apps, together with the seq of that moment
 --
 -- Errors raised: none.
@@ -17,15 +16,15 @@ language sql stable as $$
   from bloud.stream s
 $$;
 comment on function bloud.stream_head() is
-  'Returns the epoch (identity of this history; a restored backup has another) and the seq of the last '
-  'event. oldest: events up to that seq are pruned.';
+  'Returns the epoch (identity of the history), the seq of the newest event, and oldest. Events up to the '
+  'seq oldest are pruned.';
 
 create or replace function bloud.events_after(p_seq bigint, p_limit integer) returns setof bloud.events
 language sql stable as $$
   select * from bloud.events e where e.seq > p_seq order by e.seq limit p_limit
 $$;
 comment on function bloud.events_after(bigint, integer) is
-  'Returns at most p_limit events after p_seq, in order.';
+  'Returns at most p_limit events with a seq above p_seq, in order.';
 
 create or replace function bloud.stream_after(p_seq bigint, p_limit integer)
 returns table (epoch text, seq bigint, app text, event json)
@@ -39,9 +38,9 @@ language sql stable as $$
   where e.seq > p_seq order by e.seq limit p_limit
 $$;
 comment on function bloud.stream_after(bigint, integer) is
-  'Returns at most p_limit events after p_seq as the stream sends them: the epoch, and each event as one '
-  'line of JSON. The JSON includes the app after the transition; for a deleted app, status is its last one. '
-  'Times are in the time zone of the session; the relay uses UTC.';
+  'Returns at most p_limit events with a seq above p_seq, each as the JSON that the stream sends. The JSON '
+  'includes the app after the transition; a deleted app has its last status. Times are in the time zone of '
+  'the session.';
 
 create or replace function bloud.snapshot() returns jsonb
 language sql stable as $$
@@ -50,15 +49,16 @@ language sql stable as $$
   from bloud.stream_head() h
 $$;
 comment on function bloud.snapshot() is
-  'Returns all apps as in app_status and the seq they belong to, from one snapshot of the database.';
+  'Returns all apps as in app_status, with the seq of the newest event. One database snapshot is used, so '
+  'apps and seq match.';
 
 create or replace function bloud.new_epoch() returns text
 language sql as $$
   update bloud.stream set epoch = left(replace(gen_random_uuid()::text, '-', ''), 12) returning epoch
 $$;
 comment on function bloud.new_epoch() is
-  'Owner: gives this history a new epoch, so that every reader receives a reset. Called after a backup was '
-  'restored.';
+  'Gives the event history a new epoch and returns it, so that every reader receives a reset. The owner '
+  'calls new_epoch() after a backup was restored.';
 
 create or replace function bloud.operation_log(p_operation bigint, p_after bigint, p_limit integer)
 returns table (line_no bigint, at timestamptz, line text)
@@ -68,4 +68,5 @@ language sql stable as $$
   where o.id = p_operation and l.line_no > p_after order by l.line_no limit p_limit
 $$;
 comment on function bloud.operation_log(bigint, bigint, integer) is
-  'Returns at most p_limit lines after line p_after of the log of the rebuild that includes the operation.';
+  'Returns at most p_limit log lines after line p_after. The log is that of the rebuild that includes the '
+  'operation.';

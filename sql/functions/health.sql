@@ -1,8 +1,8 @@
--- Health: the results of the orchestrator's probes, and the deadlines that end every wait.
+-- Functions that record the health of apps as probed by the orchestrator, and that end overdue waits.
 --
 --   starting → running           the health check passed: the install succeeds
 --   starting → error             the check failed, or did not pass before the deadline: the install fails
---   running ↔ error              later probes
+--   running ↔ error              a later probe passed or failed
 --   queued → failed, stopped     sweep(): no worker claimed the install before the deadline
 --   stopping → error             sweep(): no worker claimed the uninstall before the deadline
 --
@@ -17,7 +17,7 @@ declare
 begin
   perform bloud.assert_attempt(p_attempt);
   if not pg_try_advisory_xact_lock(45069, hashtext(p_app)) then
-    -- Another transaction holds the app. Nothing is lost, because the next probe reports again.
+    -- Skips an app that another transaction holds. No report is lost, because the next probe reports again.
     return (select a.status from bloud.apps a where a.name = p_app);
   end if;
   select * into v_row from bloud.apps a where a.name = p_app for update;
@@ -39,8 +39,8 @@ begin
 end
 $$;
 comment on function bloud.report_health(bigint, text, boolean, jsonb) is
-  'Orchestrator: records a probe, with the cause if the app is not healthy. Changes an app only in '
-  'starting, running and error, and only if no other transaction holds it. Returns the status.';
+  'Records a health report of the orchestrator for an app in the status starting, running or error. Skips '
+  'an app that another transaction holds. Returns the status of the app.';
 
 create or replace function bloud.sweep(p_attempt bigint) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -57,7 +57,7 @@ begin
     continue when not pg_try_advisory_xact_lock(45069, hashtext(v_row.name));
     continue when exists (select from unnest(bloud.apps_with(v_row.name)) as n
       where not pg_try_advisory_xact_lock(45069, hashtext(n)));
-    -- Read again, because another transaction may have changed the app before the lock.
+    -- Reads the app again, because another transaction may have changed the app before the lock.
     select * into v_row from bloud.apps a where a.id = v_row.id;
     continue when not found or v_row.status not in ('queued', 'starting', 'stopping')
       or v_row.deadline >= bloud.clock() - interval '5 seconds';
@@ -86,6 +86,5 @@ begin
 end
 $$;
 comment on function bloud.sweep(bigint) is
-  'Orchestrator: ends every wait in queued, stopping or starting that is 5 s past its deadline. Returns the '
-  'number of ended waits. During these 5 s the orchestrator ends the wait itself and adds the log of the '
-  'app. The deadline of a rebuild is left to the orchestrator, because it must stop the switch first.';
+  'Ends every wait in queued, stopping or starting that is 5 s past its deadline. The 5 s let the '
+  'orchestrator end a wait itself first, with the log of the app. Returns the number of ended waits.';

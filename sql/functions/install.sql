@@ -1,4 +1,4 @@
--- install(): queues an app and every dependency that is not installed yet.
+-- Verb install(), which queues an app and every dependency that is not installed yet.
 --
 --   check the options → plan and lock (plan.sql, lock.sql) → return the open install
 --                                                         or refuse the plan
@@ -11,7 +11,7 @@
 create or replace function bloud.check_options(p_options jsonb) returns void
 language plpgsql immutable as $$
 begin
-  -- Limit of 10 kB, because options are kept with the operation. No catalog has slots for that many choices.
+  -- Limits the options to 10 kB, because each operation stores its options. Real choices are much smaller.
   if p_options is null or octet_length(p_options::text) > 10000 or jsonb_typeof(p_options) <> 'object'
      or p_options - 'choices' <> '{}' or jsonb_typeof(coalesce(p_options -> 'choices', '{}')) <> 'object'
      or exists (
@@ -27,7 +27,7 @@ begin
 end
 $$;
 comment on function bloud.check_options(jsonb) is
-  'Refuses (BL017) options that are not in the form install() expects.';
+  'Refuses (BL017) options that do not have the form of the options of install().';
 
 create or replace function bloud.request_install(p_app text, p_options jsonb, p_config jsonb, p_for bigint)
 returns bloud.operations
@@ -40,7 +40,7 @@ begin
   values (p_app, 'install', p_options, p_for, (select a.status from bloud.apps a where a.name = p_app), '',
     'psql', bloud.clock())
   returning * into v_operation;
-  -- Deadline of a day, because an install that begins long after its request would surprise the operator.
+  -- Sets a deadline of one day, because an install long after its request would surprise the operator.
   insert into bloud.apps as a (name, display_name, version, status, port, is_system, integration_config,
     operation_id, deadline)
   select c.name, c.display_name, c.version, 'queued', c.port, c.is_system, p_config, v_operation.id,
@@ -53,7 +53,8 @@ begin
 end
 $$;
 comment on function bloud.request_install(text, jsonb, jsonb, bigint) is
-  'Writes one install operation and sets its app to queued. p_for: the operation it belongs to, or null.';
+  'Inserts one install operation, sets its app to queued, and returns the operation. p_for is the id of the '
+  'operation that needs this install, or null.';
 
 create or replace function bloud.write_plan(p_app text, p_options jsonb, p_plan jsonb)
 returns bloud.operations
@@ -74,8 +75,8 @@ begin
 end
 $$;
 comment on function bloud.write_plan(text, jsonb, jsonb) is
-  'Writes the operations of a plan whose apps are locked, or raises its first refusal. Returns the app''s '
-  'operation.';
+  'Inserts the operations of a plan, or raises its first refusal. The caller holds the locks of the apps. '
+  'Returns the operation of the app.';
 
 create or replace function bloud.detach_from_requester(p_open bloud.operations) returns bloud.operations
 language plpgsql as $$
@@ -87,8 +88,8 @@ begin
 end
 $$;
 comment on function bloud.detach_from_requester(bloud.operations) is
-  'Makes the queued install of a dependency independent of the app it was queued for, because an operator '
-  'has requested it too. It is then no longer withdrawn together with that app.';
+  'Makes the queued install of a dependency independent of the app that needs it, because an operator has '
+  'requested the dependency too. A cancel of that app then keeps the dependency.';
 
 create or replace function bloud.install(app text, options jsonb default '{}') returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -107,5 +108,5 @@ begin
 end
 $$;
 comment on function bloud.install(text, jsonb) is
-  'Installs an app and its dependencies. options: {"choices": {slot: app or [apps]}}. Returns the '
-  'operation; while it is open, calling again returns the same one.';
+  'Installs an app and its dependencies with the options {"choices": {slot: app or [apps]}}. Returns the '
+  'operation. A repeated call returns the same operation while that is open.';

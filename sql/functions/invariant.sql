@@ -1,9 +1,7 @@
--- Invariants: conditions that hold after every commit, as a query that returns the violations.
+-- Function check_invariants(), which returns violations of conditions that hold after every commit. The first
+-- column of each part of the query describes the condition.
 --
---   apps = last events        each chain of events = legal transitions, without gaps
---   active rebuild → lease    open operation → its app, and a rebuild, or a place in the queue
---
--- The orchestrator runs check_invariants() at its start. The relay exports the number of rows as a metric.
+-- The orchestrator runs check_invariants() when it starts. The relay exports the number of rows as a metric.
 -- Errors raised: none.
 
 create or replace function bloud.check_invariants() returns table (invariant text, app text, detail text)
@@ -77,4 +75,4 @@ language sql stable as $$
   where a.status in ('queued', 'configuring', 'building', 'starting', 'stopping') and a.deadline is null
 $$;
 comment on function bloud.check_invariants() is
-  'Returns one row for each violated invariant; no rows means that the data is consistent.';
+  'Returns one row for each violated invariant. No rows mean that the data is consistent.';

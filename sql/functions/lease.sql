@@ -1,10 +1,10 @@
--- The lease: at most one worker (orchestrator process) acts on the host at a time. Its row is bloud.lease.
+-- Functions of the lease, which lets at most one worker (orchestrator process) act on the host at a time. The
+-- lease is the only row of bloud.lease.
 --
 --   free → held by a worker (acquire_lease, renew_lease …) → free (release_lease, or lease_until has passed)
 --
--- Each holder gets a new attempt number, which is a fencing token: every write of the orchestrator carries
--- it, and an old number is refused. A worker that was believed dead can therefore not write after its
--- successor.
+-- Each lease holder gets a new attempt number (fencing token). Every write of the orchestrator includes its
+-- attempt number, and an old number is refused. A worker that lost the lease therefore can't write any more.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.acquire_lease(p_worker text, p_seconds integer) returns bigint
@@ -26,13 +26,13 @@ begin
 end
 $$;
 comment on function bloud.acquire_lease(text, integer) is
-  'Orchestrator: acquires the lease for p_seconds seconds. Returns the attempt number, or null while '
-  'another worker holds the lease.';
+  'Acquires the lease for a worker (orchestrator process) for p_seconds seconds. Returns the attempt '
+  'number, or null while another worker holds the lease.';
 
 create or replace function bloud.assert_attempt(p_attempt bigint) returns void
 language plpgsql as $$
 begin
-  -- for share: no other worker acquires the lease while this transaction writes.
+  -- The row lock (for share) keeps other workers from acquiring the lease while this transaction writes.
   perform from bloud.lease where attempt = p_attempt for share;
   if not found then
     raise exception using errcode = 'BL016', message = format('Attempt %s is over', p_attempt),
@@ -41,7 +41,7 @@ begin
 end
 $$;
 comment on function bloud.assert_attempt(bigint) is
-  'Refuses (BL016) every attempt number but the current one.';
+  'Refuses (BL016) every attempt number except the current number of the lease.';
 
 create or replace function bloud.renew_lease(p_attempt bigint, p_seconds integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -56,12 +56,12 @@ begin
 end
 $$;
 comment on function bloud.renew_lease(bigint, integer) is
-  'Orchestrator: keeps the lease for another p_seconds seconds. Refused (BL016) once another worker has '
-  'acquired it.';
+  'Extends the lease of a worker to p_seconds seconds from now. Refused (BL016) once another worker has '
+  'acquired the lease.';
 
 create or replace function bloud.release_lease(p_attempt bigint) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   update bloud.lease set lease_until = null where attempt = p_attempt
 $$;
 comment on function bloud.release_lease(bigint) is
-  'Orchestrator: releases the lease, so that the next worker need not wait until it runs out.';
+  'Releases the lease of a worker that ends, so that the next worker can acquire the lease at once.';

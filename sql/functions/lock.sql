@@ -1,20 +1,18 @@
--- Locks: what a verb holds until its transaction ends, so that its checks stay true while it writes.
+-- Locks that a verb (install, uninstall …) holds until its transaction ends, so that its checks stay true.
 --
---   find what to hold (a plan, an open operation) → lock it → find it again → the same: go on
---                                                                           → different: release, begin again
+-- A verb computes which apps to lock, locks these apps and computes the list again. If the list has changed
+-- meanwhile, the verb releases the locks and starts over.
+-- All locks are advisory locks, because an app that is about to be installed has no row to lock yet:
 --
--- All are advisory locks, because an app that is about to be installed has no row to lock yet. Keys by class:
---
---   45069, hash of an app    exclusive: a verb on the app, a rebuild that claims it, a health report, a sweep
+--   45069, hash of an app    exclusive: a verb, a claim, a health report or a sweep that concerns the app
 --   45070, 0                 exclusive: order of the events; taken at the commit, always last (triggers.sql)
 --   45072, hash of an app    shared: an install that builds on the app; exclusive: an uninstall of the app
 --   45073, port              exclusive: an install of an app that listens on the port
 --   45074, 0                 shared: every verb; exclusive: rollback(), which may concern any app
 --   45074, 1                 exclusive: one rollback() at a time
 --
--- Locks of one class are taken in the order of their names, so that two verbs never deadlock. The
--- orchestrator only tries a lock: an app held by an open transaction is left for the next rebuild, probe or
--- sweep.
+-- Locks of one class are taken in the order of the names, so that two verbs never deadlock. The orchestrator
+-- never waits for the lock of an app, but skips the app until the next claim, probe or sweep.
 -- Errors raised: BL019 wrong_isolation.
 
 create or replace function bloud.lock_apps(p_names text[]) returns void
@@ -29,7 +27,7 @@ begin
         current_setting('transaction_isolation')),
       hint = 'Call it outside of a transaction, or begin with: begin isolation level read committed;';
   end if;
-  -- A forgotten open transaction would keep the app's rebuild, with all its other apps, from ending.
+  -- Limits idle time, because a forgotten open transaction would keep the rebuild of the app from ending.
   if current_setting('idle_in_transaction_session_timeout')::interval
      not between interval '1 ms' and interval '1 min' then
     perform set_config('idle_in_transaction_session_timeout', '1min', true);
@@ -41,8 +39,8 @@ begin
 end
 $$;
 comment on function bloud.lock_apps(text[]) is
-  'Locks these apps until the transaction ends. Verbs on the same apps wait; all other verbs go on. '
-  'PostgreSQL ends the session if its open transaction is then idle for a minute.';
+  'Locks the given apps until the transaction ends. Verbs on the same apps wait; verbs on other apps do '
+  'not. PostgreSQL ends the session if the open transaction is idle for a minute.';
 
 create or replace function bloud.lock_plan(p_plan jsonb) returns void
 language plpgsql as $$
@@ -52,8 +50,8 @@ declare
   v_port integer;
 begin
   perform bloud.lock_apps(v_installs || (p_plan ->> 'app'));
-  -- An app that is built on must not be uninstalled meanwhile. The lock is shared, because any number of
-  -- installs may build on one app; only uninstall() and cancel() wait for it.
+  -- Keeps the dependencies of the plan from being uninstalled meanwhile. The lock is shared, because several
+  -- installs may use one dependency. Only uninstall() and cancel() wait for the lock.
   for v_name in
     select distinct n.name from jsonb_each(p_plan -> 'config') c
     cross join jsonb_each(c.value) s cross join jsonb_array_elements_text(s.value) as n (name) order by n.name
@@ -69,7 +67,7 @@ begin
 end
 $$;
 comment on function bloud.lock_plan(jsonb) is
-  'Locks everything an install depends on until the transaction ends: its apps, the apps they build on, '
+  'Locks everything that an install depends on until the transaction ends: its apps, their dependencies and '
   'their ports.';
 
 create or replace function bloud.lock_install(p_app text, p_options jsonb) returns jsonb
@@ -84,14 +82,15 @@ begin
       exit when bloud.plan_install(p_app, p_options) = v_plan;
       raise serialization_failure;
     exception when serialization_failure then
-      null; -- an app changed during the wait: this releases the locks, and planning starts over
+      null; -- releases the locks and plans again, because an app changed while the lock was awaited
     end;
   end loop;
   return v_plan;
 end
 $$;
 comment on function bloud.lock_install(text, jsonb) is
-  'Returns the plan of an install, with everything it depends on locked until the transaction ends.';
+  'Returns the plan of an install. Everything that the plan depends on is locked until the transaction '
+  'ends.';
 
 create or replace function bloud.lock_related(p_app text) returns bloud.operations
 language plpgsql as $$
@@ -105,12 +104,12 @@ begin
       exit when v_names = bloud.apps_with(p_app) || bloud.dependencies_queued_for(p_app);
       raise serialization_failure;
     exception when serialization_failure then
-      null; -- another operation was queued or ended during the wait
+      null; -- releases the locks and starts over, because an operation was queued or ended meanwhile
     end;
   end loop;
   return bloud.open_operation(p_app);
 end
 $$;
 comment on function bloud.lock_related(text) is
-  'Locks an app, the apps of the same rollback, and the dependencies queued for it. Returns its open '
-  'operation.';
+  'Locks an app, the apps of the same rollback, and the dependencies queued for the app. Returns the open '
+  'operation of the app.';

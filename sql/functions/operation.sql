@@ -1,19 +1,17 @@
--- An operation: one request of an operator, kept for the history. The verbs create operations and return them
--- at once; the orchestrator does the work later.
+-- Functions of operations. An operation is one request of an operator. The verbs (install, uninstall …)
+-- insert operations and return at once; the orchestrator does the work later.
 --
 --   queued → active → succeeded | failed | cancelled
 --   queued → cancelled     by cancel(), before any work began
 --   queued → superseded    by uninstall(), which ends an install that is no longer needed
 --   queued → failed        by sweep(), because no orchestrator claimed it for a day
 --
--- Open means queued or active. An app has at most one open operation. A verb called again while its operation
--- is open returns that operation, so calling twice is safe. Any other verb that is not possible now is
--- refused before anything is written (refusal.sql). A rename succeeds at once; rollback and refresh_catalog
--- have no app.
+-- An open operation is queued or active, and an app has at most one. A repeated verb returns the open
+-- operation. A verb that is not possible now is refused before it writes anything (refusal.sql).
 --
--- A dependency of an app that is installed with it has an operation of its own, whose requested_for is the
--- operation of that app. While it is queued, it is withdrawn together with that operation, unless another app
--- uses it.
+-- A dependency that is installed together with an app has its own operation, whose requested_for is the
+-- operation of the app. If the operation of the app is withdrawn, its queued dependencies are withdrawn too,
+-- except dependencies of other apps.
 -- Files of the verbs: install.sql, uninstall.sql, retry.sql, cancel.sql, app.sql, rollback.sql, catalog.sql.
 -- Errors raised: none.
 
@@ -29,7 +27,7 @@ language sql stable as $$
   select o from bloud.operations o join bloud.apps a on a.operation_id = o.id where a.name = p_app
 $$;
 comment on function bloud.last_operation(text) is
-  'Returns the open operation of an app, or else its last one; null if the app has no row.';
+  'Returns the open operation of an app, or else its last operation. Returns null if the app has no row.';
 
 create or replace function bloud.end_operation(p_id bigint, p_state text, p_cause jsonb default null)
 returns bloud.operations
@@ -43,7 +41,7 @@ begin
 end
 $$;
 comment on function bloud.end_operation(bigint, text, jsonb) is
-  'Ends an operation as succeeded, failed, cancelled or superseded, and returns it.';
+  'Ends an operation as succeeded, failed, cancelled or superseded. Returns the operation.';
 
 create or replace function bloud.cancelled_cause(p_phase text) returns jsonb
 language sql stable as $$
@@ -51,7 +49,7 @@ language sql stable as $$
     'message', 'Cancelled by ' || bloud.session_actor(), 'hint', 'Retry when you like.')
 $$;
 comment on function bloud.cancelled_cause(text) is
-  'Returns the cause of an operation cancelled by this session.';
+  'Returns the cause of an operation that this session cancels.';
 
 create or replace function bloud.withdraw_install(p_row bloud.apps, p_cause jsonb) returns void
 language plpgsql as $$
@@ -67,7 +65,8 @@ begin
 end
 $$;
 comment on function bloud.withdraw_install(bloud.apps, jsonb) is
-  'Takes a queued app out of the queue: to stopped if it was stopped or installed before, else to failed.';
+  'Takes a queued app out of the queue. The app becomes stopped if it was stopped or installed before, and '
+  'failed if not.';
 
 create or replace function bloud.withdraw_operation(
   p_row bloud.apps, p_operation bloud.operations, p_cause jsonb) returns void
@@ -77,12 +76,12 @@ begin
     perform bloud.withdraw_install(p_row, p_cause);
   else
     update bloud.apps a set status = 'error', wanted = true, deadline = null, cause = p_cause
-    where a.id = p_row.id and a.status = 'stopping'; -- an app that was stopped before keeps that status
+    where a.id = p_row.id and a.status = 'stopping'; -- an app that was already stopped stays stopped
   end if;
 end
 $$;
 comment on function bloud.withdraw_operation(bloud.apps, bloud.operations, jsonb) is
-  'Sets the status that the app of a queued operation has without that operation.';
+  'Gives the app of a queued operation the status that the app has without the operation.';
 
 create or replace function bloud.dependencies_queued_for(p_app text) returns text[]
 language sql stable as $$
@@ -90,8 +89,8 @@ language sql stable as $$
   where o.kind = 'install' and o.state = 'queued' and o.requested_for = (bloud.open_operation(p_app)).id
 $$;
 comment on function bloud.dependencies_queued_for(text) is
-  'Returns the apps that are queued only as dependencies of this app; each stands before its own '
-  'dependencies.';
+  'Returns the apps that are queued as dependencies of an app. An app stands before its own dependencies in '
+  'the result.';
 
 create or replace function bloud.withdraw_dependencies(p_names text[], p_state text, p_cause jsonb)
 returns void
@@ -114,5 +113,5 @@ begin
 end
 $$;
 comment on function bloud.withdraw_dependencies(text[], text, jsonb) is
-  'Takes queued dependencies of a withdrawn app out of the queue, except those that other apps use. The '
-  'caller holds the locks that keep installs from building on them meanwhile.';
+  'Takes queued dependencies of a withdrawn app out of the queue, except dependencies of other apps. The '
+  'caller holds locks, so no install can begin to use the dependencies meanwhile.';

@@ -1,13 +1,13 @@
--- Outcomes: the end of a rebuild, and of the operations it includes.
+-- Functions that end a rebuild and the operations that the rebuild includes.
 --
 --   rebuild active → succeeded    apps: configuring, building → starting; stopping → stopped or deleted
 --                  → failed       failed apps: → failed or error; the other apps: a new rebuild follows
 --
 -- Nouns:
---   failures   {app: cause} of the failed apps; an app that needs a failed app fails too
---   cause      reason of a failure that names no app; all operations of the rebuild fail with it
---   split      without a named app, the requests are divided in two halves, each with its own rebuild (the
---              second is `waiting`), again and again until the failed request is alone
+--   failures   {app: cause} of the failed apps; an app that requires a failed app fails too
+--   cause      reason of a failure that names no app; all operations of the rebuild fail with this cause
+--   split      division of the requests of a failed rebuild into two halves, with a new rebuild each. The
+--              second rebuild is `waiting`. Splits repeat until the failed request is alone.
 --
 -- Errors raised: BL016 stale_attempt.
 
@@ -37,7 +37,8 @@ begin
 end
 $$;
 comment on function bloud.add_dependents(jsonb, bigint) is
-  'Returns the failures, completed by each app of the rebuild that needs a failed app.';
+  'Returns p_failures ({app: cause}) with a failure added for each app of the rebuild that requires a '
+  'failed app.';
 
 create or replace function bloud.fail_operation(p_operation bloud.operations, p_cause jsonb) returns void
 language plpgsql as $$
@@ -50,15 +51,15 @@ begin
     update bloud.apps set status = 'failed', wanted = false, deadline = null, cause = v_cause
     where operation_id = p_operation.id;
   elsif p_operation.previous_status = 'failed' then
-    -- The app was not active before the uninstall and must not enter the next rebuild.
+    -- Stops an app that had failed before its uninstall, so that the next rebuild does not include the app.
     update bloud.apps set status = 'stopped', deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   else
-    -- The uninstall failed and the app is still active. An app in another status is inactive and stays so.
+    -- An app that is still stopping after a failed uninstall is active, so its status becomes error.
     update bloud.apps set status = 'error', wanted = true, deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   end if;
-  v_cause := coalesce(v_cause, p_cause); -- a rollback has no app, hence no phase
+  v_cause := coalesce(v_cause, p_cause); -- the operation of a rollback has no app, so no phase is added
   perform bloud.end_operation(p_operation.id,
     case when v_cause ->> 'class' = 'cancelled' then 'cancelled' else 'failed' end, v_cause);
 end
@@ -69,7 +70,7 @@ comment on function bloud.fail_operation(bloud.operations, jsonb) is
 create or replace function bloud.complete_operation(p_operation bloud.operations) returns void
 language plpgsql as $$
 begin
-  if p_operation.kind = 'install' then -- the install succeeds later, when the app is healthy
+  if p_operation.kind = 'install' then -- the install stays active until report_health() ends it
     update bloud.apps a set status = 'starting', cause = null, deadline = bloud.clock()
       + make_interval(secs => (c.entry #>> '{healthCheck,timeout}')::double precision)
     from bloud.catalog_cache c where a.operation_id = p_operation.id and c.name = a.name;
@@ -86,8 +87,8 @@ begin
 end
 $$;
 comment on function bloud.complete_operation(bloud.operations) is
-  'Applies a succeeded rebuild to an operation: an installed app is starting, an uninstalled one stopped, '
-  'the row of a purged one deleted.';
+  'Applies the success of a rebuild to an operation. An installed app becomes starting, an uninstalled app '
+  'stopped; the row of a purged app is deleted.';
 
 create or replace function bloud.requests_in(p_rebuild bigint) returns bigint[]
 language sql stable as $$
@@ -102,14 +103,14 @@ language sql stable as $$
   ranks as (
     select r.request, 0 as rank from included r
     union
-    -- 50 ends the recursion, because no catalog has deeper dependencies.
+    -- Limits the recursion to 50 levels. No catalog has deeper dependencies.
     select n.request, r.rank + 1 from ranks r join needs n on n.needed = r.request where r.rank < 50)
   select array_agg(m.request order by m.rank, m.request)
   from (select r.request, max(r.rank) as rank from ranks r group by r.request) m
 $$;
 comment on function bloud.requests_in(bigint) is
-  'Returns the requests active in a rebuild, as ids of operations without those of their dependencies. A '
-  'request stands before those that need its apps.';
+  'Returns the ids of the active operations of a rebuild, without the operations of dependencies. An '
+  'operation stands before the operations that need its apps.';
 
 create or replace function bloud.follow_rebuild(p_old bloud.rebuilds, p_split boolean)
 returns setof bloud.rebuilds
@@ -137,8 +138,8 @@ begin
 end
 $$;
 comment on function bloud.follow_rebuild(bloud.rebuilds, boolean) is
-  'Starts and returns the rebuild for the remaining operations of a failed one. p_split: it gets the first '
-  'half of the requests, and a waiting rebuild gets the second half.';
+  'Starts and returns a rebuild for the remaining operations of a failed rebuild. With p_split the new '
+  'rebuild gets the first half of the requests, and a waiting rebuild gets the second half.';
 
 create or replace function bloud.end_rebuild(p_attempt bigint, p_rebuild bigint, p_switched boolean,
   p_exit_code integer, p_generation_after text, p_failures jsonb default '{}', p_cause jsonb default null,
@@ -163,7 +164,7 @@ begin
   end if;
   if not p_switched then
     v_failures := bloud.add_dependents(v_failures, p_rebuild);
-    if v_old.rolls_back_to is not null then -- the operations of a rollback fail together
+    if v_old.rolls_back_to is not null then -- all operations of a failed rollback fail with one cause
       p_cause := coalesce(p_cause, (select f.value from jsonb_each(p_failures) f limit 1),
         '{"class": "interrupted", "message": "The rollback did not succeed"}');
       v_failures := '{}';
@@ -178,7 +179,7 @@ begin
   for v_operation in select o.* from bloud.operations o where o.state = 'active'
       and (o.rebuild_id = p_rebuild or (not p_switched and v_failures ? o.app)) order by o.id loop
     if p_switched and v_operation.purge and v_failures ? v_operation.app then
-      -- The app is inactive, but its data could not be deleted.
+      -- Ends a purge as failed if the app is stopped but its data could not be deleted.
       update bloud.apps set status = 'stopped', deadline = null
       where operation_id = v_operation.id and status = 'stopping';
       perform bloud.end_operation(v_operation.id, 'failed', v_failures -> v_operation.app);
@@ -194,14 +195,14 @@ begin
      and exists (select from bloud.operations o where o.rebuild_id = p_rebuild and o.state = 'active') then
     return query select * from bloud.follow_rebuild(v_old, v_split);
   end if;
-  -- A waiting rebuild whose last operation has just failed has no work left.
+  -- Ends waiting rebuilds without open operations, because such a rebuild has no work left.
   update bloud.rebuilds r set state = 'failed', finished_at = bloud.clock()
   where r.state = 'waiting'
     and not exists (select from bloud.operations o where o.rebuild_id = r.id and o.state = 'active');
 end
 $$;
 comment on function bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean) is
-  'Orchestrator: ends a rebuild with the observed outcome. p_switched: the host runs the new configuration; '
-  'p_failures then names purges whose data could not be deleted. Otherwise the apps in p_failures ({app: '
-  'cause}) fail, and a rebuild for the others is returned. With p_cause all others fail too, unless p_split '
-  'is true and there are several requests: then the requests are halved until the failed one is alone.';
+  'Ends a rebuild with the outcome that the orchestrator observed. p_switched is true if the host runs the '
+  'new configuration; p_failures then names purges that failed. If p_switched is false, the apps in '
+  'p_failures ({app: cause}) fail, and a rebuild of the other apps is returned. A p_cause fails the other '
+  'apps too, unless p_split is true and the rebuild has several requests to split.';

@@ -1,17 +1,15 @@
--- A plan: what install() or uninstall() would do for an app, computed without writing anything.
+-- Functions that compute a plan: the effect of install() or uninstall() for an app, without writing anything.
 --
 --   options → resolve the app's slots → resolve each dependency that is not installed, and so on
 --           → installs (dependencies first), choices (one per slot), blockers (refusals)
 --
--- A slot of a catalog entry (integrations) names compatible apps. It is filled by the first rule that
--- matches:
+-- A slot of a catalog entry (integrations) names compatible apps. The first rule that matches fills the slot:
 --
---   a choice was given            the chosen apps, if they are compatible, and one at most unless the slot is
---                                 multi (otherwise BL008)
+--   a choice was given            the chosen apps; BL008 if an app is not compatible, or if there are several
+--                                 and the slot is not multi
 --   one compatible app installed  that app
---   several installed             all of them if the slot is multi, otherwise a choice is needed (BL007)
---   none installed                a required slot: its default, or else a choice is needed (BL007);
---                                 a slot that is not required: no app
+--   several installed             all of them if the slot is multi, otherwise BL007 (choice needed)
+--   none installed                for a required slot its default, or else BL007; otherwise no app
 --
 -- Errors raised: BL002 invalid_name, BL017 invalid_options. Blockers: BL001 unknown_app, BL007 choice_needed,
 -- BL008 choice_not_compatible, BL009 dependency_cycle, BL012 port_taken, BL017 invalid_options, and every
@@ -23,7 +21,7 @@ language sql stable as $$
     where a.name = p_app and a.status not in ('failed', 'stopped', 'stopping'))
 $$;
 comment on function bloud.is_installed(text) is
-  'Returns true if other apps may build on this app: it is active, or will be.';
+  'Returns true if other apps may use the app as a dependency: the app is active, or will be.';
 
 create or replace function bloud.fill_slot(p_app text, p_slot text, p_spec jsonb, p_choice jsonb)
 returns jsonb
@@ -67,14 +65,15 @@ begin
 end
 $$;
 comment on function bloud.fill_slot(text, text, jsonb, jsonb) is
-  'Returns which apps fill a slot of an app, with a refusal if the given choice is not possible or one is '
-  'missing.';
+  'Returns the apps that fill a slot of an app. The result has a refusal if the given choice is not '
+  'possible or a choice is missing.';
 
 create or replace function bloud.add_blocker(p_plan jsonb, p_refusal bloud.refusal) returns jsonb
 language sql immutable as $$
   select jsonb_set(p_plan, '{blockers}', (p_plan -> 'blockers') || to_jsonb(p_refusal))
 $$;
-comment on function bloud.add_blocker(jsonb, bloud.refusal) is 'Returns the plan with one more blocker.';
+comment on function bloud.add_blocker(jsonb, bloud.refusal) is
+  'Returns the plan with one more blocker (refusal).';
 
 create or replace function bloud.resolve_dependencies(
   p_app text, p_choices jsonb, p_path text[], p_plan jsonb) returns jsonb
@@ -126,8 +125,8 @@ begin
 end
 $$;
 comment on function bloud.resolve_dependencies(text, jsonb, text[], jsonb) is
-  'Returns the plan with this app and its dependencies added; a dependency comes before the apps that need '
-  'it. p_path: the apps that led to this one.';
+  'Returns the plan with an app and its dependencies added. A dependency stands before the apps that need '
+  'it. p_path has the apps that led to this app.';
 
 create or replace function bloud.plan_install(app text, options jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -159,8 +158,8 @@ begin
       'Choose one of them, or change a port in the catalog.');
     v_plan := bloud.add_blocker(v_plan, v_refusal);
   end loop;
-  -- Slots of any catalog app are accepted, because retry() repeats the choices of the first call: a
-  -- dependency that was part of the plan then may be installed now.
+  -- Accepts choices for slots of all catalog apps, because retry() repeats the choices of the first call. A
+  -- dependency with such a slot may have been installed since that call.
   select array_agg(k.key) into v_unknown from jsonb_object_keys(coalesce(options -> 'choices', '{}')) k (key)
   where not exists (
     select from bloud.catalog_cache c cross join jsonb_object_keys(c.entry -> 'integrations') s (slot)
@@ -178,8 +177,8 @@ begin
 end
 $$;
 comment on function bloud.plan_install(text, jsonb) is
-  'Returns what install(app, options) would do, without doing it: installs (in order), choices per slot, '
-  'blockers (refusals).';
+  'Returns the effect of install(app, options) without writing anything: the apps to install in order, the '
+  'choices per slot, and blockers (refusals).';
 
 create or replace function bloud.needs_of(p_app bloud.apps) returns setof text
 language sql stable as $$
@@ -189,18 +188,18 @@ language sql stable as $$
   where c.name = p_app.name and (c.entry #>> array['integrations', s.key, 'required'])::boolean
 $$;
 comment on function bloud.needs_of(bloud.apps) is
-  'Returns the apps that this app requires with its present choices.';
+  'Returns the apps that an app requires with its present choices.';
 
 create or replace function bloud.required_by(p_app text) returns text[]
 language sql stable as $$
   select coalesce(array_agg(a.name order by a.name), '{}')
   from bloud.apps a join bloud.catalog_cache c on c.name = a.name
-  where jsonb_path_query_array(a.integration_config, '$.*[*]') ? p_app -- the expression of apps_by_choice
+  where jsonb_path_query_array(a.integration_config, '$.*[*]') ? p_app -- uses the index apps_by_choice
     and a.status not in ('failed', 'stopped', 'stopping') and a.name <> p_app and exists (
     select from jsonb_each(a.integration_config) s
     where s.value ? p_app and (c.entry #>> array['integrations', s.key, 'required'])::boolean)
 $$;
-comment on function bloud.required_by(text) is 'Returns the installed apps that require this app.';
+comment on function bloud.required_by(text) is 'Returns the installed apps that require an app.';
 
 create or replace function bloud.plan_uninstall(app text, purge boolean default false) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -217,4 +216,4 @@ begin
 end
 $$;
 comment on function bloud.plan_uninstall(text, boolean) is
-  'Returns what uninstall(app, purge) would do, without doing it.';
+  'Returns the effect of uninstall(app, purge) without writing anything.';

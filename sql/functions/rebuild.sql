@@ -1,11 +1,12 @@
--- Rebuilds at work: what the orchestrator records between the claim (claim.sql) and the end (outcome.sql).
+-- Functions with which the orchestrator records the progress of a rebuild, from its claim (claim.sql) to its
+-- end (outcome.sql).
 --
 --   configuring → begin_run() → building → append_log()… → begin_activation() → end_rebuild()
 --
 -- Nouns:
---   run          one start of the switch for a rebuild; a lost switch is started again as the next run
---   log offset   position in bytes up to which the log of the run is stored in rebuild_log
---   activation   the host changes over to the new generation; from then on a cancel is refused (BL014)
+--   run          one run of the switch command for a rebuild; a lost switch command is run again
+--   log offset   number of bytes of the log of the run that are stored in rebuild_log
+--   activation   start of the new host generation; from then on a cancel is refused (BL014)
 --
 -- Every call includes the attempt number of the lease (lease.sql). Errors raised: BL016 stale_attempt.
 
@@ -28,10 +29,9 @@ begin
 end
 $$;
 comment on function bloud.begin_run(bigint, bigint, text, jsonb) is
-  'Orchestrator: records that the configuration is written and the switch is about to start. Returns the '
-  'number of the run (2 and up: a lost switch is started again), or null if the rebuild has ended. '
-  'p_desired: the configured apps, {app: {version, port, integration_config}}; a generation without it is '
-  'no rollback target.';
+  'Records that the orchestrator has written the configuration and starts the switch command. Returns the '
+  'number of the run, or null if the rebuild has ended. p_desired has the configured apps ({app: {version, '
+  'port, integration_config}}), because a rollback to this generation needs them.';
 
 create or replace function bloud.append_log(
   p_attempt bigint, p_rebuild bigint, p_from_offset bigint, p_to_offset bigint, p_lines text[])
@@ -53,9 +53,8 @@ begin
 end
 $$;
 comment on function bloud.append_log(bigint, bigint, bigint, bigint, text[]) is
-  'Orchestrator: appends whole lines, read from p_from_offset to p_to_offset (bytes) of the log of the run. '
-  'Returns false and writes nothing unless the stored offset is p_from_offset, so that no line is lost or '
-  'doubled after a restart.';
+  'Appends the log lines between two offsets (bytes) of the log of a run. Returns false and writes nothing '
+  'unless the stored offset is p_from_offset, so a restarted orchestrator neither loses nor repeats a line.';
 
 create or replace function bloud.revert_cancel(p_operation bloud.operations) returns void
 language plpgsql as $$
@@ -71,8 +70,7 @@ begin
 end
 $$;
 comment on function bloud.revert_cancel(bloud.operations) is
-  'Reverts an accepted cancel that can no longer be done: the operation goes on, with the reason as a '
-  'warning.';
+  'Reverts a cancel request that came too late. The operation continues and gets a warning with the reason.';
 
 create or replace function bloud.begin_activation(p_attempt bigint, p_rebuild bigint) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -89,8 +87,8 @@ begin
 end
 $$;
 comment on function bloud.begin_activation(bigint, bigint) is
-  'Orchestrator: records that the host is being switched over. From then on a cancel is refused (BL014), '
-  'and accepted cancels are reverted. Idempotent.';
+  'Records that the host activates the new generation. From then on a cancel is refused (BL014), and '
+  'earlier cancel requests are reverted. A repeated call changes nothing.';
 
 create or replace function bloud.report_warnings(p_attempt bigint, p_rebuild bigint, p_warnings jsonb)
 returns void
@@ -103,5 +101,5 @@ begin
 end
 $$;
 comment on function bloud.report_warnings(bigint, bigint, jsonb) is
-  'Orchestrator: stores parts of apps that could not be set up, {app: [sentence]}, as warnings of the '
+  'Stores the parts of apps that the orchestrator could not set up, {app: [sentence]}, as warnings of the '
   'operations.';

@@ -1,10 +1,10 @@
--- A refusal: the reason why a verb is not possible for an app now. The verbs raise it, and the web page shows
--- it at the control, so both get it from the same functions.
+-- Functions that return a refusal: the reason why a verb (install, uninstall …) is not possible for an app
+-- now. The verbs raise refusals as errors, and the web page shows refusals at its buttons.
 --
---   refusal_of(verb, app) → SQLSTATE, message, detail, hint, or null: the verb is possible
---   controls(app)         → the same for all verbs
+--   refusal_of(verb, app)   returns SQLSTATE, message, detail and hint, or null if the verb is possible
+--   controls(app)           returns the refusals of all verbs
 --
--- These functions only read. A verb calls them again once it has locked the app (lock.sql), so that the
+-- The functions only read. A verb calls refusal_of() after it has locked the app (lock.sql), so that the
 -- result stays true until the verb has written its rows.
 -- Errors raised, by refuse() for the verbs: BL001 unknown_app, BL004 busy, BL005 not_installed,
 -- BL006 not_available_here, BL010 required_by_others, BL011 system_app, BL012 port_taken,
@@ -23,7 +23,7 @@ begin
 end
 $$;
 comment on function bloud.refuse(bloud.refusal) is
-  'Raises the refusal as an error; does nothing for a refusal without SQLSTATE.';
+  'Raises a refusal as an error. Does nothing if the refusal has no SQLSTATE.';
 
 create or replace function bloud.refusal_of_install(p_app text, p_row bloud.apps, p_open bloud.operations)
 returns bloud.refusal
@@ -63,7 +63,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_install(text, bloud.apps, bloud.operations) is
-  'Returns why the app can''t be installed now, or null.';
+  'Returns the reason why the app can''t be installed now. Returns null if the app can be installed.';
 
 create or replace function bloud.refusal_of_uninstall(
   p_app text, p_row bloud.apps, p_open bloud.operations, p_purge boolean) returns bloud.refusal
@@ -100,7 +100,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean) is
-  'Returns why the app can''t be uninstalled now, or null.';
+  'Returns the reason why the app can''t be uninstalled now. Returns null if the app can be uninstalled.';
 
 create or replace function bloud.refusal_of_cancel(p_app text, p_row bloud.apps, p_open bloud.operations)
 returns bloud.refusal
@@ -145,7 +145,8 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_cancel(text, bloud.apps, bloud.operations) is
-  'Returns why the open operation of the app can''t be cancelled, or null.';
+  'Returns the reason why the open operation of the app can''t be cancelled. Returns null if a cancel is '
+  'possible.';
 
 create or replace function bloud.refusal_of_retry(p_app text, p_row bloud.apps, p_open bloud.operations)
 returns bloud.refusal
@@ -171,7 +172,8 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_retry(text, bloud.apps, bloud.operations) is
-  'Returns why the last operation of the app can''t be repeated, or null.';
+  'Returns the reason why the last operation of the app can''t be repeated. Returns null if a retry is '
+  'possible.';
 
 create or replace function bloud.refusal_of(p_verb text, p_app text) returns bloud.refusal
 language plpgsql stable as $$
@@ -194,7 +196,8 @@ begin
 end
 $$;
 comment on function bloud.refusal_of(text, text) is
-  'Returns why a verb (install, uninstall, purge, cancel, retry) would be refused for an app now, or null.';
+  'Returns the reason why a verb (install, uninstall, purge, cancel, retry) would be refused for an app '
+  'now. Returns null if the verb is possible.';
 
 create or replace function bloud.controls(p_app text) returns jsonb
 language sql stable as $$
@@ -204,4 +207,5 @@ language sql stable as $$
   cross join lateral (select bloud.refusal_of(v.verb, p_app) as r offset 0) r
 $$;
 comment on function bloud.controls(text) is
-  'Returns for each verb whether it is allowed for the app now, and if not, the code and the reason.';
+  'Returns for each verb (install, uninstall …) whether the verb is allowed for the app now. A verb that is '
+  'not allowed has a code and a reason.';

@@ -1,9 +1,7 @@
--- Retention: prune() deletes old history in batches, so that no transaction is long.
+-- Function prune(), which deletes old events and log lines in batches, so that no transaction is long. Rows
+-- of the last operations of each app stay, and the last event of each app.
 --
---   event, log line → older than p_older_than → pruned, unless it belongs to
---       one of the last p_keep_operations operations of its app, or is the last event of its app
---
--- stream.pruned_to is the highest seq that was deleted; a reader that resumes before it receives a reset.
+-- stream.pruned_to is the greatest deleted seq. A reader that resumes after a smaller seq receives a reset.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.prune(
@@ -24,7 +22,7 @@ begin
   with expired as (
     select e.seq from bloud.events e
     where e.at < v_before and (e.operation_id = any (coalesce(v_kept, '{}'))) is not true
-      -- The last event of an app stays, because check_invariants() compares the app with it.
+      -- Keeps the last event of each app, because check_invariants() compares that event with the app.
       and e.seq < (select max(l.seq) from bloud.events l where l.app = e.app)
     order by e.seq limit p_batch),
   deleted as (delete from bloud.events e using expired d where e.seq = d.seq returning e.seq)
@@ -44,7 +42,6 @@ begin
 end
 $$;
 comment on function bloud.prune(bigint, interval, integer, integer) is
-  'Orchestrator: deletes events and log lines older than p_older_than, at most p_batch of each. Keeps those '
-  'of the last p_keep_operations operations of each app, and the last event of every app. Returns the '
-  'number of deleted rows; the caller repeats until 0. A reader that resumes before the pruned events '
-  'receives a reset.';
+  'Deletes events and log lines older than p_older_than, at most p_batch of each. Keeps the rows of the '
+  'last p_keep_operations operations of each app, and the last event of every app. Returns the number of '
+  'deleted rows; the orchestrator repeats the call until the result is 0.';

@@ -1,4 +1,4 @@
--- retry(): repeats the operation that failed last, with the same options.
+-- Verb retry(), which repeats the last failed operation of an app with the same options.
 --
 --   failed | error → queued     the last operation was an install, or the app became unhealthy after it
 --                  → stopping   the last operation was an uninstall that failed
@@ -16,8 +16,8 @@ declare
   v_options jsonb;
 begin
   perform bloud.check_name(retry.app);
-  -- All locks are taken at once and in the order of install(), to exclude deadlocks with it. What to lock
-  -- depends on the operation that failed, so that operation is read again once the locks are held.
+  -- Takes the locks in the order in which install() takes them, so that retry() and install() never deadlock.
+  -- The locks depend on the failed operation, so that operation is read again once the locks are held.
   loop
     v_last := bloud.last_operation(retry.app);
     v_options := case when v_last.kind = 'install' then v_last.options else '{}' end;
@@ -40,7 +40,7 @@ begin
       select o.kind, o.state from bloud.operations o
       where o.app = retry.app and o.id < v_open.id and o.kind <> 'rename'
       order by o.id desc limit 1) before where before.kind = 'uninstall' and before.state = 'failed') then
-    return v_open; -- a repetition of the uninstall that failed is open already
+    return v_open; -- the open uninstall already repeats the failed uninstall
   end if;
   perform bloud.refuse(bloud.refusal_of('retry', retry.app));
   if v_last.kind = 'uninstall' and v_last.state = 'failed' then
@@ -50,5 +50,5 @@ begin
 end
 $$;
 comment on function bloud.retry(text) is
-  'Repeats the operation that failed last, with the same options. For apps in failed or error. Returns the '
-  'operation.';
+  'Repeats the last failed operation of an app in the status failed or error, with the same options. '
+  'Returns the operation.';

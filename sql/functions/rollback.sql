@@ -1,14 +1,11 @@
--- Rollback: the host goes back to the generation before the current one, and the apps follow.
+-- Verb rollback(), which returns the host and its apps to the host generation before the current one.
 --
---   rollback() → one operation of kind rollback, plus one per app: uninstall or install
---   queued → claim_rollback(): one rebuild with nothing else in it → all succeeded, failed or cancelled
+-- rollback() inserts one operation of kind rollback, and one uninstall or install per changed app. One
+-- rebuild includes these operations and no others. All of them succeed, fail or are cancelled together.
 --
--- Other requests wait for a later rebuild while a rollback is open.
---
--- The target: each succeeded rebuild records the generations before and after it, and the apps of the latter
--- (generation_before, generation_after, desired). The newest rebuild that led to the current generation names
--- the generation before. Rollbacks are skipped, so a second rollback goes one generation further back, never
--- forward.
+-- Each succeeded rebuild records the generation before and after it, and the apps of the generation after it
+-- (generation_before, generation_after, desired). The target is generation_before of the newest rebuild that
+-- made the current generation. Rebuilds of rollbacks are skipped, so a second rollback goes further back.
 --
 -- Errors raised: BL004 busy, BL021 nothing_to_roll_back.
 
@@ -18,7 +15,7 @@ language plpgsql stable as $$
 declare
   v_switch bloud.rebuilds;
 begin
-  -- Ordered by their ends, because the waiting half of a split rebuild may run after higher ids.
+  -- Orders rebuilds by their end, because a waiting rebuild may run after rebuilds with higher ids.
   select r.generation_after into current_generation from bloud.rebuilds r
   where r.state = 'succeeded' order by r.finished_at desc, r.id desc limit 1;
   select * into v_switch from bloud.rebuilds r
@@ -28,7 +25,7 @@ begin
   target := v_switch.generation_before;
   select r.desired into desired from bloud.rebuilds r
   where r.state = 'succeeded' and r.generation_after = target order by r.finished_at desc, r.id desc limit 1;
-  -- The generation before the first rebuild of this agent has none of its apps.
+  -- The host generation before the first rebuild of the agent has no apps of the agent.
   if not found and not exists (select from bloud.rebuilds r
       where r.state = 'succeeded' and (r.finished_at, r.id) < (v_switch.finished_at, v_switch.id)) then
     desired := '{}';
@@ -36,8 +33,8 @@ begin
 end
 $$;
 comment on function bloud.find_rollback() is
-  'Returns the current generation as far as known, the target before it (null: there is none), and the apps '
-  'of the target (null: not known).';
+  'Returns the current host generation, the generation before it (target), and the apps of the target. A '
+  'null target means that no older generation is known; null apps mean that its apps are not known.';
 
 create or replace function bloud.refusal_of_rollback() returns bloud.refusal
 language plpgsql stable as $$
@@ -78,7 +75,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_rollback() is
-  'Returns the reason why the host can''t be rolled back now, or null.';
+  'Returns the reason why the host can''t be rolled back now. Returns null if a rollback is possible.';
 
 create or replace function bloud.plan_rollback() returns jsonb
 language plpgsql stable as $$
@@ -98,8 +95,8 @@ begin
 end
 $$;
 comment on function bloud.plan_rollback() is
-  'Returns what rollback() would do, without doing it: generations from and to, apps turned off and on, and '
-  'blockers (refusals).';
+  'Returns the effect of rollback() without writing anything: the generations from and to, the apps turned '
+  'off and on, and blockers (refusals).';
 
 create or replace function bloud.lock_all_apps() returns void
 language plpgsql as $$
@@ -131,7 +128,7 @@ declare
   v_child bloud.operations;
   v_name text;
 begin
-  -- Calls of rollback() wait for each other, so that the second returns the operation of the first.
+  -- Lets concurrent calls of rollback() wait for each other, so that all calls return the same operation.
   perform pg_advisory_xact_lock(45074, 1);
   select * into v_operation from bloud.operations o
   where o.kind = 'rollback' and o.state in ('queued', 'active');
@@ -140,7 +137,7 @@ begin
   end if;
   perform bloud.refuse(bloud.refusal_of_rollback());
   perform bloud.lock_all_apps();
-  -- Checked again, because another verb may have committed before the lock.
+  -- Checks for a refusal again, because another verb may have committed before the lock was taken.
   perform bloud.refuse(bloud.refusal_of_rollback());
   select * into v_found from bloud.find_rollback();
   insert into bloud.operations (kind, options, requested_by, origin, requested_at)
@@ -164,9 +161,9 @@ begin
 end
 $$;
 comment on function bloud.rollback() is
-  'Requests a rollback to the generation before the current one: apps that it does not have are uninstalled '
-  '(their data is kept), apps that it has are installed again. plan_rollback() previews it. Returns the '
-  'operation; a repeated call returns the open one.';
+  'Requests a rollback to the host generation before the current one. Apps that the older generation lacks '
+  'are uninstalled with their data kept; its other apps are installed again. Returns the operation, or the '
+  'open rollback.';
 
 create or replace function bloud.rollback_of(p_operation bloud.operations) returns bigint
 language sql stable as $$
@@ -174,7 +171,7 @@ language sql stable as $$
   where r.id = p_operation.requested_for and r.kind = 'rollback' and r.state in ('queued', 'active')
 $$;
 comment on function bloud.rollback_of(bloud.operations) is
-  'Returns the open rollback that the operation is a part of, or null.';
+  'Returns the id of the open rollback that the operation is a part of, or null.';
 
 create or replace function bloud.apps_with(p_app text) returns text[]
 language sql stable as $$
@@ -183,7 +180,7 @@ language sql stable as $$
     order by 1)
 $$;
 comment on function bloud.apps_with(text) is
-  'Returns the app and all apps of the same open rollback, because they are locked and ended together.';
+  'Returns the app and all apps of the same open rollback, because these are locked and ended together.';
 
 create or replace function bloud.withdraw_rollback(p_rollback bigint, p_state text, p_cause jsonb)
 returns void
@@ -212,7 +209,7 @@ declare
     select o.id from bloud.operations o where o.requested_for = p_rollback.id and o.state = 'queued');
   v_rebuild bloud.rebuilds;
 begin
-  -- If another transaction holds one of the apps, the whole rollback waits for the next claim.
+  -- Leaves the whole rollback for the next claim if another transaction holds one of the apps.
   if exists (select from bloud.operations o
       where o.id = any (v_ids) and not pg_try_advisory_xact_lock(45069, hashtext(o.app))) then
     return;
@@ -226,5 +223,5 @@ begin
 end
 $$;
 comment on function bloud.claim_rollback(bloud.operations, integer) is
-  'Starts and returns the rebuild of a queued rollback; no row while another transaction holds one of its '
-  'apps.';
+  'Starts and returns the rebuild of a queued rollback. Returns no row while another transaction holds one '
+  'of its apps.';

@@ -1,13 +1,13 @@
--- The session: the actor, the origin and the time that are recorded with each operation and event.
+-- Functions that return the actor, the origin and the time that are recorded with each operation and event.
 --
 --   actor    the role assumed with SET ROLE, or else the login
---   origin   web | api    a session of the relay, which names one of them with: set local bloud.origin
+--   origin   web | api    a session of the relay, which sets the setting bloud.origin
 --            agent        a session of the orchestrator
 --            psql         any other session
 --   time     the server's clock, or the clock that the owner has set for the session (tests)
 --
--- All three are taken from the session and never from an argument, because an argument could be forged.
--- This file is applied before all others of the folder, because their functions use the type bloud.refusal.
+-- The values come from the session and never from an argument, because a caller could forge an argument. This
+-- file is applied before the other files of the folder, because their functions use the type bloud.refusal.
 -- Errors raised: none.
 
 create or replace function bloud.clock() returns timestamptz
@@ -15,8 +15,8 @@ language plpgsql stable parallel safe as $$
 declare
   v_set text := pg_catalog.current_setting('bloud.clock', true);
 begin
-  -- Only a login that may assume the owner's role can set the clock: no operator can forge a time in the
-  -- history.
+  -- Ignores the setting bloud.clock unless the login may assume the role bloud_owner, so that no operator can
+  -- forge a time in the history.
   if v_set is null or v_set = '' or not pg_catalog.pg_has_role(session_user, 'bloud_owner', 'member') then
     return pg_catalog.clock_timestamp();
   end if;
@@ -24,15 +24,15 @@ begin
 end
 $$;
 comment on function bloud.clock() is
-  'Returns the time that is recorded with every row. The owner may set it for a session (set bloud.clock = '
-  '''2026-01-01''), so that no test has to wait for a deadline.';
+  'Returns the time that is recorded with every row. Only the owner can set the time for a session (set '
+  'bloud.clock = ''2026-01-01''), so tests need not wait for deadlines.';
 
 create or replace function bloud.session_actor() returns text
 language sql stable parallel safe as $$
   select coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user::text)
 $$;
 comment on function bloud.session_actor() is
-  'Returns the actor of this session: the role assumed with SET ROLE, or else the login.';
+  'Returns the actor of the session: the PostgreSQL role assumed with SET ROLE, or else the login.';
 
 create or replace function bloud.session_origin() returns text
 language plpgsql stable parallel safe as $$
@@ -42,7 +42,8 @@ begin
   if bloud.session_actor() = 'bloud_orchestrator' then
     return 'agent';
   end if;
-  -- Only the relay acts for other clients, so the setting counts in a session of the relay only.
+  -- Ignores the setting bloud.origin unless the session belongs to the relay, because only the relay acts for
+  -- other clients.
   if v_origin in ('web', 'api') and pg_catalog.pg_has_role(session_user, 'bloud_relay', 'member') then
     return v_origin;
   end if;
@@ -50,8 +51,8 @@ begin
 end
 $$;
 comment on function bloud.session_origin() is
-  'Returns the origin of this session: web or api (through the relay), agent (the orchestrator), psql (any '
-  'other session).';
+  'Returns the origin of the session: web or api for the relay, agent for the orchestrator, psql for any '
+  'other session.';
 
 create or replace function bloud.schema_version() returns text
 language sql stable as $$
@@ -60,8 +61,7 @@ $$;
 comment on function bloud.schema_version() is
   'Returns the name of the last migration applied to this database.';
 
--- A refusal is a value before it is an error, so that a verb raises exactly what a view shows for its
--- control.
+-- Type of a refusal as a value. A verb raises the same value that the view app_status shows in controls.
 do $$
 begin
   create type bloud.refusal as (sqlstate text, message text, detail text, hint text);
@@ -70,4 +70,4 @@ exception when duplicate_object then
 end
 $$;
 comment on type bloud.refusal is
-  'Reason why a verb would be refused: SQLSTATE of class BL, message, detail, hint.';
+  'Reason why a verb (install, uninstall …) is refused: SQLSTATE of class BL, message, detail and hint.';

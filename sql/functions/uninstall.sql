@@ -1,4 +1,4 @@
--- uninstall(): stops an app and keeps its data, or with purge deletes the data and the row too.
+-- Verb uninstall(), which stops an app and keeps its data. With purge the data and the row are deleted too.
 --
 --   running | starting | error | failed → stopping → stopped | (row deleted)
 --   stopped → (row deleted)                                       with purge only
@@ -6,7 +6,7 @@
 --   queued → stopped                                              at once, if the app was stopped before
 --   queued → failed → stopping → stopped | (row deleted)          otherwise
 --
--- From queued, the install that was open is superseded.
+-- The open install of a queued app is superseded.
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL005 not_installed,
 -- BL010 required_by_others, BL011 system_app, BL019 wrong_isolation.
 
@@ -18,7 +18,7 @@ begin
   insert into bloud.operations (app, kind, purge, previous_status, requested_by, origin, requested_at)
   values (p_row.name, 'uninstall', p_purge, p_row.status, '', 'psql', bloud.clock())
   returning * into v_operation;
-  if p_row.status = 'stopped' then -- only its data is left to delete
+  if p_row.status = 'stopped' then -- a stopped app has only data that is left to delete
     update bloud.apps set operation_id = v_operation.id where id = p_row.id;
   else
     update bloud.apps set status = 'stopping', wanted = false, deadline = bloud.clock() + interval '1 day',
@@ -29,7 +29,8 @@ begin
 end
 $$;
 comment on function bloud.request_uninstall(bloud.apps, boolean) is
-  'Writes one uninstall operation and sets its app to stopping, unless the app is stopped already.';
+  'Inserts one uninstall operation and returns it. Sets the app to stopping, unless the app is already '
+  'stopped.';
 
 create or replace function bloud.uninstall(app text, purge boolean default false) returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -43,7 +44,8 @@ begin
   uninstall.purge := coalesce(uninstall.purge, false);
   perform bloud.lock_related(uninstall.app);
   v_names := bloud.dependencies_queued_for(uninstall.app);
-  -- Waits for installs that build on these apps; sorted, because lock_plan() sorts too.
+  -- Waits for installs that use the apps as dependencies. The names are sorted as in lock_plan(), to avoid
+  -- deadlocks.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select distinct n from unnest(v_names || uninstall.app) as n order by n) s;
   v_open := bloud.open_operation(uninstall.app);
@@ -59,11 +61,11 @@ begin
   if v_open.kind = 'install' then
     v_open := bloud.end_operation(v_open.id, 'superseded', bloud.cancelled_cause(v_row.status));
     if v_row.status = 'queued' and v_row.configured_at is null then
-      delete from bloud.apps a where a.id = v_row.id; -- never configured: nothing of it is on the host
+      delete from bloud.apps a where a.id = v_row.id; -- an app that was never configured has no data
       perform bloud.withdraw_dependencies(v_names, 'superseded', v_open.cause);
       return v_open;
     elsif v_row.status = 'queued' then
-      v_was_wanted := v_row.wanted; -- true: it was in error, still runs, and was requested again
+      v_was_wanted := v_row.wanted; -- true if an app in error, which still runs, was requested again
       perform bloud.withdraw_install(v_row, v_open.cause);
       perform bloud.withdraw_dependencies(v_names, 'superseded', v_open.cause);
       select * into v_row from bloud.apps a where a.name = uninstall.app;
@@ -77,5 +79,5 @@ begin
 end
 $$;
 comment on function bloud.uninstall(text, boolean) is
-  'Stops an app and keeps its data, or with purge deletes data and row too. Returns the operation; an '
-  'install that was still queued is superseded and returned.';
+  'Stops an app and keeps its data; with purge also deletes the data and the row. Returns the operation. An '
+  'install that was still queued is superseded and returned instead.';

@@ -1,5 +1,5 @@
--- Standard names for columns, tables, indexes and constraints; no data changes except the texts of
--- status_transitions.meaning. Functions, triggers and views follow on every deploy, beside this folder.
+-- Renames columns, tables, indexes and constraints to standard names. The only data change is in the texts of
+-- status_transitions.meaning.
 
 alter table bloud.apps rename column moved_by to status_actor;
 alter table bloud.apps rename column moved_from to status_origin;
@@ -10,7 +10,7 @@ do $$
 declare
   v_name text;
 begin
-  -- Since PostgreSQL 18 a not-null constraint has a name, which contains that of the table.
+  -- Renames not-null constraints, because since PostgreSQL 18 their names contain the name of the table.
   for v_name in select c.conname from pg_catalog.pg_constraint c
       where c.conrelid = 'bloud.deletions'::regclass and c.conname like 'removals%' loop
     execute format('alter table bloud.deletions rename constraint %I to %I', v_name,
@@ -44,5 +44,5 @@ from (values
   ('stopping', null, 'uninstalled and purged')) as n (from_status, to_status, meaning)
 where t.from_status = n.from_status and t.to_status is not distinct from n.to_status;
 
--- Output columns of a function can't be renamed by `create or replace`.
+-- Drops find_rollback(), because `create or replace function` can't rename its output columns.
 drop function if exists bloud.find_rollback();
