@@ -7,12 +7,12 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** Returns all rows of the view `bloud.catalog`. */
+/** Returns all entries of the catalog (rows of the view `bloud.catalog`). */
 export function catalog(pool: Pool): Promise<readonly CatalogEntry[]> {
   return rows(pool, CatalogEntry, fragment`select to_jsonb(c) as row from bloud.catalog c`)
 }
 
-/** Returns the row of `bloud.catalog` with this name, or undefined. */
+/** Returns the catalog entry of this app, or undefined if the catalog has no such app. */
 export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | undefined> {
   return row(
     pool,
@@ -23,7 +23,10 @@ export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | u
 
 const Plan = z.record(z.unknown())
 
-/** Calls `bloud.plan_install` and returns the plan. @throws Problem if the name is invalid. */
+/**
+ * Calls `bloud.plan_install`. Returns the effects that installing the app would have.
+ * @throws Problem if the name is invalid.
+ */
 export function planInstall(
   pool: Pool,
   name: string,
@@ -33,17 +36,23 @@ export function planInstall(
   return oneRow(pool, Plan, fragment`select bloud.plan_install(${name}, ${given}::jsonb) as row`)
 }
 
-/** Calls `bloud.plan_uninstall` and returns the plan. @throws Problem if the name is invalid. */
+/**
+ * Calls `bloud.plan_uninstall`. Returns the effects that uninstalling the app would have.
+ * @throws Problem if the name is invalid.
+ */
 export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {
   return oneRow(pool, Plan, fragment`select bloud.plan_uninstall(${name}) as row`)
 }
 
-/** Calls the verb `bloud.refresh_catalog` and returns the new operation. */
+/**
+ * Requests that the catalog files are read again: calls the verb `bloud.refresh_catalog`. Returns the new
+ * operation.
+ */
 export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, fragment`bloud.refresh_catalog()`)
 }
 
-/** Returns true if an operation to refresh the catalog is queued. */
+/** Returns true if the queue contains an operation that reads the catalog files again. */
 export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   return oneRow(
     pool,
@@ -53,7 +62,10 @@ export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   )
 }
 
-/** Calls `bloud.sync_catalog` and returns the number of entries that are new or changed. */
+/**
+ * Writes the entries of the catalog files to the database with `bloud.sync_catalog`. Returns the number of
+ * new or changed entries.
+ */
 export function syncCatalog(
   pool: Pool,
   attempt: number,
@@ -68,7 +80,10 @@ export function syncCatalog(
   )
 }
 
-/** Calls `bloud.fail_refresh`, because the catalog files cannot be read. */
+/**
+ * Ends a refresh of the catalog as failed with `bloud.fail_refresh`, because the catalog files cannot be
+ * read.
+ */
 export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {
   const json = JSON.stringify(cause)
   await rows(

@@ -1,16 +1,19 @@
 import pg from 'pg'
 
-/** Upper limit for connecting, in milliseconds. */
+/** Upper limit of the time for connecting, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** Upper limit for one statement, in milliseconds: the statements sent here take at most a few seconds. */
+/** Upper limit of the duration of a statement, in milliseconds, unless the caller sets another limit. */
 const ANSWER_LIMIT_MS = 30_000
-/** Upper limit for a clean disconnect, in milliseconds: a network that drops packets never confirms it. */
+/**
+ * Upper limit of the time for a clean disconnect, in milliseconds. A network that drops packets never
+ * confirms the disconnect.
+ */
 const END_LIMIT_MS = 2_000
-/** SQLSTATE duplicate_database: another process created the database at the same time. */
+/** SQLSTATE `duplicate_database`: another process created the same database at the same time. */
 const DUPLICATE = '42P04'
 
 /**
- * Creates the database if it does not exist.
+ * Creates the database if the server does not have a database with this name.
  * @param serverUrl URL with a login that may create databases.
  */
 export async function ensureDatabase(serverUrl: string, name: string): Promise<void> {
@@ -23,7 +26,10 @@ export async function ensureDatabase(serverUrl: string, name: string): Promise<v
   })
 }
 
-/** Connects once. Returns the error if that fails, else null. */
+/**
+ * Tests if a connection to the database can be opened. Returns the error of the attempt, or null after
+ * success.
+ */
 export async function connectionProblem(url: string): Promise<Error | null> {
   try {
     await connected(url, async () => {})
@@ -33,7 +39,9 @@ export async function connectionProblem(url: string): Promise<Error | null> {
   }
 }
 
-/** The server did not answer in time, because the network drops packets or the server hangs. */
+/**
+ * Error for a database that did not answer in time, because the network drops packets or the server hangs.
+ */
 export class NoResponseError extends Error {
   readonly code = 'no_answer'
 
@@ -44,7 +52,10 @@ export class NoResponseError extends Error {
   }
 }
 
-/** Returns host and port of the URL without login and password, because the message is shown and logged. */
+/**
+ * Returns host and port of the URL for an error message. Login and password are left out, because the message
+ * is shown and logged.
+ */
 function hostOf(url: string): string {
   try {
     return new URL(url).host || 'a local socket'
@@ -54,15 +65,15 @@ function hostOf(url: string): string {
 }
 
 export interface ConnectionOptions {
-  /** The application_name in pg_stat_activity. */
+  /** Name of the session in the column `application_name` of pg_stat_activity. */
   name?: string
-  /** Upper limit for one statement in milliseconds, measured by this process. */
+  /** Upper limit of the duration of a statement, in milliseconds, measured by this process. */
   answerLimitMs?: number | undefined
 }
 
 /**
- * Opens a connection, passes it to `work` and closes it afterwards.
- * @throws what `work` throws, or an error with code `no_answer` if the database does not answer in time.
+ * Opens a connection, passes the connection to `work` and closes the connection afterwards.
+ * @throws the error of `work`, or an error with code `no_answer` if the database does not answer in time.
  */
 export async function connected<T>(
   url: string,
@@ -75,7 +86,7 @@ export async function connected<T>(
     connectionTimeoutMillis: CONNECT_LIMIT_MS,
     query_timeout: answerLimitMs,
   })
-  client.on('error', () => {}) // the next query reports a lost connection
+  client.on('error', () => {}) // ignored, because the next query reports a lost connection
   let open = false
   try {
     await client.connect()
@@ -90,11 +101,11 @@ export async function connected<T>(
   }
 }
 
-/** Returns true if the error or one of its causes has this message of the driver. */
+/** Returns true if the error or one of its causes is an error of the PostgreSQL driver with this message. */
 const hasMessage = (error: unknown, message: string): boolean =>
   error instanceof Error && (error.message === message || hasMessage(error.cause, message))
 
-/** Closes the connection; the server rolls back an open transaction. */
+/** Closes the connection. PostgreSQL then rolls back an open transaction. */
 async function end(client: pg.Client): Promise<void> {
   const cut = setTimeout(() => client.connection.stream.destroy(), END_LIMIT_MS)
   await client.end().catch(() => {})

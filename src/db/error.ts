@@ -1,6 +1,6 @@
 import { Problem, type ProblemCode, problemCode } from '../domain/problem.ts'
 
-/** Error of node-postgres; slonik wraps it and keeps it as `cause`. */
+/** Error of node-postgres. slonik wraps such an error and keeps the error as `cause`. */
 interface PostgresError {
   code?: string
   message: string
@@ -9,14 +9,14 @@ interface PostgresError {
 }
 
 /**
- * SQLSTATE classes and system codes that mean "try later": connection lost, server stopping or out of
+ * SQLSTATEs and system error codes of temporary failures: connection lost, server stopping or server out of
  * resources.
  */
 const UNAVAILABLE = /^(08...|57P..|53...|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND)$/
 const LOCK_NOT_AVAILABLE = '55P03'
 /**
- * Messages of the drivers for a lost connection. Only tested on errors without a code; errors of the server
- * have one.
+ * Messages of the database drivers for a lost connection. Only errors without a code are tested, because
+ * every error of the server has a code.
  */
 const CONNECTION_LOST = new RegExp(
   [
@@ -33,14 +33,17 @@ const CONNECTION_LOST = new RegExp(
   'i',
 )
 
-/** Returns the error and its causes, at most 8. */
+/** Returns the error followed by its causes, at most 8 errors. */
 function chain(error: unknown): PostgresError[] {
   const found: PostgresError[] = []
   for (let at = error; at instanceof Error && found.length < 8; at = at.cause) found.push(at as PostgresError)
   return found
 }
 
-/** Returns the Problem if the SQLSTATE is one of the system (`BL…`), else undefined. */
+/**
+ * Converts a database error with an SQLSTATE of this system (`BL…`) into a Problem. Returns undefined for any
+ * other error.
+ */
 function refusal(error: PostgresError): Problem | undefined {
   const code: ProblemCode | undefined = error.code ? problemCode(error.code) : undefined
   if (!code) return undefined
@@ -50,7 +53,7 @@ function refusal(error: PostgresError): Problem | undefined {
   })
 }
 
-/** Converts an error of the database into a Problem. Returns an unknown error unchanged. */
+/** Converts a database error into a Problem. Returns an unknown error unchanged. */
 export function translate(error: unknown): unknown {
   const errors = chain(error)
   for (const each of errors) {
@@ -71,7 +74,10 @@ export function translate(error: unknown): unknown {
   return error
 }
 
-/** Runs a query. @throws Problem if the database refuses it or cannot be reached. */
+/**
+ * Runs a query and returns its result.
+ * @throws Problem if the database refuses the query or cannot be reached.
+ */
 export async function translated<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run()

@@ -2,7 +2,7 @@ import { sql } from 'slonik'
 import { Snapshot, StreamHead, StreamRow } from '../domain/app.ts'
 import { oneRow, type Pool, rows } from './pool.ts'
 
-/** Calls `bloud.stream_after` and returns at most `limit` events after `seq`, in order. */
+/** Returns at most `limit` events after `seq`, in the order of seq. */
 export function streamAfter(pool: Pool, seq: number, limit: number): Promise<readonly StreamRow[]> {
   return rows(
     pool,
@@ -13,14 +13,12 @@ export function streamAfter(pool: Pool, seq: number, limit: number): Promise<rea
   )
 }
 
-/**
- * Calls `bloud.stream_head` and returns the epoch, the newest seq and the seq up to which events are pruned.
- */
+/** Returns the epoch, the newest seq and the seq up to which events were pruned. */
 export function streamHead(pool: Pool): Promise<StreamHead> {
   return oneRow(pool, StreamHead, sql.fragment`select to_jsonb(h) as row from bloud.stream_head() h`)
 }
 
-/** Calls `bloud.snapshot` and returns all apps with the seq of the newest event they include. */
+/** Returns a snapshot of all apps and the seq of the newest event that the snapshot includes. */
 export function snapshot(pool: Pool): Promise<Snapshot> {
   return oneRow(pool, Snapshot, sql.fragment`select bloud.snapshot() as row`)
 }

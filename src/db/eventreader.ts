@@ -1,15 +1,17 @@
 /**
- * Reads the rows of the stream over one permanent session with one prepared statement. It bypasses the pool,
- * because every event is delayed by this read, and a pool that validates each row takes longer than the query
- * itself.
+ * Reads new events over one permanent session with a prepared statement, without the pool. The duration of
+ * this read delays every event. Validating each row in the pool takes longer than the query itself.
  */
 import pg from 'pg'
 import type { StreamRow } from '../domain/app.ts'
 import { sessionUrl } from './url.ts'
 
-/** Upper limit for connecting, in milliseconds. */
+/** Upper limit of the time for connecting, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** Prepared statement: it has a name, so that PostgreSQL parses it once per session. */
+/**
+ * Query for the events after a seq. The query has a name, so PostgreSQL parses the query once per session
+ * (prepared statement).
+ */
 const AFTER = {
   name: 'stream_after',
   text: `select s.epoch, s.seq, s.app, s.event::text as json
@@ -17,14 +19,17 @@ const AFTER = {
 }
 
 export interface EventReader {
-  /** Calls `bloud.stream_after`. Rejects while the database is unreachable; the next call connects again. */
+  /**
+   * Reads at most `limit` events after `seq`. Rejects while the database is unreachable; the next call
+   * connects again.
+   */
   after(seq: number, limit: number): Promise<readonly StreamRow[]>
   end(): Promise<void>
 }
 
 /**
- * Opens no connection until the first read.
- * @param answerLimitMs milliseconds without an answer after which the connection is dropped.
+ * Creates an event reader, which connects at the first read.
+ * @param answerLimitMs time in milliseconds without an answer after which the connection is closed.
  */
 export function openEventReader(url: string, name: string, answerLimitMs: number): EventReader {
   let opening: Promise<pg.Client> | undefined
@@ -40,9 +45,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     return client
   }
 
-  /**
-   * Closes the session. While a query is running, `end` destroys the socket without waiting for the server.
-   */
+  /** Closes the session. During a query, `end` destroys the socket without waiting for the server. */
   function drop(client: pg.Client | undefined): void {
     opening = undefined
     client?.end().catch(() => undefined)
@@ -53,7 +56,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     let client: pg.Client | undefined
     try {
       client = await opening
-      // node-postgres returns a bigint as text.
+      // node-postgres returns a bigint as text, so `seq` is converted to a number.
       const { rows } = await client.query<StreamRow>({ ...AFTER, values: [seq, limit] })
       return rows.map((row) => ({ ...row, seq: Number(row.seq) }))
     } catch (error) {

@@ -16,12 +16,15 @@ const ProbedApp = z.object({
 })
 export type ProbedApp = z.infer<typeof ProbedApp>
 
-/** Returns the rows of the view `bloud.probed_apps`: the apps to be probed for their health. */
+/** Returns the apps whose health must be probed (rows of the view `bloud.probed_apps`). */
 export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
   return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
 }
 
-/** Calls `bloud.report_health` and returns the new status of the app, or null if the app does not exist. */
+/**
+ * Stores the result of a health probe with `bloud.report_health`. Returns the new status of the app, or null
+ * if the app does not exist.
+ */
 export function reportHealth(
   pool: Pool,
   attempt: number,
@@ -37,7 +40,9 @@ export function reportHealth(
   )
 }
 
-/** Calls `bloud.sweep` and returns the number of waits it ended because their deadline had passed. */
+/**
+ * Ends the waits of apps whose deadline has passed, with `bloud.sweep`. Returns the number of ended waits.
+ */
 export function sweep(pool: Pool, attempt: number): Promise<number> {
   return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
 }

@@ -1,19 +1,19 @@
-/** A pool for a process that may start before its database does. */
+/** Creates a pool on first use, for a process that may start before the database. */
 import { translate } from './error.ts'
 import { openPool, type Pool } from './pool.ts'
 
 export interface LazyPool {
   /**
-   * Returns the pool, which is opened by the first call that reaches the database.
-   * @throws Problem database_unavailable until then.
+   * Returns the pool. The first call that reaches the database opens the pool.
+   * @throws Problem database_unavailable if the database cannot be reached.
    */
   open(): Promise<Pool>
   end(): Promise<void>
 }
 
 /**
- * Creates the pool on first use. slonik queries the types of the server when it creates a pool and never
- * repeats that query, so a pool whose creation failed is discarded and created again.
+ * Returns an object that creates the pool on first use. slonik reads the types of the server only while a
+ * pool is created. So a pool whose creation failed is discarded, and the next call creates a new pool.
  */
 export function createLazyPool(url: string, name: string, size: number, answerLimitMs?: number): LazyPool {
   let opening: Promise<Pool> | undefined

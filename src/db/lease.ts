@@ -5,7 +5,7 @@ import { oneRow, type Pool, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * Calls `bloud.acquire_lease` and returns the attempt number, or null while another worker holds the lease.
+ * Acquires the lease for a worker. Returns the attempt number, or null while another worker holds the lease.
  */
 export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
   return oneRow(
@@ -15,12 +15,15 @@ export function acquireLease(pool: Pool, worker: string, seconds: number): Promi
   )
 }
 
-/** Calls `bloud.renew_lease`. @throws Problem stale_attempt if the lease is lost. */
+/**
+ * Extends the lease of this attempt by `seconds` from now.
+ * @throws Problem stale_attempt if another worker has acquired the lease.
+ */
 export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
 }
 
-/** Calls `bloud.release_lease`, so that the next worker need not wait until the lease expires. */
+/** Ends the lease of this attempt, so that the next worker can acquire the lease before its expiry. */
 export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
 }

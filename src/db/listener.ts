@@ -1,38 +1,47 @@
 import pgListen, { type Subscriber } from 'pg-listen'
 import { sessionUrl } from './url.ts'
 
-// pg-listen is CommonJS: its function is the `default` property of the default import.
+// pg-listen is a CommonJS module: its function is the property `default` of the default import.
 const createSubscriber = pgListen.default
 
-/** Interval between two heartbeat queries on the LISTEN session, in milliseconds. */
+/** Interval between two heartbeat queries on the session that executes LISTEN, in milliseconds. */
 const HEARTBEAT_MS = 5_000
-/** Upper limit for the answer to a heartbeat query, in milliseconds. */
+/** Upper limit of the duration of a heartbeat query, in milliseconds. */
 const HEARTBEAT_LIMIT_MS = 5_000
-/** Upper limit for connecting, in milliseconds. */
+/** Upper limit of the time for connecting, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** Upper limit for connecting and LISTEN together, in milliseconds; then the next attempt begins. */
+/**
+ * Upper limit of the time for connecting and LISTEN together, in milliseconds. After that time, the next
+ * attempt begins.
+ */
 const ATTEMPT_LIMIT_MS = 10_000
-/** Backoff between attempts, in milliseconds: short at first, because PostgreSQL restarts within 1 to 2 s. */
+/**
+ * Delays between attempts to connect, in milliseconds. The first delays are short, because PostgreSQL
+ * restarts within 1 to 2 s.
+ */
 const RETRY_MS = [100, 250, 500, 1_000, 2_000]
 
 export interface ListenerEvents {
-  /** A notification arrived: read the tables. It carries no data. */
+  /** Called after a notification, which carries no data: the caller reads the tables. */
   onNotification(channel: string): void
-  /** LISTEN is active (again): read from the cursor now, because earlier notifications may be lost. */
+  /**
+   * Called when LISTEN becomes active. The caller reads from its stream position, because earlier
+   * notifications may be lost.
+   */
   onListening(): void
-  /** The session is lost; the listener is already reconnecting. */
+  /** Called when the session is lost. The listener is already reconnecting. */
   onLost(reason: string): void
 }
 
 export interface Listener {
-  /** True while the LISTEN session is active. */
+  /** Returns true while LISTEN is active. */
   isListening(): boolean
   close(): Promise<void>
 }
 
 /**
- * Keeps one LISTEN session on `channels` until `close`. A half-open connection is detected within
- * HEARTBEAT_MS + HEARTBEAT_LIMIT_MS. The database may be unreachable at the start.
+ * Keeps one session that listens on `channels` until `close`. The database may be unreachable at the start. A
+ * half-open connection is detected within HEARTBEAT_MS + HEARTBEAT_LIMIT_MS.
  */
 export function openListener(
   url: string,
@@ -57,7 +66,7 @@ export function openListener(
     listening = false
   }
 
-  /** Replaces a failed subscriber by a new one after a backoff, without an upper limit of attempts. */
+  /** Replaces a failed session by a new session after a delay. The number of attempts has no limit. */
   function restart(failed: Subscriber, reason: string): void {
     if (closed || failed !== subscriber) return
     subscriber = undefined
@@ -75,12 +84,12 @@ export function openListener(
         query_timeout: HEARTBEAT_LIMIT_MS,
       },
       {
-        // pg-listen must not retry itself: while it retries, a failed first connect() may never reject, and
-        // close() does not stop it (seen: sessions without LISTEN, one for each attempt, and no notification
-        // ever).
+        // pg-listen must not retry by itself, because its retries do not stop after close() and may hide a
+        // failed connect(). Seen: each attempt left a session without LISTEN, and no notification ever
+        // arrived.
         retryLimit: 1,
         paranoidChecking: HEARTBEAT_MS,
-        parse: (payload) => payload, // notifications carry no data; a payload is ignored
+        parse: (payload) => payload, // not parsed as JSON, because notifications carry no data
       },
     )
     subscriber = next

@@ -5,17 +5,20 @@ import pg from 'pg'
 import { connected } from './database.ts'
 
 const SQL_DIR = join(import.meta.dirname, '../../sql')
-/** Upper limit for the wait for another migrating process, in milliseconds; a migration takes seconds. */
+/** Upper limit of the wait for another migrating process, in milliseconds. A migration takes seconds. */
 const LOCK_LIMIT_MS = 60_000
-/** Upper limit for one statement in milliseconds, including the wait for the other process. */
+/**
+ * Upper limit of the duration of a statement, in milliseconds, including the wait for another migrating
+ * process.
+ */
 const ANSWER_LIMIT_MS = 2 * LOCK_LIMIT_MS
-/** Key of the advisory lock that allows one migration at a time. */
+/** Key of the PostgreSQL advisory lock that allows only one migration at a time. */
 const MIGRATION_LOCK = 45_071
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
- * Drops triggers, views and routines that this transaction has not created: an earlier version left them
- * behind.
+ * Statement that drops the triggers, views and routines that the current transaction has not created. Those
+ * objects are left over from an earlier version of the schema.
  */
 const DROP_LEFTOVERS = `
   do $$
@@ -38,7 +41,8 @@ const DROP_LEFTOVERS = `
   $$`
 
 /**
- * The database cannot be brought to the schema of this program; the message names the reason and a remedy.
+ * Error for a database that cannot be migrated to the schema of this program. The message contains the reason
+ * and a remedy.
  */
 export class MigrationError extends Error {
   readonly code: 'schema_newer' | 'roles_missing' | 'migration_failed' | 'busy'
@@ -50,24 +54,27 @@ export class MigrationError extends Error {
 }
 
 export interface MigrateOptions {
-  /** URL with a login that may create roles and schemas, or that is a member of an existing bloud_owner. */
+  /**
+   * URL of the database. The login must be allowed to create roles and schemas, or be a member of an existing
+   * role `bloud_owner`.
+   */
   url: string
   /**
-   * Passwords by role; a role named here may log in. A role without a password is only assumed by its
-   * members.
+   * Passwords by PostgreSQL role. A role with a password may log in; any other role can only be assumed by
+   * its members.
    */
   rolePasswords?: Record<string, string>
   log: { info: (line: string) => void }
-  /** Folder to apply instead of the program's own `sql`, for tests. */
+  /** Folder with the SQL files, for tests; by default the program's own folder `sql`. */
   sqlDir?: string
-  /** Upper limit for one statement in milliseconds; tests set a value other than ANSWER_LIMIT_MS. */
+  /** Upper limit of the duration of a statement, in milliseconds; by default ANSWER_LIMIT_MS. */
   answerLimitMs?: number
 }
 
 /**
- * Brings a database to the schema of this program: first the roles, then in one transaction the new
- * migrations and all replaceable objects. If the process is killed, the database has either the old schema or
- * the new one. Waits for another migrating process. A second call changes nothing.
+ * Migrates a database to the schema of this program; a second call changes nothing. First creates the roles,
+ * then applies new migrations and all replaceable objects in one transaction. So a killed process leaves
+ * either the old schema or the new schema.
  * @throws MigrationError
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
@@ -87,7 +94,10 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   for (const name of applied) log.info(`migrated: ${name}`)
 }
 
-/** Takes the advisory lock of the session. @throws MigrationError busy after LOCK_LIMIT_MS. */
+/**
+ * Acquires the advisory lock of the migration.
+ * @throws MigrationError busy if another process holds the lock for longer than LOCK_LIMIT_MS.
+ */
 async function acquireMigrationLock(client: pg.Client): Promise<void> {
   await client.query(`set lock_timeout = ${LOCK_LIMIT_MS}`)
   await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]).catch((error) => {
@@ -100,7 +110,7 @@ async function acquireMigrationLock(client: pg.Client): Promise<void> {
   })
 }
 
-/** Creates the roles, sets their passwords and grants them access to the database. */
+/** Creates the PostgreSQL roles, sets their passwords and grants the roles access to the database. */
 async function prepareRoles(
   client: pg.Client,
   sqlDir: string,
@@ -130,18 +140,24 @@ async function prepareRoles(
   }
 }
 
-/** Creates the roles only, before a restore into a database without them. @throws MigrationError */
+/**
+ * Creates the PostgreSQL roles without any tables. A restore into a new database needs the roles first.
+ * @throws MigrationError
+ */
 export function createRoles(url: string): Promise<void> {
   return connected(url, (client) => prepareRoles(client, SQL_DIR, {}))
 }
 
-/** Returns the names of the migrations of this program. */
+/** Returns the names of all migrations that this program contains. */
 export async function knownMigrations(sqlDir = SQL_DIR): Promise<Set<string>> {
   const files = await readdir(join(sqlDir, 'migrations'))
   return new Set(files.filter((file) => file.endsWith('.sql')).map((file) => file.replace(/\.sql$/, '')))
 }
 
-/** @throws MigrationError schema_newer if the database has a migration that this program does not have. */
+/**
+ * Refuses a database with a migration that this program does not contain.
+ * @throws MigrationError schema_newer
+ */
 async function refuseNewer(client: pg.Client, sqlDir: string): Promise<void> {
   const exists = await client.query("select to_regclass('bloud.migrations') is not null as yes")
   if (!exists.rows[0].yes) return
@@ -157,8 +173,8 @@ async function refuseNewer(client: pg.Client, sqlDir: string): Promise<void> {
 }
 
 /**
- * Returns a client that ignores the `begin` and `commit` of node-pg-migrate, because it runs inside our
- * transaction.
+ * Returns a database client for node-pg-migrate that ignores its `begin` and `commit`. All migrations run in
+ * the transaction that `migrate` has opened.
  */
 function withoutTransactions(client: pg.Client): pg.ClientBase {
   const query = (text: string | object, values?: unknown[]) =>
@@ -168,7 +184,7 @@ function withoutTransactions(client: pg.Client): pg.ClientBase {
   return { query } as unknown as pg.ClientBase
 }
 
-/** Applies the new migrations and returns their names. */
+/** Applies the migrations that the database lacks, and returns their names. */
 async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[]> {
   let file = ''
   const recordFile = (line: string) => {
@@ -184,7 +200,7 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
       migrationsTable: 'migrations',
       migrationsSchema: 'bloud',
       createMigrationsSchema: true,
-      noLock: true, // `acquireMigrationLock` also covers the roles and the replaceable objects
+      noLock: true, // `acquireMigrationLock` already holds a lock for the whole migration
       logger: { info: recordFile, warn: () => {}, error: () => {} },
     })
     return done.map((migration) => migration.name)
@@ -196,14 +212,15 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
 }
 
 /**
- * Applies functions, triggers, views, grants and comments anew, and drops those that no file creates any
- * more.
+ * Creates all functions, triggers, views, grants and comments again. Drops functions, triggers and views that
+ * no SQL file creates any more.
  */
 async function applyReplaceable(client: pg.Client, sqlDir: string): Promise<void> {
   const functions = (await readdir(join(sqlDir, 'functions'))).sort().map((file) => `functions/${file}`)
   const first = 'functions/session.sql'
   const begin = [first, ...functions.filter((file) => file !== first), 'triggers.sql', 'views.sql']
-  // PostgreSQL refuses to create a trigger on a table with pending events of deferred triggers.
+  // Deferred triggers are fired now, because PostgreSQL refuses `create trigger` on a table with pending
+  // trigger events.
   await client.query('set constraints all immediate; set constraints all deferred')
   await client.query('set local check_function_bodies = off; set local client_min_messages = warning')
   for (const file of begin) await applyFile(client, sqlDir, file)

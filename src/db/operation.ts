@@ -7,7 +7,10 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 type Transaction = Pick<DatabasePool, 'any' | 'query'>
 const anyRow = z.object({}).passthrough()
 
-/** Calls a verb for an HTTP request. The transaction has the rights of bloud_operator and no others. */
+/**
+ * Calls a verb (install, uninstall …) for an HTTP request and returns the operation. The transaction has only
+ * the rights of the role bloud_operator.
+ */
 export function asOperator(
   pool: Pool,
   origin: Origin,
@@ -22,32 +25,47 @@ export function asOperator(
   )
 }
 
-/** Calls the verb `bloud.install` and returns the operation. @throws Problem if the verb is refused. */
+/**
+ * Requests the installation of an app with the verb `bloud.install`. Returns the operation.
+ * @throws Problem if the database refuses the request.
+ */
 export function install(pool: Pool, origin: Origin, app: string, options: object): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.install(${app}, ${JSON.stringify(options)}::jsonb)`)
 }
 
-/** Calls the verb `bloud.uninstall` and returns the operation. @throws Problem if the verb is refused. */
+/**
+ * Requests that an app is uninstalled, with the verb `bloud.uninstall`. Returns the operation.
+ * @throws Problem if the database refuses the request.
+ */
 export function uninstall(pool: Pool, origin: Origin, app: string, purge: boolean): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.uninstall(${app}, ${purge})`)
 }
 
-/** Calls the verb `bloud.retry` and returns the operation. @throws Problem if the verb is refused. */
+/**
+ * Requests another attempt for a failed app with the verb `bloud.retry`. Returns the operation.
+ * @throws Problem if the database refuses the request.
+ */
 export function retry(pool: Pool, origin: Origin, app: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.retry(${app})`)
 }
 
-/** Calls the verb `bloud.cancel` and returns the operation. @throws Problem if the verb is refused. */
+/**
+ * Requests the end of an app's current operation with the verb `bloud.cancel`. Returns the operation.
+ * @throws Problem if the database refuses the request.
+ */
 export function cancel(pool: Pool, origin: Origin, app: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.cancel(${app})`)
 }
 
-/** Calls the verb `bloud.rename` and returns the operation. @throws Problem if the verb is refused. */
+/**
+ * Sets the display name of an app with the verb `bloud.rename`. Returns the operation.
+ * @throws Problem if the database refuses the request.
+ */
 export function rename(pool: Pool, origin: Origin, app: string, displayName: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.rename(${app}, ${displayName})`)
 }
 
-/** Returns at most `limit` operations, newest first; only those of `app` if given. */
+/** Returns at most `limit` operations, newest first. With `app`, returns only the operations of that app. */
 export function listOperations(pool: Pool, limit: number, app?: string): Promise<readonly Operation[]> {
   return rows(
     pool,
@@ -57,7 +75,7 @@ export function listOperations(pool: Pool, limit: number, app?: string): Promise
   )
 }
 
-/** Returns the operation with this id, or undefined. */
+/** Returns the operation with this id, or undefined if the id is unknown. */
 export function findOperation(pool: Pool, id: number): Promise<Operation | undefined> {
   return row(
     pool,
@@ -66,7 +84,7 @@ export function findOperation(pool: Pool, id: number): Promise<Operation | undef
   )
 }
 
-/** Calls `bloud.operation_log` and returns at most `limit` lines after line `after`. */
+/** Returns at most `limit` log lines of the operation's rebuild, starting after line number `after`. */
 export function operationLog(
   pool: Pool,
   id: number,

@@ -9,19 +9,19 @@ type Statement = ReturnType<typeof sql.fragment>
 type Runner = Pick<DatabasePool, 'any'>
 
 /**
- * Upper limit after which PostgreSQL ends a statement, in milliseconds. Reads and verbs take a few
- * milliseconds.
+ * Upper limit of the duration of a statement, in milliseconds; PostgreSQL then cancels the statement. Reads
+ * and verbs take a few milliseconds.
  */
 const STATEMENT_TIMEOUT_MS = 15_000
 /**
- * Upper limit for the wait for an answer, in milliseconds; longer, so that PostgreSQL can end the statement
- * first.
+ * Upper limit of the wait for an answer, in milliseconds. The limit is longer than STATEMENT_TIMEOUT_MS, so
+ * that PostgreSQL can cancel the statement first.
  */
 const ANSWER_LIMIT_MS = STATEMENT_TIMEOUT_MS + 1_000
 const CONNECT_TIMEOUT_MS = 5_000
 const IDLE_TIMEOUT_MS = 30_000
 
-/** Validates every row by the zod schema of its query, because data of the database is external input. */
+/** Validates every row with the zod schema of its query, because data from the database is external input. */
 const checkRows: Interceptor = {
   name: 'check-rows',
   transformRow: ({ resultParser }, query, row) => {
@@ -33,9 +33,10 @@ const checkRows: Interceptor = {
 }
 
 /**
- * Opens a pool of at most `size` connections. Sessions use the time zone UTC and wait at most 5 s for a lock.
- * @param name application_name in pg_stat_activity.
- * @param answerLimitMs milliseconds without an answer after which a connection is dropped.
+ * Opens a pool of at most `size` connections. All sessions use the time zone UTC and wait at most 5 s for a
+ * lock.
+ * @param name application_name of the sessions in pg_stat_activity.
+ * @param answerLimitMs time in milliseconds without an answer after which a connection is closed.
  */
 export function openPool(
   url: string,
@@ -52,7 +53,8 @@ export function openPool(
     idleTimeout: IDLE_TIMEOUT_MS,
     statementTimeout: STATEMENT_TIMEOUT_MS,
     idleInTransactionSessionTimeout: STATEMENT_TIMEOUT_MS,
-    // Sessions change settings with `set local` only, so there is nothing to discard between two uses.
+    // slonik need not reset a connection between two uses, because sessions change settings only with `set
+    // local`.
     resetConnection: async () => {},
     driverFactory: createTimeLimitedDriver(answerLimitMs),
     interceptors: [checkRows],
@@ -60,8 +62,8 @@ export function openPool(
 }
 
 /**
- * Runs a query that returns one JSON column named `row`, and validates each row by `schema`. The column is
- * JSON, because PostgreSQL then writes times as ISO 8601 and numbers as numbers, as in events and snapshots.
+ * Runs a query with one JSON column named `row`, and returns its rows validated by `schema`. With JSON,
+ * PostgreSQL writes times as ISO 8601 and numbers as numbers, as in events and snapshots.
  */
 export function rows<T extends ZodTypeAny>(
   db: Runner,
@@ -72,7 +74,10 @@ export function rows<T extends ZodTypeAny>(
   return translated(async () => (await db.any(query)).map(({ row }) => row))
 }
 
-/** Runs such a query and returns its first row, or undefined if there is none. */
+/**
+ * Runs a query with one JSON column named `row`. Returns the first row, or undefined if the query has no
+ * rows.
+ */
 export async function row<T extends ZodTypeAny>(
   db: Runner,
   schema: T,
@@ -82,7 +87,10 @@ export async function row<T extends ZodTypeAny>(
   return first
 }
 
-/** Runs such a query and returns its row. @throws Error if there is none. */
+/**
+ * Runs a query with one JSON column named `row` and returns the first row.
+ * @throws Error if the query has no rows.
+ */
 export async function oneRow<T extends ZodTypeAny>(
   db: Runner,
   schema: T,

@@ -1,6 +1,6 @@
 /**
- * Driver of the pool that limits the wait for an answer on the client side. PostgreSQL ends a slow statement
- * itself, but reports that over the connection; if the connection is dead, the report never arrives.
+ * Database driver for the pool that limits the wait for an answer in this process. PostgreSQL also cancels
+ * slow statements, but that error never arrives over a dead connection.
  */
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import pg from 'pg'
@@ -8,9 +8,9 @@ import type { DriverClient, DriverFactory } from 'slonik'
 import { withTimeout } from '../system/timeout.ts'
 
 /**
- * Client with a listener for `error` events. slonik queries the types of the server over a client without
- * one: a connection lost during that query ended the process (seen: a relay that had just started). The event
- * can be ignored, because the query rejects as well.
+ * PostgreSQL client with a listener for `error` events, because Node ends a process after an `error` event
+ * without a listener. Seen: a starting relay ended when its connection was lost while slonik read the
+ * server's types. The listener does nothing, because the query rejects as well.
  */
 class SafeClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
@@ -20,7 +20,10 @@ class SafeClient extends pg.Client {
 }
 ;(pg as { Client: typeof pg.Client }).Client = SafeClient
 
-/** No answer arrived in time. `translate` recognizes "timeout expired" as a lost connection. */
+/**
+ * Error for an answer that did not arrive in time. `translate` treats the words "timeout expired" as a lost
+ * connection.
+ */
 class NoAnswerError extends Error {
   constructor(milliseconds: number) {
     super(`no answer from the database within ${milliseconds} ms: timeout expired`)
@@ -29,9 +32,8 @@ class NoAnswerError extends Error {
 
 /**
  * Returns the client with a `destroy` event that is always emitted. slonik removes a connection from its pool
- * on that event, but a connection lost during a query never emits it, because its end waits for that query,
- * which fails. The pool lost one connection each time (seen: after as many losses as its size, all callers
- * and its `end` wait forever).
+ * on that event, but a connection lost during a query never emits the event. Seen: after some losses the pool
+ * had no connections left, and all callers waited forever.
  */
 function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverClient {
   const listeners = new Set<() => void>()
@@ -59,8 +61,9 @@ function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverCli
 }
 
 /**
- * Creates a driver that rejects a query after `milliseconds`. slonik then ends the connection of that query;
- * the driver ends the idle connections too, because each of them would cost the next caller the same wait.
+ * Creates a driver that rejects a query after `milliseconds`; slonik then closes the connection of that
+ * query. The driver also closes idle connections, because each may be dead and cost the next caller the same
+ * wait.
  */
 export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
   const createDriver = createPgDriverFactory()

@@ -8,22 +8,22 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * Adds the remaining milliseconds to a rebuild, because the clocks of the database and this process may
- * differ.
+ * SQL expression that adds the milliseconds until the deadline to a rebuild. The absolute deadline is not
+ * used, because the clocks of the database and of this process may differ.
  */
 const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
   round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
 
 const ClaimedRebuild = Rebuild.transform(({ remaining_ms, ...rebuild }) => ({
   ...rebuild,
-  /** Deadline in milliseconds of performance.now(). */
+  /** Deadline of the rebuild, in milliseconds of performance.now(). */
   endsAt: performance.now() + remaining_ms,
 }))
 export type ClaimedRebuild = z.infer<typeof ClaimedRebuild>
 
 /**
- * Calls `bloud.claim_rebuild`. Returns the active rebuild, else a new one with the queued operations, else
- * undefined.
+ * Returns the active rebuild. Without an active rebuild, creates a rebuild of the queued operations. Returns
+ * undefined if no operation is queued.
  */
 export function claimRebuild(
   pool: Pool,
@@ -38,9 +38,10 @@ export function claimRebuild(
 }
 
 /**
- * Calls `bloud.begin_run` and returns the number of the run within the rebuild.
- * @param generation the generation that is active before the run.
- * @param apps the apps as configured for this run.
+ * Records the start of a run of the switch command with `bloud.begin_run`. Returns the number of the run
+ * within the rebuild.
+ * @param generation the host generation that is active before the run.
+ * @param apps the apps with the configuration of this run.
  */
 export function beginRun(
   pool: Pool,
@@ -60,15 +61,18 @@ export function beginRun(
   )
 }
 
-/** Calls `bloud.begin_activation`: from now on the database refuses to cancel. */
+/**
+ * Records that the host activates the new generation. The database then refuses to cancel the rebuild's
+ * operations.
+ */
 export async function beginActivation(pool: Pool, attempt: number, rebuild: number): Promise<void> {
   const call = fragment`select null as row from bloud.begin_activation(${attempt}, ${rebuild})`
   await rows(pool, z.unknown(), call)
 }
 
 /**
- * Calls `bloud.append_log` for the lines between two byte offsets of the output.
- * @returns false if the stored log does not end at `from`.
+ * Appends the lines between two byte offsets of the switch command's output to the log of the rebuild.
+ * @returns false, without a change, if the stored log does not end at offset `from`.
  */
 export function appendLog(
   pool: Pool,
@@ -86,9 +90,7 @@ export function appendLog(
   )
 }
 
-/**
- * Calls `bloud.report_warnings` with the parts of each app that failed although the app itself was set up.
- */
+/** Stores warnings by app: parts of an app that failed although the app itself was set up. */
 export async function reportWarnings(
   pool: Pool,
   attempt: number,
@@ -105,15 +107,18 @@ export interface Outcome {
   switched: boolean
   exitCode: number | null
   generation: string | null
-  /** Cause by failed app: only these fail, the other apps continue in the next rebuild. */
+  /** Cause of failure by app. Only these apps fail; the other apps continue in the next rebuild. */
   failures: Record<string, Cause>
-  /** Cause for all apps that are not in `failures`; null if they do not fail. */
+  /** Cause of failure of all apps without an entry in `failures`; null if those apps do not fail. */
   cause: Cause | null
-  /** True if no failed app could be identified: the apps are rebuilt in two halves instead of failing all. */
+  /**
+   * True if the rebuild failed but no failed app could be identified. The next rebuilds then contain half of
+   * the apps each.
+   */
   split: boolean
 }
 
-/** Calls `bloud.end_rebuild`. The remaining operations continue in the rebuild that is claimed next. */
+/** Ends the rebuild and stores its result. Operations that are not finished continue in the next rebuild. */
 export async function endRebuild(
   pool: Pool,
   attempt: number,
@@ -142,8 +147,7 @@ const DesiredApp = ConfiguredApp.extend({ status: z.enum(STATUSES) })
 export type DesiredApp = z.infer<typeof DesiredApp>
 
 /**
- * Returns the rows of the view `bloud.desired_apps`: the apps that the host should run after the next
- * rebuild.
+ * Returns the apps that the host should run after the next rebuild (rows of the view `bloud.desired_apps`).
  */
 export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
   return rows(pool, DesiredApp, fragment`select to_jsonb(a) as row from bloud.desired_apps a`)
@@ -158,7 +162,7 @@ const RebuildOperation = z.object({
 })
 export type RidingOperation = z.infer<typeof RebuildOperation>
 
-/** Returns the active operations of a rebuild that concern one app each. */
+/** Returns the active operations that the rebuild includes, without operations that concern no single app. */
 export function operationsOf(pool: Pool, rebuild: number): Promise<readonly RidingOperation[]> {
   return rows(
     pool,
@@ -168,7 +172,7 @@ export function operationsOf(pool: Pool, rebuild: number): Promise<readonly Ridi
   )
 }
 
-/** Returns the last `count` lines of the log of a rebuild, oldest first. */
+/** Returns the last `count` log lines of a rebuild, oldest first. */
 export function lastLogLines(pool: Pool, rebuild: number, count: number): Promise<readonly string[]> {
   return rows(
     pool,

@@ -1,15 +1,18 @@
-/** Queries of backup and restore, and the SQL that runs before and after the statements of a backup. */
+/** Queries for backup and restore, and the SQL that runs before and after the statements of a backup. */
 
 import { connected } from './database.ts'
 import { knownMigrations, MigrationError } from './migration.ts'
 
 export interface DatabaseState {
   serverMajor: number
-  /** Connected processes of the agent, for example `relay`. */
+  /** Names of the agent's processes that are connected to the database, for example `relay`. */
   processes: string[]
 }
 
-/** Reads the server version and the connected processes. @throws Error if the database cannot be reached. */
+/**
+ * Returns the server version and the agent's processes that are connected to the database.
+ * @throws Error if the database cannot be reached.
+ */
 export function databaseState(url: string): Promise<DatabaseState> {
   return connected(url, async (client) => {
     const { rows } = await client.query(`
@@ -22,8 +25,8 @@ export function databaseState(url: string): Promise<DatabaseState> {
 }
 
 /**
- * Runs before the statements of the backup, in the same transaction. Refuses to restore during a rebuild, and
- * keeps the last attempt number, because the backup contains an older one.
+ * SQL that runs before the statements of the backup, in the same transaction. The SQL refuses to restore
+ * during a rebuild. The last attempt number is kept in a setting, because the number in the backup is older.
  */
 export const BEFORE_RESTORE = `
 set role bloud_owner;
@@ -45,8 +48,8 @@ drop schema if exists bloud cascade;
 `
 
 /**
- * Runs after the statements of the backup. The higher attempt number stops workers that started before the
- * restore; the new epoch makes clients of the old history start again with a snapshot.
+ * SQL that runs after the statements of the backup. A higher attempt number stops workers that started before
+ * the restore. A new epoch makes connected clients continue with a snapshot.
  */
 export const AFTER_RESTORE = `
 update bloud.lease set lease_until = null, worker = null,
@@ -55,7 +58,8 @@ select bloud.new_epoch();
 `
 
 /**
- * Refuses a backup whose schema this program does not know, before the database is changed.
+ * Refuses a backup with a migration that this program does not contain. The check runs before the database is
+ * changed.
  * @param copy the rows of bloud.migrations as printed by pg_restore.
  * @throws MigrationError
  */
@@ -73,7 +77,10 @@ export async function refuseNewerBackup(copy: string): Promise<void> {
   )
 }
 
-/** Removes a setting that a newer pg_restore writes at the beginning and an older server does not know. */
+/**
+ * Removes the setting `transaction_timeout` from the SQL of a backup. A newer pg_restore writes this setting,
+ * and an older server does not know the setting.
+ */
 export function withoutNewSettings(script: string): string {
   return script.replace(/^SET transaction_timeout = 0;\n/m, '')
 }

@@ -5,8 +5,8 @@ import { oneRow, type Pool } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * Calls `bloud.prune` and returns the number of deleted events and log lines; to be called again until it
- * returns 0.
+ * Deletes old events and log lines with `bloud.prune`, one batch per call. Returns the number of deleted
+ * rows. The caller repeats the call until the result is 0.
  */
 export function prune(
   pool: Pool,

@@ -6,17 +6,23 @@ import { ConfiguredApp } from './rebuild.ts'
 
 const fragment = sql.fragment
 
-/** Calls `bloud.plan_rollback` and returns the plan. */
+/** Returns the effects that a rollback to the previous host generation would have. */
 export function planRollback(pool: Pool): Promise<RollbackPlan> {
   return oneRow(pool, RollbackPlan, fragment`select bloud.plan_rollback() as row`)
 }
 
-/** Calls the verb `bloud.rollback` and returns the operation. @throws Problem if the verb is refused. */
+/**
+ * Requests a rollback to the previous host generation with the verb `bloud.rollback`. Returns the operation.
+ * @throws Problem if the database refuses the request.
+ */
 export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, fragment`bloud.rollback()`)
 }
 
-/** Returns the apps of the generation that a rollback restores, as configured for that generation. */
+/**
+ * Returns the apps of the host generation that a rollback restores, with the configuration of that
+ * generation.
+ */
 export function rollbackApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {
   return rows(
     pool,

@@ -1,10 +1,9 @@
-/**
- * Upper limit for the wait for a lock in milliseconds, for example one held by an open transaction in psql.
- */
+/** Upper limit of the wait for a lock, in milliseconds. An open transaction in psql can hold such a lock. */
 const LOCK_TIMEOUT_MS = 5_000
 
 /**
- * Returns the URL with the settings of every session of the agent; `name` is the name in pg_stat_activity.
+ * Returns the database URL with the settings of every session of the agent. `name` is the application_name in
+ * pg_stat_activity.
  */
 export function sessionUrl(url: string, name: string): string {
   const parsed = parse(url)
@@ -13,7 +12,10 @@ export function sessionUrl(url: string, name: string): string {
   return write(parsed)
 }
 
-/** Returns the URL of a session that assumes `role`; the login must be a member of that role. */
+/**
+ * Returns the database URL for a session that assumes the PostgreSQL role `role`. The login must be a member
+ * of that role.
+ */
 export function urlAsRole(url: string, role: string): string {
   const parsed = parse(url)
   addOptions(parsed, `-c role=${role}`)
@@ -21,8 +23,8 @@ export function urlAsRole(url: string, role: string): string {
 }
 
 /**
- * Parses the URL. A socket is a directory in place of the host:
- * `postgresql:///db?host=/run/postgresql&user=me`. It is rewritten to
+ * Parses a database URL. A URL can name a socket folder instead of a host:
+ * `postgresql:///db?host=/run/postgresql&user=me`. Such a URL is rewritten to
  * `postgresql://me@%2Frun%2Fpostgresql/db`, which psql, slonik and pg all accept.
  */
 function parse(url: string): URL {
@@ -42,8 +44,8 @@ function addOptions(url: URL, ...more: string[]): void {
 }
 
 /**
- * Returns the URL as text, with `%20` for a blank in the search part, because `URL` writes `+` there and pg
- * keeps it.
+ * Returns the URL as text, with `%20` for a blank in the search part. `URL` writes `+` for a blank, and pg
+ * does not decode `+`.
  */
 function write(url: URL): string {
   const search = url.search.replaceAll('+', '%20')

@@ -1,10 +1,10 @@
-/** Gives functions of this folder their pool. */
+/** Binds the functions of this folder to a pool. */
 import type { LazyPool } from './lazypool.ts'
 import type { Pool } from './pool.ts'
 
 type PoolFunction = (pool: Pool, ...args: never[]) => Promise<unknown>
 
-/** The same functions without their first argument. */
+/** Type of the same functions without the first argument, the pool. */
 type WithPool<T extends Record<string, PoolFunction>> = {
   [Name in keyof T]: T[Name] extends (pool: Pool, ...args: infer Args) => infer Result
     ? (...args: Args) => Result
@@ -12,8 +12,8 @@ type WithPool<T extends Record<string, PoolFunction>> = {
 }
 
 /**
- * Returns the given functions bound to the pool, which the first call opens.
- * @throws Problem database_unavailable, from each function, while the database does not answer.
+ * Returns the given functions bound to the pool. The first call of a function opens the pool.
+ * @throws Problem database_unavailable, from every function, while the database cannot be reached.
  */
 export function withPool<T extends Record<string, PoolFunction>>(pool: LazyPool, functions: T): WithPool<T> {
   const bind =

@@ -3,9 +3,7 @@ import { test } from 'node:test'
 import { translate } from '../../src/db/error.ts'
 import { Problem } from '../../src/domain/problem.ts'
 
-/**
- * Creates an error as slonik throws it: its own message, with the error of the server or driver as the cause.
- */
+/** Returns an error as slonik throws errors: with the error of the server or driver as the cause. */
 const wrapped = (message: string, code?: string) =>
   new Error('Query failed', { cause: Object.assign(new Error(message), code && { code }) })
 
@@ -14,7 +12,7 @@ const isUnavailable = (error: unknown): boolean => {
   return translated instanceof Problem && translated.code === 'database_unavailable'
 }
 
-test('a lost connection becomes database_unavailable, for the messages of each driver', () => {
+test('a lost connection becomes database_unavailable, with the messages of every driver', () => {
   for (const message of [
     'Connection terminated unexpectedly',
     'timeout expired',
@@ -30,7 +28,7 @@ test('a lost connection becomes database_unavailable, for the messages of each d
     assert.ok(isUnavailable(wrapped('any message', code)), code)
 })
 
-test('an error of a statement never becomes database_unavailable, for any message', () => {
+test('an error of a statement never becomes database_unavailable, with any message', () => {
   for (const [message, code] of [
     ['unterminated quoted string at or near "x"', '42601'],
     ['recommended value extended', '22023'],

@@ -1,14 +1,17 @@
-/** A connection that is lost while a pool opens. */
+/** Tests that opening a pool fails with an error if the connection is lost. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPool } from '../../src/db/pool.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { startCuttingProxy } from '../support/cutting-proxy.ts'
 
-/** Number of tests; larger than the number of chunks that a client sends until its pool is open. */
+/**
+ * Number of connection attempts. Attempt n is cut after n chunks, and an undisturbed pool needs fewer chunks
+ * than this number.
+ */
 const PIECES = 12
 
-test('a connection lost at any moment makes opening a pool fail with an error only', async (t) => {
+test('opening a pool fails with an error, wherever the connection is cut', async (t) => {
   const database = await testDatabase('opening')
   t.after(() => database.drop())
   let failed = 0

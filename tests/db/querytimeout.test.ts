@@ -1,4 +1,4 @@
-/** The clocks of the database and of the agent may differ. */
+/** Tests that deadlines are correct although the clocks of the database and of the agent differ. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { probedApps } from '../../src/db/health.ts'
