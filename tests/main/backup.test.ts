@@ -53,7 +53,10 @@ async function filledDatabase(t: TestContext): Promise<{ url: string; client: pg
 
 async function command(name: 'backup' | 'restore', url: string, ...args: string[]) {
   const env = settings({ DATABASE_URL: url, BLOUD_DATA_DIR: top, INIT_CWD: top })
-  const agent = startProcess(process.execPath, [join(ROOT, `src/main/${name}.ts`), ...args], { env, cwd: ROOT })
+  const agent = startProcess(process.execPath, [join(ROOT, `src/main/${name}.ts`), ...args], {
+    env,
+    cwd: ROOT,
+  })
   return { code: await agent.ended, output: agent.output() }
 }
 

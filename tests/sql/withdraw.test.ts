@@ -3,7 +3,16 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { entry, lead, rebuildAll, refusalOf, session, transitionsOf, value, waitingForLock } from '../support/sql.ts'
+import {
+  entry,
+  lead,
+  rebuildAll,
+  refusalOf,
+  session,
+  transitionsOf,
+  value,
+  waitingForLock,
+} from '../support/sql.ts'
 
 const needs = (...names: string[]) => ({
   integrations: Object.fromEntries(

@@ -1,6 +1,6 @@
 /**
- * 16 writers and 200 resuming clients work while sessions, the relay and the network fail: no event is lost or out of
- * order. `scripts/chaos.ts` does the same for longer and also restarts PostgreSQL.
+ * 16 writers and 200 resuming clients work while sessions, the relay and the network fail: no event is lost
+ * or out of order. `scripts/chaos.ts` does the same for longer and also restarts PostgreSQL.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

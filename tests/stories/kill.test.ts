@@ -1,4 +1,6 @@
-/** The orchestrator is killed with SIGKILL in each phase: accepted operations succeed, and no step runs twice. */
+/**
+ * The orchestrator is killed with SIGKILL in each phase: accepted operations succeed, and no step runs twice.
+ */
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,4 +1,7 @@
-/** The main story of a new user: one command starts the agent, and one install brings Node-RED from the registry. */
+/**
+ * The main story of a new user: one command starts the agent, and one install brings Node-RED from the
+ * registry.
+ */
 import assert from 'node:assert/strict'
 import { access, chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

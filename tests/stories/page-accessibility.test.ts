@@ -1,4 +1,6 @@
-/** Announcements for screen readers, copy and download of a log, reloads during a dialog, and touch scrolling. */
+/**
+ * Announcements for screen readers, copy and download of a log, reloads during a dialog, and touch scrolling.
+ */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'

@@ -1,4 +1,7 @@
-/** The page without JavaScript, offline, with a slow or broken connection, in several windows, and with long logs. */
+/**
+ * The page without JavaScript, offline, with a slow or broken connection, in several windows, and with long
+ * logs.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPage } from '../support/browser.ts'

@@ -1,4 +1,7 @@
-/** Every status and every kind of failure: the page matches the database, is accessible, and fits every screen. */
+/**
+ * Every status and every kind of failure: the page matches the database, is accessible, and fits every
+ * screen.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Locator } from 'playwright-core'

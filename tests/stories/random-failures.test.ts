@@ -1,7 +1,7 @@
 /**
- * Rebuilds during which the orchestrator, the relay and PostgreSQL are killed at random moments of every phase. The
- * result is the same as without failures. A failure prints its seed: `node scripts/random-failures.ts --seed=…`
- * repeats the run.
+ * Rebuilds during which the orchestrator, the relay and PostgreSQL are killed at random moments of every
+ * phase. The result is the same as without failures. A failure prints its seed: `node
+ * scripts/random-failures.ts --seed=…` repeats the run.
  */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'

@@ -67,7 +67,8 @@ test('a bad app in a batch fails alone, the good ones run', async (t) => {
   for (const name of ['one', 'two']) await home.addApp(name)
   await home.addApp('bad', 'healthy', { npm: { package: 'file:/nowhere/at/all', bin: 'app' } })
   for (const name of ['one', 'bad', 'two']) {
-    // The first orchestrator only reads the catalog. Installs requested before the next start share a rebuild.
+    // The first orchestrator only reads the catalog. Installs requested before the next start share a
+    // rebuild.
     if (name === 'one') await (await home.orchestrator()).end('SIGTERM')
     await home.sql.query('select bloud.install($1)', [name])
   }

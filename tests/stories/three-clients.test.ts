@@ -20,7 +20,9 @@ const LIFE = [
   ...['failed→stopping', 'stopping→stopped', 'stopped→'],
 ]
 
-/** Calls all verbs: an install that fails, a retry that is cancelled while it builds, an uninstall, a purge. */
+/**
+ * Calls all verbs: an install that fails, a retry that is cancelled while it builds, an uninstall, a purge.
+ */
 async function callVerbs(home: Home, call: Call): Promise<void> {
   const known = Number((await home.sql.query('select count(*) from bloud.operations')).rows[0].count)
   await rm(join(home.packages, 'later'), { recursive: true, force: true })

@@ -1,4 +1,6 @@
-/** Reads blueprints with two YAML parsers that are independent of the writer. A tag becomes `{ tag, value }`. */
+/**
+ * Reads blueprints with two YAML parsers that are independent of the writer. A tag becomes `{ tag, value }`.
+ */
 import { execFileSync } from 'node:child_process'
 import { DEFAULT_SCHEMA, load, Type } from 'js-yaml'
 

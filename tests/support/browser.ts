@@ -6,8 +6,8 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { toolPath } from './tools.ts'
 
 /**
- * Folder for screenshots, e.g. SCREENSHOTS=test-results. Without it no screenshot is taken, because each takes
- * 0.3 s.
+ * Folder for screenshots, e.g. SCREENSHOTS=test-results. Without it no screenshot is taken, because each
+ * takes 0.3 s.
  */
 const SCREENSHOTS = process.env.SCREENSHOTS
 /** Flags that keep Chromium from using the network, because the tests also run on machines without one. */

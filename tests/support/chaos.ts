@@ -92,8 +92,8 @@ export function startClients(port: number, count: number) {
 }
 
 /**
- * Starts writers that each change the status of their own app as fast as PostgreSQL allows. A writer reconnects
- * when it loses its session.
+ * Starts writers that each change the status of their own app as fast as PostgreSQL allows. A writer
+ * reconnects when it loses its session.
  */
 export function startWriters(url: string, count: number) {
   let stopped = false

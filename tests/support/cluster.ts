@@ -1,6 +1,6 @@
 /**
- * Creates test databases as copies of a template, which is migrated once per state of `sql/`. The server is the
- * one that `npm test` started.
+ * Creates test databases as copies of a template, which is migrated once per state of `sql/`. The server is
+ * the one that `npm test` started.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -84,7 +84,9 @@ function ensureTemplate(): Promise<string> {
   return ready
 }
 
-/** Creates the template. Test files run in parallel: the first one creates it, the others wait for the lock. */
+/**
+ * Creates the template. Test files run in parallel: the first one creates it, the others wait for the lock.
+ */
 async function makeTemplate(client: pg.Client): Promise<string> {
   const template = `bloud_template_${await stateOfSql()}`
   await client.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 
 /**
- * Creates a directory that only the current user may enter; it is removed after the tests of the file. Must be
- * called at the top of a file, because inside a test it would be removed before that test's own clean-up.
+ * Creates a directory that only the current user may enter; it is removed after the tests of the file. Must
+ * be called at the top of a file, because inside a test it would be removed before that test's own clean-up.
  */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'bloud-test-'))

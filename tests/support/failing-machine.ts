@@ -1,4 +1,7 @@
-/** Parts of a machine whose processes are killed: restarted programs, their PostgreSQL, and sessions with retries. */
+/**
+ * Parts of a machine whose processes are killed: restarted programs, their PostgreSQL, and sessions with
+ * retries.
+ */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

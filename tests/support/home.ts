@@ -1,4 +1,6 @@
-/** Creates a home server for a test: a database, a catalog of small packages, and the agent's real processes. */
+/**
+ * Creates a home server for a test: a database, a catalog of small packages, and the agent's real processes.
+ */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

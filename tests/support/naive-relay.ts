@@ -1,6 +1,6 @@
 /**
- * A relay with a wrong design: on each notification it sends only the newest row. Events have ids, and the result
- * is correct as long as no session is lost and no two events come close together.
+ * A relay with a wrong design: on each notification it sends only the newest row. Events have ids, and the
+ * result is correct as long as no session is lost and no two events come close together.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'

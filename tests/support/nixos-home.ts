@@ -64,8 +64,8 @@ export async function makeNixosHome(t: TestContext) {
       return [...processes, ...locks, ...files]
     },
     /**
-     * Starts an orchestrator until it has read the catalog. Installs requested before the next start then share
-     * a rebuild.
+     * Starts an orchestrator until it has read the catalog. Installs requested before the next start then
+     * share a rebuild.
      */
     async fillCatalog() {
       await (await home.orchestrator(env)).end('SIGTERM')

@@ -1,4 +1,6 @@
-/** Creates a NixOS host for a test: a data directory and a simulated machine for tests/fixtures/nixos-rebuild. */
+/**
+ * Creates a NixOS host for a test: a data directory and a simulated machine for tests/fixtures/nixos-rebuild.
+ */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

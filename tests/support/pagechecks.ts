@@ -1,4 +1,7 @@
-/** Checks that hold in every state of the page: it matches the database, is accessible, and fits small screens. */
+/**
+ * Checks that hold in every state of the page: it matches the database, is accessible, and fits small
+ * screens.
+ */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -27,8 +30,8 @@ function readCards(): Record<string, Card> {
 }
 
 /**
- * Returns the expected cards by `bloud.app_status`. If both uninstall and purge are allowed, the card has only
- * the button to uninstall; its dialog offers the purge.
+ * Returns the expected cards by `bloud.app_status`. If both uninstall and purge are allowed, the card has
+ * only the button to uninstall; its dialog offers the purge.
  */
 async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
   const { rows } = await sql.query('select name, status, controls from bloud.app_status')
@@ -79,7 +82,10 @@ function ignoreNavigation(error: Error): Record<string, Card> {
 const sorted = (all: Record<string, Card>) =>
   Object.entries(all).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 
-/** Checks all rules of axe in the light theme; in the dark theme only contrast, which alone depends on colours. */
+/**
+ * Checks all rules of axe in the light theme; in the dark theme only contrast, which alone depends on
+ * colours.
+ */
 export async function assertAccessible(page: Page, state: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme })
@@ -98,8 +104,8 @@ export async function assertAccessible(page: Page, state: string): Promise<void>
 }
 
 /**
- * Screens: a phone; a browser on 1280 × 1024 zoomed to 200 %, i.e. half as many pixels with twice the density;
- * and a font size of 200 %.
+ * Screens: a phone; a browser on 1280 × 1024 zoomed to 200 %, i.e. half as many pixels with twice the
+ * density; and a font size of 200 %.
  */
 const SCREENS = [
   { name: '320 px', width: 320, height: 640, density: 1, letters: '' },
@@ -116,7 +122,9 @@ function overhang(): [number, string[]] {
   return [scrollWidth - clientWidth, out.slice(0, 3).map((element) => element.outerHTML.slice(0, 150))]
 }
 
-/** Checks that the page needs no horizontal scrolling on a small screen, when zoomed, and with large letters. */
+/**
+ * Checks that the page needs no horizontal scrolling on a small screen, when zoomed, and with large letters.
+ */
 export async function assertFitsNarrow(page: Page, state: string): Promise<void> {
   const size = page.viewportSize() ?? { width: 1100, height: 900 }
   const screen = await page.context().newCDPSession(page)

@@ -1,9 +1,10 @@
 /**
  * Runs rebuilds on a simulated NixOS machine while processes are killed at random moments.
  *
- * The machine has PostgreSQL, an orchestrator and a relay, each restarted when it ends, as systemd does, and clients
- * that resume. In each round some apps are requested at once, and the stand-in for nixos-rebuild kills one or all of
- * the three processes at a moment chosen by the seed. The result must be the same as without failures.
+ * The machine has PostgreSQL, an orchestrator and a relay, each restarted when it ends, as systemd does, and
+ * clients that resume. In each round some apps are requested at once, and the stand-in for nixos-rebuild
+ * kills one or all of the three processes at a moment chosen by the seed. The result must be the same as
+ * without failures.
  */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
- * Starts the real relay with a real database; the test takes the role of the orchestrator. An app changes its status
- * only when the test calls the next step.
+ * Starts the real relay with a real database; the test takes the role of the orchestrator. An app changes its
+ * status only when the test calls the next step.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'

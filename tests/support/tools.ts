@@ -1,4 +1,7 @@
-/** Programs that some tests need and npm does not install. `npm test` installs them or prints which are missing. */
+/**
+ * Programs that some tests need and npm does not install. `npm test` installs them or prints which are
+ * missing.
+ */
 export type Tool = 'psql' | 'chromium' | 'nix'
 
 const VARIABLES = { psql: 'BLOUD_TEST_PSQL', chromium: 'BLOUD_TEST_CHROMIUM', nix: 'BLOUD_TEST_NIX' }
