@@ -21,7 +21,7 @@ test('without JavaScript the page shows the list and reloads itself', needs('chr
   assert.equal(await page.locator('button:visible').count(), 0)
   await screenshot('no-javascript')
   await agent.claim()
-  // The test does not reload the page: its refresh header does.
+  // The test does not reload the page: its `<meta http-equiv="refresh">` does.
   await page.locator('article[data-app="node-red"][data-status="configuring"]').waitFor()
   await assertMatchesDatabase(page, agent.sql, { buttons: false })
 })
