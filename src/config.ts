@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { urlAsRole } from './db/url.ts'
 
-/** Top folder of the repository. */
+/** Path of the top folder of the repository. */
 export const ROOT = resolve(import.meta.dirname, '..')
 
 const path = (fallback: string) =>
@@ -23,7 +23,7 @@ const hostNames = z
       .filter(Boolean),
   )
 
-/** Addresses separated by commas, which may contain the placeholders `{app}` and `{port}`. */
+/** Base URLs of apps, separated by commas. A URL may contain the placeholders `{app}` and `{port}`. */
 const baseUrls = z
   .string()
   .default('')
@@ -42,7 +42,7 @@ const wholeNumber = (least: number, most: number) => {
   return digits.refine((given) => given >= least && given <= most, message)
 }
 
-/** Pairs `app=unit`, separated by commas. */
+/** Apps provided by the machine, as pairs `app=systemd unit` separated by commas. */
 const provided = z
   .string()
   .default('')
@@ -87,63 +87,79 @@ const environment = z.object({
   WATCHDOG_USEC: z.coerce.number().int().positive().optional().catch(undefined),
 })
 
-/** Names of all environment variables the agent reads. */
+/** Names of all environment variables that the agent reads. */
 export const SETTINGS = Object.keys(environment.shape)
 
 /** Settings of the agent, read from its environment. */
 export interface Config {
-  /** URL of the database. Undefined: `npm start` runs an embedded PostgreSQL in the data directory. */
+  /** URL of the database. If undefined, `npm start` runs an embedded PostgreSQL in the data directory. */
   databaseUrl: string | undefined
-  /** Absolute path of the folder with all data of the agent. */
+  /** Absolute path of the data directory, which contains all data of the agent. */
   dataDir: string
   /** TCP port of the web page and the API. */
   port: number
-  /** IP address to listen on. */
+  /** IP address on which the server of the web page and the API listens. */
   listen: string
-  /** Host implementation: `nixos` switches the machine, `local` starts apps as child processes. */
+  /** Implementation of the host: `nixos` switches the machine, `local` starts apps as child processes. */
   hostKind: 'nixos' | 'local'
   catalogDir: string
-  /** Additional host names, in lower case, accepted in the `Host` header. */
+  /** Host names accepted in the HTTP header `Host` in addition to the default names. In lower case. */
   allowedHosts: string[]
-  /** Upper limit of one switch in seconds. 1800 by default, because a first NixOS build downloads a lot. */
+  /**
+   * Upper limit of a run of the switch command, in seconds. The default is 1800, because a first NixOS build
+   * downloads a lot.
+   */
   buildTimeoutSeconds: number
-  /** Retention of history and logs in days. The last operations of each app are never pruned. */
+  /**
+   * Time in days after which history and logs are pruned. The last operations of each app are never pruned.
+   */
   retentionDays: number
-  /** Supervision by systemd: true if it expects notifications, and its watchdog interval in milliseconds. */
+  /**
+   * Supervision by systemd: true if systemd expects notifications, and the watchdog interval of systemd in
+   * ms.
+   */
   supervision: { enabled: boolean; watchdogMs: number | undefined }
-  /** Settings used only by the NixOS host. */
+  /** Settings that only the NixOS host uses. */
   nixos: NixosSettings
   logLevel: string
 }
 
 export interface NixosSettings {
-  /** Path of the link to the system that is active after the next boot. */
+  /** Path of the link to the NixOS system that becomes active at the next boot. */
   profile: string
-  /** Path of the link to the running system. */
+  /** Path of the link to the running NixOS system. */
   currentSystem: string
-  /** Executable started for a rebuild instead of the systemd unit, for machines without systemd. */
+  /**
+   * Path of a program that is started for a rebuild instead of a systemd unit. Used on machines without
+   * systemd.
+   */
   rebuild: string | undefined
-  /** Systemd units by app, for apps that the machine provides itself instead of a container. */
+  /**
+   * Names of systemd units by app, for apps that the machine provides instead of a container of the agent.
+   */
   provided: Record<string, string>
-  /** Public addresses of apps, for single sign-on. `{app}` and `{port}` are replaced by the app's. */
+  /**
+   * Public URLs of apps for single sign-on. The placeholders `{app}` and `{port}` are replaced by the app's
+   * name and port.
+   */
   baseUrls: string[]
-  /** Public address of authentik. Undefined: built from `baseUrls`, as for any app. */
+  /** Public URL of authentik, the single sign-on server. If undefined, the URL is made from `baseUrls`. */
   ssoUrl: string | undefined
   /**
-   * Path of the file that app secrets are derived from. Undefined: a file in the data directory, created on
-   * first use.
+   * Path of the file from which the secrets of apps are derived. If undefined, the agent creates the file in
+   * the data directory.
    */
   hostSecretFile: string | undefined
 }
 
-/** Error for invalid settings. The message names each setting and the form it must have. */
+/** Error of invalid settings. The message names the invalid settings and their required form. */
 export class ConfigError extends Error {
   readonly code = 'invalid_setting'
 }
 
 /**
  * Reads the settings from the environment. An empty variable counts as unset.
- * @throws ConfigError that names every invalid setting.
+ * @throws ConfigError if a setting is invalid. The error names every invalid setting.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
@@ -183,8 +199,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 type Environment = z.infer<typeof environment>
 
 /**
- * Returns the URL of the database. The URL can be in a file, because other users may be able to read a
- * process's environment and the URL may contain a password.
+ * Returns the URL of the database from a variable or a file. A file is safer for a URL with a password,
+ * because other users may be able to read the environment of a process.
  */
 function readDatabaseUrl({ DATABASE_URL, DATABASE_URL_FILE, BLOUD_DATABASE_ROLE }: Environment) {
   const url = DATABASE_URL ?? (DATABASE_URL_FILE && readUrlFile(DATABASE_URL_FILE))
@@ -203,7 +219,7 @@ function readUrlFile(path: string): string {
   }
 }
 
-/** Returns this process's environment with some variables replaced, for a child process. */
+/** Returns the environment of this process with some variables replaced, for a child process. */
 export const environmentWith = (changes: Record<string, string>): NodeJS.ProcessEnv => ({
   ...process.env,
   ...changes,

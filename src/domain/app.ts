@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { STATUSES } from './status.ts'
 
-/** Time in ISO 8601 with offset, as PostgreSQL formats it in JSON. */
+/** Time in ISO 8601 format with UTC offset, as PostgreSQL writes a time to JSON. */
 export const timestamp = z.string()
 const status = z.enum(STATUSES)
 
 /**
- * Cause why an operation failed: the class of failure, the phase, a sentence for the operator, and a hint.
+ * Cause why an operation failed: class and phase of the failure, and a message and a hint for the operator.
  */
 export const Cause = z
   .object({
@@ -26,13 +26,13 @@ export const Cause = z
     hint: z.string().optional(),
     exit_code: z.number().int().optional(),
     unit: z.string().optional(),
-    /** Last lines of the log that shows the failure, at most 20. */
+    /** Last lines of the log that shows the failure, at most 20 lines. */
     log: z.array(z.string()).optional(),
   })
   .passthrough()
 export type Cause = z.infer<typeof Cause>
 
-/** Columns of `bloud.apps` that every view of an app contains, with their SQL names. */
+/** Columns of `bloud.apps` that every view of an app contains. The keys are the SQL names. */
 export const App = z.object({
   id: z.number().int(),
   name: z.string(),
@@ -50,14 +50,14 @@ export type App = z.infer<typeof App>
 const Control = z.object({ allowed: z.boolean(), code: z.string().nullable(), reason: z.string().nullable() })
 
 /**
- * Row of `bloud.app_status`: the app, its operation, and its controls (each verb with whether it is allowed
- * now).
+ * Row of `bloud.app_status`: an app, its operation, and its controls. A control is a verb (install, uninstall
+ * …) with whether the verb is allowed now.
  */
 export const AppStatus = App.extend({
   status_since: timestamp,
   /**
-   * Usual duration of the current phase, from this machine's history. Null below five samples, and for a
-   * status that is not a phase of an operation.
+   * Usual duration of the current phase of the operation, from earlier operations on this machine. Null below
+   * five earlier operations, or if the app has no operation in progress.
    */
   usual: z
     .object({
@@ -67,7 +67,7 @@ export const AppStatus = App.extend({
       of: z.enum(['this app', 'all apps']),
     })
     .nullable(),
-  /** Duration of each finished phase of the app's operation, in seconds. */
+  /** Duration of each finished phase of the app's operation, in seconds, by phase. */
   step_seconds: z.record(z.number()),
   wanted: z.boolean(),
   operation_id: z.number().int().nullable(),
@@ -75,20 +75,20 @@ export const AppStatus = App.extend({
   operation_state: z.string().nullable(),
   cancel_requested_at: timestamp.nullable(),
   cause: Cause.nullable(),
-  /** Optional parts that its operation could not set up, such as single sign-on. */
+  /** Optional parts that the app's operation could not set up, such as single sign-on. */
   warnings: z.array(z.string()),
   deadline: timestamp.nullable(),
   queue_position: z.number().int().nullable(),
   required_by: z.array(z.string()),
-  /** Protocol of the app's port; a browser can't open `tcp`. */
+  /** Protocol of the app's port. A browser can't open an app with `tcp`. */
   protocol: z.enum(['http', 'tcp']),
   controls: z.record(Control),
 })
 export type AppStatus = z.infer<typeof AppStatus>
 
 /**
- * One transition of an app's status. `to_status` is null if the row was deleted; `status` is then its last
- * status.
+ * Event of the history: a transition of an app's status. `to_status` is null if the app's row was deleted;
+ * `status` is then the last status.
  */
 export const AppEvent = App.extend({
   seq: z.number().int(),
@@ -104,24 +104,29 @@ export const AppEvent = App.extend({
 export type AppEvent = z.infer<typeof AppEvent>
 
 /**
- * Row of `bloud.stream_after`: an `AppEvent` as JSON text, and the columns that the relay needs to route it.
+ * Row of `bloud.stream_after`: an `AppEvent` as JSON text, and the columns from which the relay selects its
+ * receivers.
  */
 export const StreamRow = z.object({
   epoch: z.string(),
   seq: z.number().int(),
+  /** Seq up to which events were pruned when the row was read. */
+  pruned_to: z.number().int(),
   app: z.string(),
   json: z.string(),
 })
 export type StreamRow = z.infer<typeof StreamRow>
 
-/** Row of `bloud.history`: one transition, and how long the app then kept that status. */
+/**
+ * Row of `bloud.history`: a transition of an app's status, and the time that the app then kept the status.
+ */
 export const HistoryRow = z.object({
   seq: z.number().int(),
   at: timestamp,
   app: z.string(),
   from_status: status.nullable(),
   to_status: status.nullable(),
-  /** Seconds in this status; null for the current status. */
+  /** Time in seconds that the app kept the status. Null for the app's current status. */
   duration_seconds: z.number().nullable(),
   operation_id: z.number().int().nullable(),
   actor: z.string(),
@@ -131,7 +136,7 @@ export const HistoryRow = z.object({
 })
 export type HistoryRow = z.infer<typeof HistoryRow>
 
-/** Row of `bloud.catalog`. */
+/** Row of `bloud.catalog`: an app that can be installed. */
 export const CatalogEntry = z.object({
   name: z.string(),
   display_name: z.string(),
@@ -145,11 +150,13 @@ export const CatalogEntry = z.object({
 })
 export type CatalogEntry = z.infer<typeof CatalogEntry>
 
-/** All apps at one position of the stream, with that position. */
+/** Snapshot of all apps, with the stream position (epoch and seq) at which the snapshot was read. */
 export const Snapshot = z.object({ epoch: z.string(), seq: z.number().int(), apps: z.array(AppStatus) })
 export type Snapshot = z.infer<typeof Snapshot>
 
-/** Newest position of the stream. Events up to and including `oldest` have been pruned. */
+/**
+ * Newest stream position (epoch and seq). Events with a seq up to and including `oldest` have been pruned.
+ */
 export const StreamHead = z.object({
   epoch: z.string(),
   seq: z.number().int(),

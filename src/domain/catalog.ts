@@ -1,20 +1,22 @@
 /**
- * The schema of one catalog file (`nix/catalog/<name>.yaml`): the app, its port and protocol, and the apps it
- * needs.
+ * Schema and parser of a catalog file (`nix/catalog/<name>.yaml`), which describes an app that can be
+ * installed.
  *
- * Catalog files are written by hand. So an error names the file and the line, and a bad file does not affect
- * the others. An unknown key is kept and reported as a warning, because an older agent must accept a newer
- * catalog.
+ * Catalog files are written by hand, so an error names the file and the line. An unknown key is only a
+ * warning, because an older agent must accept the catalog of a newer version.
  */
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 
-/** Form of an app's name, which is also the name of its unit, directory and file. */
+/** Form of an app's name. The name is also the name of the app's systemd unit, directory and catalog file. */
 export const APP_NAME = /^[a-z][a-z0-9-]{0,62}$/
 
-/** Interval between two health probes in seconds, if the file sets none. */
+/** Interval between two health probes of an app, in seconds. Used if the catalog file sets no interval. */
 const DEFAULT_INTERVAL_SECONDS = 10
-/** Time in seconds until a starting app that does not respond is unhealthy, if the file sets none. */
+/**
+ * Time in seconds after which a starting app that does not respond is unhealthy. Used if the catalog file
+ * sets no timeout.
+ */
 const DEFAULT_TIMEOUT_SECONDS = 120
 
 const appName = z
@@ -23,7 +25,8 @@ const appName = z
 const port = z.number().int().min(1).max(65535)
 const text = z.string().min(1)
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-// YAML parses `PORT: 80` and `DEBUG: true` as number and boolean, but environment variables are text.
+// Environment variables are text, so the number of `PORT: 80` and the boolean of `DEBUG: true` are converted
+// to text.
 const environment = z
   .record(envName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
   .default({})
@@ -48,9 +51,14 @@ const integration = z
     'has more than one default',
   )
 
-/** Form of a package name of the registry. Other npm specs (git URLs, tarballs, aliases) are not pinned. */
+/**
+ * Form of a package name of the npm registry. Git URLs, tarballs and aliases are refused, because their
+ * version is not fixed.
+ */
 const NPM_NAME = /^(@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*$/
-/** Form of a relative path inside the data directory: no `..` and no part that begins with a dot. */
+/**
+ * Form of a relative path inside the app's data directory. `..` and names that begin with a dot are refused.
+ */
 const INSIDE = /^[A-Za-z0-9_][\w.-]*(\/[A-Za-z0-9_][\w.-]*)*$/
 
 const npmForm = z
@@ -62,20 +70,20 @@ const npmForm = z
     args: z.array(z.union([z.string(), z.number()]).transform(String)).default([]),
     environment,
     /**
-     * Exact versions of indirect dependencies by name, if the package requires a version that can't be
-     * installed.
+     * Exact versions of indirect dependencies, by package name. Used if the app's package requires a version
+     * that can't be installed.
      */
     overrides: z.record(z.string().regex(NPM_NAME), exactVersion).default({}),
-    /** Packages whose install scripts may run. */
+    /** Names of the npm packages whose install scripts may run. */
     installScripts: z.array(z.string().regex(NPM_NAME)).default([]),
     /**
-     * Initial files of the data directory by path. Written once, if absent; the user may change them
-     * afterwards.
+     * Initial files of the app's data directory, by path. A file is written only if absent, because the user
+     * may change the file.
      */
     files: z
       .record(z.string().regex(INSIDE, 'must be a path inside the data directory'), z.string())
       .default({}),
-    /** Supported `process.platform` values; all if absent. */
+    /** Values of `process.platform` on which the app runs. If absent, the app runs on all platforms. */
     platforms: z.array(text).optional(),
   })
   .refine((npm) => npm.package.startsWith('file:') || npm.version !== undefined, {
@@ -93,7 +101,7 @@ const npmForm = z
 
 const healthCheck = z
   .object({
-    /** Kind of probe. `tcp` only opens a connection, for apps without HTTP. */
+    /** Kind of the health probe. `tcp` only opens a connection, for apps without HTTP. */
     kind: z.enum(['http', 'tcp']).optional(),
     path: z.string().startsWith('/').default('/'),
     interval: z.number().positive().max(3600).default(DEFAULT_INTERVAL_SECONDS),
@@ -136,7 +144,10 @@ export interface CatalogProblem {
 }
 export type ParsedFile = { ok: CatalogApp; warnings: CatalogProblem[] } | { error: CatalogProblem }
 
-/** Parses one catalog file. `filename` has no directory; the app's name must equal it without `.yaml`. */
+/**
+ * Parses the text of a catalog file. `filename` has no directory. The app's name in the file must equal
+ * `filename` without `.yaml`.
+ */
 export function parseCatalogFile(content: string, filename: string): ParsedFile {
   const lines = new LineCounter()
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
@@ -175,8 +186,8 @@ export function parseCatalogFile(content: string, filename: string): ParsedFile 
 type YamlDocument = ReturnType<typeof parseDocument>
 
 /**
- * Converts the document to plain values. Returns null for a YAML bomb (aliases of aliases), which is an
- * invalid file.
+ * Returns the YAML document as plain values. Returns null for a document whose nested aliases expand too far
+ * (a YAML bomb).
  */
 function readTree(document: YamlDocument): unknown {
   try {
@@ -186,7 +197,10 @@ function readTree(document: YamlDocument): unknown {
   }
 }
 
-/** Returns the offset of a path in the text; for a missing key, that of its nearest existing parent. */
+/**
+ * Returns the offset of a key in the text of the file. For a missing key, returns the offset of the nearest
+ * parent that exists.
+ */
 function offsetOf(document: YamlDocument, path: (string | number)[]): number {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true)
@@ -200,7 +214,8 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Returns the parsed value with the keys unknown to the schema added back. Appends their paths to `unknown`.
+ * Returns the parsed value together with the keys that the schema does not define. Appends the paths of these
+ * keys to `unknown`.
  */
 function keepUnknown(raw: unknown, parsed: unknown, path: string[], unknown: string[][]): unknown {
   if (Array.isArray(raw) && Array.isArray(parsed)) {

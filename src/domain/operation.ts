@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { Cause, timestamp } from './app.ts'
 
-/** Row of `bloud.operations`: one requested operation, from the call of its verb to its end. */
+/** Row of `bloud.operations`: an operation that was requested by a verb (install, uninstall …). */
 export const Operation = z.object({
   id: z.number().int(),
-  /** Name of the app; null for an operation on no single app, such as a catalog refresh. */
+  /** Name of the app. Null for an operation that concerns no single app, such as a catalog refresh. */
   app: z.string().nullable(),
   kind: z.enum(['install', 'uninstall', 'rename', 'refresh_catalog', 'rollback']),
   state: z.enum(['queued', 'active', 'succeeded', 'failed', 'cancelled', 'superseded']),
@@ -24,7 +24,8 @@ export const Operation = z.object({
 export type Operation = z.infer<typeof Operation>
 
 /**
- * One rebuild of the host, with the operations included in it. A rebuild may need several runs of the switch.
+ * Rebuild of the host, with the operations included in it. A rebuild may need several runs of the switch
+ * command.
  */
 export const Rebuild = z.object({
   id: z.number().int(),
@@ -33,16 +34,17 @@ export const Rebuild = z.object({
   attempt: z.number().int(),
   run: z.number().int(),
   log_offset: z.number().int(),
-  /** Milliseconds until the rebuild's deadline, by the database's clock. */
+  /** Time until the deadline of the rebuild, in ms by the clock of the database. */
   remaining_ms: z.number(),
   generation_before: z.string().nullable(),
-  /** Older generation that a rollback activates; null for a rebuild that makes a new generation. */
+  /** Older host generation that a rollback activates. Null for a rebuild that makes a new host generation. */
   rolls_back_to: z.string().nullable(),
 })
 export type Rebuild = z.infer<typeof Rebuild>
 
 /**
- * Preview of a rollback: the generations, the apps it deactivates and activates, and the reasons against it.
+ * Preview of a rollback: the current and the target host generation, the apps that the rollback changes, and
+ * the reasons against it.
  */
 export const RollbackPlan = z.object({
   from: z.string().nullable(),
@@ -60,9 +62,9 @@ export const RollbackPlan = z.object({
 })
 export type RollbackPlan = z.infer<typeof RollbackPlan>
 
-/** One line of a rebuild's log. */
+/** Line of the log of a rebuild. */
 export const LogLine = z.object({ line_no: z.number().int(), at: timestamp, line: z.string() })
 export type LogLine = z.infer<typeof LogLine>
 
-/** The origin of a request over HTTP: `web` for the page, `api` for every other client. */
+/** Origin of an HTTP request: `web` for the web page, `api` for any other client. */
 export type Origin = 'web' | 'api'

@@ -1,4 +1,7 @@
-/** All errors of the agent: code, HTTP status, and the SQLSTATE (class BL) of those raised in sql/. */
+/**
+ * Errors of the agent by code, with their HTTP status. Errors raised by SQL functions also have an SQLSTATE
+ * of class BL.
+ */
 export const PROBLEMS = {
   unknown_app: { sqlstate: 'BL001', status: 404 },
   invalid_name: { sqlstate: 'BL002', status: 400 },
@@ -21,7 +24,7 @@ export const PROBLEMS = {
   wrong_isolation: { sqlstate: 'BL019', status: 409 },
   already_installed: { sqlstate: 'BL020', status: 409 },
   nothing_to_roll_back: { sqlstate: 'BL021', status: 409 },
-  // Raised only by the HTTP server.
+  // These errors are raised only by the HTTP server.
   invalid_json: { status: 400 },
   invalid_request: { status: 400 },
   foreign_host: { status: 403 },
@@ -38,7 +41,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** The agent's error type: a code, a message, and a hint for the operator. */
+/** Error of the agent with a code, a message, and a hint for the operator. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly detail: string | undefined
@@ -68,7 +71,7 @@ const CODES = new Map(
   ),
 )
 
-/** Returns the code of an SQLSTATE of class BL, or undefined for any other. */
+/** Returns the error code of an SQLSTATE of class BL. Returns undefined for any other SQLSTATE. */
 export function problemCode(sqlstate: string): ProblemCode | undefined {
   return CODES.get(sqlstate)
 }

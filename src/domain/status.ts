@@ -1,6 +1,6 @@
 /**
- * The nine statuses of an app, in the order of an install. The legal transitions are rows of
- * `bloud.status_transitions`; only the database checks them.
+ * Statuses of an app, in the order of an install. The allowed transitions are rows of
+ * `bloud.status_transitions`, and only the database checks them.
  */
 export const STATUSES = [
   'queued',

@@ -1,6 +1,6 @@
 /**
- * `npm run db:backup [file]`: dumps schema bloud in pg_dump's custom format. The agent may keep running
- * meanwhile.
+ * Command `npm run db:backup [file]`: writes a backup of schema bloud to a file in pg_dump's custom format.
+ * The agent may run at the same time.
  */
 import { chmod, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -12,11 +12,11 @@ import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 /**
- * Upper limit of the dump in milliseconds. A home server's history is megabytes, so only a failing disk
- * reaches it.
+ * Upper limit of the duration of pg_dump, in ms. The history takes megabytes, so only a failing disk reaches
+ * the limit.
  */
 const DUMP_LIMIT_MS = 30 * 60_000
-/** Umask that gives the group and other users no access. */
+/** Umask of the backup file: the group and other users have no access. */
 const OWNER_ONLY = 0o077
 
 async function dump(url: string, file: string): Promise<void> {
@@ -49,7 +49,8 @@ async function main(given: string | undefined): Promise<void> {
   process.umask(OWNER_ONLY)
   const { url, config } = await reachDatabase('superuser')
   const name = `bloud-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.dump`
-  // npm changes the working directory; INIT_CWD is the operator's.
+  // A relative path refers to the operator's directory, which npm passes in INIT_CWD. npm itself changes the
+  // working directory.
   const file = given
     ? resolve(environmentWith({}).INIT_CWD ?? '.', given)
     : join(config.dataDir, 'backups', name)

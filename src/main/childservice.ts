@@ -1,5 +1,5 @@
 /**
- * The relay and the orchestrator as children of `npm start`: started, awaited and restarted when they exit.
+ * Starts the relay and the orchestrator as child processes of `npm start`, and restarts a child that exits.
  */
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -8,24 +8,27 @@ import { type AgentChild, describeExit, startChild } from '../system/childproces
 import { withTimeout } from '../system/timeout.ts'
 
 export interface ChildService {
-  /** Starts the child. Resolves when it reports `ready`. @throws ChildError */
+  /**
+   * Starts the child and waits for its message `ready`. @throws ChildError if the child does not become
+   * ready.
+   */
   start(): Promise<void>
-  /** Stops the child and starts it again with the environment of that moment. */
+  /** Stops the child and starts it again. The new child gets the environment that `env` then returns. */
   restart(): void
   stop(): Promise<void>
-  /** Kills the child at once. */
+  /** Kills the child without waiting for its end. */
   kill(): void
 }
 
 export interface ChildServiceOptions {
-  /** Name of the program in this folder, without `.ts`. */
+  /** File name of the child's program in src/main, without `.ts`. */
   name: 'relay' | 'orchestrator'
-  /** Returns the child's environment; called on every start. */
+  /** Returns the environment of the child. Called on every start of the child. */
   env: () => NodeJS.ProcessEnv
   log: Logger
 }
 
-/** Error of a child that reported a failure, exited before it was ready, or exceeded the limit. */
+/** Error of a child that did not start: the child reported a failure, exited, or was not ready in time. */
 export class ChildError extends Error {
   readonly code: string
 
@@ -35,15 +38,15 @@ export class ChildError extends Error {
   }
 }
 
-/** Upper limit until a child is ready, in milliseconds. */
+/** Upper limit of the time until a child is ready, in ms. */
 const READY_LIMIT_MS = 60_000
-/** Upper limit for a child to stop before it is killed, in milliseconds. */
+/** Upper limit of the time in which a child stops, in ms. After that time the child is killed. */
 const STOP_LIMIT_MS = 15_000
-/** Pause before the first restart in milliseconds; doubled after each failed start. */
+/** Pause before the first restart of a child, in ms. Each failed start doubles the pause. */
 const PAUSE_MS = 1_000
-/** Upper limit of the pause between two restarts in milliseconds. */
+/** Upper limit of the pause between two restarts of a child, in ms. */
 const PAUSE_MAX_MS = 30_000
-/** Runtime in milliseconds after which a child is restarted without a pause. */
+/** Runtime in ms after which a child that exits is restarted without a pause. */
 const STABLE_MS = 60_000
 
 const messages = z.discriminatedUnion('type', [
@@ -56,7 +59,7 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
   let wanted = false
   let timer: NodeJS.Timeout | undefined
 
-  /** Starts the child and waits for its first message. */
+  /** Starts the child process and waits for its first message. */
   async function launch(): Promise<void> {
     let onMessage: (message: unknown) => void = () => {}
     const firstMessage = new Promise<unknown>((resolve) => {
@@ -81,7 +84,7 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
     void started.ended.then((ending) => onExit(describeExit(ending), Date.now() - begin))
   }
 
-  /** @throws ChildError unless the first message is `ready`. */
+  /** Checks the first message of the child. @throws ChildError unless the message is `ready`. */
   function accept(message: unknown): void {
     if (message === undefined) {
       throw new ChildError('silent', `The ${name} was not ready within ${READY_LIMIT_MS / 1000} s.`)
@@ -97,8 +100,8 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
   }
 
   /**
-   * Restarts without a limit of attempts and with growing pauses, because a home server has no on-call
-   * operator.
+   * Restarts the child after `pause` milliseconds. The number of restarts is not limited, because a home
+   * server has no on-call operator.
    */
   function scheduleRestart(pause: number): void {
     clearTimeout(timer)

@@ -1,4 +1,4 @@
-/** Access to the agent's database for the operator's commands: psql, backup, restore. */
+/** Opens the agent's database for the operator's commands psql, backup and restore. */
 import { type Config, environmentWith, readConfig } from '../config.ts'
 import { connectionProblem } from '../db/database.ts'
 import { databaseUrl, type Login, readCredentials } from '../postgres/embedded.ts'
@@ -7,9 +7,10 @@ import { StartError } from './starterror.ts'
 const NOT_RUNNING = 'The database is not running. Start it with "npm start", in another terminal.'
 
 /**
- * Returns a URL that accepts connections: that of `login` in the embedded database, or DATABASE_URL.
- * @param external changes DATABASE_URL before use, for example to set a role.
- * @throws StartError
+ * Returns the URL of the agent's database after checking that the database accepts connections.
+ * @param login login used for the embedded database.
+ * @param external changes DATABASE_URL before use, for example to set a PostgreSQL role.
+ * @throws StartError if the database can't be reached.
  */
 export async function reachDatabase(
   login: Login | 'superuser',
@@ -30,8 +31,8 @@ function explainProblem(problem: Error & { code?: string }): string {
 }
 
 /**
- * Returns the URL and environment for PostgreSQL's client programs. The password is passed in the
- * environment, because every user of the machine can read the arguments of a process.
+ * Returns the URL without a password and the environment with the password, for psql and pg_dump. The URL
+ * holds no password, because other users can read the arguments of a process.
  */
 export function clientArguments(url: string, more: Record<string, string> = {}) {
   const target = new URL(url)

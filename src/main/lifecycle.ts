@@ -1,4 +1,4 @@
-/** Services that are started one after the other and stopped in reverse order. */
+/** Starts services one after the other and stops the services in reverse order. */
 
 import type { Logger } from '../log.ts'
 import { withTimeout } from '../system/timeout.ts'
@@ -6,20 +6,20 @@ import { withTimeout } from '../system/timeout.ts'
 export interface Service {
   name: string
   start(): Promise<void>
-  /** Stops the service. Also called if `start` has failed or is still running. */
+  /** Stops the service. Also called if the service failed to start or is still starting. */
   stop(): Promise<void>
-  /** Upper limit of `stop` in milliseconds; the next service is then stopped without waiting longer. */
+  /** Upper limit of `stop` in ms. After that time the next service is stopped. */
   stopLimitMs: number
-  /** Kills the service at once; used when the operator presses Ctrl-C twice. */
+  /** Kills the service without waiting for its end, when the operator presses Ctrl-C twice. */
   kill?(): void
 }
 
 export interface Lifecycle {
-  /** Starts a service. @throws the error of its `start`, or an error if the lifecycle is stopping. */
+  /** Starts a service. @throws the error of its `start`, or an error if `stop` was called before. */
   add(service: Service): Promise<void>
-  /** Stops all services, the last one first. Idempotent. */
+  /** Stops all services, the last started service first. Further calls have no effect. */
   stop(): Promise<void>
-  /** Kills all services at once. */
+  /** Kills all services without waiting for their end. */
   kill(): void
   /** True after the first call of `stop`. */
   readonly stopping: boolean

@@ -1,13 +1,20 @@
-/** Checks that the agent can listen on its address and port, and explains the error if it can't. */
+/**
+ * Checks at the start that the agent can listen on its address and port, and explains the error otherwise.
+ */
 import { createServer } from 'node:net'
 import type { Config } from '../config.ts'
 import { pollUntil } from '../system/timeout.ts'
 import { StartError } from './starterror.ts'
 
-/** Retry limit in milliseconds, because a relay whose parent was just killed still holds the port. */
+/**
+ * Time in ms during which a taken port is tried again. A relay whose parent was just killed still holds the
+ * port for a moment.
+ */
 const PORT_LIMIT_MS = 3_000
 
-/** @throws StartError if the address and port can't be used. */
+/**
+ * Checks that the configured address and port are free. @throws StartError if the agent can't listen on them.
+ */
 export async function refuseTakenPort({ port, listen }: Config): Promise<void> {
   let problem: NodeJS.ErrnoException | null = null
   const free = await pollUntil(async () => {
@@ -25,10 +32,10 @@ const TEXTS: Record<string, (port: number, listen: string) => string> = {
     `This machine has no address ${listen}. Set BLOUD_LISTEN to an existing address, such as 127.0.0.1.`,
 }
 
-/** True if the code is an error of listening that has its own explanation. */
+/** True if the error code has an explanation for the operator in TEXTS. */
 export const isListenCode = (code: string) => code in TEXTS
 
-/** Converts an error of listening to a message that names the setting to change. */
+/** Returns an error whose message names the setting to change, made from an error of listening. */
 export function listenError(
   { code = '', message }: NodeJS.ErrnoException,
   port: number,

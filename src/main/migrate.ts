@@ -1,4 +1,7 @@
-/** `npm run migrate`: migrates the database of DATABASE_URL to this program's schema. Idempotent. */
+/**
+ * Command `npm run migrate`: migrates the database of DATABASE_URL to the schema of this program version. A
+ * second run changes nothing.
+ */
 import { readConfig } from '../config.ts'
 import { migrate } from '../db/migration.ts'
 

@@ -1,6 +1,6 @@
 /**
- * `npm run orchestrator`: the worker that executes operations, runs rebuilds and checks the apps' health. Its
- * only link to the relay is the database.
+ * Command `npm run orchestrator`: starts the worker that executes operations and checks the health of the
+ * apps. The worker and the relay communicate only through the database.
  */
 import { environmentWith, readConfig } from '../config.ts'
 import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
@@ -12,15 +12,18 @@ import { createOrchestrator } from '../orchestrator/orchestrator.ts'
 import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 
-/** Connections: one each for rebuilds, health and lease, the others for concurrent health reports. */
+/**
+ * Upper limit of database connections: one each for rebuilds, health and the lease, and three for concurrent
+ * health reports.
+ */
 const POOL_SIZE = 6
 
-/** Interval between two attempts to connect to the database at the start, in milliseconds. */
+/** Interval between two attempts to connect to the database, in ms. */
 const DATABASE_PAUSE_MS = 1_000
 
 /**
- * Opens the pool. Retries without a limit, because the agent may start before the database when the machine
- * boots. Logs the first failure only.
+ * Opens the connection pool, and retries until the database is reachable. The machine may start the agent
+ * before the database. Only the first failure is logged.
  */
 async function openWhenThere(later: LazyPool, log: Logger): Promise<Pool> {
   for (let logged = false; ; logged = true) {

@@ -1,4 +1,7 @@
-/** `npm run psql`: starts psql on the agent's database as an operator. Passes its arguments to psql. */
+/**
+ * Command `npm run psql`: starts psql on the agent's database as an operator. Passes the command's arguments
+ * to psql.
+ */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../config.ts'
@@ -6,7 +9,7 @@ import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 
-/** Role of the session: it may call every verb. */
+/** PostgreSQL role of the psql session. The role may call every verb (install, uninstall …). */
 const ROLE = 'bloud_operator'
 const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:
   Debian, Ubuntu   apt install postgresql-client
@@ -21,7 +24,7 @@ function giveUp(message: string): never {
 async function main(args: string[]): Promise<number> {
   const { url } = await reachDatabase(ROLE, (given) => urlAsRole(given, ROLE))
   const psqlrc = join(ROOT, 'sql/psqlrc')
-  // Without a UTF-8 locale, less shows the lines of psql's tables as <E2><94><80>.
+  // Without this setting and a UTF-8 locale, less shows the borders of psql's tables as `<E2><94><80>`.
   const settings = { LESSCHARSET: 'utf-8', ...(existsSync(psqlrc) && { PSQLRC: psqlrc }) }
   const { target, env } = clientArguments(url, settings)
   return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)

@@ -1,6 +1,6 @@
 /**
- * `npm run relay`: serves the web page, the API and the stream. Its only link to the orchestrator is the
- * database.
+ * Command `npm run relay`: starts the server of the web page, the API and the event stream. The relay and the
+ * orchestrator communicate only through the database.
  */
 import { setFlagsFromString } from 'node:v8'
 import { readConfig } from '../config.ts'
@@ -9,13 +9,13 @@ import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 import { startRelayServer } from './relayserver.ts'
 
-/** Interval between two heartbeats to systemd in milliseconds. */
+/** Interval between two heartbeats to systemd, in ms. */
 const HEARTBEAT_INTERVAL_MS = 1_000
 
 /**
- * Keeps V8's space for young objects at its initial size of 1 MiB. The space would grow to 48 MiB when many
- * clients connect at once and never shrink, although the relay's objects for an event are garbage within
- * milliseconds.
+ * Keeps V8's memory for new objects at its initial size of 1 MiB. Otherwise V8 enlarges this memory to 48 MiB
+ * when many clients connect, and never reduces it. 1 MiB is enough, because the objects of an event are
+ * needed only for milliseconds.
  */
 function limitYoungGeneration(): void {
   setFlagsFromString('--semi-space-growth-factor=1')

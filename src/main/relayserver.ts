@@ -1,4 +1,4 @@
-/** Wires the web page, the API and the event stream to a database. */
+/** Starts the relay: connects the web page, the API and the event stream to a database. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ROOT } from '../config.ts'
@@ -21,14 +21,17 @@ import { createLogStreams, type LogLimits, type LogSource } from '../relay/logst
 import { createRelay, type RelayLimits } from '../relay/relay.ts'
 import type { StreamSource } from '../relay/streamsource.ts'
 
-/** Connections for requests, snapshots and the backlog; the live stream has a session of its own. */
+/**
+ * Upper limit of database connections for HTTP requests, snapshots and the backlog. The live stream uses a
+ * separate session.
+ */
 const POOL_SIZE = 8
 /**
- * Upper limit of one query in milliseconds. Queries of the relay take a few; a longer wait means a dead
+ * Upper limit of a query in ms. A query of the relay takes a few ms, so a much longer query means a dead
  * connection.
  */
 const QUERY_LIMIT_MS = 7_000
-/** States of an operation whose log is complete. */
+/** States of a finished operation, whose log is complete. */
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
 function streamSource(pool: LazyPool, reader: EventReader): StreamSource {
@@ -58,7 +61,10 @@ function logSource({ operationLog, findOperation }: ReturnType<typeof routeSourc
   }
 }
 
-/** Lists the functions of src/db that routes call: a new verb is added here by its name. */
+/**
+ * Returns the functions of src/db that HTTP routes call. A new verb (install, uninstall …) must be added to
+ * this list.
+ */
 function routeSource(pool: LazyPool, expectedSchema: string) {
   const { installedApps, appStatus, history, schemaVersion } = app
   const { install, uninstall, retry, cancel, rename, listOperations, findOperation, operationLog } = operation
@@ -77,7 +83,7 @@ function routeSource(pool: LazyPool, expectedSchema: string) {
 
 const countViolations = async (pool: Pool) => (await checkInvariants(pool)).length
 
-/** Returns the name of the newest migration of this program. */
+/** Returns the name of the newest migration file of this program version. */
 async function expectedSchema(): Promise<string> {
   const files = await readdir(join(ROOT, 'sql/migrations'))
   return (
@@ -88,7 +94,10 @@ async function expectedSchema(): Promise<string> {
   ).replace(/\.sql$/, '')
 }
 
-/** Passes notifications on. A changed operation can change the allowed controls and complete a log. */
+/**
+ * Passes PostgreSQL notifications to the parts of the relay. A changed operation can change the allowed
+ * controls of an app and complete a log.
+ */
 function listen(
   url: string,
   relay: ReturnType<typeof createRelay>,
@@ -118,7 +127,7 @@ function listen(
 }
 
 export interface RelayServerOptions {
-  /** `port` 0 chooses a free one. */
+  /** Settings of the server. With `port` 0 the operating system chooses a free port. */
   config: Pick<Config, 'port' | 'listen' | 'allowedHosts'>
   databaseUrl: string
   log: Logger
@@ -129,13 +138,19 @@ export interface RelayServerOptions {
 
 export interface RelayServer {
   port: number
-  /** True while the LISTEN session is established. */
+  /** True while the PostgreSQL session that receives notifications (LISTEN) is established. */
   isListening(): boolean
-  /** Ends the streams and lets responses in progress finish. Idempotent. */
+  /**
+   * Stops the server: ends the event streams and waits for responses in progress. Further calls have no
+   * effect.
+   */
   stop(): Promise<void>
 }
 
-/** Starts also while the database is away: `/readyz` reports that. @throws ListenError */
+/**
+ * Starts the server, also while the database is unreachable; `/readyz` then reports that. @throws ListenError
+ * if the port can't be used.
+ */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options
   const pool = createLazyPool(databaseUrl, 'bloud-relay', POOL_SIZE, QUERY_LIMIT_MS)

@@ -1,6 +1,7 @@
 /**
- * `npm run db:restore <file> [--while-running]`: replaces schema bloud by a backup, in one transaction. The
- * restored history has a new epoch, so every client of the stream receives `reset` and a new snapshot.
+ * Command `npm run db:restore <file> [--while-running]`: replaces schema bloud by a backup, in one
+ * transaction. The restored history has a new epoch, so every stream client receives the event `reset` and a
+ * new snapshot.
  */
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,7 +25,7 @@ import { run } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
-/** Upper limit of each program's run in milliseconds. */
+/** Upper limit of the duration of each program that the restore runs, in ms. */
 const RESTORE_LIMIT_MS = 30 * 60_000
 const WHILE_RUNNING = '--while-running'
 const USAGE = `Name the backup: npm run db:restore -- <file> [${WHILE_RUNNING}]`
@@ -36,7 +37,8 @@ async function runProgram(path: string, args: string[], env: NodeJS.ProcessEnv):
 }
 
 /**
- * Writes the backup's statements and the agent's before and after them to `folder`. Returns psql's arguments.
+ * Writes the SQL files of the restore to `folder`: the backup's statements, and the agent's statements before
+ * and after them. Returns the arguments for psql.
  */
 async function writeScripts(
   client: PostgresClient,

@@ -1,7 +1,13 @@
 /**
- * `npm start`: runs the whole agent on one machine. Starts in this order and stops in reverse order:
+ * Command `npm start`: runs the whole agent on one machine. Its parts are started in this order and stopped
+ * in reverse order:
  *
- *   lock of the data directory → PostgreSQL (unless DATABASE_URL) → migrations → host → orchestrator → relay
+ *   1. lock of the data directory
+ *   2. embedded PostgreSQL, unless DATABASE_URL is set
+ *   3. migrations
+ *   4. host
+ *   5. orchestrator
+ *   6. relay
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
@@ -19,20 +25,29 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { isListenCode, listenError, refuseTakenPort } from './listencheck.ts'
 import { StartError } from './starterror.ts'
 
-/** Oldest supported Node, inclusive. */
+/** Oldest supported version of Node: major and minor. */
 const OLDEST_NODE = [22, 18] as const
 /** First unsupported major version of Node. */
 const ABOVE_NODE = 23
-/** File with the process id of the lock's holder, for the error message. The lock itself is agent.lock. */
+/**
+ * File with the process id of the running agent, for the error message of a second agent. The locked file
+ * itself is agent.lock.
+ */
 const PID_FILE = 'agent.pid'
 const LOCK_STOP_LIMIT_MS = 1_000
 const POSTGRES_STOP_LIMIT_MS = 45_000
-/** Limit for a running switch (12 s to stop, or 15 s to finish), then the supervisor with all apps (20 s). */
+/**
+ * Upper limit of the stop of the host, in ms. A running switch command takes 12 s to stop or 15 s to finish.
+ * The supervisor then takes up to 20 s to stop all apps.
+ */
 const HOST_STOP_LIMIT_MS = 50_000
-/** Slightly more than a child's own limit to stop before it is killed. */
+/**
+ * Upper limit of the stop of a child process, in ms. Larger than the time after which a child is killed (15
+ * s).
+ */
 const CHILD_STOP_LIMIT_MS = 20_000
 
-/** Returns the URL of the database for a role of the agent's processes. */
+/** Returns the URL of the database for the PostgreSQL role of a child process. */
 type UrlFor = (role: 'bloud_relay' | 'bloud_orchestrator') => string
 
 function refuseOtherNode(): void {
@@ -47,7 +62,8 @@ function refuseOtherNode(): void {
 }
 
 /**
- * Allows one agent per data directory. The kernel releases the lock when the process ends, even by kill -9.
+ * Takes the lock of the data directory, because only one agent may use the directory. The kernel releases the
+ * lock when the process ends, even after kill -9.
  */
 async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void> {
   let lock: FileLock | null = null
@@ -70,8 +86,8 @@ async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void>
 }
 
 /**
- * Creates a directory with its parents. Node's `recursive` option never returns below an existing folder that
- * allows no subfolder, such as /proc.
+ * Creates a directory with its parents. Node's `recursive` option is not used, because it never returns below
+ * a folder that allows no subfolder, such as /proc.
  */
 async function makeDirectory(path: string): Promise<void> {
   try {
@@ -95,8 +111,8 @@ async function alreadyRunning(dataDir: string): Promise<StartError> {
 }
 
 /**
- * Starts the embedded server, then creates and migrates its database and logins.
- * @param onPortChange called when the server has restarted on another port.
+ * Starts the embedded PostgreSQL, and creates and migrates its database and logins.
+ * @param onPortChange called when PostgreSQL has restarted on another port.
  */
 async function startEmbedded(
   lifecycle: Lifecycle,
@@ -154,7 +170,7 @@ async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Prom
 }
 
 function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config): void {
-  // A relay that listens on all addresses can always be reached on the loopback address.
+  // The printed address is the loopback address if the relay listens on all addresses.
   const name = listen === '0.0.0.0' || listen === '::' ? '127.0.0.1' : listen
   const address = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
   const data = external ? `${dataDir}, and the database of DATABASE_URL` : dataDir
@@ -169,12 +185,13 @@ function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config
 }
 
 /**
- * Errors whose message is written for the operator. Any other error is a bug and is printed with its stack.
+ * Classes of errors whose message is written for the operator. Any other error is a bug and is printed with
+ * its stack.
  */
 const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, NoResponseError, ChildError]
 
 function printError(error: unknown, config: Config | null): void {
-  // Another program may have taken the port between this process's check and the relay's start.
+  // Another program may have taken the port after this process checked the port and before the relay started.
   const taken = config && error instanceof ChildError && isListenCode(error.code)
   const shown = taken ? listenError(error, config.port, config.listen) : error
   const expected = shown instanceof Error && EXPECTED.some((kind) => shown instanceof kind)
@@ -193,7 +210,7 @@ async function main(): Promise<void> {
     await startAll(lifecycle, config, log)
     if (!lifecycle.stopping) printAddresses(config)
   } catch (error) {
-    // An error caused by Ctrl-C during the start is not printed.
+    // A stop during the start causes an error, which is not printed.
     if (lifecycle?.stopping) return
     printError(error, config)
     await lifecycle?.stop()
@@ -212,7 +229,7 @@ function stopOnSignals(lifecycle: Lifecycle): void {
     console.error(error)
     void lifecycle.stop().then(() => process.exit(1))
   })
-  // Writing to a closed terminal fails; the services must be stopped nevertheless.
+  // Errors of writing to a closed terminal are ignored, because the services must still be stopped.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 

@@ -1,4 +1,4 @@
-/** Error whose message is printed to the operator's terminal without a stack. */
+/** Error of a command, printed to the operator's terminal without a stack. */
 export class StartError extends Error {
   readonly code: string
 

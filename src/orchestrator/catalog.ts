@@ -3,8 +3,9 @@ import { readCatalog } from './catalogdirectory.ts'
 import type { Context } from './context.ts'
 
 /**
- * Reads the catalog files. @throws if the folder can't be read; the queued refresh then fails with that
- * cause.
+ * Reads the catalog files from the catalog directory.
+ * @throws if the directory can't be read. The queued catalog refresh then fails, and the error is stored as
+ * its cause.
  */
 async function readFiles({ pool, attempt, catalogDir }: Context) {
   try {
@@ -17,7 +18,9 @@ async function readFiles({ pool, attempt, catalogDir }: Context) {
   }
 }
 
-/** Writes the catalog files to the database, each with the reason why this host can't install it, if any. */
+/**
+ * Writes the catalog files to the database. Adds the reason to each app that can't be installed on this host.
+ */
 export async function refreshCatalog(context: Context): Promise<void> {
   const { pool, host, attempt, log } = context
   const { files, warnings, errors } = await readFiles(context)

@@ -1,9 +1,15 @@
-/** Reads the catalog directory. A bad file is reported and does not hide the other files. */
+/**
+ * Reads and parses the files of the catalog directory. A bad file is reported and does not hide the other
+ * files.
+ */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, type CatalogProblem, parseCatalogFile } from '../domain/catalog.ts'
 
-/** Upper limit of a catalog file in bytes. Real files are far smaller, so a larger file is a mistake. */
+/**
+ * Upper limit of a catalog file in bytes. A larger file is refused, because real catalog files are far
+ * smaller.
+ */
 const MAX_FILE_BYTES = 256 * 1024
 
 export interface CatalogFile {
@@ -12,13 +18,13 @@ export interface CatalogFile {
   yaml: string
 }
 export interface Catalog {
-  /** Sorted by name. */
+  /** Valid catalog files, sorted by the name of the app. */
   files: CatalogFile[]
   warnings: CatalogProblem[]
   errors: CatalogProblem[]
 }
 
-/** Reads every YAML file of `dir`. @throws if the directory itself can't be read. */
+/** Reads every YAML file of the directory `dir`. @throws if the directory itself can't be read. */
 export async function readCatalog(dir: string): Promise<Catalog> {
   const names = (await readdir(dir)).filter((name) => /\.ya?ml$/.test(name)).sort()
   const catalog: Catalog = { files: [], warnings: [], errors: [] }
@@ -37,7 +43,8 @@ async function addFile(catalog: Catalog, dir: string, filename: string): Promise
   if (Buffer.byteLength(yaml) > MAX_FILE_BYTES) return void fail(`is larger than ${MAX_FILE_BYTES} bytes`)
   const parsed = parseCatalogFile(yaml, filename)
   if ('error' in parsed) return void catalog.errors.push(parsed.error)
-  // Happens only with x.yml beside x.yaml, because the parser refuses a name that differs from the file's.
+  // Two files define the same app only as `x.yml` and `x.yaml`, because the parser requires that the app's
+  // name equals the file's name.
   if (catalog.files.some((other) => other.app.name === parsed.ok.name)) {
     return void fail(`name: "${parsed.ok.name}" is already used by another file`)
   }

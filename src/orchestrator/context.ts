@@ -5,31 +5,38 @@ import type { Wakeup } from './wakeup.ts'
 
 /** Progress of the worker, as reported to the process supervisor (systemd). */
 export interface ProgressReport {
-  /** Heartbeat: the main loop has completed one more round. */
+  /** Reports a heartbeat: the main loop has completed a round. */
   alive(): void
-  /** Work left by an earlier worker has been resumed, or another worker holds the lease. */
+  /**
+   * Reports that the worker has resumed the work of an earlier worker, or that another worker holds the
+   * lease.
+   */
   recovered(): void
-  /** Short description of the current work, for `systemctl status`. */
+  /** Reports a short description of the current work, which `systemctl status` then shows. */
   phase(text: string): void
 }
 
-/** Dependencies and settings of the lease holder. */
+/** Dependencies and settings of the lease holder, the worker that executes operations. */
 export interface Context {
   pool: Pool
   host: Host
   log: Logger
   progress: ProgressReport
-  /** Fencing token, sent with every write: the database refuses writes of an earlier attempt. */
+  /**
+   * Fencing token of the lease holder, sent with every write. The database refuses writes with an older
+   * fencing token.
+   */
   attempt: number
   /**
-   * Aborted when the lease is lost or the process stops: functions then return and leave the switch running.
+   * Aborted when the lease is lost or the process stops. Functions then return without stopping a running
+   * switch command.
    */
   signal: AbortSignal
-  /** Wake-up of the rebuild loop, notified when operations have changed. */
+  /** Wake-up of the rebuild loop. The loop is woken when operations have changed. */
   work: Wakeup
-  /** Upper limit of one rebuild in seconds. */
+  /** Upper limit of the duration of a rebuild, in seconds. */
   buildTimeoutSeconds: number
   catalogDir: string
-  /** Retention of history and logs in days. */
+  /** Time in days after which old history and logs are pruned. */
   retentionDays: number
 }

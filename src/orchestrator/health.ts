@@ -6,36 +6,44 @@ import type { Context } from './context.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
 import { wantedApp } from './rebuild.ts'
 
-/** Upper limit of one probe in milliseconds; a slower response counts as a failure. */
+/** Upper limit of a health probe, in ms. An app that responds later counts as failed. */
 const PROBE_LIMIT_MS = 5_000
 /**
- * Failed probes in a row after which a running app is unhealthy. More than 1, because one response may be
- * slow.
+ * Number of consecutive failed probes after which a running app is unhealthy. More than 1, because a single
+ * response may be slow.
  */
 const FAILURES_TO_ERROR = 3
-/** Restarts after which a starting app is given up, because it exits right after each start. */
+/** Number of restarts after which an app that exits right after each start counts as failed. */
 const RESTARTS_TO_GIVE_UP = 2
-/** Interval between two reads of the list of apps, and between two probes of a starting app. Milliseconds. */
+/** Interval in ms between two reads of the list of apps. Starting apps are probed at the same interval. */
 export const HEALTH_TICK_MS = 500
 
-/** State of the probes of one app. */
+/** State of the health probes of one app. */
 interface ProbeState {
-  /** Time of the next probe, by performance.now(). */
+  /** Time of the next probe of the app, in ms as returned by `performance.now()`. */
   nextProbeAt: number
-  /** Failed probes in a row. */
+  /** Number of consecutive failed probes of the app. */
   failures: number
-  /** True while a probe is under way. */
+  /** True while a probe of the app is running. */
   busy: boolean
-  /** True if this worker has checked the app's status itself: an earlier worker's check may be old. */
+  /**
+   * True if this worker has checked the app's status. The status stored by an earlier worker may be outdated.
+   */
   verified: boolean
 }
 
-/** True for 200 to 399, and for 401 and 403, because an app that requires a login is running. */
+/**
+ * True if the HTTP status means that the app is running. 401 and 403 count as well, because an app that
+ * requires a login is running.
+ */
 function isHealthy(status: number): boolean {
   return (status >= 200 && status < 400) || status === 401 || status === 403
 }
 
-/** Probes an app once, by its health path or by a TCP connection. Returns the problem found, or null. */
+/**
+ * Probes an app once, by an HTTP request to its health path or by a TCP connection. Returns the problem, or
+ * null if the app is healthy.
+ */
 export function probe(
   url: string,
   { kind, path }: WantedApp['catalog']['healthCheck'],
@@ -72,7 +80,10 @@ async function probeHttp(url: string, path: string): Promise<string | null> {
   }
 }
 
-/** Checks the health of every active app, each at its own interval. */
+/**
+ * Returns the health checker. Its `tick` probes each active app at the interval set in the app's catalog
+ * file.
+ */
 export function createHealth(context: Context): { tick(): Promise<void> } {
   const { pool, host, attempt, log, signal } = context
   const probes = new Map<string, ProbeState>()
@@ -100,9 +111,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     }
   }
 
-  /**
-   * True if a starting app will not become healthy: its deadline has passed, or it exits after each start.
-   */
+  /** True if a starting app has failed: its deadline has passed, or its process exits after each start. */
   async function hasFailedToStart(app: ProbedApp): Promise<boolean> {
     if (app.overdue) return true
     const unit = await host.unitState(app.name)

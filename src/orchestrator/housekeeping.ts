@@ -4,15 +4,19 @@ import { prune } from '../db/retention.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 
-/** Number of operations per app whose history is never pruned. */
+/** Number of the newest operations of each app whose history is never pruned. */
 const KEEP_OPERATIONS = 10
-/** Rows pruned in one transaction, so that it stays short. */
+/**
+ * Number of rows pruned in one transaction. The number is small because a long transaction blocks other
+ * sessions.
+ */
 const PRUNE_BATCH = 1_000
-/** Interval between two prunings in milliseconds. */
+/** Interval between two prunings of old history, in ms. */
 const PRUNE_EVERY_MS = 60 * 60_000
 
 /**
- * Refreshes the catalog, prunes old history and checks the invariants, beside the lease holder's rebuilds.
+ * Returns the housekeeping of the lease holder: `tick` refreshes the catalog, checks the invariants and
+ * prunes old history.
  */
 export function createHousekeeping(context: Context): { tick(): Promise<void> } {
   const { pool, attempt, log, signal, retentionDays } = context
@@ -35,7 +39,10 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
   }
 
   return {
-    /** Logs a failure and retries on the next tick, because housekeeping must not delay installs. */
+    /**
+     * Runs the housekeeping that is due. A failure is only logged, because housekeeping must not delay
+     * installs; the next tick retries.
+     */
     async tick() {
       try {
         if (!begun) await begin()

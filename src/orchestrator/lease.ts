@@ -3,21 +3,22 @@ import type { Pool } from '../db/pool.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
 
-/** Lifetime of the lease in seconds: a dead worker is replaced after it. Covers three missed renewals. */
+/** Lifetime of the lease in seconds. After this time without a renewal, another worker can take the lease. */
 const LEASE_SECONDS = 10
-/** Interval between two renewals in milliseconds. */
+/** Interval between two renewals of the lease, in ms. */
 const RENEW_EVERY_MS = 3_000
 
 export interface Lease {
-  /** Fencing token: grows with every acquisition of the lease. */
+  /** Fencing token of the lease. The number grows whenever a worker takes the lease. */
   attempt: number
-  /** Aborted as soon as another worker is known to hold the lease. */
+  /** Aborted when a renewal fails because another worker holds the lease. */
   lost: AbortSignal
   release(): Promise<void>
 }
 
 /**
- * Takes the lease for `worker` and renews it until released or lost. Undefined while another worker holds it.
+ * Takes the lease for `worker` and renews the lease until it is released or lost. Returns undefined if
+ * another worker holds the lease.
  */
 export async function takeLease(pool: Pool, worker: string, log: Logger): Promise<Lease | undefined> {
   const attempt = await acquireLease(pool, worker, LEASE_SECONDS)
@@ -27,7 +28,8 @@ export async function takeLease(pool: Pool, worker: string, log: Logger): Promis
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
     } catch (error) {
-      // An unreachable database does not end the lease, because no other worker can take it either.
+      // If the database is unreachable, the lease is not lost, because no other worker can take the lease
+      // either.
       if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
       log.warn({ attempt }, 'the lease was taken by another worker')
       lost.abort()

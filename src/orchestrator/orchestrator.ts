@@ -9,11 +9,14 @@ import { type Lease, takeLease } from './lease.ts'
 import { configureWanted, runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
 
-/** Longest wait between two reads of the tables in milliseconds, because a notification may be lost. */
+/**
+ * Upper limit of the wait between two reads of the tables, in ms. The tables are also read without a
+ * notification, because a notification may be lost.
+ */
 const SLOW_TICK_MS = 2_000
-/** Pause after a failed round in milliseconds. */
+/** Pause of a worker loop after an error, in ms. */
 const PAUSE_AFTER_ERROR_MS = 500
-/** Interval between two attempts to take the lease in milliseconds, while another worker holds it. */
+/** Interval between two attempts to take the lease, in ms. */
 const STANDBY_MS = 500
 
 export interface OrchestratorOptions {
@@ -28,15 +31,15 @@ export interface OrchestratorOptions {
 
 export interface Orchestrator {
   start(): void
-  /** Wakes all loops, because operations may have changed. */
+  /** Wakes the rebuild and housekeeping loops, because operations may have changed. */
   notify(): void
-  /** Ends the work and releases the lease. A running switch is left running. */
+  /** Stops the worker and releases the lease. A running switch command is not stopped. */
   stop(): Promise<void>
 }
 
 /**
- * Creates a worker that executes the operations in the tables. Any number may run; only the lease holder
- * works.
+ * Creates a worker that executes the operations of the database. Several workers may run, but only the lease
+ * holder executes operations.
  */
 export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const { pool, log, progress } = options
@@ -75,10 +78,12 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     log.info({ attempt: lease.attempt, worker }, 'lease acquired')
     const health = createHealth(context)
     const housekeeping = createHousekeeping(context)
-    // Loads the catalog of this program version first, because rebuilds use it.
+    // The first housekeeping loads the catalog of this program version. Rebuilds wait for it, because they
+    // use the catalog.
     const firstHousekeeping = housekeeping.tick()
     /**
-     * True if the host's configuration holds the wanted apps, also after a failed rebuild or a dead worker.
+     * True after the configuration of the wanted apps has been written. Initially false, because an earlier
+     * worker may have died before it wrote the configuration.
      */
     let configured = false
     try {
@@ -89,8 +94,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
           if (!signal.aborted && !configured) await configureWanted(context)
           configured = true
         }),
-        // Runs beside the rebuild loop, because a rebuild takes minutes and a catalog refresh must not wait
-        // for it.
+        // Housekeeping runs concurrently with rebuilds, because a rebuild takes minutes and a catalog refresh
+        // must not wait.
         repeat(signal, log, housekeepingWakeup, SLOW_TICK_MS, async () => {
           await firstHousekeeping
           await housekeeping.tick()
@@ -120,7 +125,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   }
 }
 
-/** Repeats `round` until aborted. Logs an error, pauses and continues. */
+/**
+ * Calls `round` repeatedly until `signal` aborts. Waits `ms` milliseconds or for `wakeup` between two calls;
+ * logs an error and continues.
+ */
 async function repeat(
   signal: AbortSignal,
   log: Logger,
@@ -140,7 +148,7 @@ async function repeat(
   }
 }
 
-/** Waits `ms` milliseconds, or until aborted. */
+/** Waits `ms` milliseconds, or until `signal` aborts. */
 async function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
   await createWakeup().wait(ms, signal)
 }

@@ -2,27 +2,30 @@ import type { Outcome } from '../db/rebuild.ts'
 import type { Cause } from '../domain/app.ts'
 import type { RunFailure, RunState } from '../host/index.ts'
 
-/** Exit code of `nixos-rebuild switch` if the new generation is active but some units failed to start. */
+/**
+ * Exit code of `nixos-rebuild switch` if the new host generation is active but some systemd units failed to
+ * start.
+ */
 const EXIT_SWITCHED_WITH_FAILURES = 4
-/** Number of last log lines stored with a cause. */
+/** Number of log lines stored with a cause of failure: the last lines of the log. */
 export const CAUSE_LOG_LINES = 20
 
-/** Facts known about an ended run of the switch. */
+/** Facts about a finished run of the switch command, from which its outcome is decided. */
 export interface Observation {
   state: RunState
-  /** Active generation before the run. */
+  /** Host generation that was active before the run, or null if there was none. */
   before: string | null
-  /** Active generation after the run. */
+  /** Host generation that is active after the run, or null if there is none. */
   after: string | null
-  /** Failures by app, as named by the host. */
+  /** Failures that the host attributes to an app, by the name of the app. */
   failures: Record<string, RunFailure>
-  /** Failure reported by the host without the name of an app. */
+  /** Failure that the host reported without the name of an app. */
   unattributed?: RunFailure | undefined
-  /** Apps installed by this rebuild. */
+  /** Names of the apps that the rebuild was to install. */
   installing: readonly string[]
-  /** Last lines of the run's log. */
+  /** Last lines of the log of the run. */
   log: readonly string[]
-  /** Reason why the agent stopped the run; null if it did not. */
+  /** Reason why the agent stopped the run, or null if the run ended by itself. */
   stopped: { causes: Record<string, Cause>; all: Cause | null } | null
 }
 
@@ -40,15 +43,18 @@ function causeOf(failure: RunFailure, code: number | null): Cause {
 }
 
 /**
- * True if the host was switched. An exit code of 0 or 4 proves it, and so does a changed generation, whatever
- * the exit code.
+ * True if the new host generation became active. Exit code 0 or 4 proves that; a changed generation proves
+ * that with any exit code.
  */
 export function wasSwitched({ state, before, after }: Observation): boolean {
   const code = exitCode(state)
   return code === 0 || code === EXIT_SWITCHED_WITH_FAILURES || after !== before
 }
 
-/** Returns the cause for all operations of a rebuild that is not the fault of one installed app. */
+/**
+ * Returns the cause of failure stored with all operations of a rebuild. Used if no app installed by the
+ * rebuild is known to have failed.
+ */
 function sharedCause({ state, failures, unattributed, log }: Observation): Cause {
   const other = Object.entries(failures)[0]
   const code = exitCode(state)
@@ -70,7 +76,7 @@ function sharedCause({ state, failures, unattributed, log }: Observation): Cause
   return { class: 'build', message, hint: 'Check its log, then retry.', exit_code: code, log: lastLines }
 }
 
-/** Decides the outcome of a rebuild from the observation of its ended run. */
+/** Returns the outcome of a rebuild, decided from the facts about its finished run. */
 export function decideOutcome(observed: Observation): Outcome {
   const common = { exitCode: exitCode(observed.state), generation: observed.after, split: false }
   if (wasSwitched(observed)) return { ...common, switched: true, failures: {}, cause: null }
@@ -81,8 +87,8 @@ export function decideOutcome(observed: Observation): Outcome {
   const failures = Object.fromEntries(
     failed.map(([app, failure]) => [app, causeOf(failure, common.exitCode)]),
   )
-  // The evaluation or build failed and the host names no app, so one of this rebuild's apps is the cause: the
-  // database splits the rebuild in halves to find it.
+  // The switch command failed and the host named no app. The database then splits the rebuild in two halves,
+  // because a smaller rebuild narrows the search for the failing app.
   const split = Object.keys(observed.failures).length === 0 && common.exitCode !== null
   return {
     ...common,

@@ -22,20 +22,21 @@ import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
 import { createWakeup } from './wakeup.ts'
 
 /**
- * Upper limit of runs per rebuild. A run is repeated if it was lost (power, kill) or ended by a stop of the
- * agent.
+ * Upper limit of runs of the switch command per rebuild. A run is repeated if a power failure, a signal or a
+ * stop of the agent interrupted it.
  */
 const MAX_RUNS = 3
-/** Exit code EX_TEMPFAIL: another process holds the lock of the switch. */
+/** Exit code of the switch command if another process holds its lock (EX_TEMPFAIL). */
 const LOCKED_EXIT_CODE = 75
 /**
- * Exit codes after which a run is repeated: the lock was held, or SIGINT, SIGKILL or SIGTERM ended the run.
+ * Exit codes of the switch command after which it is run again: its lock was held, or SIGINT, SIGKILL or
+ * SIGTERM ended it.
  */
 const RETRYABLE_EXIT_CODES = new Set([LOCKED_EXIT_CODE, 130, 137, 143])
-/** Pause before a run is repeated, in milliseconds. */
+/** Pause before the switch command is run again, in ms. */
 const PAUSE_BEFORE_RERUN_MS = 2_000
 
-/** Converts an app's row to the form that the host expects. */
+/** Returns the app of a database row in the form that the host expects. */
 export function wantedApp(
   row: Pick<DesiredApp, 'name' | 'port' | 'integration_config' | 'entry'>,
 ): WantedApp {
@@ -48,7 +49,10 @@ export function wantedApp(
   }
 }
 
-/** Works on one rebuild until it ends or this worker must stop. True if there was a rebuild. */
+/**
+ * Works on the next rebuild until the rebuild ends or the worker must stop. Returns false if no rebuild is
+ * waiting.
+ */
 export async function runNextRebuild(context: Context): Promise<boolean> {
   const rebuild = await claimRebuild(context.pool, context.attempt, context.buildTimeoutSeconds)
   context.progress.recovered()
@@ -74,8 +78,8 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
 }
 
 /**
- * Writes the configuration of the apps that are wanted now, without those that failed or were cancelled,
- * because a manual rebuild of the host must not activate them. Called only while no rebuild is active.
+ * Writes the configuration of the wanted apps to the host while no rebuild is active. Failed and cancelled
+ * apps are left out, because a manual rebuild of the machine would otherwise activate them.
  */
 export async function configureWanted({ pool, host, log }: Context): Promise<void> {
   try {
@@ -93,8 +97,8 @@ function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outc
 }
 
 /**
- * Returns the causes of the apps that must not be built: cancelled meanwhile, or refused by the host's
- * preflight.
+ * Returns the causes of failure of the apps that must not be built, by app. Such an app was cancelled, or the
+ * host's preflight check refused the app.
  */
 async function findFailures(
   { pool, host }: Context,
@@ -157,7 +161,10 @@ async function begin(
   })
 }
 
-/** Also writes the configuration of the older generation, because the next rebuild starts from it. */
+/**
+ * Writes the configuration of the older host generation and starts the rollback. The configuration is written
+ * because the next rebuild starts from it.
+ */
 async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
   const { pool, host, attempt } = context
   const cause = await rollbackObstacle(context, rebuild, target)
@@ -172,13 +179,16 @@ async function configureRollback(context: Context, rebuild: ClaimedRebuild, targ
   await begin(context, rebuild, apps)
 }
 
-/** Starts the run unless it has already started, follows it to its end and stores the outcome. */
+/**
+ * Starts the run of the switch command unless it has already started. Waits for the end of the run and stores
+ * its outcome.
+ */
 async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.progress.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
   if ((await host.inspect(run)).state === 'absent') {
-    // The rebuild may have been cancelled while its configuration was written.
+    // A cancel may have been requested while the configuration was written.
     const reason = await reasonToStop(context, rebuild)
     if (reason) return end(context, rebuild, notSwitched(reason.causes, reason.all))
     await host.startSwitch(run, rebuild.rolls_back_to)
@@ -194,7 +204,8 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
 }
 
 /**
- * True if the run was interrupted before the switch, and both the deadline and MAX_RUNS allow another run.
+ * True if the run was interrupted before the new host generation became active and a new run is allowed. The
+ * deadline and MAX_RUNS limit the runs.
  */
 async function mustRunAgain(
   { host, log }: Context,
@@ -204,7 +215,8 @@ async function mustRunAgain(
   const locked = state.state === 'exited' && state.exitCode === LOCKED_EXIT_CODE
   const retryable = state.state === 'exited' && RETRYABLE_EXIT_CODES.has(state.exitCode)
   const interrupted = state.state === 'lost' || retryable
-  // While the lock is held, the new generation is not active, even if the profile already names it.
+  // If the lock was held, the run has switched nothing. The system profile may already name a new generation
+  // of another process.
   const switched = !locked && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
   if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !locked)) return false
@@ -212,7 +224,7 @@ async function mustRunAgain(
   return true
 }
 
-/** Collects the facts of an ended run, decides its outcome, purges data if requested and ends the rebuild. */
+/** Stores the outcome of a finished run of the switch command. Deletes the data of purged apps first. */
 async function storeOutcome(
   context: Context,
   rebuild: ClaimedRebuild,

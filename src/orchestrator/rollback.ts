@@ -4,7 +4,7 @@ import type { Context } from './context.ts'
 import { decideOutcome, type Observation } from './outcome.ts'
 
 /**
- * Marks a cause as the rollback's, because the cause is stored with each of its apps, which did not fail
+ * Adds to the message of a cause that the rollback failed. The cause is stored with apps that did not fail
  * themselves.
  */
 const asRollbackCause = (cause: Cause): Cause => ({
@@ -13,8 +13,9 @@ const asRollbackCause = (cause: Cause): Cause => ({
 })
 
 /**
- * Returns the cause why a rollback must not begin: it was cancelled, a generation that the agent did not make
- * is active, or the target generation no longer exists. Null if it may begin.
+ * Returns the cause why a rollback must not begin, or null if the rollback may begin. A rollback must not
+ * begin after a cancel, or if the machine was switched outside the agent. The target generation must also
+ * still exist.
  */
 export async function rollbackObstacle(
   { pool, host }: Context,
@@ -38,8 +39,8 @@ export async function rollbackObstacle(
 }
 
 /**
- * Decides the outcome of a rollback by the active generation. The rollback succeeded only if that is the
- * target; otherwise all its operations fail together, because a rollback is never split.
+ * Returns the outcome of a rollback, which succeeded only if the target generation is active. Otherwise all
+ * operations of the rollback fail together, because a rollback is never split.
  */
 export function decideRollbackOutcome(observed: Observation, target: string): Outcome {
   const { failures, cause, ...decided } = decideOutcome(observed)

@@ -3,30 +3,37 @@ import type { Cause } from '../domain/app.ts'
 import type { Run, RunState } from '../host/index.ts'
 import type { Context } from './context.ts'
 
-/** Interval between two polls of a run in milliseconds, if no notification arrives earlier. */
+/** Interval between two polls of a running switch command, in ms. A notification causes an earlier poll. */
 const POLL_INTERVAL_MS = 1_000
 /**
- * Extra time for an activation after the deadline in milliseconds, because an activation can't be stopped.
- * After it the active generation decides the outcome.
+ * Time in ms that an activation may continue after the deadline, because an activation can't be stopped.
+ * After that time the active host generation decides the outcome.
  */
 const ACTIVATION_LIMIT_MS = 5 * 60_000
-/** Upper limit of one log batch in bytes: one transaction, one notification. */
+/**
+ * Upper limit of a batch of log lines, in bytes. A batch is written in one transaction and sends one
+ * notification.
+ */
 const LOG_BATCH_BYTES = 64 * 1024
 
-/** Reason why the agent stopped a run: causes of single apps, or one cause for all operations. */
+/** Reason why the agent stops a run of the switch command: causes by app, or one cause for all operations. */
 export interface StopReason {
   causes: Record<string, Cause>
   all: Cause | null
 }
 
-/** Ended run, or one whose activation exceeded its limit. */
+/**
+ * Result of following a run of the switch command. `state` is `running` if the activation exceeded its time
+ * limit.
+ */
 export interface MonitoredRun {
   state: RunState
   stopped: StopReason | null
 }
 
 /**
- * Copies the run's log from byte `from` on into the database. Returns the offset after the last copied line.
+ * Copies the log of a run into the database, starting at byte `from`. Returns the offset in bytes after the
+ * last copied line.
  */
 async function copyLog(
   { pool, host, attempt }: Context,
@@ -50,7 +57,10 @@ const TIMED_OUT: Cause = {
   hint: 'Check its log. A slow machine or network may need a larger BLOUD_BUILD_TIMEOUT.',
 }
 
-/** Returns the reason to stop the run now, its deadline or a cancel; null if there is none. */
+/**
+ * Returns the reason to stop the run now: the deadline has passed, or cancels were requested. Returns null if
+ * the run may continue.
+ */
 export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<StopReason | null> {
   if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }
   const cancelled = (await operationsOf(pool, rebuild.id)).filter((each) => each.cancel_requested_at)
@@ -60,11 +70,11 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
 }
 
 /**
- * Follows a run to its end and copies its log. Stops the run for a cancel or at its deadline, unless
- * activation has begun; an activation is recorded in the database, which then refuses cancels.
+ * Follows a run of the switch command to its end and copies its log into the database. A cancel or the
+ * deadline stops the run, unless the activation has begun.
  *
- * Returns undefined if the lease is lost or the process stops. The run then continues, and the next lease
- * holder follows it from the log offset in the database.
+ * Returns undefined if the lease is lost or the process stops; the run then continues. The next lease holder
+ * follows the run from the log offset stored in the database.
  */
 export async function monitorRun(
   context: Context,

@@ -1,7 +1,7 @@
-/** A wake-up that can't be lost: `notify` without a pending `wait` makes the next `wait` return at once. */
+/** Wake-up that is never lost: `notify` without a pending `wait` makes the next `wait` return at once. */
 export interface Wakeup {
   notify(): void
-  /** Returns on `notify`, after `ms` milliseconds, or when `signal` aborts. */
+  /** Waits for `notify`, at most `ms` milliseconds. Also returns when `signal` aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>
 }
 
