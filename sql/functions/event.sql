@@ -59,14 +59,3 @@ $$;
 comment on function bloud.new_epoch() is
   'Gives the event history a new epoch and returns it, so that every reader receives a reset. The owner '
   'calls new_epoch() after a backup was restored.';
-
-create or replace function bloud.operation_log(p_operation bigint, p_after bigint, p_limit integer)
-returns table (line_no bigint, at timestamptz, line text)
-language sql stable as $$
-  select l.line_no, l.at, l.line
-  from bloud.operations o join bloud.rebuild_log l on l.rebuild_id = o.rebuild_id
-  where o.id = p_operation and l.line_no > p_after order by l.line_no limit p_limit
-$$;
-comment on function bloud.operation_log(bigint, bigint, integer) is
-  'Returns at most p_limit log lines after line p_after. The log is that of the rebuild that includes the '
-  'operation.';

@@ -115,3 +115,14 @@ $$;
 comment on function bloud.withdraw_dependencies(text[], text, jsonb) is
   'Takes queued dependencies of a withdrawn app out of the queue, except dependencies of other apps. The '
   'caller holds locks, so no install can begin to use the dependencies meanwhile.';
+
+create or replace function bloud.operation_log(p_operation bigint, p_after bigint, p_limit integer)
+returns table (line_no bigint, at timestamptz, line text)
+language sql stable as $$
+  select l.line_no, l.at, l.line
+  from bloud.operations o join bloud.rebuild_log l on l.rebuild_id = o.rebuild_id
+  where o.id = p_operation and l.line_no > p_after order by l.line_no limit p_limit
+$$;
+comment on function bloud.operation_log(bigint, bigint, integer) is
+  'Returns at most p_limit log lines after line p_after. The log is that of the rebuild that includes the '
+  'operation.';

@@ -1,4 +1,4 @@
-/** The verbs cancel and uninstall on queued, active and stopped apps. */
+/** Tests of the verbs cancel and uninstall on queued, active and stopped apps. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -31,7 +31,7 @@ const install = (app: string): Promise<string> => value(operator, 'select id fro
 const state = (id: string): Promise<string> =>
   value(root, 'select state from bloud.operations where id = $1', [id])
 
-test('a cancel of a queued install ends it at once; the app is failed, with the cause', async () => {
+test('a cancel of a queued install ends the install at once and sets the app to failed', async () => {
   const id = await install('flow')
   assert.equal(await value(operator, "select state from bloud.cancel('flow')"), 'cancelled')
   assert.equal(await status('flow'), 'failed')
@@ -40,7 +40,7 @@ test('a cancel of a queued install ends it at once; the app is failed, with the 
   assert.deepEqual(await transitionsOf(root, 'flow'), ['→queued', 'queued→failed'])
 })
 
-test('a cancel of a second install leaves an app that was stopped before as stopped', async () => {
+test('a cancel of the queued install of a stopped app sets the app to stopped again', async () => {
   await install('flow')
   await rebuildAll(root, attempt)
   await operator.query("select bloud.uninstall('flow')")
@@ -59,7 +59,7 @@ test('an uninstall of a queued app supersedes the install and deletes the row', 
   assert.deepEqual(await transitionsOf(root, 'flow'), ['→queued', 'queued→'])
 })
 
-test('a cancel of an active operation is recorded; the orchestrator ends it later', async () => {
+test('a cancel of an active operation is recorded, and the orchestrator ends the operation later', async () => {
   await install('flow')
   const id = await value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
   assert.equal((await refusalOf(operator, "select bloud.uninstall('flow')")).code, 'BL004')
@@ -113,7 +113,7 @@ test('a cancelled uninstall that was still queued leaves the app active', async 
   assert.equal(await value(root, "select bloud.report_health($1, 'flow', true)", [attempt]), 'running')
 })
 
-test('the purge of a stopped app can be cancelled while it is queued', async () => {
+test('the queued purge of a stopped app can be cancelled', async () => {
   await install('flow')
   await rebuildAll(root, attempt)
   await operator.query("select bloud.uninstall('flow')")

@@ -7,7 +7,7 @@ import { ROOT } from '../../src/config.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { session } from '../support/sql.ts'
 
-/** Finds named objects without a comment, except constraints, because their names are sentences. */
+/** Query for objects without a comment. Constraints are omitted, because their names are sentences. */
 const UNCOMMENTED = `
   with named as (
     select 'pg_namespace'::regclass as class, oid, 0 as sub, 'schema' as what
@@ -54,7 +54,7 @@ test('every object of the schema has a comment', async () => {
   assert.deepEqual(await uncommented(), [])
 })
 
-test('a new object without a comment is found (so the test above can fail)', async () => {
+test('a new object without a comment is found, so the first test can fail', async () => {
   await client.query(`begin;
     create table bloud.t (c integer primary key);
     create view bloud.v as select 1 as one;

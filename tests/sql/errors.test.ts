@@ -1,6 +1,6 @@
 /**
- * The error codes: raised in sql/, listed in sql/README.md, mapped in src/domain/problem.ts. Each is raised
- * once here.
+ * Tests that each error code raised in sql/ is listed in sql/README.md and mapped in src/domain/problem.ts.
+ * The tests raise each code at least once.
  */
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
@@ -28,7 +28,7 @@ const CATALOG = [
   entry('egg', { integrations: needing('hen', 'hen') }),
 ]
 
-/** Statements refused while no app is installed. */
+/** Statements that are refused while no app is installed, each with the expected code. */
 const WITHOUT_APPS: [code: string, statement: string][] = [
   ['BL001', "select bloud.install('nope')"],
   ['BL001', "select bloud.uninstall('nope')"],
@@ -52,7 +52,7 @@ const WITHOUT_APPS: [code: string, statement: string][] = [
   ['BL021', 'select bloud.rollback()'],
 ]
 
-/** Statements refused while flow, reader (with disk) and db run, and cloud is being built. */
+/** Statements that are refused while the apps flow, reader, disk and db run and cloud is being built. */
 const WITH_APPS: [code: string, statement: string][] = [
   ['BL004', "select bloud.uninstall('cloud')"],
   ['BL010', "select bloud.uninstall('disk')"],
@@ -63,7 +63,7 @@ const WITH_APPS: [code: string, statement: string][] = [
   ['BL020', "select bloud.install('flow')"],
 ]
 
-/** Statements refused to every role that writes the tables directly, the superuser included. */
+/** Direct writes to the tables that are refused to every PostgreSQL role, even to a superuser. */
 const DIRECT_WRITES: [code: string, statement: string][] = [
   ['BL003', "update bloud.apps set status = 'queued' where name = 'flow'"],
   ['BL003', "delete from bloud.apps where name = 'flow'"],
@@ -108,8 +108,8 @@ const sqlText = (): string =>
 const raised = (): string[] => [...new Set(sqlText().match(/(?<=')BL\d{3}(?=')/g))].sort()
 
 /**
- * Splits the list at the start of `text` at its top-level commas. It ends at the first unmatched closing
- * bracket.
+ * Returns the elements of the SQL list at the start of `text`, which are separated by commas outside of
+ * brackets. The list ends at the first unmatched closing bracket.
  */
 function elements(text: string): string[] {
   const found = ['']
@@ -160,7 +160,7 @@ test('each refusal in sql/ has a message and a hint', () => {
 
 test('verbs are refused before any app is installed', () => assertRefused(operator, WITHOUT_APPS))
 
-test('verbs are refused while apps run and one is being built', async () => {
+test('verbs are refused while some apps run and another app is being built', async () => {
   for (const app of ['flow', 'db', 'reader']) await operator.query('select bloud.install($1)', [app])
   await rebuildAll(root, attempt)
   await operator.query("select bloud.install('cloud')")
@@ -173,11 +173,11 @@ test('verbs are refused while apps run and one is being built', async () => {
 
 test('direct writes to the tables are refused', () => assertRefused(root, DIRECT_WRITES))
 
-test('every code has been raised by these tests', () => {
+test('every error code of sql/ has been raised by the tests of this file', () => {
   assert.deepEqual([...raisedHere].sort(), raised())
 })
 
-test('a blocker of a plan is the refusal that the verb raises', async () => {
+test('a blocker of an install plan has the texts of the error that install raises', async () => {
   const blockers = await value<object[]>(root, "select bloud.plan_install('rival') -> 'blockers'")
   const { code, ...texts } = await refusalOf(operator, "select bloud.install('rival')")
   assert.deepEqual(blockers, [{ sqlstate: code, ...texts }])

@@ -1,3 +1,4 @@
+/** Tests that readers of bloud.events miss no event while many sessions write. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -6,7 +7,7 @@ import { session, transitionsOf, value } from '../support/sql.ts'
 
 const WRITERS = 24
 const ROUNDS = 40
-/** Statuses of one life of an app; each writer repeats it with its own app. */
+/** Statuses that a writer sets in turn on its own app, after queued. Each writer repeats the list. */
 const LIFE = ['configuring', 'building', 'starting', 'running', 'error', 'stopping', 'stopped']
 
 let database: TestDatabase
@@ -21,7 +22,7 @@ interface Reading {
   outOfOrder: number
 }
 
-/** Polls `seq > last`, as a simple reader does, until the writers have ended. */
+/** Reads the events with `seq > last` repeatedly until `done` settles. Returns the events read and missed. */
 async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading> {
   const client = await session(url)
   let writing = true
@@ -49,8 +50,8 @@ async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading>
 }
 
 /**
- * Takes one app through lives with one or two transitions per transaction, chosen at random. A quarter of the
- * transactions is rolled back and repeated.
+ * Sets the statuses of LIFE on one app, with one or two transitions per transaction at random. A quarter of
+ * the transactions is rolled back and repeated. Returns the numbers of transitions and deadlocks.
  */
 async function write(url: string, name: string): Promise<{ transitions: number; deadlocks: number }> {
   const client = await session(url)
@@ -105,7 +106,7 @@ async function race(): Promise<Reading & { transitions: number; deadlocks: numbe
 }
 
 async function emptyHistory(client: pg.Client): Promise<void> {
-  await client.query('set session_replication_role = replica') // disables the triggers that protect history
+  await client.query('set session_replication_role = replica') // disables triggers that protect the history
   await client.query('delete from bloud.events; delete from bloud.apps')
   await client.query('set session_replication_role = origin')
 }
@@ -118,7 +119,7 @@ test('with 24 writers, a reader of "seq > last" misses no event, without deadloc
   assert.equal(result.read.length, result.transitions, 'every committed transition is exactly one event')
 })
 
-test('without the lock the same reader misses rows (so the test above can fail)', async () => {
+test('a reader misses events if append_event() takes no lock, so the first test can fail', async () => {
   const client = await session(database.url)
   await emptyHistory(client)
   const source = await value<string>(client, "select pg_get_functiondef('bloud.append_event'::regproc)")
@@ -136,7 +137,7 @@ test('without the lock the same reader misses rows (so the test above can fail)'
   assert.ok(missed > 0, 'expected to miss rows without the lock')
 })
 
-test('a rolled back transaction leaves no event, and one with two transitions leaves two', async () => {
+test('a rolled back transaction leaves no event, and a commit of two transitions leaves two', async () => {
   const client = await session(database.url)
   const insert =
     "insert into bloud.apps (name, display_name, version, status) values ('two', 'T', '1', 'queued')"
@@ -158,7 +159,7 @@ test('each commit sends one notification without payload, and a rollback sends n
     `insert into bloud.apps (name, display_name, version, status) values ('${name}', 'T', '1', 'queued')`
   await client.query(`begin; ${insert('quiet')}; rollback`)
   await client.query(`begin; ${insert('loud')}; ${insert('louder')}; commit`)
-  await listener.query('select 1') // notifications sent before this answer arrive before it
+  await listener.query('select 1') // PostgreSQL sends pending notifications before the result of this query
   assert.deepEqual(payloads, [''])
   await Promise.all([listener.end(), client.end()])
 })

@@ -1,4 +1,4 @@
-/** Verbs of concurrent sessions: locks of apps, dependencies and ports (sql/functions/lock.sql). */
+/** Tests of the locks that verbs of concurrent sessions take (sql/functions/lock.sql). */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -39,8 +39,8 @@ test('concurrent calls of install return the same operation', async () => {
 })
 
 /**
- * SQLSTATE with which `second` is refused. It begins while another session has run `first` in an open
- * transaction, and that session commits once `second` waits for its locks.
+ * Returns the SQLSTATE with which the statement `second` is refused. Another session runs `first` in an open
+ * transaction before, and commits once `second` waits for a lock.
  */
 async function whileOpen(first: string, second: string): Promise<string> {
   const holder = await session(database.urlFor('bloud_operator'))
@@ -52,14 +52,14 @@ async function whileOpen(first: string, second: string): Promise<string> {
   return (await waiting).code
 }
 
-test('an app is not uninstalled while an uncommitted install builds on it', async () => {
+test('an uninstall of an app waits for an uncommitted install that needs the app, and is refused', async () => {
   await install('disk')
   await rebuildAll(root, attempt)
   assert.equal(await whileOpen("select bloud.install('picky')", "select bloud.uninstall('disk')"), 'BL010')
 })
 
 test('a concurrent install and retry of one app take their locks in the same order', async () => {
-  await install('multi') // its dependency disk comes first in the order of locks
+  await install('multi') // installs the dependency disk too, which is locked before multi
   await root.query(
     "select bloud.sweep($1) from set_config('bloud.clock', (now() + interval '25 hours')::text, false)",
     [attempt],
@@ -68,20 +68,20 @@ test('a concurrent install and retry of one app take their locks in the same ord
   await holder.query("begin; select bloud.install('disk')")
   const retried = value(operator, "select id from bloud.retry('multi')")
   await waitingForLock(root)
-  // Takes its locks in the order of the retry: disk, then multi.
+  // The install and the retry both lock disk before multi, so the install does not run into its lock_timeout.
   await holder.query("set lock_timeout = '2s'; select bloud.install('multi')")
   await holder.query('commit')
   await retried
   await holder.end()
 })
 
-test('an install does not build on an app whose uninstall is not committed yet', async () => {
+test('an install waits for the uncommitted uninstall of its dependency, and is refused', async () => {
   await install('disk')
   await rebuildAll(root, attempt)
   assert.equal(await whileOpen("select bloud.uninstall('disk')", "select bloud.install('multi')"), 'BL004')
 })
 
-test('concurrent installs of two apps with one port: the second is refused', async () => {
+test('the second of two concurrent installs of apps with the same port is refused', async () => {
   assert.equal(await whileOpen("select bloud.install('flow')", "select bloud.install('rival')"), 'BL012')
 })
 
@@ -117,7 +117,7 @@ test('a verb is refused in a transaction whose snapshot misses later commits', a
   }
 })
 
-test('an idle open transaction that holds an app is ended after a minute', async () => {
+test('a verb limits the idle time of its open transaction to one minute', async () => {
   const limit = async (): Promise<unknown> => value(operator, 'show idle_in_transaction_session_timeout')
   await operator.query("begin; select bloud.install('flow')")
   assert.equal(await limit(), '1min')

@@ -1,4 +1,4 @@
-/** A deploy is applied completely or not at all, also with other migrators at work and after a cut. */
+/** Tests that a deploy of the schema is applied completely or not at all. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,7 +18,7 @@ import { session, value } from '../support/sql.ts'
 const top = temporaryDirectory()
 const log = { info() {} }
 const LIMIT_MS = 20_000
-/** Step between the statements at which a run is ended, after the first 2 × EVERY statements. */
+/** Step between the statements at which a test ends a migration. Up to statement 2 × EVERY the step is 1. */
 const EVERY = 12
 
 interface Database {
@@ -27,7 +27,7 @@ interface Database {
   dump(): Promise<string[]>
 }
 
-/** Creates an empty database, dropped after the test. */
+/** Creates an empty database and drops the database after the test. */
 async function empty(t: TestContext): Promise<Database> {
   const name = `migrate_${randomBytes(6).toString('hex')}`
   await administer((admin) => admin.query(`create database ${name}`))
@@ -39,7 +39,10 @@ async function empty(t: TestContext): Promise<Database> {
   return { url: urlOf(name), client, dump: () => schemaDump(client) }
 }
 
-/** Writes the sql folder of a later version: additions, one function less, and a changed view. */
+/**
+ * Writes an sql folder of an imaginary later version, and returns its path. The version adds objects, changes
+ * a view and drops a function.
+ */
 function nextVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
   cpSync(join(ROOT, 'sql'), dir, { recursive: true })
@@ -72,7 +75,7 @@ before(() => {
   next = nextVersion()
 })
 
-test('four migrators at once leave the schema of one, and a second deploy changes nothing', async (t) => {
+test('concurrent and repeated deploys leave the schema of a single deploy', async (t) => {
   const [one, four] = [await empty(t), await empty(t)]
   await migrate({ url: one.url, log })
   const once = await one.dump()
@@ -83,7 +86,7 @@ test('four migrators at once leave the schema of one, and a second deploy change
   assert.deepEqual(await one.dump(), once)
 })
 
-test('a fresh install equals an upgrade from the version before', async (t) => {
+test('a fresh install has the same schema as an upgrade from the version before', async (t) => {
   const [fresh, old] = [await empty(t), await empty(t)]
   await migrate({ url: fresh.url, log, sqlDir: next })
   await migrate({ url: old.url, log })
@@ -98,7 +101,10 @@ test('a fresh install equals an upgrade from the version before', async (t) => {
   )
 })
 
-/** Writes an sql folder with only the first migration, without the files that name later columns. */
+/**
+ * Writes an sql folder with only the first migration and returns its path. Grants and comments are emptied,
+ * because they name columns of later migrations.
+ */
 function firstVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
   cpSync(join(ROOT, 'sql'), dir, { recursive: true })
@@ -108,7 +114,7 @@ function firstVersion(): string {
   return dir
 }
 
-test('history written by the first version is read unchanged and is still guarded', async (t) => {
+test('events written by the first schema version are read unchanged after all migrations', async (t) => {
   const [fresh, database] = [await empty(t), await empty(t)]
   await migrate({ url: database.url, log, sqlDir: firstVersion() })
   const app = {
@@ -171,7 +177,7 @@ test('an older program refuses a newer schema with a message and changes nothing
   assert.deepEqual(await database.dump(), newer)
 })
 
-test('a failing file is named and leaves the schema unchanged', async (t) => {
+test('the error of a deploy names the failing file, and the schema is unchanged', async (t) => {
   const database = await empty(t)
   await migrate({ url: database.url, log })
   const old = await database.dump()
@@ -188,7 +194,10 @@ test('a failing file is named and leaves the schema unchanged', async (t) => {
   }
 })
 
-/** Makes the migrating session end at its n-th statement that changes the schema. */
+/**
+ * Installs a trigger that terminates a migrating session at its n-th statement that changes the schema.
+ * Returns the function that sets n.
+ */
 async function endAtStatement(client: pg.Client): Promise<(n: number) => Promise<unknown>> {
   await client.query(`
     create sequence public.statement;
@@ -205,7 +214,7 @@ async function endAtStatement(client: pg.Client): Promise<(n: number) => Promise
     client.query(`alter sequence public.statement restart; alter database ${name} set test.end_at = ${n}`)
 }
 
-test('killed at a statement, an upgrade leaves the old schema, and the next run completes it', async (t) => {
+test('an upgrade killed at any statement leaves the old schema, and the next upgrade succeeds', async (t) => {
   const [wanted, database] = [await empty(t), await empty(t)]
   await migrate({ url: wanted.url, log, sqlDir: next })
   await migrate({ url: database.url, log })
@@ -224,7 +233,7 @@ test('killed at a statement, an upgrade leaves the old schema, and the next run 
   assert.deepEqual(await database.dump(), await wanted.dump())
 })
 
-test('an install cut off at any point leaves nothing or all, and the next run completes it', async (t) => {
+test('an install with a cut connection leaves no schema or all of it, and the next one succeeds', async (t) => {
   const [wanted, database] = [await empty(t), await empty(t)]
   await migrate({ url: wanted.url, log })
   const whole = await wanted.dump()
@@ -251,7 +260,7 @@ test('an install cut off at any point leaves nothing or all, and the next run co
   assert.ok(outcomes.nothing > 10 && outcomes.all >= 2, JSON.stringify(outcomes))
 })
 
-test('a deploy over a silent connection ends with a message instead of waiting for ever', async (t) => {
+test('a deploy whose server stops answering fails with a message', async (t) => {
   const database = await empty(t)
   const { hostname: host, port } = new URL(database.url)
   const proxy = await startProxy({ host, port: Number(port) })

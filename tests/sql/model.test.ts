@@ -1,6 +1,6 @@
 /**
- * Random sequences of commands of two operators and the orchestrator, applied to the database and to a small
- * model. After each sequence the content must have the content that the model computed.
+ * Tests that the database agrees with a small model after random sequences of commands. Two operators and the
+ * orchestrator send the commands.
  *
  *   MODEL_SEED=… MODEL_PATH=… npm test -- tests/sql/model.test.ts   repeats the sequence of a failure
  *   MODEL_RUNS=20000 npm test -- tests/sql/model.test.ts            runs more sequences
@@ -31,10 +31,10 @@ import {
 const RUNS = Number(process.env.MODEL_RUNS ?? 900)
 const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 2 ** 31)
 const PATH = process.env.MODEL_PATH
-/** Number of databases in parallel, so that the server and this process are both busy. */
+/** Number of databases on which sequences run in parallel. */
 const DATABASES = PATH ? 1 : 3
 
-/** A command, with its result on the database and the model's answer. */
+/** Command with its result on the database and the answer of the model. */
 interface Exchange {
   command: Command
   result: Result
@@ -44,7 +44,7 @@ interface Exchange {
 const isVerb = ({ verb }: Command): boolean =>
   ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'].includes(verb)
 
-/** Returns every list of apps that a session running this command could hold at a moment. */
+/** Returns every list of apps that a session could hold locked while the session runs the command. */
 function possiblyHeld(world: World, command: Command): string[][] {
   if (!('app' in command)) return [[]]
   const choices = command.verb === 'install' ? command.choices : {}
@@ -89,8 +89,8 @@ async function runOne(
 }
 
 /**
- * Runs two commands at once from two sessions. The outcome must be that of one of the two orders, or that of
- * the orchestrator skipping apps that the other session holds.
+ * Runs two commands at the same time from two sessions. Checks that the outcome equals that of one of the two
+ * orders. A command of the orchestrator may also have skipped apps that the other session held.
  */
 async function runBoth(database: ModelDatabase, world: World, commands: [Command, Command]): Promise<World> {
   const [a, b] = commands

@@ -1,3 +1,4 @@
+/** Tests of prune(), which deletes old events and log lines. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -21,7 +22,7 @@ async function close(): Promise<void> {
   await database?.drop()
 }
 
-/** Sets the clock of the session back by a number of days. */
+/** Sets the database clock of the session back by a number of days. */
 const daysAgo = (days: number): Promise<unknown> =>
   client.query("select set_config('bloud.clock', (now() - make_interval(days => $1))::text, false)", [days])
 
@@ -90,7 +91,7 @@ test('stream_head() reports what is pruned, and the last event of an app is neve
   await daysAgo(200)
   const insert =
     "insert into bloud.apps (name, display_name, version, status) values ('busy', 'B', '1', 'queued')"
-  await client.query(insert) // a row without an operation
+  await client.query(insert) // inserts an app without an operation
   for (const status of ['configuring', 'failed']) {
     await client.query('update bloud.apps set status = $1, cause = $2', [
       status,

@@ -1,3 +1,4 @@
+/** Tests that each reading role can run every query, whatever the status of the apps. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -48,7 +49,7 @@ async function assertAllCanRead(status: string): Promise<void> {
   }
 }
 
-test('every role that may read can read everything, in each status of an app', async () => {
+test('each reading role can run every query in each status of an app', async () => {
   await root.query("select bloud.install('reader')")
   await assertAllCanRead('queued')
   const claim = () => value<string>(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])

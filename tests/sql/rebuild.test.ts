@@ -1,4 +1,4 @@
-/** The rebuild: claim of operations, end, log, lease, deadlines and the catalog. */
+/** Tests of rebuilds: claims of operations, outcomes, logs, the lease and deadlines. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { entry, rebuildAll, refusalOf, session, value } from '../support/sql.ts'
@@ -10,7 +10,7 @@ const db = useDatabase(
   NAMES.map((name) => entry(name, { timeout: 30 })),
 )
 
-test('all queued operations become one rebuild', async () => {
+test('a claim puts all queued operations into one rebuild', async () => {
   for (const name of NAMES) await db.root.query('select bloud.install($1)', [name])
   const id = await claim(db)
   assert.equal(await value(db.root, 'select count(distinct rebuild_id)::int from bloud.operations'), 1)
@@ -18,7 +18,7 @@ test('all queued operations become one rebuild', async () => {
   assert.equal(await value(db.root, 'select count(*)::int from bloud.rebuilds'), 1)
 })
 
-test('an app held by an open transaction stays queued, the others are claimed', async () => {
+test('an app held by an open transaction stays queued, and the other apps are claimed', async () => {
   await db.root.query("select bloud.install('a')")
   await db.root.query("select bloud.install('b')")
   const holder = await session(db.database.url)
@@ -62,7 +62,7 @@ test('a worker that lost the lease can write nothing', async () => {
   )
 })
 
-test('an uninstall whose rebuild fails leaves the app active, as error', async () => {
+test('an app whose uninstall fails is still active and has the status error', async () => {
   await db.root.query("select bloud.install('a')")
   const first = (await claim(db)) as string
   await begin(db, first)
@@ -82,7 +82,7 @@ test('an uninstall whose rebuild fails leaves the app active, as error', async (
   assert.equal(await value(db.root, "select kind from bloud.retry('a')"), 'uninstall')
 })
 
-test('a batch of log lines is stored once, also when it is sent twice', async () => {
+test('a batch of log lines that is sent twice is stored once', async () => {
   await db.root.query("select bloud.install('a')")
   const id = (await claim(db)) as string
   await begin(db, id)
@@ -115,7 +115,7 @@ test('a wait past its deadline ends with the cause timeout', async () => {
   assert.deepEqual(rows, [{ class: 'timeout' }, { class: 'timeout' }])
 })
 
-test('an installed app whose catalog file was deleted keeps its entry and stays wanted', async () => {
+test('a queued app whose catalog file is deleted keeps its catalog entry', async () => {
   await db.root.query("select bloud.install('a')")
   await db.root.query('select bloud.sync_catalog($1, $2)', [db.attempt, JSON.stringify([entry('b')])])
   const { rows } = await db.root.query('select name, unavailable is null as available from bloud.catalog')
@@ -142,7 +142,7 @@ test('an app waits for its dependency while another session holds the dependency
   assert.deepEqual(await statuses(db), { a: 'configuring', reader: 'configuring' })
 })
 
-test('an app whose dependency was cancelled is not built without it', async () => {
+test('an app whose dependency was cancelled fails before it is built', async () => {
   await db.root.query('select bloud.sync_catalog($1, $2)', [db.attempt, JSON.stringify([entry('a'), READER])])
   await db.root.query("select bloud.install('reader')")
   await db.root.query("select bloud.cancel('a')")
@@ -157,7 +157,7 @@ test('an app whose dependency was cancelled is not built without it', async () =
   assert.deepEqual(await statuses(db), { a: 'queued', reader: 'queued' }, 'a retry queues the dependency too')
 })
 
-/** Claims the queued operations and ends their rebuild as failed, with a cause that names no app. */
+/** Claims the queued operations and ends their rebuild as failed. The cause names no app. */
 async function failAll(): Promise<void> {
   const id = (await claim(db)) as string
   await begin(db, id)
@@ -165,7 +165,7 @@ async function failAll(): Promise<void> {
   await db.root.query("select bloud.end_rebuild($1, $2, false, 1, '2', '{}', $3)", [db.attempt, id, cause])
 }
 
-test('a failed app is not activated when its uninstall fails too', async () => {
+test('a failed app is stopped when its uninstall fails too', async () => {
   await db.root.query("select bloud.install('a')")
   await failAll()
   await db.root.query("select bloud.uninstall('a')")
@@ -186,7 +186,7 @@ test('an active app that is queued again stays active when its uninstall fails',
   assert.equal(await value(db.root, 'select count(*)::int from bloud.desired_apps'), 1)
 })
 
-test('a stopped app is stopped again when its install is cancelled, also if it never ran', async () => {
+test('a stopped app that never ran is stopped again when its install is cancelled', async () => {
   await db.root.query("select bloud.install('a')")
   await failAll()
   await db.root.query("select bloud.uninstall('a')")
@@ -215,7 +215,7 @@ test('a sweep reads an app again after locking it', async () => {
   await db.root.query("select bloud.install('a')")
   await db.root.query("update bloud.apps set deadline = now() - interval '1 minute'")
   const source = await value<string>(db.root, "select pg_get_functiondef('bloud.sweep'::regproc)")
-  // Simulates another session that requests the app again between the query of the sweep and its lock.
+  // Changes sweep() so that the app is requested again after sweep() has read the app and before the lock.
   const concurrent = `perform bloud.cancel(v_row.name); perform bloud.retry(v_row.name);
     continue when not pg_try_advisory`
   await db.root.query(source.replace('continue when not pg_try_advisory', concurrent))

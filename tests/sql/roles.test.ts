@@ -1,4 +1,4 @@
-/** The privileges: every role × every object × every privilege, compared with the table below. */
+/** Tests that each PostgreSQL role has exactly the privileges listed in EXPECTED, on every object. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
@@ -7,7 +7,7 @@ import { migrate } from '../../src/db/migration.ts'
 import { administer, type TestDatabase, testDatabase, urlOf } from '../support/cluster.ts'
 import { entry, lead, refusalOf, session } from '../support/sql.ts'
 
-/** A login without any grant: its privileges are those of PUBLIC. */
+/** Name of a login without any grant. The login has only the privileges of PUBLIC. */
 const STRANGER = `stranger_${randomBytes(4).toString('hex')}`
 const READERS = ['bloud_viewer', 'bloud_operator', 'bloud_relay', 'bloud_orchestrator']
 const ROLES = [STRANGER, ...READERS, 'bloud_owner']
@@ -15,7 +15,7 @@ const ROLES = [STRANGER, ...READERS, 'bloud_owner']
 type Grants = Partial<Record<string, string[]>>
 const READ_ONLY: Grants = { select: READERS }
 
-/** Roles by object and privilege, without the owner, who has all. */
+/** Roles with a privilege, by object and privilege. The owner is omitted, because it has all privileges. */
 const EXPECTED: Record<string, Grants> = {
   'schema bloud': { usage: READERS },
   ...each('type', {}, 'refusal app_name tcp_port status cause choices'),
@@ -60,7 +60,7 @@ function each(kind: string, grants: Grants, names: string): Record<string, Grant
   return Object.fromEntries(names.split(/\s+/).map((name) => [`${kind} ${name}`, grants]))
 }
 
-/** Returns one row per object, role and privilege. The privilege MAINTAIN exists since PostgreSQL 17. */
+/** Query with one row per object, role and privilege. PostgreSQL 17 introduced the privilege MAINTAIN. */
 const CELLS = `
   with things as (
     select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind,
@@ -102,7 +102,7 @@ before(async () => {
   database = await testDatabase('roles')
   root = await session(database.url)
   await administer((client) => client.query(`create role ${STRANGER} login password '${STRANGER}'`))
-  // Deployed again, because a database made from a template lacks the grants on the database.
+  // Deploys the schema again, because a database made from a template lacks the grants on the database.
   await migrate({ url: database.url, log: { info() {} } })
   await lead(root, [entry('flow')])
   await root.query("select bloud.install('flow')")
@@ -121,7 +121,7 @@ async function cells(): Promise<Cell[]> {
 const isExpected = ({ thing, role, privilege }: Cell): boolean =>
   role === 'bloud_owner' || (EXPECTED[thing]?.[privilege]?.includes(role) ?? false)
 
-test('each role has exactly the privileges of the table, on every object', async () => {
+test('each role has exactly the expected privileges on every object', async () => {
   const all = await cells()
   const things = [...new Set(all.map(({ thing }) => thing))].sort()
   assert.deepEqual(
@@ -134,11 +134,11 @@ test('each role has exactly the privileges of the table, on every object', async
   assert.ok(all.length > 1000, `${all.length} cells`)
 })
 
-test('an additional privilege is found (so the test above can fail)', async () => {
+test('an additional privilege is found, so the first test can fail', async () => {
   await root.query('begin; grant update (status) on bloud.apps to bloud_viewer')
   const unexpected = (await cells()).filter((cell) => cell.granted !== isExpected(cell))
   await root.query('rollback')
-  // Operators and the orchestrator inherit the privileges of a viewer; the relay inherits nothing.
+  // bloud_operator and bloud_orchestrator inherit the privileges of bloud_viewer; bloud_relay inherits none.
   const granted = ['bloud_operator', 'bloud_orchestrator', 'bloud_viewer']
   assert.deepEqual(
     unexpected.map(({ thing, role, privilege }) => [thing, role, privilege]).sort(),
@@ -146,7 +146,7 @@ test('an additional privilege is found (so the test above can fail)', async () =
   )
 })
 
-test('PUBLIC has nothing, neither here nor by default, nor in the database', async () => {
+test('PUBLIC has no privilege on the database, the schema, its objects or new functions', async () => {
   const { rows } = await root.query(`
     with lists (what, acl) as (
       select 'relation ' || relname,

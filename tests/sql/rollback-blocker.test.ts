@@ -1,4 +1,4 @@
-/** The blockers of a rollback: plan_rollback() lists them, and rollback() is refused with them. */
+/** Tests of the blockers that plan_rollback() lists and with which rollback() is refused. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusalOf, value } from '../support/sql.ts'
@@ -59,7 +59,7 @@ test('a rollback in an open transaction makes other verbs wait, and nothing is c
   assert.deepEqual(await statuses(db), { a: 'stopping', c: 'queued' })
 })
 
-test('a request committed between the check and the lock of a rollback is noticed', async () => {
+test('a rollback is refused if another request commits between its check and its lock', async () => {
   await install(db, 'a', '1', '2')
   const source = await value<string>(db.root, "select pg_get_functiondef('bloud.lock_all_apps'::regproc)")
   await db.root.query(source.replace(/begin\n/, "begin\n  perform bloud.install('c');\n"))

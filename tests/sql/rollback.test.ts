@@ -1,4 +1,4 @@
-/** The rollback: the apps it stops, installs and changes, and its end. Refusals: rollback-blocker.test.ts. */
+/** Tests of rollback(): the apps that a rollback uninstalls, installs and changes, and its outcome. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusalOf, session, transitionsOf, value } from '../support/sql.ts'
@@ -14,7 +14,7 @@ const operation = async (id: string) =>
     )
   ).rows[0]
 
-test('apps that the older generation lacks are uninstalled with data kept; the others go on', async () => {
+test('a rollback uninstalls only apps that the older generation lacks, and keeps their data', async () => {
   await install(db, 'a', '1', '2')
   await install(db, 'b', '2', '3')
   assert.deepEqual(await plan(db), { from: '3', to: '2', turns_off: ['b'], turns_on: [], blockers: [] })
@@ -36,7 +36,7 @@ test('apps that the older generation lacks are uninstalled with data kept; the o
   )
 })
 
-test('an app uninstalled since is installed again with its older configuration', async () => {
+test('a rollback installs an app of the older generation again, with its older configuration', async () => {
   await install(db, 'b', '1', '2')
   await db.operator.query("select bloud.uninstall('b')")
   await rebuild(db, '2', '3')
@@ -57,7 +57,7 @@ test('an app uninstalled since is installed again with its older configuration',
   assert.deepEqual(apps, [{ version: '1', port: 4001 }])
 })
 
-test('an app of both generations gets its older choices back', async () => {
+test('a rollback gives an app of both generations its older choices', async () => {
   await install(db, 'b', '1', '2')
   await install(db, 'reader', '2', '3', { choices: { store: 'b' } })
   await db.root.query("select bloud.report_health($1, 'reader', false)", [db.attempt])
@@ -90,7 +90,7 @@ test('a second rollback goes one generation further back, never forward', async 
   assert.equal((await refusalOf(db.operator, 'select bloud.rollback()')).code, 'BL021')
 })
 
-test('two requests, also at the same time, are one rollback', async () => {
+test('repeated and concurrent calls of rollback return one operation', async () => {
   await install(db, 'a', '1', '2')
   const other = await session(db.database.urlFor('bloud_operator'))
   const ids = await Promise.all([rollback(db), value(other, 'select id from bloud.rollback()')])
@@ -101,7 +101,7 @@ test('two requests, also at the same time, are one rollback', async () => {
   assert.equal(await value(db.root, "select count(*)::int from bloud.operations where kind = 'rollback'"), 1)
 })
 
-test('a rollback and a refresh of the catalog do not exclude each other', async () => {
+test('a rollback is possible while a refresh of the catalog is queued, and the reverse', async () => {
   await install(db, 'a', '1', '2')
   await db.operator.query('select bloud.refresh_catalog()')
   await rollback(db)
@@ -131,7 +131,7 @@ test('a rollback and all other operations wait while another session holds one o
   assert.ok(await claim(db))
 })
 
-test('a failed rollback leaves active apps active, with the cause, and ends all its operations', async () => {
+test('a failed rollback gives its cause to all its apps and operations; active apps stay active', async () => {
   await install(db, 'b', '1', '2')
   await db.operator.query("select bloud.install('a'); select bloud.uninstall('b')")
   await rebuild(db, '2', '3')
@@ -170,7 +170,7 @@ for (const app of ['a', 'b']) {
   })
 }
 
-test('a rollback that no worker claims within a day ends as a whole', async () => {
+test('a rollback that no worker claims within a day fails, with all its operations', async () => {
   await install(db, 'b', '1', '2')
   await db.operator.query("select bloud.install('a'); select bloud.uninstall('b')")
   await rebuild(db, '2', '3')

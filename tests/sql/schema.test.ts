@@ -1,4 +1,4 @@
-/** sql/schema.sql shows the tables of a migrated database. */
+/** Tests that sql/schema.sql contains the tables of a migrated database. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -6,10 +6,10 @@ import { SCHEMA_FILE, schemaText } from '../../scripts/schema.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { session, value } from '../support/sql.ts'
 
-/** The embedded server: the text of an expression differs between major versions. */
+/** Major version of the embedded PostgreSQL. Other versions print expressions in a different form. */
 const MAJOR = 18
 
-test('sql/schema.sql is what `npm run schema` writes', async (t) => {
+test('sql/schema.sql equals the output of `npm run schema`', async (t) => {
   const database = await testDatabase('schema')
   const client = await session(database.url)
   t.after(async () => {

@@ -1,4 +1,4 @@
-/** The snapshot skips usual_duration() for some statuses; its content equals that of the functions. */
+/** Tests that snapshot() returns for each app the same values as the functions that compute these values. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -19,13 +19,14 @@ const STATUSES = [
 const INACTIVE = ['failed', 'stopped', 'stopping']
 const APPS = 54
 
-/** App i requires app i % 5 and optionally uses app i % 3; every sixth app also requires app-7. */
+/** Query that inserts $1 catalog entries with a required slot `base` and an optional slot `extra`. */
 const MAKE_APPS = `
   insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description,
     category, version, is_system)
   select 'app-' || i, '', now(),
     '{"integrations": {"base": {"required": true}, "extra": {"required": false}}}', 'app', '', '', '1', false
   from generate_series(0, $1 - 1) i;`
+/** Query that inserts $1 apps. App i requires app i % 5, every sixth app also app 7; app i uses app i % 3. */
 const MAKE_ROWS = `
   insert into bloud.apps (name, display_name, version, status, integration_config)
   select 'app-' || i, 'App ' || i, '1', ($2::text[])[i / 6 % 9 + 1], jsonb_build_object(
@@ -59,7 +60,7 @@ after(async () => {
 
 const needs = (index: number) => [`app-${index % 5}`, ...(index % 6 === 0 ? ['app-7'] : [])]
 
-test('the snapshot of each app equals the results of the functions', async () => {
+test('the snapshot of each app equals the results of required_by, controls and usual_duration', async () => {
   const { apps } = (await value(root, 'select bloud.snapshot()')) as { apps: Record<string, unknown>[] }
   assert.equal(apps.length, APPS)
   for (const app of apps) {

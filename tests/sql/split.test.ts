@@ -1,4 +1,4 @@
-/** The split of a failed rebuild: the failed app is found, the other apps are built without it. */
+/** Tests that a failed rebuild is repeated without the failed app, and is split if that app is not known. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { entry, rebuildAll, transitionsOf, value } from '../support/sql.ts'
@@ -10,7 +10,7 @@ const db = useDatabase(
   NAMES.map((name) => entry(name, { timeout: 30 })),
 )
 
-test('the failed app of a rebuild fails alone, the others go on in the next rebuild', async () => {
+test('a failed app fails alone, and the next rebuild includes the other apps', async () => {
   for (const name of ['a', 'b', 'c']) await db.root.query('select bloud.install($1)', [name])
   const first = (await claim(db)) as string
   await begin(db, first)
@@ -43,7 +43,10 @@ test('the failed app of a rebuild fails alone, the others go on in the next rebu
   ])
 })
 
-/** Ends every rebuild; one with `bad` fails and names no app. Returns the apps of each rebuild. */
+/**
+ * Claims and ends rebuilds until no work is left. A rebuild that includes the app `bad` fails, with a cause
+ * that names no app. Returns the apps of each rebuild.
+ */
 async function endAll(bad: string): Promise<string[][]> {
   const rebuilds: string[][] = []
   for (let id = await claim(db); id !== undefined; id = await claim(db)) {
@@ -69,7 +72,7 @@ async function endAll(bad: string): Promise<string[][]> {
   return rebuilds
 }
 
-test('if the cause names no app, halves are rebuilt until the failed app is alone', async () => {
+test('a failed rebuild whose cause names no app is halved until the failed app is alone', async () => {
   for (const name of NAMES) await db.root.query('select bloud.install($1)', [name])
   const rebuilds = await endAll('c')
   assert.deepEqual(rebuilds, [['a', 'b', 'c', 'd'], ['a', 'b'], ['c', 'd'], ['c'], ['d']])
@@ -84,7 +87,7 @@ test('if the cause names no app, halves are rebuilt until the failed app is alon
   assert.deepEqual(rows, [])
 })
 
-test('halves keep dependencies: no app is built before one that it requires', async () => {
+test('no half of a split rebuild includes an app before its dependency', async () => {
   const needsDb = { integrations: { db: { required: true, compatible: [{ app: 'db', default: true }] } } }
   const entries = [entry('db'), entry('reader', needsDb), entry('other')]
   await db.root.query('select bloud.sync_catalog($1, $2)', [db.attempt, JSON.stringify(entries)])
@@ -92,9 +95,9 @@ test('halves keep dependencies: no app is built before one that it requires', as
   await rebuildAll(db.root, db.attempt)
   const cause = { class: 'health', message: 'sick' }
   await db.root.query("select bloud.report_health($1, 'db', false, $2)", [db.attempt, JSON.stringify(cause)])
-  await db.root.query("select bloud.install('reader')") // requested first …
+  await db.root.query("select bloud.install('reader')") // requires db, which is requested later
   await db.root.query("select bloud.install('other')")
-  await db.root.query("select bloud.retry('db')") // … although it requires db
+  await db.root.query("select bloud.retry('db')")
   const rebuilds = await endAll('other')
   assert.deepEqual(rebuilds[0], ['db', 'other', 'reader'])
   const at = (app: string): number => rebuilds.findIndex((apps, n) => n > 0 && apps.includes(app))

@@ -1,4 +1,4 @@
-/** `status_at()` equals the history folded up to a time, for random histories and times. */
+/** Tests status_at() with random histories and times. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
@@ -26,7 +26,10 @@ after(async () => {
   await database?.drop()
 })
 
-/** One transition: app, choice among its legal transitions, seconds since the last one (sometimes 0). */
+/**
+ * Generator of one transition. `pick` selects one of the legal transitions of the app; `seconds` is the time
+ * since the transition before and is often 0.
+ */
 const transition = fc.record({
   app: fc.constantFrom(...APPS),
   pick: fc.nat(20),
@@ -43,7 +46,7 @@ interface Transition {
   at: number
 }
 
-/** Writes the transitions, each at its time and made legal. Returns the transitions made. */
+/** Writes the generated transitions to the database, each at its time. Returns the written transitions. */
 async function apply(transitions: { app: string; pick: number; seconds: number }[]): Promise<Transition[]> {
   const now = new Map<string, string>()
   const done: Transition[] = []
@@ -56,7 +59,7 @@ async function apply(transitions: { app: string; pick: number; seconds: number }
     at += seconds * 1000
     const from = now.get(app) ?? null
     const choices = legal.filter(({ from_status, to_status }) => {
-      // Deleting a queued row is legal only before the first configuration, so the test leaves it out.
+      // Omits the deletion of a queued app, because that is legal only before the first configuration.
       return from_status === from && !(from === 'queued' && to_status === null)
     })
     const to = choices[pick % choices.length]?.to_status ?? null
@@ -91,7 +94,7 @@ function fold(done: Transition[], app: string, time: number): string | null {
 
 async function compare(transitions: Parameters<typeof apply>[0], seconds: number[]): Promise<void> {
   const done = await apply(transitions)
-  // Compares the random times, the time of each transition, and the millisecond before it.
+  // Queries the random times, the time of each transition, and the millisecond before each transition.
   const times = [...seconds.map((each) => BEGINNING + each * 1000), ...done.flatMap(({ at }) => [at, at - 1])]
   const queries = times.flatMap((time) => APPS.map((app) => ({ app, at: new Date(time).toISOString() })))
   const text = `select jsonb_agg(bloud.status_at(q ->> 'app', (q ->> 'at')::timestamptz) order by n)
@@ -104,7 +107,7 @@ async function compare(transitions: Parameters<typeof apply>[0], seconds: number
   )
 }
 
-test(`status_at() returns the last status, in ${RUNS} random histories (seed ${SEED})`, async () => {
+test(`status_at() returns the status at a time, in ${RUNS} random histories (seed ${SEED})`, async () => {
   await fc.assert(
     fc.asyncProperty(history, ({ transitions, seconds }) => compare(transitions, seconds)),
     { seed: SEED, numRuns: RUNS, ...(PATH ? { path: PATH } : {}) },

@@ -1,4 +1,4 @@
-/** A database for the tests of a file, with the worker that claims its operations and runs its rebuilds. */
+/** Creates databases for the SQL tests, and acts as the worker that claims operations and ends rebuilds. */
 import assert from 'node:assert/strict'
 import { after, afterEach, beforeEach } from 'node:test'
 import type pg from 'pg'
@@ -7,17 +7,17 @@ import { entry, lead, session, value } from '../support/sql.ts'
 
 export interface Fixture {
   database: TestDatabase
-  /** Session of the owner. */
+  /** Session with all privileges. */
   root: pg.Client
-  /** Session of the role bloud_operator. */
+  /** Session of the PostgreSQL role bloud_operator. */
   operator: pg.Client
-  /** Attempt number of the worker's lease. */
+  /** Attempt number of the lease that the tests hold. */
   attempt: number
 }
 
 /**
- * Creates a new database with the catalog `entries` before each test. The fields of the result are undefined
- * outside of tests.
+ * Creates a new database with the catalog `entries` before each test. The fields of the returned fixture are
+ * undefined before the first test.
  */
 export function useDatabase(label: string, entries: object[]): Fixture {
   const db = {} as Fixture
@@ -37,17 +37,17 @@ export function useDatabase(label: string, entries: object[]): Fixture {
   return db
 }
 
-/** Claims the queued operations. Returns the id of their rebuild, or undefined if there is none. */
+/** Claims the queued operations. Returns the id of their rebuild, or undefined if no operation is queued. */
 export function claim(db: Fixture): Promise<string | undefined> {
   return value(db.root, 'select id from bloud.claim_rebuild($1, 60)', [db.attempt])
 }
 
-/** Begins the run of a rebuild while generation 1 is current. */
+/** Records that the switch command of a rebuild starts while host generation 1 is current. */
 export function begin(db: Fixture, id: string): Promise<number> {
   return value(db.root, "select bloud.begin_run($1, $2, '1')", [db.attempt, id])
 }
 
-/** Returns the status of each app. */
+/** Reads the status of each app from the database. Returns the statuses by app name. */
 export async function statuses(db: Fixture): Promise<Record<string, string>> {
   const { rows } = await db.root.query('select name, status from bloud.apps order by name')
   return Object.fromEntries(rows.map(({ name, status }) => [name, status]))
@@ -62,8 +62,8 @@ const READER = entry('reader', {
 export const APP_CATALOG = ['a', 'b', 'c', 'd'].map((name, nth) => entry(name, { port: 4000 + nth }))
 
 /**
- * Creates a new database before each test. Its catalog has `APP_CATALOG` and an app that requires a or b.
- * Checks the invariants after each test.
+ * Creates a new database before each test. The catalog has the apps of `APP_CATALOG` and the app reader,
+ * which requires a or b. Checks the invariants after each test.
  */
 export function useGenerations(label: string): Fixture {
   const db = useDatabase(label, [...APP_CATALOG, READER])
@@ -73,14 +73,14 @@ export function useGenerations(label: string): Fixture {
   return db
 }
 
-/** Query for the apps of the next generation, in the form in which begin_run() records them. */
+/** Query for the apps of the next host generation, in the form of the argument p_desired of begin_run(). */
 export const DESIRED = `select coalesce(jsonb_object_agg(d.name, jsonb_build_object(
   'version', d.version, 'port', d.port, 'integration_config', d.integration_config)), '{}')
   from bloud.desired_apps d`
 
 /**
- * Claims the queued operations and ends their rebuild as succeeded; started apps then report healthy. The
- * rebuild replaces generation `from` by `to`. The apps of `to` are recorded if `known` is true.
+ * Claims the queued operations, ends their rebuild as succeeded and reports the started apps as healthy. The
+ * rebuild replaces host generation `from` by `to`. The apps of `to` are recorded if `known` is true.
  */
 export async function rebuild(db: Fixture, from: string | null, to: string, known = true): Promise<void> {
   const id = await claim(db)
@@ -93,7 +93,7 @@ export async function rebuild(db: Fixture, from: string | null, to: string, know
   )
 }
 
-/** Installs an app in a rebuild from generation `from` to generation `to`. */
+/** Installs an app in a rebuild from host generation `from` to host generation `to`. */
 export async function install(
   db: Fixture,
   app: string,
@@ -105,7 +105,7 @@ export async function install(
   await rebuild(db, from, to)
 }
 
-/** Requests a rollback as the operator. Returns the id of its operation. */
+/** Requests a rollback as an operator. Returns the id of the operation. */
 export function rollback(db: Fixture): Promise<string> {
   return value(db.operator, 'select id from bloud.rollback()')
 }
@@ -118,7 +118,7 @@ export interface RollbackPlan {
   blockers: unknown[]
 }
 
-/** Returns the plan of a rollback, as the operator reads it. */
+/** Returns the result of plan_rollback() for an operator. */
 export function plan(db: Fixture): Promise<RollbackPlan> {
   return value(db.operator, 'select bloud.plan_rollback()')
 }

@@ -1,3 +1,4 @@
+/** Tests that the database allows exactly the legal transitions of an app. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -5,7 +6,7 @@ import { STATUSES } from '../../src/domain/status.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { refusalOf, session, value } from '../support/sql.ts'
 
-/** Transitions by which a new app reaches each status, after queued. */
+/** Statuses that a new app passes after queued to reach each status, by that status. */
 const PATHS: Record<string, string[]> = {
   queued: [],
   configuring: ['configuring'],
@@ -17,9 +18,7 @@ const PATHS: Record<string, string[]> = {
   stopping: ['configuring', 'failed', 'stopping'],
   stopped: ['configuring', 'failed', 'stopping', 'stopped'],
 }
-/**
- * The designed transitions in full, so that a change of the table fails this test until it is changed too.
- */
+/** All legal transitions. A change of the table status_transitions must be repeated in this list. */
 const SEED = `→queued
   queued→configuring queued→failed queued→stopped queued→
   configuring→building configuring→failed
@@ -44,7 +43,7 @@ after(async () => {
 
 const INSERT = "insert into bloud.apps (name, display_name, version, status) values ('app', 'App', '1', $1)"
 
-/** Calls `run` with an app in `status`, in a transaction that is rolled back. */
+/** Calls `run` while the database has an app in `status`. The transaction is rolled back afterwards. */
 async function at<T>(status: string, run: () => Promise<T>): Promise<T> {
   await client.query('begin')
   try {
@@ -65,7 +64,7 @@ async function isLegal(from: string | null, to: string | null): Promise<boolean>
   )
 }
 
-test('the table of legal transitions is the designed one', async () => {
+test('the table status_transitions has exactly the expected transitions', async () => {
   const { rows } = await client.query(
     `select coalesce(from_status, '') || '→' || coalesce(to_status, '') as transition
      from bloud.status_transitions`,
@@ -73,7 +72,7 @@ test('the table of legal transitions is the designed one', async () => {
   assert.deepEqual(rows.map(({ transition }) => transition).sort(), SEED.split(/\s+/).sort())
 })
 
-test('each of the 81 pairs of statuses is allowed if the table has it, and refused if not', async () => {
+test('a change of status is allowed if the table has the transition, and refused if not', async () => {
   for (const from of STATUSES) {
     for (const to of STATUSES) {
       const legal = await isLegal(from, to)
@@ -100,7 +99,7 @@ test('an app can only begin as queued', async () => {
   }
 })
 
-test('a row is deleted only in stopping, stopped, failed, or queued and never configured', async () => {
+test('an app is deleted only in stopping, stopped, failed, or in queued if never configured', async () => {
   for (const status of STATUSES) {
     const legal = await isLegal(status, null)
     assert.equal(legal, ['queued', 'stopping', 'stopped', 'failed'].includes(status))
@@ -148,7 +147,7 @@ test('a status that does not exist is refused, even to the superuser', async () 
   })
 })
 
-test('events and apps can not be truncated, nor events changed, nor an app renamed', async () => {
+test('events can not be changed or truncated, and the name of an app can not be changed', async () => {
   for (const statement of ['truncate bloud.apps cascade', 'truncate bloud.events']) {
     assert.equal((await refusalOf(client, statement)).code, 'BL018', statement)
   }

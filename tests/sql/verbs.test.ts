@@ -1,4 +1,4 @@
-/** The verbs install, retry, rename and uninstall: results, refusals, controls and roles. */
+/** Tests of the verbs install, retry, rename and uninstall: results, refusals, controls and roles. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -136,7 +136,7 @@ test('an install includes dependencies, which can not be uninstalled while they 
   assert.match(refusal.message, /required by reader/)
 })
 
-test('a slot uses the only compatible app installed; several need a choice or a multi slot', async () => {
+test('a slot uses the only compatible app installed; several such apps need a choice or a multi slot', async () => {
   await install('disk')
   await rebuildAll(root, attempt)
   await install('picky')
@@ -167,7 +167,7 @@ test('install and retry of a running app are refused', async () => {
   assert.equal((await refusalOf(operator, "select bloud.retry('flow')")).code, 'BL015')
 })
 
-test('the controls of an app match what its verbs do', async () => {
+test('the controls of an app have the code and message of the errors that its verbs raise', async () => {
   const verbs = {
     install: 'install',
     retry: 'retry',
@@ -182,7 +182,7 @@ test('the controls of an app match what its verbs do', async () => {
     >(root, "select controls from bloud.app_status where name = 'flow'")
     for (const [control, verb] of Object.entries(verbs)) {
       const shown = controls[control]
-      // BL004: the verb does not refuse, but returns the open operation.
+      // Skips the code BL004, because the verb then returns the open operation instead of an error.
       if (shown?.allowed || shown?.code === 'BL004') continue
       const purge = control === 'purge' ? ', true' : ''
       const refusal = await refusalOf(operator, `select bloud.${verb}('flow'${purge})`)
@@ -193,9 +193,9 @@ test('the controls of an app match what its verbs do', async () => {
   }
 })
 
-test('actor and origin of a verb are those of the session', async () => {
+test('the events of a verb have the actor and the origin of the session', async () => {
   await install('flow')
-  await operator.query("set bloud.origin = 'web'") // ignored: only a session of the relay may set it
+  await operator.query("set bloud.origin = 'web'") // has no effect, because only the relay may set the origin
   await install('disk')
   const relay = await session(database.urlFor('bloud_relay'))
   await relay.query("begin; set local role bloud_operator; set local bloud.origin = 'web'")

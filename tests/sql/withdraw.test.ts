@@ -1,4 +1,4 @@
-/** Queued operations that are withdrawn, and the dependencies that are withdrawn with them. */
+/** Tests of queued operations that are withdrawn together with queued dependencies. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -53,7 +53,7 @@ const statuses = async (): Promise<Record<string, string>> => {
 const assertInvariants = async () =>
   assert.deepEqual((await root.query('select * from bloud.check_invariants()')).rows, [])
 
-test('a withdrawn install withdraws the dependencies queued for it, by cancel and by uninstall', async () => {
+test('a cancel or uninstall of a queued app withdraws its queued dependencies too', async () => {
   await call('install', 'wiki')
   await call('cancel', 'wiki')
   assert.deepEqual(await statuses(), { wiki: 'failed' })
@@ -65,13 +65,13 @@ test('a withdrawn install withdraws the dependencies queued for it, by cancel an
   await assertInvariants()
 })
 
-test('a dependency that another app uses, or that was requested itself, is not withdrawn', async () => {
+test('a dependency that another app uses, or that an operator requested, is not withdrawn', async () => {
   await call('install', 'wiki')
   await call('install', 'blog')
   await call('cancel', 'wiki')
   assert.deepEqual(await statuses(), { blog: 'queued', db: 'queued', disk: 'queued', wiki: 'failed' })
   await call('install', 'lone')
-  await call('uninstall', 'blog') // db was queued for wiki, not for blog, so it stays
+  await call('uninstall', 'blog') // does not withdraw db, because db was queued for wiki and not for blog
   await call('uninstall', 'db')
   await call('uninstall', 'disk')
   await call('install', 'wiki')
@@ -81,7 +81,7 @@ test('a dependency that another app uses, or that was requested itself, is not w
   await assertInvariants()
 })
 
-test('a cancel waits for an uncommitted install with the same dependencies, and keeps them', async (t) => {
+test('a cancel waits for an uncommitted install and keeps the dependencies of that install', async (t) => {
   await call('install', 'wiki')
   const other = await session(database.urlFor('bloud_operator'))
   t.after(() => other.end())
@@ -95,7 +95,7 @@ test('a cancel waits for an uncommitted install with the same dependencies, and 
   assert.equal(await value(root, "select status from bloud.apps where name = 'blog'"), 'running')
 })
 
-test('an uninstall that is queued beyond its deadline fails, and the app is active again', async () => {
+test('an uninstall that is queued beyond its deadline fails, and the app stays active', async () => {
   await call('install', 'lone')
   await rebuildAll(root, attempt)
   await call('uninstall', 'lone')
@@ -110,12 +110,12 @@ test('an uninstall that is queued beyond its deadline fails, and the app is acti
   await assertInvariants()
 })
 
-test('retry is refused while an uninstall is queued, unless it repeats one that failed', async () => {
+test('retry is refused while an uninstall is queued, unless the uninstall repeats a failed one', async () => {
   await call('install', 'lone')
   await rebuildAll(root, attempt)
   await call('uninstall', 'lone')
   assert.equal((await refusalOf(operator, "select bloud.retry('lone')")).code, 'BL004')
-  await operator.query('select') // an error reaches the client before its locks are released
+  await operator.query('select') // waits until the locks of the failed verb are released
   const id = await value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
   const cause = JSON.stringify({ class: 'build', message: 'no' })
   await root.query("select bloud.end_rebuild($1, $2, false, 1, null, '{}', $3)", [attempt, id, cause])
@@ -124,7 +124,7 @@ test('retry is refused while an uninstall is queued, unless it repeats one that 
   assert.equal(await value(operator, "select id from bloud.retry('lone')"), repeated)
 })
 
-test('choices for slots that do not exist are refused; the detail lists the slots that do', async () => {
+test('a choice for a slot that does not exist is refused, and the detail lists the existing slots', async () => {
   const refusal = await refusalOf(operator, `select bloud.install('wiki', '{"choices":{"databse":"db"}}')`)
   assert.equal(refusal.code, 'BL017')
   assert.match(refusal.message, /wiki has no slot databse/)
