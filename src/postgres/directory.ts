@@ -1,9 +1,9 @@
 /**
  * Passes directories to a program that runs as another user.
  *
- * The server's user can't enter a clone in /root or in a 0700 directory of mktemp, so it can't open the data
- * directory by its path. On Linux the agent, as root, opens the directory and passes the open file to the
- * child. /proc/self/fd/3 then leads to the directory without access to the directories above it.
+ * The server's user can't open the data directory by its path if a parent directory is private (/root,
+ * mktemp). On Linux the agent, as root, opens the directory and passes the open file to the child process.
+ * The child process then uses the path /proc/self/fd/3, which needs no access to the parent directories.
  */
 import { closeSync, constants, openSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -12,16 +12,19 @@ import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
 export interface PassedDirectories {
-  /** Paths by which the child opens the files, in their order. */
+  /** Paths by which the child process opens the directories or files, in the order of the arguments. */
   names: string[]
-  /** Open files, passed to the child as descriptors 3, 4, …; empty if `names` contains the plain paths. */
+  /**
+   * Open files that the child process receives as descriptors 3, 4, … Empty if `names` contains the plain
+   * paths.
+   */
   files: number[]
   close(): void
 }
 
 /**
  * Makes paths accessible to the server's user.
- * @param paths directories or files that belong to that user.
+ * @param paths directories or files that belong to the server's user.
  */
 export async function passDirectories(paths: string[], user: ServerUser | null): Promise<PassedDirectories> {
   if (user && process.platform === 'linux') return passOpenFiles(paths)
@@ -58,7 +61,8 @@ async function refuseUnreachable(path: string): Promise<void> {
 }
 
 /**
- * Changes the owner of a directory and its content. Of a link, only the link itself changes, not its target.
+ * Changes the owner of a directory and its content. Changes the owner of a symbolic link itself, not of the
+ * link's target.
  */
 export async function changeOwner(user: ServerUser, directory: string): Promise<void> {
   for (const entry of await fs.readdir(directory, { recursive: true })) {

@@ -1,12 +1,13 @@
 /**
- * Starts, restarts and stops the PostgreSQL that is installed with the agent, for machines without their own.
+ * Starts, restarts and stops the PostgreSQL server that is installed with the agent.
  *
  *   <data>/postgres/            data directory (if the agent is root, the server's user owns it)
  *   <data>/database.json        port and passwords, for the agent and for `npm run psql`
  *   <data>/logs/postgresql.log  log of the server
  *
- * The server listens on loopback only and requires a password from every client. It outlives a killed agent;
- * the next agent adopts it. The caller holds the lock of the data directory (`../system/filelock.ts`).
+ * The server listens on loopback only and requires a password from every client. The server outlives a killed
+ * agent, and the next agent adopts the server. The caller holds the lock of the data directory
+ * (`../system/filelock.ts`).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../log.ts'
@@ -32,35 +33,38 @@ export { PostgresError } from './error.ts'
 export interface EmbeddedPostgresOptions {
   dataDir: string
   log: Logger
-  /** Settings of postgresql.conf, over PostgreSQL's own defaults. */
+  /** Settings of postgresql.conf that override PostgreSQL's defaults. */
   settings?: Record<string, string>
 }
 
 /** Connection data of the running server. */
 export interface RunningPostgres {
-  /** URL of the database `postgres` as the superuser. */
+  /** URL of the database `postgres` for the superuser. */
   superuserUrl: string
   port: number
   socketDir: string | null
   facts: Credentials
-  /** True if the server was already running, because an earlier agent was killed. */
+  /** True if an earlier agent, which was killed, had started the server. */
   adopted: boolean
 }
 
 export interface EmbeddedPostgres {
-  /** Starts the server. Resolves when it accepts connections. Idempotent. @throws PostgresError */
+  /**
+   * Starts the server. Resolves when the server accepts connections. Idempotent.
+   * @throws PostgresError
+   */
   start(): Promise<RunningPostgres>
   /** Stops the server, also during its start. Resolves when the server has ended. Idempotent. */
   stop(): Promise<void>
-  /** Registers a listener that is called after each automatic restart. The port can be another one then. */
+  /**
+   * Registers a listener that is called after each automatic restart. The server's port can change in a
+   * restart.
+   */
   onRestart(listener: (running: RunningPostgres) => void): void
 }
 
 const READY_LIMITS = { startMs: 60_000, recoveryMs: 600_000 }
-/**
- * Upper limit of start attempts. Repeated after errors that pass: a used port, child processes of a crashed
- * server.
- */
+/** Upper limit of start attempts. Only temporary errors cause another attempt, for example a used port. */
 const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 500
 const RESTART_PAUSE_MS = 1_000
@@ -104,7 +108,8 @@ export function createEmbeddedPostgres({
       log.info({ postgresPid: found.pid }, 'adopted the PostgreSQL that was still running')
       return hold(found, { ...facts, port: found.port }, true)
     }
-    // The server was stopping, or accepts no connections: replace it by a new one.
+    // The found server is stopping or accepts no connections, so it is stopped and the caller starts a new
+    // server.
     await stopServer(found)
     return null
   }
@@ -184,7 +189,8 @@ export function createEmbeddedPostgres({
 const superuserUrl = (facts: Credentials) => databaseUrl(facts, 'superuser', 'postgres')
 
 /**
- * True for errors that pass: another program took the port, or child processes of a killed server still run.
+ * Returns true for a temporary start error. Another program took the port, or child processes of a killed
+ * server still run.
  */
 const isTransient = (output: string, readiness: string) =>
   readiness === 'foreign' ||

@@ -9,7 +9,10 @@ export type PostgresErrorCode =
   | 'facts_lost'
   | 'facts_damaged'
 
-/** The embedded PostgreSQL can't be used. The message gives the operator the reason and what to do. */
+/**
+ * Error if the embedded PostgreSQL can't be used. The message contains the reason and what the operator can
+ * do.
+ */
 export class PostgresError extends Error {
   readonly code: PostgresErrorCode
 

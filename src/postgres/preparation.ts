@@ -1,4 +1,4 @@
-/** Prepares the start of a server: programs, system user, cluster and passwords. */
+/** Prepares the start of the PostgreSQL server: programs, system user, cluster and passwords. */
 import * as fs from 'node:fs/promises'
 import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
 import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
@@ -8,12 +8,15 @@ import { type ServerUser, serverUser } from './serveruser.ts'
 
 export interface Prepared {
   binaries: Binaries
-  /** System user of the server; null: the user of the agent. */
+  /** System user that runs the server; null if the server runs as the agent's user. */
   user: ServerUser | null
   facts: Credentials
 }
 
-/** Creates the missing parts. The caller holds the lock of the data directory. */
+/**
+ * Creates the missing parts that a server start needs, and returns all of them. The caller holds the lock of
+ * the data directory.
+ */
 export async function prepare(dataDir: string): Promise<Prepared> {
   await fs.mkdir(dataDir, { recursive: true, mode: 0o700 })
   const [installed, defaultUser] = await Promise.all([installedBinaries(), serverUser()])
@@ -38,7 +41,8 @@ async function factsFor(dataDir: string, clusterExists: boolean): Promise<Creden
     )
   }
   const facts = newCredentials()
-  // Written before the cluster is created, because a cluster with an unknown password would be useless.
+  // The passwords are written before the cluster is created, because a cluster with an unknown password would
+  // be useless.
   await writeCredentials(dataDir, facts)
   return facts
 }

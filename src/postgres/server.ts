@@ -1,4 +1,4 @@
-/** One running server (postmaster): started by this agent, or found running and adopted. */
+/** Starts, finds, checks and stops one PostgreSQL server process (postmaster). */
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -15,17 +15,19 @@ import type { ServerUser } from './serveruser.ts'
 
 export interface Server {
   pid: number
-  /** Resolves when the server has ended, with the end of a sentence that describes how. */
+  /**
+   * Resolves when the server has ended. The text completes a sentence, for example "was ended by SIGKILL".
+   */
   ended: Promise<string>
 }
 
 export interface ServerOptions {
   binaries: Binaries
   user: ServerUser | null
-  /** Data directory. */
+  /** Data directory of the cluster. */
   directory: string
   port: number
-  /** True for a Unix socket in the data directory. */
+  /** True if the server also listens on a Unix socket in the data directory. */
   socket: boolean
   /** Settings of postgresql.conf. */
   settings: Record<string, string>
@@ -33,7 +35,8 @@ export interface ServerOptions {
 }
 
 /**
- * Limit of a fast shutdown in ms, as PostgreSQL has none. A checkpoint of a home server's data takes seconds.
+ * Limit of a fast shutdown in ms, because PostgreSQL itself has no limit. The shutdown checkpoint takes
+ * seconds on a home server.
  */
 const FAST_STOP_LIMIT_MS = 30_000
 const IMMEDIATE_STOP_LIMIT_MS = 5_000
@@ -44,8 +47,8 @@ const CONNECT_INTERVAL_MS = 100
 const ADOPTED_CHECK_INTERVAL_MS = 1_000
 const PS_LIMIT_MS = 5_000
 /**
- * Longest path of a Unix socket in bytes. sun_path has 108 on Linux and 104 on macOS, including the final
- * NUL.
+ * Upper limit of a Unix socket path in bytes. The kernel's sun_path field has 108 bytes on Linux and 104 on
+ * macOS, including the final NUL.
  */
 const SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
@@ -53,8 +56,8 @@ export const fitsSocketPath = (directory: string, port: number) =>
   Buffer.byteLength(join(directory, `.s.PGSQL.${port}`)) <= SOCKET_PATH_BYTES
 
 /**
- * Starts a postmaster in a session of its own. Otherwise Ctrl-C in the terminal would stop the server before
- * its clients, because the signal reaches the whole process group.
+ * Starts a postmaster in its own session. In the agent's session, Ctrl-C in the terminal would stop the
+ * server before the server's clients.
  */
 export async function spawnServer(options: ServerOptions): Promise<Server> {
   const { binaries, user, directory, port, socket, settings, log } = options
@@ -80,21 +83,24 @@ export async function spawnServer(options: ServerOptions): Promise<Server> {
   }
 }
 
-/** Finds the postmaster that a killed agent left running on this data directory. */
+/**
+ * Returns the postmaster that a killed agent left running on this data directory. Returns null if no such
+ * postmaster runs.
+ */
 export async function findRunning(directory: string): Promise<(Server & { port: number }) | null> {
   const text = await fs.readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')
   const [pid = 0, , , port = 0] = text.split('\n').map(Number)
   if (!pid || !isAlive(pid)) return null
   if (await isServerOf(pid, directory)) return { pid, port, ended: awaitEnd(pid) }
-  // The process id now belongs to another program. PostgreSQL would refuse to start if
-  // that program had the same user.
+  // The process id in postmaster.pid now belongs to another program. The file is deleted, because PostgreSQL
+  // refuses to start if that program runs under the server's user.
   await fs.rm(join(directory, 'postmaster.pid'), { force: true })
   return null
 }
 
 /**
- * Checks that a process is the server of this data directory, by its working directory; without /proc, by
- * name.
+ * Returns true if a process is the server of this data directory. Compares the working directory, or the
+ * program's name on systems without /proc.
  */
 async function isServerOf(pid: number, directory: string): Promise<boolean> {
   if (process.platform !== 'linux') {
@@ -110,7 +116,7 @@ async function isServerOf(pid: number, directory: string): Promise<boolean> {
 }
 
 async function awaitEnd(pid: number): Promise<string> {
-  // An adopted server is not a child of this process, so there is no exit event: poll.
+  // The end of an adopted server is polled, because Node reports exit events only for child processes.
   while (isAlive(pid)) await sleep(ADOPTED_CHECK_INTERVAL_MS)
   return 'has ended'
 }
@@ -118,8 +124,8 @@ async function awaitEnd(pid: number): Promise<string> {
 export type Readiness = 'ready' | 'ended' | 'recovering' | 'silent' | 'foreign'
 
 /**
- * Waits until a connection succeeds. `foreign`: the server rejects the password, so it is another server that
- * uses the same port.
+ * Waits until a connection to the server succeeds, and returns the state of the server. `foreign` means that
+ * the server rejects the password, so another server uses the port.
  */
 export async function awaitReady(server: Server, url: string, limits: ReadyLimits): Promise<Readiness> {
   const begin = Date.now()
@@ -136,7 +142,7 @@ export async function awaitReady(server: Server, url: string, limits: ReadyLimit
 export interface ReadyLimits {
   /** Limit in ms for a normal start. */
   startMs: number
-  /** Limit in ms for a server that replays its write-ahead log after a crash, which can take minutes. */
+  /** Limit in ms for a start with crash recovery. The replay of the write-ahead log can take minutes. */
   recoveryMs: number
 }
 
@@ -156,8 +162,9 @@ async function tryConnect(url: string): Promise<Exclude<Readiness, 'ended'>> {
 }
 
 /**
- * Stops a server, first with a fast shutdown: it disconnects clients and writes a checkpoint.
- * @returns true if ended.
+ * Stops a server. Begins with a fast shutdown, in which the server disconnects clients and writes a
+ * checkpoint.
+ * @returns true if the server has ended.
  */
 export function stopServer({ pid }: Server): Promise<boolean> {
   return terminateProcess(pid, [
@@ -167,7 +174,7 @@ export function stopServer({ pid }: Server): Promise<boolean> {
   ])
 }
 
-/** Returns the wanted port if it is free, else any free port. */
+/** Returns the wanted port if the port is free, or else any free port. */
 export async function freePort(wanted: number): Promise<number> {
   return (await tryPort(wanted)) ?? (await tryPort(0)) ?? wanted
 }

@@ -1,6 +1,6 @@
 /**
- * Log of the server, `<data>/logs/postgresql.log`. The server outlives the agent and keeps the file open, so
- * the file can't be replaced. A full log is copied to `postgresql.log.1` and truncated.
+ * Reads and rotates the server log, `<data>/logs/postgresql.log`. A full log is copied to `postgresql.log.1`
+ * and truncated. The file can't be replaced, because the server keeps the file open.
  */
 import * as fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -14,9 +14,9 @@ export interface ServerLog {
   path: string
   /** Returns the size of the log in bytes. */
   size(): Promise<number>
-  /** Returns the last lines, but none before the byte offset `from`. */
+  /** Returns the last lines of the log that begin after the byte offset `from`. */
   tail(from: number): Promise<string>
-  /** Starts limiting the size of the log. */
+  /** Starts a timer that rotates the log when the log is full. */
   startRotation(): void
   stopRotation(): void
 }

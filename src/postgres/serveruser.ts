@@ -1,6 +1,6 @@
 /**
- * Chooses the system user of the server. PostgreSQL refuses to run as root. If the agent is root, its server
- * runs as an unprivileged system user: `postgres` if the machine has that user, else `bloud-postgres`.
+ * Selects the system user that runs the PostgreSQL server. If the agent is root, the user is `postgres` or
+ * else `bloud-postgres`, because PostgreSQL refuses to run as root.
  */
 import { run } from '../system/childprocess.ts'
 import { PostgresError } from './error.ts'
@@ -16,8 +16,8 @@ const COMMAND_LIMIT_MS = 20_000
 export const isRoot = () => process.getuid?.() === 0
 
 /**
- * Returns the user of the server; null: the user of the agent. It needs an entry in passwd, which initdb
- * reads.
+ * Returns the system user of the server; null if the server runs as the agent's user. The user needs an entry
+ * in passwd, because initdb reads the entry.
  */
 export async function serverUser(): Promise<ServerUser | null> {
   if (!isRoot()) return null

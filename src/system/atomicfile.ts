@@ -1,9 +1,12 @@
-/** Atomic file writes: after a power cut, a file has either its old or its new content. */
+/** Writes files atomically. After a power cut, a file has either its old or its new content. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Writes a temporary file, syncs it, renames it and syncs the directory. Creates the directory if needed. */
+/**
+ * Writes a file atomically: syncs a temporary file, renames that file and syncs the directory. Creates the
+ * directory if it is missing.
+ */
 export async function writeAtomic(path: string, content: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const temp = `${path}.${randomUUID()}.tmp`
@@ -17,7 +20,7 @@ export async function writeAtomic(path: string, content: string): Promise<void> 
   await syncDirectory(dirname(path))
 }
 
-/** Syncs a directory, so that renames in it survive a power cut. */
+/** Syncs a directory to disk, so that the renames in the directory survive a power cut. */
 export async function syncDirectory(dir: string): Promise<void> {
   const handle = await open(dir, 'r')
   try {
@@ -29,7 +32,7 @@ export async function syncDirectory(dir: string): Promise<void> {
 
 export const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
-/** Reads a text file; null if it does not exist. */
+/** Reads a text file. Returns null if the file does not exist. */
 export async function readIfExists(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8')
@@ -39,7 +42,10 @@ export async function readIfExists(path: string): Promise<string | null> {
   }
 }
 
-/** Creates a file that must not exist yet. Of several concurrent callers, exactly one gets true. */
+/**
+ * Creates a file and returns true. Returns false if the file exists. Of several concurrent callers, exactly
+ * one gets true.
+ */
 export async function claimFile(path: string, content: string): Promise<boolean> {
   try {
     await writeFile(path, content, { flag: 'wx' })

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pollUntil, withTimeout } from './timeout.ts'
 
-/** The exit code of a process, or the signal that ended it. */
+/** Exit code of a process, or the signal that ended the process. The other field is null. */
 export interface ExitStatus {
   code: number | null
   signal: NodeJS.Signals | null
@@ -13,7 +13,10 @@ export interface ExitStatus {
 export const describeExit = ({ code, signal }: ExitStatus) =>
   signal ? `was ended by ${signal}` : `ended with exit code ${code}`
 
-/** Resolves when the process has ended; rejects if the process could not be started. */
+/**
+ * Waits for the end of a child process and returns the exit status. Rejects if the process could not be
+ * started.
+ */
 export function exitOf(child: ChildProcess): Promise<ExitStatus> {
   const ending = new Promise<ExitStatus>((resolve, reject) => {
     child.once('exit', (code, signal) => resolve({ code, signal }))
@@ -24,12 +27,15 @@ export function exitOf(child: ChildProcess): Promise<ExitStatus> {
   return ending
 }
 
-/** Checks that a process exists. A zombie (ended, not yet reaped by its parent) counts as ended. */
+/**
+ * Returns true if a process exists. A zombie (an ended process that its parent has not reaped) counts as
+ * ended.
+ */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    // EPERM: the process exists, but belongs to another user.
+    // EPERM means that the process exists but belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
   return !isZombie(pid)
@@ -38,14 +44,17 @@ export function isAlive(pid: number): boolean {
 function isZombie(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // Format: "pid (name) state …". The name may contain spaces and parentheses.
+    // The line has the format "pid (name) state …". The name may contain spaces and parentheses.
     return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'Z'
   } catch {
     return false
   }
 }
 
-/** Sends a signal. @returns false if the process no longer exists. */
+/**
+ * Sends a signal to a process.
+ * @returns false if the process no longer exists.
+ */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
     process.kill(pid, name)
@@ -56,8 +65,8 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 }
 
 /**
- * Terminates a process, which need not be a child of this one. Sends each signal in turn and waits up to its
- * limit.
+ * Terminates a process, which need not be a child of this process. Sends the signals of `steps` in turn, and
+ * waits up to the limit of a signal before the next signal.
  * @returns true if the process has ended.
  */
 export async function terminateProcess(pid: number, steps: [NodeJS.Signals, number][]): Promise<boolean> {
@@ -73,13 +82,13 @@ export interface RunOptions {
   gid?: number | undefined
   cwd?: string
   env?: NodeJS.ProcessEnv
-  /** Open files, passed to the child as descriptors 3, 4, … */
+  /** Open files that the child process receives as descriptors 3, 4, … */
   files?: number[]
   limitMs: number
 }
 
 export interface RunOutcome extends ExitStatus {
-  /** The end of stdout and stderr together, at most 16 KiB. */
+  /** Last output of the command, stdout and stderr together, at most 16 KiB. */
   output: string
 }
 
@@ -87,7 +96,7 @@ const OUTPUT_KEPT_BYTES = 16 * 1024
 const OUTPUT_LIMIT_MS = 2_000
 
 /**
- * Runs a command and returns its exit status with the end of its output. Kills the command after `limitMs`.
+ * Runs a command and returns the exit status with the last output. Kills the command after `limitMs`.
  * @throws if the command can't be started.
  */
 export async function run(command: string, args: string[], options: RunOptions): Promise<RunOutcome> {
@@ -107,14 +116,14 @@ export async function run(command: string, args: string[], options: RunOptions):
     keep(`\n(stopped: it took longer than ${limitMs / 1000} s)`)
   }
   const status = await ending
-  // Output can arrive after the exit event. The wait is limited because a grandchild can keep the pipe open.
+  // Output can arrive after the exit event. The wait has a limit because a grandchild can keep the pipe open.
   await withTimeout(closed, OUTPUT_LIMIT_MS)
   return { ...status, output: output.trim() }
 }
 
 /**
- * Starts a process in a session of its own, so that it outlives the agent.
- * @throws if it can't be started.
+ * Starts a process in its own session, so that the process outlives the agent.
+ * @throws if the process can't be started.
  */
 export async function spawnDetached(command: string, args: string[], options: SpawnOptions): Promise<void> {
   const child = spawn(command, args, { ...options, detached: true })
@@ -123,24 +132,27 @@ export async function spawnDetached(command: string, args: string[], options: Sp
 }
 
 export interface AgentChild {
-  /** Settles with the exit status. */
+  /** Resolves with the exit status when the child process has ended. */
   ended: Promise<ExitStatus>
-  /** Sends SIGTERM. After `limitMs`, kills the whole process group. Resolves when the process has ended. */
+  /**
+   * Sends SIGTERM to the child process, and SIGKILL to its whole process group after `limitMs`. Resolves when
+   * the child process has ended.
+   */
   stop(limitMs: number): Promise<void>
   kill(): void
 }
 
 export interface AgentChildOptions {
-  /** Absolute path of a script that Node runs. */
+  /** Absolute path of the script that Node runs. */
   script: string
   env: NodeJS.ProcessEnv
   onMessage(message: unknown): void
 }
 
 /**
- * Starts one of the agent's own processes, in its own process group: Ctrl-C in the terminal reaches only the
- * agent, which stops its parts in order. The IPC channel closes however the agent ends; then the child stops
- * itself.
+ * Starts a child process of the agent in its own process group. Ctrl-C in the terminal then reaches only the
+ * agent, which stops its children in order. When the agent ends, the IPC channel closes and the child process
+ * stops itself.
  */
 export function startChild({ script, env, onMessage }: AgentChildOptions): AgentChild {
   const child = spawn(process.execPath, [script], {
@@ -151,7 +163,8 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
   child.on('message', onMessage)
   const ended = exitOf(child).catch((): ExitStatus => ({ code: null, signal: null }))
   const kill = () => {
-    // The whole group, but only while the child runs: afterwards its id may belong to another process.
+    // The process group is killed only while the child runs, because another process can get the same id
+    // later.
     if (child.pid && child.exitCode === null && child.signalCode === null) signal(-child.pid, 'SIGKILL')
   }
   async function stop(limitMs: number): Promise<void> {
@@ -163,15 +176,15 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
 }
 
 /**
- * Runs a program in the terminal of this process and waits for its end.
- * @returns its exit code; null if there is no such program.
+ * Runs a program in the terminal of this process and waits for the end of the program.
+ * @returns the exit code; null if the program does not exist.
  */
 export async function runInTerminal(
   command: string,
   args: string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number | null> {
-  // Ctrl-C is meant for the program (in psql it cancels a statement), so this process ignores it.
+  // This process ignores Ctrl-C, because the program handles the signal (psql cancels a statement).
   const ignore = () => {}
   process.on('SIGINT', ignore)
   try {

@@ -1,7 +1,7 @@
 /**
- * File locks that the kernel releases when their process ends, even after SIGKILL. A file that contains a
- * process id can't guarantee that. Node has no file locks of its own, but the SQLite that comes with Node
- * uses them: an exclusive transaction on an empty file is such a lock.
+ * File locks that the kernel releases when the lock's process ends, even after SIGKILL. Node has no file
+ * locks, so a lock is an exclusive SQLite transaction on an empty file. A file with a process id is no
+ * substitute, because the kernel can reuse the id.
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -12,15 +12,21 @@ export interface FileLock {
   release(): void
 }
 
-/** SQLITE_BUSY: another process holds the lock. */
+/** SQLite's error code SQLITE_BUSY: another process holds the lock. */
 const BUSY = 5
 
-/** Held locks. Without this reference, garbage collection would close the file and release the lock. */
+/**
+ * Locks that this process holds. Without this set, garbage collection would close a lock's file and release
+ * the lock.
+ */
 const held = new Set<DatabaseSync>()
 
 let sqlite: typeof import('node:sqlite') | undefined
 
-/** Loads node:sqlite without its ExperimentalWarning, which would be the first line of every log file. */
+/**
+ * Returns the module node:sqlite. Suppresses Node's ExperimentalWarning, because the warning would be the
+ * first line of every log file.
+ */
 function loadSqlite(): typeof import('node:sqlite') {
   if (sqlite) return sqlite
   const emit = process.emitWarning
@@ -33,7 +39,7 @@ function loadSqlite(): typeof import('node:sqlite') {
   return sqlite
 }
 
-/** Takes the lock. Returns null if another process still holds the lock after `limitMs`. */
+/** Takes the lock of a file. Returns null if another process still holds the lock after `limitMs`. */
 export function acquireFileLock(path: string, limitMs = 0): Promise<FileLock | null> {
   return pollUntil(() => tryLock(path), limitMs)
 }
@@ -51,15 +57,15 @@ function tryLock(path: string): FileLock | null {
 }
 
 /**
- * True if a process holds the lock now. The check takes a shared lock, so concurrent checks don't count as
- * holders.
+ * Returns true if a process holds the lock now. The check itself takes a shared lock, so that concurrent
+ * checks don't count as lock holders.
  */
 export function isLocked(path: string): boolean {
   let database: DatabaseSync
   try {
     database = new (loadSqlite().DatabaseSync)(path, { readOnly: true })
   } catch {
-    return false // The file does not exist yet.
+    return false // The lock file does not exist yet.
   }
   const free = isUnlocked(database, 'select 1 from sqlite_master')
   if (free) database.close()

@@ -6,9 +6,9 @@ export const MAX_LINE_BYTES = 8 * 1024
 const NEWLINE = 10
 
 /**
- * Returns the complete lines at the start of `bytes`, and the number of bytes they use. A line over the limit
- * is cut into several, so that a program that prints no newlines can't fill the memory. With `final`, the
- * rest after the last newline is a line too.
+ * Returns the complete lines at the start of `bytes`, and the number of bytes that these lines use. A line
+ * over the limit is cut, because output without newlines would fill the memory. With `final`, the text after
+ * the last newline is also a line.
  */
 export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; used: number } {
   const lines: string[] = []
@@ -41,8 +41,8 @@ function cutBefore(bytes: Buffer, from: number, at: number): number {
 }
 
 /**
- * Returns a line as a terminal shows it last: no colours or control characters, only the end of a progress
- * line.
+ * Returns a line without colours and control characters. Of a progress line with carriage returns, only the
+ * last text is kept, as on a terminal.
  */
 function cleanLine(bytes: Buffer): string {
   const text = stripVTControlCharacters(bytes.toString('utf8'))
@@ -51,7 +51,7 @@ function cleanLine(bytes: Buffer): string {
   return shown.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
 }
 
-/** Splits a stream into lines and calls `onLine` for each. */
+/** Splits a stream into lines and calls `onLine` with every line. */
 export function createLineReader(onLine: (line: string) => void) {
   let rest = Buffer.alloc(0)
   const read = (chunk: Buffer, final: boolean) => {

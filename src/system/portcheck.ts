@@ -1,10 +1,13 @@
 /** Checks that a TCP port is free for an app. */
 import { createServer } from 'node:net'
 
-/** A port counts as used if it is used on any of these: an app may listen on one address or on all. */
+/**
+ * Addresses that are checked. An app may listen on one address or on all, so a port that is used on any
+ * address counts as used.
+ */
 const ADDRESSES = ['127.0.0.1', '0.0.0.0', '::1', '::']
 
-/** Returns the reason why no app can listen on this port now; null if the port is free. */
+/** Returns the reason why no app can listen on this port now. Returns null if the port is free. */
 export async function portObstacle(port: number): Promise<string | null> {
   for (const address of ADDRESSES) {
     const code = await tryToListen(port, address)
@@ -15,8 +18,8 @@ export async function portObstacle(port: number): Promise<string | null> {
 }
 
 /**
- * Returns the error code of listening, or null. A machine without IPv6 gives a code that does not count as
- * used.
+ * Returns the error code of an attempt to listen on the port; null after success. A machine without IPv6
+ * gives an error code that does not count as a used port.
  */
 function tryToListen(port: number, host: string): Promise<string | null> {
   const server = createServer()

@@ -1,9 +1,9 @@
 /**
- * Finds and terminates processes that the agent started, even those whose parent was killed.
+ * Finds and terminates processes that the agent started, even processes whose parent was killed.
  *
- * A process id alone is no proof, because the kernel may have reused it. So each process that the agent
- * starts has a mark in its environment, which its children inherit. A process without the mark is never
- * signalled.
+ * A process id does not identify a process, because the kernel can reuse the id. Therefore each started
+ * process has a process mark, an environment variable that child processes inherit. A process without the
+ * mark never gets a signal.
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -12,17 +12,20 @@ import { promisify } from 'node:util'
 import { claimFile, readIfExists } from './atomicfile.ts'
 import { pollUntil } from './timeout.ts'
 
-/** Name of the environment variable that holds the mark. */
+/** Name of the environment variable that contains the process mark. */
 export const MARK = 'BLOUD_MARK'
-/** Limit for processes to end after SIGKILL, in milliseconds. One that takes longer hangs in the kernel. */
+/** Limit for processes to end after SIGKILL, in ms. A process that takes longer hangs in the kernel. */
 const KILL_LIMIT_MS = 5_000
 const PS_LIMIT_MS = 5_000
 const PS_MAX_BYTES = 16 * 1024 * 1024
 
 export interface ProcessGroup {
-  /** Process group id. Only set while its leader is a child of this process: later the id may be reused. */
+  /**
+   * Process group id. Set only while the group's leader is a child of this process, because the kernel can
+   * reuse the id later.
+   */
   pgid?: number
-  /** Whole marks, or their first parts up to a slash. */
+  /** Process marks. A mark may be shortened at a slash, and then also matches the longer marks. */
   marks: string[]
 }
 
@@ -32,7 +35,9 @@ interface Process {
   mark: string | null
 }
 
-/** Returns the random mark of this state directory. The first call creates it. */
+/**
+ * Returns the random process mark of a state directory from the file `path`. The first call creates the file.
+ */
 export async function readMark(path: string): Promise<string> {
   await claimFile(path, randomUUID())
   const mark = await pollUntil(() => readIfExists(path), KILL_LIMIT_MS)
@@ -40,7 +45,7 @@ export async function readMark(path: string): Promise<string> {
   return mark
 }
 
-/** Returns the ids of the live processes (no zombies) of a group, without the calling process. */
+/** Returns the process ids of the live processes of a group. Omits zombies and the calling process. */
 export async function membersOf(group: ProcessGroup): Promise<number[]> {
   const all = process.platform === 'linux' ? await fromProc() : await fromPs()
   return all
@@ -55,8 +60,8 @@ function belongs(candidate: Process, group: ProcessGroup): boolean {
 }
 
 /**
- * Sends SIGTERM and, after `termLimitMs`, SIGKILL. Resolves when all have ended.
- * @throws if one can't be killed.
+ * Sends SIGTERM to a process group, and SIGKILL after `termLimitMs`. Resolves when all processes have ended.
+ * @throws if a process can't be killed.
  */
 export async function terminateGroup(group: ProcessGroup, termLimitMs: number): Promise<void> {
   const haveEnded = async () => (await membersOf(group)).length === 0
@@ -65,7 +70,9 @@ export async function terminateGroup(group: ProcessGroup, termLimitMs: number): 
   await killGroup(group)
 }
 
-/** Sends SIGKILL until no process is left: one may fork between the search and the signal. */
+/**
+ * Sends SIGKILL repeatedly until no process is left. A process can fork between the search and the signal.
+ */
 export async function killGroup(group: ProcessGroup): Promise<void> {
   const haveEnded = await pollUntil(async () => (await signalGroup(group, 'SIGKILL')) === 0, KILL_LIMIT_MS)
   if (!haveEnded) throw new Error(`Processes ${(await membersOf(group)).join(', ')} can't be killed`)
@@ -77,7 +84,7 @@ async function signalGroup(group: ProcessGroup, signal: NodeJS.Signals): Promise
   return members.length
 }
 
-/** Sends a signal. A process that has just ended is no error. */
+/** Sends a signal to a process. Ignores the error if the process has just ended. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
@@ -95,8 +102,8 @@ async function fromProc(): Promise<Process[]> {
 async function readProc(pid: string): Promise<Process | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // Format: "1 (any name) S ppid pgrp …". The name may contain spaces and parentheses, so read from its
-    // end.
+    // The line has the format "1 (any name) S ppid pgrp …". The fields are read from the last parenthesis on,
+    // because the name may contain spaces and parentheses.
     const [state, , pgid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     if (state === 'Z' || state === 'X') return null
     return { pid: Number(pid), pgid: Number(pgid), mark: markIn(await readEnviron(pid), '\0') }
@@ -106,15 +113,16 @@ async function readProc(pid: string): Promise<Process | null> {
 }
 
 /**
- * Reads the environment of a process. Empty for another user's process, which the agent can't have started.
+ * Reads the environment of a process. Returns an empty string for a process of another user, because the
+ * agent can't have started that process.
  */
 async function readEnviron(pid: string): Promise<string> {
   return readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
 }
 
 /**
- * Lists processes on macOS and the BSDs. `e` adds the environment to the command, for processes of the same
- * user.
+ * Lists processes on macOS and the BSDs with `ps`. The option `e` adds the environment to the command, for
+ * processes of the same user.
  */
 async function fromPs(): Promise<Process[]> {
   const args = ['axeww', '-o', 'pid=,pgid=,stat=,command=']

@@ -1,42 +1,45 @@
 /**
- * Reports to systemd (`Type=notify`): readiness, a status line, and the heartbeat for the watchdog. Does
- * nothing without systemd. Node has no Unix datagram sockets, so the program `systemd-notify` sends the
- * messages.
+ * Sends the readiness, a status line and watchdog heartbeats to systemd (`Type=notify`). Does nothing if
+ * systemd has not started the agent. Uses the program `systemd-notify`, because Node has no Unix datagram
+ * sockets.
  */
 import type { Logger } from '../log.ts'
 import { run } from './childprocess.ts'
 
 const SEND_LIMIT_MS = 5_000
-/** Number of heartbeats per watchdog interval, so that a late one does no harm. */
+/** Number of heartbeats per watchdog interval. A single late heartbeat then does no harm. */
 const HEARTBEATS_PER_INTERVAL = 3
 /** Upper limit of the status line in characters. */
 const STATUS_LENGTH = 200
 
 export interface SystemdNotifier {
-  /** Reports that the agent does its work from now on. Only the first call counts. */
+  /** Reports to systemd that the agent is ready. Only the first call has an effect. */
   ready(): void
-  /** Sets the line that `systemctl status` shows. */
+  /** Sets the status line that `systemctl status` shows. */
   status(text: string): void
-  /** Sends a heartbeat. Called on every iteration of the main loop; only a part of the calls is sent. */
+  /**
+   * Sends a heartbeat for systemd's watchdog. The main loop calls this function in every round, and most
+   * calls send nothing.
+   */
   alive(): void
   stopping(): void
-  /** Resolves when every report has been sent. */
+  /** Resolves when all pending reports have been sent. */
   flush(): Promise<void>
 }
 
 export interface NotifierOptions {
   /** True if systemd started the agent and expects reports. */
   enabled: boolean
-  /** Milliseconds without a heartbeat after which systemd restarts the agent; undefined: no watchdog. */
+  /** Time without a heartbeat after which systemd restarts the agent, in ms; undefined without a watchdog. */
   watchdogMs: number | undefined
   log: Pick<Logger, 'warn'>
-  /** Program that sends the reports. */
+  /** Program that sends the reports; `systemd-notify` by default. */
   command?: string
 }
 
 export function createSystemdNotifier(options: NotifierOptions): SystemdNotifier {
   const { enabled, watchdogMs, log, command = 'systemd-notify' } = options
-  /** Reports that are not sent yet, only the newest of each kind. */
+  /** Reports that have not been sent yet. Only the newest report of each kind is kept. */
   let pending = new Map<string, string>()
   let sending: Promise<void> | undefined
   let isReady = false
@@ -52,7 +55,7 @@ export function createSystemdNotifier(options: NotifierOptions): SystemdNotifier
     })
   }
 
-  /** Sends the pending reports one batch at a time, so that their order is kept. */
+  /** Sends the pending reports with one program call at a time, so that the reports arrive in order. */
   async function send(): Promise<void> {
     while (pending.size > 0) {
       const assignments = [...pending].map(([kind, value]) => `${kind}=${value}`)

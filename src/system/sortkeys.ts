@@ -1,4 +1,4 @@
-/** Sorts the keys of all objects, so that equal values have equal JSON whatever their key order was. */
+/** Returns a copy of a JSON value with sorted object keys. Equal values then give equal JSON text. */
 export function sortKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortKeys)
   if (typeof value !== 'object' || value === null) return value

@@ -1,19 +1,23 @@
-/** Waiting with a limit: every wait of the agent has one. */
+/** Waits for promises and conditions, always with a time limit. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Interval between two checks in milliseconds: 20 checks a second cost nothing measurable. */
+/** Interval between two checks in ms. At 20 checks a second, the checks use no measurable CPU time. */
 const POLL_INTERVAL_MS = 50
 
-/** A promise took longer than its limit. */
+/** Error of a promise that took longer than its limit. */
 export class TimeLimitError extends Error {}
 
-/** Returns the error factory for `withTimeout`. `work` begins the message, for example "Reading the log". */
+/**
+ * Returns the `createError` argument for `withTimeout`. `work` begins the message, for example "Reading the
+ * log".
+ */
 export const timeLimitError = (work: string) => (limitMs: number) =>
   new TimeLimitError(`${work} took longer than ${limitMs} ms`)
 
 /**
- * Returns the promise's value if it settles within the limit. Else rejects with the error that `createError`
- * makes, or resolves with undefined if there is no `createError`. A rejection after the limit is ignored.
+ * Returns the promise's value if the promise settles within the limit. After the limit, rejects with the
+ * error from `createError`, or resolves with undefined if `createError` is missing. A rejection after the
+ * limit is ignored.
  */
 export async function withTimeout<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined>
 export async function withTimeout<T>(
@@ -43,8 +47,8 @@ export async function withTimeout<T>(
 type Falsy = null | undefined | false
 
 /**
- * Calls `check` until it returns a truthy value, at least once.
- * @returns that value, or null when the limit has passed.
+ * Calls `check` at least once, until `check` returns a truthy value.
+ * @returns the truthy value, or null after the limit.
  */
 export async function pollUntil<T>(
   check: () => Promise<T | Falsy> | T | Falsy,
