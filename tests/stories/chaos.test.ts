@@ -1,6 +1,7 @@
 /**
- * 16 writers and 200 resuming clients work while sessions, the relay and the network fail: no event is lost
- * or out of order. `scripts/chaos.ts` does the same for longer and also restarts PostgreSQL.
+ * Tests that no client loses an event or receives events out of order. 16 writers and 200 clients work while
+ * database sessions, the relay and the network fail. `scripts/chaos.ts` runs the same test for longer and
+ * also restarts PostgreSQL.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -34,7 +35,7 @@ async function begin(t: T) {
   return { database, admin }
 }
 
-/** Ends the sessions of the relay the given number of times, at the given interval. */
+/** Ends the database sessions of the relay `times` times, with a pause of `everyMs` ms between. */
 async function endSessions(admin: Awaited<ReturnType<typeof session>>, times: number, everyMs: number) {
   for (let time = 0; time < times; time += 1) {
     await admin.query(END_RELAYS)
@@ -87,7 +88,7 @@ test('every client receives every event once and in order, despite kills, cuts, 
   assert.deepEqual({ lost, reordered, resets }, { lost: 0, reordered: 0, resets: 0 })
 })
 
-test('the same check finds lost events with a naive relay', async (t) => {
+test('the check of the test above finds lost events with a naive relay', async (t) => {
   const { database, admin } = await begin(t)
   const naive = await startNaiveRelay(database.superuserUrl)
   t.after(naive.stop)

@@ -1,5 +1,6 @@
 /**
- * The orchestrator is killed with SIGKILL in each phase: accepted operations succeed, and no step runs twice.
+ * Tests that accepted operations succeed although SIGKILL ends the orchestrator during them. No step of an
+ * operation may run twice.
  */
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
@@ -18,7 +19,7 @@ const LIFE = [
   'starting→running',
 ]
 
-/** Blocks the transition of the app out of `phase` until the returned function is called. */
+/** Blocks every transition of an app out of the status `phase`, until the returned function is called. */
 async function hold(home: Home, phase: string): Promise<() => Promise<void>> {
   const holder = await session(home.database.url)
   await holder.query('select pg_advisory_lock(1)')
@@ -45,10 +46,11 @@ async function killIn(t: TestContext, phase: string): Promise<Home> {
 }
 
 for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']) {
-  test(`killed while ${phase}, the next orchestrator brings the app to running with one switch`, async (t) => {
+  test(`after a kill while ${phase}, the next orchestrator brings the app to running with one switch`, async (t) => {
     const home = await killIn(t, phase)
     await letInstall(home.packages, 'app')
-    // While building, the test waits until the lease expires by itself.
+    // In the phase `building` the test does not shorten the lease: the next orchestrator waits for its
+    // expiry.
     if (phase !== 'building') await home.expireLease()
     await home.orchestrator()
     await home.until('app', 'running')

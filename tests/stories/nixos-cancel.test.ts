@@ -1,4 +1,4 @@
-/** A cancel in each phase of an install on NixOS, by psql and HTTP, leaves nothing behind or is refused. */
+/** Tests that a cancel of an install on NixOS leaves nothing behind, or is refused, in each phase. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
@@ -20,12 +20,12 @@ async function begin(t: TestContext, scenario: object, ...more: string[]) {
   return { ...home, relay, cancel }
 }
 
-/** Asserts that the install was cancelled, nothing is left, and the next install succeeds without the app. */
+/** Asserts that the install was cancelled without leftovers, and that the next install succeeds. */
 async function assertCancelled(home: Omit<NixosHome, 'relay'>, moves: string[]): Promise<void> {
   await home.until('app', 'failed')
   assert.deepEqual(await home.transitionsOf('app'), moves)
   assert.equal((await home.cause('app'))?.class, 'cancelled')
-  await home.untilConfigured() // the configuration may still be in the process of being written
+  await home.untilConfigured() // because the agent may still write the configuration
   assert.deepEqual(await home.leftovers(), [])
   assert.equal(await value(home.sql, "select state from bloud.operations where app = 'app'"), 'cancelled')
   await home.scenario({})
@@ -103,12 +103,12 @@ test('an accepted cancel that reaches the rebuild too late is withdrawn, with a 
   await home.install('app')
   await home.held('build')
   assert.equal((await home.cancel('app')).status, 202)
-  // The rebuild ignores SIGTERM and continues to the activation.
+  // The stand-in for nixos-rebuild ignores SIGTERM and continues with the activation.
   const { log } = runPaths(home.paths, '1-1')
   await until('the log reports the interruption', async () =>
     (await readFile(log, 'utf8')).includes('interrupted, but'),
   )
-  // The activation takes longer than the grace period between SIGTERM and SIGKILL.
+  // The activation takes longer (6.5 s) than the grace period between SIGTERM and SIGKILL.
   await home.scenario({ lines: 65, everyMs: 100, stubborn: true })
   await home.go()
   await home.until('app', 'running')

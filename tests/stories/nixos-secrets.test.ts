@@ -1,4 +1,6 @@
-/** The secrets of an app on a NixOS machine are only in their own files; the test runs the real processes. */
+/**
+ * Tests that the secrets of an app on NixOS appear only in the secret files. The agent's processes are real.
+ */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -18,7 +20,7 @@ async function filesUnder(dir: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-/** Reads a stream; `close` ends the connection and returns everything received. */
+/** Starts to read an event stream. The returned `close` ends the connection and returns the received text. */
 function listen(address: string) {
   const end = new AbortController()
   let text = ''

@@ -1,4 +1,4 @@
-/** Operations on a NixOS machine, with the real agent and a stand-in for nixos-rebuild. */
+/** Tests of operations on a NixOS machine, with the real agent and a stand-in for nixos-rebuild. */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -40,7 +40,8 @@ test('a rollback activates the previous generation, and the next install does no
   assert.deepEqual(await home.configured(), ['a', 'c'])
   assert.deepEqual(await home.transitionsOf('a'), before)
 
-  // Generation 2, which was rolled back, is now in between: --rollback would activate it.
+  // The rolled-back generation 2 lies between generations 1 and 3, and `--rollback` would activate generation
+  // 2.
   await home.sql.query('select bloud.rollback()')
   await home.untilTrue(
     "select exists (select from bloud.operations where kind = 'rollback' and state = 'failed')",
@@ -82,7 +83,7 @@ test('ten installs requested at once become one rebuild', async (t) => {
   assert.deepEqual(await home.configured(), names)
 })
 
-test('a bad app in a batch fails alone, with its own cause, and is removed from the configuration', async (t) => {
+test('a bad app in a rebuild fails alone, with its own cause, and is removed from the configuration', async (t) => {
   const home = await makeNixosHome(t)
   for (const name of ['one', 'bad', 'two', 'next']) await home.addApp(name)
   await home.scenario({ evaluateFails: ['bad'] })
@@ -100,7 +101,7 @@ test('a bad app in a batch fails alone, with its own cause, and is removed from 
   for (const name of ['one', 'two']) assert.deepEqual(await home.transitionsOf(name), TO_RUNNING)
 })
 
-test('an app that can not be evaluated fails with the reason, and nothing of it stays in the configuration', async (t) => {
+test('an app whose evaluation fails is failed with the reason, and is removed from the configuration', async (t) => {
   const home = await makeNixosHome(t)
   for (const name of ['good', 'bad', 'next']) await home.addApp(name)
   await home.scenario({ evaluateFails: ['bad'] })
@@ -116,7 +117,7 @@ test('an app that can not be evaluated fails with the reason, and nothing of it 
   assert.deepEqual(await home.transitionsOf('good'), TO_RUNNING, 'no other app has changed its status')
 })
 
-test('a new lease holder removes a failed app from the configuration that the previous one left', async (t) => {
+test('a new lease holder removes a failed app that the previous holder left in the configuration', async (t) => {
   const home = await makeNixosHome(t)
   await home.addApp('bad')
   await home.scenario({ evaluateFails: ['bad'] })

@@ -1,6 +1,6 @@
 /**
- * The main story of a new user: one command starts the agent, and one install brings Node-RED from the
- * registry.
+ * Tests the first steps of a new user: one command starts the agent, and one install fetches Node-RED from
+ * the npm registry.
  */
 import assert from 'node:assert/strict'
 import { access, chmod, mkdir, writeFile } from 'node:fs/promises'
@@ -23,7 +23,7 @@ interface Frame {
   name: string | undefined
 }
 
-/** Returns the frames of type `app` in the output of curl. */
+/** Returns the stream frames of type `app` from the output of curl. */
 function appEvents(printed: string): Frame[] {
   const frames = printed.split('\n\n').filter((frame) => /^event: app$/m.test(frame))
   return frames.map((frame) => {
@@ -34,7 +34,8 @@ function appEvents(printed: string): Frame[] {
 
 test('Node-RED is installed from the registry, followed with curl, opened, uninstalled and purged', async (t) => {
   await chmod(top, 0o700)
-  // By default the data directory is inside the clone, i.e. below a package of ES modules.
+  // A package.json of type "module" above the data directory, because the default data directory is in the
+  // clone.
   await writeFile(join(top, 'package.json'), '{ "type": "module" }')
   const dataDir = join(top, 'data')
   await mkdir(dataDir, { mode: 0o700 })

@@ -1,5 +1,6 @@
 /**
- * Announcements for screen readers, copy and download of a log, reloads during a dialog, and touch scrolling.
+ * Tests of announcements for screen readers, copy and download of a log, reloads during a dialog, and touch
+ * scrolling.
  */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
@@ -15,7 +16,7 @@ interface Announcements {
   announced: string[]
 }
 
-/** Runs in the page: records new text in live regions, which a screen reader reads aloud. */
+/** Records new text in live regions, which a screen reader reads aloud. Runs inside the page. */
 function recordAnnouncements(): void {
   const announced: string[] = []
   ;(window as unknown as Announcements).announced = announced

@@ -1,4 +1,4 @@
-/** PostgreSQL is killed while the page is open; the agent runs as `npm start` starts it. */
+/** Tests that the page recovers after PostgreSQL was killed. The agent runs as with `npm start`. */
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * The page without JavaScript, offline, with a slow or broken connection, in several windows, and with long
- * logs.
+ * Tests of the page without JavaScript, offline, with a slow or broken connection, in several windows, and
+ * with long logs.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -21,7 +21,7 @@ test('without JavaScript the page shows the list and reloads itself', needs('chr
   assert.equal(await page.locator('button:visible').count(), 0)
   await screenshot('no-javascript')
   await agent.claim()
-  // The test does not reload the page: its `<meta http-equiv="refresh">` does.
+  // The refresh header of the page causes the reload, not the test.
   await page.locator('article[data-app="node-red"][data-status="configuring"]').waitFor()
   await assertMatchesDatabase(page, agent.sql, { buttons: false })
 })
@@ -82,11 +82,12 @@ test(
     await agent.bringUp('miniflux')
     const { page, screenshot } = await openPage(agent.address)
     await page.clock.install()
-    // After the reload all timers of the page use the fake clock.
+    // The page is reloaded, so that all its timers use the fake clock.
     await page.reload()
     await page.locator('[data-connection="live"]').waitFor()
     await page.context().setOffline(true)
-    // In Chromium's offline emulation an open stream stays open without data; a new stream fails.
+    // The stream that is open stays open without data in Chromium's offline emulation, but a new stream
+    // fails.
     await page.clock.runFor(60_000)
     await page
       .locator('[data-connection="reconnecting"]')

@@ -1,4 +1,4 @@
-/** The button on the failure card that rolls the machine back to the previous generation. */
+/** Tests of the button on the failure card that rolls the machine back to the previous host generation. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPage } from '../support/browser.ts'
@@ -7,7 +7,7 @@ import { type ScriptedAgent, startScriptedAgent } from '../support/scripted-agen
 import { value } from '../support/sql.ts'
 import { needs } from '../support/tools.ts'
 
-/** Installs an app as the orchestrator does, with the generations and the apps configured for each. */
+/** Installs an app as the orchestrator does. The install changes the host generation from `from` to `to`. */
 async function install(
   { request, claim, sql, health }: ScriptedAgent,
   app: string,

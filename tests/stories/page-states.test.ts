@@ -1,6 +1,6 @@
 /**
- * Every status and every kind of failure: the page matches the database, is accessible, and fits every
- * screen.
+ * Tests that the page matches the database in every status of an app and for every kind of failure. The page
+ * must also be accessible and fit every screen size.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -18,7 +18,7 @@ const BUILD_LOG = [
   "building '/nix/store/node-red-4.1.0.drv'...",
 ]
 
-/** Saves screenshots: wide and narrow, light and dark. */
+/** Saves screenshots of the page in wide and narrow windows, in the light and the dark theme. */
 async function saveScreenshots(opened: OpenPage, name: string): Promise<void> {
   if (!process.env.SCREENSHOTS) return
   const { page, screenshot } = opened
@@ -149,7 +149,7 @@ const FAILURES: (Failure & { phase: string })[] = [
   { class: 'cancelled', phase: 'building', message: 'Cancelled on request.' },
 ]
 
-/** Returns true if the line is visible without scrolling the log. */
+/** Returns true if the log line is visible without scrolling the log. */
 const isVisibleInLog = (line: Locator) =>
   line.evaluate((element) => {
     const box = element.closest('.log-body')?.getBoundingClientRect()

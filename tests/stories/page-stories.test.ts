@@ -1,4 +1,4 @@
-/** Actions of a person at the page, by mouse and keyboard; after each the page matches the database. */
+/** Tests of a person's actions by mouse and keyboard. After each action the page must match the database. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPage } from '../support/browser.ts'
@@ -147,7 +147,7 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   await tabTo('article[data-app="node-red"] h3 a')
   await page.keyboard.press('Enter')
   await page.waitForURL('**/apps/node-red')
-  // The address changes first; the new content is drawn in the next frame at the latest.
+  // The focus is on the title once the new content is drawn, one frame after the change of the address.
   await page.locator('#page-title:focus').waitFor()
   await tabTo('[data-action="uninstall"]')
   await page.keyboard.press('Enter')
@@ -204,7 +204,7 @@ test('an app with HTTP has a link, and every other app shows its address', needs
     .getByText(/:6379$/)
     .waitFor()
   assert.equal(await card('redis').locator('[data-open]').count(), 0)
-  // An event does not contain the protocol; the page keeps the known one.
+  // The page keeps the protocol of the app, because events do not contain the protocol.
   await agent.health('redis', false, { class: 'health', message: 'It takes no connections.' })
   await page.locator('article[data-app="redis"][data-status="error"]').waitFor()
   await agent.health('redis', true)

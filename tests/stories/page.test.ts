@@ -1,4 +1,4 @@
-/** The page in a real browser, with the real agent. */
+/** Tests of the page in a real browser, with the real agent. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startProcess } from '../support/agent.ts'
@@ -15,7 +15,10 @@ async function psql(home: Home, statement: string): Promise<void> {
   assert.equal(await agent.ended, 0, agent.output())
 }
 
-/** Returns all events of an app without the columns that differ by request: numbers, times and origin. */
+/**
+ * Returns the events of an app after the event number `after`. Omits columns that differ by request: numbers,
+ * times and origin.
+ */
 async function eventRows(home: Home, app: string, after: number): Promise<object[]> {
   const { rows } = await home.sql.query(
     `select app, from_status, to_status, actor, cause, display_name, version, port, is_system, integration_config

@@ -1,4 +1,4 @@
-/** All operations on an app with psql alone. The session is printed in docs/psql-session.md. */
+/** Tests all operations on an app with psql alone, and writes the session to docs/psql-session.md. */
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { needs } from '../support/tools.ts'
 const DOCUMENT = join(ROOT, 'docs/psql-session.md')
 const REFRESHED = `select not exists (select from bloud.operations where kind = 'refresh_catalog' and state = 'queued')`
 
-/** Wraps a session so that typed lines and their output are recorded as a document. */
+/** Wraps a psql session. Records the typed lines and their output as paragraphs of a document. */
 function recorded(psql: Psql) {
   const paragraphs: string[] = []
   const note = (line: string, output: string): string => {
@@ -31,17 +31,20 @@ function recorded(psql: Psql) {
   }
 }
 
-/** Returns the first table per status from the output of \watch. */
+/** Returns the first table for each status from the output of `\watch`. */
 function frames(output: string): string {
   const tables = output.split(/\n\n+(?=\S.*\(every 1s\))/)
   const status = (table = '') => /│ (\w+) +│/.exec(table.split('┼').at(-1) ?? '')?.[1]
   return tables.filter((table, n) => status(table) !== status(tables[n - 1])).join('\n\n')
 }
 
-/** Removes npm's warnings about the machine, and spaces at the ends of lines. */
+/** Removes npm's warnings about the machine, and spaces at line ends, from the output. */
 const trimmed = (text: string): string => text.replace(/^ npm warn .*\n/gm, '').replace(/ +$/gm, '')
 
-/** Replaces the package of the app, so that its next install waits until it is cancelled. */
+/**
+ * Replaces the app's package by a package whose install takes up to 60 s, so that the install can be
+ * cancelled.
+ */
 async function makeItSlow(home: Home, port: number): Promise<void> {
   const npm = {
     package: await makePackage(home.packages, { name: 'slow', behaviour: 'slow-install' }),

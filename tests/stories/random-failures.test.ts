@@ -1,7 +1,7 @@
 /**
- * Rebuilds during which the orchestrator, the relay and PostgreSQL are killed at random moments of every
- * phase. The result is the same as without failures. A failure prints its seed: `node
- * scripts/random-failures.ts --seed=…` repeats the run.
+ * Tests that rebuilds have the expected result although the orchestrator, the relay and PostgreSQL are killed
+ * at random moments.
+ * A failed test prints its seed. `node scripts/random-failures.ts --seed=…` repeats the same sequence.
  */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'

@@ -1,4 +1,4 @@
-/** Rollbacks to the previous generation, with the real processes on a machine without NixOS. */
+/** Tests of rollbacks to the previous host generation, with the real processes on a machine without NixOS. */
 import assert from 'node:assert/strict'
 import { access, readlink, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ async function makeStory(t: TestContext, ...names: string[]) {
   }
 }
 
-test('a rollback stops the last installed app, leaves the others running, and the next install does not restart it', async (t) => {
+test('a rollback stops the last installed app, leaves the others running, and the next install does not restart that app', async (t) => {
   const home = await makeStory(t, 'a', 'b', 'c')
   await home.orchestrator()
   await home.install('a')
@@ -46,7 +46,7 @@ test('a rollback stops the last installed app, leaves the others running, and th
   await home.until('b', 'stopped')
   assert.equal((await home.operation('rollback')).state, 'succeeded')
   await assert.rejects(home.pid('b'), 'no process listens on its port')
-  await access(home.host('..', 'apps/b')) // its data is kept
+  await access(home.host('..', 'apps/b')) // a rollback keeps the data of app b
   assert.equal(await readlink(home.host('current')), 'generations/1')
 
   await home.install('c')
@@ -91,7 +91,7 @@ test('a rollback to a missing generation changes nothing and fails with the reas
     [state, cause.class, cause.message],
     ['failed', 'preflight', 'The rollback did not succeed: generation 1 does not exist any more'],
   )
-  await home.until('b', 'running') // in error first, until its next health check
+  await home.until('b', 'running') // the status is error until the next health check
   assert.equal(await home.pid('b'), pid)
   await home.isSound()
 })
@@ -111,13 +111,14 @@ test('a rollback fails if another program has switched the machine', async (t) =
   await home.isSound()
 })
 
-test('the next orchestrator finishes the rollback of a killed one, and starts no switch twice', async (t) => {
+test('the next orchestrator finishes the rollback of a killed orchestrator, and starts no switch twice', async (t) => {
   const home = await makeStory(t, 'a', 'b')
   const first = await home.orchestrator()
   await home.install('a')
   await home.install('b')
   await home.rollback()
-  // Waits until the process of the switch runs, because a run whose process never started is started again.
+  // Waits until the process of the switch command runs. The next orchestrator would start the run again if no
+  // process had started.
   await home.untilTrue(
     "select exists (select from bloud.rebuild_log where line like 'going back to generation 1%')",
   )

@@ -1,4 +1,4 @@
-/** Transitions of apps in the database, for operations that succeed and operations that fail. */
+/** Tests of the status transitions of apps, for operations that succeed and operations that fail. */
 import assert from 'node:assert/strict'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -62,13 +62,13 @@ test('a package that does not exist fails while building, with the reason; other
   assert.ok((await home.processes('unit')).includes(unit as number), 'nor was it restarted')
 })
 
-test('a bad app in a batch fails alone, the good ones run', async (t) => {
+test('a bad app in a rebuild fails alone, and the other apps run', async (t) => {
   const home = await makeHome(t)
   for (const name of ['one', 'two']) await home.addApp(name)
   await home.addApp('bad', 'healthy', { npm: { package: 'file:/nowhere/at/all', bin: 'app' } })
   for (const name of ['one', 'bad', 'two']) {
-    // The first orchestrator only reads the catalog. Installs requested before the next start share a
-    // rebuild.
+    // Stops the orchestrator once the catalog is filled. The next orchestrator then claims all installs as
+    // one rebuild.
     if (name === 'one') await (await home.orchestrator()).end('SIGTERM')
     await home.sql.query('select bloud.install($1)', [name])
   }

@@ -1,4 +1,6 @@
-/** Ctrl-C stops all processes of the agent, also those of a killed one, and loses no operation. */
+/**
+ * Tests that Ctrl-C stops all processes of the agent, also those of a killed agent, and loses no operation.
+ */
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -46,7 +48,7 @@ test('Ctrl-C during a rebuild ends all processes, and the next start finishes th
   await letInstall(packages, 'slow')
   const second = await start()
   await until('it runs', async () => (await status()) === 'running')
-  await second.end('SIGKILL') // the apps and their supervisor keep running
+  await second.end('SIGKILL') // the apps and their supervisor survive this signal
   assert.notDeepEqual(await ours(), [])
   const third = await start()
   assert.equal(await status(), 'running')

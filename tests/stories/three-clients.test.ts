@@ -1,4 +1,4 @@
-/** The same operations by psql, HTTP and the page leave a history that differs only by origin. */
+/** Tests that the same operations by psql, HTTP and the page leave the same history except for the origin. */
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,9 +20,7 @@ const LIFE = [
   ...['failed→stopping', 'stopping→stopped', 'stopped→'],
 ]
 
-/**
- * Calls all verbs: an install that fails, a retry that is cancelled while it builds, an uninstall, a purge.
- */
+/** Requests an install that fails, a retry that is cancelled during the build, an uninstall and a purge. */
 async function callVerbs(home: Home, call: Call): Promise<void> {
   const known = Number((await home.sql.query('select count(*) from bloud.operations')).rows[0].count)
   await rm(join(home.packages, 'later'), { recursive: true, force: true })
@@ -45,7 +43,7 @@ async function callVerbs(home: Home, call: Call): Promise<void> {
   assert.equal(rows[0].count - known, 4, 'one operation for each request')
 }
 
-/** Replaces times and durations, which occur in the output of npm and of the host. */
+/** Returns the row with placeholders for times and durations from the output of npm and of the host. */
 const withoutTimes = (row: object): unknown =>
   JSON.parse(
     JSON.stringify(row)
@@ -59,7 +57,10 @@ interface StoryHistory {
   origins: string[]
 }
 
-/** Returns the history of the app since `seq` without numbers and times, and the origins of its requests. */
+/**
+ * Returns the app's history since the event number `seq` without numbers and times, and the origins of
+ * requests.
+ */
 async function historySince(home: Home, seq: number): Promise<StoryHistory> {
   const { rows } = await home.sql.query(
     `select app, from_status, to_status, actor, cause, display_name, version, port, is_system, integration_config
@@ -83,7 +84,7 @@ async function historyOf(home: Home, call: Call): Promise<StoryHistory> {
   return historySince(home, Number(rows[0].seq))
 }
 
-/** Clicks the button of a verb. Opens the menu first if the button is hidden in it. */
+/** Clicks the button of a verb (install, uninstall …). Opens the menu first if the button is in the menu. */
 async function press(page: Page, verb: Verb): Promise<void> {
   const button = page.locator(
     `[data-app="${APP}"] [data-action="${verb}"]:not([aria-disabled="true"]):not([aria-busy="true"])`,
