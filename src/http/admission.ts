@@ -4,20 +4,26 @@ import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {
-  /** Upper limit of streams per address. A browser opens at most six for all its tabs, but all clients
-   *  behind one router have the same address. */
+  /**
+   * Upper limit of open streams per client address. A browser opens at most six streams for all tabs, but all
+   * clients behind a router have the same address.
+   */
   perAddress: 200,
-  /** Upper limit of streams in total. */
+  /** Upper limit of all open streams. */
   total: 12_000,
-  /** Streams of the total that only clients on this machine may use, so that other clients can't lock out
-   *  its operator. */
+  /**
+   * Number of streams, out of `total`, that only clients on this machine may open. So other clients cannot
+   * lock out the operator of the machine.
+   */
   reserve: 50,
 }
 
 export type AdmissionLimits = typeof ADMISSION_LIMITS
 
-/** Connection events of a counted stream. It is a class, because 10,000 instances need less memory than
- *  closures. */
+/**
+ * Connection whose stream is counted until it is closed. A class is used, because 10,000 instances need less
+ * memory than closures.
+ */
 class CountedConnection implements ConnectionEvents {
   readonly #connection: ConnectionEvents
   readonly #key: string
@@ -41,9 +47,9 @@ class CountedConnection implements ConnectionEvents {
   }
 }
 
-/** The client of a stream. */
+/** Client that opens a stream. */
 export interface Caller {
-  /** Key under which streams are counted: callers with the same key share one limit. */
+  /** Key under which the streams of a client are counted. Clients with the same key share one limit. */
   key: string
   /** True if the connection comes from this machine and not through a proxy. */
   isLocal: boolean
@@ -64,8 +70,10 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
   }
 
   return {
-    /** Checks that the caller may open a stream. Only the total limits callers on this machine.
-     *  @throws Problem too_many_clients */
+    /**
+     * Checks that the client may open a stream. For a client on this machine, only the total is limited.
+     * @throws Problem too_many_clients
+     */
     check({ key, isLocal }: Caller): void {
       if (total >= (isLocal ? limits.total : limits.total - limits.reserve)) {
         throw new Problem('too_many_clients', 'Too many streams are open', {
@@ -78,7 +86,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
         })
       }
     },
-    /** Returns the reply with a stream that is counted while it is open. */
+    /** Returns the reply with a stream that is counted while the stream is open. */
     counted({ key }: Caller, reply: StreamReply): StreamReply {
       function openCounted(sink: Sink): ConnectionEvents {
         open.set(key, (open.get(key) ?? 0) + 1)
@@ -99,8 +107,10 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
 const PREFIX_BYTES = 8
 const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex')
 
-/** Returns the whole IPv4 address, or the first 64 bits of an IPv6 address, because one machine can use all
- *  addresses of such a network. */
+/**
+ * Returns the whole IPv4 address, or the first 64 bits of an IPv6 address. A machine can use all IPv6
+ * addresses with the same first 64 bits.
+ */
 function keyOf(address: Uint8Array): string {
   const isMapped = address.length === 16 && V4_MAPPED.equals(address.subarray(0, 12))
   const bytes = isMapped ? address.subarray(12) : address
@@ -113,9 +123,9 @@ const isLoopback = (address: Uint8Array, key: string): boolean =>
   (address.length === 16 && address.every((byte, index) => byte === Number(index === 15)))
 
 /**
- * Identifies the caller by its address. A reverse proxy on this machine adds its client's address as the last
- * entry of `X-Forwarded-For`. On connections from other machines the header is ignored, because clients can
- * forge it.
+ * Identifies the client by the address of its connection. A reverse proxy on this machine adds its client's
+ * address as the last entry of `X-Forwarded-For`. The header of other machines is ignored, because clients
+ * can forge the header.
  */
 export function callerOf(address: Uint8Array, forwardedFor: string): Caller {
   const key = keyOf(address)

@@ -1,4 +1,6 @@
-/** Replies with files of the page: compressed once, with an ETag made of their hash. */
+/**
+ * Route of a file of the web page. The file is compressed once and has an ETag that is a hash of the content.
+ */
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
@@ -9,23 +11,27 @@ import type { RequestContext, Route } from './router.ts'
 const compressGzip = promisify(gzip)
 const compressBrotli = promisify(brotliCompress)
 
-/** Size in bytes from which bodies are compressed. Below it, compression saves no network packet. */
+/**
+ * Lower limit of the size of compressed bodies, in bytes. Compressing a smaller body saves no network packet.
+ */
 const COMPRESS_FROM_BYTES = 1000
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } }
 
 export interface Asset {
   type: string
   body: Buffer
-  /** True if the path contains a hash of the content, so that the browser may cache the file forever. */
+  /** True if the path contains a hash of the content. The browser may then cache the file forever. */
   immutable?: boolean
 }
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
 
-/** Returns a hash of 16 characters for file names. */
+/** Returns a hash of the content, 16 characters long, for use in file names. */
 export const hashOf = (body: Buffer): string => sha256(body).slice(0, 16)
 
-/** Compresses a body with gzip if the client accepts gzip. */
+/**
+ * Compresses a body with gzip if the client accepts gzip. Returns the body and the headers to send with it.
+ */
 export async function compressed(
   { acceptEncoding }: HttpRequest,
   body: Buffer,
@@ -35,8 +41,10 @@ export async function compressed(
   return { headers: { ...headers, 'content-encoding': 'gzip' }, body: await compressGzip(body) }
 }
 
-/** Returns a function that compresses the body on the first request for each encoding and keeps the
- *  result. */
+/**
+ * Returns a function that compresses the body. Each encoding is compressed at the first request for that
+ * encoding, and the result is kept.
+ */
 function createEncodings(body: Buffer) {
   const cache = new Map<string, Promise<Buffer>>()
   const compressors: Record<string, () => Promise<Buffer>> = {
@@ -60,8 +68,8 @@ export function assetRoute(path: string, { type, body, immutable = false }: Asse
     'content-type': type,
     etag,
     vary: 'accept-encoding',
-    // no-cache: the browser revalidates the file each time, so that a new version of the agent is shown at
-    // once.
+    // With `no-cache`, the browser checks at each load if the file has changed. So a new version of the agent
+    // is shown at once.
     'cache-control': immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
   }
   return {

@@ -1,11 +1,11 @@
-/** Request bodies: small JSON objects with known keys, or empty. */
+/** Reads and parses request bodies: small JSON objects with known keys, or empty bodies. */
 import type { HttpResponse } from 'uWebSockets.js'
 import { type ZodTypeAny, z } from 'zod'
 import { Problem } from '../domain/problem.ts'
 import type { HttpRequest } from './request.ts'
 
 const BODY_LIMIT_BYTES = 64 * 1024
-/** Time limit for the arrival of a whole body, in milliseconds. */
+/** Upper limit of the time until a whole body has arrived, in milliseconds. */
 const TIME_LIMIT_MS = 15_000
 
 const tooLarge = () =>
@@ -19,8 +19,8 @@ const tooSlow = () =>
   })
 
 /**
- * Reads the whole body. Must be called before the request handler of uWebSockets.js returns, because the body
- * is delivered from then on. Rejects as soon as the body is too large; the remaining bytes are discarded.
+ * Reads the whole body of a request. Must be called before the request handler of uWebSockets.js returns,
+ * because the body is delivered from then on. Rejects as soon as the body is too large.
  */
 export function readBody(res: HttpResponse, request: HttpRequest): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -39,7 +39,7 @@ export function readBody(res: HttpResponse, request: HttpRequest): Promise<Buffe
         refuse(tooLarge())
         return
       }
-      // Copies the bytes, because uWebSockets.js frees the memory when this callback returns.
+      // The bytes are copied, because uWebSockets.js frees their memory when this callback returns.
       chunks.push(Buffer.from(Buffer.from(chunk)))
       if (!isLast) return
       clearTimeout(timer)
@@ -64,7 +64,7 @@ function describeIssue(issue: z.ZodIssue): string {
 }
 
 /**
- * Parses a body with `schema`. An empty body counts as `{}`.
+ * Parses a body with `schema` and returns the result. An empty body counts as `{}`.
  * @throws Problem unsupported_media_type, invalid_json or invalid_request.
  */
 export function parseBody<T extends ZodTypeAny>(schema: T, bytes: Buffer, contentType: string): z.output<T> {

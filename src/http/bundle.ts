@@ -1,11 +1,10 @@
 /**
- * Joins the page's modules into one script when the agent starts. The browser then sends one request instead
- * of one per module, and the repository needs no build step.
+ * Joins the modules of the web page into one script when the agent starts. The browser then sends one request
+ * instead of one request per module, and the repository needs no build step.
  *
- * Each module becomes a function, dependencies first, so that local names can't collide. Imports become
- * constants and comments are removed. Every module is parsed by acorn, never matched by regular expressions.
- * Unsupported syntax (import cycles, `export let`, `export *`, dynamic import) throws an error that names the
- * file.
+ * Each module becomes a function, so that local names cannot collide. Imports become constants, and comments
+ * are removed. Unsupported syntax throws an error with the name of the file: import cycles, `export let`,
+ * `export *`, dynamic import.
  */
 import { type Comment, type ModuleDeclaration, type Program, parse, type Token } from 'acorn'
 
@@ -24,19 +23,25 @@ interface Edit {
 }
 
 interface ModuleParts {
-  /** Lines of code that define the imports as constants. */
+  /** Lines of code that define the imports of the module as constants. */
   head: string[]
   edits: Edit[]
-  /** Local name of each exported name. */
+  /** Local name of each export, by exported name. */
   exports: Map<string, string>
 }
 
-/** Returns one script with the behaviour of `entry` and its imports. @throws Error for unsupported syntax. */
+/**
+ * Returns one script with the behaviour of `entry` and its imports.
+ * @throws Error for unsupported syntax.
+ */
 export function bundle({ entry, read, resolve }: BundleOptions): string {
   const names = new Map<string, string>()
   const wrapped: string[] = []
 
-  /** Adds a module after its imports, and returns the constant that holds its exports. */
+  /**
+   * Adds a module to the script, after the modules that it imports. Returns the name of the constant that
+   * holds the module's exports.
+   */
   function add(id: string, importers: readonly string[]): string {
     if (importers.includes(id))
       throw new Error(`Modules import each other: ${[...importers, id].join(' → ')}`)
@@ -81,8 +86,9 @@ function parseModule(source: string, id: string): { program: Program; comments: 
   }
 }
 
-/** Rejects `import(…)` and `import.meta`, because both would refer to the joined script instead of the
- *  module. */
+/**
+ * Rejects `import(…)` and `import.meta`, because both would refer to the joined script instead of the module.
+ */
 function rejectImportExpressions(tokens: readonly Token[]): void {
   const found = tokens.some(
     ({ type }, index) => type.keyword === 'import' && /^[(.]$/.test(tokens[index + 1]?.type.label ?? ''),
@@ -90,7 +96,7 @@ function rejectImportExpressions(tokens: readonly Token[]): void {
   if (found) throw new Error("import( and import. can't be joined into one file")
 }
 
-/** Returns the edit that removes a comment, together with its lines if they contain nothing else. */
+/** Returns the edit that removes a comment. Lines that contain only the comment are removed too. */
 function withoutComment(source: string, { start, end }: Comment): Edit {
   const lineStart = source.lastIndexOf('\n', start - 1) + 1
   const isAlone = source.slice(lineStart, start).trim() === '' && /[\r\n]/.test(source[end] ?? '\n')
@@ -99,7 +105,10 @@ function withoutComment(source: string, { start, end }: Comment): Edit {
 
 type AnyNode = Program['body'][number] | ModuleDeclaration
 
-/** Replaces an import by a constant, or records an export and removes its keyword. */
+/**
+ * Handles a top-level statement of a module. An import becomes a constant; an export is recorded and loses
+ * the keyword `export`.
+ */
 function joinNode(
   node: AnyNode,
   parts: ModuleParts,
@@ -136,7 +145,9 @@ const nameIn = (node: { type: string; name?: string; value?: unknown }): string 
 
 type Declaration = Extract<AnyNode, { type: 'ExportNamedDeclaration' }>['declaration']
 
-/** Returns the names an export declares. Only `const` is allowed, because importers copy the value once. */
+/**
+ * Returns the names that an export declares. Only `const` is allowed, because importers copy the value once.
+ */
 function declaredNames(declaration: Declaration, id: string): string[] {
   if (!declaration) return []
   if (declaration.type !== 'VariableDeclaration') return [declaration.id.name]
@@ -147,7 +158,10 @@ function declaredNames(declaration: Declaration, id: string): string[] {
   })
 }
 
-/** Applies the edits. An edit inside a larger edit (a comment in an import) is skipped. */
+/**
+ * Returns the source with all edits applied. An edit inside a larger edit is skipped, for example a comment
+ * in an import.
+ */
 function applyEdits(source: string, edits: readonly Edit[]): string {
   let text = ''
   let at = 0

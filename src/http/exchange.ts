@@ -1,4 +1,4 @@
-/** One HTTP request and its reply. Contains the workarounds for uWebSockets.js. */
+/** HTTP request and its reply, with the workarounds for uWebSockets.js. */
 import type { HttpResponse } from 'uWebSockets.js'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import { type Reply, type ResponseHeaders, type StreamReply, statusLine, withSecurity } from './reply.ts'
@@ -8,17 +8,19 @@ function writeHead(res: HttpResponse, status: number, headers: ResponseHeaders):
   for (const [name, value] of Object.entries(withSecurity(headers))) res.writeHeader(name, value)
 }
 
-/** Ends a reply without sending the body; content-length is set as a plain header. If endWithoutBody()
- *  received the length, it would wait for that many bytes, and the connection would be unusable. */
+/**
+ * Ends a reply without a body, with the length of the omitted body as a plain header. If endWithoutBody() got
+ * the length, uWebSockets.js would wait for that many bytes. The connection would then be unusable.
+ */
 function endWithoutBody(res: HttpResponse, body: string | Uint8Array | undefined): void {
   if (body !== undefined) res.writeHeader('content-length', String(Buffer.byteLength(body)))
   res.endWithoutBody()
 }
 
 /**
- * State of one reply, and the sink of a stream. An exchange must be created before the handler of
- * uWebSockets.js returns, because a response without an abort handler ends the process. It is a class,
- * because with 10,000 streams one closure per method and stream would take most of the memory.
+ * State of a reply, and the connection to which a stream is written. An exchange must be created before the
+ * handler of uWebSockets.js returns, because a response without an abort handler ends the process. A class is
+ * used, because 10,000 streams with closures need too much memory.
  */
 export class Exchange implements Sink {
   ended = false
@@ -39,7 +41,7 @@ export class Exchange implements Sink {
     this.#onEnd()
   }
 
-  /** Sends a whole reply. For a HEAD request (`isHead`) it sends the headers of GET and no body. */
+  /** Sends a whole reply. For a HEAD request (`isHead`), only the headers of the reply are sent. */
   reply({ status, headers, body }: Reply, isHead: boolean, closeAfter = false): void {
     if (this.ended) return
     this.#res.cork(() => {
@@ -53,7 +55,7 @@ export class Exchange implements Sink {
   write(chunk: Uint8Array): boolean {
     if (this.ended) return false
     let acceptsMore = false
-    // Corked, because an uncorked write needs four system calls.
+    // The write is corked, because an uncorked write needs four system calls.
     this.#res.cork(() => {
       acceptsMore = this.#res.write(chunk)
     })
@@ -76,10 +78,13 @@ export class Exchange implements Sink {
     return true
   }
 
-  /** Registers the drain handler. It is a method of its own, because a closure keeps all variables of its
-   *  function alive. */
+  /**
+   * Registers the function that continues a stream after backpressure. The registration has its own method,
+   * because a closure keeps all variables of its function in memory.
+   */
   #registerDrain(): void {
-    // Without this handler uWebSockets.js closes a stream seconds after backpressure, even if it has drained.
+    // Without this handler, uWebSockets.js closes a stream seconds after backpressure, even if all bytes were
+    // sent.
     this.#res.onWritable(() => this.#writable())
   }
 

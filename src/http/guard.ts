@@ -1,36 +1,39 @@
 /**
- * Refuses HTTP requests that a browser sends on behalf of a foreign web page.
+ * Refuses HTTP requests that a browser sends on behalf of another site's web page. The agent has no login, so
+ * every other client that reaches the port may call verbs (install, uninstall …).
  *
- * There is no login yet: every client that reaches the port may call verbs. Web pages of other sites must
- * not, and they have two attacks. With DNS rebinding, a foreign name resolves to this machine, and the
- * browser treats the foreign page as the agent's own; the `Host` header shows the foreign name. With a
- * cross-origin request, the `Origin` header shows the foreign page. A numeric address can't be rebound, so
- * the machine's own addresses are allowed as `Host`.
+ * With DNS rebinding, a foreign name resolves to this machine, and the browser treats the foreign page as the
+ * agent's own. The `Host` header then contains the foreign name. A numeric address cannot be rebound, so the
+ * machine's own addresses are allowed as `Host`.
+ *
+ * With a cross-origin request, the `Origin` header contains the origin of the foreign page.
  */
 import { hostname, networkInterfaces } from 'node:os'
 import { Problem } from '../domain/problem.ts'
 
 export interface GuardOptions {
-  /** Address the server listens on. */
+  /** Address that the server listens on. */
   listen: string
-  /** Additional host names, in lower case. */
+  /** Additional host names that are allowed as `Host`, in lower case. */
   allowedHosts: readonly string[]
 }
 
-/** Headers the guard checks; an absent header is an empty string. */
+/** Headers that the guard checks. An absent header is an empty string. */
 export interface GuardedHeaders {
   host: string
   origin: string
   secFetchSite: string
 }
 
-/** Time in milliseconds for which the machine's addresses are cached. They change when it joins another
- *  network. */
+/**
+ * Time for which the list of the machine's addresses is cached, in milliseconds. The addresses change when
+ * the machine joins another network.
+ */
 const ADDRESS_CACHE_MS = 10_000
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i
 const ANY_ADDRESS = new Set(['0.0.0.0', '[::]'])
 
-/** Normalizes `host[:port]` as a browser does for the scheme. Returns undefined for an invalid host. */
+/** Returns `host[:port]` as a URL, normalized as in a browser. Returns undefined for an invalid host. */
 function canonical(host: string, scheme: string): URL | undefined {
   if (!HOST.test(host)) return undefined
   const url = `${scheme}//${host}`
@@ -83,12 +86,15 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
   }
 
   return {
-    /** Checks the headers of a request. @throws Problem foreign_host, foreign_origin, or invalid_request. */
+    /**
+     * Checks the headers of an HTTP request.
+     * @throws Problem foreign_host, foreign_origin or invalid_request.
+     */
     check(method: string, headers: GuardedHeaders): void {
       checkHost(headers.host)
       checkOrigin(headers.host, headers.origin)
-      // POST is allowed from the agent's own page, from the browser's address bar, and from clients without a
-      // browser.
+      // The header Sec-Fetch-Site is `same-origin` for the agent's own page and `none` for the browser's
+      // address bar. Clients that are not browsers do not send the header.
       const site = headers.secFetchSite
       if (method === 'POST' && site !== '' && site !== 'same-origin' && site !== 'none') {
         throw new Problem('foreign_origin', 'POST requests from web pages of another site are refused', {

@@ -1,19 +1,26 @@
-/** Opens the listening socket with uWebSockets.js, whose type declarations lack part of its API. */
+/**
+ * Opens the listening socket with uWebSockets.js. The type declarations of uWebSockets.js lack some functions
+ * that are used in this file.
+ */
 import * as uws from 'uWebSockets.js'
 
 type ListenSocket = Parameters<typeof uws.us_listen_socket_close>[0]
 
-/** Overload of `listen` with address and options together. The package declares only one of them at a
- *  time. */
+/**
+ * Type of `listen` with address and options together. The type declarations contain only overloads with
+ * either an address or options.
+ */
 interface Listenable {
   listen(host: string, port: number, options: number, done: (socket: ListenSocket | false) => void): unknown
 }
 
-/** Option that makes a second program on the same port fail. Without it, both programs share the
- *  connections. */
+/**
+ * Option that makes `listen` fail if another program uses the port. Without the option, both programs would
+ * share the connections.
+ */
 const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uws as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
 
-/** Error for a port that is in use, or an address that this machine does not have. */
+/** Error for a port that is in use, or for an address that this machine does not have. */
 export class ListenError extends Error {
   readonly code = 'EADDRINUSE'
 }
@@ -24,7 +31,11 @@ export interface Listening {
   close(): void
 }
 
-/** Listens on the address. @param port 0 selects any free port. @throws ListenError */
+/**
+ * Starts to listen on an address and a port.
+ * @param port 0 selects any free port.
+ * @throws ListenError
+ */
 export function listenOn(app: uws.TemplatedApp, host: string, port: number): Promise<Listening> {
   return new Promise((resolve, reject) => {
     ;(app as unknown as Listenable).listen(host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, (socket) => {

@@ -1,6 +1,6 @@
 /**
- * Renders the web page on the server with the current data, so that it is readable at once and without
- * JavaScript. The same data ("facts") is embedded in the page as JSON, and the script starts with it.
+ * Renders the web page on the server, so that the page is readable at once and without JavaScript. The data
+ * of the page ("facts") is also embedded as JSON, and the page's script starts with that data.
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -11,19 +11,21 @@ import { fileRoutes, pageShell } from './pagefiles.ts'
 import type { Reply, ResponseHeaders } from './reply.ts'
 import type { Handler, RequestContext, Route } from './router.ts'
 
-/** Time limit for reading the facts, in milliseconds. After it the page is sent without data, and its
- *  script requests them. */
+/**
+ * Upper limit of the time for reading the data of the page ("facts"), in milliseconds. After that time, the
+ * page is sent without data, and the page's script requests the data.
+ */
 const FACTS_LIMIT_MS = 2000
 const HISTORY_ROWS = 50
 
 export interface PageSource {
-  /** Returns the snapshot as the JSON text of `GET /api/status`. */
+  /** Returns the snapshot of all apps as the JSON text of `GET /api/status`. */
   status(): Promise<Uint8Array>
   catalog(): Promise<readonly unknown[]>
   history(app: string, limit: number): Promise<readonly unknown[]>
 }
 
-/** Exports of `public/serverrender.js`. */
+/** Functions that `public/serverrender.js` exports. */
 interface ServerRenderer {
   renderPage(facts: Facts): { title: string; body: string; known: boolean }
 }
@@ -36,7 +38,10 @@ interface Facts {
   history?: { app: string; rows: readonly unknown[] }
 }
 
-/** Policy of the page: it loads from and connects to this server only, and inline scripts don't run. */
+/**
+ * Security header of the web page. The page may load files only from this server, and the browser runs no
+ * inline scripts.
+ */
 const SECURITY: ResponseHeaders = {
   'content-security-policy': [
     "default-src 'none'",
@@ -50,7 +55,10 @@ const SECURITY: ResponseHeaders = {
   ].join('; '),
 }
 
-/** Returns JSON that can't close its `<script>` element, because every `<` is escaped. */
+/**
+ * Returns the facts as JSON for a `<script>` element. Every `<` is escaped, so that the JSON cannot close the
+ * element.
+ */
 const toEmbeddedJson = (facts: Facts) => JSON.stringify(facts).replaceAll('<', '\\u003c')
 
 const escapeHtml = (text: string) =>
@@ -63,7 +71,9 @@ function fillShell(shell: string, facts: Facts, { title, body }: { title: string
     .replace('<div id="app"></div>', () => `<div id="app">${body}</div>${data}`)
 }
 
-/** Returns the host name the browser used for this machine, because the links to the apps use it too. */
+/**
+ * Returns the host name that the browser used for this machine. The links to the apps use the same host name.
+ */
 const hostnameOf = (host: string) =>
   URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : 'localhost'
 

@@ -1,6 +1,6 @@
 /**
- * Routes for the files of the web page. Every file is read once, when the agent starts: no request path
- * reaches the file system. The page itself loads one script and one style sheet, both joined from these
+ * Routes of the files of the web page. Every file is read once when the agent starts, so no request path
+ * reaches the file system. The web page loads one script and one style sheet, which are joined from these
  * files.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs'
@@ -23,15 +23,17 @@ const TYPES: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 }
 
-/** Module builds of the npm packages that the page imports. */
+/** Files of the npm packages that the page imports, by import name. */
 const VENDOR: Record<string, readonly [name: string, file: string]> = {
   preact: ['preact', 'dist/preact.mjs'],
   'preact/hooks': ['preact', 'hooks/dist/hooks.mjs'],
   htm: ['htm', 'dist/htm.module.js'],
 }
 
-/** Returns the folder of an installed package. `require.resolve` is not used, because a package's
- *  `exports` may omit the file. */
+/**
+ * Returns the folder of an installed npm package. `require.resolve` is not used, because the `exports` of a
+ * package may omit the file.
+ */
 function packageFolder(name: string): string {
   const require = createRequire(import.meta.url)
   const folders = require.resolve.paths(name) ?? []
@@ -53,13 +55,15 @@ const STYLESHEET = /^ *<link rel="stylesheet" href="\/public\/([^"]+)">\n/gm
 const MODULE = /<script type="module" src="\/public\/([^"]+)"><\/script>/
 
 export interface PageShell {
-  /** Text of index.html that links one style sheet and one script. */
+  /** HTML of index.html with links to one style sheet and one script. */
   html: string
   routes: Route[]
 }
 
-/** Joins the style sheets and modules of index.html into one file each. The file names contain a hash of
- *  the content. */
+/**
+ * Joins the style sheets of index.html into one file, and its modules into one script. The file names contain
+ * a hash of the content.
+ */
 export function pageShell(publicDir: string): PageShell {
   const index = readFileSync(join(publicDir, 'index.html'), 'utf8')
   const sheets = [...index.matchAll(STYLESHEET)].map((match) => match[1] as string)
@@ -80,7 +84,7 @@ export function pageShell(publicDir: string): PageShell {
   const html = index
     .replace(STYLESHEET, () => {
       const replacement = link
-      link = '' // the first link is replaced, the others are removed
+      link = '' // only the first link is replaced; all further links are removed
       return replacement
     })
     .replace(MODULE, `<script type="module" src="${jsPath}"></script>`)
@@ -91,8 +95,10 @@ export function pageShell(publicDir: string): PageShell {
   return { html, routes }
 }
 
-/** Returns a route for each file as it is in the repository, with comments, so that the source can be read
- *  in a browser. Hidden files and files of other types (notes, `.d.ts`) are left out. */
+/**
+ * Returns a route for each unchanged file of the page, so that the source can be read in a browser. Hidden
+ * files and files of other types (notes, `.d.ts`) are left out.
+ */
 export function fileRoutes(publicDir: string): Route[] {
   return globSync('**/*', { cwd: publicDir })
     .filter((name) => TYPES[extname(name)] !== undefined && name !== 'index.html')

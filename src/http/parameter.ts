@@ -1,8 +1,8 @@
-/** Reads and checks the parameters of the path and the query. */
+/** Reads and checks the parameters in the path and the query of an HTTP request. */
 import { Problem } from '../domain/problem.ts'
 import type { RequestContext } from './router.ts'
 
-/** Pattern of an app's name. The same rule is in bloud.check_name(). */
+/** Pattern of an app's name. bloud.check_name() in SQL has the same rule. */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
 const OPERATION_ID = /^[1-9][0-9]{0,14}$/
 const COUNT = /^(0|[1-9][0-9]{0,14})$/
@@ -11,7 +11,7 @@ const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
 export function checkName(name: string): string {
   if (NAME.test(name)) return name
-  // The texts are those of bloud.check_name().
+  // The texts are the same as those of bloud.check_name() in SQL.
   throw new Problem(
     'invalid_name',
     `'${name.slice(0, 80).replaceAll("'", "''")}' can't be the name of an app`,
@@ -34,7 +34,10 @@ export function operationIdOf({ params }: RequestContext): number {
   })
 }
 
-/** Returns a whole number of the query from `from` to `to`, or `fallback` if the parameter is absent. */
+/**
+ * Returns a query parameter that is a whole number from `from` to `to`. Returns `fallback` if the parameter
+ * is absent.
+ */
 export function countOf(
   { request }: RequestContext,
   key: string,

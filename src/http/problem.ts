@@ -4,13 +4,13 @@ import type { RelayLog } from '../relay/streamsource.ts'
 import { TimeLimitError } from '../system/timeout.ts'
 import { json, type Reply, type ResponseHeaders } from './reply.ts'
 
-/** Value of the Retry-After header in seconds, for errors that are temporary. */
+/** Value of the Retry-After header for temporary errors, in seconds, by error code. */
 const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
   database_unavailable: 2,
   too_many_clients: 10,
 }
 
-/** Converts a code to a title: `unknown_app` to `Unknown app`. */
+/** Returns the title of an error code, for example `Unknown app` for `unknown_app`. */
 function titleOf(code: ProblemCode): string {
   const words = code.replaceAll('_', ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)
@@ -32,8 +32,10 @@ export function problemReply(problem: Problem, extraHeaders: ResponseHeaders = {
   return json(body, status, { 'content-type': 'application/problem+json', ...retry, ...extraHeaders })
 }
 
-/** Converts any error to a reply. Errors other than Problem are bugs: logged in full, and sent to clients
- *  without details. */
+/**
+ * Returns the reply for an error. An error that is no Problem is a bug: the error is logged in full, and the
+ * client gets no details.
+ */
 export function errorReply(error: unknown, log: RelayLog): Reply {
   if (error instanceof Problem) return problemReply(error)
   if (error instanceof TimeLimitError) {

@@ -1,24 +1,26 @@
-/** Replies of routes, and the headers of every reply. This file does not depend on uWebSockets.js. */
+/** Types of replies, and the headers of every reply. This file does not depend on uWebSockets.js. */
 import { STATUS_CODES } from 'node:http'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 
 export type ResponseHeaders = Record<string, string>
 
-/** A reply with its whole body. */
+/** Reply with its whole body. */
 export interface Reply {
   status: number
   headers: ResponseHeaders
   body: string | Uint8Array
 }
 
-/** A reply whose body is written over time. `open` receives the sink to write to. */
+/** Reply whose body is written over time. `open` gets the connection to which the body is written. */
 export interface StreamReply {
   headers: ResponseHeaders
   open(sink: Sink): ConnectionEvents
 }
 
-/** Headers of replies other than the web page: the browser runs and loads nothing from them and shows no
- *  frame of them. */
+/**
+ * Security headers of all replies except the web page. A browser loads and runs nothing from such a reply and
+ * shows the reply in no frame.
+ */
 const SECURITY: ResponseHeaders = {
   'content-security-policy':
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -29,7 +31,7 @@ const SECURITY: ResponseHeaders = {
 
 export const NO_STORE: ResponseHeaders = { 'cache-control': 'no-store' }
 
-/** Adds the security headers. A header set by the route takes precedence. */
+/** Adds the security headers to the headers of a reply. A header that the route sets takes precedence. */
 export function withSecurity(headers: ResponseHeaders): ResponseHeaders {
   return { ...SECURITY, ...headers }
 }

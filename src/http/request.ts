@@ -1,12 +1,14 @@
-/** Data of an HTTP request for routes. It is a copy, because uWebSockets.js reuses its object when the
- *  handler returns. */
+/**
+ * Data of an HTTP request for routes. The data is copied, because uWebSockets.js reuses its request object
+ * when the handler returns.
+ */
 import type { HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { type Caller, callerOf } from './admission.ts'
 
 export interface HttpRequest {
-  /** Method as sent, because methods are case-sensitive. */
+  /** HTTP method as sent by the client, because methods are case-sensitive. */
   method: string
-  /** Path without the query, percent-encoded. */
+  /** Path without the query, still percent-encoded. */
   path: string
   query: URLSearchParams
   host: string
@@ -43,7 +45,10 @@ export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
   }
 }
 
-/** True if Accept lists `type` itself, not by a wildcard, and does not exclude it with q=0. */
+/**
+ * Returns true if the header `accept` lists `type` by name. Wildcards do not count, and a type with q=0 is
+ * excluded.
+ */
 export function namesType(accept: string, type: string): boolean {
   return accept.split(',').some((range) => {
     const [name, ...parameters] = range.split(';').map((part) => part.trim().toLowerCase())
@@ -51,12 +56,15 @@ export function namesType(accept: string, type: string): boolean {
   })
 }
 
-/** True if Accept allows `type`, by name or by a wildcard. An absent Accept allows every type. */
+/**
+ * Returns true if the header `accept` allows `type`, by name or by a wildcard. An empty header allows every
+ * type.
+ */
 export function acceptsType(accept: string, type: string): boolean {
   const family = `${type.split('/')[0]}/*`
   return accept === '' || [type, family, '*/*'].some((range) => namesType(accept, range))
 }
 
-/** True if Accept-Encoding lists the encoding by name. A wildcard does not count. */
+/** Returns true if the header Accept-Encoding lists the encoding by name. A wildcard does not count. */
 export const acceptsEncoding = (acceptEncoding: string, name: string): boolean =>
   namesType(acceptEncoding, name)

@@ -1,20 +1,20 @@
-/** Finds the route for an HTTP request. */
+/** Finds the route and the handler for an HTTP request. */
 import { Problem } from '../domain/problem.ts'
 import type { Reply, StreamReply } from './reply.ts'
 import type { HttpRequest } from './request.ts'
 
 export interface RequestContext {
   request: HttpRequest
-  /** Decoded values of the path's parameters, such as `name` of `/api/apps/:name`. */
+  /** Decoded parameters of the path, such as `name` of `/api/apps/:name`. */
   params: Readonly<Record<string, string>>
-  /** Whole body; empty if there is none. */
+  /** Whole body of the request; empty if the request has no body. */
   body: Buffer
 }
 
 export type Answer = Reply | StreamReply
 export type Handler = (context: RequestContext) => Answer | Promise<Answer>
 
-/** Handlers of a path such as `/api/apps/:name`. HEAD is handled as GET without the body. */
+/** Handlers of a path such as `/api/apps/:name`. A HEAD request is handled as GET without the body. */
 export interface Route {
   path: string
   GET?: Handler
@@ -26,7 +26,10 @@ interface Match {
   params: Record<string, string>
 }
 
-/** Decodes a path segment. An invalid escape is kept, because no valid name contains a percent sign. */
+/**
+ * Decodes a path segment. An invalid escape is returned unchanged, and the check of the parameter then
+ * refuses the percent sign.
+ */
 function decode(segment: string): string {
   try {
     return decodeURIComponent(segment)
@@ -58,7 +61,7 @@ function allowedMethods(route: Route): string {
   return [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST ? ['POST'] : [])].join(', ')
 }
 
-/** Error for a method that the path does not have. `allow` lists the methods it has. */
+/** Error for a method that the path does not support. `allow` lists the supported methods. */
 export class MethodNotAllowed extends Problem {
   readonly allow: string
 
@@ -70,7 +73,10 @@ export class MethodNotAllowed extends Problem {
   }
 }
 
-/** Creates a router. Paths without parameters take precedence over paths with parameters, in any order. */
+/**
+ * Returns a router for the routes. A path without parameters takes precedence over a path with parameters, in
+ * any order of the routes.
+ */
 export function createRouter(routes: readonly Route[]) {
   const exact = new Map<string, Route>()
   const parameterized: { pattern: string[]; route: Route }[] = []
@@ -91,7 +97,10 @@ export function createRouter(routes: readonly Route[]) {
   }
 
   return {
-    /** @throws Problem not_found, MethodNotAllowed */
+    /**
+     * Returns the handler and the path parameters for a request.
+     * @throws Problem not_found, MethodNotAllowed
+     */
     match({ method, path }: HttpRequest): { handler: Handler; params: Record<string, string> } {
       const found = find(path)
       if (!found) throw notFound(path)

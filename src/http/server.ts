@@ -1,4 +1,4 @@
-/** The HTTP server: checks each request, finds its route, reads the body, and sends the reply. */
+/** HTTP server: checks each request, finds the route, reads the body and sends the reply. */
 import { App, type HttpResponse, type HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { Problem } from '../domain/problem.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
@@ -11,17 +11,22 @@ import { errorReply, problemReply } from './problem.ts'
 import { copyRequest, type HttpRequest } from './request.ts'
 import { createRouter, MethodNotAllowed, type Route } from './router.ts'
 
-/** Time limit of a route's handler in milliseconds. PostgreSQL cancels the relay's statements earlier. */
+/**
+ * Upper limit of the duration of a route's handler, in milliseconds. PostgreSQL cancels a statement of the
+ * relay earlier.
+ */
 const REQUEST_LIMIT_MS = 20_000
-/** Time in milliseconds for which a stopping server waits for pending replies. */
+/** Upper limit of the time that a stopping server waits for pending replies, in milliseconds. */
 const STOP_LIMIT_MS = 3000
-/** Largest refused body in bytes that is still received and discarded, because many clients read the reply
- *  only after they have sent the body. For a larger body the connection is closed. */
+/**
+ * Upper limit of the size of a refused body that is still received and discarded, in bytes. Many clients read
+ * the reply only after they have sent the whole body. For a larger body, the connection is closed.
+ */
 const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024
 const NO_BODY = Buffer.alloc(0)
 
 export interface ServerOptions extends GuardOptions {
-  /** TCP port; 0 selects any free port. */
+  /** TCP port of the server; 0 selects any free port. */
   port: number
   routes: readonly Route[]
   log: RelayLog
@@ -78,7 +83,10 @@ export function createServer(options: ServerOptions) {
   })
 
   return {
-    /** Starts to listen, and returns the port. @throws ListenError */
+    /**
+     * Starts to listen and returns the port.
+     * @throws ListenError
+     */
     async listen(): Promise<number> {
       listening = await listenOn(app, options.listen, options.port)
       return listening.port

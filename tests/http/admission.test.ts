@@ -1,4 +1,4 @@
-/** The limits of open streams. */
+/** Tests of the limits of open streams. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Caller, callerOf, createAdmission } from '../../src/http/admission.ts'
@@ -15,7 +15,7 @@ function openStream(admission: ReturnType<typeof createAdmission>, caller: Calle
   return admission.counted(caller, reply).open({ write: () => true, end() {}, close() {} })
 }
 
-test('one address cannot take all streams, and may open another one after it closes one', () => {
+test('a client address can open streams up to its limit, and a further stream after one was closed', () => {
   const admission = createAdmission({ perAddress: 2, total: 10, reserve: 0 })
   const first = openStream(admission, remote('a'))
   openStream(admission, remote('a'))
@@ -27,7 +27,7 @@ test('one address cannot take all streams, and may open another one after it clo
   assert.equal(admission.total, 3)
 })
 
-test('when all streams are taken, a client on the machine may still open one', () => {
+test('at the limit of streams, a client on the machine may still open a stream', () => {
   const admission = createAdmission({ perAddress: 1, total: 4, reserve: 2 })
   const streams = [openStream(admission, remote('a')), openStream(admission, remote('b'))]
   assert.throws(() => openStream(admission, remote('c')), { code: 'too_many_clients' })

@@ -1,4 +1,4 @@
-/** The API as used by a script or with curl. */
+/** Tests of the HTTP API as used by scripts or with curl. */
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { after, before, test } from 'node:test'
@@ -76,7 +76,7 @@ test('the catalog lists the apps that can be installed', async () => {
   )
 })
 
-test('one app is returned with its catalog entry and its status', async () => {
+test('an app is returned with its catalog entry and its status', async () => {
   const [installed, other] = await Promise.all(
     ['alpha', 'gamma'].map(async (name) => (await agent.get(`/api/apps/${name}`)).json()),
   )
@@ -110,7 +110,7 @@ test('the status is the snapshot of the stream, and includes the last committed 
   assert.equal(beta.status, 'queued')
 })
 
-test('HEAD is GET without the body, and the connection stays usable', async () => {
+test('a HEAD request gets the headers of GET without the body, and the connection stays usable', async () => {
   const answer = await agent.raw('HEAD /api/apps HTTP/1.1\r\nHost: localhost\r\n\r\n')
   const length = Number(/content-length: (\d+)/i.exec(answer)?.[1])
   assert.equal(length, (await (await agent.get('/api/apps')).arrayBuffer()).byteLength)

@@ -1,5 +1,7 @@
-/** Clients that stop reading, over real sockets. The history is in memory, because filling a socket takes
- *  megabytes. */
+/**
+ * Tests of clients that stop reading, over real sockets. The history is in memory, because filling a socket
+ * takes megabytes of events.
+ */
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
@@ -30,7 +32,7 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   })
   await ready()
 
-  /** Connects a client that collects the bytes it reads. */
+  /** Connects a client to the server. The client collects the received bytes. */
   function join(path = '/api/events?since=abc.0') {
     const socket = connect(port, '127.0.0.1')
     sockets.push(socket)
@@ -48,7 +50,10 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
     return { socket, state, events: () => parseEvents(unchunk(Buffer.concat(chunks))) }
   }
 
-  /** Appends events of about 2 kB until the socket of a client that does not read must be full. */
+  /**
+   * Appends `megabytes` MB of events to the history, about 2 kB each. That fills the socket of a client that
+   * has stopped reading.
+   */
   async function flood(megabytes: number): Promise<void> {
     const goal = relay.stats().bytesSent + megabytes * MEGABYTE
     for (let sent = 0; sent < megabytes * MEGABYTE; sent += 250 * EVENT_BYTES) {
@@ -96,7 +101,7 @@ test('a client that stops reading delays no other client, and later receives eve
   assert.deepEqual(seqs(healthy.events()), range(history.seq))
 })
 
-test('the rest of the backlog is sent when the client reads again, not with the next event', async (t) => {
+test('the rest of the backlog is sent as soon as the client reads again, before any new event', async (t) => {
   const { history, relay, join, flood } = await startHarness(t)
   const slow = join()
   await until(() => relay.stats().clients === 1)

@@ -9,7 +9,10 @@ const join = (files: Record<string, string>) =>
     resolve: (specifier) => specifier.replace('./', ''),
   })
 
-/** Runs the joined script. Returns the value that the script assigns to `world.result`. */
+/**
+ * Joins the files into a script and runs the script. Returns the value that the script assigns to
+ * `world.result`.
+ */
 function run(files: Record<string, string>): unknown {
   const world: { result?: unknown } = {}
   new Function('world', join(files))(world)

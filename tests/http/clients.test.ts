@@ -1,4 +1,7 @@
-/** Third-party clients receive every transition once and in order, even if the server is down for a while. */
+/**
+ * Tests that third-party clients receive every transition once and in order, even after an interruption of
+ * the server.
+ */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -23,7 +26,7 @@ async function addTransitions(agent: Agent, rounds: number): Promise<void> {
   }
 }
 
-/** Starts the relay as a separate process, and waits until it listens on the port. */
+/** Starts the relay as a separate process. Waits until the relay listens on the port. */
 async function startRelay(t: { after(fn: () => unknown): void }, agent: Agent, port: number) {
   const env = settings({
     DATABASE_URL: agent.database.urlFor('bloud_relay'),

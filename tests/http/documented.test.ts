@@ -1,4 +1,4 @@
-/** docs/http.md lists exactly the routes and error codes of the server. */
+/** Tests that docs/http.md lists exactly the routes and error codes of the server. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ test('every route of the API is documented', () => {
   assert.deepEqual(documented.sort(), served.sort())
 })
 
-test('every error code of HTTP alone is documented', () => {
+test('every error code that only HTTP routes return is documented', () => {
   for (const [code, row] of Object.entries(PROBLEMS))
     assert.ok('sqlstate' in row || text.includes(`\`${code}\``), code)
 })

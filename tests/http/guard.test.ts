@@ -1,4 +1,4 @@
-/** Web pages of other sites are refused on every route. */
+/** Tests that HTTP requests of other sites' web pages are refused on every route. */
 import assert from 'node:assert/strict'
 import { hostname, networkInterfaces } from 'node:os'
 import { after, before, test } from 'node:test'
@@ -53,7 +53,7 @@ for (const [method, path] of ROUTES) {
   })
 }
 
-test('a page of another site can not post, even if its browser sends no Origin header', async () => {
+test('POST requests from a page of another site are refused, even without an Origin header', async () => {
   for (const site of ['cross-site', 'same-site']) {
     const answer = await request(
       'POST',
@@ -64,7 +64,7 @@ test('a page of another site can not post, even if its browser sends no Origin h
   }
 })
 
-test('a link from another site to the page works', async () => {
+test('the web page can be opened by a link from another site', async () => {
   const answer = await request('GET', '/', 'Host: localhost\r\nSec-Fetch-Site: cross-site')
   assert.match(answer, /^HTTP\/1\.1 200 /)
 })
@@ -80,7 +80,10 @@ test('an HTTP request without a Host header is refused', async () => {
   assert.match(await request('GET', '/healthz', 'Host: '), /"code":"invalid_request"/)
 })
 
-/** Returns the code of the refusal, or undefined if the guard accepts the headers. */
+/**
+ * Returns the error code with which the guard refuses the headers, or undefined if the guard accepts the
+ * headers.
+ */
 function refusalCode(guard: ReturnType<typeof createGuard>, host: string, origin = ''): string | undefined {
   try {
     guard.check('GET', { host, origin, secFetchSite: '' })

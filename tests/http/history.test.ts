@@ -1,5 +1,7 @@
-/** API requests of the page beside the stream: the history of an app, a plan with choices, and a log in
- *  parts. */
+/**
+ * Tests of HTTP routes that the web page uses beside the stream: history of an app, plan with choices, log in
+ * parts.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { lead } from '../support/sql.ts'
@@ -37,7 +39,7 @@ test('the history of an app has every transition, newest first, with origin and 
   assert.equal((await agent.get('/api/apps/alpha/history?limit=0')).status, 400)
 })
 
-test('a plan uses the given choices, and refuses invalid ones', async () => {
+test('the plan of an install uses the given choices, and invalid choices are refused', async () => {
   const entry = (name: string, integrations = {}) => ({
     name,
     yaml_content: '',

@@ -1,4 +1,4 @@
-/** The web page as sent by the server: its size, its security policy, and its text before any script runs. */
+/** Tests of the web page as sent by the server: size, security policy and text without JavaScript. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Agent, startAgent } from './support.ts'
@@ -15,7 +15,10 @@ after(async () => {
 
 const FIRST_LOAD_BYTES = 50_000
 const page = async (path: string) => (await agent.get(path)).text()
-/** Returns the compressed size of a reply in bytes, because fetch returns the body decompressed. */
+/**
+ * Returns the size of a compressed reply in bytes. `fetch` is not used, because `fetch` returns the body
+ * decompressed.
+ */
 async function wireBytes(path: string): Promise<number> {
   const answer = await agent.raw(
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${agent.port}\r\n` +
@@ -57,7 +60,7 @@ test('the page has no inline scripts, and its policy forbids them', async () => 
   assert.deepEqual(inline, [' type="application/json" id="facts"'])
 })
 
-test('the list can be read without JavaScript, and reloads itself', async () => {
+test('the list of apps can be read without JavaScript, and the page reloads by itself', async () => {
   const html = await page('/')
   const list = html.slice(html.indexOf('<div id="app">'), html.indexOf('id="facts"'))
   assert.match(list, /data-app="alpha" data-status="queued"/)
@@ -95,7 +98,7 @@ test('without the database the page is sent with a loading text', async () => {
   assert.match(await answer.text(), /Asking the agent what is installed/)
 })
 
-test('a compressed file has the same content as the uncompressed one', async () => {
+test('a compressed file has the same content as the uncompressed file', async () => {
   const [file = ''] = linked(await page('/'))
   const plain = await (await agent.get(file, { 'accept-encoding': 'identity' })).text()
   assert.equal(await (await agent.get(file, { 'accept-encoding': 'br' })).text(), plain)

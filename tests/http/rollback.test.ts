@@ -1,4 +1,4 @@
-/** The rollback routes, as used by a script. */
+/** Tests of the HTTP routes of a rollback, as used by a script. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { refusalOf } from '../support/sql.ts'
@@ -15,7 +15,7 @@ after(async () => {
 
 const plan = async () => (await agent.get('/api/rollback')).json()
 
-test('without an earlier generation a rollback is refused as in SQL, also in the plan', async () => {
+test('without an earlier host generation, a rollback and its plan are refused with the error of SQL', async () => {
   const answer = await agent.post('/api/rollback')
   assert.equal(answer.status, 409)
   const { code, detail, hint } = await answer.json()
@@ -27,7 +27,7 @@ test('without an earlier generation a rollback is refused as in SQL, also in the
   assert.equal((await agent.get('/api/rollback/1')).status, 404)
 })
 
-test('a rollback is accepted with its operation, and a second request returns the same one', async () => {
+test('a requested rollback is returned as an operation, and a second request returns the same operation', async () => {
   await agent.admin.query(`
     select bloud.acquire_lease('test', 60);
     select bloud.install('alpha');

@@ -1,4 +1,4 @@
-/** The event stream as sent over HTTP, with a real database. */
+/** Tests of the event stream over HTTP, with a real database. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { test } from 'node:test'
@@ -8,7 +8,7 @@ import { startAgent, untilOk } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** Causes two transitions of an app, as an operator at psql does. */
+/** Causes two transitions of an app, with the functions that an operator calls in psql. */
 async function addTransitions(agent: Agent, app = 'alpha'): Promise<void> {
   await agent.admin.query('select bloud.install($1)', [app])
   await agent.admin.query('select bloud.cancel($1)', [app])
@@ -246,7 +246,7 @@ async function finish(agent: Agent, operation: number): Promise<void> {
   )
 }
 
-test('a new display name and a cancel request send refresh to open streams, without an id', async (t) => {
+test('a new display name or a cancel request sends the event refresh, without an id, to open streams', async (t) => {
   const agent = await startAgent(t)
   await agent.admin.query("select bloud.install('alpha')")
   const stream = await agent.stream()

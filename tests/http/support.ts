@@ -1,4 +1,7 @@
-/** Starts the real HTTP server with a real database, and provides clients that check the bytes it sends. */
+/**
+ * Starts the real HTTP server with a real database for tests, and provides clients that return the received
+ * bytes.
+ */
 import { connect } from 'node:net'
 import pg from 'pg'
 import { createLogger } from '../../src/log.ts'
@@ -23,8 +26,10 @@ const CATALOG = `
 
 export type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** Creates a database with three apps in its catalog, and starts the server on a free port. Both end with
- *  the test. With `databasePort`, the server connects to the database through a proxy on that port. */
+/**
+ * Starts the server on a free port, with a new database and three apps in the catalog. Server and database
+ * end with the test. With `databasePort`, the server connects to the database through a proxy on that port.
+ */
 export async function startAgent(t: Tests, options: Partial<RelayServerOptions> = {}, databasePort?: number) {
   const database = await testDatabase('http')
   const admin = new pg.Client({ connectionString: database.superuserUrl })
@@ -59,7 +64,7 @@ export async function startAgent(t: Tests, options: Partial<RelayServerOptions> 
     raw: (request: string) => raw(server.port, request),
     stream: (path = '/api/events', headers: Record<string, string> = {}) =>
       openStream(t, url + path, headers),
-    /** Returns the counts of operations and events, which a refused HTTP request must not change. */
+    /** Returns the numbers of operations and events. A refused HTTP request must not change these numbers. */
     async written(): Promise<string> {
       const { rows } = await admin.query(
         `select (select count(*) from bloud.operations) || $1 || (select count(*) from bloud.events)
@@ -79,7 +84,7 @@ function throughPort(url: string, port: number | undefined): string {
 
 const untilReady = (url: string) => untilOk(() => fetch(`${url}/readyz`))
 
-/** Repeats an HTTP request until its status is 2xx. */
+/** Repeats an HTTP request until the status of the response is 2xx. */
 export async function untilOk(send: () => Promise<Response>): Promise<void> {
   const deadline = performance.now() + OK_LIMIT_MS
   for (;;) {
@@ -92,7 +97,10 @@ export async function untilOk(send: () => Promise<Response>): Promise<void> {
   }
 }
 
-/** Sends bytes unchanged. Returns the received bytes when the reply is complete or the connection closes. */
+/**
+ * Sends bytes unchanged to the server. Returns the received bytes when the reply is complete or the
+ * connection closes.
+ */
 export function raw(port: number, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
@@ -118,7 +126,7 @@ export function raw(port: number, request: string): Promise<string> {
   })
 }
 
-/** Opens an event stream and reads it in the background. */
+/** Opens an event stream and reads the stream in the background. */
 async function openStream(t: Tests, url: string, headers: Record<string, string>) {
   const abort = new AbortController()
   t.after(() => abort.abort())

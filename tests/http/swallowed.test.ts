@@ -1,4 +1,4 @@
-/** A network that drops all data: connections stay open, and no bytes arrive. */
+/** Tests of a network that drops all data: connections stay open, and no bytes arrive. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'slonik'
@@ -52,7 +52,7 @@ test('a query on a silent connection fails, and the next query uses a new connec
   assert.deepEqual(await Promise.all([query(), query(), query()]), [1, 1, 1])
   proxy.setMode('dropping')
   await assert.rejects(query(), { code: 'database_unavailable' })
-  // Open connections stay silent forever; new connections work.
+  // Connections that are already open stay silent from now on; new connections work.
   proxy.muteOpenConnections()
   assert.equal(await query(), 1)
 })
@@ -73,7 +73,7 @@ test('connections that are cut during a query do not exhaust the pool', async (t
     await row(pool, one, sql.fragment`select 1 as row`)
     proxy.cut()
     await assert.rejects(slow, { code: 'database_unavailable' })
-    // An idle session that was cut fails only at its next use.
+    // An idle session that was cut reports the loss only at its next use, so this query may fail.
     await row(pool, one, sql.fragment`select 1 as row`).catch(() => undefined)
   }
   assert.equal(await row(pool, one, sql.fragment`select 1 as row`), 1)

@@ -1,5 +1,7 @@
-/** Routes of installed apps, one app, and its verbs. Each verb route calls a function of the database and
- *  replies with the operation at once; no HTTP request waits for the work. */
+/**
+ * HTTP routes of apps: the installed apps, one app and its verbs (install, uninstall …). A verb route calls a
+ * function of the database and replies with the operation at once, before the work begins.
+ */
 import { z } from 'zod'
 import type { App, AppStatus, CatalogEntry, HistoryRow } from '../../domain/app.ts'
 import type { Operation, Origin } from '../../domain/operation.ts'
@@ -13,7 +15,7 @@ export interface AppsSource {
   catalogEntry(name: string): Promise<CatalogEntry | undefined>
   installedApps(): Promise<readonly App[]>
   appStatus(name: string): Promise<AppStatus | undefined>
-  /** Returns rows of the app's history, newest first. */
+  /** Returns at most `limit` transitions of the app, newest first. */
   history(name: string, limit: number): Promise<readonly HistoryRow[]>
   planInstall(name: string, options: object): Promise<unknown>
   planUninstall(name: string): Promise<unknown>
@@ -33,15 +35,17 @@ export const EmptyBody = z.object({}).strict()
 const HISTORY_ROWS = 50
 const MAX_HISTORY_ROWS = 500
 
-/** Reads the choices for a plan from the query: `?choices={"database":"postgres"}`. */
+/** Returns the choices for a plan from the query, for example `?choices={"database":"postgres"}`. */
 function choicesOf({ request }: RequestContext): z.output<typeof InstallBody> {
   const given = request.query.get('choices')
   if (given === null) return {}
   return parseBody(InstallBody, Buffer.from(`{"choices":${given}}`), 'application/json')
 }
 
-/** Returns `web` for callers that send the header of the page, else `api`. The origin is recorded and
- *  gives no rights. */
+/**
+ * Returns `web` if the request has the header of the web page, else `api`. The origin is only recorded and
+ * gives no rights.
+ */
 export const originOf = ({ request }: RequestContext): Origin =>
   request.bloudOrigin === 'web' ? 'web' : 'api'
 
@@ -59,8 +63,10 @@ async function describe(source: AppsSource, name: string) {
   return { ...entry, ...status }
 }
 
-/** Creates the handler of a verb with a body. Calls `onChanged` after the database has stored the
- *  operation. */
+/**
+ * Returns the handler of a verb route (install, uninstall …). The handler calls `onChanged` after the
+ * database has stored the operation.
+ */
 function verbHandler<T extends z.ZodTypeAny>(
   schema: T,
   call: (origin: Origin, name: string, body: z.output<T>) => Promise<Operation>,

@@ -1,4 +1,7 @@
-/** Routes of the catalog: the apps that can be installed, and the verb that reads the catalog files again. */
+/**
+ * HTTP routes of the catalog: the list of apps that can be installed, and the verb that reads the catalog
+ * files again.
+ */
 import type { CatalogEntry } from '../../domain/app.ts'
 import type { Operation, Origin } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'

@@ -1,4 +1,6 @@
-/** Routes of the event stream, the same events as JSON for polling, and the snapshot. */
+/**
+ * HTTP routes of the event stream, of the same events as JSON for polling, and of the snapshot of all apps.
+ */
 import { Problem } from '../../domain/problem.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Admission } from '../admission.ts'
@@ -12,7 +14,7 @@ const MAX_EVENTS = 1000
 
 const MAX_APPS = 50
 
-/** Returns the apps of the query, `?app=a&app=b`. None means all apps. */
+/** Returns the apps named in the query, `?app=a&app=b`. An empty list means all apps. */
 function appsOf({ request }: RequestContext): string[] {
   const names = request.query.getAll('app')
   if (names.length <= MAX_APPS) return names.map(checkName)
@@ -33,7 +35,8 @@ export function eventRoutes(relay: Relay, admission: Admission): Route[] {
     const { request } = context
     const apps = appsOf(context)
     admission.check(request.caller)
-    // A browser that reconnects repeats the URL with its old `since`, and sends the newer id in the header.
+    // The header takes precedence, because a browser that reconnects repeats the URL with the old `since` and
+    // sends the newer id in the header.
     const lastId = request.lastEventId || request.query.get('since') || undefined
     return admission.counted(
       request.caller,

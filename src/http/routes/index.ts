@@ -1,4 +1,4 @@
-/** Lists all routes of the server. */
+/** Returns all HTTP routes of the server. */
 import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { RelayLog } from '../../relay/streamsource.ts'

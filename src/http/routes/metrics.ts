@@ -1,15 +1,15 @@
-/** Metrics of the agent in the text format of Prometheus. */
+/** HTTP route of the agent's metrics, in the text format of Prometheus. */
 import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
 import { withTimeout } from '../../system/timeout.ts'
 import { text } from '../reply.ts'
 import type { Route } from '../router.ts'
 
-/** Time limit for counting violated invariants, in milliseconds. */
+/** Upper limit of the time for counting violated invariants, in milliseconds. */
 const DATABASE_LIMIT_MS = 3000
 
 export interface MetricsSource {
-  /** Returns the number of rows of bloud.check_invariants(). */
+  /** Returns the number of violated invariants (rows of bloud.check_invariants()). */
   invariantViolations(): Promise<number>
 }
 
@@ -75,7 +75,10 @@ const toText = ([name, type, help, value]: Metric) =>
   `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`
 
 export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStreams): Route[] {
-  /** Returns no metric while the database does not answer, because a value of 0 would mean "no violation". */
+  /**
+   * Returns the metric of violated invariants. Returns no metric if the database does not answer, because a
+   * value of 0 would mean "no violation".
+   */
   async function invariantMetrics(): Promise<Metric[]> {
     const count = await withTimeout(source.invariantViolations(), DATABASE_LIMIT_MS).catch(() => undefined)
     if (count === undefined) return []

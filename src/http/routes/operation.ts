@@ -1,4 +1,4 @@
-/** Routes of operations, and of the log of the rebuild that included an operation. */
+/** HTTP routes of operations, and of the log of the rebuild that includes an operation. */
 import type { LogLine, Operation } from '../../domain/operation.ts'
 import { Problem } from '../../domain/problem.ts'
 import { type LogStreams, SSE_LOG, TEXT_LOG } from '../../relay/logstream.ts'
@@ -33,7 +33,7 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json(await source.listOperations(limit, app === null ? undefined : checkName(app)))
   }
 
-  /** Replies with lines of the log as JSON. `over` is true if no line will follow. */
+  /** Replies with log lines as JSON. `over` is true if no more lines will follow. */
   async function logLines(context: RequestContext, { id, finished_at }: Operation): Promise<Answer> {
     const after = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
     const limit = countOf(context, 'limit', 1, MAX_LOG_LINES, MAX_LOG_LINES)
@@ -41,8 +41,10 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json({ lines, over: finished_at !== null && lines.length < limit })
   }
 
-  /** Replies with the log: as an event stream to the end of the operation, as text or JSON with the lines
-   *  so far. */
+  /**
+   * Replies with the log of an operation. An event stream lasts until the operation ends; text and JSON
+   * contain the lines so far.
+   */
   async function log(context: RequestContext): Promise<Answer> {
     const operation = await find(operationIdOf(context))
     const { id } = operation

@@ -1,17 +1,19 @@
-/** Health checks of the agent for monitoring: `/healthz` (the process runs) and `/readyz` (it can do its
- *  work). */
+/**
+ * HTTP routes for monitoring the agent. `/healthz` reports that the process runs, `/readyz` that the agent
+ * can do its work.
+ */
 import type { Relay } from '../../relay/relay.ts'
 import { withTimeout } from '../../system/timeout.ts'
 import { json } from '../reply.ts'
 import type { Answer, Route } from '../router.ts'
 
-/** Time limit for the database's answer to a check, in milliseconds. */
+/** Upper limit of the time for the database's answer to a check, in milliseconds. */
 const DATABASE_LIMIT_MS = 3000
 
 export interface ReadinessSource {
-  /** Returns the name of the newest migration applied to the database. */
+  /** Returns the name of the newest migration that was applied to the database. */
   schemaVersion(): Promise<string>
-  /** Name of the newest migration of this program. */
+  /** Name of the newest migration that this program contains. */
   expectedSchema: string
 }
 

@@ -1,4 +1,4 @@
-/** Routes of the rollback to the generation before the current one: its plan and its verb. */
+/** HTTP routes of the rollback to the previous host generation: the plan and the verb. */
 import type { Operation, Origin, RollbackPlan } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'
 import { json } from '../reply.ts'
