@@ -8,7 +8,8 @@ export function streamAfter(pool: Pool, seq: number, limit: number): Promise<rea
     pool,
     StreamRow,
     sql.fragment`select jsonb_build_object(
-        'epoch', s.epoch, 'seq', s.seq, 'app', s.app, 'json', s.event::text) as row
+        'epoch', s.epoch, 'seq', s.seq, 'pruned_to', (select h.pruned_to from bloud.stream h),
+        'app', s.app, 'json', s.event::text) as row
       from bloud.stream_after(${seq}, ${limit}) s order by s.seq`,
   )
 }

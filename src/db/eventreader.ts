@@ -14,7 +14,7 @@ const CONNECT_LIMIT_MS = 5_000
  */
 const AFTER = {
   name: 'stream_after',
-  text: `select s.epoch, s.seq, s.app, s.event::text as json
+  text: `select s.epoch, s.seq, (select h.pruned_to from bloud.stream h) as pruned_to, s.app, s.event::text as json
     from bloud.stream_after($1, $2) s order by s.seq`,
 }
 
@@ -56,9 +56,9 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     let client: pg.Client | undefined
     try {
       client = await opening
-      // node-postgres returns a bigint as text, so `seq` is converted to a number.
+      // node-postgres returns a bigint as text, so both are converted to numbers.
       const { rows } = await client.query<StreamRow>({ ...AFTER, values: [seq, limit] })
-      return rows.map((row) => ({ ...row, seq: Number(row.seq) }))
+      return rows.map((row) => ({ ...row, seq: Number(row.seq), pruned_to: Number(row.pruned_to) }))
     } catch (error) {
       drop(client)
       throw error

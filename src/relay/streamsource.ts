@@ -2,6 +2,7 @@
  * Interface of the reads that the relay needs from the database. `src/main` implements the reads with
  * PostgreSQL, tests implement the reads in memory.
  */
+import type { Logger } from '../log.ts'
 import type { Head, StreamPosition } from './eventid.ts'
 
 /**
@@ -9,6 +10,8 @@ import type { Head, StreamPosition } from './eventid.ts'
  * app.
  */
 export interface StreamEvent extends StreamPosition {
+  /** Seq up to which events were pruned when the event was read. */
+  pruned_to: number
   app?: string
   /** Event as one line of JSON, exactly as the relay sends the event to clients. */
   json: string
@@ -31,9 +34,4 @@ export interface StreamSource {
 }
 
 /** Functions of a logger that the relay uses. */
-export interface RelayLog {
-  debug(facts: object, message: string): void
-  info(facts: object, message: string): void
-  warn(facts: object, message: string): void
-  error(facts: object, message: string): void
-}
+export type RelayLog = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>

@@ -86,6 +86,9 @@ export function createTail(options: TailOptions) {
       // the head was read. The next round reads the head first.
       if (events.some(({ epoch }) => epoch !== head?.epoch))
         throw new Error('the epoch changed since the head was read')
+      // A prune between the reads of the head and of the events left a gap after the cursor. The next round
+      // reads the head again and resets the clients.
+      if (events[0] && events[0].pruned_to > cursor) throw new Error('unread events were pruned')
       for (const event of events) {
         ring.push(appFrame(event))
         cursor = event.seq

@@ -19,7 +19,7 @@ export async function until(condition: () => boolean, purpose = 'the condition')
   }
 }
 
-type Row = Omit<StreamEvent, 'epoch'>
+type Row = Omit<StreamEvent, 'epoch' | 'pruned_to'>
 
 export function fakeHistory() {
   let rows: Row[] = []
@@ -78,7 +78,7 @@ export function fakeHistory() {
         rows
           .filter((row) => row.seq > seq)
           .slice(0, limit)
-          .map((row) => ({ ...row, epoch: history.epoch })),
+          .map((row) => ({ ...row, epoch: history.epoch, pruned_to: history.prunedTo })),
       )
     },
     snapshot: () =>

@@ -195,6 +195,26 @@ test('events that were pruned before they were read cause a reset', async (t) =>
   assert.deepEqual(client.seqs(), [30])
 })
 
+test('events pruned between the reads of the head and of the events cause a reset', async (t) => {
+  const { history, relay, join } = await begin(t, 10)
+  const { client } = join('abc.10')
+  const { head } = history.source
+  let pruned = false
+  history.source.head = async () => {
+    const found = await head()
+    if (!pruned) {
+      history.add(20)
+      history.prune(25)
+    }
+    pruned = true
+    return found
+  }
+  relay.setListening(true)
+  await until(() => client.named('snapshot').length === 1)
+  assert.equal(client.named('reset')[0]?.data.reason, 'older_than_retention')
+  assert.deepEqual(client.seqs(), [30])
+})
+
 test('heartbeats contain the newest id but do not change the last id of the client', async (t) => {
   const { join } = await begin(t, 7, { heartbeatMs: 10 })
   const { client } = join('abc.7')
