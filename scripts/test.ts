@@ -1,14 +1,14 @@
 /**
- * `npm test`: all checks, with what they need: types, lint, layers of imports, and all test files against the
- * embedded PostgreSQL. A part of the test files runs again against PostgreSQL 15, the oldest supported version.
+ * Command `npm test`: runs the static checks and all test files against the embedded PostgreSQL. A part of
+ * the test files runs again against PostgreSQL 15, the oldest supported version.
  *
  *   npm test                              all
- *   npm test -- tests/db/error.test.ts    some test files, without the static checks
- *   npm test -- rollback                  test files whose path contains it, else tests whose name does
+ *   npm test -- tests/db/error.test.ts    one test file, without the static checks
+ *   npm test -- rollback                  test files with this text in the path, otherwise tests by name
  *   npm test -- --test-name-pattern=psql tests/main/start.test.ts   with options of node's test runner
  */
 import { spawn } from 'node:child_process'
-import { existsSync, globSync } from 'node:fs'
+import { globSync, statSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,8 +24,8 @@ import { prepareTools } from './test-tools.ts'
 const ROOT = join(import.meta.dirname, '..')
 const ALL_TESTS = 'tests/**/*.test.ts'
 /**
- * Test files that run against PostgreSQL 15 too. The random sequences are left out because they take a
- * minute.
+ * Test files that also run against PostgreSQL 15. The tests with random sequences are left out, because they
+ * take a minute.
  */
 const OLDEST_TESTS = [
   'tests/sql/*.test.ts',
@@ -34,18 +34,27 @@ const OLDEST_TESTS = [
   'tests/stories/psql.test.ts',
 ]
 const OLDEST_EXCLUDED = /tests\/sql\/(model|migrate|schema)\.test\.ts/
-/** Test files at the same time: on two cores a test file waits for real processes for half of its time. */
+/**
+ * Number of test files that run at the same time. 4 on two cores, because a test file waits for other
+ * processes half of its time.
+ */
 const CONCURRENCY = 4
 const ONE_TEST_LIMIT_MS = 10 * 60_000
 const ALL_LIMIT_MS = 40 * 60_000
 const END_LIMIT_MS = 10_000
 
-/** The tests need no safety from power cuts, and more connections than an agent. */
+/**
+ * Settings of the PostgreSQL of the tests: no protection against power failures, and more connections than an
+ * agent needs.
+ */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
 
 const print = (line: string) => console.log(line)
 
-/** Returns the environment without the agent's own settings, so that the tests run alike everywhere. */
+/**
+ * Returns the environment without settings of the agent and of PostgreSQL, so that the tests behave the same
+ * on every machine.
+ */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const ours = /^(BLOUD_|PG[A-Z]+$|DATABASE_URL$|NODE_TEST_CONTEXT$)/
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
@@ -56,12 +65,12 @@ interface Selection {
   flags: string[]
 }
 
-/** Turns the arguments into test files and options of node's test runner. */
+/** Returns the test files and the options of node's test runner that the command's arguments select. */
 function select(args: string[]): Selection {
   const flags = args.filter((arg) => arg.startsWith('-'))
   const files: string[] = []
   for (const arg of args.filter((each) => !each.startsWith('-'))) {
-    const found = existsSync(join(ROOT, arg))
+    const found = statSync(join(ROOT, arg), { throwIfNoEntry: false })?.isFile()
       ? [arg]
       : globSync(ALL_TESTS, { cwd: ROOT }).filter((path) => path.includes(arg))
     if (found.length > 0) files.push(...found)
@@ -71,13 +80,13 @@ function select(args: string[]): Selection {
 }
 
 /**
- * Runs test files in a process group of their own, so that all of it can be ended. @returns true if all
- * passed.
+ * Runs test files in a separate process group, so that all their processes can be killed. @returns true if
+ * all tests passed.
  */
 async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Promise<boolean> {
   const options = [`--test-concurrency=${CONCURRENCY}`, `--test-timeout=${ONE_TEST_LIMIT_MS}`, ...flags]
-  // Node does not run the hooks of a file whose tests are all filtered out, so what the file opened stays
-  // open.
+  // Exits although servers or connections are still open. Node does not run the cleanup hooks of a file whose
+  // tests are all filtered out.
   if (flags.some((flag) => flag.startsWith('--test-name-pattern'))) options.push('--test-force-exit')
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], {
     cwd: ROOT,
@@ -99,7 +108,7 @@ async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Pr
   return (await ending).code === 0
 }
 
-/** Starts the embedded PostgreSQL for the tests and stops it after `work`. */
+/** Starts the embedded PostgreSQL, calls `work` with its URL and stops PostgreSQL afterwards. */
 async function withEmbeddedServer<T>(folder: string, work: (url: string) => Promise<T>): Promise<T> {
   const dataDir = await fs.mkdtemp(join(folder, 'server-'))
   const postgres = createEmbeddedPostgres({ dataDir, log: createLogger('test', 'error'), settings: SETTINGS })
@@ -111,7 +120,7 @@ async function withEmbeddedServer<T>(folder: string, work: (url: string) => Prom
   }
 }
 
-/** Runs a part of the suite on the oldest supported PostgreSQL, where the operating system has one. */
+/** Runs a part of the test files on PostgreSQL 15, if the operating system provides PostgreSQL 15. */
 async function runOnOldest(folder: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   const server = await startOldestServer(folder)
   if (!server) return true
@@ -125,18 +134,18 @@ async function runOnOldest(folder: string, env: NodeJS.ProcessEnv): Promise<bool
   }
 }
 
-/** Skipped tests are easily overlooked, so they are printed before and after the run. */
+/** Prints the skipped tests. Called before and after the run, because skipped tests are easily overlooked. */
 function printMissing(missing: string[]): void {
   for (const sentence of missing) print(`\n⚠ SKIPPED: ${sentence}`)
 }
 
 /**
- * Runs the tests with a temporary directory of their own, which is removed afterwards.
+ * Runs the selected tests with a temporary directory that is removed afterwards.
  * @returns a sentence for each part that failed.
  */
 async function runAll(args: string[], tools: NodeJS.ProcessEnv): Promise<string[]> {
   const folder = await fs.mkdtemp(join(tmpdir(), 'bloud-'))
-  // Every user may enter and write, as in /tmp, because the tests start programs as other users.
+  // Every user may create files in the directory, because the tests start programs as other users.
   await fs.chmod(folder, 0o1777)
   const env = { ...cleanEnvironment(), ...tools, TMPDIR: folder }
   const failed: string[] = []

@@ -1,11 +1,13 @@
-/** The examples of docs/events.md run, and the documented schemas are those of the program. */
+/**
+ * Tests that the examples of docs/events.md run, and that the documented schemas are those of the program.
+ */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { eventSchemas, SCHEMA_FILE } from '../../scripts/schemas.ts'
+import { eventSchemas, SCHEMA_FILE } from '../../scripts/eventschema.ts'
 import { ROOT } from '../../src/config.ts'
 import { PolledEvents, STREAM_EVENTS } from '../../src/domain/event.ts'
 import { until } from '../relay/fakes.ts'
@@ -29,7 +31,7 @@ async function addTransitions(agent: Agent): Promise<void> {
   await agent.admin.query("select bloud.cancel('alpha')")
 }
 
-/** Waits until the example is connected. */
+/** Waits until the example program has opened an event stream. */
 async function untilConnected(agent: Agent): Promise<void> {
   const deadline = performance.now() + START_LIMIT_MS
   while (!/^bloud_stream_clients 1$/m.test(await (await agent.get('/metrics')).text())) {

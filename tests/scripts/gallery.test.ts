@@ -1,4 +1,4 @@
-/** The gallery renders every state with made data. */
+/** Tests that the gallery renders every state of the web page with invented data. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { documentOf } from '../../scripts/gallery.ts'

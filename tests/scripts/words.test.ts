@@ -1,4 +1,4 @@
-/** The words of comments and documentation follow the style rules, and their counts may only fall. */
+/** Tests that comments and documentation contain few words that the style rules ban. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +7,10 @@ import { type Category, countWords, ratesOf } from '../../scripts/words.ts'
 import { ROOT } from '../../src/config.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/** Upper limits per 1,000 words of prose. A change may lower a limit, never raise it. */
+/**
+ * Upper limits of banned words per 1,000 words, by category. A change may lower a limit, but never raise a
+ * limit.
+ */
 const LIMITS: Record<Category, number> = { indefinitePerson: 0.3, speakingOrSeeing: 3, private: 0 }
 
 const top = temporaryDirectory()

@@ -1,5 +1,6 @@
 /**
- * Writes docs/events.schema.json from the zod schemas: `node scripts/schemas.ts`. A test compares the two.
+ * Writes docs/events.schema.json from the zod schemas: `node scripts/eventschema.ts`. A test checks that the
+ * file matches the schemas.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +9,10 @@ import { PolledEvents, STREAM_EVENTS } from '../src/domain/event.ts'
 
 export const SCHEMA_FILE = join(import.meta.dirname, '../docs/events.schema.json')
 
-/** Returns one JSON Schema per event, by its name, and one for the response to polling clients. */
+/**
+ * Returns the JSON Schemas of the stream events by event name, and the JSON Schema of the response to polling
+ * clients (`polled`).
+ */
 export function eventSchemas(): object {
   const all = Object.entries({ ...STREAM_EVENTS, polled: PolledEvents })
   const definitions = Object.fromEntries(
