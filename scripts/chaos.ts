@@ -1,9 +1,9 @@
 /**
- * The long form of tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`.
+ * Long form of tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`.
  *
  * 16 writers and 200 resuming clients work while the relay's database sessions are terminated every 100 ms.
- * Then the relay is killed, PostgreSQL is killed and restarted, notifications are forged, and the relay's
- * packets are dropped. Prints the counts of lost and reordered events. Exits with 1 if one of them is not 0.
+ * Then the relay and PostgreSQL are killed, notifications are forged, and packets of the relay are dropped.
+ * Prints the numbers of lost and reordered events, and exits with 1 if a number is not 0.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -51,8 +51,8 @@ async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
 }
 
 /**
- * Terminates the relay's sessions every 100 ms. Ignores errors, because the database may be unreachable for a
- * moment.
+ * Terminates the relay's database sessions every 100 ms. Ignores errors, because the database may be
+ * unreachable for a moment.
  */
 async function endSessions(forSeconds: number): Promise<number> {
   const end = performance.now() + forSeconds * 1000

@@ -1,6 +1,6 @@
 /**
- * `npm run check`: types, lint with format, layers of imports and width of lines. Needs no database and takes
- * about 15 s.
+ * Command `npm run check`: checks types, lint, format, imports between layers, and the width of lines. The
+ * checks need no database and take about 15 s.
  */
 import { join } from 'node:path'
 import { run } from '../src/system/childprocess.ts'
@@ -16,7 +16,7 @@ async function check(name: string, command: string, args: string[]): Promise<str
   return code === 0 ? null : name
 }
 
-/** Runs all checks side by side. @returns the names of those that failed. */
+/** Runs all checks at the same time. @returns the names of the failed checks. */
 export async function staticChecks(): Promise<string[]> {
   const program = (name: string) => join(ROOT, 'node_modules/.bin', name)
   const outcomes = await Promise.all([

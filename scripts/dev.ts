@@ -1,7 +1,7 @@
 /**
- * `npm run dev`: the agent as `npm start` runs it, started again after each change of a file that it reads at
- * the start. A change that comes while the agent starts or stops is taken up afterwards. Ctrl-C stops the
- * agent and this program.
+ * Command `npm run dev`: runs the agent as `npm start` does, and restarts the agent after a change of its
+ * source files. A change during a start or stop causes a restart afterwards. Ctrl-C stops the agent and this
+ * program.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { watch } from 'node:fs'
@@ -10,7 +10,10 @@ import { exitOf } from '../src/system/childprocess.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const FOLDERS = ['src', 'sql', 'public', 'nix/catalog']
-/** Interval in which changes are joined: an editor writes a file in several steps. Milliseconds. */
+/**
+ * Interval in ms within which several changes cause only one restart, because an editor writes a file in
+ * several steps.
+ */
 const JOIN_MS = 200
 
 let child: ChildProcess | undefined

@@ -1,17 +1,21 @@
 /**
- * Checks the layers of the code: imports only go down, and each special API is used in one folder.
+ * Checks the layers of the code: a folder imports only from lower layers, and each special API is used in one
+ * folder.
  *
- * - src/: a folder imports from the folders below it in LAYERS, never from those above or beside it.
- * - public/: net/ imports from no other folder but state/, state/ from none, views/ from state/.
+ * - src/: a folder imports only from the layers below its own layer in LAYERS.
+ * - public/: net/ imports only from state/, state/ from no folder, views/ only from state/.
  * - src/host/: local/ and nixos/ never import each other.
  * - A program that is started by its path counts as an import of that file.
  *
- * SQL text and the environment are found by their usual spelling, so a deliberate detour is not found.
+ * SQL text and reads of the environment are found by their usual spelling. Unusual spellings are not found.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
-/** From top to bottom; folders of the same layer never import each other. */
+/**
+ * Layers of src/ from top to bottom, with the folders of each layer. Folders of the same layer never import
+ * each other.
+ */
 const LAYERS = [
   ['main'],
   ['config'],
@@ -22,33 +26,36 @@ const LAYERS = [
   ['system'],
   ['domain'],
 ]
-/** The same for the page; `page` is what lies in public/ itself. */
+/** Layers of the web page, from top to bottom. `page` stands for the files directly in public/. */
 const PAGE_LAYERS = [['page'], ['views', 'net'], ['state']]
-/** Every folder of src/ may write a log, except domain. */
+/** File src/log.ts, which every folder of src/ except domain may import. */
 const EVERYWHERE = 'log'
 const DOMAIN_PACKAGES = ['zod', 'yaml']
-/** The folders that may start processes. */
+/** Folders of src/ that may start processes. */
 const PROCESS_FOLDERS = ['host', 'postgres', 'system']
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\('([^']+)'\)/gm
 /**
- * A program that is started by its path: `new URL('./switch.ts', import.meta.url)`,
+ * Pattern of a program that is started by its path: `new URL('./switch.ts', import.meta.url)` or
  * `join(import.meta.dirname, …)`.
  */
 const PROGRAM = /\bnew URL\('(\.[^']+)', import\.meta\.url\)|\bimport\.meta\.dirname, '([^']+\.[jt]s)'/g
 const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bsql`/
 
 interface SourceFile {
-  /** Relative to the repository, for example src/db/pool.ts. */
+  /** Path of the file relative to the repository, for example src/db/pool.ts. */
   path: string
-  /** The folder it counts to: `db` for src/db/pool.ts, `config` for src/config.ts. */
+  /** Folder of the file in LAYERS: `db` for src/db/pool.ts, `config` for src/config.ts. */
   folder: string
   text: string
-  /** As written, for example ../db/pool.ts or pg. */
+  /** Import targets as written in the file, for example ../db/pool.ts or pg. */
   imports: string[]
 }
 
-/** @returns a sentence for each import or call that is not allowed where it stands. */
+/**
+ * Checks all source files below `root`. @returns a sentence for each import or call that is not allowed in
+ * its folder.
+ */
 export function checkFloors(root: string): string[] {
   const server = readSources(root, 'src/**/*.{ts,js}', folderOf)
   const page = readSources(root, 'public/**/*.js', pageFolderOf)
@@ -78,7 +85,10 @@ function readSources(root: string, pattern: string, folder: (path: string) => st
     })
 }
 
-/** Removes comments that fill their lines: telling others from text in quotes would take a parser. */
+/**
+ * Returns the text without comments that fill whole lines. Comments after code are kept, because only a
+ * parser could distinguish such a comment from a string.
+ */
 const withoutComments = (text: string) =>
   text.replace(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '').replace(/^\s*\/\/.*$/gm, '')
 

@@ -1,7 +1,7 @@
 /**
- * Freezes new migrations: adds their hashes to the manifest sql/migrations/FROZEN, which `sha256sum -c` can
- * check. Run it when migrations land on the main branch. After that a changed migration is an error, because
- * databases have already applied it.
+ * Freezes new migrations: adds their hashes to sql/migrations/FROZEN, a file that `sha256sum -c` can check.
+ * Must run when a migration reaches the main branch. A later change of the migration is an error, because
+ * databases have already applied the migration.
  *
  *   node scripts/freeze.ts
  */
@@ -15,17 +15,17 @@ const HEAD =
 const LINE = /^([0-9a-f]{64}) {2}(\S+\.sql)$/
 
 export interface Frozen {
-  /** Hashes by file name, in the order of the manifest. */
+  /** Hashes of the frozen migrations by file name, in the order of the file FROZEN. */
   hashes: Map<string, string>
-  /** Migrations that are not in the manifest yet. */
+  /** File names of the migrations that are not frozen yet. */
   unfrozen: string[]
-  /** One sentence per violation, such as a changed migration. */
+  /** Violations, such as a changed frozen migration, as one sentence per violation. */
   problems: string[]
 }
 
 const hashOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-/** Compares the manifest of a folder with the migrations in it. */
+/** Compares the migrations of a folder with the hashes in its file FROZEN. */
 export function readFrozen(folder: string): Frozen {
   const manifest = join(folder, 'FROZEN')
   const text = existsSync(manifest) ? readFileSync(manifest, 'utf8') : ''
@@ -47,7 +47,10 @@ export function readFrozen(folder: string): Frozen {
   return { hashes, unfrozen, problems }
 }
 
-/** Adds new migrations to the manifest. Returns their names. @throws if there is a violation. */
+/**
+ * Adds new migrations to the file FROZEN. Returns the names of the added migrations. @throws if there is a
+ * violation.
+ */
 export function freeze(folder: string): string[] {
   const { hashes, unfrozen, problems } = readFrozen(folder)
   if (problems.length > 0) throw new Error(problems.join('\n'))

@@ -1,4 +1,4 @@
-/** The states of the page with made data: one entry for each state that the views distinguish. */
+/** States of the web page with invented data: one entry for each state that the views distinguish. */
 import { initialState, reduce } from '../public/state/store.js'
 import type { AppStatus, CatalogEntry, Cause, Message, Plan, State, Status } from '../public/types.js'
 
@@ -15,7 +15,10 @@ const NAMES: Record<string, string> = {
 const allowed = { allowed: true, reason: null, code: null }
 const refused = (reason: string) => ({ allowed: false, reason, code: 'busy' })
 
-/** The controls that the database would allow for a status. */
+/**
+ * Returns the controls that the database would allow for an app with the status. A control is a verb
+ * (install, uninstall …) with whether the verb is allowed.
+ */
 function controlsFor(status: Status): NonNullable<AppStatus['controls']> {
   const isWork = ['queued', 'configuring', 'building'].includes(status)
   const isSettled = ['running', 'error', 'failed', 'stopped'].includes(status)
@@ -137,7 +140,9 @@ const HISTORY: Message = {
 
 const statuses: Status[] = ['queued', 'configuring', 'building', 'starting', 'running', 'stopping', 'stopped']
 
-/** Name and state, in the order of an install; then failures, dialogs and connections. */
+/**
+ * States of the web page by name: the states of an install in order, then failures, dialogs and connections.
+ */
 export const GALLERY: Record<string, State> = {
   loading: stateOf(),
   'no-apps': withApps(),

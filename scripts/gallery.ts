@@ -1,9 +1,10 @@
 /**
- * `npm run gallery [-- PORT]`: every state of the page with made data, without an agent or a database.
+ * Command `npm run gallery [-- PORT]`: shows every state of the web page with invented data, without an agent
+ * or a database.
  *
- * Prints the address of a list of states. Each is rendered on request, so a reload shows a change of the
- * style sheets; after a change of a module start it again. Buttons do nothing. Listens on 127.0.0.1, port
- * 3100 unless given.
+ * Listens on 127.0.0.1, port 3100 by default, and prints the address of a list of states. A reload shows a
+ * change of the style sheets. A change of a module requires a restart. Buttons of the shown pages have no
+ * effect.
  */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -15,7 +16,7 @@ import { GALLERY } from './gallery-states.ts'
 const PUBLIC = join(import.meta.dirname, '../public')
 const DEFAULT_PORT = 3100
 
-/** Returns the document of one state, without the script that would connect to an agent. */
+/** Returns the HTML document of a state, without the script that would connect to an agent. */
 export function documentOf(state: State): string {
   const { title, body } = renderState(state)
   return readFileSync(join(PUBLIC, 'index.html'), 'utf8')
@@ -32,7 +33,7 @@ const index = () =>
     .map((name) => `<li><a href="/state/${name}">${name}</a>`)
     .join('')}</ul>`
 
-/** Returns content type and text for a path, or null for an unknown one. */
+/** Returns the content type and the text of the response for a path. Returns null for an unknown path. */
 function answer(path: string): [type: string, text: string] | null {
   if (path === '/') return ['text/html', index()]
   const state = Object.entries(GALLERY).find(([name]) => path === `/state/${name}`)?.[1]

@@ -1,11 +1,12 @@
-/** Finds and ends processes that a test run has left behind. */
+/** Finds and kills processes that a test run has not stopped. */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
-/** Length of a command line in a report. Characters. */
+/** Upper limit of the length of a command line in a report, in characters. */
 const SHOWN = 160
 
 /**
- * Returns the command line of a process that works in `folder` or names it in its arguments or environment.
+ * Returns the command line of process `pid` if the process belongs to `folder`, and null otherwise. The
+ * working directory, the arguments and the environment of the process are checked.
  */
 async function commandIfIn(folder: string, pid: string): Promise<string | null> {
   const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
@@ -19,8 +20,9 @@ async function commandIfIn(folder: string, pid: string): Promise<string | null> 
 }
 
 /**
- * Kills what is left of a run whose temporary directory was `folder`. @returns their command lines. Linux
- * only.
+ * Kills the processes that still run after a test run whose temporary directory was `folder`. Works only on
+ * Linux.
+ * @returns the command lines of the killed processes.
  */
 export async function endLeftovers(folder: string): Promise<string[]> {
   const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name))
@@ -32,7 +34,7 @@ export async function endLeftovers(folder: string): Promise<string[]> {
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // The process has ended meanwhile.
+      // The process has ended before the kill.
     }
   }
   return found

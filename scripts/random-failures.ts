@@ -1,11 +1,10 @@
 /**
- * The long form of tests/stories/random-failures.test.ts:
+ * Long form of tests/stories/random-failures.test.ts:
  *
  *   node scripts/random-failures.ts [--rounds=100] [--seed=1]
  *
- * Runs rebuilds on one machine while the orchestrator, the relay and PostgreSQL are killed at times chosen by
- * the seed. Prints how often each was killed. Exits with 1 and prints the round if a result is not as
- * expected.
+ * Runs rebuilds while the orchestrator, the relay and PostgreSQL are killed at times derived from the seed.
+ * Prints the number of kills of each process. Exits with 1 and prints the round if a result is wrong.
  */
 import { startFailingMachine } from '../tests/support/random-failures.ts'
 import { option } from './bench/kit.ts'

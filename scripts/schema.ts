@@ -1,8 +1,8 @@
 /**
- * Writes sql/schema.sql, the tables as they are after all migrations: `npm run schema`.
+ * Writes sql/schema.sql, the tables after all migrations: `npm run schema`.
  *
- * Starts a PostgreSQL of its own in a temporary directory, migrates it and prints its catalog. pg_dump is not
- * used, because the one of the operating system refuses a server that is newer than itself.
+ * Starts a PostgreSQL in a temporary directory, migrates its database and writes the content of its catalog.
+ * pg_dump is not used, because pg_dump of the operating system refuses a server newer than pg_dump.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -53,7 +53,10 @@ const COLUMNS = `
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
   where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum`
 
-/** A not-null constraint (contype n) has a row since PostgreSQL 18; the column shows it already. */
+/**
+ * Query of the constraints of a table. Not-null constraints (contype n) are left out, because the definition
+ * of the column already contains `not null`.
+ */
 const CONSTRAINTS = `
   select format('constraint %I %s', conname, pg_get_constraintdef(oid)) as definition,
     obj_description(oid, 'pg_constraint') as comment
@@ -71,7 +74,9 @@ interface Part {
   comment: string | null
 }
 
-/** Breaks a line before a keyword or after a comma where it is wider than WIDTH. */
+/**
+ * Returns the text with lines of at most WIDTH columns. A line is broken before a keyword or after a comma.
+ */
 function wrapped(text: string, indent: string): string {
   const lines: string[] = []
   let line = ''
@@ -88,7 +93,7 @@ function wrapped(text: string, indent: string): string {
 const commentLines = (comment: string | null, indent: string): string =>
   comment === null ? '' : `${wrapped(comment, `${indent}-- `).replaceAll('--   ', '-- ')}\n`
 
-/** Returns a statement; a definition of several lines is wrapped line by line. */
+/** Returns an SQL statement. The lines of its definition are wrapped separately. */
 function statement({ definition, comment }: Part): string {
   const lines = definition.split('\n').map((line) => {
     const indent = /^ */.exec(line)?.[0] ?? ''
@@ -97,14 +102,14 @@ function statement({ definition, comment }: Part): string {
   return `${commentLines(comment, '')}${lines.join('\n')}\n`
 }
 
-/** Returns a column or constraint, with its comment behind it where both fit one line. */
+/** Returns a column or constraint as SQL. A comment follows on the same line if the line is wide enough. */
 function member({ definition, comment }: Part, end: string): string {
   const line = `  ${definition}${end}${comment === null ? '' : ` -- ${comment}`}`
   if (line.length <= WIDTH) return `${line}\n`
   return `${commentLines(comment, '  ')}${wrapped(definition + end, '  ')}\n`
 }
 
-/** Returns the types, sequences and tables of schema bloud as SQL. */
+/** Returns the types, sequences and tables of schema bloud as SQL text. */
 export async function schemaText(client: pg.ClientBase): Promise<string> {
   const query = async <T extends object = Part>(text: string, values: unknown[] = []) =>
     (await client.query(text, values)).rows as T[]

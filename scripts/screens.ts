@@ -1,7 +1,6 @@
 /**
- * Takes the screenshots of the README: `node scripts/screens.ts`. A real agent in a temporary directory
- * installs apps from the npm registry. Then one app is stopped with SIGSTOP, so that its health check really
- * fails.
+ * Takes the screenshots of the README: `node scripts/screens.ts`. An agent in a temporary directory installs
+ * apps from the npm registry. An app is then stopped with SIGSTOP to make its health check fail.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,7 +17,8 @@ import { prepareTools } from './test-tools.ts'
 const SCREENS = join(ROOT, 'docs/screens')
 const INSTALL_LIMIT_MS = 5 * 60_000
 /**
- * Number of colours: enough for flat surfaces, without dithering. Reduces an image to a third of its size.
+ * Number of colours of a screenshot. 64 colours are enough for flat surfaces and reduce the file to a third
+ * of its size.
  */
 const COLOURS = '64'
 

@@ -1,7 +1,7 @@
 /**
- * Runs before `npm start` and `npm test`: installs the packages of package-lock.json if they are not
- * installed yet. Plain JavaScript, because it runs on the machine's own Node; every later step runs on the
- * Node of node_modules.
+ * Installs the packages of package-lock.json before `npm start` and `npm test`, unless they are already
+ * installed. Written in plain JavaScript, because the script runs on the machine's own version of Node. All
+ * later steps run on the Node of node_modules.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -22,13 +22,13 @@ function giveUp(message) {
 /** @param {string} name */
 const readJson = (name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8'))
 
-/** Returns the version of Node that package.json names as a development dependency. */
+/** Returns the version of Node that package.json requires as a development dependency. */
 const wantedNode = () => `v${readJson('package.json').devDependencies.node}`
 
 /**
- * True if every package of the lock file is installed. npm writes its list of packages when an installation
- * is complete, so an interrupted installation counts as missing. Optional packages may be absent on this
- * platform.
+ * True if every package of the lock file is installed. npm writes node_modules/.package-lock.json at the end,
+ * so an interrupted installation counts as missing. Optional packages may be absent, because some are for
+ * other platforms.
  */
 function isInstalled() {
   if (!existsSync(join(MODULES, '.package-lock.json'))) return false
@@ -45,7 +45,10 @@ function isInstalled() {
  */
 const isSame = (wanted, found) => wanted.version === found?.version && wanted.integrity === found.integrity
 
-/** Returns the version of the Node in node_modules; empty if it is missing or can't run. */
+/**
+ * Returns the version of the Node in node_modules. Returns an empty text if this Node is missing or can't
+ * run.
+ */
 function installedNode() {
   try {
     return execFileSync(OWN_NODE, ['--version'], {
@@ -62,7 +65,7 @@ function installedNode() {
  * @param {string} [cwd]
  */
 function npm(args, cwd = ROOT) {
-  // Uses the npm that started this script, because another npm may come first in the PATH.
+  // The npm that started this script is used, because a different npm may come first in the PATH.
   const cli = process.env.npm_execpath
   const [command, first] = cli && /\.c?js$/.test(cli) ? [process.execPath, [cli]] : ['npm', []]
   return spawnSync(command, [...first, ...args], { cwd, stdio: 'inherit' }).status === 0
@@ -70,14 +73,15 @@ function npm(args, cwd = ROOT) {
 
 function install() {
   console.log('Installing what package-lock.json lists (once; about 300 MB) …')
-  // --include=dev, because the required Node is a development dependency.
+  // The option --include=dev is needed because Node is a development dependency.
   if (!npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])) {
     giveUp('npm ci failed, its output is above. Check that the registry is reachable, then try again.')
   }
 }
 
 /**
- * Fetches Node. The package `node` does so in its install script, but some machines forbid install scripts.
+ * Downloads the required Node to node_modules. The package `node` does so in its install script, but some
+ * machines forbid install scripts.
  */
 function fetchNode() {
   const folder = join(MODULES, 'node')
@@ -88,7 +92,7 @@ function fetchNode() {
     stdio: 'inherit',
     env: { ...process.env, npm_config_ignore_scripts: 'false' },
   })
-  // npm links programs only during an installation, when this program was not fetched yet.
+  // The link to Node is created by this script, because npm created its links before Node was downloaded.
   rmSync(OWN_NODE, { force: true })
   symlinkSync(join('..', 'node', 'bin', 'node'), OWN_NODE)
 }

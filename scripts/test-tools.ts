@@ -1,6 +1,6 @@
 /**
- * Finds the programs that the tests need beyond npm packages. Installs missing programs by apt if run as
- * root.
+ * Finds the programs that the tests need in addition to npm packages. Missing programs are installed with apt
+ * if the tests run as root.
  */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -9,9 +9,9 @@ import { hasServer, installedClients } from '../src/postgres/clientprograms.ts'
 import { run } from '../src/system/childprocess.ts'
 
 export interface Tools {
-  /** Paths of the programs, for the tests' environment; empty if a program is missing. */
+  /** Paths of the programs as environment variables of the tests. The path of a missing program is empty. */
   env: { BLOUD_TEST_PSQL: string; BLOUD_TEST_CHROMIUM: string; BLOUD_TEST_NIX: string }
-  /** One sentence per missing program. */
+  /** Missing programs, as one sentence per program. */
   missing: string[]
 }
 
@@ -26,13 +26,16 @@ const WANTED = [
   { variable: 'BLOUD_TEST_NIX', names: ['nix-instantiate'], aptPackage: 'nix-bin', tests: 'Nix tests' },
 ] as const
 
-/** Upper limit of one apt-get command in milliseconds. */
+/** Upper limit of the duration of an apt-get command, in ms. */
 const APT_LIMIT_MS = 15 * 60_000
 
-/** Package with a server for the backup tests, because pg_dump refuses to dump a server newer than itself. */
+/**
+ * Package with a PostgreSQL server for the backup tests. Used if the installed pg_dump is older than the
+ * embedded server, because pg_dump refuses a newer server.
+ */
 const SERVER_PACKAGE = 'postgresql'
 
-/** Finds the programs and installs missing ones. `log` receives progress messages. */
+/** Finds the programs and installs missing programs. Passes progress messages to `log`. */
 export async function prepareTools(log: (line: string) => void): Promise<Tools> {
   const absent: string[] = WANTED.filter(({ names }) => !findProgram(names)).map(
     ({ aptPackage }) => aptPackage,
@@ -51,7 +54,9 @@ export async function prepareTools(log: (line: string) => void): Promise<Tools> 
   return { env, missing }
 }
 
-/** True if an installed pg_dump can dump the agent's server, or the server of its own package. */
+/**
+ * True if the installed pg_dump is not older than the embedded server, or has a server of its own version.
+ */
 async function canDump(): Promise<boolean> {
   const { major } = await installedBinaries()
   const clients = await installedClients(process.env)
@@ -77,7 +82,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Installs packages by apt. Returns the reason to report if a program is still missing. */
+/** Installs packages with apt. Returns the reason that is reported if a program is still missing. */
 async function install(packages: string[], log: (line: string) => void): Promise<string> {
   if (process.getuid?.() !== 0) return 'not root, so not installed'
   if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'

@@ -1,20 +1,19 @@
 /**
- * Finds lines that are wider than 110 columns in SQL, in comments and in Markdown. Biome formats code by
- * itself.
+ * Finds lines wider than 110 columns in SQL, comments and Markdown. The width of other code is left to Biome.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const WIDTH = 110
 const FILES = '{*.md,{docs,nix,public,scripts,sql,src,tests}/**/*.{ts,js,sql,md}}'
-/** Frozen migrations, and text printed by psql. */
+/** Files that are not checked: frozen migrations, text printed by psql, and packages. */
 const EXCLUDED = /sql\/migrations\/000[12]|docs\/psql-session\.md$|node_modules\//
-/** A table, a link target or an address can't be broken. */
+/** Lines that are not checked, because a Markdown table row, a link or a URL can't be broken. */
 const UNBREAKABLE = /^\s*\||https?:\/\/|\]\(/
 
 const isProse = (path: string, line: string) => /\.(sql|md)$/.test(path) || /^\s*(\/?\*|\/\/)/.test(line)
 
-/** @returns a sentence for each line that is too wide. */
+/** Checks all files below `root`. @returns a sentence for each line that is too wide. */
 export function checkWidth(root: string): string[] {
   return globSync(FILES, { cwd: root })
     .filter((path) => !EXCLUDED.test(path))

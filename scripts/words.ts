@@ -1,21 +1,23 @@
 /**
- * Counts words that style rules ban in comments and documentation: `npm run words [-- PATH…]`.
+ * Counts words that the style rules ban in comments and documentation: `npm run words [-- PATH…]`.
  *
- * Prose is a comment of TypeScript, JavaScript, SQL, Nix, shell or CSS, the text of a `comment on`, and
- * Markdown outside code. Landed migrations are frozen, so they are left out. tests/scripts/words.test.ts
- * holds the limits.
+ * The words are counted in comments, in the text of a `comment on` and in Markdown outside code. Migrations
+ * are left out, because landed migrations are frozen. tests/scripts/words.test.ts contains the limits.
  */
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const CATEGORIES = {
-  /** People without a role: a component or a role is the subject instead. */
+  /** Words for people without a role. The subject of a sentence must be a component or a role instead. */
   indefinitePerson:
     /\b(?:whoever|whomever|nobody|somebody|everybody|anybody|someone|anyone|everyone|no one)(?:'s)?\b/gi,
-  /** Verbs of speaking or seeing, of which software does neither. `seen:` labels an observation. */
+  /**
+   * Verbs of speaking or seeing, which do not fit software. `seen:` is allowed as the label of an
+   * observation.
+   */
   speakingOrSeeing:
     /\b(?:say|says|said|saying|tells?|told|telling|hears?|heard|hearing|looks?|looked|looking|sees?|saw|seen(?!:)|seeing|speaks?|spoke|spoken|speaking|talks?|talked|talking|asks?|asked|asking)\b/gi,
-  /** Words of our own for things that have a standard term, listed in the glossary of ARCHITECTURE.md. */
+  /** Words of this project for things that have a standard term in the glossary of ARCHITECTURE.md. */
   private:
     /\b(?:bells?|doorbells?|rings|rang|rung|ringing|rides?|rode|riding|heeds?|guilty|innocent|seats?|seated|nursery|hindsight|carr(?:y|ies|ied) out)\b/gi,
 } as const
@@ -25,18 +27,18 @@ export type Category = keyof typeof CATEGORIES
 export interface Hit {
   path: string
   category: Category
-  /** The word with some text around it. */
+  /** Banned word with some of the text before and after the word. */
   context: string
 }
 
 const PATHS = ['*.md', 'docs', 'nix', 'public', 'scripts', 'sql', 'src', 'tests']
 const FILES = '**/*.{ts,js,mjs,md,sql,nix,sh,css}'
-/** docs/psql-session.md is printed by a test; decision pages quote what was decided. */
+/** Files that are not checked. docs/psql-session.md is the output of a test. */
 const EXCLUDED =
   /sql\/migrations\/|node_modules\/|docs\/psql-session\.md$|scripts\/words\.ts$|words\.test\.ts$/
 const CONTEXT_CHARACTERS = 45
 
-/** Returns the prose of a file as one text. */
+/** Returns the comments and documentation text of a file, without text in backticks. */
 export function proseOf(path: string, text: string): string {
   return extract(path, text).replace(/`[^`\n]*`/g, ' ')
 }
@@ -60,7 +62,7 @@ function filesOf(root: string, paths: readonly string[]): string[] {
   return found.filter((path) => !EXCLUDED.test(path)).sort()
 }
 
-/** Returns the number of words of prose and each banned word, for some paths below `root` or all of them. */
+/** Counts the words and finds the banned words in the files of `paths` below `root`. */
 export function countWords(root: string, paths: readonly string[] = PATHS): { words: number; hits: Hit[] } {
   const hits: Hit[] = []
   let words = 0
@@ -77,7 +79,7 @@ export function countWords(root: string, paths: readonly string[] = PATHS): { wo
   return { words, hits }
 }
 
-/** Returns the banned words per 1,000 words of prose. */
+/** Returns the number of banned words per 1,000 words, by category. */
 export function ratesOf({ words, hits }: ReturnType<typeof countWords>): Record<Category, number> {
   const rate = (category: Category) =>
     (hits.filter((hit) => hit.category === category).length / Math.max(words, 1)) * 1000

@@ -1,6 +1,6 @@
 /**
- * Measures the latency from sending a commit to receiving its event: through the relay, compared with a bare
- * LISTEN, on an idle database and while other sessions write.
+ * Measures the time from sending a commit to receiving its event through the relay. Compares the relay with a
+ * session that only runs LISTEN, on an idle and on a busy database.
  */
 import { get } from 'node:http'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ const [rounds, transitions, gapMs] = [option('rounds', 5), option('transitions',
 const [readers, writesPerSecond] = [option('readers', 500), option('writes', 100)]
 const FLIP =
   "update bloud.apps set status = case status when 'running' then 'error' else 'running' end where name = $1"
-/** Upper limit until an event is received, in milliseconds. */
+/** Upper limit of the time until an event is received, in ms. */
 const LIMIT_MS = 5000
 const port = 21_000 + Math.floor(Math.random() * 5000)
 
@@ -37,9 +37,9 @@ async function untilReady(): Promise<void> {
   throw new Error('the relay is not ready')
 }
 
-/** Ways to receive an event beside the relay: only the notification, or also its row. */
+/** Way to receive an event without the relay: only the notification, or the notification and its row. */
 type Way = 'notification' | 'row'
-/** Times in microseconds at which transitions of app-1 were received, by way. */
+/** Times in µs at which transitions of app-1 were received, by way. */
 const received = { stream: [] as number[], notification: [] as number[], row: [] as number[] }
 const bare = await database.session()
 const reader = await database.session()
@@ -69,8 +69,8 @@ async function listenAll(): Promise<void> {
 }
 
 /**
- * Lets only one session listen beside the relay, because two woken sessions would compete with it for the
- * cores.
+ * Lets only the session of `way` receive notifications besides the relay. Two woken sessions would compete
+ * with the relay for the cores.
  */
 async function listenOnlyBy(way: Way): Promise<void> {
   await (way === 'notification' ? reader : bare).query('unlisten *')
@@ -78,8 +78,8 @@ async function listenOnlyBy(way: Way): Promise<void> {
 }
 
 /**
- * Makes one transition after the other. Returns milliseconds from sending the commit, by the relay and by
- * `way`.
+ * Makes transitions one after the other. Returns the times in ms from sending the commit to receiving the
+ * event, by the relay and by `way`.
  */
 async function measure(writer: pg.Client, way: Way) {
   await listenOnlyBy(way)
@@ -109,7 +109,7 @@ async function measure(writer: pg.Client, way: Way) {
 }
 
 type Found = Awaited<ReturnType<typeof measure>>
-/** Returns the rounds with measurements of this way. */
+/** Returns the rounds that contain measurements of `way`. */
 const roundsOf = (all: Found[], way: keyof Found) => all.filter((round) => round[way].length > 0)
 const ratios = (all: Found[], way: Way, part: number) =>
   spread(roundsOf(all, way).map((round) => quantile(round.stream, part) / quantile(round[way], part)))
@@ -145,7 +145,8 @@ const writing = others.map(async (client, index) => {
     await sleep((1000 * others.length) / writesPerSecond)
   }
 })
-// A notification carries no data and may come from another writer, so under load only the row is compared.
+// Under load only the row is compared, because a notification contains no data and may come from a different
+// writer.
 for (let round = 0; round < rounds; round += 1) busy.push(await measure(admin, 'row'))
 stopped = true
 await Promise.all(writing)

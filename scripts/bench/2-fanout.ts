@@ -1,20 +1,25 @@
-/** Measures how many events per second reach a thousand clients in time, and the CPU time of one delivery. */
+/**
+ * Measures the rate of events that a server can send to a thousand clients in time, and the CPU time of a
+ * delivery.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { option, publishAt, report, SERVERS, type Server, spread, startLoad, timesOf } from './kit.ts'
 
 const [clients, rounds, seconds] = [option('clients', 1000), option('rounds', 2), option('seconds', 1.5)]
-/** Steps of the ladder in events per second. */
+/** Rates of the steps in events per second. */
 const RATES = [25, 50, 100, 200, 400, 800, 1600, 3200]
-/** Rates at which the CPU time per delivery is compared. */
+/** Rates in events per second at which the CPU time per delivery is compared. */
 const COMPARED_RATES = [100, 400, 1600]
-/** Upper limit of the p99 latency in milliseconds for a step to pass. */
+/** Upper limit of the 99th percentile of the latency in ms. A step with a higher latency fails. */
 const LIMIT_MS = 100
-/** Servers to measure, from `--only=bloud,nchan`; all if absent. */
+/**
+ * Names of the servers to measure, from `--only=bloud,nchan`. Without the option all servers are measured.
+ */
 const only = process.argv
   .find((arg) => arg.startsWith('--only='))
   ?.slice(7)
   .split(',')
-/** Upper limit until all clients have the last event of a step, in milliseconds. */
+/** Upper limit of the time until all clients have received the last event of a step, in ms. */
 const DRAIN_LIMIT_MS = 5000
 
 interface Step {
@@ -24,15 +29,18 @@ interface Step {
   max: number
   /** True if every client received every event exactly once. */
   contiguous: boolean
-  /** CPU time of the server per delivery in microseconds. */
+  /** CPU time of the server per delivery, in µs. */
   serverCpuUs: number
-  /** User part of it in microseconds; the rest is the kernel's, mostly one system call per write. */
+  /**
+   * Part of the CPU time per delivery spent outside the kernel, in µs. The kernel's part is mostly one system
+   * call per write.
+   */
   serverUserUs: number
-  /** Share of one core used by the load client. */
+  /** Share of a core that the load client used. */
   clientBusy: number
 }
 
-/** Publishes at one rate and measures latency, losses and CPU time. */
+/** Publishes events at a rate and measures latency, lost events and CPU time. */
 async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>, rate: number, from: number) {
   load.send('reset')
   const before = await load.stat()
@@ -55,7 +63,7 @@ async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>,
   return { result, next }
 }
 
-/** Raises the rate step by step until three steps in a row fail. */
+/** Measures a server at increasing rates until three steps in a row fail. */
 async function ladder(make: () => Promise<Server>): Promise<Step[]> {
   const server = await make()
   const load = await startLoad(server.port, clients)
@@ -65,7 +73,8 @@ async function ladder(make: () => Promise<Server>): Promise<Step[]> {
     let from = await publishAt(server, 50, 1, 1) // warm-up
     await sleep(300)
     let failures = 0
-    // A single failed step may be caused by other load on this machine, three in a row by the server.
+    // Three failed steps in a row are caused by the server. A single failed step may be caused by other load
+    // on the machine.
     for (let at = 0; at < RATES.length && failures < 3; ) {
       const { result, next } = await step(server, load, RATES[at] as number, from)
       from = next

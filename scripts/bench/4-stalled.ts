@@ -1,11 +1,12 @@
 /**
- * Stalls every fifth client and measures the latency of the healthy clients, the growth of the server's
- * memory, and whether the stalled clients receive every event in the end.
+ * Stalls every fifth client. Measures the latency of the healthy clients, the growth of the server's memory,
+ * and whether the stalled clients later receive every event.
  *
- * Events are large and the socket buffers of the stalled clients small, so that the buffers fill within the
- * run: the kernel buffers up to 4 MB per socket, here 5 s of events. The servers' histories are filled before
- * the run and are about equally large, so that the growth is the cost of the stalled clients. The run takes
- * 12 s, because the relay closes a client that takes nothing for 15 s.
+ * Events are large and the socket buffers of the stalled clients small, because the buffers must fill within
+ * the run. The kernel buffers up to 4 MB per socket, which is 5 s of events.
+ *
+ * The histories of the servers are filled before the run, so that only stalled clients make memory grow. The
+ * run takes 12 s, because the relay closes a client that reads nothing for 15 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -14,14 +15,14 @@ process.env.BENCH_KEPT ??= '2000'
 const { nowUs, option, publishAt, report, rssOf, SERVERS, spread, startLoad } = await import('./kit.ts')
 
 const [clients, rounds, seconds] = [option('clients', 400), option('rounds', 3), option('seconds', 12)]
-/** Events per second; all servers reach this rate without stalled clients. */
+/** Rate in events per second. All servers reach this rate without stalled clients. */
 const rate = option('rate', 100)
 const eventBytes = Number(process.env.BENCH_PAD ?? 200)
 const stalled = clients / 5
 const SMALL_BUFFER = { LOAD_RCVBUF: '16384' }
-/** Events published before the run, more than any server keeps. */
+/** Number of events published before the run. More than any server keeps in its history. */
 const PAST = 2500
-/** Upper limit of the stalled clients' catch-up in milliseconds. */
+/** Upper limit of the time in which the stalled clients catch up, in ms. */
 const CATCH_UP_LIMIT_MS = 15_000
 
 interface Outcome {

@@ -1,6 +1,6 @@
 /**
- * Reconnects many clients at once with an old event id. Measures the time until all have the events they
- * missed, and the number of queries for it.
+ * Reconnects many clients at once with an old event id. Measures the time until all clients have the missed
+ * events, and the number of queries.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuOf, option, publishAt, report, SERVERS, spread, startLoad } from './kit.ts'
@@ -10,9 +10,9 @@ const LIMIT_MS = 60_000
 
 interface Outcome {
   ms: number
-  /** CPU time of the server in seconds. */
+  /** CPU time of the server in s. */
   cpu: number
-  /** CPU time of the load client in seconds. */
+  /** CPU time of the load client in s. */
   clientCpu: number
   /** True if every client received every missed event exactly once. */
   exact: boolean
@@ -24,7 +24,7 @@ const queriesOf = async (port: number) =>
 
 async function measure(name: string): Promise<Outcome> {
   const server = await (SERVERS[name] as (typeof SERVERS)[string])()
-  /** Last event id of the clients. */
+  /** Last event number that the clients received before they reconnect. */
   const last = 500
   await publishAt(server, 1000, (last + missed) / 1000, 1)
   await sleep(500)

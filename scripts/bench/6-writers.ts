@@ -1,7 +1,7 @@
 /**
- * Measures status transitions per second through the guard and the history, compared with a bare update whose
- * row trigger notifies, and with a bare update. Each session loops inside the server, one commit per
- * transition, so that the client is not the limit.
+ * Measures status transitions per second in PostgreSQL, with the agent's triggers. Compares them with a bare
+ * update whose row trigger notifies, and with a bare update. The sessions run their loops inside the server
+ * with one commit per transition, because the client would be the limit.
  */
 import type pg from 'pg'
 import { settingsOf, startDatabase } from './database.ts'
@@ -71,7 +71,7 @@ async function run(table: string, sessions: number): Promise<number> {
   return counts.reduce((sum, count) => sum + count, 0) / seconds
 }
 
-/** Counts transitions missing from the history, or gaps in its numbers, after event `before`. */
+/** Counts the transitions missing from the history after event `before`, or the gaps in its event numbers. */
 async function lost(before: number, transitions: number): Promise<number> {
   const { rows } = await admin.query(
     'select count(*) as count, max(seq) as last from bloud.events where seq > $1',

@@ -1,11 +1,14 @@
-/** Measures memory and file descriptors over a million events, while clients connect and disconnect. */
+/**
+ * Measures the memory and file descriptors of a server over a million events, while clients connect and
+ * disconnect.
+ */
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nowUs, option, report, rssOf, SERVERS, startLoad } from './kit.ts'
 
 const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
 const LIMIT_MS = 30_000
-/** Events published at a time; the history of the server under test keeps this many. */
+/** Number of events published at once. The history of the measured server keeps the same number of events. */
 const BURST = 1000
 
 const server = await (SERVERS.bloud as (typeof SERVERS)[string])()

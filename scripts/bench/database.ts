@@ -1,4 +1,4 @@
-/** Starts a PostgreSQL with the agent's schema as `npm start` does, with durable default settings. */
+/** Starts a PostgreSQL with the agent's schema and durable default settings, as `npm start` does. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { createEmbeddedPostgres, LOGINS, type Login } from '../../src/postgres/e
 
 const PASSWORD = 'bench'
 
-/** Inserts $1 apps with minimal catalog entries and the status `queued`. */
+/** Statement that inserts $1 apps with minimal catalog entries and the status `queued`. */
 const MAKE_APPS = `
   with added as (
     insert into bloud.catalog_cache
@@ -46,13 +46,13 @@ export async function startDatabase() {
       await client.connect()
       return client
     },
-    /** Inserts `count` running apps, named app-1, app-2 and so on. */
+    /** Inserts `count` running apps with the names app-1, app-2 and so on. */
     async makeApps(client: pg.Client, count: number): Promise<void> {
       await client.query(MAKE_APPS, [count])
       for (const status of ['configuring', 'building', 'starting', 'running'])
         await client.query('update bloud.apps set status = $1', [status])
     },
-    /** Kills the server. `createEmbeddedPostgres` then restarts it. */
+    /** Kills PostgreSQL. `createEmbeddedPostgres` then restarts PostgreSQL. */
     async crash(): Promise<void> {
       const pid = Number((await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split('\n')[0])
       process.kill(pid, 'SIGKILL')
@@ -64,7 +64,7 @@ export async function startDatabase() {
   }
 }
 
-/** Reads the server settings that influence the results. */
+/** Returns the settings of PostgreSQL that influence the results. */
 export async function settingsOf(client: pg.Client): Promise<object> {
   const names = ['fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'server_version']
   const { rows } = await client.query('select name, setting from pg_settings where name = any($1)', [names])

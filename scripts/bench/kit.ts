@@ -1,4 +1,4 @@
-/** Shared parts of the benchmarks: servers under test, the load client, statistics, tables. */
+/** Shared parts of the benchmarks: measured servers, the load client, statistics and tables. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,9 +13,9 @@ export const HERE = import.meta.dirname
 export const FOLDER = mkdtempSync(join(tmpdir(), 'bloud-bench-'))
 const NCHAN = '/usr/share/nginx/modules/ngx_nchan_module.so'
 const children = new Set<ChildProcess>()
-/** Upper limit until a server prints its port, in milliseconds. */
+/** Upper limit of the time until a server prints its port, in ms. */
 const START_LIMIT_MS = 30_000
-/** Number of messages that nchan keeps for clients that reconnect. */
+/** Number of messages that nchan keeps for reconnecting clients. */
 const KEPT_MESSAGES = process.env.BENCH_KEPT ?? '20000'
 const BETTER_SSE = 'better-sse@0.16.1'
 
@@ -24,7 +24,7 @@ process.on('exit', () => {
   rmSync(FOLDER, { recursive: true, force: true })
 })
 
-/** Returns microseconds of CLOCK_MONOTONIC, the clock that the load client also reads. */
+/** Returns the time of CLOCK_MONOTONIC in µs. The load client reads the same clock. */
 export const nowUs = (): number => Number(process.hrtime.bigint() / 1000n)
 
 export function start(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
@@ -40,7 +40,7 @@ export async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-/** Reads the next line of a child's output. */
+/** Returns the next line of a child process's output. */
 export async function line(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   const [text] = await once(lines, 'line', { signal: AbortSignal.timeout(START_LIMIT_MS) })
@@ -52,7 +52,7 @@ export interface Server {
   name: string
   port: number
   pid: number
-  /** Publishes an event with this number and the time at which it was due. */
+  /** Publishes an event with the number `seq` and the time at which the event was due, in µs. */
   publish(seq: number, dueUs: number): void
   stop(): Promise<void>
 }
@@ -83,8 +83,8 @@ async function isUp(port: number): Promise<boolean> {
 }
 
 /**
- * Publishes each event by a POST on a keep-alive connection, as in nchan's manual, without waiting for
- * responses.
+ * Publishes events by POST requests on a keep-alive connection, as in the manual of nchan. Does not wait for
+ * the responses.
  */
 function poster(socket: Socket) {
   socket.setNoDelay(true)
@@ -142,28 +142,28 @@ export const SERVERS: Record<string, () => Promise<Server>> = {
   'better-sse': () => nodeServer('better-sse', 'better-sse.mjs', betterSseFolder()),
 }
 
-/** Statistics of the load client since its last `reset`. */
+/** Statistics of the load client since its last command `reset`. */
 export interface LoadStats {
   opened: number
-  /** Clients that have received the head of the response. */
+  /** Number of clients that have received the head of the response. */
   answered: number
   failed: number
   closed: number
   events: number
-  /** Event numbers that a client did not receive. */
+  /** Number of missed events, summed over all clients. */
   gaps: number
-  /** Events that a client received twice or out of order. */
+  /** Number of events that a client received twice or out of order. */
   repeats: number
   bytes: number
-  /** Last event number of the client that is furthest behind. */
+  /** Smallest of the clients' last event numbers. */
   lowest: number
-  /** Last event number of the client that is furthest ahead. */
+  /** Largest of the clients' last event numbers. */
   highest: number
-  /** Latencies in milliseconds. */
+  /** Percentiles of the latency from the due time to the receipt, in ms. */
   p50: number
   p99: number
   max: number
-  /** CPU time in seconds. */
+  /** CPU time of the load client in s. */
   cpu: number
 }
 
@@ -175,7 +175,7 @@ function compiled(): string {
   return loadClient
 }
 
-/** Starts load clients in a separate process. */
+/** Starts the load client, a separate process with many connections to a server. */
 export async function startLoad(
   port: number,
   connections: number,
@@ -194,7 +194,10 @@ export async function startLoad(
       send('stat')
       return JSON.parse(await answer)
     },
-    /** Polls until `enough` is true. Returns the milliseconds taken, or undefined after the limit. */
+    /**
+     * Reads the statistics until `enough` returns true. Returns the time taken in ms, or undefined if
+     * `limitMs` has passed.
+     */
     async until(enough: (stats: LoadStats) => boolean, limitMs: number): Promise<number | undefined> {
       const begin = performance.now()
       while (performance.now() - begin < limitMs) {
@@ -209,8 +212,8 @@ export async function startLoad(
 }
 
 /**
- * Publishes events at a fixed rate, each with the time at which it was due. A slow server does not lower the
- * rate. Returns the number after the last event.
+ * Publishes events at a fixed rate. An event contains the time at which the event was due, so a slow server
+ * does not lower the rate. Returns the number after the last event.
  */
 export async function publishAt(
   server: Server,
@@ -228,7 +231,7 @@ export async function publishAt(
   return from + total
 }
 
-/** Reads the CPU time of a process in seconds: all of it, and the user part without the kernel's. */
+/** Returns the CPU time of a process in s: the total, and the part spent outside the kernel. */
 export function timesOf(pid: number): { all: number; user: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return { all: (Number(fields[11]) + Number(fields[12])) / 100, user: Number(fields[11]) / 100 }
@@ -246,7 +249,7 @@ export const quantile = (values: number[], part: number): number =>
   sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? Number.NaN
 
 const short = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
-/** `median (min–max)` */
+/** Returns numbers as text in the form `median (min–max)`. */
 export const spread = (values: number[]): string =>
   values.length === 0
     ? 'none'
@@ -260,7 +263,7 @@ function version(command: string, ...args: string[]): string {
   }
 }
 
-/** Returns a description of the machine and the versions of its programs. */
+/** Returns the description of the machine and the versions of its programs. */
 export const machine = () => ({
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,
@@ -274,7 +277,7 @@ export const machine = () => ({
   date: new Date().toISOString(),
 })
 
-/** Prints a table, and all numbers as one line of JSON. */
+/** Prints the results as a table, and all numbers as a line of JSON. */
 export function report(
   name: string,
   settings: object,
@@ -286,7 +289,7 @@ export function report(
   console.log(JSON.stringify({ name, machine: machine(), settings, rows, numbers }))
 }
 
-/** Returns the number of `--name=value` on the command line, or the fallback. */
+/** Returns the number in the option `--name=value` of the command line, or `fallback` without the option. */
 export function option(name: string, fallback: number): number {
   const given = process.argv.find((arg) => arg.startsWith(`--${name}=`))
   return given ? Number(given.split('=')[1]) : fallback

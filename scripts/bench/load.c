@@ -1,13 +1,15 @@
-/* Load client: many clients of an event stream in one thread, with epoll and without an allocation per event.
+/*
+ * Load client: simulates many clients of an event stream in a single thread with epoll.
  *
  *   load <port> <path> <connections> [<last id, or ->]
  *
- * Commands on stdin: "reset" clears the measurements, "stat" prints one line of JSON, "stall <n>" stops
- * reading from the first n connections, "resume" reads from them again, "quit" exits.
+ * Commands on stdin: "reset" clears the measurements, "stat" prints the measurements as a line of JSON.
+ * "stall <n>" stops reading from the first n connections, and "resume" reads from them again. "quit" exits.
  *
- * Each event contains "seq":<n> and "t":<due time in microseconds of CLOCK_MONOTONIC>. Every connection checks
- * that its numbers are contiguous. Connections are made from 127.0.0.2 to 127.0.0.9, because the ports of one
- * address are not enough. */
+ * An event contains "seq":<n> and "t":<due time in µs of CLOCK_MONOTONIC>. The event numbers of a connection
+ * must be contiguous. Connections are made from 127.0.0.2 to 127.0.0.9, because a single address has too few
+ * ports.
+ */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,7 +28,7 @@ enum { READ_BYTES = 256 * 1024, CARRY_BYTES = 96, BUCKETS = 200000, BUCKET_US = 
 
 typedef struct {
   int fd, stalled, open, chunked, head_done;
-  long chunk_left;      /* unread bytes of the chunk; -1: in its size line; -2: before the digits */
+  long chunk_left;      /* unread bytes of the chunk; -1 in the size line of a chunk, -2 before that line */
   long last;            /* number of the last event; -1 before the first */
   long size_value;
   int carry_length;
@@ -57,7 +59,7 @@ static void note(Client *c, long seq, long sent, long now) {
   histogram[bucket > BUCKETS ? BUCKETS : bucket]++;
 }
 
-/* Counts the complete events in `text`. Keeps an incomplete event at its end for the next read. */
+/* Counts the complete events in `text`. Stores an incomplete event at the end of `text` for the next read. */
 static void scan(Client *c, char *text, long length) {
   static const char mark[] = "{\"seq\":";
   long now = now_us();
@@ -90,7 +92,7 @@ static int hex(char c) {
   return -1;
 }
 
-/* Copies the bodies of chunks from `from` to `to`. Returns the number of bytes copied. */
+/* Copies the data of HTTP chunks from `from` to `to`. Returns the number of bytes copied. */
 static long unchunk(Client *c, const char *from, long length, char *to) {
   long made = 0;
   for (long i = 0; i < length;) {

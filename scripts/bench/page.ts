@@ -1,10 +1,10 @@
 /**
- * Measures the script time of the page per frame with many apps and events. Uses the real server, a separate
- * database, and Chromium, whose trace of the page contains the times.
+ * Measures the time that the web page spends in scripts per frame, with many apps and events. The times come
+ * from Chromium's trace of the page. The server is the real server with a separate database.
  *
  *   node scripts/bench/page.ts [apps] [events/s] [slowdown]
  *
- * The slowdown is a factor that simulates a slower processor.
+ * The slowdown is a factor by which Chromium simulates a slower processor.
  */
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,10 +20,10 @@ import { prepareTools } from '../test-tools.ts'
 
 const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWDOWN = 1] = process.argv.slice(2).map(Number)
 const SECONDS = 10
-/** Upper limit of the first rendering in milliseconds, for a busy machine. */
+/** Upper limit of the time of the first rendering, in ms. Large, because the machine may be busy. */
 const SETTLE_LIMIT_MS = 120_000
 const FRAME_MS = 1000 / 60
-/** Names of trace events that are script of the page. */
+/** Names of the trace events that count as script time. */
 const SCRIPT = new Set([
   'FunctionCall',
   'EventDispatch',
@@ -40,7 +40,9 @@ interface TraceEvent {
   tid: number
   ts: number
   dur?: number
-  /** Microseconds on a processor, without the time that the thread waited for one. */
+  /**
+   * CPU time of the trace event in µs. The time in which the thread waited for a processor is not included.
+   */
   tdur?: number
 }
 
@@ -78,7 +80,7 @@ async function makeEvents(sql: pg.Client): Promise<number> {
   return made
 }
 
-/** Returns the milliseconds of script in each frame of the page's main thread. Nested calls count once. */
+/** Returns the script time in ms for each frame of the page's main thread. Nested calls are counted once. */
 function scriptPerFrame(events: TraceEvent[]): number[] {
   const calls = events.filter(({ name, ph, dur }) => ph === 'X' && dur && SCRIPT.has(name))
   const threads = Object.values(Object.groupBy(calls, ({ pid, tid }) => `${pid}/${tid}`))

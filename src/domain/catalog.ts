@@ -30,7 +30,10 @@ const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name o
 const environment = z
   .record(envName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
   .default({})
-/** Exact version, so that every install is the same. */
+/**
+ * Exact version of an npm package. Ranges and tags are refused, so that every install of an app gets the same
+ * version.
+ */
 const exactVersion = z
   .string()
   .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'must be an exact version, like 1.2.3')

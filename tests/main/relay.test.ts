@@ -1,4 +1,4 @@
-/** The relay as a separate process. */
+/** Tests of the relay as a separate process. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ function start(t: Tests, settings: Record<string, string>): ChildProcess {
   return child
 }
 
-/** Waits for the child's first message to its parent. */
+/** Waits for the first message of the child process to its parent. */
 async function firstMessage(child: ChildProcess): Promise<{ type: string; code?: string; message?: string }> {
   const [message] = await once(child, 'message', { signal: AbortSignal.timeout(LIMIT_MS) })
   return message
@@ -60,7 +60,7 @@ test('the relay reports when it is ready, and ends its streams and exits with 0 
   assert.equal(await exitCode(child), 0)
 })
 
-test('the relay stops when its parent process is gone', async (t) => {
+test('the relay stops when its parent process ends', async (t) => {
   const child = start(t, { DATABASE_URL: await database(t), BLOUD_PORT: String(await freePort()) })
   assert.equal((await firstMessage(child)).type, 'ready')
   child.disconnect()

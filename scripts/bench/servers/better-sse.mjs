@@ -1,4 +1,7 @@
-/** better-sse as in its manual: one channel with all sessions, on node:http. */
+/**
+ * Server of the benchmarks with better-sse on node:http, as in the manual of better-sse: all sessions in one
+ * channel.
+ */
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'

@@ -1,19 +1,22 @@
-/** History in memory, fed line by line over a socket; shared by the servers under test. */
+/** Keeps a history of events in memory for the measured servers. The events arrive as lines over a socket. */
 import { createServer } from 'node:net'
 
-/** Padding of each event: about a small event's size, or BENCH_PAD bytes. */
+/** Padding text of an event. Its length is BENCH_PAD bytes, or 200 bytes as in a small event. */
 export const PADDING = 'x'.repeat(Number(process.env.BENCH_PAD ?? 200))
-/** Number of rows that the history keeps at least. */
+/** Smallest number of events that a full history keeps. */
 const KEPT = 20_000
 
 export interface Row {
   seq: number
-  /** Time at which the event was due, in microseconds of CLOCK_MONOTONIC. */
+  /** Time at which the event was due, in µs of CLOCK_MONOTONIC. */
   t: number
   pad: string
 }
 
-/** Reads lines `<seq> <microseconds>` from a separate port. Returns that port and access to the kept rows. */
+/**
+ * Reads lines of the form `<seq> <due time in µs>` from a new port. Returns the port and functions that read
+ * the kept events.
+ */
 export async function startHistory(onRows: (rows: Row[]) => void) {
   let rows: Row[] = []
   let rest = ''
@@ -45,5 +48,5 @@ export async function startHistory(onRows: (rows: Row[]) => void) {
 
 export const frameOf = (row: Row): string => `event: app\nid: e.${row.seq}\ndata: ${JSON.stringify(row)}\n\n`
 
-/** Prints the ports to standard output for the benchmark. */
+/** Prints the ports of the server and of its event source as JSON, for the benchmark. */
 export const printReady = (port: number, feed: number): void => console.log(JSON.stringify({ port, feed }))

@@ -1,9 +1,9 @@
 /**
- * node:http, tuned: each event is serialised once and written once per client, without delay of packets.
+ * Server of the benchmarks with node:http. An event is serialised once for all clients and written without
+ * delay (TCP_NODELAY).
  *
- * The first argument is a batching interval in milliseconds: the first event is written at once, later events
- * once per interval. `throttled` as second argument also lengthens the interval as the relay does when a
- * flush takes long.
+ * The first argument is a batching interval in ms: the first event is written at once, later events once per
+ * interval. With the second argument `throttled` a slow flush lengthens the interval, as in the relay.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { RELAY_LIMITS } from '../../../src/relay/relay.ts'
@@ -23,7 +23,8 @@ function flush(): void {
   const bytes = Buffer.from(gathered)
   gathered = ''
   for (const client of clients) client.write(bytes)
-  // Node writes to the sockets in ticks that are already queued, so the flush ends after them.
+  // The end of the flush is reported in the next tick, because Node writes to the sockets in ticks that are
+  // already queued.
   process.nextTick(() => throttle.done(begin, performance.now()))
 }
 
@@ -42,7 +43,7 @@ const history = await startHistory((rows) => {
   else timer = setTimeout(flush, wait)
 })
 
-/** Frames after an event id, serialised once for all clients that resume with that id. */
+/** Frames after an event id, serialised once for all clients that resume with the same id. */
 const missed = new Map<string, Buffer>()
 function after(id: string): Buffer {
   const key = `${id} ${history.head()}`
