@@ -1,19 +1,19 @@
-/** Starts a program for a test, waits for lines of its output, and stops it. */
+/** Starts a process for a test, waits for lines of its output, and stops the process. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 export interface TestProcess {
   child: ChildProcess
-  /** Returns the output so far, stdout and stderr together. */
+  /** Returns the output of the process so far, stdout and stderr together. */
   output(): string
   /**
-   * Resolves with the match as soon as the output contains the pattern.
-   * @throws if the process ends first, or after the limit in milliseconds.
+   * Waits until the output matches the pattern, and returns the match.
+   * @throws if the process ends first, or after `limitMs` ms.
    */
   waitFor(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
-  /** Sends the signal and waits until the process ends. @returns its exit code, null after a signal. */
+  /** Sends the signal and waits until the process ends. @returns the exit code, null after a signal. */
   end(signal: NodeJS.Signals): Promise<number | null>
-  /** Resolves with the exit code when the process has ended, null after a signal. */
+  /** Resolves with the exit code when the process has ended, or with null if a signal ended the process. */
   ended: Promise<number | null>
 }
 

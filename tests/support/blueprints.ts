@@ -1,5 +1,6 @@
 /**
- * Reads blueprints with two YAML parsers that are independent of the writer. A tag becomes `{ tag, value }`.
+ * Reads authentik blueprints with two YAML parsers that do not share code with the writer. A YAML tag becomes
+ * an object `{ tag, value }`.
  */
 import { execFileSync } from 'node:child_process'
 import { DEFAULT_SCHEMA, load, Type } from 'js-yaml'

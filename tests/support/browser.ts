@@ -1,4 +1,4 @@
-/** Opens the page in a real Chromium and records the statuses that each card has shown. */
+/** Opens the page in a real Chromium and records the app statuses that the page shows. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -6,11 +6,13 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { toolPath } from './tools.ts'
 
 /**
- * Folder for screenshots, e.g. SCREENSHOTS=test-results. Without it no screenshot is taken, because each
- * takes 0.3 s.
+ * Folder for screenshots, e.g. SCREENSHOTS=test-results. No screenshots are taken without this setting,
+ * because a screenshot takes 0.3 s.
  */
 const SCREENSHOTS = process.env.SCREENSHOTS
-/** Flags that keep Chromium from using the network, because the tests also run on machines without one. */
+/**
+ * Flags that keep Chromium from using the network, because the tests also run on machines without a network.
+ */
 const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -26,18 +28,18 @@ after(async () => (await browser)?.close())
 
 export interface OpenPage {
   page: Page
-  /** Returns every status that the card of `app` has shown, in order. */
+  /** Returns every status that the card of the app `app` has shown, in order. */
   shown(app: string): Promise<string[]>
-  /** Saves a picture of the page for review by a person. Pictures are not committed. */
+  /** Saves a screenshot of the page, if the variable SCREENSHOTS is set. */
   screenshot(name: string): Promise<void>
-  /** Errors of the page: those on its console and uncaught exceptions. */
+  /** Errors on the console of the page, and uncaught exceptions. */
   complaints: string[]
 }
 
 export interface PageOptions {
   dark?: boolean
   width?: number
-  /** Page of the same browser context; both share the connections of the browser. */
+  /** Open page whose browser context the new page joins. Both pages then share the browser's connections. */
   beside?: Page
   path?: string
   javaScript?: boolean
@@ -77,14 +79,16 @@ export async function openPage(address: string, options: PageOptions = {}): Prom
   }
 }
 
-/** Matches when the page receives events, by the stream or by polling. */
+/** CSS selector that matches when the page receives events by the stream or by polling. */
 const UP_TO_DATE = '[data-connection="live"], [data-connection="polling"]'
 
 interface Shown {
   shown: Record<string, string[]>
 }
 
-/** Runs in the page before its own scripts: records each status that the DOM shows. */
+/**
+ * Records each status that the cards of the page show. Runs inside the page, before the scripts of the page.
+ */
 function recordStatuses(): void {
   const shown: Record<string, string[]> = {}
   ;(window as unknown as Shown).shown = shown

@@ -1,4 +1,4 @@
-/** Starts writers and clients that resume, and counts the events that were lost or received out of order. */
+/** Starts writers and resuming clients, and counts the events that clients lost or received out of order. */
 import { type ClientRequest, get } from 'node:http'
 import pg from 'pg'
 
@@ -7,18 +7,18 @@ const TOGGLE_STATUS = `update bloud.apps set status = case status when 'running'
 
 export interface Tally {
   /**
-   * Count of sequence numbers that the clients did not receive. Some are no events, because PostgreSQL skips
-   * numbers after a crash: `countLost` leaves these out.
+   * Number of event numbers (seq) that clients did not receive. The number includes seqs without an event,
+   * which PostgreSQL skips after a crash; `countLost` omits them.
    */
   lost: number
-  /** Ranges of these numbers as `from-to`, each with the number of clients that did not receive the range. */
+  /** Ranges of missed event numbers as `from-to`, with the number of clients that missed the range. */
   gaps: Map<string, number>
   reordered: number
   resets: number
   connects: number
 }
 
-/** Starts a client that reconnects with the id of the last event it received. */
+/** Starts a client that resumes: after a lost connection it reconnects with the id of its last event. */
 function startClient(port: number, tally: Tally) {
   let last = -1
   let id = ''
@@ -67,7 +67,7 @@ function startClient(port: number, tally: Tally) {
   connect()
   return {
     last: () => last,
-    /** Ends the connection; the client reconnects by itself. */
+    /** Closes the client's connection. The client then reconnects by itself. */
     cut: () => request?.destroy(),
     stop() {
       stopped = true
@@ -92,8 +92,8 @@ export function startClients(port: number, count: number) {
 }
 
 /**
- * Starts writers that each change the status of their own app as fast as PostgreSQL allows. A writer
- * reconnects when it loses its session.
+ * Starts writers. Each writer changes the status of an app of its own as fast as PostgreSQL commits, and
+ * reconnects after a lost session.
  */
 export function startWriters(url: string, count: number) {
   let stopped = false
@@ -128,7 +128,7 @@ export function startWriters(url: string, count: number) {
   }
 }
 
-/** Creates running apps named app-1, app-2 and so on. */
+/** Creates `count` running apps named app-1, app-2 and so on. */
 export async function makeApps(admin: pg.Client, count: number): Promise<void> {
   await admin.query(
     `insert into bloud.apps (name, display_name, version, status)
@@ -140,7 +140,7 @@ export async function makeApps(admin: pg.Client, count: number): Promise<void> {
   }
 }
 
-/** Counts the events that clients did not receive, once per client. Numbers without an event do not count. */
+/** Counts the events that clients did not receive, once per client. Omits event numbers without an event. */
 export async function countLost(admin: pg.Client, { gaps }: Tally): Promise<number> {
   let lost = 0
   for (const [gap, clients] of gaps) {

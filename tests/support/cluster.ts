@@ -1,6 +1,6 @@
 /**
- * Creates test databases as copies of a template, which is migrated once per state of `sql/`. The server is
- * the one that `npm test` started.
+ * Creates test databases on the PostgreSQL server that `npm test` started. Each test database is a copy of a
+ * migrated template database.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -13,22 +13,22 @@ import { LOGINS, type Login } from '../../src/postgres/embedded.ts'
 
 export interface TestDatabase {
   name: string
-  /** Address for the superuser, who owns the database. */
+  /** Database address for the superuser, who owns the test database. */
   url: string
   superuserUrl: string
-  /** Returns the address for one of the agent's logins. */
+  /** Returns the database address for a login of the agent. */
   urlFor(login: Login): string
-  /** Ends all connections to the database and drops it. */
+  /** Ends all connections to the test database and drops the database. */
   drop(): Promise<void>
 }
 
-/** Key of an advisory lock in the database `postgres`: any number that nothing else uses. */
+/** Key of the advisory lock for the creation of the template. The number is arbitrary. */
 const TEMPLATE_LOCK = 7_309_441
 const FOLDERS = ['sql', 'src/db']
-/** Upper limit of a name in bytes; PostgreSQL truncates longer names. */
+/** Upper limit of a database name in bytes, because PostgreSQL truncates longer names. */
 const NAME_BYTES = 63
 
-/** Creates a test database. @param label prefix of its name, shown in logs and in psql. */
+/** Creates a test database. @param label prefix of the database name, which logs and psql show. */
 export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   const template = await ensureTemplate()
   const name = `${label.replace(/\W+/g, '_').toLowerCase()}_${randomBytes(6).toString('hex')}`.slice(
@@ -74,7 +74,10 @@ function serverUrl(): string {
   throw new Error('This test needs a PostgreSQL server: run it with "npm test -- <file>", which starts one.')
 }
 
-/** Returns the password of all logins. Roles belong to the server, which exists only for the tests. */
+/**
+ * Returns the password of all test logins. All test files share the server's logins, so the password derives
+ * from the server's address.
+ */
 const loginPassword = () => createHash('sha256').update(serverUrl()).digest('hex')
 
 let ready: Promise<string> | null = null
@@ -85,7 +88,8 @@ function ensureTemplate(): Promise<string> {
 }
 
 /**
- * Creates the template. Test files run in parallel: the first one creates it, the others wait for the lock.
+ * Creates the template database unless it exists. An advisory lock keeps parallel test files from creating
+ * the same template.
  */
 async function makeTemplate(client: pg.Client): Promise<string> {
   const template = `bloud_template_${await stateOfSql()}`

@@ -1,7 +1,10 @@
-/** Proxy to PostgreSQL that closes the connection after a given number of chunks. */
+/** TCP proxy to PostgreSQL that closes a connection after a given number of chunks. */
 import { connect, createServer, type Socket } from 'node:net'
 
-/** Forwards the given number of chunks from the client to PostgreSQL, then closes both connections. */
+/**
+ * Starts the proxy. It forwards the given number of chunks from a client to PostgreSQL, then closes both
+ * connections.
+ */
 export async function startCuttingProxy(
   url: string,
   chunks: number,

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 
 /**
- * Creates a directory that only the current user may enter; it is removed after the tests of the file. Must
- * be called at the top of a file, because inside a test it would be removed before that test's own clean-up.
+ * Creates a directory with mode 0700, and removes the directory after all tests of the test file.
+ * Must be called at the top level of the file, because a call inside a test would remove the directory before
+ * the test's own clean-up.
  */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'bloud-test-'))

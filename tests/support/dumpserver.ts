@@ -1,4 +1,4 @@
-/** Finds or starts a PostgreSQL server for pg_dump, which refuses servers newer than itself. */
+/** Finds or starts a PostgreSQL server for tests of pg_dump. pg_dump refuses a server newer than itself. */
 import { after } from 'node:test'
 import { hasServer, installedClients } from '../../src/postgres/clientprograms.ts'
 import { administer, urlOf } from './cluster.ts'
@@ -7,8 +7,8 @@ import { startServer } from './postgres-server.ts'
 import { value } from './sql.ts'
 
 /**
- * Returns the superuser's address of a server that the pg_dump of this machine can dump. Returns null if the
- * machine has none. A server that was started stops at the end of the test file.
+ * Returns the superuser's address of a server that this machine's pg_dump can dump, or null without such a
+ * server. A server started by this function stops at the end of the test file.
  * @throws if servers are installed and none of them starts.
  */
 export async function serverForDump(): Promise<string | null> {

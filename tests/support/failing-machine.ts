@@ -1,6 +1,6 @@
 /**
- * Parts of a machine whose processes are killed: restarted programs, their PostgreSQL, and sessions with
- * retries.
+ * Parts of a test machine whose processes are killed: restarted programs, a PostgreSQL server, and sessions
+ * with retries.
  */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -14,10 +14,10 @@ import type { TestProcess } from './agent.ts'
 
 const PASSWORD = 'test-password'
 export const POLL_MS = 60
-/** Upper limit of a round in milliseconds, far above the longest round on a slow machine. */
+/** Upper limit of a round in ms, far above the longest round on a slow machine. */
 export const ROUND_LIMIT_MS = 90_000
 
-/** Restarts a program whenever it ends, and writes its process id to a file. */
+/** Starts a program, restarts the program each time it ends, and writes its process id to `pidFile`. */
 export function keepRunning(pidFile: string, start: () => TestProcess, onEnd: () => Promise<unknown>) {
   let child: TestProcess
   let stopping = false
@@ -54,7 +54,10 @@ export async function startPostgres(dataDir: string) {
   return { urlOf, stop: postgres.stop, pidFile: join(dataDir, 'postgres/postmaster.pid') }
 }
 
-/** Runs the work in a new session, and retries while the database is unavailable. */
+/**
+ * Runs the work in a new session. Repeats the work while the database is unavailable, for `ROUND_LIMIT_MS` at
+ * most.
+ */
 export async function withRetries<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const end = Date.now() + ROUND_LIMIT_MS
   for (;;) {

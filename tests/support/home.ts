@@ -1,5 +1,6 @@
 /**
- * Creates a home server for a test: a database, a catalog of small packages, and the agent's real processes.
+ * Creates a home server for a test: a database, a catalog of small npm packages, and real processes of the
+ * agent.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,36 +18,41 @@ import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
 import { session, transitionsOf } from './sql.ts'
 
-/** Upper limit of a wait in milliseconds, far above the longest wait on a slow machine. */
+/** Upper limit of a wait in ms, far above the longest wait on a slow machine. */
 const LIMIT_MS = 90_000
-/** Upper limit between two checks in milliseconds, because a notification can be lost with the session. */
+/** Interval between two checks in ms. Polling is needed because a lost session also loses notifications. */
 const POLL_MS = 250
 
 export interface Home {
   database: TestDatabase
   dataDir: string
   packages: string
-  /** Session of the superuser. */
+  /** Database session of the superuser. */
   sql: pg.Client
-  /** Writes a catalog file and its npm package. Returns the app's port. */
+  /** Writes a catalog file and the npm package of an app. Returns the app's port. */
   addApp(name: string, behaviour?: Behaviour, more?: object): Promise<number>
-  /** Starts an orchestrator and waits until it holds the lease and has read the catalog. */
+  /** Starts an orchestrator, and waits until the orchestrator holds the lease and has read the catalog. */
   orchestrator(more?: Record<string, string>): Promise<TestProcess>
-  /** Starts a relay on the given port, or on any, and waits until it listens. */
+  /** Starts a relay and waits until the relay listens on `port`, or on a free port by default. */
   relay(port?: number): Promise<TestProcess & { address: string }>
-  /** Ends the lease of a killed orchestrator at once instead of after ten seconds. */
+  /** Ends the lease of a killed orchestrator at once. Otherwise the lease would expire after ten seconds. */
   expireLease(): Promise<unknown>
-  /** Waits until the app has one of the statuses (null: purged). @throws with its history after the limit. */
+  /**
+   * Waits until the app has one of the statuses; null means purged. @throws with the app's history after the
+   * limit.
+   */
   until(app: string, ...statuses: (string | null)[]): Promise<void>
-  /** Waits until a query returns true. */
+  /** Waits until an SQL query returns true. */
   untilTrue(text: string, values?: unknown[]): Promise<void>
   transitionsOf(app: string): Promise<string[]>
   cause(app: string): Promise<Record<string, unknown> | null>
-  /** Returns the ids of running processes of one kind that this home server started. */
+  /** Returns the ids of running processes of the given kind that belong to this home server. */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
-/** Creates the home server. @param endMore runs after all agents have ended, before the data is deleted */
+/**
+ * Creates the home server. @param endMore runs after the agent's processes ended, before the data is deleted
+ */
 export async function makeHome(
   t: TestContext,
   endMore: (dataDir: string) => Promise<void> = async () => undefined,

@@ -1,4 +1,4 @@
-/** Creates a local host in a temporary directory, and waits with limits. */
+/** Creates a local host in a temporary directory, and has helpers that wait with a limit. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { pollUntil } from '../../src/system/timeout.ts'
 import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
 
-/** Upper limit of a wait in milliseconds, far above the longest wait on a slow machine. */
+/** Upper limit of a wait in ms, far above the longest wait on a slow machine. */
 export const LIMIT_MS = 60_000
 
 export interface TestHost {
@@ -19,12 +19,12 @@ export interface TestHost {
   dataDir: string
   packages: string
   paths: Paths
-  /** Creates the host of a second agent on the same data directory. */
+  /** Creates the host object of a second agent on the same data directory. */
   another(): Host
   app(name: string, behaviour?: Behaviour): Promise<WantedApp>
-  /** Configures the apps, starts a switch and waits until it ends. */
+  /** Configures the apps, starts the switch command and waits until the command ends. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[] }>
-  /** Returns the ids of running processes of one kind that belong to this data directory. */
+  /** Returns the ids of running processes of the given kind that belong to this data directory. */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
@@ -70,7 +70,7 @@ export function wanted(name: string, port: number, spec: string): WantedApp {
   return { name, port, catalog: makeApp(name, port, spec), integrationConfig: {} }
 }
 
-/** Polls until the check returns a value. @throws with the description after the limit. */
+/** Polls until the check returns a value. @throws with the description `what` after the limit. */
 export async function until<T>(what: string, check: Parameters<typeof pollUntil<T>>[0]): Promise<T> {
   const found = await pollUntil(check, LIMIT_MS)
   if (found === null) throw new Error(`Did not happen within ${LIMIT_MS / 1000} s: ${what}`)
@@ -84,7 +84,9 @@ export function ended(host: Host, run: { id: string }): Promise<RunState> {
   })
 }
 
-/** Returns the body of the app's response; null if there is none or if its status is an error. */
+/**
+ * Returns the body of the app's HTTP response. Returns null without a response, or if the status is an error.
+ */
 export async function get(app: WantedApp, path: string): Promise<string | null> {
   try {
     const response = await fetch(`http://127.0.0.1:${app.port}${path}`, {

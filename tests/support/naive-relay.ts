@@ -1,6 +1,6 @@
 /**
- * A relay with a wrong design: on each notification it sends only the newest row. Events have ids, and the
- * result is correct as long as no session is lost and no two events come close together.
+ * Relay with a wrong design: after a notification the relay sends only the newest event. Events are lost with
+ * a database session, or if two events come close together.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'

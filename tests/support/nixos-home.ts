@@ -39,23 +39,23 @@ export async function makeNixosHome(t: TestContext) {
       home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
     install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
     scenario: (what: object) => writeScenario(home.dataDir, what),
-    /** Waits until the rebuild has reached the phase in which it waits. */
+    /** Waits until the rebuild waits in `phase`, as its scenario requires. */
     held: (phase: string) =>
       until(
         `the rebuild waits in ${phase}`,
         async () => (await readFile(machine('held'), 'utf8').catch(() => '')) === phase,
       ),
-    /** Ends the wait of a phase. */
+    /** Lets a rebuild that waits in a phase continue. */
     go: () => writeFile(machine('go'), ''),
     starts: async () =>
       (await readFile(machine('starts'), 'utf8').catch(() => '')).split('\n').filter(Boolean).length,
-    /** Waits until the configuration contains exactly these apps. */
+    /** Waits until the configuration contains exactly the named apps. */
     untilConfigured: (...names: string[]) =>
       until(
         `the configured apps are ${names}`,
         async () => String(await configured().catch(() => null)) === String(names),
       ),
-    /** Returns the leftovers of rebuilds: processes, held locks and partly written files. */
+    /** Returns what rebuilds left behind: processes, held locks and partly written files. */
     async leftovers() {
       const processes = await membersOf({ marks: [`${await readMark(paths.mark)}/rebuild`] })
       const runs = await readdir(paths.runs).catch(() => [])
@@ -64,8 +64,8 @@ export async function makeNixosHome(t: TestContext) {
       return [...processes, ...locks, ...files]
     },
     /**
-     * Starts an orchestrator until it has read the catalog. Installs requested before the next start then
-     * share a rebuild.
+     * Fills the catalog with an orchestrator, and stops that orchestrator. Installs requested before the next
+     * start then share a rebuild.
      */
     async fillCatalog() {
       await (await home.orchestrator(env)).end('SIGTERM')

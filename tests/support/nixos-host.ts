@@ -1,5 +1,6 @@
 /**
- * Creates a NixOS host for a test: a data directory and a simulated machine for tests/fixtures/nixos-rebuild.
+ * Creates a NixOS host for a test: a data directory, and a simulated machine for
+ * tests/fixtures/nixos-rebuild.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -21,23 +22,26 @@ export interface TestMachine {
   host: Host
   dataDir: string
   paths: NixosPaths
-  /** Creates the host of a second agent on the same data directory. */
+  /** Creates the host object of a second agent on the same data directory. */
   another(more?: Partial<NixosHostOptions['nixos']>): Host
-  /** Sets the behaviour of the next phases; the keys are described in tests/fixtures/nixos-rebuild. */
+  /**
+   * Sets the behaviour of the following rebuild phases. The keys are described in
+   * tests/fixtures/nixos-rebuild.
+   */
   scenario(what: object): Promise<void>
-  /** Ends the wait of a phase. */
+  /** Lets a rebuild that waits in a phase continue. */
   go(): Promise<void>
-  /** Returns the phase in which the rebuild waits or hangs; null if there is none. */
+  /** Returns the phase in which the rebuild waits or hangs. Returns null if no rebuild waits. */
   held(): Promise<string | null>
-  /** Configures the apps, starts a switch and waits until it ends. */
+  /** Configures the apps, starts the switch command and waits until the command ends. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[]; result: RunResult }>
   /** Returns the ids of running processes of rebuilds. */
   processes(): Promise<number[]>
-  /** Returns the number of starts of nixos-rebuild. */
+  /** Returns how often nixos-rebuild was started. */
   starts(): Promise<number>
 }
 
-/** Returns the settings of a host on the simulated machine of a data directory. */
+/** Returns the settings of a NixOS host that uses the simulated machine in a data directory. */
 export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   return {
     profile: join(dataDir, 'machine/profiles/system'),
@@ -49,13 +53,13 @@ export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   }
 }
 
-/** Creates the simulated machine. `endMachine` ends its processes. */
+/** Creates the simulated machine in the data directory. `endMachine` ends the machine's processes. */
 export async function makeMachine(dataDir: string): Promise<void> {
   await mkdir(join(dataDir, 'machine'), { recursive: true })
   await writeFile(join(dataDir, 'machine/scenario.json'), '{}')
 }
 
-/** Writes the scenario in one step, because a rebuild can read it at any time. */
+/** Writes the scenario atomically, because a rebuild can read the scenario at any time. */
 export const writeScenario = (dataDir: string, what: object): Promise<void> =>
   writeAtomic(join(dataDir, 'machine/scenario.json'), JSON.stringify(what))
 
@@ -115,7 +119,7 @@ export async function createTestMachine(t: TestContext): Promise<TestMachine> {
 const countLines = async (file: string): Promise<number> =>
   (await readFile(file, 'utf8').catch(() => '')).split('\n').filter(Boolean).length
 
-/** Returns an app with an image on a free port. */
+/** Returns an app that runs as a container and has a free port. */
 export async function container(name: string, more: object = {}): Promise<WantedApp> {
   const port = await freePort()
   return { name, port, catalog: image(name, port, more), integrationConfig: {} }

@@ -5,11 +5,13 @@ import { startProcess, type TestProcess } from './agent.ts'
 
 export interface WholeAgent extends TestProcess {
   address: string
-  /** Resolves when the agent has printed the address of the page. */
+  /** Waits until the agent has printed the address of the page. */
   up(): Promise<unknown>
 }
 
-/** Returns the environment of the test without settings of Bloud and PostgreSQL, plus the given settings. */
+/**
+ * Returns the environment of the test without the settings of Bloud and PostgreSQL, plus the given settings.
+ */
 export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(BLOUD_|PG|DATABASE_URL$|NODE_TEST)/.test(name),
@@ -17,7 +19,7 @@ export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), ...given }
 }
 
-/** Starts src/main/start.ts, as `npm start` does after the installation. */
+/** Starts src/main/start.ts, which `npm start` runs after the installation of packages. */
 export function startWholeAgent(
   dataDir: string,
   port: number,

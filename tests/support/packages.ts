@@ -1,15 +1,16 @@
-/** Creates small npm packages that behave as healthy and as faulty apps do. */
+/** Creates small npm packages that behave like healthy or faulty apps. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
 
 /**
- * - `healthy` answers on $PORT, with 200 on /health, its process id on /pid and its environment on /env
- * - `exits` writes a message and ends with exit code 3 at once
- * - `silent` accepts connections and never answers
+ * Behaviour of the app in a package.
+ * - `healthy` responds on $PORT: 200 on /health, its process id on /pid, its environment on /env
+ * - `exits` prints a message and ends with exit code 3 at once
+ * - `silent` accepts connections and never responds
  * - `switchable` is unhealthy after POST /unhealthy, and healthy again after POST /healthy
- * - `slow-install` is healthy, but its install waits until the file `<package>/go` exists, for 60 s at most
- * - `forks` is healthy, and has a child process that survives it unless the agent ends the whole group
+ * - `slow-install` is healthy, but its install waits for the file `<package>/go`, for 60 s at most
+ * - `forks` is healthy, and its child process ends only with the whole process group
  * - `stubborn` is healthy, and ignores SIGTERM
  */
 export type Behaviour = 'healthy' | 'exits' | 'silent' | 'switchable' | 'slow-install' | 'forks' | 'stubborn'
@@ -20,7 +21,7 @@ export interface PackageOptions {
   version?: string
 }
 
-/** Creates the package `<dir>/<name>` and returns its `file:` spec. */
+/** Creates the npm package `<dir>/<name>`. Returns the `file:` spec of the package for npm. */
 export async function makePackage(dir: string, options: PackageOptions): Promise<string> {
   const { name, behaviour = 'healthy', version = '1.0.0' } = options
   const path = join(dir, name)
@@ -39,10 +40,10 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
   return `file:${path}`
 }
 
-/** Ends the wait in the install of a `slow-install` package. */
+/** Lets the waiting install of a `slow-install` package continue. */
 export const letInstall = (dir: string, name: string): Promise<void> => writeFile(join(dir, name, 'go'), '')
 
-/** Returns a complete catalog entry for the package, with a health check every 0.2 s. */
+/** Returns a complete catalog entry for an npm package, with a health check every 0.2 s. */
 export function makeApp(name: string, port: number, npmPackage: string, more: object = {}): CatalogApp {
   return catalogAppSchema.parse({
     name,

@@ -1,6 +1,5 @@
 /**
- * Checks that hold in every state of the page: it matches the database, is accessible, and fits small
- * screens.
+ * Checks for every state of the page: the page matches the database, is accessible, and fits small screens.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -16,7 +15,7 @@ interface Card {
   allowed: string[]
 }
 
-/** Runs in the page: returns the status and the enabled buttons of each card. */
+/** Returns the status and the enabled buttons of each card. Runs inside the page. */
 function readCards(): Record<string, Card> {
   const cards: Record<string, Card> = {}
   for (const card of document.querySelectorAll<HTMLElement>('article[data-app][data-status]')) {
@@ -30,8 +29,8 @@ function readCards(): Record<string, Card> {
 }
 
 /**
- * Returns the expected cards by `bloud.app_status`. If both uninstall and purge are allowed, the card has
- * only the button to uninstall; its dialog offers the purge.
+ * Returns the cards that the page should show, from the view `bloud.app_status`. A card has no purge button
+ * if uninstall is also allowed, because the uninstall dialog offers the purge.
  */
 async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
   const { rows } = await sql.query('select name, status, controls from bloud.app_status')
@@ -45,9 +44,9 @@ async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
 }
 
 export interface Expected {
-  /** Name of the app whose own page is checked; that page shows no other app. */
+  /** Name of the only app that the checked page shows. Omitted for the page that lists all apps. */
   only?: string | undefined
-  /** False if the page has no buttons, because JavaScript is off. */
+  /** False if the page shows no buttons, because JavaScript is off. */
   buttons?: false | undefined
 }
 
@@ -58,7 +57,10 @@ function expected(all: Record<string, Card>, { only, buttons }: Expected): Recor
   )
 }
 
-/** Waits until cards and buttons match the database. @throws with the difference after the limit. */
+/**
+ * Waits until the cards and buttons of the page match the database. @throws with the difference after the
+ * limit.
+ */
 export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Expected = {}): Promise<void> {
   const end = Date.now() + LIMIT_MS
   for (;;) {
@@ -73,7 +75,7 @@ export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Ex
   }
 }
 
-/** Returns no cards if the page was reloading at that moment. @throws every other error. */
+/** Handles an error that a reload of the page causes: returns no cards. @throws every other error. */
 function ignoreNavigation(error: Error): Record<string, Card> {
   if (/context was destroyed/.test(error.message)) return {}
   throw error
@@ -83,8 +85,8 @@ const sorted = (all: Record<string, Card>) =>
   Object.entries(all).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 
 /**
- * Checks all rules of axe in the light theme; in the dark theme only contrast, which alone depends on
- * colours.
+ * Checks the page with all rules of axe in the light theme. The check of the dark theme needs only the
+ * contrast rule, because no other rule depends on colours.
  */
 export async function assertAccessible(page: Page, state: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -104,8 +106,8 @@ export async function assertAccessible(page: Page, state: string): Promise<void>
 }
 
 /**
- * Screens: a phone; a browser on 1280 × 1024 zoomed to 200 %, i.e. half as many pixels with twice the
- * density; and a font size of 200 %.
+ * Screens to check: a phone, a browser window of 1280 × 1024 pixels zoomed to 200 %, and a font size of 200
+ * %. A zoom of 200 % halves the pixels and doubles the density.
  */
 const SCREENS = [
   { name: '320 px', width: 320, height: 640, density: 1, letters: '' },
@@ -113,7 +115,9 @@ const SCREENS = [
   { name: 'letters at 200 %', width: 640, height: 900, density: 1, letters: '200%' },
 ]
 
-/** Runs in the page: returns the pixels beyond the right edge, and up to three elements that cause them. */
+/**
+ * Returns the pixels beyond the right edge, and up to three elements that cause them. Runs inside the page.
+ */
 function overhang(): [number, string[]] {
   const { clientWidth, scrollWidth } = document.documentElement
   const out = [...document.querySelectorAll('main *')].filter(
@@ -122,9 +126,7 @@ function overhang(): [number, string[]] {
   return [scrollWidth - clientWidth, out.slice(0, 3).map((element) => element.outerHTML.slice(0, 150))]
 }
 
-/**
- * Checks that the page needs no horizontal scrolling on a small screen, when zoomed, and with large letters.
- */
+/** Checks that the page needs no horizontal scrolling on a small screen, zoomed, and with large letters. */
 export async function assertFitsNarrow(page: Page, state: string): Promise<void> {
   const size = page.viewportSize() ?? { width: 1100, height: 900 }
   const screen = await page.context().newCDPSession(page)

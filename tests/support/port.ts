@@ -1,6 +1,9 @@
 import { createServer } from 'node:net'
 
-/** First port: above the well-known ports, below those for outgoing connections (from 32768 on Linux). */
+/**
+ * First port of the range for tests. The range ends below 32768, where Linux begins the ports of outgoing
+ * connections.
+ */
 const FIRST = 20_000
 const COUNT = 12_000
 const TRIES = 50
@@ -11,7 +14,7 @@ const isFree = (port: number): Promise<boolean> =>
     probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
   })
 
-/** Returns a port that was free at the check and is outside the range for outgoing connections. */
+/** Returns a port on which no program listened at the check. */
 export async function freePort(): Promise<number> {
   for (let n = 0; n < TRIES; n++) {
     const port = FIRST + Math.floor(Math.random() * COUNT)

@@ -1,4 +1,4 @@
-/** Starts a PostgreSQL server of the operating system, next to the embedded server. */
+/** Starts a PostgreSQL server of the operating system. Most tests use the embedded server instead. */
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -32,14 +32,16 @@ async function isUp(url: string): Promise<true | undefined> {
   }
 }
 
-/** Creates a cluster in `folder` and starts its server. @param bin folder of initdb and postgres. */
+/**
+ * Creates a cluster in `folder` and starts a server for the cluster. @param bin folder of initdb and postgres
+ */
 export async function startServer(bin: string, folder: string): Promise<SystemServer> {
   const top = mkdtempSync(join(folder, 'cluster-'))
   const data = join(top, 'data')
   const user = await serverUser()
   mkdirSync(data)
   if (user) {
-    // The server's user needs access to both folders.
+    // The server runs as another system user, who needs access to both folders.
     for (const each of [folder, top]) chmodSync(each, statSync(each).mode | 0o055)
     chownSync(data, user.uid, user.gid)
   }
@@ -64,7 +66,9 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   throw new Error(server.output())
 }
 
-/** Starts the oldest supported server. Returns null if the operating system has no server of that version. */
+/**
+ * Starts a server of the oldest supported version. Returns null if the operating system has no such server.
+ */
 export async function startOldestServer(folder: string): Promise<(SystemServer & { major: number }) | null> {
   const clients = (await installedClients(process.env)).filter(hasServer)
   const oldest = clients.find(({ major }) => major === OLDEST_MAJOR)

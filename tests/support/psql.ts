@@ -1,4 +1,4 @@
-/** Opens a session in the real psql, as `npm run psql` does, with typed lines and Ctrl-C. */
+/** Opens a session in the real psql, as `npm run psql` does, and types lines and Ctrl-C. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -6,21 +6,22 @@ import { ROOT } from '../../src/config.ts'
 import { settings } from './npmstart.ts'
 
 export interface Psql {
-  /** Types a line and returns the output of psql, errors included. */
+  /** Types a line into psql. Returns the output of psql, errors included. */
   type(line: string): Promise<string>
-  /** Types a line that repeats, e.g. \watch. Presses Ctrl-C as soon as the output contains `pattern`. */
+  /** Types a line that repeats, e.g. `\watch`. Presses Ctrl-C as soon as the output matches `pattern`. */
   watch(line: string, pattern: RegExp): Promise<string>
-  /** Output of psql at its start. */
+  /** Text that psql printed at its start. */
   greeting: string
   close(): Promise<void>
 }
 
 const LIMIT_MS = 90_000
 
-/** Opens psql. @param url address for a login that has the role bloud_operator. */
+/** Opens psql. @param url database address for a login with the role bloud_operator */
 export async function openPsql(url: string): Promise<Psql> {
-  // `detached` creates a process group, so that Ctrl-C reaches all its processes, as in a terminal.
-  // Both outputs use the same pipe, because two pipes would lose the order of lines.
+  // The option `detached` creates a process group, so that Ctrl-C reaches all its processes, as in a
+  // terminal.
+  // Stdout and stderr use the same pipe, because two pipes would lose the order of lines.
   const command = ['-c', 'exec "$0" "$@" 2>&1', process.execPath, join(ROOT, 'src/main/psql.ts')]
   const child = spawn('sh', command, {
     env: settings({ DATABASE_URL: url }),
@@ -46,7 +47,7 @@ export async function openPsql(url: string): Promise<Psql> {
   }
 
   let lines = 0
-  /** Returns the output up to a mark, which psql prints after all earlier lines. */
+  /** Returns the new output of psql. A printed end marker shows that psql has processed all earlier lines. */
   async function take(): Promise<string> {
     const mark = `--- end of ${++lines} ---`
     child.stdin.write(`\\echo '${mark}'\n`)

@@ -1,10 +1,9 @@
 /**
  * Runs rebuilds on a simulated NixOS machine while processes are killed at random moments.
  *
- * The machine has PostgreSQL, an orchestrator and a relay, each restarted when it ends, as systemd does, and
- * clients that resume. In each round some apps are requested at once, and the stand-in for nixos-rebuild
- * kills one or all of the three processes at a moment chosen by the seed. The result must be the same as
- * without failures.
+ * Each round requests operations on several apps at once. The stand-in for nixos-rebuild kills PostgreSQL,
+ * the orchestrator, the relay or all three at a moment chosen by the seed. Killed processes are restarted,
+ * and the result must be the same as without failures.
  */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -35,14 +34,16 @@ export interface Tally {
   transitions: number
 }
 
-/** Expected statuses of an app in one round, in order, by kind of operation. */
+/** Expected statuses of an app in a round, in order, by kind of operation. */
 const EXPECTED: Record<Kind, string[]> = {
   install: ['queued', 'configuring', 'building', 'starting', 'running'],
   uninstall: ['stopping', 'stopped'],
   purge: ['stopping', '∅'],
 }
 
-/** Creates a random generator (mulberry32) that returns the same numbers on every machine. */
+/**
+ * Creates a generator of random numbers (mulberry32). The same seed yields the same numbers on every machine.
+ */
 export function createRandom(seed: number) {
   let state = seed >>> 0
   const next = (): number => {
@@ -85,7 +86,7 @@ export async function startFailingMachine(seed: number) {
     startProcess(process.execPath, [join(ROOT, `src/main/${name}.ts`)], {
       env: settings({ ...common, ...nixos, DATABASE_URL: postgres.urlOf(`bloud_${name}`) }),
     })
-  /** Ends the lease of a killed orchestrator at once instead of after ten seconds. */
+  /** Ends the lease of a killed orchestrator at once. Otherwise the lease would expire after ten seconds. */
   const expireLease = () => asAdmin((client) => client.query('update bloud.lease set lease_until = null'))
   const orchestrator = keepRunning(pidFiles.orchestrator, program('orchestrator'), expireLease)
   const relay = keepRunning(pidFiles.relay, program('relay'), async () => undefined)
@@ -125,8 +126,8 @@ export async function startFailingMachine(seed: number) {
   }
 
   /**
-   * Requests all operations in one transaction, so that they share a rebuild. If the confirmation of the
-   * commit is lost with the server, the retry creates no second operation.
+   * Requests all operations in one transaction, so that they share a rebuild. If the connection is lost after
+   * the commit, the retry creates no second operation.
    */
   const request = (work: Map<string, Kind>) =>
     asAdmin(async (client) => {

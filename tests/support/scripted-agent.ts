@@ -1,6 +1,6 @@
 /**
- * Starts the real relay with a real database; the test takes the role of the orchestrator. An app changes its
- * status only when the test calls the next step.
+ * Starts the real relay with a real database, while the test acts as the orchestrator. An app changes its
+ * status only when the test calls a function for that step.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -24,27 +24,35 @@ export interface Failure {
 
 export interface ScriptedAgent {
   address: string
-  /** Session of the superuser. */
+  /** Database session of the superuser. */
   sql: pg.Client
-  /** Proxy between the relay and its database. */
+  /** Proxy between the relay and the database, to simulate network failures. */
   network: Awaited<ReturnType<typeof startProxy>>
-  /** Calls a verb, as an operator in psql does. */
+  /** Calls a verb (install, uninstall …), as an operator does in psql. */
   request(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
-  /** Claims the queued operations as a rebuild: queued → configuring. */
+  /** Claims the queued operations as a rebuild. The apps change from queued to configuring. */
   claim(): Promise<void>
-  /** Starts the run of the rebuild, with first lines of its log: configuring → building. */
+  /**
+   * Starts the run of the claimed rebuild, with the first lines of its log. The apps change from configuring
+   * to building.
+   */
   build(...lines: string[]): Promise<void>
   log(lines: string[]): Promise<void>
-  /** Ends the rebuild with success: the apps are starting, stopped or purged. */
+  /** Ends the rebuild with success. The apps are then starting, stopped or purged. */
   succeed(): Promise<void>
-  /** Ends the rebuild with a failure: an install is failed, an uninstall is in error. */
+  /**
+   * Ends the rebuild with a failure. An app is then failed after an install, and in error after an uninstall.
+   */
   fail(failure: Failure): Promise<void>
   health(app: string, healthy: boolean, cause?: Failure): Promise<void>
-  /** Installs the apps, with all steps up to running. */
+  /** Installs the apps: runs all steps up to the status running. */
   bringUp(...apps: string[]): Promise<void>
 }
 
-/** Returns the entries of nix/catalog and those of the test. All are installable except home-assistant. */
+/**
+ * Returns the catalog entries of nix/catalog and of the test. All apps except home-assistant can be
+ * installed.
+ */
 function entries(more: object[]): object[] {
   const files = globSync('nix/catalog/*.yaml', { cwd: ROOT }).sort()
   return files

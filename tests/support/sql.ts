@@ -1,4 +1,4 @@
-/** Helpers of the SQL tests: sessions, a small catalog, and errors as values. */
+/** Helpers of SQL tests: sessions, a small catalog, and functions that return database errors. */
 import pg from 'pg'
 
 export interface Refusal {
@@ -8,7 +8,7 @@ export interface Refusal {
   hint: string | undefined
 }
 
-/** Opens a session on a test database. */
+/** Opens a database session on a test database. */
 export async function session(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
@@ -27,7 +27,7 @@ export async function refusalOf(client: pg.Client, text: string, values: unknown
   throw new Error(`This was not refused: ${text}`)
 }
 
-/** Returns the first column of the first row. */
+/** Returns the first column of the first row of a query. */
 export async function value<T>(client: pg.Client, text: string, values: unknown[] = []): Promise<T> {
   const { rows } = await client.query({ text, values, rowMode: 'array' })
   return (rows as unknown[][])[0]?.[0] as T
@@ -41,7 +41,7 @@ export interface EntryOptions {
   timeout?: number
 }
 
-/** Returns a catalog entry in the form that the orchestrator passes to `sync_catalog`. */
+/** Returns a catalog entry in the form that the orchestrator passes to `bloud.sync_catalog`. */
 export function entry(name: string, options: EntryOptions = {}): object {
   const healthCheck = { path: '/', interval: 10, timeout: options.timeout ?? 60 }
   return {
@@ -58,14 +58,14 @@ export function entry(name: string, options: EntryOptions = {}): object {
   }
 }
 
-/** Takes the lease and fills the catalog. Returns the attempt number. */
+/** Takes the lease and stores the catalog entries. Returns the attempt number of the lease. */
 export async function lead(client: pg.Client, entries: object[]): Promise<number> {
   const attempt = Number(await value(client, "select bloud.acquire_lease('test', 3600)"))
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify(entries)])
   return attempt
 }
 
-/** Runs a rebuild of all queued operations that succeeds, and reports the installed apps as healthy. */
+/** Runs a successful rebuild of all queued operations, and reports the installed apps as healthy. */
 export async function rebuildAll(client: pg.Client, attempt: number): Promise<void> {
   const id = await value<string>(client, 'select id from bloud.claim_rebuild($1, 3600)', [attempt])
   if (id === undefined) return
@@ -77,7 +77,7 @@ export async function rebuildAll(client: pg.Client, attempt: number): Promise<vo
   )
 }
 
-/** Returns the transitions of one app so far, as `from→to`. */
+/** Returns all transitions of an app, oldest first, as `from→to`. */
 export async function transitionsOf(client: pg.Client, app: string): Promise<string[]> {
   const { rows } = await client.query(
     "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as transition from bloud.events where app = $1 order by seq",
@@ -86,7 +86,7 @@ export async function transitionsOf(client: pg.Client, app: string): Promise<str
   return rows.map(({ transition }) => transition)
 }
 
-/** Waits until a session of this database waits for a lock, for 500 polls at most. */
+/** Waits until a session of the test database waits for a lock, for 500 polls at most. */
 export async function waitingForLock(client: pg.Client): Promise<void> {
   const waits =
     "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
