@@ -56,7 +56,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     let client: pg.Client | undefined
     try {
       client = await opening
-      // node-postgres returns a bigint as text, so both are converted to numbers.
+      // node-postgres returns a bigint as text, so `seq` and `pruned_to` are converted to numbers.
       const { rows } = await client.query<StreamRow>({ ...AFTER, values: [seq, limit] })
       return rows.map((row) => ({ ...row, seq: Number(row.seq), pruned_to: Number(row.pruned_to) }))
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * Database driver for the pool that limits the wait for an answer in this process. PostgreSQL also cancels
- * slow statements, but that error never arrives over a dead connection.
+ * slow statements, but the error of PostgreSQL never arrives over a dead connection.
  */
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import pg from 'pg'

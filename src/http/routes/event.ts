@@ -35,8 +35,8 @@ export function eventRoutes(relay: Relay, admission: Admission): Route[] {
     const { request } = context
     const apps = appsOf(context)
     admission.check(request.caller)
-    // The header takes precedence, because a browser that reconnects repeats the URL with the old `since` and
-    // sends the newer id in the header.
+    // The header takes precedence over the query. A browser that reconnects repeats the URL with the old
+    // `since`, and sends the newer id in the header.
     const lastId = request.lastEventId || request.query.get('since') || undefined
     return admission.counted(
       request.caller,
