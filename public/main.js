@@ -1,7 +1,6 @@
 /**
- * Entry of the page: connects net/, state/ and views/.
- *
- * Messages from the stream and from the user go through the reducer, and each new state is rendered.
+ * Entry point of the page in the browser. The reducer turns each message into a new state, and the views
+ * render the state.
  */
 import { hydrate, render } from 'preact'
 import { createActions } from './net/actions.js'
@@ -22,8 +21,8 @@ import { createRenderScheduler } from './views/renderscheduler.js'
 /** @import { Message } from './types.js' */
 
 /**
- * Age in milliseconds after which the catalog is reloaded when the page becomes visible: its files may have
- * changed.
+ * Age of the catalog in ms above which a page that becomes visible reloads the catalog. The catalog's files
+ * may have changed meanwhile.
  */
 const CATALOG_AGE_MS = 10 * 60 * 1000
 
@@ -43,7 +42,8 @@ function dispatch(message) {
 }
 
 /**
- * Preact's function for the next render: the first one takes over the HTML of the server, if there is any.
+ * Preact function of the next render. The first render takes over the server's HTML if the page contains
+ * HTML.
  */
 let renderTree = root.firstChild ? hydrate : render
 const scheduler = createRenderScheduler(() => {
@@ -61,7 +61,7 @@ const logs = createLogFollower({
 })
 const refreshStatus = createStatusRefresh(async () => {
   dispatch({ type: 'status', ...(await getStatus()), receivedAt: Date.now() })
-  // One request for the machine, however many apps offer the rollback.
+  // A rollback concerns the whole machine, so one request serves all unhealthy apps.
   if (hasUnhealthyApp()) dispatch({ type: 'rollback-plan', plan: await getRollbackPlan() })
 })
 const hasUnhealthyApp = () => Object.values(state.apps).some(({ status }) => status === 'error')
@@ -81,10 +81,11 @@ const stream = createStream({
     const wasLive = state.connection === 'live'
     dispatch(message)
     if (message.type === 'app' || message.type === 'refresh') refreshStatus()
-    // Repeats a refresh that may have been lost: a cancel by another client writes no event.
+    // A cancel by another client writes no event. Therefore each heartbeat refreshes the status while an
+    // operation is in progress.
     if (message.type === 'heartbeat' && Object.values(state.apps).some((app) => inFlight(app.status)))
       refreshStatus()
-    // The request for the catalog may have failed while the agent was unreachable.
+    // Requests the catalog again, because the first request may have failed while the agent was unreachable.
     if (message.type === 'connection' && message.state === 'live' && !wasLive && !state.catalog)
       actions.reloadCatalog()
   },
@@ -93,7 +94,7 @@ const stream = createStream({
   visible: () => !document.hidden,
 })
 
-/** Shows what the address of the page names. */
+/** Shows the app or operation that the URL of the page names. */
 function applyAddress() {
   const route = parseRoute(location.pathname)
   dispatch({ type: 'navigate', route })
@@ -114,7 +115,8 @@ document.addEventListener('visibilitychange', () => {
   actions.reloadCatalog()
 })
 /**
- * Follows links within the page without loading; links with a target and clicks with a key go to the browser.
+ * Opens links of this site without a page load. The browser handles links with a target and clicks with a
+ * modifier key.
  */
 root.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[href]')

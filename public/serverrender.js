@@ -1,4 +1,4 @@
-/** Renders the page on the server. The browser never loads this file. */
+/** Renders the page to HTML on the server. The browser never loads this file. */
 import { renderToString } from 'preact-render-to-string'
 import { initialStateFrom } from './state/initial.js'
 import { titleOf } from './state/text.js'
@@ -9,7 +9,7 @@ import { Page } from './views/page.js'
 /** @import { Actions, State } from './types.js' */
 
 const ignore = () => {}
-/** Actions without an effect, because the server handles no clicks. @type {Actions} */
+/** Actions that do nothing, because the server handles no clicks. @type {Actions} */
 const NO_ACTIONS = {
   request: ignore,
   planRollback: () => new Promise(ignore),
@@ -26,8 +26,10 @@ const NO_ACTIONS = {
 }
 
 /**
- * Returns title and HTML of the page. `known` is true if the app in the address exists.
- * @param {Facts} facts @returns {{ title: string, body: string, known: boolean }}
+ * Returns the title and the HTML of the page for the given facts. `known` is false if the URL names an app
+ * that does not exist.
+ * @param {Facts} facts
+ * @returns {{ title: string, body: string, known: boolean }}
  */
 export function renderPage(facts) {
   const state = initialStateFrom(facts, Date.now())
@@ -40,7 +42,7 @@ export function renderPage(facts) {
   return { ...renderState(state), known }
 }
 
-/** Returns title and HTML of the page in a given state. @param {State} state */
+/** Returns the title and the HTML of the page in a given state. @param {State} state */
 export function renderState(state) {
   return {
     title: titleOf(state),

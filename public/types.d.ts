@@ -1,13 +1,14 @@
-// Types of the page, for tsc only: the browser never loads this file. Types of HTTP bodies mirror src/domain.
+// Types of the web page for the TypeScript checker. The browser never loads this file. Types of HTTP bodies
+// have the shape of the types in src/domain.
 
 import type { Status } from '../src/domain/status.ts'
 
 export type { Status }
 
-/** A public SQL function that requests an operation; `purge` is an uninstall that also deletes the data. */
+/** Name of an operation that a user can request. `purge` uninstalls an app and deletes the app's data. */
 export type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
 
-/** Reason for a failed operation. */
+/** Reason why an operation failed or was cancelled. */
 export interface Cause {
   class: string
   phase?: Status
@@ -18,14 +19,17 @@ export interface Cause {
   log?: string[]
 }
 
-/** A verb with whether the database allows it now. */
+/**
+ * Permission to call a verb now, decided by the database. `reason` and `code` explain why a verb is not
+ * allowed.
+ */
 export interface Control {
   allowed: boolean
   reason: string | null
   code: string | null
 }
 
-/** Columns of bloud.apps, which the stream sends at every change of an app. */
+/** Columns of the table bloud.apps. Every `app` event of the stream contains these columns. */
 export interface AppRow {
   id: number | string
   name: string
@@ -39,7 +43,7 @@ export interface AppRow {
   updated_at: string
 }
 
-/** An app in the result of GET /api/status. */
+/** One app in the response of GET /api/status. */
 export interface AppStatus extends AppRow {
   status_since: string
   wanted?: boolean
@@ -50,18 +54,18 @@ export interface AppStatus extends AppRow {
   warnings?: string[]
   cause: Cause | null
   deadline?: string | null
-  /** Duration in seconds of each status that the present operation has left. */
+  /** Seconds that the present operation spent in each finished status. */
   step_seconds: Partial<Record<Status, number>>
-  /** Usual duration of this status; null below five samples. */
+  /** Usual duration of the present status. The value is null with fewer than five samples. */
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
   queue_position?: number | null
   required_by?: string[]
-  /** Protocol on the port of the app; only `http` can be opened in a browser. */
+  /** Protocol on the app's port. A browser can open only `http`. */
   protocol?: 'http' | 'tcp' | undefined
   controls?: Partial<Record<Verb, Control>>
 }
 
-/** A transition of an app: one row of bloud.events. */
+/** One transition of an app's status: a row of the table bloud.events. */
 export interface AppEvent extends AppRow {
   seq: number | string
   app: string
@@ -93,7 +97,7 @@ export interface CatalogEntry {
   status: Status | null
 }
 
-/** An error in the form of RFC 9457 (problem details). */
+/** Error response of the agent in the format of RFC 9457 (problem details). */
 export interface Problem {
   title: string
   detail?: string | undefined
@@ -107,22 +111,22 @@ export interface LogLine {
   line: string
 }
 
-/** An app in the state of the page. */
+/** An app in the state of the page: a status row with two fields that the page adds. */
 export type App = AppStatus & {
-  /** True if the status is newer than the controls, and a status result is due. */
+  /** True if an event changed the status and the page has not yet received the new controls. */
   stale: boolean
-  /** Sequence number of the last event that the app contains. */
+  /** Sequence number of the newest event that the app object includes. */
   seq: number
 }
 
-/** A row of bloud.history. */
+/** A row of bloud.history: one transition of an app, with the duration of the new status. */
 export interface HistoryRow {
   seq: number | string
   at: string
   app: string
   from_status: Status | null
   to_status: Status | null
-  /** Time in to_status; null for the present status. */
+  /** Seconds that the app stayed in to_status, or null for the present status. */
   duration_seconds: number | null
   operation_id: number | string | null
   actor: string
@@ -131,7 +135,10 @@ export interface HistoryRow {
   message: string | null
 }
 
-/** Apps that can fill a slot of an app, and those that an install would use. */
+/**
+ * Integration slot of an app, with the apps that can fill the slot. `chosen` lists the apps that an install
+ * would use.
+ */
 export interface PlanChoice {
   app: string
   slot: string
@@ -143,16 +150,18 @@ export interface PlanChoice {
   chosen: string[] | null
 }
 
-/** Consequences of an install. */
+/** Consequences of an install, computed by the database before the install is requested. */
 export interface Plan {
   app: string
-  /** Apps in the order of installation; the requested app is the last. */
+  /** Names of all apps to install, in order. The last name is the requested app. */
   installs: string[]
   choices: PlanChoice[]
   blockers: { sqlstate: string; message: string; detail: string | null; hint: string | null }[]
 }
 
-/** Consequences of a rollback: two generations, and the apps that are stopped or started. */
+/**
+ * Consequences of a rollback: the present and the target host generation, and the apps that stop or start.
+ */
 export interface RollbackPlan {
   from: string | null
   to: string | null
@@ -161,90 +170,100 @@ export interface RollbackPlan {
   blockers: Plan['blockers']
 }
 
-/** Names of the chosen apps, by `<app>.<slot>`. */
+/** Names of the apps that the user chose. The key is `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
-/** Address of the page: the list of all apps, one app, or one operation of an app. */
+/** Parsed URL path of the page: all apps, one app, or one operation of an app. */
 export interface Route {
   app: string | null
   operationId: string | null
 }
 
-/** A requested verb whose result is not shown yet. */
+/** A verb that the user requested and whose effect the page does not show yet. */
 export interface Pending {
   action: Verb
-  /** Cursor at the click: only a later event can be the result. */
+  /** Sequence number of the newest event at the click. Only a later event can be the result of the click. */
   seq: number
   operationId: string | null
 }
 
-/** The log that is open on the page. */
+/** Log of an operation that the page displays. */
 export interface Log {
   app: string
   operationId: string
-  /** True if the page opened the log for a running rebuild; the page then also closes it. */
+  /**
+   * True if the page opened the log by itself because a rebuild runs. The page then closes the log after the
+   * rebuild.
+   */
   auto: boolean
   lines: LogLine[]
-  /** Number of lines that were removed to stay below the limit. */
+  /** Number of old lines that were removed because the log exceeded MAX_LINES (state/log.js). */
   dropped: number
   ended: boolean
 }
 
 /**
- * `stale`: the connection is open, but the agent receives no notifications from its database. `polling`: the
- * page polls every few seconds, because no stream works or other windows need the connections.
+ * State of the connection to the agent. In state `stale` the agent receives no notifications from the
+ * database. In state `polling` the page polls every few seconds instead of using a stream.
  */
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
 export interface State {
   connection: Connection
   /**
-   * Time of the last event or heartbeat before a failure. The server's clock if `stale`, else the browser's.
+   * Time of the last event or heartbeat before the connection failed. In state `stale` the time is from the
+   * server's clock, otherwise from the browser's clock.
    */
   staleSince: string | null
   loaded: boolean
   epoch: string | null
   seq: number
-  /** A status result that is newer than the stream and waits for it. */
+  /**
+   * Response of GET /api/status with events that the stream has not delivered yet. The page applies the
+   * response later.
+   */
   earlyStatus: Extract<Message, { type: 'status' }> | null
-  /** Milliseconds by which the browser's clock is ahead of the server's. */
+  /** Milliseconds by which the browser's clock is ahead of the server's clock. */
   skew: number
   route: Route
-  /** Host name in the address of the page; its apps are reached under the same name. */
+  /** Host name in the URL of the page. Links to apps use the same host name. */
   hostname: string
   apps: Record<string, App>
-  /** Histories of the apps whose page was opened; newest row first. */
+  /** History rows of each app whose page was opened, newest row first. */
   histories: Record<string, HistoryRow[]>
   catalog: CatalogEntry[] | null
   catalogProblem: Problem | null
   pending: Record<string, Pending>
   refusals: Record<string, { action: Verb; problem: Problem }>
-  /** Plan that is shown before an install. `choices`: the user's choices so far. */
+  /** Plan dialog that is open before an install. `choices` contains the user's choices so far. */
   planDialog: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
-  /** Last known consequences of a rollback; null if not requested, because every app is healthy. */
+  /** Latest consequences of a rollback. The value is null until an app becomes unhealthy. */
   rollback: RollbackPlan | null
   log: Log | null
-  /** Id of the operation whose log the user closed; that log does not open by itself again. */
+  /**
+   * Id of the operation whose log the user closed. The page never reopens the log of this operation by
+   * itself.
+   */
   logClosed: string | null
   liveRegions: LiveRegions
 }
 
-/** Text about one app for a screen reader. */
+/** Text about one app, for a screen reader. */
 export interface Announcement {
   app: string
   text: string
 }
 
 /**
- * Contents of the two ARIA live regions. `urgent`: one announcement for each app whose failure is its last
- * event.
+ * Contents of the two ARIA live regions of the page. `urgent` has an announcement for each app whose newest
+ * event is a failure.
  */
 export interface LiveRegions {
   polite: Announcement
   urgent: Announcement[]
 }
 
-/** A change of the state: from the agent, from the network or from the user. */
+/** Input of the reducer in state/store.js: an event of the agent, a response, or an action of the user. */
 export type Message =
   | { type: 'snapshot'; id: string; apps: AppStatus[]; receivedAt: number }
   | { type: 'app'; id: string; event: AppEvent; receivedAt: number; fresh: boolean }
@@ -272,15 +291,21 @@ export type Message =
   | { type: 'log-lines'; operationId: string; lines: LogLine[] }
   | { type: 'log-end'; operationId: string }
 
-/** Functions that the views may call. */
+/** Functions that the views call after an action of the user. */
 export interface Actions {
-  /** Requests a verb; a refusal is shown at the app. */
+  /** Requests a verb for an app. A refusal is shown on the app's card. */
   request(app: string, action: Verb): void
-  /** Returns the consequences of a rollback; null after a failure, which is shown at `app`. */
+  /**
+   * Returns the consequences of a rollback, or null if the request failed. The failure is shown on the card
+   * of `app`.
+   */
   planRollback(app: string): Promise<RollbackPlan | null>
-  /** Rolls the machine back. `app`: the app whose button was clicked; a refusal is shown there. */
+  /**
+   * Requests a rollback of the whole machine. A refusal is shown on the card of `app`, whose button was
+   * clicked.
+   */
   rollback(app: string, plan: RollbackPlan): void
-  /** Installs the app of the plan dialog with the choices made. */
+  /** Installs the app of the plan dialog with the user's choices. */
   confirmPlan(): void
   choose(slot: string, apps: string[]): void
   closePlan(): void

@@ -1,4 +1,4 @@
-/** What a user can do on the page: each action dispatches messages and sends requests to the agent. */
+/** Actions of the user. Each action sends requests to the agent or dispatches messages to the reducer. */
 import { callVerb, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
 
 /** @import { Verb, Choices, Message, Plan, State, Actions } from '../types.js' */
@@ -34,7 +34,8 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     },
     rollback(app, { turns_off, turns_on }) {
       if (getState().pending[app]) return
-      // The button stays busy until an app changes its status. Without such an app it would stay busy.
+      // A pending rollback ends when an app changes its status. A rollback that changes no app is never
+      // marked as pending.
       if (turns_off.length + turns_on.length > 0) dispatch({ type: 'requested', app, action: 'rollback' })
       void send(app, 'rollback')
     },
@@ -57,7 +58,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     loadHistory(app) {
       getHistory(app).then(
         (rows) => dispatch({ type: 'history', app, rows }),
-        // The page keeps the rows it has; the next visit to the app requests the history again.
+        // Keeps the rows of the last response. The next visit to the app's page requests the history again.
         () => {},
       )
     },
@@ -75,7 +76,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
 /** @param {Dispatch} dispatch @param {Options['refreshStatus']} refreshStatus */
 function createRequests(dispatch, refreshStatus) {
   /**
-   * Calls a verb and dispatches the result.
+   * Calls a verb of an app and dispatches `accepted` or `refused`.
    * @param {string} app
    * @param {Verb} action
    * @param {object} [body]
@@ -86,14 +87,17 @@ function createRequests(dispatch, refreshStatus) {
     } catch (error) {
       const problem = problemOf(error)
       dispatch({ type: 'refused', app, action, problem })
-      // The catalog has changed since the plan was read, and a choice has become necessary.
+      // The catalog changed after the plan was read, so the install now needs a choice of the user.
       if (problem.code === 'choice_needed') await openPlan(app, false)
     }
     refreshStatus(0)
   }
 
-  /** Shows the plan of an install. @param {string} app
-   *  @param {boolean} mayInstall installs at once if the user has nothing to decide */
+  /**
+   * Reads the plan of an install, and opens the plan dialog or installs the app.
+   * @param {string} app
+   * @param {boolean} mayInstall true if a plan without decisions is installed at once
+   */
   async function openPlan(app, mayInstall) {
     let plan
     try {
@@ -106,7 +110,11 @@ function createRequests(dispatch, refreshStatus) {
     else await send(app, 'install')
   }
 
-  /** Requests the plan again for other choices. @param {string} app @param {Choices} choices */
+  /**
+   * Reads the plan of an install again after the user changed a choice.
+   * @param {string} app
+   * @param {Choices} choices
+   */
   async function updatePlan(app, choices) {
     try {
       dispatch({ type: 'plan', app, choices, plan: await getPlan(app, choices), problem: null })
@@ -118,7 +126,7 @@ function createRequests(dispatch, refreshStatus) {
   return { send, openPlan, updatePlan }
 }
 
-/** Returns true if the install includes other apps, or if a choice is open. @param {Plan} plan */
+/** Returns true if the plan installs other apps too, or if the plan has an open choice. @param {Plan} plan */
 const needsDecision = (plan) =>
   plan.installs.length > 1 ||
   plan.choices.some(({ chosen, available }) => chosen === null && available.length > 0)

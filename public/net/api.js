@@ -1,4 +1,4 @@
-/** HTTP requests to the agent. Every failure is thrown as a RequestError with a text for the user. */
+/** HTTP requests to the agent. A failed request throws a RequestError with a text for the user. */
 
 /**
  * @import { Verb, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem,
@@ -6,12 +6,12 @@
  */
 
 /**
- * Upper limit of a request in milliseconds: the agent responds before the work begins, so a long wait is a
+ * Upper limit of an HTTP request in ms. The agent responds before an operation begins, so a longer wait is a
  * failure.
  */
 const REQUEST_LIMIT_MS = 15_000
 
-/** A refusal by the agent, or a response that did not arrive. */
+/** Error of an HTTP request: the agent refused the request or did not respond. */
 export class RequestError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
@@ -26,8 +26,13 @@ export const problemOf = (error) =>
     ? error.problem
     : { title: 'Something went wrong on this page', detail: String(error) }
 
-/** Returns the JSON body of a successful response. @param {string} path @param {RequestInit} [init]
- *  @returns {Promise<any>} @throws {RequestError} */
+/**
+ * Sends an HTTP request and returns the JSON body of the response.
+ * @param {string} path
+ * @param {RequestInit} [init]
+ * @returns {Promise<any>}
+ * @throws {RequestError}
+ */
 async function requestJson(path, init = {}) {
   const response = await send(path, init)
   const body = await response.json().catch(() => null)
@@ -88,8 +93,14 @@ export const getRollbackPlan = () => requestJson('/api/rollback')
 export const getLog = (operationId, after) =>
   requestJson(`/api/operations/${encodeURIComponent(operationId)}/log?after=${after}`)
 
-/** Calls a verb. A purge is an uninstall that also deletes the data; a rollback concerns the whole machine.
- *  @param {string} app @param {Verb} action @param {object} [body] @returns {Promise<Operation>} */
+/**
+ * Sends the HTTP request for a verb. A purge is sent as an uninstall with `purge: true`. A rollback has a URL
+ * without an app, because a rollback concerns the whole machine.
+ * @param {string} app
+ * @param {Verb} action
+ * @param {object} [body]
+ * @returns {Promise<Operation>}
+ */
 export function callVerb(app, action, body = action === 'purge' ? { purge: true } : {}) {
   const verb = action === 'purge' ? 'uninstall' : action
   return requestJson(action === 'rollback' ? '/api/rollback' : appUrl(app, verb), {

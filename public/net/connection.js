@@ -1,22 +1,23 @@
-/** A connection to GET /api/events: at most one EventSource, with its time limits and its reconnects. */
+/** Connection to the event stream GET /api/events: one EventSource with time limits and reconnects. */
 
 /** @import { Message } from '../types.js' */
 
 /**
- * Time without a message after which a connection is replaced: two missed heartbeats (15 s each) and 10 s.
+ * Time in ms without a message after which a connection is replaced. The value is two heartbeat intervals of
+ * 15 s plus 10 s.
  */
 export const SILENCE_MS = 40_000
-/** Upper limit in milliseconds for opening a connection. */
+/** Upper limit in ms for opening a connection. */
 export const OPEN_LIMIT_MS = 15_000
 /**
- * Backoff in milliseconds after the browser has given up: doubles up to the limit; half of the delay is
- * jitter.
+ * Delay in ms before the first reconnect, if the browser no longer reconnects by itself. The delay doubles up
+ * to LAST_RETRY_MS, and half of the delay is random.
  */
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 20_000
 /**
- * A message within this time after opening may be a replay, so its time is not used to measure the clock
- * skew.
+ * Time in ms after the opening of a connection in which messages may be replays. The times of replays are not
+ * used to measure the clock skew.
  */
 const REPLAY_MS = 2000
 
@@ -27,8 +28,8 @@ const REPLAY_MS = 2000
  * @property {() => void} onOpen
  * @property {(message: Message) => void} onMessage
  * @property {() => void} onLost
- * @property {() => void} onBlocked called after the connection was open, delivered nothing and was closed
- * @property {() => void} reopen opens a connection again, or changes to polling
+ * @property {() => void} onBlocked called after a connection was closed because no message arrived in time
+ * @property {() => void} reopen opens a new connection, or starts polling
  */
 
 /** @param {Options} options */
@@ -45,7 +46,7 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
     source = null
   }
 
-  /** Restarts the time limit and the backoff after every event. */
+  /** Resets the backoff and restarts the time limit of the connection after an event. */
   function keepAlive() {
     retries.reset()
     timer.start(hasReceived ? SILENCE_MS : OPEN_LIMIT_MS + SILENCE_MS / 4, onSilence)
@@ -59,7 +60,8 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
 
   function onError() {
     onLost()
-    // In CONNECTING the browser retries by itself, after the server's `retry:` and with Last-Event-ID.
+    // While readyState is CONNECTING, the browser reconnects by itself after the delay of the server's
+    // `retry:` field.
     if (source?.readyState === Source.CLOSED) retry()
     else timer.start(OPEN_LIMIT_MS, retry)
   }
@@ -73,7 +75,10 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
 
   return {
     close,
-    /** Replaces the connection; events of the former EventSource are ignored. @param {string} url */
+    /**
+     * Opens a connection in place of the former connection. Events of the former EventSource are ignored.
+     * @param {string} url
+     */
     open(url) {
       close()
       const fresh = new Source(url)
@@ -99,7 +104,7 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
   }
 }
 
-/** Returns a timer that runs one function at a time: a start replaces the function that waits. */
+/** Returns a timer for one callback. A new start cancels the callback of the former start. */
 function createTimer() {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
@@ -114,7 +119,7 @@ function createTimer() {
 }
 
 /**
- * Returns delays that double from the first one up to the limit.
+ * Returns a backoff whose delay in ms doubles from `firstMs` up to `limitMs`.
  * @param {number} firstMs
  * @param {number} limitMs
  */
@@ -133,7 +138,7 @@ export function createBackoff(firstMs, limitMs) {
 }
 
 /**
- * Turns the events of an EventSource into messages.
+ * Converts the events of an EventSource to messages and passes the messages to `receive`.
  * @param {EventSource} source
  * @param {(message: Message) => void} receive
  */

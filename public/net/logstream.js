@@ -1,19 +1,22 @@
-/** Follows the one log that the page shows, by stream or by polling. */
+/** Reads the log that the page displays, by EventSource or by polling. */
 import { getLog } from './api.js'
 
 /** @import { LogLine, Message } from '../types.js' */
 
-/** Interval in milliseconds at which lines are passed on in batches: a build can print thousands a second. */
+/**
+ * Interval in ms between two batches of log lines. Lines are collected because a build can print thousands of
+ * lines per second.
+ */
 const BATCH_MS = 60
-/** Interval between two polls in milliseconds, where no stream may be held open. */
+/** Interval in ms between two polls of the log, if the page may not hold a stream open. */
 const POLL_MS = 2000
-/** Number of lines in a response after which more are likely to follow at once. */
+/** Number of lines of a full response. After a full response the next poll follows at once. */
 const FULL_RESPONSE = 1000
 
 /** @typedef {{ stop(): void }} LogReader */
 
 /**
- * Reads the log that the page shows, and no log while the page is hidden.
+ * Returns a follower of the log whose operation id `wanted` returns.
  * @param {object} options
  * @param {() => string | null} options.wanted id of the operation whose log is shown
  * @param {() => boolean} options.polls true if the log is polled instead of streamed
@@ -23,7 +26,10 @@ export function createLogFollower({ wanted, polls, onMessage }) {
   /** @type {(LogReader & { id: string, polling: boolean }) | null} */
   let current = null
   return {
-    /** Starts, changes or stops the reader after the result of `wanted` or `polls` may have changed. */
+    /**
+     * Starts, replaces or stops the reader. The caller calls sync after the result of `wanted` or `polls` may
+     * have changed.
+     */
     sync() {
       const id = wanted()
       const polling = polls()
@@ -35,7 +41,8 @@ export function createLogFollower({ wanted, polls, onMessage }) {
 }
 
 /**
- * Streams the log of one operation in batches. EventSource resumes by line number after a lost connection.
+ * Starts to stream the log of one operation. After a lost connection the EventSource resumes at the last line
+ * number.
  * @param {string} operationId
  * @param {(message: Message) => void} onMessage
  * @param {typeof EventSource} [Source]
@@ -62,7 +69,7 @@ export function streamLog(operationId, onMessage, Source = globalThis.EventSourc
     flush()
     onMessage({ type: 'log-end', operationId })
   })
-  // A refusal (the log does not exist) ends the log too, because the browser does not retry after it.
+  // The browser closes the source without a retry if the log does not exist. The log then counts as ended.
   source.addEventListener('error', () => {
     if (source.readyState === Source.CLOSED) onMessage({ type: 'log-end', operationId })
   })
@@ -74,15 +81,19 @@ export function streamLog(operationId, onMessage, Source = globalThis.EventSourc
   }
 }
 
-/** Polls the log of one operation. @param {string} operationId @param {(message: Message) => void} onMessage
- *  @returns {LogReader} */
+/**
+ * Starts to poll the log of one operation.
+ * @param {string} operationId
+ * @param {(message: Message) => void} onMessage
+ * @returns {LogReader}
+ */
 export function pollLog(operationId, onMessage, fetchLog = getLog) {
   let after = 0
   let stopped = false
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
   async function poll() {
-    // After a failed request the next poll requests the same lines again.
+    // A failed request counts as an empty response, so the next poll requests the same lines again.
     const { lines, over } = await fetchLog(operationId, after).catch(() => ({ lines: [], over: false }))
     if (stopped) return
     after = Number(lines.at(-1)?.line_no ?? after)

@@ -1,9 +1,9 @@
-/** Polls for the same events that the stream delivers, for when no stream works or none may be held open. */
+/** Polls GET /api/events while the page can't or may not hold an event stream open. */
 import { getEvents, getStatus } from './api.js'
 
 /** @import { AppEvent, AppStatus, Message } from '../types.js' */
 
-/** Interval between two polls in milliseconds, and the longer one of a page in the background. */
+/** Interval in ms between two polls of a visible page. A hidden page polls every HIDDEN_POLL_MS. */
 export const POLL_MS = 2000
 export const HIDDEN_POLL_MS = 15_000
 
@@ -50,7 +50,7 @@ export function createPolling({ visible, onSuccess, onFailure, ...options }) {
       running = false
       clearTimeout(timer)
     },
-    /** Polls at once instead of at the next interval. */
+    /** Polls immediately instead of at the next interval. */
     now() {
       if (running) void round()
     },
@@ -65,7 +65,8 @@ export function createPolling({ visible, onSuccess, onFailure, ...options }) {
  */
 
 /**
- * Reads the events since the last one, or a snapshot if there is no last one.
+ * Reads the events after the last known event. Without a known event, the function reads a snapshot of all
+ * apps.
  * @param {PollOptions} options
  */
 async function poll(options) {
@@ -83,10 +84,10 @@ async function poll(options) {
   }
   const epoch = id.slice(0, id.lastIndexOf('.'))
   for (const event of events) {
-    // A stream has replaced the polling and delivers the remaining events itself.
+    // Polling was stopped because a stream now works, and the stream delivers the remaining events.
     if (!isRunning()) return
     onMessage({ type: 'app', id: `${epoch}.${event.seq}`, event, receivedAt: Date.now(), fresh: false })
-    // Lets the planned render run before the next event, so that each status is rendered, as with a stream.
+    // Waits for a microtask, so that the page renders each status before the next event replaces the status.
     await null
   }
 }

@@ -1,28 +1,33 @@
 /**
- * Requests GET /api/status beside the stream, for what events do not contain: controls, causes, queue
- * positions.
+ * Plans requests of GET /api/status. The response contains values that events lack: controls, causes and
+ * queue positions.
  */
 
 /**
- * Delay in milliseconds after an event: status changes come in groups, and one result serves the whole group.
+ * Delay in ms between an event and the request. Events often arrive in groups, and one response serves the
+ * whole group.
  */
 const DELAY_MS = 100
 /**
- * Delay in milliseconds after a failed request. The stream shows each status meanwhile; only the controls
- * wait.
+ * Delay in ms before a failed request is repeated. Statuses stay current meanwhile, because the stream
+ * delivers the events.
  */
 const RETRY_MS = 3000
-/** Rest after a request, as a multiple of its duration: with hundreds of apps a result is expensive. */
+/**
+ * Ratio of the pause after a request to the duration of the request. The pause limits the load, because a
+ * response with hundreds of apps is expensive.
+ */
 const REST_FACTOR = 8
 /**
- * Upper limit of the rest in milliseconds, so that controls are never older. The limit is needed because a
- * request during the sleep of the machine seems to last for hours.
+ * Upper limit of the pause after a request in ms. Without the limit, a request during which the machine
+ * sleeps would cause a pause of hours.
  */
 const MAX_REST_MS = 5000
 
 /**
- * Runs one request at a time, and one more if a refresh was requested meanwhile.
- * @param {() => Promise<unknown>} fetchStatus rejects when there was no result
+ * Returns a function that plans a request. At most one request runs at a time. A refresh during a request
+ * causes one more request.
+ * @param {() => Promise<unknown>} fetchStatus rejects if the request failed
  * @returns {(delay?: number) => void}
  */
 export function createStatusRefresh(fetchStatus) {
@@ -33,7 +38,10 @@ export function createStatusRefresh(fetchStatus) {
   let again = false
   let restUntil = 0
 
-  /** Plans a request. The earliest plan wins, because frequent events would otherwise defer it for ever. */
+  /**
+   * Plans a request after `delay` ms. An earlier plan stays, because frequent events would otherwise defer
+   * the request for ever.
+   */
   function refresh(delay = DELAY_MS) {
     if (running) {
       again = true

@@ -1,13 +1,11 @@
 /**
- * The stream of events, GET /api/events, as messages for the store.
+ * Receives the events of the agent by event stream (GET /api/events) or by polling.
  *
- * No event is lost: the id of the last event is kept, and every new connection requests the events after it.
- * A stream can break without an error event (a proxy went away, a laptop slept), so silence counts as a
- * failure. After SILENCE_MS a second connection replaces the first; the badge changes only if the second one
- * fails too.
+ * A new connection requests the events after the last received event, so no event is lost. A connection
+ * without a message for SILENCE_MS is replaced, because a stream can break without an error event.
  *
- * A stream that opens but never delivers a message is buffered on its way, usually by a proxy. The page then
- * polls instead. The page also polls while other windows of the browser need the connections.
+ * If a stream opens but delivers no message, a proxy probably buffers the stream. The page then polls and
+ * tries the stream again later.
  */
 import { createBackoff, createConnection, SILENCE_MS } from './connection.js'
 import { createPolling } from './polling.js'
@@ -15,7 +13,8 @@ import { createPolling } from './polling.js'
 /** @import { Connection, Message } from '../types.js' */
 
 /**
- * Pause in milliseconds before the page tries a stream again that delivered nothing; doubles up to the limit.
+ * Pause in ms before the page tries to stream again, after a stream delivered nothing. The pause doubles up
+ * to LAST_BLOCK_MS.
  */
 export const FIRST_BLOCK_MS = 60_000
 const LAST_BLOCK_MS = 15 * 60_000
@@ -41,14 +40,15 @@ const WAKE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'focus']
  */
 
 /**
- * Starts and stops the stream, and checks it when the machine wakes.
+ * Returns a stream that the caller can start, stop and synchronize. Events of `wakeTargets` check the
+ * connection at once.
  * @param {Omit<TransportOptions, 'visible'> & WakeOptions} options
  */
 export function createStream({ wakeTargets = [], visible = () => true, ...options }) {
   const transport = createTransport({ ...options, visible })
   let stopped = true
 
-  /** Checks the stream at once, because timers do not run while the machine sleeps. */
+  /** Checks the connection after the machine woke up, because timers do not run while the machine sleeps. */
   function wake() {
     if (!stopped && visible()) transport.check()
   }
@@ -62,7 +62,9 @@ export function createStream({ wakeTargets = [], visible = () => true, ...option
       transport.feed.beginAfter(since)
       transport.open()
     },
-    /** Changes between stream and polling after the result of `mayStream` has changed. */
+    /**
+     * Switches between stream and polling. The caller calls sync after the result of `mayStream` has changed.
+     */
     sync() {
       if (!stopped) transport.sync()
     },
@@ -74,7 +76,7 @@ export function createStream({ wakeTargets = [], visible = () => true, ...option
   }
 }
 
-/** Receives the events either by stream or by polling. @param {TransportOptions} options */
+/** Returns a transport that receives events by stream or by polling. @param {TransportOptions} options */
 function createTransport({
   onMessage,
   visible,
@@ -145,14 +147,15 @@ function createTransport({
 }
 
 /**
- * Passes messages on, and records the id of the last event and the time of the last activity.
+ * Returns a feed that passes messages to `onMessage`. The feed stores the id of the last event and the time
+ * of the last activity.
  * @param {(message: Message) => void} onMessage
  */
 function createFeed(onMessage) {
   let lastId = ''
   let lastActivity = 0
 
-  /** Reports the state of the connection. @param {Connection} state */
+  /** Sends a message with the state of the connection. @param {Connection} state */
   function report(state) {
     const since = lastActivity ? new Date(lastActivity).toISOString() : null
     onMessage({ type: 'connection', state, since })
@@ -160,7 +163,7 @@ function createFeed(onMessage) {
 
   return {
     report,
-    /** @param {Connection | null} state null leaves the badge as it is */
+    /** @param {Connection | null} state null keeps the displayed connection state */
     markActive(state) {
       lastActivity = Date.now()
       if (state) report(state)
@@ -171,7 +174,7 @@ function createFeed(onMessage) {
       if (message.type === 'reset') lastId = ''
       onMessage(message)
     },
-    /** Begins after the last event that the page already has. @param {string} id */
+    /** Sets the id of the last event that the page already has. @param {string} id */
     beginAfter(id) {
       lastId = id
     },

@@ -1,14 +1,13 @@
 /**
- * Limits how many windows of one browser hold connections open.
+ * Limits the number of browser windows that hold connections to the agent open.
  *
- * A browser allows six connections to one host. A window holds two of them, for the stream and for a log, so
- * three windows would leave none for requests. Therefore the two oldest visible windows stream, and all
- * others poll.
+ * A browser allows six connections to a host, and a window needs two connections: events and log. Therefore
+ * the two oldest visible windows stream, and all other windows poll.
  */
 
-/** Number of windows that may hold connections open. */
+/** Upper limit of windows that may hold connections open. */
 const MAX_WINDOWS = 2
-/** Time in milliseconds without a heartbeat after which a window counts as closed. */
+/** Time in ms after the last heartbeat of a window until the window counts as closed. */
 const EXPIRY_MS = 25_000
 const HEARTBEAT_MS = 10_000
 
@@ -29,11 +28,14 @@ export function createTabs({
 }) {
   const channel = open?.() ?? (typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('bloud'))
   const since = Date.now()
-  /** The other visible windows. @type {Map<string, { since: number, heartbeatAt: number }>} */
+  /**
+   * Other visible windows of the same browser, by window id.
+   * @type {Map<string, { since: number, heartbeatAt: number }>}
+   */
   const others = new Map()
   let mayStream = visible()
 
-  /** Decides anew if this window may stream. */
+  /** Computes if this window may stream, and calls `onChange` after a change. */
   function update() {
     const now = Date.now()
     for (const [other, { heartbeatAt }] of others) if (now - heartbeatAt > EXPIRY_MS) others.delete(other)
@@ -46,7 +48,10 @@ export function createTabs({
     onChange()
   }
 
-  /** Sends a heartbeat. @param {boolean} [isReply] true if the other windows need not reply */
+  /**
+   * Sends a heartbeat to the other windows.
+   * @param {boolean} [isReply] true if the other windows need not reply
+   */
   function announce(isReply = false) {
     channel?.postMessage({ id, since, visible: visible(), answer: isReply })
     update()
@@ -55,18 +60,21 @@ export function createTabs({
   channel?.addEventListener('message', (/** @type {any} */ { data }) => {
     if (data.visible) others.set(data.id, { since: data.since, heartbeatAt: Date.now() })
     else others.delete(data.id)
-    // Replies at once, so that a new window does not wait for the next heartbeat.
+    // Replies immediately, because a new window should not wait for the next heartbeat of this window.
     if (!data.answer && visible()) channel.postMessage({ id, since, visible: true, answer: true })
     update()
   })
   setInterval(() => announce(true), HEARTBEAT_MS)
 
   return {
-    /** True if this window may hold connections open. */
+    /** Returns true if this window may hold connections open. */
     mayStream: () => mayStream,
-    /** Sends a heartbeat after the window was opened, shown or hidden. */
+    /**
+     * Sends a heartbeat and requests replies. The caller calls announce after the window was opened, shown or
+     * hidden.
+     */
     announce: () => announce(),
-    /** Reports that the window closes. */
+    /** Notifies the other windows that this window closes. */
     leave: () => channel?.postMessage({ id, since, visible: false, answer: true }),
   }
 }

@@ -1,17 +1,15 @@
 /**
- * Converts log lines with terminal sequences: colours become CSS classes, all other sequences are removed.
- * Pure.
+ * Converts log lines with terminal sequences to text with CSS classes. Colours become classes, and all other
+ * sequences are removed.
  *
- * A colour of 256 or of 16 million becomes the nearest of the eight in css/log.css, which are readable on the
- * background of a log. Inline styles are not possible, because the page's content security policy forbids
- * them.
+ * A colour of 256 or of 16 million becomes the nearest of the eight colours in css/log.css. Inline styles are
+ * not possible, because the page's content security policy forbids style attributes.
  */
 
 const ESC = '\\u001b'
 /**
- * Sequences of ECMA-48: CSI with parameters, intermediates and final byte; strings (OSC, DCS, …) up to their
- * end; other escapes; single control characters except the tab. An incomplete sequence matches up to the end
- * of the line.
+ * Pattern of one terminal sequence (ECMA-48): CSI, string (OSC, DCS, …), other escape, or control character
+ * except tab. An incomplete sequence matches up to the end of the line.
  */
 const SEQUENCE = new RegExp(
   `(?:${ESC}\\[|\\u009b)([0-?]*)[ -/]*([@-~])?` +
@@ -22,18 +20,19 @@ const SEQUENCE = new RegExp(
 )
 const CONTROL = /(?!\t)\p{Cc}/u
 /**
- * Sequences that move to the first column or erase the line: the text after them replaces the text before.
+ * Pattern of sequences that move the cursor to the first column or erase the line. Text after such a sequence
+ * replaces the text before.
  */
 const LINE_START = new RegExp(`(?:${ESC}\\[|\\u009b)(?:[01]?G|2K)`, 'g')
-/** A character that a backspace deletes. */
+/** Pattern of a character and a backspace that deletes the character. */
 const OVERSTRUCK = /\P{Cc}[\b]/gu
 
 /** @typedef {{ text: string, style: string }} Segment */
 
-/** Splits a line into segments of text with CSS classes. @param {string} line @returns {Segment[]} */
+/** Splits a log line into segments of text with CSS classes. @param {string} line @returns {Segment[]} */
 export function ansiSegments(line) {
   if (!CONTROL.test(line)) return line === '' ? [] : [{ text: line, style: '' }]
-  // Only the last text of an overwritten line is shown, for example of a progress bar.
+  // Shows only the last text of a line that was overwritten, for example by a progress bar.
   const written = line.replace(LINE_START, '\r').replace(OVERSTRUCK, '').split('\r')
   for (const last of written.reverse()) {
     const segments = segmentsOf(last)
@@ -57,7 +56,7 @@ function segmentsOf(text) {
   return segments
 }
 
-/** Returns the visible text of a line. @param {string} line */
+/** Returns the visible text of a log line, without terminal sequences. @param {string} line */
 export const plainText = (line) =>
   CONTROL.test(line)
     ? ansiSegments(line)
@@ -65,15 +64,19 @@ export const plainText = (line) =>
         .join('')
     : line
 
-/** Classes that an SGR code adds. @type {Record<number, string>} */
+/** CSS classes that a terminal style code (SGR) adds. @type {Record<number, string>} */
 const ADDED_CLASSES = { 1: 'bold', 2: 'dim', 3: 'italic', 4: 'underline' }
-/** Classes that an SGR code removes. @type {Record<number, string[]>} */
+/** CSS classes that a terminal style code (SGR) removes. @type {Record<number, string[]>} */
 const REMOVED_CLASSES = { 22: ['bold', 'dim'], 23: ['italic'], 24: ['underline'] }
 
-/** Applies the parameters of an SGR sequence. @param {string} style CSS classes, separated by spaces
- *  @param {string} parameters for example `1;31` @returns {string} */
+/**
+ * Returns the CSS classes after a terminal style sequence (SGR).
+ * @param {string} style CSS classes, separated by spaces
+ * @param {string} parameters for example `1;31`
+ * @returns {string}
+ */
 function restyle(style, parameters) {
-  // Private parameters (`>4;1m`) do not concern colours.
+  // Private parameters such as `>4;1m` set neither colours nor styles.
   if (/[<=>?]/.test(parameters)) return style
   const classes = new Set(style.split(' ').filter(Boolean))
   const codes = parameters.split(';')
@@ -99,7 +102,10 @@ function recolour(classes, colour) {
   if (colour !== null) classes.add(`ansi-${colour}`)
 }
 
-/** Removes and returns the codes of an extended colour: `5;n` or `2;r;g;b`. @param {string[]} codes */
+/**
+ * Removes the values of an extended colour, `5;n` or `2;r;g;b`, from `codes` and returns the values.
+ * @param {string[]} codes
+ */
 function takeExtended(codes) {
   const [kind] = codes
   return codes.splice(0, kind === '5' ? 2 : kind === '2' ? 4 : 1).map(Number)
@@ -117,7 +123,8 @@ function extended([kind, ...values]) {
 }
 
 /**
- * Difference between the largest and smallest of red, green and blue (0 to 255) below which a colour is grey.
+ * Difference between the largest and the smallest of red, green and blue (0 to 255). A colour with a smaller
+ * difference counts as grey.
  */
 const GREY = 40
 

@@ -1,10 +1,11 @@
 /**
- * The apps in the state of the page, from snapshots, events and status results. Pure; part of the reducer.
+ * Reducer functions for the apps in the state of the page.
  *
- * An event changes one app immediately. A status result (GET /api/status) contains more (controls, causes,
- * queue positions), but takes another way than the stream, so it can be older or newer. For an app with a
- * later event, an older result is ignored. A newer result waits until the stream has reached it, because
- * otherwise the page would skip statuses.
+ * An event changes one app immediately. A response of GET /api/status contains more values, but can be older
+ * or newer than the stream.
+ *
+ * An older response does not change apps with a later event. A newer response waits for the events of the
+ * stream, because the page would otherwise skip statuses.
  */
 import { isCancelled, needsAttention } from './status.js'
 import { LABELS } from './text.js'
@@ -16,14 +17,18 @@ import { LABELS } from './text.js'
 /** @typedef {Extract<Message, { type: 'snapshot' }>} Snapshot */
 /** @typedef {Extract<Message, { type: 'status' }>} StatusResult */
 
-/** Parses `<epoch>.<seq>`. @param {string} id */
+/** Parses the id of an event, `<epoch>.<seq>`. @param {string} id */
 export function parseId(id) {
   const dot = id.lastIndexOf('.')
   return { epoch: id.slice(0, dot), seq: Number(id.slice(dot + 1)) }
 }
 
-/** Replaces all apps by those of a snapshot, with which each new stream begins.
- *  @param {State} state @param {Snapshot} message @returns {State} */
+/**
+ * Replaces all apps by the apps of a snapshot message.
+ * @param {State} state
+ * @param {Snapshot} message
+ * @returns {State}
+ */
 export function applySnapshot(state, { id, apps: list, receivedAt }) {
   const at = parseId(id)
   /** @type {State['apps']} */
@@ -41,14 +46,19 @@ export function applySnapshot(state, { id, apps: list, receivedAt }) {
 /** @param {State} state @param {StatusResult} message @returns {State} */
 export function applyStatus(state, message) {
   const at = parseId(message.id)
-  // Only the stream reports another epoch, by a reset: the database was restored.
+  // Ignores a response with another epoch (after a restore of the database). The stream announces a new epoch
+  // by a `reset` message.
   if (at.epoch !== state.epoch) return state
   if (at.seq <= state.seq) return mergeStatus(state, at.seq, message)
   const { earlyStatus } = state
   return earlyStatus && parseId(earlyStatus.id).seq > at.seq ? state : { ...state, earlyStatus: message }
 }
 
-/** Applies the waiting status result if the stream has reached it. @param {State} state @returns {State} */
+/**
+ * Applies the waiting status result if the stream has delivered all events that the result contains.
+ * @param {State} state
+ * @returns {State}
+ */
 function applyEarlyStatus(state) {
   const { earlyStatus } = state
   if (!earlyStatus) return state
@@ -58,9 +68,9 @@ function applyEarlyStatus(state) {
 }
 
 /**
- * Updates the apps that have no event after the result.
+ * Updates the apps that have no event after the status result.
  * @param {State} state
- * @param {number} seq cursor of the result
+ * @param {number} seq sequence number of the newest event in the result
  * @param {StatusResult} result
  * @returns {State}
  */
@@ -78,21 +88,27 @@ function mergeStatus(state, seq, { apps: list, receivedAt }) {
   return { ...state, skew, apps: { ...state.apps, ...changed } }
 }
 
-/** Returns the same object if nothing has changed, so that only changed apps are rendered.
- *  @param {App | undefined} before @param {AppStatus} row @param {number} seq @returns {App} */
+/**
+ * Returns the updated app. An unchanged app stays the same object, so that the page does not render the app
+ * again.
+ * @param {App | undefined} before
+ * @param {AppStatus} row
+ * @param {number} seq
+ * @returns {App}
+ */
 function updated(before, row, seq) {
   if (before && !before.stale && before.seq === seq && contains(before, row)) return before
   return { ...row, seq, stale: false }
 }
 
-/** Returns true if the app has every value of the row. @param {App} app @param {AppStatus} row */
+/** Returns true if the app already has every value of the row. @param {App} app @param {AppStatus} row */
 const contains = (app, row) =>
   Object.entries(row).every(([key, value]) => {
     const known = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (app))[key]
     return known === value || (typeof value === 'object' && isDeepEqual(known, value))
   })
 
-/** Compares two JSON values. @param {any} a @param {any} b @returns {boolean} */
+/** Returns true if two JSON values are equal. @param {any} a @param {any} b @returns {boolean} */
 export function isDeepEqual(a, b) {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
@@ -106,10 +122,11 @@ const isSameOperation = (a, b) => a !== undefined && String(a.operation_id) === 
 /** @param {State} state @param {Extract<Message, { type: 'app' }>} message @returns {State} */
 export function applyEvent(state, { id, event, receivedAt, fresh }) {
   const at = parseId(id)
-  // After a reconnect the server may replay events that the page already has.
+  // Ignores events that the page already has, because the server may replay events after a reconnect.
   if (at.epoch === state.epoch && at.seq <= state.seq) return state
   const name = event.name ?? event.app
-  // Copies and deletes, because filtering hundreds of entries takes longer than the rest of this function.
+  // Copies all apps and deletes one app, because a filter over hundreds of apps takes longer than the rest of
+  // the function.
   const apps = { ...state.apps }
   if (event.to_status === null) delete apps[name]
   else apps[name] = applyTransition(state.apps[name], event, at.seq)
@@ -122,8 +139,8 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
 }
 
 /**
- * Sets the new status. Values that an event does not contain are unknown until the next status result; the
- * controls stay and are marked as stale.
+ * Returns the app with the status of an event. Values that the event lacks stay unknown until the next status
+ * result. The old controls stay and are marked as stale.
  * @param {App | undefined} before
  * @param {AppEvent} event
  * @param {number} seq
@@ -150,23 +167,31 @@ function applyTransition(before, event, seq) {
   }
 }
 
-/** Adds the duration of the status that ended. @param {App | undefined} before @param {Status | null} ended
- *  @param {string} at */
+/**
+ * Returns the step durations with the duration of the status that ended.
+ * @param {App | undefined} before
+ * @param {Status | null} ended
+ * @param {string} at
+ */
 function stepSeconds(before, ended, at) {
   if (!before || ended === null || ended !== before.status) return before?.step_seconds ?? {}
   return { ...before.step_seconds, [ended]: (Date.parse(at) - Date.parse(before.status_since)) / 1000 }
 }
 
-/** Marks all apps as stale and drops the cursor, because the next snapshot belongs to another epoch.
- *  @param {State} state @returns {State} */
+/**
+ * Marks all apps as stale and clears the stream position (epoch and seq). The next snapshot belongs to
+ * another epoch.
+ * @param {State} state
+ * @returns {State}
+ */
 export function markAllStale(state) {
   const apps = Object.entries(state.apps).map(([name, app]) => [name, { ...app, stale: true }])
   return { ...state, epoch: null, seq: 0, earlyStatus: null, apps: Object.fromEntries(apps) }
 }
 
 /**
- * Smallest change of the skew that is applied, in milliseconds. Smaller ones are network delay, and each
- * change renders every clock.
+ * Smallest change of the clock skew in ms that is applied. Smaller changes are network delay, and each change
+ * renders every clock.
  */
 const SKEW_STEP_MS = 2000
 
@@ -175,10 +200,10 @@ export const updateSkew = (state, skew) =>
   Math.abs(skew - state.skew) < SKEW_STEP_MS ? state : { ...state, skew }
 
 /**
- * Returns how far the browser's clock is ahead of the server's, in milliseconds.
+ * Returns the number of ms by which the browser's clock is ahead of the server's clock.
  *
- * A fresh message measures the skew. An older message only limits the skew, because the server's clock is at
- * or after the time in the message.
+ * A fresh message measures the skew. An older message only gives an upper limit, because the server's clock
+ * has advanced since the message's time.
  * @param {number} skew
  * @param {string} at
  * @param {number} receivedAt
@@ -194,7 +219,7 @@ export function measureSkew(skew, at, receivedAt, fresh) {
 const skewOf = (state, list, receivedAt) =>
   list.reduce((least, row) => measureSkew(least, row.status_since, receivedAt, false), state.skew)
 
-/** Upper limit of urgent announcements, over all apps. */
+/** Upper limit of urgent announcements of all apps together. */
 const MAX_URGENT = 12
 
 /** @param {LiveRegions} before @param {Pick<App, 'name' | 'display_name' | 'status' | 'cause'>} app */
@@ -206,7 +231,8 @@ function announceStatus(before, app) {
 }
 
 /**
- * Adds an announcement. Several may arrive between two renders, so a failure stays until its own app changes.
+ * Adds an announcement to the live regions. An urgent announcement stays until the next event of its app.
+ * Otherwise an announcement of another app before the next render would replace the failure.
  * @param {LiveRegions} before
  * @param {Announcement} announcement
  * @param {boolean} isUrgent

@@ -1,8 +1,8 @@
-/** Histories of the apps whose page was opened. Pure; part of the reducer. */
+/** Reducer functions for the histories of apps whose page was opened. */
 
 /** @import { AppEvent, HistoryRow, Message, State } from '../types.js' */
 
-/** Upper limit of rows in memory; the whole history is in psql. */
+/** Upper limit of history rows in memory for each app. Older rows can be read in psql. */
 export const MAX_ROWS = 100
 
 /** @param {State} state @param {Extract<Message, { type: 'history' }>} message @returns {State} */
@@ -10,8 +10,12 @@ export function applyHistory(state, { app: name, rows }) {
   return { ...state, histories: { ...state.histories, [name]: merged(state.histories[name] ?? [], rows) } }
 }
 
-/** Adds an event to a history that was opened before. @param {State} state @param {AppEvent} event
- *  @returns {State} */
+/**
+ * Adds an event to the history of an app whose page was opened before.
+ * @param {State} state
+ * @param {AppEvent} event
+ * @returns {State}
+ */
 export function addEvent(state, event) {
   const name = event.name ?? event.app
   const known = state.histories[name]
@@ -23,8 +27,12 @@ export function addEvent(state, event) {
   return { ...state, histories: { ...state.histories, [name]: rows } }
 }
 
-/** Returns the rows without duplicates, newest first. A row without a duration ends at the next row.
- *  @param {HistoryRow[]} known @param {HistoryRow[]} more */
+/**
+ * Returns the rows of both lists without duplicates, newest first. A missing duration is computed from the
+ * time of the next row.
+ * @param {HistoryRow[]} known
+ * @param {HistoryRow[]} more
+ */
 function merged(known, more) {
   const bySeq = new Map([...known, ...more].map((row) => [Number(row.seq), row]))
   const rows = [...bySeq.values()].sort((a, b) => Number(b.seq) - Number(a.seq)).slice(0, MAX_ROWS)

@@ -1,6 +1,6 @@
 /**
- * First state of the page, from the facts in its HTML. The server renders the same state, so the HTML of the
- * server equals the first render in the browser.
+ * Builds the first state of the page from the facts in the HTML. Server and browser build the same state, so
+ * that both first renders are equal.
  */
 import { parseRoute } from './route.js'
 import { initialState, reduce } from './store.js'

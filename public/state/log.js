@@ -1,17 +1,17 @@
 /**
- * The log that the page shows, with its last lines. Pure; part of the reducer.
+ * Reducer functions for the log that the page displays.
  *
- * The page shows one log at a time, because a browser allows six connections to one host. One log suffices,
- * because the operations of a rebuild share its output.
+ * The page displays one log at a time, because a browser allows only six connections to a host. One log
+ * suffices, because all operations of a rebuild share the output of the switch command.
  */
 import { inFlight } from './status.js'
 
 /** @import { App, LogLine, State } from '../types.js' */
 
-/** Upper limit of lines in memory. The page renders only the visible ones and links to the whole log. */
+/** Upper limit of log lines in memory. The page links to the whole log. */
 export const MAX_LINES = 50_000
 
-/** Statuses in which a rebuild may run and write a log. */
+/** Statuses in which a rebuild may run and write log lines. */
 const REBUILDING = ['configuring', 'building', 'stopping']
 
 /**
@@ -23,10 +23,10 @@ const REBUILDING = ['configuring', 'building', 'stopping']
 const emptyLog = (app, operationId, auto) => ({ app, operationId, auto, lines: [], dropped: 0, ended: false })
 
 /**
- * Opens the log of a running rebuild; on the page of an app only the log of that app.
- * Closes a log that opened by itself after its app has left the rebuild.
- * The address of an operation always opens the log of that operation.
- * @param {State} state @returns {State}
+ * Opens or closes the log of a running rebuild. On the page of an app, only the log of the app opens. The URL
+ * of an operation always opens the log of the operation.
+ * @param {State} state
+ * @returns {State}
  */
 export function followRebuild(state) {
   const { log, apps, route } = state
@@ -65,8 +65,13 @@ export const closeLog = (state) => ({
   logClosed: state.log?.operationId ?? state.logClosed,
 })
 
-/** Adds lines. A reopened log starts at its first line, so lines up to the last known number are skipped.
- *  @param {State} state @param {string} operationId @param {LogLine[]} lines @returns {State} */
+/**
+ * Adds log lines. Known lines are skipped, because a reopened log starts at the first line again.
+ * @param {State} state
+ * @param {string} operationId
+ * @param {LogLine[]} lines
+ * @returns {State}
+ */
 export function addLines(state, operationId, lines) {
   const { log } = state
   if (!log || log.operationId !== operationId) return state

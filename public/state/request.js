@@ -1,4 +1,4 @@
-/** Requested verbs that are pending or refused, and the plan dialog. Pure; part of the reducer. */
+/** Reducer functions for requested verbs (pending or refused) and for the plan dialog. */
 
 import { isDeepEqual } from './app.js'
 
@@ -26,7 +26,12 @@ export function reduceRequest(state, message) {
   }
 }
 
-/** Handles the messages about plans. @param {State} state @param {Message} message @returns {State} */
+/**
+ * Applies messages about plans to the state.
+ * @param {State} state
+ * @param {Message} message
+ * @returns {State}
+ */
 function reducePlan(state, message) {
   const { planDialog } = state
   switch (message.type) {
@@ -46,7 +51,7 @@ function reducePlan(state, message) {
       }
     }
     case 'plan':
-      // A plan for earlier choices is ignored.
+      // Ignores a plan if the user has changed the choices after the request.
       return planDialog?.app === message.app && planDialog.choices === message.choices
         ? {
             ...state,
@@ -72,7 +77,7 @@ function accept(state, name, operation) {
   return state.seq > pending.seq ? releaseAnswered(next) : next
 }
 
-/** Removes the pending requests whose result is visible in the apps. @param {State} state @returns {State} */
+/** Removes the pending requests whose effect the apps already show. @param {State} state @returns {State} */
 export function releaseAnswered(state) {
   const entries = Object.entries(state.pending)
   const open = entries.filter(([name, pending]) => !isAnswered(pending, state.apps[name], state.apps))
@@ -80,7 +85,8 @@ export function releaseAnswered(state) {
 }
 
 /**
- * Removes an app's refusal after any event of the app, and its pending request after the app was uninstalled.
+ * Removes the refusal of an app after an event of the app. An uninstall event also removes the pending
+ * request of the app.
  * @param {State} state
  * @param {string} name
  * @param {boolean} uninstalled
@@ -92,10 +98,10 @@ export function applyEventToRequests(state, name, uninstalled) {
 }
 
 /**
- * Returns true if the app shows the operation that was requested.
+ * Returns true if the apps show the effect of a pending request.
  *
- * A cancel is answered after the operation has ended. A rollback is answered by the first app whose operation
- * has a higher id, because the operations of its apps are created after the rollback.
+ * A cancel is complete after the operation has ended. A rollback is complete when an app has an operation
+ * with a higher id, because the operations of the apps follow the rollback.
  * @param {Pending} pending
  * @param {App | undefined} app
  * @param {Record<string, App>} apps

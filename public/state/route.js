@@ -1,4 +1,4 @@
-/** Addresses of the page: `/`, `/apps/<name>`, `/apps/<name>/operations/<id>`. Pure. */
+/** Parses and builds URL paths of the page: `/`, `/apps/<name>`, `/apps/<name>/operations/<id>`. */
 
 /** @import { Route } from '../types.js' */
 
@@ -8,7 +8,7 @@ const APP = /^\/apps\/([^/]+)(?:\/operations\/([1-9][0-9]*))?\/?$/
 export const HOME = { app: null, operationId: null }
 
 /**
- * Reads an address; every path that names no app is the list of all apps.
+ * Parses a URL path. A path without an app means the list of all apps.
  * @param {string} path
  * @returns {Route}
  */
@@ -31,5 +31,5 @@ function decode(part) {
 export const appPath = (app, operationId = null) =>
   `/apps/${encodeURIComponent(app)}${operationId === null ? '' : `/operations/${operationId}`}`
 
-/** Returns true if the path is an address of the page. @param {string} path */
+/** Returns true if the path belongs to the page. @param {string} path */
 export const isPagePath = (path) => path === '/' || APP.test(path)

@@ -1,15 +1,11 @@
-/** Groups of statuses, and the steps of an install. Pure. */
+/** Functions that classify statuses and return the steps of an install. */
 
 /** @import { AppStatus, Status } from '../types.js' */
 
-/** Steps of an install, in order.
- *  @type {readonly Status[]} */
+/** Statuses of a successful install, in order. @type {readonly Status[]} */
 export const STEPS = ['queued', 'configuring', 'building', 'starting', 'running']
 
-/**
- * Returns true if an operation is in progress, which ends by itself.
- * @param {Status | null | undefined} status
- */
+/** Returns true if an operation of the app is in progress. @param {Status | null | undefined} status */
 export const inFlight = (status) =>
   status === 'queued' ||
   status === 'configuring' ||
@@ -17,10 +13,10 @@ export const inFlight = (status) =>
   status === 'starting' ||
   status === 'stopping'
 
-/** Returns true if the operator has to act. @param {Status | null | undefined} status */
+/** Returns true if the status needs an action of the operator. @param {Status | null | undefined} status */
 export const needsAttention = (status) => status === 'failed' || status === 'error'
 
-/** Returns the colour family of a status. @param {Status} status */
+/** Returns the colour class of a status, without the prefix `tone-`. @param {Status} status */
 export const tone = (status) =>
   status === 'running'
     ? 'good'
@@ -33,19 +29,22 @@ export const tone = (status) =>
           : 'off'
 
 /**
- * Returns true if the install failed because it was cancelled.
+ * Returns true if the app's install failed because a user cancelled the install.
  * @param {Pick<AppStatus, 'status' | 'cause'>} app
  */
 export const isCancelled = ({ status, cause }) => status === 'failed' && cause?.class === 'cancelled'
 
 /**
- * Returns the colour family of an app: a cancelled install is not shown as a failure, although its status is
- * `failed`.
+ * Returns the colour class of an app. A cancelled install has the status `failed`, but not the colour of a
+ * failure.
  * @param {Pick<AppStatus, 'status' | 'cause'>} app
  */
 export const toneOf = (app) => (isCancelled(app) ? 'off' : tone(app.status))
 
-/** Returns the step that failed, if the cause names it; the step is never guessed. @param {AppStatus} app */
+/**
+ * Returns the failed step of an install, or null if the cause does not name the step.
+ * @param {AppStatus} app
+ */
 export function failedStep(app) {
   if (!needsAttention(app.status) || !app.cause) return null
   const { phase } = app.cause
@@ -53,7 +52,7 @@ export function failedStep(app) {
 }
 
 /**
- * Returns the steps of an install with the progress of an app.
+ * Returns all steps of an install, with the progress of the app in each step.
  * @param {AppStatus} app
  * @returns {{ step: Status, state: 'done' | 'now' | 'broken' | 'ahead' }[]}
  */

@@ -1,8 +1,7 @@
 /**
- * The state of the page: (state, message) → state, pure.
+ * Reducer of the page: returns the next state from a state and a message.
  *
- * The page never decides a status. It applies events and snapshots, and offers the controls that the database
- * allows. A cursor (epoch, seq) orders the messages, as described in app.js.
+ * The page never computes a status or a control, because the database decides both.
  */
 
 import { applyEvent, applySnapshot, applyStatus, markAllStale, measureSkew, updateSkew } from './app.js'

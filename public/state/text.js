@@ -1,11 +1,14 @@
-/** Texts, durations and colours of the page. Pure: uses no DOM and no clock. */
+/** Labels, formatted durations and colours of the page. The functions use no DOM and no clock. */
 
 import { inFlight } from './status.js'
 
 /** @import { State, Status } from '../types.js' */
 
-/** Labels of the statuses. `failed` and `error` are easily confused, so their labels name what is wrong.
- *  @type {Record<Status, string>} */
+/**
+ * Labels of the statuses. The labels of `failed` and `error` name what is wrong, because users confuse the
+ * two words.
+ * @type {Record<Status, string>}
+ */
 export const LABELS = {
   queued: 'Queued',
   configuring: 'Configuring',
@@ -32,8 +35,7 @@ export const MEANINGS = {
   failed: 'The app is not on.',
 }
 
-/** Labels of the buttons.
- *  @type {Record<import('../types.js').Verb, string>} */
+/** Labels of the buttons by verb. @type {Record<import('../types.js').Verb, string>} */
 export const ACTION_LABELS = {
   install: 'Install',
   retry: 'Try again',
@@ -43,8 +45,10 @@ export const ACTION_LABELS = {
   rollback: 'Roll back',
 }
 
-/** Labels of the buttons from the click until the result is shown.
- *  @type {Record<import('../types.js').Verb, string>} */
+/**
+ * Labels of the buttons while a requested verb is pending.
+ * @type {Record<import('../types.js').Verb, string>}
+ */
 export const BUSY_LABELS = {
   install: 'Requesting…',
   retry: 'Requesting…',
@@ -99,20 +103,27 @@ export function longDuration(ms) {
   return 'less than a minute'
 }
 
-/** Formats the time since a lasting status began. @param {Status} status @param {number} ms */
+/**
+ * Formats the time since a status began: "3 days ago" or "for 3 days".
+ * @param {Status} status
+ * @param {number} ms
+ */
 export const timeInStatus = (status, ms) =>
   status === 'failed' ? `${longDuration(ms)} ago` : `for ${longDuration(ms)}`
 
-/** Writes the first letter as a capital. @param {string} word */
+/** Returns the word with a capital first letter. @param {string} word */
 export const capital = (word) => word.slice(0, 1).toUpperCase() + word.slice(1)
 
-/** Returns the first letter or digit. @param {string | null | undefined} name */
+/** Returns the first letter or digit of a name as a capital. @param {string | null | undefined} name */
 export const initial = (name) => (name?.match(/[\p{L}\p{N}]/u)?.[0] ?? '?').toUpperCase()
 
-/** Number of colour classes in css/apps.css. */
+/** Number of avatar colour classes in css/apps.css. */
 export const COLOURS = 12
 
-/** Returns the index of a colour class, always the same for the same name. @param {string} name */
+/**
+ * Returns the index of the colour class for a name. The same name always has the same colour.
+ * @param {string} name
+ */
 export function colourOf(name) {
   let hash = 0
   for (const letter of name) hash = (hash * 31 + (letter.codePointAt(0) ?? 0)) >>> 0
@@ -123,7 +134,7 @@ export function colourOf(name) {
 export const list = (names) =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 
-/** Returns the title of the browser's tab. @param {Pick<State, 'apps' | 'route'>} state */
+/** Returns the title of the browser tab. @param {Pick<State, 'apps' | 'route'>} state */
 export function titleOf({ apps, route }) {
   const shown = route.app === null ? undefined : apps[route.app]
   const busy = Object.values(apps).filter((app) => inFlight(app.status))
@@ -134,8 +145,8 @@ export function titleOf({ apps, route }) {
 }
 
 /**
- * Returns the author of an event. The page and the API use one database role for all users, so its name is
- * not shown.
+ * Returns a text about the author of an event. The PostgreSQL role bloud_operator is not named, because all
+ * users of the page and the API share the role.
  * @param {{ actor: string, origin: string }} event
  */
 export function authorOf({ actor, origin }) {
