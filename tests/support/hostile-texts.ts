@@ -1,5 +1,6 @@
-/** Texts that have caused defects before, and mixtures of them. The list is the same on every call. */
+/** Generates texts that are likely to cause defects. Every call generates the same texts. */
 
+/** Texts with special meaning in Nix, YAML, JSON, HTML, shell or Unicode. */
 const PIECES = [
   '${',
   '}',
@@ -68,7 +69,7 @@ const PIECES = [
 ]
 const MAX_PIECES = 6
 
-/** Returns a random number generator (mulberry32). The same seed gives the same numbers. */
+/** Returns a random number generator (mulberry32) that returns the same numbers for the same seed. */
 function numbers(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -79,7 +80,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-/** Returns `count` texts without NUL and unpaired surrogates, because PostgreSQL can't store those. */
+/** Returns `count` texts. NUL and unpaired surrogates are left out, because PostgreSQL can't store them. */
 export function hostileTexts(count: number): string[] {
   const next = numbers(20_240_501)
   return Array.from({ length: count }, (_, index) => {

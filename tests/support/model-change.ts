@@ -1,7 +1,7 @@
-/** Single changes of the model's world, which its commands are made of. */
+/** Functions that change the world (the model of the database). The commands of the model call them. */
 import type { App, Operation, Status, World } from './model-rules.ts'
 
-/** Returns the active operations of the rebuild, with their apps. */
+/** Returns the active operations that the model's rebuild includes, each with its app. */
 export function activeOperations(world: World): { operation: Operation; app: App }[] {
   return world.operations.flatMap((operation) => {
     const app = world.apps[operation.app]
@@ -10,6 +10,7 @@ export function activeOperations(world: World): { operation: Operation; app: App
   })
 }
 
+/** Appends a transition of an app to the model's history. */
 export function record(world: World, app: string, from: Status | null, to: Status | null): void {
   world.transitions[app] = [...(world.transitions[app] ?? []), `${from ?? ''}→${to ?? ''}`]
 }
@@ -51,7 +52,7 @@ export function addOperation(
   return operation
 }
 
-/** Takes an app out of the queue: to stopped if it was stopped before, else to failed. */
+/** Takes a queued app out of the queue. The app becomes stopped if it was stopped before, or else failed. */
 export function withdraw(world: World, name: string, operation: Operation): void {
   const app = world.apps[name] as App
   const wasStopped = operation.before === 'stopped' || (app.ran && !app.wanted)

@@ -1,6 +1,4 @@
-/**
- * Runs the model's commands on a real database: as two operators and as the orchestrator. Reads its tables.
- */
+/** Runs commands of the model on a real database, as two operators and as the orchestrator. */
 import type pg from 'pg'
 import type { TestDatabase } from './cluster.ts'
 import {
@@ -16,17 +14,17 @@ import {
 } from './model-rules.ts'
 import { entry, lead, session, value } from './sql.ts'
 
-/**
- * Result of a command on the database: the SQLSTATE of a refusal, the id of an operation, a status, or
- * nothing.
- */
+/** Result of a command on the database. At most one field is set. */
 export interface Result {
+  /** SQLSTATE with which the command was refused. */
   refused?: string
+  /** Id of the returned operation or rebuild. */
   id?: string
+  /** Status that report_health() returned. */
   status?: string | null
 }
 
-/** Content of the tables, in the form of the model. */
+/** Content of the database tables, in the form of the model. */
 export interface Tables {
   apps: Record<string, App & { controls: Record<string, string | null> }>
   operations: (Pick<
@@ -37,7 +35,7 @@ export interface Tables {
   })[]
   rebuild: World['rebuild']
   transitions: World['transitions']
-  /** Rows of check_invariants(). */
+  /** Result rows of check_invariants(). */
   violated: unknown[]
 }
 
@@ -84,7 +82,7 @@ const READ_TABLES = `
         from bloud.events e group by e.app) m),
     'violated', (select coalesce(jsonb_agg(i), '[]') from bloud.check_invariants() i))`
 
-/** Returns the content that the tables have if the database agrees with the model. */
+/** Returns the content that the database tables have if the database agrees with the model. */
 export function expected(world: World): Omit<Tables, 'violated'> {
   const apps = Object.entries(world.apps).map(([name, app]) => {
     const controls = {
@@ -126,7 +124,7 @@ function entriesOf(catalog: Catalog): object[] {
   })
 }
 
-/** Opens the sessions of two operators and of the orchestrator on a database with this catalog. */
+/** Stores the catalog in a database, and opens the sessions of two operators and of the orchestrator. */
 export async function openModelDatabase(database: TestDatabase, catalog: Catalog): Promise<ModelDatabase> {
   const root = await session(database.url)
   const orchestrator = await session(database.urlFor('bloud_orchestrator'))
@@ -142,7 +140,7 @@ export async function openModelDatabase(database: TestDatabase, catalog: Catalog
     try {
       return { id: await value<string>(client, `select id::text from bloud.${text}`, values) }
     } catch (error) {
-      await client.query('select') // the refusal arrives before its locks are released, this result after
+      await client.query('select') // waits until PostgreSQL has released the locks of the refused statement
       return { refused: (error as pg.DatabaseError).code ?? String(error) }
     }
   }

@@ -1,14 +1,14 @@
-/** The plan of an install in the model: the apps to install, their choices, and the blockers. */
+/** Computes the plan of an install in the model: the apps to install, their choices, and the blockers. */
 import { type App, type Choices, installed, refusalOfInstall, type Slot, type World } from './model-rules.ts'
 
 export interface Plan {
   installs: string[]
   config: Record<string, App['config']>
-  /** SQLSTATEs of all reasons why the install is not possible. */
+  /** SQLSTATEs of all reasons why the install is not possible; empty if the install is possible. */
   blockers: string[]
 }
 
-/** Returns the apps that fill a slot, or the SQLSTATE if the choice is missing or not possible. */
+/** Returns the apps that fill a slot. Returns an SQLSTATE if the choice is missing or not possible. */
 function fill(world: World, slot: Slot, choice: string | string[] | undefined): string[] | string {
   if (choice !== undefined) {
     const chosen = [choice].flat()
@@ -23,7 +23,7 @@ function fill(world: World, slot: Slot, choice: string | string[] | undefined): 
   return slot.default ? [slot.default] : 'BL007'
 }
 
-/** Returns what install(name, choices) would do. A dependency comes before the apps that need it. */
+/** Returns the plan of install(name, choices). A dependency stands before the apps that need it. */
 export function planInstall(world: World, name: string, choices: Choices): Plan {
   const plan: Plan = { installs: [], config: {}, blockers: [] }
   resolve(world, name, choices, [], plan)

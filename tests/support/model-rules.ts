@@ -1,6 +1,4 @@
-/**
- * The reading half of the model: its types, which apps are installed and required, and refusals of the verbs.
- */
+/** Types of the model, and functions that read a world: installed apps, dependencies, refusals of verbs. */
 
 export interface Slot {
   compatible: string[]
@@ -34,15 +32,15 @@ export interface App {
   wanted: boolean
   displayName: string
   config: Record<string, string[]>
-  /** True if it has been healthy once. */
+  /** True if the app has been healthy once. */
   ran: boolean
-  /** True if it has been configured once, so that it may have data. */
+  /** True if the app has been configured once, so that the app may have data. */
   configured: boolean
   operation: string
 }
 
 export interface Operation {
-  /** App and number of the operation within the app: `flow#2`. */
+  /** Name of the operation, made of the app and a number per app, such as `flow#2`. */
   name: string
   app: string
   kind: 'install' | 'uninstall' | 'rename'
@@ -50,9 +48,9 @@ export interface Operation {
   purge: boolean
   cancelling: boolean
   choices: Choices
-  /** Status of the app when the operation was requested; null: it had no row. */
+  /** Status of the app when the operation was requested. Null if the app had no row then. */
   before: Status | null
-  /** Operation whose app depends on this one, or null. */
+  /** Name of the operation whose app needs this operation's app as a dependency, or null. */
   requestedFor: string | null
 }
 
@@ -63,16 +61,17 @@ export interface World {
   apps: Record<string, App>
   operations: Operation[]
   rebuild: { begun: boolean } | null
-  /** Transitions of each app so far: `queued→configuring`. */
+  /** Transitions of each app so far, such as `queued→configuring`. */
   transitions: Record<string, string[]>
 }
 
-/** Result of a run of the switch, as the orchestrator reports it. */
+/** Outcome of a rebuild, as the orchestrator reports it to end_rebuild(). */
 export interface Ending {
+  /** True if the host runs the new configuration. */
   switched: boolean
-  /** Causes by app: of installs that failed or were cancelled; if switched, of purges that failed. */
+  /** Causes by app of failed or cancelled installs. If `switched` is true, causes of failed purges. */
   failures: Record<string, 'build' | 'cancelled' | 'activate'>
-  /** True if all operations fail, because the failed app is not known. */
+  /** True if all operations of the rebuild fail, because the failed app is not known. */
   all: boolean
 }
 
@@ -85,7 +84,10 @@ export type Command =
   | { verb: 'health'; app: string; healthy: boolean }
   | { verb: 'sweep'; after: 'no time' | 'a minute' | 'a day' }
 
-/** Result of a command. `refused`: the SQLSTATEs allowed; several if there are several reasons. */
+/**
+ * Answer of the model to a command. `refused` has the SQLSTATEs with which the database may refuse the
+ * command.
+ */
 export type Answer =
   | { refused: string[] }
   | { operation: string }
@@ -94,7 +96,7 @@ export type Answer =
 
 const NOT_INSTALLED = new Set(['failed', 'stopped', 'stopping'])
 
-/** Returns true if other apps may build on the app: it is active, or will be. */
+/** Returns true if other apps may use the app as a dependency: the app is active, or will be. */
 export function installed(world: World, name: string): boolean {
   const app = world.apps[name]
   return app !== undefined && !NOT_INSTALLED.has(app.status)
@@ -108,14 +110,14 @@ export function neededBy(world: World, name: string): string[] {
   )
 }
 
-/** Returns the installed apps that require this app. */
+/** Returns the installed apps that require an app. */
 export function requiredBy(world: World, name: string): string[] {
   return Object.keys(world.apps).filter(
     (other) => installed(world, other) && neededBy(world, other).includes(name),
   )
 }
 
-/** Returns true if another app listens on its port, or will. */
+/** Returns true if another app listens on the port of the app, or will listen on that port. */
 export function portTaken(world: World, name: string): boolean {
   const { port } = world.catalog[name] ?? {}
   return Object.entries(world.apps).some(
@@ -135,7 +137,7 @@ export function openOperation(world: World, app: string): Operation | undefined 
 
 const isOpen = ({ state }: Operation): boolean => state === 'queued' || state === 'active'
 
-/** Returns why an app can't be installed now, apart from its dependencies; null: it can. */
+/** Returns the SQLSTATE with which an install of an app is refused now, or null. Dependencies are ignored. */
 export function refusalOfInstall(world: World, name: string): string | null {
   const entry = world.catalog[name]
   if (!entry) return 'BL001'
@@ -145,7 +147,7 @@ export function refusalOfInstall(world: World, name: string): string | null {
   return portTaken(world, name) ? 'BL012' : null
 }
 
-/** Returns why an app can't be uninstalled now; null: it can. */
+/** Returns the SQLSTATE with which an uninstall of an app is refused now, or null. */
 export function refusalOfUninstall(world: World, name: string, purge: boolean): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -156,7 +158,7 @@ export function refusalOfUninstall(world: World, name: string, purge: boolean): 
   return requiredBy(world, name).length > 0 ? 'BL010' : null
 }
 
-/** Returns why the last operation of an app can't be repeated now; null: it can. */
+/** Returns the SQLSTATE with which a retry of the last operation of an app is refused now, or null. */
 export function refusalOfRetry(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -167,12 +169,12 @@ export function refusalOfRetry(world: World, name: string): string | null {
   return refusalOfInstall(world, name)
 }
 
-/** Returns the open operation of an app, or else its last one. */
+/** Returns the open operation of an app, or else its last operation. */
 export function lastOperation(world: World, app: App): Operation {
   return world.operations.find(({ name }) => name === app.operation) as Operation
 }
 
-/** Returns why the open operation of an app can't be cancelled now; null: it can. */
+/** Returns the SQLSTATE with which a cancel of the open operation of an app is refused now, or null. */
 export function refusalOfCancel(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app && !world.catalog[name]) return 'BL001'

@@ -1,4 +1,4 @@
-/** Random sequences of steps, and the commands that they become in a given world. */
+/** Generates random sequences of steps for the model test, and the commands of each step. */
 import fc from 'fast-check'
 import {
   type Catalog,
@@ -11,9 +11,7 @@ import {
 
 const store = { compatible: ['disk', 'cloud'], required: true }
 
-/**
- * Catalog with one case of each: dependencies of two levels, choices, a multi slot, a shared port, a cycle.
- */
+/** Catalog with dependencies of two levels, choices, a multi slot, a shared port and a cycle. */
 export const CATALOG: Catalog = {
   db: { port: 5432, isSystem: true },
   reader: { slots: { database: { compatible: ['db'], default: 'db', required: true } } },
@@ -34,7 +32,7 @@ export const CATALOG: Catalog = {
   egg: { slots: { hen: { compatible: ['hen'], default: 'hen', required: true } } },
 }
 
-/** Apps of one sequence; few, so that its commands concern the same apps. */
+/** Lists of apps, of which each sequence uses one. A list is short, so that commands share apps. */
 const APPS = [
   ['disk', 'cloud', 'solo', 'twin'],
   ['db', 'reader', 'chain', 'solo'],
@@ -60,7 +58,7 @@ const CHOICES: Choices[] = [
 const VERBS = ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'] as const
 const WORK = ['claim', 'begin', 'end', 'health', 'sweep', 'takeover'] as const
 
-/** Command before its world is known: the numbers select an app and the rest of the command. */
+/** Command without its details. The numbers select the app and the details once the world is known. */
 export interface CommandDraft {
   verb: (typeof VERBS)[number] | (typeof WORK)[number]
   app: number
@@ -70,9 +68,7 @@ export interface CommandDraft {
 export type Step =
   | { does: 'one'; operator: 0 | 1; command: CommandDraft }
   | { does: 'both'; commands: [CommandDraft, CommandDraft] }
-  /**
-   * A whole rebuild, so that sequences reach later statuses; after a successful one all its apps are healthy.
-   */
+  /** Whole rebuild, so that sequences reach later statuses. Its apps are healthy if the rebuild succeeds. */
   | { does: 'rebuild'; succeeds: boolean }
 
 export interface Sequence {
@@ -129,7 +125,7 @@ export const sequence: fc.Arbitrary<Sequence> = fc.record({
 
 const from = <T>(list: readonly T[], nth: number): T => list[nth % list.length] as T
 
-/** Returns the command that a draft becomes in this world. */
+/** Returns the command for a draft. The numbers of the draft select among the apps and the details. */
 export function commandFor(
   world: World,
   apps: readonly string[],
@@ -157,8 +153,8 @@ export function commandFor(
 }
 
 /**
- * Returns an ending that the orchestrator could report: `switched` only after the run has begun, and with a
- * cause for each cancelled operation.
+ * Returns an outcome of a rebuild that the orchestrator could report. `switched` is true only after the run
+ * of the switch command has begun. Each cancelled operation has a cause.
  */
 function endingOf(world: World, pick: number): Ending {
   const active = Object.entries(world.apps).flatMap(([app, { status }]) => {
@@ -180,7 +176,7 @@ function endingOf(world: World, pick: number): Ending {
   return { switched: false, failures, all: Object.keys(failures).length === 0 }
 }
 
-/** Returns the commands of a whole rebuild. */
+/** Returns the commands of a whole rebuild: claim, begin and end. */
 export function wholeRebuild(succeeds: boolean): Command[] {
   return [
     { verb: 'claim' },

@@ -1,4 +1,4 @@
-/** The orchestrator's commands in the model: rebuilds, health reports and deadlines. */
+/** Commands of the orchestrator in the model: rebuilds, health reports and deadlines. */
 import { activeOperations, deleteApp, setStatus, withdraw } from './model-change.ts'
 import {
   type Answer,
@@ -11,7 +11,7 @@ import {
   type World,
 } from './model-rules.ts'
 
-/** Makes one rebuild of all queued operations whose dependencies are installed or part of it. */
+/** Starts a rebuild with all queued operations, except installs whose dependencies are missing. */
 export function claim(world: World, held: readonly string[]): Answer {
   if (world.rebuild) return { done: true }
   const taken = new Set<Operation>()
@@ -30,8 +30,8 @@ export function claim(world: World, held: readonly string[]): Answer {
 }
 
 /**
- * Drops one install whose dependency is not met. It fails if the dependency is not installed, and stays
- * queued if the dependency is queued.
+ * Drops from `taken` one install whose dependency is not met, and returns true if there was one. The install
+ * fails if the dependency is not installed, and stays queued if the dependency is queued.
  */
 function dropOne(world: World, taken: Set<Operation>): boolean {
   const installs = [...taken].filter(({ kind }) => kind === 'install')
@@ -58,7 +58,7 @@ function fail(world: World, operation: Operation, state: 'failed' | 'cancelled')
   const app = world.apps[operation.app] as App
   operation.state = state
   if (operation.kind === 'install') setStatus(world, operation.app, 'failed', false)
-  // After a failed uninstall an active app is still active, and an app that was not active is stopped.
+  // After a failed uninstall an app that had failed before is stopped, and an active app becomes error.
   else if (app.status === 'stopping' && operation.before === 'failed')
     setStatus(world, operation.app, 'stopped', false)
   else if (app.status === 'stopping') setStatus(world, operation.app, 'error', true)
@@ -67,7 +67,7 @@ function fail(world: World, operation: Operation, state: 'failed' | 'cancelled')
 function complete(world: World, operation: Operation, failed: boolean): void {
   const app = world.apps[operation.app] as App
   if (operation.kind === 'install') {
-    operation.cancelling = false // too late: the app is active
+    operation.cancelling = false // reverts a cancel request, because the app is already active
     setStatus(world, operation.app, 'starting', true)
     return
   }

@@ -1,10 +1,8 @@
 /**
- * The rules of the system as a small pure program: the effect of each command on a world, and its answer. It
- * was written from the rules and not from the SQL, so that a mistake in one of them shows as a difference.
+ * Model of the database for tests: a pure program that computes the effect of each command on a world, and
+ * the answer. The model was not derived from the SQL, so that a mistake in either shows as a difference.
  *
- *   apply(world, command) → the next world and the answer; the given world is not changed
- *
- * The verbs are in this file, the orchestrator's commands in model-work.ts.
+ * This file has the verbs (install, uninstall …); model-work.ts has the commands of the orchestrator.
  */
 import { addOperation, deleteApp, record, setStatus, withdraw } from './model-change.ts'
 import { planInstall } from './model-plan.ts'
@@ -31,8 +29,8 @@ export function emptyWorld(catalog: Catalog): World {
 }
 
 /**
- * Returns the next world and the answer.
- * @param held apps locked by an open transaction: the orchestrator skips them
+ * Returns the world after a command, and the answer. The world `before` is not changed.
+ * @param held apps that an open transaction holds, which the orchestrator skips
  */
 export function apply(before: World, command: Command, held: readonly string[] = []): [World, Answer] {
   const world = structuredClone(before)
@@ -63,7 +61,7 @@ function answer(world: World, command: Command, held: readonly string[]): Answer
     case 'sweep':
       return sweep(world, command.after, held)
     case 'takeover':
-      return { done: true } // another worker continues the rebuild
+      return { done: true } // changes nothing in the model, because another worker continues the rebuild
   }
 }
 
@@ -83,7 +81,7 @@ function install(world: World, name: string, choices: Choices): Answer {
   return { operation: requested.name }
 }
 
-/** Makes a dependency that was requested itself independent of the app it was queued for. */
+/** Makes the queued install of a dependency independent of the app that needs the dependency. */
 function detach(open: Operation): Answer {
   if (open.state === 'queued') open.requestedFor = null
   return { operation: open.name }
@@ -141,8 +139,8 @@ function uninstall(world: World, name: string, purge: boolean): Answer {
 }
 
 /**
- * Withdraws the queued dependencies of an operation unless other apps use them; each before its own
- * dependencies.
+ * Withdraws the queued dependencies of an operation, except dependencies of other apps. A dependency is
+ * withdrawn before its own dependencies.
  */
 function withdrawDependencies(world: World, requester: Operation): void {
   const waiting = world.operations.filter(

@@ -1,6 +1,4 @@
-/**
- * Catalog of the tests of the verbs: ports, slots, a choice, a cycle, a system app and an unavailable app.
- */
+/** Catalog for tests of the verbs (install, uninstall …), with a few apps for each kind of refusal. */
 import { entry } from './sql.ts'
 
 export const VERB_CATALOG = [
