@@ -1,11 +1,11 @@
 /**
- * The interface between the agent and the kinds of host, `nixos` and `local`. Both work alike: the agent
- * writes a configuration, the switch runs in a process outside the agent, and afterwards a new generation is
+ * Interface between the agent and its host, `nixos` or `local`. The agent writes a configuration and starts
+ * the switch command in a separate process. After a successful switch command, a new host generation is
  * active.
  */
 import type { CatalogApp } from '../domain/catalog.ts'
 
-/** An app that the next generation contains. */
+/** App that the next host generation contains. */
 export interface WantedApp {
   name: string
   port: number
@@ -13,25 +13,31 @@ export interface WantedApp {
   integrationConfig: Record<string, unknown>
 }
 
-/** One run of the switch. A run starts at most once. */
+/** One run of the switch command. A run starts at most once. */
 export interface Run {
-  /** The rebuild's id and the run number within the rebuild, e.g. "17-1". */
+  /** Id of the rebuild and number of the run within the rebuild, for example "17-1". */
   id: string
 }
 
 export type RunState =
-  /** Never started. */
+  /** The run was never started. */
   | { state: 'absent' }
-  /** Has a live process. `activating`: the switch to the new generation has begun and can't be stopped. */
+  /**
+   * The run has a live process. `activating` means that the activation of the new generation has begun and
+   * can't be stopped.
+   */
   | { state: 'running'; activating?: true }
-  /** Ended and wrote its exit code. */
+  /** The run has ended and written its exit code. */
   | { state: 'exited'; exitCode: number }
-  /** Started, but has no live process and no exit code: killed, or the machine lost power. */
+  /**
+   * The run was started, but has neither a live process nor an exit code. Its process was killed, or the
+   * machine lost power.
+   */
   | { state: 'lost' }
 
 export type FailureClass = 'evaluate' | 'build' | 'activate'
 
-/** The reason why an app or a run failed. `log`: the last lines of output that show the reason. */
+/** Reason why an app or a run failed. `log` contains the last output lines that show the reason. */
 export interface RunFailure {
   class: FailureClass
   message: string
@@ -39,20 +45,23 @@ export interface RunFailure {
 }
 
 export interface RunResult {
-  /** Failed apps by name; empty if the host can't find out which apps failed. */
+  /** Failed apps by name. Empty if the host can't determine which apps failed. */
   failures: Record<string, RunFailure>
-  /** Reason of a failure that no app caused, or that can't be assigned to an app. */
+  /** Reason of a failure that can't be assigned to an app. */
   cause?: RunFailure
 }
 
 export interface Configured {
-  /** By app name: parts of the app's setup that failed although the app can run, e.g. its single sign-on. */
+  /**
+   * Warnings by app name. A warning names a part of the app's setup that failed although the app can run, for
+   * example single sign-on.
+   */
   warnings: Record<string, string[]>
 }
 
 export interface LogSlice {
   lines: string[]
-  /** Start of the next read, in bytes. */
+  /** Byte offset of the next read. */
   nextOffset: number
 }
 
@@ -64,45 +73,60 @@ export interface UnitState {
 
 export interface Host {
   kind: 'local' | 'nixos'
-  /** Starts what the host needs (local: its supervisor). Idempotent. */
+  /** Starts the processes that the host needs, for example the supervisor of the local host. Idempotent. */
   start(): Promise<void>
-  /** Stops only what start() of this instance started. Idempotent. */
+  /** Stops only the processes that start() of this instance started. Idempotent. */
   stop(): Promise<void>
   /**
-   * Returns the reason why this host can't install the app, as a sentence for the operator; null if it can.
+   * Returns the reason why this host can't install the app, as a sentence for the operator. Returns null if
+   * the host can install the app.
    */
   cannotInstall(app: CatalogApp): string | null
-  /** Returns the reason why the app can't start now, e.g. its port is used; null if it can. */
+  /**
+   * Returns the reason why the app can't start now, for example a used port. Returns null if the app can
+   * start.
+   */
   preflight(app: WantedApp, running: string[]): Promise<string | null>
-  /** Writes the whole configuration, sorted and atomically: equal apps give an equal file. */
+  /**
+   * Writes the whole configuration atomically. The configuration is sorted, so equal apps give an equal file.
+   */
   configure(apps: WantedApp[]): Promise<Configured>
-  /** Returns the active generation; null before the first. */
+  /** Returns the active host generation. Returns null before the first generation. */
   generation(): Promise<string | null>
   /**
-   * Starts a switch that outlives the agent. At most one runs at a time. A second call for the same run does
-   * nothing.
-   * @param rollBackTo an older generation to activate, instead of building a new one from the configuration.
+   * Starts a run of the switch command, which outlives the agent. At most one run is active at a time. A
+   * second call for the same run has no effect.
+   * @param rollBackTo an older generation that the run activates, instead of building a generation from the
+   * configuration.
    */
   startSwitch(run: Run, rollBackTo?: string | null): Promise<void>
-  /** Returns the reason why a rollback to this generation is impossible, as a sentence; null if possible. */
+  /**
+   * Returns the reason why a rollback to this generation is impossible, as a sentence. Returns null if the
+   * rollback is possible.
+   */
   whyNoRollback(generation: string): Promise<string | null>
   inspect(run: Run): Promise<RunState>
-  /** Returns the failures of a run. Only complete after the run has exited. */
+  /** Returns the failures of a run. The result is complete only after the run has exited. */
   result(run: Run): Promise<RunResult>
   /**
-   * Reads whole lines from a byte offset. Returns a last line without newline only after the run has ended.
+   * Reads whole lines of a run's log from a byte offset. Returns a last line without newline only after the
+   * run has ended.
    */
   readLog(run: Run, offset: number, maxBytes: number): Promise<LogSlice>
   /**
-   * Calls `onChange` when the log may have grown. Calls can be lost, so the caller also polls.
+   * Calls `onChange` when the log of a run may have grown. The caller also polls, because file events can be
+   * lost.
    * @returns a function that ends the calls.
    */
   watchLog(run: Run, onChange: () => void): () => void
-  /** Stops a run. true: none of its processes is left. false: refused, because activation has begun. */
+  /**
+   * Stops a run. Returns true if no process of the run is left. Returns false if the run can't be stopped
+   * because its activation has begun.
+   */
   stopSwitch(run: Run): Promise<boolean>
-  /** Returns the base URL for the health probe. */
+  /** Returns the base URL for the app's health probe. */
   url(app: WantedApp): string
-  /** Returns the last lines of the app's own output. */
+  /** Returns the last output lines of the app. */
   appLog(name: string, lines: number): Promise<string[]>
   unitState(name: string): Promise<UnitState>
   /** Deletes an app's data and log permanently. Idempotent. */

@@ -1,4 +1,6 @@
-/** Creates the host of the configured kind. Code outside this folder uses only the contract. */
+/**
+ * Creates the host of the configured kind. Code outside this folder uses only the interface in contract.ts.
+ */
 import type { Host } from './contract.ts'
 import { createLocalHost, type LocalHostOptions } from './local/host.ts'
 import { createNixosHost, type NixosHostOptions } from './nixos/host.ts'

@@ -1,17 +1,17 @@
-/** Reads log files: from a byte offset, or the last lines. */
+/** Reads whole lines of log files, from a byte offset or from the end. */
 import { open, stat } from 'node:fs/promises'
 import { MAX_LINE_BYTES, splitLines } from '../system/linereader.ts'
 import type { LogSlice } from './contract.ts'
 
-/** Size of the part at the end of a log that is searched for its last lines, in bytes. */
+/** Number of bytes at the end of a log file that are searched for the last lines. */
 const TAIL_BYTES = 64 * 1024
 
-/** Returns the name of the log file before the last rotation. */
+/** Returns the name of the older log file, which contains the lines before the last rotation. */
 export const olderLogFile = (file: string): string => `${file}.1`
 
 /**
- * Reads whole lines from `offset`; with `final`, also a last line without newline. A missing file has no
- * lines.
+ * Reads whole lines from the byte offset `offset`. With `final`, a last line without newline is returned too.
+ * Returns no lines if the file is missing.
  */
 export async function readLines(
   file: string,
@@ -19,14 +19,18 @@ export async function readLines(
   maxBytes: number,
   final: boolean,
 ): Promise<LogSlice> {
-  // Reading less than one longest line could return no line for ever.
+  // The read covers at least one line of maximal length, because a shorter read could return no line for
+  // ever.
   const bytes = await readBytes(file, offset, Math.max(maxBytes, MAX_LINE_BYTES + 1))
   const atEnd = offset + bytes.length >= (await sizeOf(file))
   const { lines, used } = splitLines(bytes, final && atEnd)
   return { lines, nextOffset: offset + used }
 }
 
-/** Returns the last lines, oldest first, including lines from before the last rotation. */
+/**
+ * Returns the last lines of a log, oldest first. Includes lines from the older log file if the newer file has
+ * too few.
+ */
 export async function lastLines(file: string, count: number): Promise<string[]> {
   const newer = await tail(file)
   if (newer.length >= count) return newer.slice(-count)

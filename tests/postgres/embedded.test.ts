@@ -21,10 +21,11 @@ const LIMIT_MS = 30_000
 
 const agents: TestProcess[] = []
 
-// Registered before temporaryDirectory(), whose own hook deletes the directory.
+// This hook is registered before temporaryDirectory(), because the hook of temporaryDirectory() deletes the
+// directory.
 after(async () => {
   for (const { child, end } of agents) if (child.exitCode === null && !child.signalCode) await end('SIGKILL')
-  // Servers that a killed agent left running.
+  // Stops the servers that a killed agent left running.
   for (const name of await fs.readdir(top)) {
     const found = await postmasterPid(join(top, name)).catch(() => 0)
     if (found && isAlive(found)) process.kill(found, 'SIGKILL')
@@ -41,7 +42,7 @@ const embedded = (directory: string): EmbeddedPostgres =>
     settings: { fsync: 'off' },
   })
 
-/** Starts a server, runs `work` and stops the server, also after an error. */
+/** Starts a server, calls `work` and stops the server, also after an error. */
 async function withPostgres<T>(
   directory: string,
   work: (running: Awaited<ReturnType<EmbeddedPostgres['start']>>, postgres: EmbeddedPostgres) => Promise<T>,
@@ -83,7 +84,7 @@ before(() =>
   ),
 )
 
-test('a second start keeps the rows and the port of the first', async () => {
+test('a second start keeps the rows and the port of the first start', async () => {
   const before = await readCredentials(dataDir)
   await withPostgres(dataDir, async ({ superuserUrl, port, adopted }) => {
     assert.equal(await queryValue(superuserUrl, 'select n from kept'), '42')
@@ -98,7 +99,7 @@ test('after stop no process and no temporary file is left', async () => {
   assert.deepEqual((await fs.readdir(dataDir)).sort(), ['database.json', 'logs', 'postgres'])
 })
 
-test('only the owner can read the passwords, and every client needs one', async () => {
+test('only the owner can read the passwords, and every client needs a password', async () => {
   const { mode } = await fs.stat(join(dataDir, 'database.json'))
   assert.equal(mode & 0o777, 0o600)
   await withPostgres(dataDir, async ({ port, socketDir }) => {

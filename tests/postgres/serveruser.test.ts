@@ -10,11 +10,14 @@ import { temporaryDirectory } from '../support/directory.ts'
 
 const isRoot = process.getuid?.() === 0
 const onlyRoot = { skip: isRoot ? false : 'only root can become another user' }
-/** User id of "nobody", which owns no files. */
+/** Id of the user "nobody", who owns no files. */
 const UNPRIVILEGED_UID = 65_534
 const AGENT = 'tests/postgres/fixtures/postgres-agent.ts'
 
-/** Creates a clone that every user may enter, with hard links so that the repository stays private. */
+/**
+ * Creates a clone of the repository that every user may enter. Uses hard links instead of opening the
+ * repository itself to other users.
+ */
 async function publicClone(): Promise<string> {
   const clone = temporaryDirectory()
   await fs.chmod(clone, 0o755)
@@ -47,7 +50,7 @@ test('an ordinary user gets a server that runs as that user', onlyRoot, async ()
   assert.equal(await agent.end('SIGTERM'), 0)
 })
 
-test('a database that an ordinary user created runs as that user under root', onlyRoot, async () => {
+test('an agent that runs as root starts the server of an ordinary user as that user', onlyRoot, async () => {
   const data = join(temporaryDirectory(), 'data')
   const first = startProcess(process.execPath, [join(ROOT, AGENT), data])
   await first.waitFor(/superuserUrl/)
@@ -59,7 +62,7 @@ test('a database that an ordinary user created runs as that user under root', on
   assert.equal(await second.end('SIGTERM'), 0)
 })
 
-test('root can start a database that root has copied, whose files all belong to root', onlyRoot, async () => {
+test('a copied cluster whose files all belong to root can be started by root', onlyRoot, async () => {
   const data = join(temporaryDirectory(), 'data')
   const first = startProcess(process.execPath, [join(ROOT, AGENT), data])
   await first.waitFor(/superuserUrl/)
@@ -71,7 +74,7 @@ test('root can start a database that root has copied, whose files all belong to 
   assert.equal(await second.end('SIGTERM'), 0)
 })
 
-test("root's copy of the programs is completed again after files of it were deleted", onlyRoot, async () => {
+test("root's copy of the programs is completed after files of the copy were deleted", onlyRoot, async () => {
   const top = temporaryDirectory()
   await fs.chmod(top, 0o755)
   const copies = join(top, 'copies')

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { createSystemdNotifier, type NotifierOptions } from '../../src/system/sdnotify.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/** Creates a replacement for systemd-notify that writes its arguments to a file. */
+/** Creates a fake `systemd-notify` that writes its arguments to a file. */
 function fakeSender(exitCode = 0) {
   const dir = temporaryDirectory()
   const file = join(dir, 'received')
@@ -33,7 +33,7 @@ test('The agent reports once that it is ready, and each new status', async () =>
   assert.deepEqual(received().toSorted(), ['READY=1', 'STATUS=rebuild 3: building'])
 })
 
-test('A status is sent as one line, even if the text has several', async () => {
+test('A status text with several lines is sent as one line', async () => {
   const { command, received } = fakeSender()
   const { notifier } = create({ command })
   notifier.status('one\nREADY=1\nMAINPID=1')

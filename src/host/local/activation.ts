@@ -1,7 +1,4 @@
-/**
- * Waits, after the link was switched, until the supervisor runs the new generation. Reports apps that did not
- * start.
- */
+/** Waits until the supervisor runs a newly activated generation. Reports the apps that did not start. */
 import { isLocked } from '../../system/filelock.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
@@ -10,23 +7,27 @@ import { appLogFile, type Paths } from './paths.ts'
 import { digestOf, type Manifest, type SupervisorState, supervisorState } from './statefiles.ts'
 
 /**
- * Limit in ms: stopping an app takes up to 15 s, and a supervisor that has just crashed is back after 5 s.
+ * Limit in ms for the supervisor to apply a generation. Stopping an app takes up to 15 s, and a crashed
+ * supervisor is restarted within 5 s.
  */
 const APPLY_LIMIT_MS = 45_000
-/** An app that runs for this many milliseconds counts as started. Its health check decides the rest. */
+/** Running time in ms after which an app counts as started. The app's health check runs later. */
 const SETTLED_MS = 1_500
 const SETTLE_LIMIT_MS = 15_000
 const SHOWN_LINES = 20
 
 export interface Activation {
-  /** Id of this activation. The supervisor writes the id into its state file when the activation is done. */
+  /** Id of this activation. The supervisor writes the id to its state file after the activation. */
   id: string
   apps: Manifest['apps']
-  /** Names of the apps that are new or changed, or were not running before. */
+  /** Names of the apps that are new, changed or were not running before. */
   changed: string[]
 }
 
-/** Returns the failures by app; null if the supervisor did not apply the generation in time. */
+/**
+ * Waits for the supervisor and returns the failures by app name. Returns null if the supervisor did not apply
+ * the generation in time.
+ */
 export async function awaitActivation(
   paths: Paths,
   dataDir: string,
@@ -44,17 +45,21 @@ export async function awaitActivation(
   return failures
 }
 
-/** Reads the supervisor's state. Null if no supervisor runs, because its state file is then outdated. */
+/**
+ * Reads the supervisor's state file. Returns null if no supervisor runs, because the file is then outdated.
+ */
 async function readState(paths: Paths): Promise<SupervisorState | null> {
   return isLocked(paths.supervisorLock) ? supervisorState(paths) : null
 }
 
-/** Waits until an app has started. Returns the reason if it has not; null if it has. */
+/**
+ * Waits until an app has started. Returns null after a successful start, or else the reason of the failure.
+ */
 async function awaitUnit(paths: Paths, name: string, digest: string): Promise<string | null> {
   const verdict = await pollUntil(async () => {
     const unit = (await readState(paths))?.apps[name]
     if (!unit || unit.digest !== digest) return null
-    if (unit.state === 'stopped') return null // Not started yet.
+    if (unit.state === 'stopped') return null // The supervisor has not started the app yet.
     if (unit.restarts > 0 || unit.state === 'backoff') return `ended at once with exit code ${unit.exitCode}`
     return Date.now() - Date.parse(unit.since) >= SETTLED_MS ? 'started' : null
   }, SETTLE_LIMIT_MS)

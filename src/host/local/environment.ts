@@ -1,6 +1,6 @@
 /**
- * Selects the environment variables that the agent passes to its child processes: enough for npm to work
- * behind a proxy or with a mirror, but no secrets such as DATABASE_URL.
+ * Selects the environment variables that the agent passes to its child processes. npm gets its proxy and
+ * registry settings. Secrets such as DATABASE_URL are never passed on.
  */
 import { homedir } from 'node:os'
 import { delimiter, dirname } from 'node:path'
@@ -9,24 +9,23 @@ export type Environment = Record<string, string>
 
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
-/** Variables that npm needs, and the compilers that its install scripts start. */
+/** Pattern of the variables that npm and the compilers of install scripts need. */
 const TOOL_VARIABLES =
   /^(user|logname|lang|lc_\w+|tz|tmpdir|(https?|no|all)_proxy|node_extra_ca_certs|ssl_cert_(file|dir)|cc|cxx|make|python|npm_config_(registry|userconfig|globalconfig|proxy|https_proxy|noproxy|cafile|ca|strict_ssl|fetch_\w+))$/i
 
-/** Returns the environment of the switch, which npm inherits. */
+/** Returns the environment of the switch command and of npm. */
 export function toolEnvironment(given: NodeJS.ProcessEnv, nodePath: string): Environment {
   const kept: Environment = {}
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && TOOL_VARIABLES.test(name)) kept[name] = value
   }
   kept.HOME = given.HOME ?? homedir()
-  // The agent's Node comes first: install scripts must run on, and compile for, the Node that will run the
-  // app.
+  // The agent's Node is first in PATH, because install scripts must compile for the Node that runs the app.
   kept.PATH = [dirname(nodePath), given.PATH ?? SYSTEM_PATH.join(delimiter)].join(delimiter)
   return kept
 }
 
-/** Returns the environment of an app: minimal, and the same on every machine. */
+/** Returns the environment of an app. The environment is small and equal on every machine. */
 export function appEnvironment(app: { port: number; dataDir: string; nodePath: string }): Environment {
   return {
     PATH: [dirname(app.nodePath), ...SYSTEM_PATH].join(delimiter),

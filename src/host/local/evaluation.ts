@@ -1,10 +1,13 @@
-/** Checks a whole configuration before anything is installed, and returns the failures by app. */
+/** Checks a whole configuration before any app is installed. Returns the failures by app name. */
 import type { CatalogApp } from '../../domain/catalog.ts'
 import type { RunFailure, WantedApp } from '../contract.ts'
 
 const failure = (message: string): RunFailure => ({ class: 'evaluate', message, log: [] })
 
-/** Returns the reason why the app can't be installed on this machine, as a sentence; null if it can. */
+/**
+ * Returns the reason why the app can't be installed on this machine, as a sentence. Returns null if the app
+ * can be installed.
+ */
 export function cannotInstall(app: CatalogApp): string | null {
   if (!app.npm) {
     const form = app.image ? 'is published as a container image' : 'is not published as an npm package'
@@ -19,7 +22,8 @@ export function cannotInstall(app: CatalogApp): string | null {
 }
 
 /**
- * Checks each app and its port.
+ * Checks that every app can be installed and that no two apps use the same port. Returns the failures by app
+ * name.
  * @param current names of the apps of the current generation. If two apps use one port, the new app fails.
  */
 export function evaluate(apps: WantedApp[], current: string[]): Record<string, RunFailure> {

@@ -1,4 +1,7 @@
-/** Generations: numbered folders, each with a manifest. The link `current` points to the active one. */
+/**
+ * Writes, activates and deletes generations of the local host. A generation is a numbered folder with a
+ * manifest. The link `current` points to the active generation.
+ */
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
@@ -8,15 +11,17 @@ import { appDataDir, type Paths } from './paths.ts'
 import { digestOf, type Manifest, manifestSchema, readStateFile, type UnitSpec } from './statefiles.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
 
-/** Number of older generations that are kept beside the current one, with their packages in the store. */
+/** Number of older generations that are kept, together with their packages in the package store. */
 const KEPT_GENERATIONS = 5
 /**
- * Number of run directories that are kept. Their logs are also in the database; the files help with
- * debugging.
+ * Number of run directories that are kept. The files help with debugging; the logs are also in the database.
  */
 const KEPT_RUNS = 50
 
-/** Returns the command, environment and files of an installed app, with {port} and {dataDir} filled in. */
+/**
+ * Returns the command, environment and files of an installed app. Replaces the placeholders {port} and
+ * {dataDir}.
+ */
 export async function unitOf(
   app: WantedApp,
   store: string,
@@ -24,7 +29,7 @@ export async function unitOf(
   nodePath: string,
 ): Promise<UnitSpec> {
   const npm = app.catalog.npm
-  if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused it before
+  if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused such an app before
   const home = appDataDir(dataDir, app.name)
   const fill = (text: string) => text.replaceAll('{port}', String(app.port)).replaceAll('{dataDir}', home)
   const fillAll = (map: Record<string, string>) =>
@@ -48,7 +53,7 @@ export const sameApps = (a: Manifest['apps'], b: Manifest['apps']): boolean =>
 const sorted = <T>(map: Record<string, T>): [string, T][] =>
   Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** Writes the next generation without activating it. Returns its number. */
+/** Writes the next generation without activating the generation. Returns the generation's number. */
 export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
   await mkdir(paths.generations, { recursive: true })
   const generation = Math.max(0, ...(await generationNumbers(paths))) + 1
@@ -61,7 +66,10 @@ export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Pro
   return generation
 }
 
-/** Activates a generation by replacing the link atomically. Nothing before this changes what runs. */
+/**
+ * Activates a generation by replacing the link `current` atomically. The running apps change only after this
+ * step.
+ */
 export async function switchLink(paths: Paths, generation: number): Promise<void> {
   const temp = `${paths.current}.tmp`
   await rm(temp, { force: true })
@@ -70,13 +78,16 @@ export async function switchLink(paths: Paths, generation: number): Promise<void
   await syncDirectory(paths.state)
 }
 
-/** Reads the manifest of a generation; null if the generation does not exist or was deleted. */
+/** Reads the manifest of a generation. Returns null if the generation does not exist or was deleted. */
 export async function readGeneration(paths: Paths, generation: string): Promise<Manifest | null> {
   if (!/^\d+$/.test(generation)) return null
   return readStateFile(join(paths.generations, generation, 'manifest.json'), manifestSchema)
 }
 
-/** Returns the reason why a generation can't be activated again, as a sentence; null if it can. */
+/**
+ * Returns the reason why a generation can't be activated again, as a sentence. Returns null if the generation
+ * can be activated.
+ */
 export async function whyNoRollback(paths: Paths, generation: string): Promise<string | null> {
   const manifest = await readGeneration(paths, generation)
   if (!manifest) return `generation ${generation} does not exist any more`
@@ -93,8 +104,8 @@ async function generationNumbers(paths: Paths): Promise<number[]> {
 }
 
 /**
- * Deletes temporary folders of killed switches. A caller without the switch lock must pass `id`: then
- * only folders of that run are deleted.
+ * Deletes temporary folders of killed runs of the switch command. A caller without the switch lock must pass
+ * `id`, so that only folders of that run are deleted.
  */
 export async function removeTemps(dir: string, id?: string): Promise<void> {
   const names = await readdir(dir).catch(() => [])
@@ -102,7 +113,10 @@ export async function removeTemps(dir: string, id?: string): Promise<void> {
   await Promise.all(temps.map((name) => rm(join(dir, name), { recursive: true, force: true })))
 }
 
-/** Deletes old generations, old runs, and the packages in the store that no kept generation uses. */
+/**
+ * Deletes old generations and old run directories. Also deletes the packages in the package store that no
+ * kept generation uses.
+ */
 export async function collectGarbage(paths: Paths, current: number): Promise<void> {
   const all = (await generationNumbers(paths)).filter((number) => number !== current).sort((a, b) => b - a)
   const kept = [current, ...all.slice(0, KEPT_GENERATIONS)]

@@ -1,6 +1,6 @@
 /**
- * The local host: installs npm packages as apps, keeps generations as folders, and runs apps under a
- * supervisor.
+ * Local host: installs npm packages as apps and runs the apps under a supervisor process. A generation is a
+ * folder with a manifest.
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
@@ -21,25 +21,27 @@ import { currentGeneration, currentManifest, supervisorState } from './statefile
 import { createSupervisorProcess } from './supervisorprocess.ts'
 
 /**
- * Limit for an app's process to end, in ms. A crashed supervisor restarts and ends old processes well within
- * this.
+ * Limit in ms for an app's process to end. A crashed supervisor needs less time to restart and to end old
+ * processes.
  */
 const APP_STOP_LIMIT_MS = 25_000
 
 export interface LocalHostOptions {
-  /** Absolute path. */
+  /** Absolute path of the agent's data directory. */
   dataDir: string
-  /** Node that runs the switch, the supervisor and the apps; by default the Node of this process. */
+  /**
+   * Path of the Node that runs the switch command, the supervisor and the apps. The default is the Node of
+   * this process.
+   */
   nodePath?: string
-  /** By default ['npm'], found in PATH. */
+  /** Command that runs npm; by default ['npm'], found in PATH. */
   npmCommand?: string[]
   /**
-   * True if stop() also ends processes that an earlier, killed agent started on this data directory: a
-   * running switch and its supervisor. `npm start` sets this, because it holds the lock of the data
-   * directory.
+   * True if stop() also ends processes that an earlier, killed agent started on this data directory. `npm
+   * start` sets this option, because `npm start` holds the lock of the data directory.
    */
   ownsAll?: boolean
-  /** Environment of the agent. npm receives a selected part. Empty by default. */
+  /** Environment of the agent, empty by default. npm receives only selected variables. */
   environment?: NodeJS.ProcessEnv
 }
 
@@ -103,7 +105,8 @@ async function readRunLog(
   offset: number,
   maxBytes: number,
 ): Promise<LogSlice> {
-  // Check the state before reading: if the run ends in between, the next call returns its last line.
+  // The state is checked before the read. If the run ends between the two steps, the next call returns the
+  // last line.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }
@@ -115,7 +118,10 @@ async function unitState(paths: Paths, name: string): Promise<UnitState> {
   return { state: state && state.generation !== null ? 'stopped' : 'unknown', exitCode: null, restarts: 0 }
 }
 
-/** Deletes an app's data and log. @throws unless the app is uninstalled and its process has ended. */
+/**
+ * Deletes an app's data and log.
+ * @throws if the app is still installed or its process still runs.
+ */
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {
   checkName(name)
   const manifest = await currentManifest(paths)

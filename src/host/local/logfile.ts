@@ -1,11 +1,14 @@
-/** Log file of an app: rotated before it exceeds its limit. One older file is kept. */
+/**
+ * Writes the log file of an app. The file is rotated before the file exceeds its limit, and one older file is
+ * kept.
+ */
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { olderLogFile } from '../logreader.ts'
 
 /**
- * Upper limit of a log file in bytes: about a day of a verbose app. With the older file,
- * an app uses at most twice this.
+ * Upper limit of a log file in bytes, about a day of output of a verbose app. Newer and older file together
+ * use at most twice this size.
  */
 export const MAX_LOG_BYTES = 5 * 1024 * 1024
 
@@ -14,7 +17,7 @@ export interface LogFile {
   close(): void
 }
 
-/** Opens a log file. Writing never throws: a full disk loses log lines, but does not stop the app. */
+/** Opens a log file. Writing to the log never throws, because a full disk must not stop the app. */
 export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
   mkdirSync(dirname(file), { recursive: true })
   let descriptor: number | null = openSync(file, 'a', 0o600)
@@ -33,7 +36,7 @@ export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
         if (size > 0 && size + chunk.length > maxBytes) rotate()
         if (descriptor !== null) size += writeSync(descriptor, chunk)
       } catch {
-        // The disk is full, or the folder of the file was deleted.
+        // Lines are lost if the disk is full or the file's folder was deleted.
       }
     },
     close() {

@@ -1,6 +1,6 @@
 /**
- * Provides the C++ headers of the Node that runs the apps, because native modules compiled for another Node
- * fail to load. The headers come from the npm registry, because nodejs.org may be unreachable.
+ * Provides the C++ headers of the Node that runs the apps. Native modules compiled for another Node fail to
+ * load. The headers come from the npm registry, because nodejs.org may be unreachable.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
@@ -11,7 +11,8 @@ import type { Paths } from './paths.ts'
 import { type StoreOptions, TEMP_PREFIX } from './store.ts'
 
 /**
- * npm package with the Node binary and the headers for this platform. The npm package `node` depends on it.
+ * npm package with the Node binary and the headers for this platform. The npm package `node` depends on this
+ * package.
  */
 const PLATFORM_PACKAGE =
   process.platform === 'darwin' && process.arch === 'arm64'
@@ -20,9 +21,9 @@ const PLATFORM_PACKAGE =
 const VERSION = process.versions.node
 
 /**
- * Returns a folder whose include/node holds exactly the headers of this Node: found on this machine, or
- * fetched once. Null if both fail; then the install script of the native module fetches headers itself or
- * fails.
+ * Returns a folder whose include/node contains the headers of this Node. The headers are found on this
+ * machine, or fetched once. Returns null if both fail; then the native module's install script must fetch
+ * headers itself.
  */
 export async function ensureHeaders(paths: Paths, options: StoreOptions): Promise<string | null> {
   const kept = join(paths.state, 'node-headers', VERSION)

@@ -1,29 +1,32 @@
-/** Runs `npm install` for one package. A failure is explained in one sentence. */
+/** Runs `npm install` for one package. Explains a failure in one sentence. */
 import { spawn } from 'node:child_process'
 import { createLineReader } from '../../system/linereader.ts'
 import { MARK, terminateGroup } from '../../system/processgroup.ts'
 
-/** Limit of one install in ms: a big package on a slow line, with native modules that compile for minutes. */
+/** Limit of one install in ms. A big package on a slow line may also compile native modules for minutes. */
 const INSTALL_LIMIT_MS = 15 * 60_000
-/** Limit for npm to end after SIGTERM, in ms. */
+/** Limit in ms for npm to end after SIGTERM. */
 const TERM_LIMIT_MS = 3_000
 /** Number of output lines that are kept to show why an install failed. */
 const TAIL_LINES = 40
 
 export interface NpmOptions {
-  /** E.g. ['npm']. */
+  /** Command that runs npm, for example ['npm']. */
   command: string[]
   cache: string
-  /** Mark of npm and of all processes that npm starts. */
+  /** Process mark (environment variable) of npm and of all processes that npm starts. */
   mark: string
-  /** Folder with the headers of the running Node. Without it, install scripts fetch them. */
+  /** Folder with the headers of the running Node. If undefined, install scripts fetch the headers. */
   nodeDir?: string
-  /** If aborted, npm and its children are terminated. */
+  /** Signal that terminates npm and its child processes when aborted. */
   signal: AbortSignal
   log: (line: string) => void
 }
 
-/** The reason why an install failed: `message` for the operator, `log` with the output that shows it. */
+/**
+ * Error of a failed install. `message` is for the operator, and `log` contains the output that shows the
+ * reason.
+ */
 export class InstallError extends Error {
   readonly log: string[]
   constructor(message: string, log: string[]) {
@@ -32,7 +35,10 @@ export class InstallError extends Error {
   }
 }
 
-/** Installs the dependencies of `dir`/package.json. @throws InstallError */
+/**
+ * Installs the dependencies of the package.json in `dir`.
+ * @throws InstallError
+ */
 export async function npmInstall(dir: string, spec: string, options: NpmOptions): Promise<void> {
   const tail: string[] = []
   const onLine = (line: string) => {
@@ -54,8 +60,8 @@ function runNpm(
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<number | string> {
-  // The program `env` adds variables to the environment that npm inherits, so this code need not read
-  // process.env. nodedir is always set, because the one in the user's npmrc may belong to another Node.
+  // The program `env` adds variables to the environment that npm inherits, because this module does not read
+  // process.env. nodedir is always set, because the nodedir in the user's npmrc may belong to another Node.
   const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
   const args = [...variables, ...options.command, ...installArgs(dir, options.cache)]
   const child = spawn('env', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -89,10 +95,10 @@ function installArgs(dir: string, cache: string): string[] {
     `--prefix=${dir}`,
     `--cache=${cache}`,
     '--omit=dev',
-    '--install-links', // Copy a file: package like any other, because the target of a link may disappear.
-    '--prefer-offline', // Packages in the cache are exact already, and install without a network.
+    '--install-links', // A local package (file:) is copied, because the target of a link may disappear.
+    '--prefer-offline', // Cached packages are installed without a network, because their versions are exact.
     '--foreground-scripts',
-    '--loglevel=http', // One line per download shows the operator the progress.
+    '--loglevel=http', // npm prints one line per download, which shows the progress to the operator.
     '--no-audit',
     '--no-fund',
     '--no-update-notifier',

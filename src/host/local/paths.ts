@@ -1,26 +1,28 @@
-/** Paths of the local host's files. All paths below the data directory are built here. */
+/** Paths of the local host's files below the data directory. */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface Paths {
-  /** Directory of all state of the local host: `<data>/host`. */
+  /** Directory of all state of the local host, `<data>/host`. */
   state: string
   /** Directory of apps.json, the configuration that the agent writes. */
   config: string
-  /** Directory of the installed packages. */
+  /** Directory of the installed packages (package store). */
   store: string
-  /** Directory with one numbered directory per generation. */
+  /** Directory that contains one numbered directory per generation. */
   generations: string
-  /** Link to the active generation. */
+  /** Symbolic link to the active generation. */
   current: string
-  /** Written anew by every switch, so that the supervisor restarts failing apps at once. */
+  /**
+   * File that every run of the switch command rewrites. The supervisor then restarts failing apps at once.
+   */
   activation: string
-  /** File lock: only one switch runs at a time. */
+  /** File lock that allows only one run of the switch command at a time. */
   switchLock: string
   npmCache: string
-  /** Directory with one directory per run of the switch. */
+  /** Directory that contains one directory per run of the switch command. */
   runs: string
-  /** File with the random mark of every process that was started from this state directory. */
+  /** File with the random process mark of all processes that were started from this state directory. */
   mark: string
   supervisor: string
   supervisorLock: string
@@ -29,9 +31,12 @@ export interface Paths {
 }
 
 export interface RunPaths extends RunFiles {
-  /** Exists once the process was started: afterwards the run either has a live process or is lost. */
+  /**
+   * File that exists once the run's process was started. From then on, a run without a live process and an
+   * exit code is lost.
+   */
   spawned: string
-  /** Failed apps of the run, as JSON. */
+  /** File with the failed apps of the run, as JSON. */
   result: string
 }
 

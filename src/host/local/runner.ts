@@ -1,4 +1,7 @@
-/** Starts runs of the switch that outlive the agent, finds them again after a restart, and stops them. */
+/**
+ * Starts runs of the switch command, which outlive the agent. Finds the runs again after a restart of the
+ * agent, and stops runs.
+ */
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -25,16 +28,16 @@ import { npmMarks } from './switchsteps.ts'
 
 const SWITCH = fileURLToPath(new URL('./switch.ts', import.meta.url))
 /**
- * Limit in ms from creating the run's directory to its process, on a slow, busy machine. A run that takes
- * longer has no process, because the agent was killed.
+ * Limit in ms from the creation of a run's directory to the start of its process, on a slow machine. After
+ * the limit the run has no process, because the agent was killed.
  */
 const START_LIMIT_MS = 30_000
 /**
- * Limit in ms: after SIGTERM the switch terminates npm (3 s, and 5 s to kill it) and deletes unfinished
- * folders.
+ * Limit in ms for the switch command to end after SIGTERM. The switch command ends npm (3 s, and 5 s to kill
+ * npm) and deletes unfinished folders.
  */
 const STOP_LIMIT_MS = 12_000
-/** Limit in ms for a switch to end its activation, which is never interrupted. */
+/** Limit in ms for the switch command to finish its activation, which is never interrupted. */
 const ACTIVATION_LIMIT_MS = 15_000
 const RUN_ID = /^[\w.-]{1,64}$/
 
@@ -83,7 +86,8 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     if (isLocked(files.lock))
       return { state: 'running', ...(existsSync(files.activated) && { activating: true }) }
     if (existsSync(files.claim)) return (await readExit(files)) ?? { state: 'lost' }
-    // The run has no lock and no claim yet. If it is not starting, the claim ensures that it never begins.
+    // The run has neither a held lock nor a claim file. Unless the run is starting, the agent's claim file
+    // ensures that the run never begins.
     if (await isStarting(run, files, directory.ctimeMs)) return { state: 'running' }
     return (await claimFile(files.claim, 'given up')) ? { state: 'lost' } : { state: 'running' }
   }
@@ -97,10 +101,11 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     const files = of(run)
     const activated = () => existsSync(files.activated)
     if (!existsSync(files.dir)) return true
-    // If the run has not begun, this claim ensures that it never does.
+    // If the run has not begun, this claim file ensures that the run never begins.
     await claimFile(files.claim, 'stopped')
     const marks = await marksOf(run)
-    // SIGTERM only to the switch: it terminates npm itself, and ignores the signal during activation.
+    // SIGTERM goes only to the switch command, which terminates npm itself. The switch command ignores
+    // SIGTERM during activation.
     for (const pid of await membersOf({ marks: [marks.switch] })) sendSignal(pid, 'SIGTERM')
     const hasEnded = async () => (await membersOf({ marks: [marks.switch] })).length === 0
     await pollUntil(async () => activated() || (await hasEnded()), STOP_LIMIT_MS)
@@ -111,7 +116,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     return !activated()
   }
 
-  /** Stops all running switches. Waits for the end of one that is activating. */
+  /** Stops all active runs. Waits for the end of a run whose activation has begun. */
   async function stopAll(): Promise<void> {
     const runs = await readdir(paths.runs).catch(() => [])
     for (const id of runs) {

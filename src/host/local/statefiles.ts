@@ -1,5 +1,6 @@
 /**
- * State files of the local host's programs. Each is validated when read, because a user may have edited it.
+ * Reads the state files of the local host's programs. Every file is validated, because a user may have edited
+ * the file.
  */
 import { createHash } from 'node:crypto'
 import { readlink } from 'node:fs/promises'
@@ -11,7 +12,10 @@ import type { Paths } from './paths.ts'
 
 const name = z.string().regex(APP_NAME)
 
-/** config/apps.json: the apps of the next generation. Written by the agent, read by the switch. */
+/**
+ * Schema of an app in config/apps.json, the apps of the next generation. The agent writes the file, and the
+ * switch command reads the file.
+ */
 const wantedSchema = z.object({
   name,
   port: z.number().int().min(1).max(65535),
@@ -20,40 +24,49 @@ const wantedSchema = z.object({
 })
 export const configSchema = z.object({ apps: z.array(wantedSchema) })
 
-/** One app of a generation: all the supervisor needs to run the app, so that it does not read the catalog. */
+/**
+ * Schema of an app in a generation. Contains everything that the supervisor needs to run the app, so that the
+ * supervisor does not read the catalog.
+ */
 const unitSchema = z.object({
   port: z.number(),
-  /** Directory in the store. */
+  /** Directory of the app's package in the package store. */
   store: z.string(),
   command: z.array(z.string()).min(1),
   environment: z.record(z.string()),
-  /** Contents by path below the app's data directory. Created before the first start. */
+  /**
+   * Contents of the app's initial files, by path below the app's data directory. The files are created before
+   * the first start.
+   */
   files: z.record(z.string()),
 })
 export type UnitSpec = z.infer<typeof unitSchema>
 
-/** generations/<n>/manifest.json */
+/** Schema of generations/<n>/manifest.json. */
 export const manifestSchema = z.object({ generation: z.number().int(), apps: z.record(name, unitSchema) })
 export type Manifest = z.infer<typeof manifestSchema>
 
 export const activationSchema = z.object({ id: z.string(), generation: z.number().int() })
 
-/** supervisor/state.json: what the supervisor has done so far. */
+/** Schema of supervisor/state.json, the current state of the supervisor and its apps. */
 const supervisorStateSchema = z.object({
   pid: z.number().int(),
-  /** The applied generation: null before the first check, 0 if no generation was ever activated. */
+  /**
+   * Number of the applied generation. null before the supervisor's first check, 0 if no generation was ever
+   * activated.
+   */
   generation: z.number().int().nullable(),
-  /** Id of the applied activation; null before the first. */
+  /** Id of the applied activation; null before the first activation. */
   activation: z.string().nullable(),
   apps: z.record(
     z.object({
       state: z.enum(['running', 'backoff', 'stopped']),
       pid: z.number().int().nullable(),
-      /** Digest of the spec that runs. If the new spec has the same digest, the process keeps running. */
+      /** Digest of the app's running spec. If the new spec has the same digest, the process keeps running. */
       digest: z.string(),
       exitCode: z.number().int().nullable(),
       restarts: z.number().int(),
-      /** Time of the last change of state, ISO 8601. */
+      /** Time of the last change of `state`, in ISO 8601 format. */
       since: z.string(),
     }),
   ),
@@ -70,7 +83,10 @@ export const resultSchema = z.object({
   ),
 })
 
-/** Reads and validates a state file; null if there is none. @throws if the content is not valid. */
+/**
+ * Reads and validates a state file. Returns null if the file does not exist.
+ * @throws if the content is not valid.
+ */
 export async function readStateFile<T extends z.ZodTypeAny>(
   path: string,
   schema: T,
@@ -84,7 +100,7 @@ export async function readStateFile<T extends z.ZodTypeAny>(
   }
 }
 
-/** Returns the number of the active generation; null before the first. */
+/** Returns the number of the active generation. Returns null before the first generation. */
 export async function currentGeneration(paths: Paths): Promise<string | null> {
   try {
     return basename(await readlink(paths.current))

@@ -1,6 +1,7 @@
 /**
- * The store: one folder per package, version and way of installing it. A folder is built under a temporary
- * name and renamed when complete. So an entry of the store is always complete, and is never changed.
+ * Installs packages into the package store, which has one folder per package, version and way of
+ * installation. A folder is built under a temporary name and renamed when complete. Entries of the package
+ * store are therefore always complete, and never change.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -9,19 +10,22 @@ import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
 
-/** Prefix of unfinished folders. Only the holder of the switch lock may delete them. */
+/**
+ * Prefix of the names of unfinished folders. Only the holder of the switch lock may delete unfinished
+ * folders.
+ */
 export const TEMP_PREFIX = '.tmp-'
 const FILE = 'file:'
-/** Number of files of a file: package that are compared to detect changes. */
+/** Upper limit of the number of files in a local package (file:) that are compared to detect changes. */
 const MAX_COMPARED_FILES = 2_000
 
 export interface StoreOptions extends NpmOptions {
   store: string
-  /** Id of the run, part of temporary names. */
+  /** Id of the run, which is a part of temporary folder names. */
   run: string
 }
 
-/** Returns the folder of the store for this app. `there`: true if the folder exists already. */
+/** Returns the folder of the package store for this app. `there` is true if the folder exists already. */
 export async function findInStore(
   store: string,
   app: CatalogApp,
@@ -29,7 +33,7 @@ export async function findInStore(
 ): Promise<{ dir: string; there: boolean }> {
   const spec = specOf(npm)
   const content = isFile(npm) ? await contentOf(pathOf(npm)) : ''
-  // Native modules work with one Node and one platform only.
+  // Compiled native modules work only with one Node version and one platform.
   const machine = [process.platform, process.arch, process.versions.modules]
   const form = [spec, npm.bin, npm.entry, npm.overrides, npm.installScripts]
   const hash = createHash('sha256')
@@ -45,17 +49,23 @@ const pathOf = (npm: NpmForm): string => npm.package.slice(FILE.length)
 
 export const specOf = (npm: NpmForm): string => (isFile(npm) ? npm.package : `${npm.package}@${npm.version}`)
 
-/** Returns the package's own name. An alias would break packages that import themselves by their name. */
+/**
+ * Returns the name from the package's own package.json. A package under another name could not import itself
+ * by its name.
+ */
 async function packageName(npm: NpmForm): Promise<string> {
   if (!isFile(npm)) return npm.package
   try {
     return JSON.parse(await readFile(join(pathOf(npm), 'package.json'), 'utf8')).name
   } catch {
-    return 'app' // A tarball, or nothing: then npm reports the error.
+    return 'app' // The file is a tarball or missing. npm reports an error for a missing file.
   }
 }
 
-/** Installs an app into `dir`. @throws InstallError; then no files are left. */
+/**
+ * Installs an app into the folder `dir`. Leaves no files after a failure.
+ * @throws InstallError
+ */
 export async function installIntoStore(
   dir: string,
   app: CatalogApp,
@@ -89,8 +99,8 @@ async function wrapperOf(npm: NpmForm): Promise<object> {
 }
 
 /**
- * Returns the program file of an app. `node`: true if Node runs it.
- * @throws InstallError if there is none.
+ * Returns the program file of an installed app. `node` is true if Node runs the file.
+ * @throws InstallError if the package has no program.
  */
 export async function findProgram(dir: string, npm: NpmForm): Promise<{ file: string; node: boolean }> {
   const top = join(dir, 'node_modules', await packageName(npm))
@@ -121,7 +131,10 @@ async function firstBytes(file: string): Promise<string | null> {
   }
 }
 
-/** Describes the files of a local package, so that a changed package is installed again. */
+/**
+ * Returns a digest text of the files of a local package. A changed package gives another text and is
+ * installed again.
+ */
 async function contentOf(path: string): Promise<string> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => [])
   const files = entries

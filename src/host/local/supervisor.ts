@@ -1,6 +1,6 @@
 /**
- * Keeps the apps of the current generation running. A process of its own, so that apps survive a killed
- * agent. Level-triggered: each round compares the running apps with the manifest, so a lost file event costs
+ * Keeps the apps of the current generation running. The supervisor is a separate process, so that the apps
+ * survive a killed agent. Every round compares the running apps with the manifest, so a lost file event costs
  * at most 1 s.
  */
 import { existsSync, type FSWatcher, watch } from 'node:fs'
@@ -16,25 +16,28 @@ import { createUnit, type Unit } from './unit.ts'
 /** Interval between two rounds without a file event, in ms. */
 const ROUND_INTERVAL_MS = 1_000
 /**
- * Limit for the lock, in ms: a check of the lock holds it for a moment, and a supervisor that stops for
- * longer.
+ * Limit in ms for the supervisor lock. A check of the lock holds the lock for a moment, and a stopping
+ * supervisor holds the lock longer.
  */
 const LOCK_LIMIT_MS = 5_000
-/** Limit for apps that a killed supervisor left running to end after SIGTERM, in ms. */
+/** Limit in ms after SIGTERM for apps that a killed supervisor left running. */
 const LEFTOVER_TERM_LIMIT_MS = 10_000
 
 export interface SupervisorOptions {
-  /** State directory of the local host: `<data>/host`. */
+  /** State directory of the local host, `<data>/host`. */
   stateDir: string
   log: (line: string) => void
 }
 
 export interface Supervisor {
-  /** Takes the lock and starts the rounds. @returns false if another supervisor runs already. */
+  /**
+   * Takes the supervisor lock and starts the rounds.
+   * @returns false if another supervisor runs already.
+   */
   start(): Promise<boolean>
   /** Stops all apps. Idempotent. */
   stop(): Promise<void>
-  /** Resolves when the supervisor has stopped, also because its directory was deleted. */
+  /** Resolves when the supervisor has stopped. The supervisor also stops if its directory was deleted. */
   stopped: Promise<void>
 }
 
@@ -83,7 +86,8 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   async function apply(manifest: Manifest | null): Promise<void> {
     const apps = manifest?.apps ?? {}
     const outdated = [...units].filter(([name, unit]) => !apps[name] || digestOf(apps[name]) !== unit.digest)
-    // Stop all outdated apps before starting any app, because a new app may use the port of an old one.
+    // All outdated apps are stopped before any app is started, because a new app may use the port of an old
+    // app.
     await Promise.all(outdated.map(([name]) => stopUnit(name)))
     for (const [name, spec] of Object.entries(apps)) {
       if (units.has(name) || stopping) continue
@@ -141,8 +145,8 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
 }
 
 /**
- * Runs `work` at most once at a time. A call during a run starts one more run afterwards. Resolves after the
- * last run.
+ * Returns a function that calls `work`, but never twice at the same time. A call while `work` runs causes one
+ * more run afterwards. The function resolves after the last run.
  */
 function createSerial(work: () => Promise<void>, onError: (error: Error) => void): () => Promise<void> {
   let running: Promise<void> | null = null

@@ -1,6 +1,6 @@
 /**
- * The supervisor process, which keeps the local host's apps running. The agent starts it, and it outlives the
- * agent.
+ * Supervisor process, which keeps the local host's apps running. The agent starts the supervisor, and the
+ * supervisor outlives the agent.
  *
  *   node src/host/local/supervisormain.ts --state <data>/host
  *

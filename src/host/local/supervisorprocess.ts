@@ -12,13 +12,16 @@ import { supervisorState } from './statefiles.ts'
 
 const PROGRAM = fileURLToPath(new URL('./supervisormain.ts', import.meta.url))
 /**
- * Limit in ms: a new supervisor may first stop apps of a killed one, with 10 s for SIGTERM and 5 s for
- * SIGKILL.
+ * Limit in ms for the start of a supervisor. A new supervisor may first stop apps of a killed supervisor,
+ * with 10 s for SIGTERM and 5 s for SIGKILL.
  */
 const START_LIMIT_MS = 20_000
-/** Limit in ms: all apps stop at once, with 10 s for SIGTERM and 5 s for SIGKILL. The rest is a reserve. */
+/**
+ * Limit in ms for the stop of a supervisor. All apps stop in parallel, with 10 s for SIGTERM and 5 s for
+ * SIGKILL.
+ */
 const STOP_LIMIT_MS = 20_000
-/** Interval between two checks that the supervisor still runs, in ms. */
+/** Interval in ms between two checks that the supervisor still runs. */
 const CHECK_INTERVAL_MS = 3_000
 const MAX_LOG_BYTES = 1024 * 1024
 
@@ -68,7 +71,8 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
   }
 
   /**
-   * Returns the process id of a running supervisor. While the lock is held, the state file is its holder's.
+   * Returns the process id of a running supervisor that another agent has started. The state file is valid
+   * only while a supervisor holds the lock.
    */
   async function adopted(): Promise<number | undefined> {
     return isLocked(paths.supervisorLock) ? (await supervisorState(paths))?.pid : undefined
@@ -76,8 +80,8 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
 
   return {
     /**
-     * Starts a supervisor if none runs, and restarts it when it ends.
-     * @throws if it does not start in time.
+     * Starts a supervisor if none runs, and restarts the supervisor when it ends.
+     * @throws if the supervisor does not start in time.
      */
     async start(): Promise<void> {
       starting ??= ensure().finally(() => {
@@ -86,7 +90,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
       await starting
       timer ??= setInterval(() => void ensure().catch(() => undefined), CHECK_INTERVAL_MS).unref()
     },
-    /** Stops the supervisor and all apps, if this instance started the supervisor or `ownsAll` is set. */
+    /** Stops the supervisor and all apps if this instance started the supervisor or `ownsAll` is set. */
     async stop(): Promise<void> {
       clearInterval(timer)
       timer = undefined

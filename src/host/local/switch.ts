@@ -1,12 +1,12 @@
 /**
- * The switch command of the local host, the counterpart of `nixos-rebuild switch`:
+ * Switch command of the local host, the counterpart of `nixos-rebuild switch`.
  *
  *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]']
  *   node switch.ts --back-to <generation> --state <data>/host --run <dir>
  *
- * Installs the configured apps, writes a generation and activates it. With --back-to, activates an older
- * generation. Output goes to stdout. `<run>/result.json` names the failed apps, `<run>/exit` contains the
- * exit code.
+ * Installs the configured apps, writes a generation and activates the generation. With --back-to, activates
+ * an older generation. Prints its progress to stdout. Writes the failed apps to `<run>/result.json` and the
+ * exit code to `<run>/exit`.
  *
  * Exit codes: 0 done; 1 nothing was switched; 4 switched, but some apps did not start; 143 stopped before
  * switching.
@@ -22,7 +22,7 @@ import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
 import type { StoreOptions } from './store.ts'
 import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
-/** Limit for the lock, in ms: a run that has just ended still holds the lock for a moment. */
+/** Limit in ms for a file lock. A run that has just ended still holds its locks for a moment. */
 const LOCK_LIMIT_MS = 10_000
 
 const print = (line: string) => console.log(line)
@@ -43,8 +43,8 @@ async function main(): Promise<number> {
   const run = runPaths(resolve(values.run))
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
-  // Take the lock first, because it shows inspect() that this run is alive. The process holds it until it
-  // ends.
+  // The run's lock is taken first, because the lock shows the agent's inspect() that this run is alive. The
+  // process holds the lock until the process ends.
   const begun = await beginRun(run, LOCK_LIMIT_MS)
   if (!begun) throw new Error('this run was started before, or cancelled before its start')
   const code = await withExitCodes(run, (signal, enterActivation) =>
@@ -86,7 +86,7 @@ async function withSwitchLock(paths: Paths, work: () => Promise<number>): Promis
   }
 }
 
-/** Runs `work` and turns signals and errors into exit codes. */
+/** Calls `work` and converts signals and errors into exit codes. */
 async function withExitCodes(
   run: RunPaths,
   work: (signal: AbortSignal, enterActivation: () => Promise<void>) => Promise<number>,

@@ -1,4 +1,4 @@
-/** Steps of a switch, from the configuration to running apps. */
+/** Steps of the local host's switch command, from the configuration to running apps. */
 import { basename, join } from 'node:path'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { killGroup, readMark } from '../../system/processgroup.ts'
@@ -38,17 +38,20 @@ export interface SwitchContext {
   paths: Paths
   run: RunPaths
   configDir: string
-  /** An older generation to activate, instead of building one from the configuration. */
+  /** Older generation to activate; null to build a generation from the configuration. */
   backTo: string | null
   dataDir: string
   store: StoreOptions
-  /** Begins activation: from now on SIGTERM is ignored. */
+  /** Begins activation. From then on, the switch command ignores SIGTERM. */
   enterActivation(): Promise<void>
 }
 
 const print = (line: string) => console.log(line)
 
-/** Evaluates, installs, builds and activates. Returns the exit code. */
+/**
+ * Evaluates the configuration, installs the apps, and builds and activates a generation. Returns the exit
+ * code.
+ */
 export async function runSwitch(context: SwitchContext): Promise<number> {
   const { paths } = context
   await killGroup({ marks: [npmMarks(await readMark(paths.mark))] })
@@ -70,7 +73,9 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
   return activate(context, generation, apps, before)
 }
 
-/** Activates an older generation. Fails if a part of it is missing, because nothing is installed. */
+/**
+ * Activates an older generation without installing packages. Fails if a package of the generation is missing.
+ */
 async function rollBack(
   context: SwitchContext,
   generation: string,
@@ -109,7 +114,7 @@ async function installAll(context: SwitchContext, wanted: WantedApp[]) {
 
 async function installOne({ paths, store }: SwitchContext, app: WantedApp): Promise<string> {
   const npm = app.catalog.npm
-  if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused it before
+  if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused such an app before
   const { dir, there } = await findInStore(store.store, app.catalog, npm)
   if (there) print(`${specOf(npm)} is in the store`)
   else {
@@ -161,8 +166,8 @@ async function activate(
 }
 
 /**
- * Returns the apps that this switch starts. An app that already runs unchanged keeps running and is not
- * checked.
+ * Returns the names of the apps that this run starts. An unchanged app that already runs keeps running and is
+ * not checked.
  */
 async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifest | null): Promise<string[]> {
   const state = await supervisorState(paths).catch(() => null)
@@ -172,5 +177,5 @@ async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifes
   })
 }
 
-/** Returns the first part of the marks of all npm processes. */
+/** Returns the common first part of the process marks (environment variables) of all npm processes. */
 export const npmMarks = (mark: string) => `${mark}/npm`

@@ -1,6 +1,6 @@
 /**
- * Keeps the process of one app running. Restarts it with exponential backoff, and stops it with all its child
- * processes.
+ * Keeps the process of one app running. Restarts the process with exponential backoff, and stops the process
+ * with all its child processes.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -11,12 +11,14 @@ import { type LogFile, openLogFile } from './logfile.ts'
 import { appDataDir, appLogFile } from './paths.ts'
 import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
 
-/** Backoff: the pause before a restart doubles from the first to the last value, in ms. */
+/**
+ * Pauses before a restart, in ms. The pause doubles after every restart, from the first to the last value.
+ */
 const FIRST_PAUSE_MS = 1_000
 const LAST_PAUSE_MS = 60_000
-/** Running time in ms after which the backoff starts again with its first pause. */
+/** Running time in ms after which the backoff starts again with the first pause. */
 const STABLE_MS = 60_000
-/** Limit for an app to end after SIGTERM, in ms. */
+/** Limit in ms for an app to end after SIGTERM. */
 const TERM_LIMIT_MS = 10_000
 /** Exit code for a program that can't be started, as in a shell. */
 const EXIT_NOT_STARTED = 127
@@ -28,16 +30,16 @@ export interface UnitOptions {
   spec: UnitSpec
   dataDir: string
   mark: string
-  /** Called after each change of view(). */
+  /** Called after each change of the value that view() returns. */
   onChange: () => void
 }
 
 export interface Unit {
   readonly digest: string
   start(): void
-  /** Resets the backoff. An app that waits for its restart is started at once. */
+  /** Resets the backoff. Starts an app that waits for its restart at once. */
   restartNow(): void
-  /** Stops the app. Resolves when all its processes have ended. */
+  /** Stops the app. Resolves when all processes of the app have ended. */
   stop(): Promise<void>
   view(): UnitView
 }
@@ -77,7 +79,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     child = spawn(program as string, args, {
       cwd: home,
       env: { ...spec.environment, [MARK]: mark },
-      detached: true, // In its own process group, so that its children can be terminated too.
+      detached: true, // The app gets its own process group, so that its child processes can be terminated too.
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     child.stdout?.on('data', (chunk: Buffer) => log?.write(chunk))
@@ -97,7 +99,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     if (view.state === 'running' && ranMs >= STABLE_MS) pause = FIRST_PAUSE_MS
     writeNote(`${reason}; next start in ${pause / 1000} s`)
     change({ state: 'backoff', pid: null, exitCode })
-    // Remaining child processes would block the port of the next start.
+    // Remaining child processes are killed, because they would block the port of the next start.
     await killGroup(group()).catch((error: Error) => writeNote(error.message))
     child = null // From now on the kernel may reuse the process id.
     if (stopping || view.state !== 'backoff') return
@@ -136,14 +138,14 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
 }
 
 /**
- * A package.json above the data directories of the apps. Node uses the nearest package.json above a file to
- * choose the module type. Without this file, that could be another package's: by default, the agent's own.
+ * File package.json above the apps' data directories, which sets the module type of apps' files. Without this
+ * file, Node would use the package.json of a directory above, by default the agent's.
  */
 const PACKAGE_BOUNDARY = { file: 'package.json', content: '{ "private": true, "type": "commonjs" }\n' }
 
 /**
- * Creates the data directory and the initial files of an app. Existing files are not overwritten, because
- * the user may edit them.
+ * Creates the data directory and the initial files of an app. Never overwrites an existing file, because the
+ * user may have edited the file.
  */
 async function prepareHome(home: string, spec: UnitSpec): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 })

@@ -1,7 +1,7 @@
 /**
- * authentik blueprints as data: they declare to authentik the applications and providers of Bloud's apps.
- * There is one blueprint per app, and one that binds the providers of all apps to outposts. A single
- * blueprint binds them, because a blueprint replaces an outpost's whole list of providers.
+ * Builds authentik blueprints, which declare applications and providers of apps to authentik. Every app has
+ * its own blueprint. One more blueprint binds all providers to outposts, because a blueprint replaces an
+ * outpost's whole list of providers.
  */
 import { type Sso, ssoName } from './sso.ts'
 import { type BlueprintValue, tagged } from './yaml.ts'
@@ -18,8 +18,8 @@ const FLOWS = {
 }
 
 /**
- * Names of authentik's own blueprints that create the objects Bloud's blueprints refer to. After a first
- * start authentik may not have applied them yet.
+ * Names of authentik's own blueprints, which create the objects that Bloud's blueprints refer to. authentik
+ * may not have applied them after its first start.
  */
 const SYSTEM_BLUEPRINTS = {
   base: [
@@ -31,11 +31,17 @@ const SYSTEM_BLUEPRINTS = {
   proxy: ['System - OAuth2 Provider - Scopes', 'System - Proxy Provider - Scopes'],
 }
 
-/** Names with a blank, so that no app's blueprint can have the same name. */
+/**
+ * Names of the shared blueprints. The names contain a blank, so that no app's blueprint can have the same
+ * name.
+ */
 const OUTPOSTS_NAME = 'bloud outposts'
 const REMOVED_NAME = 'bloud removed'
 
-/** Makes authentik apply another blueprint first. `required`: fail if that blueprint does not exist. */
+/**
+ * Returns an entry that makes authentik apply another blueprint first. With `required`, the entry fails if
+ * the other blueprint does not exist.
+ */
 const after = (name: string, required: boolean): Entry => ({
   model: 'authentik_blueprints.metaapplyblueprint',
   attrs: { identifiers: { name }, required },
@@ -67,8 +73,8 @@ const application = ({ name, displayName, urls }: Sso): Entry => ({
 })
 
 /**
- * OAuth2 provider with the client secret by reference: authentik reads the file when it applies the
- * blueprint.
+ * Returns an OAuth2 provider. The client secret is a file reference, because authentik reads the file when
+ * authentik applies the blueprint.
  */
 function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry {
   return {
@@ -80,7 +86,7 @@ function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry 
       client_type: 'confidential',
       client_id: name,
       client_secret: tagged('!File', secretFile),
-      // Newer versions of authentik allow no grant type by default; older versions ignore this attribute.
+      // Newer versions of authentik allow no grant type by default. Older versions ignore this attribute.
       grant_types: ['authorization_code', 'refresh_token'],
       redirect_uris: redirectUrls.map((url) => ({ matching_mode: 'strict', url })),
       property_mappings: scopes(...OPENID_SCOPES),
@@ -92,8 +98,8 @@ function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry 
 }
 
 /**
- * Proxy provider: its outpost answers the reverse proxy's authorization requests. One provider protects one
- * address.
+ * Returns a proxy provider, which protects one address of an app. The provider's outpost answers the
+ * authorization requests of the reverse proxy.
  */
 const proxyProvider = ({ name, urls }: Sso): Entry => ({
   model: 'authentik_providers_proxy.proxyprovider',
@@ -114,14 +120,17 @@ const ldapProvider = ({ app, name }: Sso): Entry => ({
   attrs: {
     authorization_flow: flow('default-authentication-flow'),
     invalidation_flow: FLOWS.invalidation_flow,
-    // The base DN is different for each app, because one outpost serves all apps.
+    // The base DN is different for every app, because one outpost serves all apps.
     base_dn: `DC=${app},DC=bloud`,
     bind_mode: 'direct',
     search_mode: 'direct',
   },
 })
 
-/** Group that is created once and never changed afterwards, because the operator manages its members. */
+/**
+ * Returns a group that authentik creates once. The blueprint never changes the group afterwards, because the
+ * operator manages the group's members.
+ */
 const group = (name: string): Entry => ({
   model: 'authentik_core.group',
   state: 'created',
@@ -129,7 +138,7 @@ const group = (name: string): Entry => ({
   attrs: { is_superuser: false },
 })
 
-/** Blueprint of one app; `secretFile` is the path of its OAuth client secret. */
+/** Returns the blueprint of one app. `secretFile` is the path of the app's OAuth client secret. */
 export function appBlueprint(sso: Sso, secretFile: string): BlueprintValue {
   const { base, oauth2, proxy } = SYSTEM_BLUEPRINTS
   const entries = {
@@ -158,7 +167,10 @@ const outpost = (identifiers: Entry, type: string, model: string, apps: Sso[]): 
   },
 })
 
-/** Blueprint that binds the providers of all apps to their outposts; null if no app needs an outpost. */
+/**
+ * Returns the blueprint that binds the providers of all apps to their outposts. Returns null if no app needs
+ * an outpost.
+ */
 export function outpostsBlueprint(all: Sso[]): BlueprintValue | null {
   const proxied = all.filter(({ strategy }) => strategy === 'forward-auth')
   const ldap = all.filter(({ strategy }) => strategy === 'ldap')
@@ -181,9 +193,9 @@ const PROVIDER_MODELS = [
 ]
 
 /**
- * Blueprint that deletes the applications and providers of uninstalled apps. Without it an unused sign-in
- * would stay valid, because authentik keeps the objects of a blueprint whose file was removed. Groups are
- * kept, because the operator manages their members.
+ * Returns the blueprint that deletes applications and providers of uninstalled apps. authentik itself keeps
+ * the objects of a removed blueprint, so an unused sign-in would stay valid. Groups are kept, because the
+ * operator manages their members.
  */
 export function removalBlueprint(apps: string[]): BlueprintValue {
   const absent = (model: string, identifiers: Entry): Entry => ({

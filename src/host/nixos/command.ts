@@ -1,6 +1,6 @@
 /**
- * Runs the rebuild command to its end, and detects the start of activation. From then on the command is not
- * stopped.
+ * Runs the rebuild command (`nixos-rebuild`) to its end and detects the start of activation. The command is
+ * not stopped after the start of activation.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
@@ -9,31 +9,31 @@ import { exitOf } from '../../system/childprocess.ts'
 import { sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 
-/** Interval between checks for a stop request and for a new profile, in milliseconds. */
+/** Interval in ms between checks for a stop request and for a new system profile. */
 const POLL_MS = 100
-/** Time between SIGTERM and SIGKILL, in milliseconds: Nix removes half-built outputs on SIGTERM. */
+/** Time in ms between SIGTERM and SIGKILL. On SIGTERM, Nix removes half-built outputs. */
 const TERM_LIMIT_MS = 5_000
 /** Exit code for a program that can't be started, as in a shell. */
 const EXIT_CANNOT_START = 127
-/** Added to the signal's number for a process that a signal ended, as in a shell. */
+/** Exit code of a process that a signal ended is this number plus the signal's number, as in a shell. */
 const EXIT_OF_SIGNAL = 128
 
 export interface Supervision {
   /** File descriptor that receives the command's output. */
   output: number
-  /** True if the command runs as root although this program's effective user is the agent's. */
+  /** True if the command runs as root. This program's own effective user is then still the agent's user. */
   asRoot: boolean
   hasActivated(): Promise<boolean>
   /** Called once, as soon as activation is detected. */
   onActivated(): Promise<void>
   mustStop(): boolean
-  /** Appends one line to the run's log. */
+  /** Appends a line to the run's log. */
   writeLine(line: string): void
 }
 
 /**
- * Runs the command.
- * @returns the exit code, as a shell would report it.
+ * Runs the rebuild command.
+ * @returns the exit code, as a shell would report the code.
  */
 export async function superviseCommand(
   [program, ...args]: [string, ...string[]],
@@ -77,8 +77,9 @@ async function supervise(
 }
 
 /**
- * Ends the whole process group with SIGTERM, then SIGKILL. Its id cannot be reused, because the leader is not
- * reaped yet. Sends no SIGKILL if the command has begun activation in the meantime.
+ * Ends the process group of the command with SIGTERM and later SIGKILL. The kernel can't reuse the group's
+ * id, because the group's leader is not reaped yet. SIGKILL is not sent if activation has begun in the
+ * meantime.
  */
 async function endCommand(
   child: ChildProcess,

@@ -1,6 +1,6 @@
 /**
- * Reads the system generations of this machine from two links: the system profile and the running system.
- * They differ after a failed activation, and if the new system waits for a restart of the machine.
+ * Reads the system generations of this machine from two links, the system profile and the running system. The
+ * two systems differ after a failed activation, and if the new system needs a restart of the machine.
  */
 import { readdir, readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -16,9 +16,9 @@ export interface SystemLinks {
 const HASH_CHARACTERS = 12
 
 /**
- * Reads the current generation as text, e.g. "42 (0a1b2c3d4e5f)". If the profile and the running system
- * differ, the text has both: "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f". The text changes if either link does;
- * null without both links.
+ * Reads the current system generation as text, for example "42 (0a1b2c3d4e5f)". If the running system is
+ * another system, the text contains both: "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f". Returns null if a link
+ * is missing.
  */
 export async function readGeneration({ profile, current }: SystemLinks): Promise<string | null> {
   const [link, set, runs] = await Promise.all([readName(profile), readSystem(profile), readSystem(current)])
@@ -28,9 +28,9 @@ export async function readGeneration({ profile, current }: SystemLinks): Promise
 }
 
 /**
- * Returns why "nixos-rebuild switch --rollback" would not activate this generation, as a sentence; null if it
- * would. That command activates the existing generation with the next lower number, which may have changed in
- * the meantime.
+ * Returns the reason why `nixos-rebuild switch --rollback` would not activate this generation, as a sentence.
+ * Returns null if the command would. The command always activates the next lower existing generation, which
+ * can change in the meantime.
  */
 export async function rollbackObstacle({ profile }: SystemLinks, generation: string): Promise<string | null> {
   const [, number, system] = /^(\d+) \(([^)]+)\)$/.exec(generation) ?? []
@@ -49,10 +49,10 @@ export async function rollbackObstacle({ profile }: SystemLinks, generation: str
   return actual === system ? null : `generation ${number} is now a different system (${actual})`
 }
 
-/** Number of a system generation from the name of its link; 0 for any other name. */
+/** Returns the number of a system generation from the name of its link. Returns 0 for any other name. */
 const numberOf = (link: string): number => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? 0)
 
-/** Last component of a path; null if the link does not exist or the file is not a link. */
+/** Returns the last component of a path. Returns null if the path is missing or is not a link. */
 const baseIfExists = (path: Promise<string>) =>
   path.then(
     (path) => basename(path),

@@ -1,5 +1,5 @@
 /**
- * The NixOS host: apps are containers declared in the machine's own configuration. The switch command is
+ * NixOS host: apps are containers that the machine's NixOS configuration declares. The switch command is
  * `nixos-rebuild switch`.
  */
 import { mkdir } from 'node:fs/promises'
@@ -20,7 +20,7 @@ import { readRequest } from './runrequest.ts'
 import { journalOf, type Provided, type SystemdCommands, unitOf, unitState } from './systemd.ts'
 import { configure } from './write.ts'
 
-/** Number of lines at the end of a run's log that are searched for Nix's error. */
+/** Number of lines at the end of a run's log that are searched for an error of Nix. */
 const OUTCOME_LINES = 2_000
 
 export interface NixosHostOptions {
@@ -34,11 +34,12 @@ export interface NixosHostOptions {
     ssoUrl: string | undefined
     /** Path of the host secret; `<data>/nixos/host-secret` by default. */
     hostSecretFile: string | undefined
-    /** Absolute path of an executable that is started instead of systemd's unit. */
-    rebuild: string | undefined
     /**
-     * Apps that run as a service of the machine itself instead of a container, each with its systemd unit.
+     * Absolute path of an executable that the agent starts. If undefined, a systemd unit runs the switch
+     * command.
      */
+    rebuild: string | undefined
+    /** Apps that run as a service of the machine instead of a container, with their systemd units. */
     provided?: Provided
   }
   nodePath?: string
@@ -63,7 +64,7 @@ export function createNixosHost(options: NixosHostOptions): Host {
     start: () => makeState(paths),
     stop: async () => undefined,
     cannotInstall,
-    // A provided app already listens on its port, because it is a service of this machine.
+    // The port of a provided app is not checked, because the machine's service already listens on the port.
     preflight: async (app, running) =>
       app.name in provided ? null : preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
@@ -92,9 +93,9 @@ function checkName(name: string): string {
 }
 
 /**
- * Creates the state directories. Only the agent may write to them, because root's units read run ids from
- * them and they contain secrets. Other users may traverse them (mode 0711), because containers read the
- * blueprints below.
+ * Creates the state directories. Only the agent may write to the directories, because root's systemd units
+ * read run ids from their files. Other users may traverse the directories (mode 0711), because containers
+ * read the blueprints.
  */
 async function makeState(paths: NixosPaths): Promise<void> {
   for (const dir of [paths.state, paths.runs, dirname(paths.request), paths.purge]) {
@@ -118,7 +119,7 @@ async function preflight(
   if (other && other.name !== app.name) return `Port ${app.port} is already used by ${other.name}.`
   const taken = await portObstacle(app.port)
   if (taken === null) return null
-  // The port may be taken by the app's own container, which is not an obstacle.
+  // A port that the app's own container uses is not an obstacle.
   const { state } = await unitState(systemd, unitOf(app.name))
   return state === 'running' || state === 'backoff' ? null : taken
 }
@@ -138,14 +139,15 @@ async function result(runner: Runner, run: Run): Promise<RunResult> {
 }
 
 async function readRunLog(runner: Runner, run: Run, offset: number, maxBytes: number): Promise<LogSlice> {
-  // Inspected before the read: if the run ends in between, the next call returns its last line.
+  // The state is checked before the read. If the run ends between the two steps, the next call returns the
+  // last line.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }
 
 /**
  * Deletes an app's data.
- * @throws if the app is still configured, because a deletion cannot be undone.
+ * @throws if the app is still configured, because a deletion can't be undone.
  */
 async function removeData(name: string, options: PurgeOptions): Promise<void> {
   if ((await configuredApps(options.paths)).includes(name)) {

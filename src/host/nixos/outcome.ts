@@ -1,6 +1,6 @@
 /**
- * Reads from the output of Nix and nixos-rebuild why a run failed, and for which app. Both formats of Nix's
- * errors are supported: up to Nix 2.18 the message precedes the trace, since 2.19 it follows the trace.
+ * Finds the reason of a failed run and its failed apps in the output of Nix and nixos-rebuild. Up to Nix
+ * 2.18, an error's message precedes its trace. Since Nix 2.19, the message follows the trace.
  */
 import type { RunFailure, RunResult } from '../contract.ts'
 
@@ -8,7 +8,7 @@ const EXIT_LOCK_HELD = 75
 export const EXIT_UNITS_FAILED = 4
 const EXIT_NEEDS_REBOOT = 100
 /**
- * Exit codes without a specific meaning: nixos-rebuild exits with 1 for any failure, and with 2 for wrong
+ * Exit codes without a specific meaning. nixos-rebuild exits with 1 for any failure, and with 2 for wrong
  * usage.
  */
 const UNSPECIFIC = new Set([1, 2])
@@ -22,7 +22,10 @@ const BUILD_BEGINS =
 const BUILD_FAILED =
   /builder for '([^']+)' failed|[Cc]annot build '([^']+)'|hash mismatch in fixed-output derivation '([^']+)'/
 
-/** Returns the exit code of the activation, read from the output if nixos-rebuild replaced it by its own. */
+/**
+ * Returns the exit code of the activation. The code is read from the output if nixos-rebuild replaced the
+ * code by 1 or 2.
+ */
 export function trueExitCode(code: number, lines: readonly string[]): number {
   if (!UNSPECIFIC.has(code)) return code
   if (lines.some((line) => UNITS_FAILED.test(line))) return EXIT_UNITS_FAILED
@@ -30,8 +33,8 @@ export function trueExitCode(code: number, lines: readonly string[]): number {
 }
 
 /**
- * Finds the failed apps of a run among `apps`. `cause` is the reason if no app failed or none can be
- * identified.
+ * Returns the failed apps of a run among `apps`. `cause` is the reason if no app failed or no failed app can
+ * be identified.
  */
 export function readOutcome(
   lines: readonly string[],
@@ -66,8 +69,8 @@ interface ErrorBlock {
 }
 
 /**
- * Splits the output into errors: each begins with `error:` at the start of a line and ends before unindented
- * text.
+ * Splits the output into errors. An error begins with `error:` at the start of a line and ends before
+ * unindented text.
  */
 function errorBlocks(lines: readonly string[]): ErrorBlock[] {
   const blocks: string[][] = []
@@ -83,8 +86,8 @@ function errorBlocks(lines: readonly string[]): ErrorBlock[] {
 }
 
 /**
- * Extracts the message without the trace. It begins at the last indented `error:` (new format) or at the
- * first line (old format), and ends before the next blank line.
+ * Returns the message of an error without the trace. The message begins at the last indented `error:`, or at
+ * the first line in the format of Nix 2.18. The message ends before a blank line or a trace line.
  */
 function messageOf(block: string[]): string {
   const inner = block.findLastIndex((line) => /^\s+error:(?: |$)/.test(line))
@@ -102,8 +105,8 @@ function failureOf(block: ErrorBlock, kind: 'evaluate' | 'build'): RunFailure {
 }
 
 /**
- * Finds the apps that an error names. An app in the trace counts only if the trace names no other app,
- * because a trace may pass through the options of several apps.
+ * Returns the apps that an error names. An app in the trace counts only if the trace names no other app,
+ * because a trace can pass through the options of several apps.
  */
 function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): string[] {
   const inMessage = apps.filter((app) => names(block.message, app))
@@ -113,8 +116,8 @@ function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): 
 }
 
 /**
- * True if the text names the app in an option, container or unit. `x` must not match in `x-y`. App names need
- * no escape, because they contain no special character of a regular expression.
+ * Returns true if the text names the app in an option, container or systemd unit. The app `x` must not match
+ * in `x-y`. App names need no escape, because they contain no special characters of regular expressions.
  */
 function names(text: string, app: string): boolean {
   return new RegExp(
@@ -122,7 +125,10 @@ function names(text: string, app: string): boolean {
   ).test(text)
 }
 
-/** Reads the failed units from the list that switch-to-configuration prints; null if it printed none. */
+/**
+ * Reads the failed systemd units from the list that switch-to-configuration prints. Returns null if the
+ * output contains no list.
+ */
 function failedUnits(lines: readonly string[], apps: readonly string[]): RunResult | null {
   const at = lines.findLastIndex((line) => UNITS_FAILED.test(line))
   if (at < 0) return null
@@ -139,7 +145,7 @@ function failedUnits(lines: readonly string[], apps: readonly string[]): RunResu
   return { failures, cause: { class: 'activate', message, log: lines.slice(at).slice(0, LOG_LINES) } }
 }
 
-/** Extracts one unit's part of the `systemctl status` output: from its bullet to the next unit's bullet. */
+/** Returns one unit's part of the `systemctl status` output, up to the bullet of the next unit. */
 function statusOf(lines: readonly string[], unit: string): string[] {
   const isHead = (line: string) => /^[●×○*] /.test(line)
   const from = lines.findIndex((line) => isHead(line) && line.includes(unit))

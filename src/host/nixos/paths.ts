@@ -1,36 +1,41 @@
-/** Paths of the NixOS host's files. The files that `nix/` reads or writes have the same names there. */
+/** Paths of the NixOS host's files. The files in `nix/` use the same names. */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface NixosPaths {
-  /** Directory of all state of this host: `<data>/nixos`. */
+  /** Directory of all state of the NixOS host, `<data>/nixos`. */
   state: string
-  /** The configuration, apps.json, which nix/apps.nix reads. */
+  /** File apps.json, the configuration that nix/apps.nix reads. */
   apps: string
-  /** Directory with one directory per app, in which each secret is one file. */
+  /** Directory that contains one directory per app. In the app's directory, every secret is a file. */
   secrets: string
-  /** Directory with one OAuth client secret per app: the only secrets that authentik may read. */
+  /** Directory that contains one OAuth client secret per app. authentik may read only these secrets. */
   clients: string
   /** Directory of the authentik blueprints. */
   blueprints: string
-  /** Directory with one directory per run of the switch. */
+  /** Directory that contains one directory per run of the switch command. */
   runs: string
-  /** Request file with the id of the run to start. A systemd path unit is triggered by it. */
+  /**
+   * Request file with the id of the run to start. A systemd path unit starts the run when the file appears.
+   */
   request: string
   /**
-   * Request file for a run that rolls back. Another path unit is triggered by it and runs another command.
+   * Request file of a rollback run. Another systemd path unit starts the rollback command when the file
+   * appears.
    */
   rollback: string
-  /** Directory of purge requests: a file named after an app requests deletion of that app's data. */
+  /**
+   * Directory of purge requests. A file that is named after an app requests the deletion of that app's data.
+   */
   purge: string
-  /** File with a random token that marks the processes this agent starts itself. */
+  /** File with a random process mark (environment variable) of the processes that this agent starts. */
   mark: string
 }
 
 export interface RunPaths extends RunFiles {
-  /** The run's apps, and the generation that was current before it. */
+  /** File with the run's apps and the generation that was active before the run. */
   request: string
-  /** Stop request: the run ends its command when this file exists. */
+  /** Stop request. The run ends its command when this file exists. */
   stop: string
 }
 
@@ -52,8 +57,8 @@ export function nixosPaths(state: string): NixosPaths {
 }
 
 /**
- * Paths of one run's files.
- * @throws if `id` is not a run id, because the id becomes part of a path.
+ * Returns the paths of one run's files.
+ * @throws if `id` is not a run id, because the id becomes a part of the paths.
  */
 export function runPaths(paths: NixosPaths, id: string): RunPaths {
   if (!RUN_ID.test(id)) throw new Error(`"${id}" is not a run id`)

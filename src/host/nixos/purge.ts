@@ -1,7 +1,7 @@
 /**
- * Deletes an app's data. On NixOS this needs root, because the files belong to the user inside the app's
- * container. The agent creates a request file named after the app. A systemd unit started by that file
- * deletes the data, then removes the request file, also when the deletion failed.
+ * Deletes an app's data. Deletion needs root, because the files belong to the user inside the app's
+ * container. The agent creates a request file that starts a systemd unit, which deletes the data and always
+ * removes the request file.
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -11,24 +11,20 @@ import { pollUntil } from '../../system/timeout.ts'
 import type { NixosPaths } from './paths.ts'
 import { clientSecretFile } from './render.ts'
 
-/**
- * Upper limit of one deletion: 10 minutes, because terabytes of small files on a slow disk take that long.
- */
+/** Upper limit of one deletion in ms. Terabytes of small files on a slow disk take up to 10 minutes. */
 const PURGE_LIMIT_MS = 10 * 60_000
 
 export interface PurgeOptions {
   paths: NixosPaths
   dataDir: string
-  /**
-   * True if systemd's root unit deletes the data; false if the agent owns all files and deletes them itself.
-   */
+  /** True if systemd's root unit deletes the data. False if the agent owns all files and deletes them. */
   byUnit: boolean
   limitMs?: number
 }
 
 /**
- * Deletes data and secrets of one app.
- * @throws if anything could not be deleted.
+ * Deletes the data and secrets of one app.
+ * @throws if a file could not be deleted.
  */
 export async function purge(name: string, options: PurgeOptions): Promise<void> {
   const { paths, dataDir, byUnit } = options

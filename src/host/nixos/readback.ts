@@ -1,11 +1,11 @@
-/** Reads the last written configuration back from apps.json. */
+/** Reads the last written configuration from apps.json. */
 import { z } from 'zod'
 import { readIfExists } from '../../system/atomicfile.ts'
 import type { NixosPaths } from './paths.ts'
 
 const appsSchema = z.object({ apps: z.array(z.object({ name: z.string(), port: z.number() })) })
 
-/** Reads names and ports of the configured apps; an empty list before the first configuration. */
+/** Reads the names and ports of the configured apps. Returns an empty list before the first configuration. */
 export async function readApps(paths: NixosPaths): Promise<{ name: string; port: number }[]> {
   const text = await readIfExists(paths.apps)
   return text === null ? [] : appsSchema.parse(JSON.parse(text)).apps

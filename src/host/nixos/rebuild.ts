@@ -1,18 +1,18 @@
 /**
- * Program that executes one run of the switch in its own process and outlives the agent:
+ * Program that executes one run of the switch command. Outlives the agent.
  *
  *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--rollback]
  *     [--] <command> …
  *
- * Without --run the program reads the run's id from the request file, with --rollback from the rollback
- * request file. So systemd's root oneshot units can always use the same arguments. The command runs in a
- * process group of its own. Its output goes to `<run>/log` and its exit code to `<run>/exit`. When the system
- * profile has changed, the program creates `<run>/activated`. If `<run>/stop` appears before that, it ends
- * the command. Each run begins at most once.
+ * Without --run, reads the run's id from the request file, or with --rollback from the rollback request file.
+ * systemd's root units can therefore always use the same arguments.
  *
- * The state directory belongs to the agent. Started as root, this program accesses files only with the rights
- * of that owner, because the agent could plant a link that makes root read or write another file. Only the
- * command runs as root.
+ * The command runs in its own process group. Its output goes to `<run>/log` and its exit code to
+ * `<run>/exit`. The program creates `<run>/activated` when the system profile has changed. If `<run>/stop`
+ * appears before the change, the program ends the command. A run begins at most once.
+ *
+ * The agent owns the state directory, so the agent could plant a link to a file of root. Therefore a program
+ * started as root accesses files only with the agent's rights. Only the command runs as root.
  */
 import { existsSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
@@ -23,10 +23,7 @@ import { superviseCommand } from './command.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 
-/**
- * Time to wait for the run's lock, in milliseconds: a process that checks the run holds the lock for a
- * moment.
- */
+/** Limit in ms for the run's lock. A process that checks the run holds the lock for a moment. */
 const LOCK_LIMIT_MS = 5_000
 
 interface Arguments {
@@ -58,8 +55,8 @@ function readArguments(): Arguments {
 }
 
 /**
- * Changes root's effective user to the owner of the state directory, whose file permissions apply from then
- * on.
+ * Changes root's effective user to the owner of the state directory. From then on, the owner's file
+ * permissions apply.
  * @returns true if the program was started as root.
  */
 function becomeOwner(state: string): boolean {
@@ -72,20 +69,20 @@ function becomeOwner(state: string): boolean {
 }
 
 /**
- * Reads the requested run's id; null without a request file.
+ * Reads the id of the requested run. Returns null if the request file is missing.
  * @throws if the file contains no run id.
  */
 async function requestedRun(paths: NixosPaths): Promise<string | null> {
   const id = (await readIfExists(paths.request))?.trim() ?? null
   if (id === null || RUN_ID.test(id)) return id
-  // Removed, because systemd starts this program again and again while the request file exists.
+  // The request file is removed, because systemd restarts this program as long as the file exists.
   await rm(paths.request, { force: true })
   throw new Error('the request file contains no run id')
 }
 
 /**
- * Begins a run and deletes its request file.
- * @returns false if the run had been claimed before.
+ * Begins a run and deletes the run's request file.
+ * @returns false if the run had been begun or cancelled before.
  */
 async function begin(paths: NixosPaths, run: RunPaths, id: string): Promise<boolean> {
   const begun = await beginRun(run, LOCK_LIMIT_MS)

@@ -1,6 +1,6 @@
 /**
- * Renders wanted apps as the data that nix/apps.nix turns into containers. The functions are pure: the same
- * apps give the same bytes. Text of users and catalogs is only ever data, never Nix code.
+ * Renders apps as the data that nix/containers.nix turns into containers. The functions are pure, so the same
+ * apps give the same bytes. Text of users and catalogs becomes data, never Nix code.
  */
 import { join } from 'node:path'
 import type { CatalogApp } from '../../domain/catalog.ts'
@@ -10,18 +10,19 @@ import type { Derive } from './secret.ts'
 import { IDENTITY_APP, type Sso } from './sso.ts'
 import { readVolumes } from './volume.ts'
 
-/** Name of the machine inside a container, defined by podman. */
+/** Name of the machine inside a container. podman defines the name. */
 const HOST_FROM_CONTAINER = 'host.containers.internal'
 const POSTGRES_PORT = 5432
 /**
- * Integration slot for a database. With PostgreSQL selected, the app gets a database and a role of its own.
+ * Name of the integration slot for a database. If PostgreSQL is selected for the slot, the app gets its own
+ * database and PostgreSQL role.
  */
 const DATABASE_SLOT = 'database'
 const DATABASE_APP = 'postgres'
 /** Directory in authentik's container from which authentik reads blueprints. */
 const BLUEPRINTS_IN_CONTAINER = '/blueprints/bloud'
 
-/** Patterns of values that become arguments of podman. nix/apps.nix refuses other values. */
+/** Patterns of values that become arguments of podman. nix/app-options.nix refuses other values. */
 const IMAGE = /^[A-Za-z0-9][\w.:/@-]{0,254}$/
 const MEMORY = /^[0-9]+[bkmgBKMG]?$/
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
@@ -38,7 +39,10 @@ export interface ConfiguredApp {
   secrets: SecretFile[]
 }
 
-/** Returns why nix/apps.nix would refuse the app, as the end of a sentence; null if the app is supported. */
+/**
+ * Returns the reason why nix/app-options.nix would refuse the app, as the end of a sentence. Returns null for
+ * a supported app.
+ */
 export function unsupportedReason(app: CatalogApp): string | null {
   if (app.image === undefined) return 'its catalog file names no container image'
   if (!holdsOnlyText(app))
@@ -65,7 +69,8 @@ function wordsProblem(app: CatalogApp): string | null {
 }
 
 /**
- * True if Nix can read every string of the value: it cuts a string off at NUL and refuses a lone surrogate.
+ * Returns true if Nix can read every string of the value. Nix cuts a string off at NUL and refuses a lone
+ * surrogate.
  */
 function holdsOnlyText(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
@@ -74,7 +79,8 @@ function holdsOnlyText(value: unknown): boolean {
 }
 
 /**
- * Renders one app of apps.json, and lists its secrets. `sso` is undefined if there is no identity provider.
+ * Renders one app of apps.json and lists the app's secrets. `sso` is undefined if there is no identity
+ * provider.
  */
 export function configureApp(
   app: WantedApp,
@@ -109,8 +115,8 @@ export function configureApp(
 }
 
 /**
- * Directories that authentik's container mounts: the blueprints and the client secrets. The secrets have the
- * same path in the container as on the machine, because the blueprints refer to them by that path.
+ * Returns the directories that authentik's container mounts. The client secrets have the same path in the
+ * container as on the machine, because the blueprints refer to that path.
  */
 const identityMounts = (paths: NixosPaths) => [
   { host: paths.blueprints, container: BLUEPRINTS_IN_CONTAINER, readOnly: true },
@@ -123,14 +129,14 @@ const chosen = (choice: unknown): string[] =>
 const dependencies = ({ name, integrationConfig }: WantedApp): string[] =>
   [...new Set(Object.values(integrationConfig).flatMap(chosen))].filter((other) => other !== name).sort()
 
-/** Path of the app's OAuth client secret. */
+/** Returns the path of the app's OAuth client secret. */
 export const clientSecretFile = (paths: NixosPaths, app: string): string => join(paths.clients, app)
 
 const signInSecret = (sso: Sso | undefined, paths: NixosPaths): Record<string, string> =>
   sso?.secretVariable === undefined ? {} : { [sso.secretVariable]: clientSecretFile(paths, sso.app) }
 
 /**
- * Reads `bootstrap.command` (command of the container) and `bootstrap.worker` (command of a second
+ * Reads the keys `bootstrap.command` (command of the container) and `bootstrap.worker` (command of a second
  * container).
  */
 function words({ bootstrap }: CatalogApp): Record<string, string[]> {
@@ -139,7 +145,7 @@ function words({ bootstrap }: CatalogApp): Record<string, string[]> {
   return Object.fromEntries(given.map(([key, value]) => [key, chosen(value)]))
 }
 
-/** Reads `bootstrap.secrets`: names of environment variables that get a random secret as their value. */
+/** Reads `bootstrap.secrets`, the names of environment variables that get a random secret. */
 function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   const { secrets = [] } = (catalog.bootstrap ?? {}) as { secrets?: unknown }
   const variables = chosen(secrets).filter((variable) => VARIABLE.test(variable))
@@ -152,12 +158,12 @@ function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   }
 }
 
-/** Keys of `bootstrap.database`, whose values are the names of the app's environment variables. */
+/** Keys of `bootstrap.database`. The values of the keys are names of the app's environment variables. */
 type DatabaseKey = 'host' | 'port' | 'name' | 'user' | 'password' | 'url'
 
 /**
- * Renders a database and a role for this app alone, both named after the app; undefined if it uses no
- * PostgreSQL.
+ * Renders a database and a PostgreSQL role of the app, both named after the app. Returns undefined if the app
+ * does not use PostgreSQL.
  */
 function configureDatabase(app: WantedApp, paths: NixosPaths) {
   if (!chosen(app.integrationConfig[DATABASE_SLOT]).includes(DATABASE_APP)) return undefined

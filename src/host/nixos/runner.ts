@@ -1,7 +1,7 @@
 /**
- * Starts runs of the switch that outlive the agent, finds them again after a restart, and stops them. With
- * systemd, a request file triggers a path unit that starts the run. With a configured executable, the run is
- * a detached process.
+ * Starts runs of the switch command, which outlive the agent. Finds the runs again after a restart of the
+ * agent, and stops runs. A run is started by a systemd path unit, or as a detached process of a configured
+ * executable.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
@@ -19,19 +19,19 @@ import { type RunRequest, readRequest } from './runrequest.ts'
 
 const REBUILD = fileURLToPath(new URL('./rebuild.ts', import.meta.url))
 /**
- * Time from the request file to the start of its unit, in milliseconds. After that the unit is considered
- * missing.
+ * Limit in ms from the creation of the request file to the start of its systemd unit. After the limit, the
+ * unit counts as missing.
  */
 const START_LIMIT_MS = 60_000
-/** Upper limit for a stop, in milliseconds: rebuild.ts ends its command within 5 s of a stop request. */
+/** Limit in ms for the stop of a run. rebuild.ts ends its command within 5 s of a stop request. */
 const STOP_LIMIT_MS = 15_000
-/** Number of runs whose directories are kept, so that their logs can still be read. */
+/** Number of run directories that are kept, because the directories contain logs. */
 const RUNS_KEPT = 50
 
 export interface RunnerOptions {
   paths: NixosPaths
   links: SystemLinks
-  /** Absolute path of an executable that is started instead of systemd's unit. */
+  /** Absolute path of an executable that the agent starts. If undefined, a systemd unit starts the run. */
   rebuild: string | undefined
   nodePath: string
   environment: Record<string, string>
@@ -40,7 +40,10 @@ export interface RunnerOptions {
 export function createRunner({ paths, links, rebuild, nodePath, environment }: RunnerOptions) {
   const of = (run: Run): RunPaths => runPaths(paths, run.id)
   const markOf = async (run: Run) => `${await readMark(paths.mark)}/rebuild/${run.id}`
-  /** Path of the run's pending request file; null if its unit has already taken the request. */
+  /**
+   * Returns the path of the run's pending request file. Returns null if the systemd unit has already taken
+   * the request.
+   */
   async function pendingRequest(run: Run): Promise<string | null> {
     for (const file of [paths.request, paths.rollback]) {
       if ((await readIfExists(file))?.trim() === run.id) return file
@@ -69,13 +72,16 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     })
   }
 
-  /** True if any process of the run is alive, even if the process that writes the exit file was killed. */
+  /**
+   * Returns true if any process of the run is alive, even if the process that writes the exit file was
+   * killed.
+   */
   async function isAlive(run: Run): Promise<boolean> {
     if (isLocked(of(run).lock)) return true
     return rebuild !== undefined && (await membersOf({ marks: [await markOf(run)] })).length > 0
   }
 
-  /** True if the run was requested a short time ago and its unit has not started yet. */
+  /** Returns true if the run was requested a short time ago and its systemd unit has not started yet. */
   async function isStarting(run: Run, createdMs: number): Promise<boolean> {
     if (rebuild !== undefined) return false // A detached process is alive as soon as startSwitch returns.
     return (await pendingRequest(run)) !== null && Date.now() - createdMs < START_LIMIT_MS
@@ -87,14 +93,14 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!directory) return { state: 'absent' }
     const exited = await readExit(files)
     if (exited) return exited
-    // The request is checked before the claim, because rebuild.ts removes the request after it makes the
-    // claim.
+    // The request is checked before the claim, because rebuild.ts writes the claim before removing the
+    // request.
     const starting = await isStarting(run, directory.ctimeMs)
     if (await isAlive(run))
       return { state: 'running', ...((await hasActivated(run)) && { activating: true }) }
     if (!existsSync(files.claim)) {
       if (starting) return { state: 'running' }
-      // The claim ensures that the run never starts, even if its unit comes later.
+      // The claim file ensures that the run never starts, even if its systemd unit starts later.
       if (!(await claimFile(files.claim, 'given up'))) return { state: 'running' }
     }
     return (await readExit(files)) ?? { state: 'lost' }
@@ -112,7 +118,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!existsSync(files.dir)) return true
     if (await readExit(files)) return (await hasEnded()) === true
     if (await claimFile(files.claim, 'stopped')) {
-      // The run has not begun, and this claim ensures that it never does.
+      // If the run has not begun, the claim file ensures that the run never begins.
       const request = await pendingRequest(run)
       if (request) await rm(request, { force: true })
     } else if (await hasActivated(run)) {
@@ -131,8 +137,8 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
 }
 
 /**
- * Removes the oldest runs. Errors are ignored, because a directory that can't be removed must not prevent a
- * switch.
+ * Deletes the oldest run directories. Ignores errors, because a directory that can't be deleted must not
+ * prevent a run.
  */
 async function removeOldRuns(paths: NixosPaths): Promise<void> {
   const number = (id: string) => id.split('-').map(Number)

@@ -1,6 +1,6 @@
 /**
- * The request of a run, stored beside its log, so that the agent can interpret the run's outcome after a
- * restart.
+ * Reads the request of a run, a file beside the run's log. After a restart, the agent needs the request to
+ * interpret the run's outcome.
  */
 import { z } from 'zod'
 import { readIfExists } from '../../system/atomicfile.ts'
@@ -9,12 +9,12 @@ const requestSchema = z.object({
   run: z.string(),
   /** Names of the apps in the run's configuration. */
   apps: z.array(z.string()),
-  /** Generation that was current before the run. */
+  /** Host generation that was active before the run. */
   generation: z.string().nullable(),
 })
 export type RunRequest = z.infer<typeof requestSchema>
 
-/** Reads a run's request; null if it does not exist yet or is incomplete. */
+/** Reads a run's request file. Returns null if the file is missing or incomplete. */
 export async function readRequest(path: string): Promise<RunRequest | null> {
   try {
     return requestSchema.parse(JSON.parse((await readIfExists(path)) ?? 'null'))

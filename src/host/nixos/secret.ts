@@ -1,6 +1,7 @@
 /**
- * Secrets of apps, derived from one host secret and stored only in their own files. A lost file is written
- * again with the same content. One app's secrets reveal nothing about another app's.
+ * Derives the secrets of apps from one host secret. A secret is stored only in its own file, and a lost file
+ * can be written again with the same content. The secrets of an app reveal nothing about the secrets of other
+ * apps.
  */
 import { hkdfSync, randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -9,13 +10,13 @@ import { syncDirectory } from '../../system/atomicfile.ts'
 
 const SECRET_BYTES = 32
 
-/** Derives the secret of one app for one purpose: 43 characters of base64url. */
+/** Function that derives the secret of one app for one purpose, 43 characters of base64url. */
 export type Derive = (app: string, purpose: string) => string
 
 /**
- * Reads the host secret, and creates it on first use. Concurrent callers all get the secret that was created
- * first.
- * @throws if the file is too short, because it was truncated or written by hand.
+ * Reads the host secret, or creates a host secret on first use. Concurrent callers all get the secret that
+ * was created first.
+ * @throws if the file is too short, because the file was truncated or written by hand.
  */
 export async function readHostSecret(path: string): Promise<Buffer> {
   const found = await readIfReadable(path)
@@ -36,8 +37,8 @@ async function readIfReadable(path: string): Promise<Buffer | null> {
 }
 
 /**
- * Creates the host secret as a temporary file and links it to its path. So the file is never half-written,
- * and an existing secret is never replaced.
+ * Creates the host secret as a temporary file and hard-links the file to its path. The file at the path is
+ * then always complete, and an existing secret is never replaced.
  */
 async function makeHostSecret(path: string): Promise<Buffer> {
   await mkdir(dirname(path), { recursive: true })
@@ -55,7 +56,7 @@ async function makeHostSecret(path: string): Promise<Buffer> {
 }
 
 /**
- * Creates the derivation function (HKDF-SHA256). Each pair of app and purpose has its own info string,
+ * Returns the derivation function (HKDF-SHA256). Every pair of app and purpose has its own info string,
  * because app names contain no slash.
  */
 export function createDerive(hostSecret: Buffer): Derive {
@@ -66,8 +67,8 @@ export function createDerive(hostSecret: Buffer): Derive {
 }
 
 /**
- * Writes a secret, readable only by the agent from its creation on. Does nothing if content and mode are
- * correct.
+ * Writes a secret file that only the agent can read, from the creation of the file on. Does nothing if
+ * content and mode are correct.
  */
 export async function writeSecret(path: string, value: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })

@@ -1,6 +1,4 @@
-/**
- * Single sign-on settings of one app, computed from its catalog file and from the addresses of this machine.
- */
+/** Computes the single sign-on settings of an app from its catalog file and the addresses of this machine. */
 import { z } from 'zod'
 import type { WantedApp } from '../contract.ts'
 
@@ -8,8 +6,8 @@ import type { WantedApp } from '../contract.ts'
 export const IDENTITY_APP = 'authentik'
 const IDENTITY_PORT = 9000
 /**
- * Prefix of every object name Bloud uses in authentik, so that manually created objects are never
- * overwritten.
+ * Prefix of the names of Bloud's objects in authentik. The prefix prevents Bloud from overwriting manually
+ * created objects.
  */
 const PREFIX = 'bloud-'
 
@@ -38,7 +36,7 @@ const ssoSchema = z.object({
 export interface Addresses {
   /** Public addresses of apps, with the placeholders `{app}` (name) and `{port}`. */
   baseUrls: string[]
-  /** Public address of authentik; undefined if `baseUrls` applies to authentik too. */
+  /** Public address of authentik; undefined if `baseUrls` also contains the addresses of authentik. */
   ssoUrl: string | undefined
 }
 
@@ -48,7 +46,7 @@ export interface Sso {
   strategy: 'native-oidc' | 'forward-auth' | 'ldap'
   /** Name of the provider, slug of the application and id of the client in authentik. */
   name: string
-  /** Public addresses of the app; at least one. */
+  /** Public addresses of the app, at least one. */
   urls: string[]
   redirectUrls: string[]
   issuer: string
@@ -60,12 +58,13 @@ export interface Sso {
   secretVariable: string | undefined
 }
 
-/** Name of the app's objects in authentik. */
+/** Returns the name of the app's objects in authentik. */
 export const ssoName = (app: string): string => `${PREFIX}${app}`
 
 /**
- * Computes the single sign-on settings of an app; undefined if its catalog file has no `sso` section.
- * @throws with a sentence for the operator if single sign-on can't be set up.
+ * Computes the single sign-on settings of an app. Returns undefined if the app's catalog file has no `sso`
+ * section.
+ * @throws an error with a sentence for the operator if single sign-on can't be set up.
  */
 export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses): Sso | undefined {
   if (catalog.sso === undefined) return undefined
@@ -108,7 +107,9 @@ export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses
   }
 }
 
-/** Fills the placeholders of the public addresses for one app, without duplicates and trailing slashes. */
+/**
+ * Returns the public addresses of one app with filled placeholders, without duplicates and trailing slashes.
+ */
 function addressesOf(app: string, port: number, baseUrls: string[]): string[] {
   const filled = baseUrls.map((url) => url.replaceAll('{app}', app).replaceAll('{port}', String(port)))
   return [...new Set(filled.map(trimSlash))]

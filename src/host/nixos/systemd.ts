@@ -1,6 +1,6 @@
 /**
- * Reads state and journal of an app's container from systemd. Without systemd the state is unknown, not an
- * error.
+ * Reads the state and the journal of an app's container from systemd. Without systemd, the state is unknown
+ * and no error is thrown.
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -12,7 +12,7 @@ export interface SystemdCommands {
   journalctl: string
 }
 
-/** Systemd unit by app name, of the apps that are a service of the machine itself instead of a container. */
+/** systemd units by app name, of the apps that run as a service of the machine instead of a container. */
 export type Provided = Record<string, string>
 
 const COMMAND_LIMIT_MS = 5_000
@@ -21,7 +21,10 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 export const unitOf = (name: string, provided: Provided = {}): string =>
   provided[name] ?? `podman-${name}.service`
 
-/** Runs a command and returns its output; null if the command is missing, fails or exceeds the time limit. */
+/**
+ * Runs a command and returns the command's output. Returns null if the command is missing, fails or exceeds
+ * the time limit.
+ */
 async function outputOf(command: string, args: string[]): Promise<Buffer | null> {
   try {
     const options = { timeout: COMMAND_LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, encoding: 'buffer' as const }
@@ -34,7 +37,7 @@ async function outputOf(command: string, args: string[]): Promise<Buffer | null>
 const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0 }
 
 /**
- * Reads the state of a unit.
+ * Reads the state of a systemd unit.
  * @param unit name of the unit, from `unitOf`
  */
 export async function unitState({ systemctl }: SystemdCommands, unit: string): Promise<UnitState> {
@@ -61,8 +64,8 @@ function stateOf(active: string, sub: string): UnitState['state'] {
 }
 
 /**
- * Reads the last lines of the unit's journal; an empty list if there is no journal or no permission to read
- * it.
+ * Reads the last lines of a systemd unit's journal. Returns an empty list if the journal is missing or not
+ * readable.
  */
 export async function journalOf(
   { journalctl }: SystemdCommands,

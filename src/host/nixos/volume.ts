@@ -1,13 +1,16 @@
 /**
- * Volumes in a catalog file, in short form `data:/config` or in long form
- * `{ name: data, container: /config, readOnly: true }`.
+ * Reads the volumes of a catalog file, in short form `data:/config` or in long form `{ name: data, container:
+ * /config, readOnly: true }`.
  */
 import { z } from 'zod'
 import type { CatalogApp } from '../../domain/catalog.ts'
 
-/** Name of a directory in the app's data, without a character that could lead out of it. */
+/**
+ * Pattern of a volume name, which becomes a directory in the app's data. A name can't contain a slash, so the
+ * directory is always inside the app's data.
+ */
 const VOLUME_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/
-/** Absolute path of plain characters, without `..`. */
+/** Pattern of an absolute path in the container, without `..`. */
 const CONTAINER_PATH = /^(?!.*\/\.\.(?:\/|$))\/[\w./@+-]*$/
 
 export interface Volume {
@@ -23,8 +26,8 @@ const volumeSchema = z.object({
 })
 
 /**
- * Reads the volumes in either form.
- * @throws with the volume that is not valid.
+ * Reads the volumes of an app, in short or long form.
+ * @throws an error that names the volume that is not valid.
  */
 export function readVolumes(app: CatalogApp): Volume[] {
   return app.volumes.map((volume) => {
@@ -35,7 +38,7 @@ export function readVolumes(app: CatalogApp): Volume[] {
   })
 }
 
-/** Parses the short form; null if it is not valid. */
+/** Parses the short form of a volume. Returns null if the short form is not valid. */
 function parseShort(text: string): unknown {
   const [name, container, mode, ...more] = text.split(':')
   if (more.length > 0 || (mode !== undefined && mode !== 'ro' && mode !== 'rw')) return null

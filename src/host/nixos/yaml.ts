@@ -1,6 +1,6 @@
 /**
- * Writes blueprints as YAML. No string is concatenated to YAML: values become nodes, and the library
- * serializes them.
+ * Writes blueprints as YAML. Values become nodes that the YAML library serializes, so that no value is ever
+ * parsed as YAML syntax.
  */
 import { Document, isScalar, type Node, type Scalar, visit } from 'yaml'
 
@@ -13,7 +13,7 @@ export type BlueprintValue =
   | readonly BlueprintValue[]
   | { [key: string]: BlueprintValue }
 
-/** Value that authentik resolves when it applies the blueprint: `!KeyOf`, `!Find` or `!File`. */
+/** Value that authentik resolves when authentik applies the blueprint: `!KeyOf`, `!Find` or `!File`. */
 export class Tagged {
   readonly tag: string
   readonly value: BlueprintValue
@@ -27,9 +27,9 @@ export const tagged = (tag: '!KeyOf' | '!Find' | '!File', value: BlueprintValue)
   new Tagged(tag, value)
 
 /**
- * Serializes a blueprint. All strings are quoted, so that they are strings in every version of YAML.
- * authentik's parser implements YAML 1.1, in which `no` is false and 0x85 ends a line.
- * @throws for text that YAML cannot represent.
+ * Serializes a blueprint as YAML. All strings are quoted, because authentik's YAML 1.1 parser reads `no` as
+ * false and 0x85 as a line end.
+ * @throws for text that YAML can't represent.
  */
 export function toBlueprint(value: BlueprintValue): string {
   const document = new Document(null)
@@ -61,7 +61,10 @@ function toNode(document: Document, value: BlueprintValue): Node {
   return document.createNode(Object.fromEntries(pairs))
 }
 
-/** Escapes unprintable characters. They occur only inside quotes, where an escape has the same meaning. */
+/**
+ * Escapes unprintable characters. The characters occur only inside quotes, where an escape has the same
+ * meaning.
+ */
 function escapeUnprintable(text: string): string {
   return text.replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,

@@ -160,7 +160,8 @@ test('the state file of a killed supervisor is ignored after another supervisor 
   await answer(stubborn)
   const old = await supervisorPid(paths)
   process.kill(old, 'SIGKILL')
-  // The next supervisor first stops the remaining processes, and this app takes long to stop.
+  // The next supervisor first stops the remaining processes of the killed supervisor, and this app takes long
+  // to stop.
   await until('another supervisor has the lock', () => isLocked(paths.supervisorLock))
   await until('the state file is of the new supervisor', async () => (await supervisorPid(paths)) !== old)
   assert.equal(
@@ -177,7 +178,7 @@ test('data is not deleted while the process of an app may still use the files', 
   await switchTo([one])
   await answer(one)
   const pid = await supervisorPid(paths)
-  process.kill(pid, 'SIGSTOP') // so that the supervisor does not stop the app
+  process.kill(pid, 'SIGSTOP') // The supervisor is paused, so that the supervisor can't stop the app.
   await rm(paths.current)
   const purge = assert.rejects(host.removeData('one'), /may still run \(state: running\)/)
   await purge.finally(() => process.kill(pid, 'SIGCONT'))

@@ -11,7 +11,10 @@ import { container, createTestMachine } from '../../support/nixos-host.ts'
 const RUN = { id: '1-1' }
 const ROUNDS = 8
 
-/** Program that writes two different configurations in turn, without end, and prints one line after each. */
+/**
+ * Program that writes two different configurations in turn, without end. Prints a line after every
+ * configuration.
+ */
 const CONFIGURER = `
 import { createNixosHost } from '${join(import.meta.dirname, '../../../src/host/nixos/host.ts')}'
 import { machineSettings } from '${join(import.meta.dirname, '../../support/nixos-host.ts')}'
@@ -54,7 +57,7 @@ test('an agent killed while it writes leaves the old configuration or the new on
   assert.deepEqual((await readdir(paths.blueprints)).sort(), ['one.yaml', 'two.yaml'])
 })
 
-test('a run continues after its supervisor is killed, and counts as lost when it ends', async (t) => {
+test('a run continues after rebuild.ts is killed, and counts as lost after its end', async (t) => {
   const { host, scenario, held, go, processes } = await createTestMachine(t)
   await scenario({ wait: 'build' })
   await host.configure([await container('one')])
@@ -91,7 +94,7 @@ test('a run whose processes are all killed is lost, and the next run completes t
   assert.equal(await starts(), ROUNDS + 1)
 })
 
-test('a rebuild that kills the agent that started it is found again by the next agent', async (t) => {
+test('a run whose command kills the agent is found again by the next agent', async (t) => {
   const machine = await createTestMachine(t)
   const { another, dataDir, scenario, starts } = machine
   const program = `

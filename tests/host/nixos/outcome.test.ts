@@ -28,7 +28,7 @@ error:
   assert.equal(failures.wiki?.class, 'evaluate')
 })
 
-test('an app is not confused with another app whose name begins with its name', () => {
+test('the app x does not count as failed because of an error of the app x-y', () => {
   const of = (what: string) => names(`error: while at ${what}: no`)
   assert.deepEqual(of('bloud.apps.feeds-two.image'), ['feeds-two'])
   assert.deepEqual(of('bloud.apps."feeds".image'), ['feeds'])
@@ -37,7 +37,7 @@ test('an app is not confused with another app whose name begins with its name', 
   assert.deepEqual(of('services.feeds'), [])
 })
 
-test('a trace through several apps names no failed app', () => {
+test('a trace that names several apps gives no failed app', () => {
   const text = `error: infinite recursion
        … while evaluating the option \`bloud.apps.wiki.port'
        … while evaluating the option \`bloud.apps.feeds.port'`
@@ -76,7 +76,7 @@ test('each failed unit gets its own part of the status output', () => {
   assert.ok(failures.wiki?.log.join().includes('no such image'))
 })
 
-test('an unspecific exit code is replaced by the one that the output indicates', () => {
+test('an unspecific exit code is replaced by the exit code in the output', () => {
   assert.equal(trueExitCode(1, ['warning: the following units failed: a.service']), 4)
   assert.equal(trueExitCode(1, ['Could not acquire lock']), 75)
   assert.equal(trueExitCode(1, ['error: x']), 1)
@@ -93,7 +93,10 @@ test('a run without output has no failures', () => {
   assert.deepEqual(readOutcome([], null, []), { failures: {} })
 })
 
-/** Error output of this machine's own Nix for a failing expression; null without Nix. */
+/**
+ * Returns the error output of this machine's Nix for a failing expression. Returns null if Nix is not
+ * installed.
+ */
 function realError(expression: string): string | null {
   try {
     execFileSync('nix-instantiate', ['--eval', '--strict', '--show-trace', '-E', expression], {

@@ -117,7 +117,7 @@ test('apps.json contains all values that a container needs', async (t) => {
   })
 })
 
-test('a value that nix/apps.nix would refuse is refused with the name of its key', async (t) => {
+test('a value that nix/app-options.nix would refuse is refused with the name of its key', async (t) => {
   const { host } = await createTestMachine(t)
   const why = (more: object) => host.cannotInstall(image('odd', 8000, more)) ?? ''
   assert.equal(host.cannotInstall(image('good', 8000)), null)

@@ -118,7 +118,7 @@ test('apps with forward-auth share one outpost, whose providers are listed in on
   )
 })
 
-test('the sign-in of an uninstalled app is deleted in authentik, and created again with it', async (t) => {
+test('the sign-in of an uninstalled app is deleted in authentik, and created again with the app', async (t) => {
   const { host, files, read } = await machine(t)
   await host.configure([authentik, oidc('wiki'), forward('notes')])
   assert.deepEqual(await files(), ['_outposts.yaml', 'notes.yaml', 'wiki.yaml'])

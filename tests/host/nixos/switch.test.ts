@@ -82,7 +82,7 @@ test('a failed evaluation that names no app has a cause but no failed app', asyn
 })
 
 for (const passOn of [true, false]) {
-  test(`a unit that fails to start is named (exit code ${passOn ? 'passed on' : 'lost'})`, async (t) => {
+  test(`the app of a systemd unit that fails to start is named (exit code ${passOn ? 'passed on' : 'lost'})`, async (t) => {
     const { switchTo, scenario, host } = await createTestMachine(t)
     await scenario({ unitsFail: ['bad'], passOn })
     const good = await container('good')
@@ -115,7 +115,7 @@ test('a system that needs a restart of the machine fails with that cause', async
   assert.match(result.cause?.message ?? '', /restart it to switch to it/)
 })
 
-test('an activation lock held by another process ends the run with its exit code', async (t) => {
+test('a run ends with exit code 75 if another process holds the activation lock', async (t) => {
   const { switchTo, dataDir } = await createTestMachine(t)
   const other = createServer().listen(`\0bloud-machine-${join(dataDir, 'machine')}`)
   t.after(() => other.close())

@@ -18,11 +18,11 @@ import {
 
 const RUN = { id: '3-2' }
 const PROGRAM = join(import.meta.dirname, '../../../src/host/nixos/rebuild.ts')
-/** User id without any rights on this machine. */
+/** Id of a user without any rights on this machine. */
 const OTHER_UID = 65_534
 const isRoot = process.geteuid?.() === 0
 
-/** Starts the program with the same arguments as systemd's oneshot unit. */
+/** Starts rebuild.ts with the arguments that systemd's oneshot unit uses. */
 function unit(
   { paths, dataDir }: TestMachine,
   command = [REBUILD, join(paths.runs, '0-0')],
@@ -36,7 +36,7 @@ function unit(
   return { child, ended: once(child, 'exit').then(([code]) => code as number) }
 }
 
-/** Machine with a requested run that no unit has taken yet. */
+/** Returns a test machine with a requested run that no systemd unit has taken yet. */
 async function requested(t: Parameters<typeof createTestMachine>[0]) {
   const machine = await createTestMachine(t)
   const host = machine.another({ rebuild: undefined })
@@ -78,7 +78,7 @@ test('a run stopped before its unit starts never begins', async (t) => {
   const machine = await requested(t)
   assert.equal(await machine.host.stopSwitch(RUN), true)
   assert.equal(existsSync(machine.paths.request), false)
-  await writeFile(machine.paths.request, '3-2\n') // As if the unit had read the file just before.
+  await writeFile(machine.paths.request, '3-2\n') // as read by a systemd unit before the stop
   assert.equal(await unit(machine).ended, 0)
   assert.equal(await machine.starts(), 0)
   assert.deepEqual(await machine.host.inspect(RUN), { state: 'lost' })
