@@ -5,7 +5,7 @@ import type { Status } from '../src/domain/status.ts'
 
 export type { Status }
 
-/** Name of an operation that a user can request. `purge` uninstalls an app and deletes the app's data. */
+/** Operation that a user can request. `purge` uninstalls an app and deletes the app's data. */
 export type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
 
 /** Reason why an operation failed or was cancelled. */
@@ -19,10 +19,7 @@ export interface Cause {
   log?: string[]
 }
 
-/**
- * Permission to call a verb now, decided by the database. `reason` and `code` explain why a verb is not
- * allowed.
- */
+/** Permission to call a verb now, decided by the database. `reason` explains a refusal. */
 export interface Control {
   allowed: boolean
   reason: string | null
@@ -113,7 +110,7 @@ export interface LogLine {
 
 /** An app in the state of the page: a status row with two fields that the page adds. */
 export type App = AppStatus & {
-  /** True if an event changed the status and the page has not yet received the new controls. */
+  /** True if an event changed the status and the new controls have not arrived yet. */
   stale: boolean
   /** Sequence number of the newest event that the app object includes. */
   seq: number
@@ -135,10 +132,7 @@ export interface HistoryRow {
   message: string | null
 }
 
-/**
- * Integration slot of an app, with the apps that can fill the slot. `chosen` lists the apps that an install
- * would use.
- */
+/** Integration slot of an app. `chosen` lists the apps that an install would use for the slot. */
 export interface PlanChoice {
   app: string
   slot: string
@@ -159,9 +153,7 @@ export interface Plan {
   blockers: { sqlstate: string; message: string; detail: string | null; hint: string | null }[]
 }
 
-/**
- * Consequences of a rollback: the present and the target host generation, and the apps that stop or start.
- */
+/** Consequences of a rollback: the two host generations, and the apps that stop or start. */
 export interface RollbackPlan {
   from: string | null
   to: string | null
@@ -182,7 +174,7 @@ export interface Route {
 /** A verb that the user requested and whose effect the page does not show yet. */
 export interface Pending {
   action: Verb
-  /** Sequence number of the newest event at the click. Only a later event can be the result of the click. */
+  /** Sequence number of the newest event at the click. Only a later event can be the result. */
   seq: number
   operationId: string | null
 }
@@ -191,10 +183,7 @@ export interface Pending {
 export interface Log {
   app: string
   operationId: string
-  /**
-   * True if the page opened the log by itself because a rebuild runs. The page then closes the log after the
-   * rebuild.
-   */
+  /** True if the page opened the log for a running rebuild. The page then also closes the log. */
   auto: boolean
   lines: LogLine[]
   /** Number of old lines that were removed because the log exceeded MAX_LINES (state/log.js). */
@@ -203,25 +192,19 @@ export interface Log {
 }
 
 /**
- * State of the connection to the agent. In state `stale` the agent receives no notifications from the
- * database. In state `polling` the page polls every few seconds instead of using a stream.
+ * State of the connection. In `stale` the agent receives no notifications from the database. In `polling` the
+ * page polls every few seconds instead of using a stream.
  */
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
 export interface State {
   connection: Connection
-  /**
-   * Time of the last event or heartbeat before the connection failed. In state `stale` the time is from the
-   * server's clock, otherwise from the browser's clock.
-   */
+  /** Time of the last event before the failure: server's clock if `stale`, else browser's clock. */
   staleSince: string | null
   loaded: boolean
   epoch: string | null
   seq: number
-  /**
-   * Response of GET /api/status with events that the stream has not delivered yet. The page applies the
-   * response later.
-   */
+  /** Response of GET /api/status that waits until the stream has delivered the same events. */
   earlyStatus: Extract<Message, { type: 'status' }> | null
   /** Milliseconds by which the browser's clock is ahead of the server's clock. */
   skew: number
@@ -240,10 +223,7 @@ export interface State {
   /** Latest consequences of a rollback. The value is null until an app becomes unhealthy. */
   rollback: RollbackPlan | null
   log: Log | null
-  /**
-   * Id of the operation whose log the user closed. The page never reopens the log of this operation by
-   * itself.
-   */
+  /** Id of the operation whose log the user closed. The page never reopens this log by itself. */
   logClosed: string | null
   liveRegions: LiveRegions
 }
@@ -254,16 +234,13 @@ export interface Announcement {
   text: string
 }
 
-/**
- * Contents of the two ARIA live regions of the page. `urgent` has an announcement for each app whose newest
- * event is a failure.
- */
+/** Contents of the ARIA live regions. `urgent` has an entry for each app whose last event is a failure. */
 export interface LiveRegions {
   polite: Announcement
   urgent: Announcement[]
 }
 
-/** Input of the reducer in state/store.js: an event of the agent, a response, or an action of the user. */
+/** Input of the reducer: an event of the agent, a response, or an action of the user. */
 export type Message =
   | { type: 'snapshot'; id: string; apps: AppStatus[]; receivedAt: number }
   | { type: 'app'; id: string; event: AppEvent; receivedAt: number; fresh: boolean }
@@ -295,14 +272,10 @@ export type Message =
 export interface Actions {
   /** Requests a verb for an app. A refusal is shown on the app's card. */
   request(app: string, action: Verb): void
-  /**
-   * Returns the consequences of a rollback, or null if the request failed. The failure is shown on the card
-   * of `app`.
-   */
+  /** Returns the consequences of a rollback, or null after a failure. The card of `app` shows the failure. */
   planRollback(app: string): Promise<RollbackPlan | null>
   /**
-   * Requests a rollback of the whole machine. A refusal is shown on the card of `app`, whose button was
-   * clicked.
+   * Requests a rollback of the whole machine. The card of `app`, whose button was clicked, shows a refusal.
    */
   rollback(app: string, plan: RollbackPlan): void
   /** Installs the app of the plan dialog with the user's choices. */

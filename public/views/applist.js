@@ -15,7 +15,8 @@ import { ClockTime, Elapsed, useIsBrowser, useTime } from './time.js'
 /** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Actions } from '../types.js' */
 
 /**
- * Number of cards in the first render, on the server and in the browser. The second render adds all others.
+ * Number of app cards in the first render, on the server and in the browser. The second render adds the other
+ * cards.
  */
 const FIRST_CARDS = 40
 
@@ -47,7 +48,7 @@ export function AppList({ state, actions }) {
 }
 
 /**
- * Returns the apps by name. Sorts them again only if apps or their names have changed.
+ * Returns the apps sorted by displayed name. The function sorts again only after apps or names have changed.
  * @param {App[]} apps
  * @returns {App[]}
  */
@@ -73,9 +74,9 @@ function useSortedApps(apps) {
  * @property {string} hostname
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
- * @property {RollbackPlan | null} rollback only for an unhealthy app
+ * @property {RollbackPlan | null} rollback null unless the app is unhealthy
  * @property {Log | null} log
- * @property {string} ahead sentence about the apps before this one in the queue
+ * @property {string} ahead sentence about the apps ahead of the app in the queue
  * @property {Actions} actions
  */
 
@@ -92,8 +93,11 @@ const cardProps = (state, app, actions) => ({
   actions,
 })
 
-/** Returns true for changes that are rendered at once: a new status, and everything a click causes.
- *  @param {CardProps} before @param {CardProps} now */
+/**
+ * Returns true if a change must be rendered at once: a new status, or the effect of a click.
+ * @param {CardProps} before
+ * @param {CardProps} now
+ */
 const isUrgent = (before, now) =>
   before.app.status !== now.app.status ||
   String(before.app.operation_id) !== String(now.app.operation_id) ||
@@ -101,7 +105,11 @@ const isUrgent = (before, now) =>
   before.problem !== now.problem ||
   before.log !== now.log
 
-/** Returns a sentence about the apps before this one in the queue. @param {App} app @param {State} state */
+/**
+ * Returns a sentence about the apps ahead of the given app in the queue.
+ * @param {App} app
+ * @param {State} state
+ */
 export function queueText(app, { apps }) {
   const position = app.queue_position ?? Number.POSITIVE_INFINITY
   const others = Object.values(apps).filter(
@@ -135,11 +143,11 @@ const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, act
   </article>
 `
 
-/** Returns version, port and kind of an app. @param {App} app */
+/** Returns a text with version, port and kind of an app. @param {App} app */
 export const factsOf = (app) =>
   [app.version, app.port && `port ${app.port}`, app.is_system && 'system'].filter(Boolean).join(' · ')
 
-/** Returns true if an install is in progress or has failed. @param {Status} status */
+/** Returns true if the card of an app in this status shows the steps of an install. @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
 /**
@@ -154,7 +162,7 @@ export const Problems = ({ app, problem, rollback, pending, actions, Heading = '
 `
 
 /**
- * Shows address and controls of an app.
+ * Shows the address and the buttons of an app.
  * @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, actions: Actions }}
  *   props
  */
@@ -171,7 +179,7 @@ export function CardFooter({ app, hostname, pending, hasLog: showsLog, actions }
 `
 }
 
-/** Returns true if the present operation has started, and so may have a log. @param {App} app */
+/** Returns true if the app's operation has started, so that a log may exist. @param {App} app */
 export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'
 
 /** @param {{ app: App, actions: Actions }} props */
@@ -180,13 +188,16 @@ const LogButton = ({ app, actions }) => html`
     aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>
 `
 
-/** Shows a status by icon and label; the colour adds no information. @param {{ status: Status }} props */
+/**
+ * Shows a status by icon, label and colour. The colour adds no information.
+ * @param {{ status: Status }} props
+ */
 export const StatusPill = ({ status }) => html`
   <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
 `
 
 /**
- * Shows the meaning of the status, its duration and what the app waits for.
+ * Shows the meaning and the duration of a status, and the app's position in the queue.
  * @param {{ app: App, skew: number, ahead: string }} props
  */
 export function StatusText({ app, skew, ahead }) {
@@ -211,16 +222,20 @@ export function StatusText({ app, skew, ahead }) {
   `
 }
 
-/** Shows the usual duration, marked as late after the 90th percentile.
- *  @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props */
+/**
+ * Shows the usual duration of the status. After the 90th percentile the text is marked as late.
+ * @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props
+ */
 function Usual({ app, usual, skew }) {
   const lateFrom = Date.parse(app.status_since) + Math.max(1, usual.p90_seconds) * 1000
   const late = useTime((now) => now - skew > lateFrom)
   return html`<span class=${`usual ${late ? 'is-late' : ''}`}>${late ? `longer than usual (${usualRange(usual)})` : `usually ${usualRange(usual)}`}</span>`
 }
 
-/** Shows where the app is reached: a link for a web app, host and port for other protocols.
- *  @param {{ app: App, hostname: string }} props */
+/**
+ * Shows the address of an app: a link for a web app, host and port for other protocols.
+ * @param {{ app: App, hostname: string }} props
+ */
 function Address({ app, hostname }) {
   if (app.protocol === 'http') return html`<${OpenLink} app=${app} hostname=${hostname} />`
   return (

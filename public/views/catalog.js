@@ -60,7 +60,9 @@ export function Catalog({ state, actions }) {
   `
 }
 
-/** Renders every change of a tile at once, because a tile shows little more than the status. */
+/**
+ * Returns true, because every change of a tile is rendered at once. A tile shows little more than the status.
+ */
 const always = () => true
 
 /** @param {{ entries: CatalogEntry[], state: State, actions: Actions }} props */
@@ -110,8 +112,8 @@ function CatalogNote({ state, shown, actions }) {
  */
 
 /**
- * Shows an app of the catalog. Exactly one element of the list has the app's data-app: the card of an
- * installed app, else the tile.
+ * Shows a catalog app as a tile. Only tiles of apps that are not installed have data-app, because an
+ * installed app has the attribute on its card.
  * @param {TileProps} props
  */
 function Tile({ entry, status, pending, problem, actions }) {

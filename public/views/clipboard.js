@@ -1,5 +1,9 @@
-/** Copies a text. Without TLS the browser has no clipboard API, so the text is copied from a selection.
- *  @param {string} text @returns {Promise<boolean>} true if the text was copied */
+/**
+ * Copies a text to the clipboard. Without TLS the browser has no clipboard API, so the text is copied from a
+ * selection.
+ * @param {string} text
+ * @returns {Promise<boolean>} true if the text was copied
+ */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text)

@@ -7,12 +7,12 @@ import { Icon } from './icon.js'
 
 /** @import { Verb, App, Control, Pending, Status, Actions } from '../types.js' */
 
-/** Actions in the order of their buttons. @type {Verb[]} */
+/** Verbs in the order of their buttons. @type {Verb[]} */
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
 /**
- * Controls that are shown in the first row even if they are not allowed, because users expect them there.
- * This is only layout: the database decides which control is allowed.
+ * Verb for each status whose button stays in the first row, even if the verb is not allowed. The table is
+ * only layout, because the database decides which verbs are allowed.
  * @type {Partial<Record<Status, Verb>>}
  */
 const EXPECTED = {
@@ -26,8 +26,8 @@ const EXPECTED = {
 }
 
 /**
- * Divides the controls into the first row and the menu. A purge that is allowed beside an uninstall is in
- * neither, because the dialog of the uninstall offers it.
+ * Divides the verbs of an app into the first row and the menu. A purge beside an allowed uninstall is in
+ * neither, because the uninstall dialog offers the purge.
  * @param {App} app
  * @returns {{ front: Verb[], rest: Verb[] }}
  */
@@ -44,8 +44,10 @@ function arrange(app) {
   return { front: known.filter(inFront), rest: offered.filter((action) => !inFront(action)) }
 }
 
-/** Shows the buttons of an app. `children` are shown between the first row and the menu.
- *  @param {{ app: App, pending: Pending | undefined, actions: Actions, children?: unknown }} props */
+/**
+ * Shows the buttons of an app and the menu. `children` appear between the first row and the menu.
+ * @param {{ app: App, pending: Pending | undefined, actions: Actions, children?: unknown }} props
+ */
 export function Controls({ app, pending, actions, children }) {
   const [dialog, setDialog] = useState(/** @type {Verb | null} */ (null))
   const { front, rest } = arrange(app)
@@ -76,21 +78,24 @@ function labelOf(app, action) {
   return `${ACTION_LABELS[action]}${hasDialog ? '…' : ''}`
 }
 
-/** Returns the reason why the action is not allowed, or null. @param {App} app @param {Verb} action */
+/**
+ * Returns the reason why a verb is not allowed, or null if the verb is allowed.
+ * @param {App} app
+ * @param {Verb} action
+ */
 function reasonOf(app, action) {
   const control = app.controls?.[action]
   return control?.allowed ? null : (control?.reason ?? null)
 }
 
 /**
- * Shows a button. It has aria-disabled instead of disabled, so that it keeps the focus while it is busy and
- * its reason can be reached by keyboard.
+ * Shows the button of a verb. The button uses aria-disabled instead of disabled, because a disabled button
+ * loses the focus. Keyboard users could then not reach the reason.
  * @param {{ app: App, action: Verb, pending: Pending | undefined, onPress: (action: Verb) => void }} props
  */
 function ActionButton({ app, action, pending, onPress }) {
   const control = app.controls?.[action]
-  // The database stores a requested cancel, so the button stays busy after a reload, until the operation
-  // ends.
+  // Keeps the cancel button busy after a page reload, because the database stores the requested cancel.
   const cancelling = action === 'cancel' && Boolean(app.cancel_requested_at) && inFlight(app.status)
   const busy = pending?.action === action || cancelling
   const disabled = !control?.allowed || pending !== undefined || cancelling
@@ -108,7 +113,7 @@ function ActionButton({ app, action, pending, onPress }) {
 }
 
 /**
- * Shows the actions that are not allowed, each with its reason as text, because a phone shows no title
+ * Shows a menu of the verbs that are not allowed. Each reason is visible text, because a phone shows no title
  * attributes.
  * @param {{ app: App, denied: Verb[], button: (action: Verb) => unknown }} props
  */

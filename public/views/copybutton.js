@@ -2,8 +2,10 @@ import { useState } from 'preact/hooks'
 import { copyText } from './clipboard.js'
 import { html } from './html.js'
 
-/** Copies a text. Shows the result until the next click.
- *  @param {{ text: () => string, label: string, name: string }} props */
+/**
+ * Shows a button that copies a text. After a click the label of the button is the result.
+ * @param {{ text: () => string, label: string, name: string }} props
+ */
 export function CopyButton({ text, label, name }) {
   const [result, setResult] = useState('')
   const copy = async () => setResult((await copyText(text())) ? 'Copied' : 'Not possible here')

@@ -7,7 +7,7 @@ import { html } from './html.js'
 export function Dialog({ title, close, children }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null))
   const isRemoved = useRef(false)
-  // A layout effect opens the dialog during the render, so that the next key press already reaches it.
+  // Opens the dialog in a layout effect, because the next key press must already reach the dialog.
   useLayoutEffect(() => {
     const dialog = box.current
     dialog?.showModal()
@@ -15,7 +15,7 @@ export function Dialog({ title, close, children }) {
     const first = dialog?.querySelector('[data-focus]')
     first?.focus()
     return () => {
-      // The browser returns the focus only if the dialog is closed before its removal.
+      // Closes the dialog before its removal, because the browser otherwise does not return the focus.
       isRemoved.current = true
       dialog?.close()
     }
@@ -46,8 +46,10 @@ export const UninstallDialog = ({ app, close, confirm, purge }) => html`
   <//>
 `
 
-/** Deletes an app with its data after the user has typed the app's name.
- *  @param {{ app: App, close: () => void, confirm: (action: Verb) => void }} props */
+/**
+ * Shows the dialog that deletes an app with all data. The user must type the app's name first.
+ * @param {{ app: App, close: () => void, confirm: (action: Verb) => void }} props
+ */
 export function PurgeDialog({ app, close, confirm }) {
   const [typed, setTyped] = useState('')
   const matches = typed.trim() === app.name

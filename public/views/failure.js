@@ -20,8 +20,7 @@ const DURING = {
   stopping: 'while removing',
 }
 
-/** Headlines for the classes of causes.
- *  @type {Record<string, string>} */
+/** Headlines for the classes of failure causes. @type {Record<string, string>} */
 const HEADLINES = {
   cancelled: 'Cancelled',
   timeout: 'Took too long',
@@ -34,8 +33,8 @@ const headline = (cause) =>
   `${HEADLINES[cause.class] ?? 'Failed'} ${(cause.phase && DURING[cause.phase]) ?? ''}`.trim()
 
 /**
- * Returns a sentence about the other apps, if it is known that they are not affected. A switch activates
- * nothing before the whole build has succeeded, so an earlier failure leaves the other apps unchanged.
+ * Returns a sentence that the other apps are not affected, or null if that is not certain. A rebuild
+ * activates nothing before the whole build has succeeded, so an earlier failure changes no other app.
  * @param {App} app
  * @param {Cause} cause
  */
@@ -47,9 +46,9 @@ function unaffected(app, cause) {
 }
 
 /**
- * Shows a failure: its cause, the unaffected apps, a hint and the last log lines. A rollback is offered only
- * if the app is installed, because an app that was never active changed nothing. `Heading`: one level below
- * the heading of the app.
+ * Shows a failure: the cause, a hint, the last log lines and the effect on other apps. A rollback is offered
+ * only if the app is installed. `Heading` is the HTML element of the title, one level below the app's
+ * heading.
  * @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, actions: Actions, Heading:
  *   string }} props
  */
@@ -83,7 +82,7 @@ const OperationId = ({ app }) => html`
 `
 
 /**
- * Shows the last log lines, scrolled to the end, because the error is usually there.
+ * Shows the last log lines. The box is scrolled to the end, because the error is usually in the last lines.
  * @param {{ lines: string[] }} props
  */
 function LastLines({ lines }) {
@@ -100,7 +99,7 @@ function LastLines({ lines }) {
 }
 
 /**
- * Shows why the database or the agent refused a request.
+ * Shows the reason why the database or the agent refused a request.
  * @param {{ app: string, problem: Problem, actions: Actions }} props
  */
 export const Refusal = ({ app, problem, actions }) => html`

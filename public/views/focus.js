@@ -3,9 +3,9 @@ import { useLayoutEffect } from 'preact/hooks'
 /** @import { RefObject } from 'preact' */
 
 /**
- * Keeps the keyboard focus inside an element. A clicked button is often removed by its own click, and the
- * browser would then move the focus to the top of the page. This hook moves the focus to the first match of a
- * selector instead.
+ * Keeps the keyboard focus inside an element after the focused button was removed. The browser would move the
+ * focus to the top of the page. The hook moves the focus to the first match of `selector` inside the element
+ * instead.
  * @param {RefObject<HTMLElement | null>} element
  * @param {string} selector
  */

@@ -6,11 +6,13 @@ import { ClockTime } from './time.js'
 
 /** @import { HistoryRow } from '../types.js' */
 
-/** Upper limit in seconds of durations that are shown to the second. */
+/** Upper limit in seconds of durations that are shown with seconds. */
 const EXACT_SECONDS = 3600
 
-/** Shows all events of an app. `shown`: id of the operation in the address of the page.
- *  @param {{ rows: HistoryRow[] | undefined, skew: number, shown: string | null }} props */
+/**
+ * Shows the history of an app as a table. `shown` is the operation id in the URL of the page.
+ * @param {{ rows: HistoryRow[] | undefined, skew: number, shown: string | null }} props
+ */
 export function HistoryTable({ rows, skew, shown }) {
   return html`
     <section class="history" aria-labelledby="history-title">

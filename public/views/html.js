@@ -2,8 +2,8 @@ import htm from 'htm'
 import { h } from 'preact'
 
 /**
- * Tagged template that creates Preact elements. The cast is needed because htm's types describe its CommonJS
- * module, but the browser loads its ES module.
+ * Template tag that creates Preact elements. The cast is needed because the types of htm describe the
+ * CommonJS module, but the browser loads the ES module.
  * @type {(strings: TemplateStringsArray, ...values: unknown[]) => import('preact').VNode}
  */
 export const html = /** @type {any} */ (htm).bind(h)

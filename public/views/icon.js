@@ -2,7 +2,8 @@ import { colourOf, initial } from '../state/text.js'
 import { html } from './html.js'
 
 /**
- * Stroke paths of the icons, on 24 × 24. The shapes alone distinguish the statuses, without their colours.
+ * SVG paths of the icons, on a grid of 24 × 24. The icons of two statuses differ in shape, not only in
+ * colour.
  */
 const PATHS = {
   queued: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5l3 2',
@@ -33,7 +34,7 @@ export const Icon = ({ name }) => html`
 `
 
 /**
- * Shows the first letter of an app in its colour, because the page loads no logos of apps.
+ * Shows the first letter of an app on a coloured background, because the page loads no logos.
  * @param {{ name: string, label: string }} props
  */
 export const Avatar = ({ name, label }) => html`

@@ -10,22 +10,23 @@ import { useIsBrowser, useTime } from './time.js'
 
 /** @import { Log, LogLine, Actions } from '../types.js' */
 
-/** Time in milliseconds without a line after which the log shows how long it has been silent. */
+/** Time in ms without a new line after which the log panel shows the duration of the silence. */
 const SILENT_MS = 40_000
-/** Distance in pixels from the end up to which the log keeps scrolling with new lines. */
+/** Distance in pixels from the end of the log within which the log panel follows new lines. */
 const AT_END_PX = 24
 /**
- * Height of a line in pixels, as in css/log.css. All lines are equal, so only the visible ones need to be
- * rendered.
+ * Height of a log line in pixels, equal to the height in css/log.css. The page renders only the visible
+ * lines, which requires lines of equal height.
  */
 const LINE_PX = 18
-/** Number of lines rendered above and below the visible ones, so that no line is missing while scrolling. */
+/** Number of lines that are rendered above and below the visible lines, so that scrolling shows no gap. */
 const MARGIN_LINES = 30
-/** Number of visible lines before the height of the log is known. */
+/** Number of lines that the first render shows, before the height of the log panel is known. */
 const FIRST_LINES = 40
 
 /**
- * Shows a log with its tools. `since`: start of the logged operation.
+ * Shows a log. With `full` the panel also has search, copy and download. `since` is the time when the app's
+ * present status began.
  * @param {{ log: Log, title: string, since: string | undefined, skew: number, actions: Actions, full?:
  *   boolean }} props
  */
@@ -106,7 +107,8 @@ const Tools = ({ log, times, setTimes }) => html`
 `
 
 /**
- * Shows the visible lines of a log and MARGIN_LINES around them, however many lines the log has.
+ * Shows the visible lines of a log and MARGIN_LINES above and below. The number of rendered lines does not
+ * depend on the length of the log.
  * @param {{ log: Log, follow: boolean, setFollow: (follow: boolean) => void, times: boolean, goal: number,
  *   found: number[] }} props
  */
@@ -128,7 +130,7 @@ function Lines({ log, follow, setFollow, times, goal, found }) {
   useLayoutEffect(() => {
     const [box, content] = [body.current, inner.current]
     if (!box || !content) return
-    // Set by script, because the content security policy forbids style attributes.
+    // Sets the height by script, because the content security policy forbids style attributes.
     content.style.height = `${lines.length * LINE_PX}px`
     content.style.setProperty('--from', `${from * LINE_PX}px`)
     if (follow) box.scrollTop = box.scrollHeight
@@ -168,7 +170,7 @@ const Line = ({ line, times, mark }) =>
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false })
 
 /**
- * Shows how long the log has been silent, since its last line or its start.
+ * Shows the time since the last log line if the time exceeds SILENT_MS, otherwise "live".
  * @param {{ since: string | undefined, skew: number }} props
  */
 function Silence({ since, skew }) {

@@ -1,11 +1,11 @@
-/** Memoized rendering of long lists: cards and tiles whose facts have not changed are not rendered again. */
+/** Memoized rendering of long lists. Cards and tiles whose facts have not changed are not rendered again. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** @import { VNode } from 'preact' */
 
 /**
- * Number of changed elements that one render renders anew: a card takes 0.5 ms, and a frame of 16 ms may
- * contain two renders.
+ * Upper limit of changed elements that are rendered in one render. A card takes 0.5 ms, and a frame of 16 ms
+ * may contain two renders.
  */
 export const PART = 5
 
@@ -15,16 +15,18 @@ export const PART = 5
  */
 
 /**
- * Keeps the rendered elements of a list.
+ * Returns a function that begins a render of a list. The rendered elements are kept for later renders.
  *
- * An element is used again while its facts have not changed. At most `part` changed elements are rendered
- * anew in one render; the others keep their former content until the next. New and urgent ones are always
- * rendered.
+ * An element is reused while its facts are unchanged. New elements and urgent changes are always rendered.
+ *
+ * At most `part` other changed elements are rendered at once. The remaining elements keep their former
+ * content until the next render.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
  * @returns {(part: number) => { memo: (key: string, facts: T, render: (facts: T) => VNode) => VNode, isLate:
- *   () => boolean }} a function to call once in each render. `memo` returns an element. After all elements,
- *   `isLate` returns true if some of them still have their former content.
+ *   () => boolean }}
+ *   function that the component calls once in each render. `memo` returns an element. `isLate` returns true
+ *   if an element still has its former content.
  */
 export function createMemo(isUrgent) {
   /** @type {Map<string, { facts: T, element: VNode, round: number }>} */
@@ -58,15 +60,21 @@ export function createMemo(isUrgent) {
   }
 }
 
-/** Drops the elements that the last render did not use. @param {Map<string, { round: number }>} cache
- *  @param {number} round */
+/**
+ * Removes the elements that the last render did not use from the cache.
+ * @param {Map<string, { round: number }>} cache
+ * @param {number} round
+ */
 function dropUnused(cache, round) {
   for (const [key, entry] of cache) if (entry.round < round) cache.delete(key)
 }
 
-/** Returns the `memo` of a component, and renders the component again in each frame until no element is late.
- *  A hidden page renders all elements at once.
- *  @template {object} T @param {IsUrgent<T>} isUrgent */
+/**
+ * Returns the `memo` function of a component. The component is rendered again in each frame until no element
+ * is late. A hidden page renders all elements at once.
+ * @template {object} T
+ * @param {IsUrgent<T>} isUrgent
+ */
 export function useMemoized(isUrgent) {
   const begin = useRef(/** @type {ReturnType<typeof createMemo<T>> | null} */ (null))
   begin.current ??= createMemo(isUrgent)
@@ -81,8 +89,11 @@ export function useMemoized(isUrgent) {
   return memo
 }
 
-/** Compares two objects by the values of their properties. @param {Record<string, any>} a
- *  @param {Record<string, any>} b */
+/**
+ * Returns true if two objects have equal property values.
+ * @param {Record<string, any>} a
+ * @param {Record<string, any>} b
+ */
 function isSame(a, b) {
   for (const key in b) if (a[key] !== b[key]) return false
   return true

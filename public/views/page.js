@@ -34,8 +34,11 @@ export function Page({ state, actions }) {
   `
 }
 
-/** Moves the focus to the heading after a navigation, so that keyboard and screen reader continue there.
- *  @param {string | null} app name of the shown app */
+/**
+ * Moves the focus to the heading after a navigation, so that keyboard and screen reader users start at the
+ * new content.
+ * @param {string | null} app name of the displayed app, or null for the list of all apps
+ */
 function useFocusOnNavigation(app) {
   const main = useRef(/** @type {HTMLElement | null} */ (null))
   const before = useRef(app)
@@ -55,7 +58,7 @@ const Home = ({ state, actions }) => html`
   <${Catalog} state=${state} actions=${actions} />
 `
 
-/** Labels of the badge. @type {Record<Connection, string>} */
+/** Labels of the connection badge. @type {Record<Connection, string>} */
 const CONNECTIONS = {
   connecting: 'Connecting',
   live: 'Live',
@@ -81,11 +84,11 @@ const Badge = ({ connection, since, skew }) => html`
   </span>
 `
 
-/** Number of apps that the header names; the others are counted. */
+/** Upper limit of apps that the header names. The header only counts the other apps. */
 const MAX_ACTIVITY = 12
 
 /**
- * Shows the apps that are in progress or need the operator. The header keeps them visible while the page
+ * Shows the apps that are in progress or need the operator. The header keeps the list visible while the page
  * scrolls.
  * @param {{ apps: App[], skew: number }} props
  */
@@ -109,8 +112,8 @@ function Activity({ apps, skew }) {
 }
 
 /**
- * Announces each transition once to screen readers; a failure interrupts the reader. The clocks are outside
- * of the live regions, so their ticks are not announced.
+ * Announces each transition once to screen readers. A failure interrupts the screen reader. Clocks are
+ * outside of the live regions, so that screen readers do not announce clock ticks.
  * @param {{ regions: State['liveRegions'] }} props
  */
 const Announcer = ({ regions: { polite, urgent } }) => html`

@@ -4,11 +4,13 @@ import { html } from './html.js'
 
 /** @import { PlanChoice, State, Actions } from '../types.js' */
 
-/** SQLSTATE of the only blocker that a choice in this dialog removes. */
+/** SQLSTATE of a blocker that the user removes by a choice in this dialog. */
 const CHOICE_NEEDED = 'BL007'
 
-/** Shows the apps that an install includes, and the open choices, before the install begins.
- *  @param {{ state: State, actions: Actions }} props */
+/**
+ * Shows the dialog before an install, with the other apps to install and the open choices.
+ * @param {{ state: State, actions: Actions }} props
+ */
 export function PlanDialog({ state, actions }) {
   const { planDialog } = state
   if (!planDialog) return null
@@ -38,7 +40,7 @@ export function PlanDialog({ state, actions }) {
   `
 }
 
-/** Returns the key of a choice in `Choices`. @param {PlanChoice} choice */
+/** Returns the key of a choice in the type `Choices`. @param {PlanChoice} choice */
 const slotOf = ({ app, slot }) => `${app}.${slot}`
 
 /**

@@ -6,14 +6,20 @@ import { Elapsed } from './time.js'
 
 /** @import { App, State } from '../types.js' */
 
-/** Returns true if the app is included in the running rebuild; there is at most one. @param {App} app */
+/**
+ * Returns true if the app is included in the running rebuild. At most one rebuild runs at a time.
+ * @param {App} app
+ */
 const isRebuilding = (app) =>
   app.status === 'configuring' ||
   app.status === 'building' ||
   (app.status === 'stopping' && app.operation_state === 'active' && !app.queue_position)
 
-/** Shows the running rebuild and the waiting apps in order, if there are at least two apps.
- *  @param {{ state: State }} props */
+/**
+ * Shows the apps of the running rebuild, and the waiting apps in order. Nothing is shown for fewer than two
+ * apps.
+ * @param {{ state: State }} props
+ */
 export function Queue({ state }) {
   const apps = Object.values(state.apps)
   const rebuilding = apps.filter(isRebuilding)

@@ -1,10 +1,11 @@
 /**
- * Decides when the page is rendered: after every message while a render is cheap, else once in a frame. With
- * hundreds of apps a render takes longer than CHEAP_MS, and the screen shows at most one render in a frame. A
- * status is never replaced before it was rendered, however short it lasted.
+ * Decides when the page is rendered: after every message, or once in a frame if a render is slow.
+ *
+ * Every status is rendered before the next event of the app replaces the status, however short the status
+ * lasted.
  */
 
-/** Duration of a render in milliseconds above which renders wait for the next frame. */
+/** Duration of a render in ms above which later renders wait for the next frame. */
 const CHEAP_MS = 4
 
 /** @param {() => void} render @param {() => number} [now] */
@@ -32,12 +33,13 @@ export function createRenderScheduler(render, now = () => performance.now()) {
       if (app) unrendered.add(app)
       if (due) return
       due = true
-      // A hidden page receives no animation frames.
+      // Uses a microtask in a hidden page, because a hidden page receives no animation frames.
       if (cost > CHEAP_MS && !document.hidden) requestAnimationFrame(run)
       else queueMicrotask(run)
     },
     /**
-     * Renders the present status of an app, if necessary, before the status is replaced.
+     * Renders the page if the present status of an app is not rendered yet. The caller calls beforeChange
+     * before an event replaces the status.
      * @param {string} app
      */
     beforeChange(app) {

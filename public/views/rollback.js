@@ -6,8 +6,8 @@ import { html } from './html.js'
 /** @import { App, Pending, RollbackPlan, Actions } from '../types.js' */
 
 /**
- * Offers the rollback of the machine and shows its consequences first. The database decides if a rollback is
- * allowed: `known` is its last result, and a click requests a new one.
+ * Shows the button of a rollback, and a dialog with the consequences. `known` is the last plan of the
+ * database, and a click requests a new plan.
  * @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, actions: Actions }} props
  */
 export function RollbackControl({ app, known, pending, actions }) {

@@ -6,11 +6,11 @@ import { Elapsed } from './time.js'
 
 /** @import { App } from '../types.js' */
 
-/** Texts for screen readers. */
+/** Texts of the step states for screen readers. */
 const STATE_TEXTS = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
 
 /**
- * Shows the steps of an install, each with its duration. A failed install stays at the failed step.
+ * Shows the steps of an install with the duration of each step. A failed install stays at the failed step.
  * @param {{ app: App, skew: number }} props
  */
 export const Stepper = ({ app, skew }) => html`
@@ -29,8 +29,13 @@ export const Stepper = ({ app, skew }) => html`
   </ol>
 `
 
-/** Returns the duration of a step; that of the present step is a clock.
- *  @param {App} app @param {import('../types.js').Status} step @param {string} state @param {number} skew */
+/**
+ * Returns the duration of a step. The present step has a running clock.
+ * @param {App} app
+ * @param {import('../types.js').Status} step
+ * @param {string} state
+ * @param {number} skew
+ */
 function stepTime(app, step, state, skew) {
   if (state === 'now')
     return html`<${Elapsed} key=${app.status_since} since=${app.status_since} skew=${skew} />`

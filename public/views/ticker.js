@@ -1,11 +1,11 @@
 /**
- * One timer for all clocks with the same interval; it stops while no clock is shown.
+ * One timer for all clocks with the same interval. The timer stops while no clock is displayed.
  *
- * With hundreds of clocks a tick updates them in parts, one part in a frame. The clocks then differ by a few
- * frames, but no tick blocks the page.
+ * A tick updates hundreds of clocks in parts, one part in a frame, because one long update would block the
+ * page.
  */
 
-/** Number of clocks that are updated in one frame. */
+/** Upper limit of clocks that are updated in one frame. */
 export const PART = 50
 
 /** @param {number} everyMs @param {(run: () => void) => void} [nextFrame] */
@@ -18,7 +18,7 @@ export function createTicker(everyMs, nextFrame = (run) => requestAnimationFrame
   let timer
 
   function tick() {
-    // Skips this tick, because the former one has not finished and the machine is busy.
+    // Skips the tick if the former tick has not called all listeners yet, because the machine is busy.
     if (waiting.length > 0) return
     waiting = [...listeners]
     runPart()
@@ -30,7 +30,10 @@ export function createTicker(everyMs, nextFrame = (run) => requestAnimationFrame
     if (waiting.length > 0) nextFrame(runPart)
   }
 
-  /** Adds a listener and returns the function that removes it. @param {(now: number) => void} listener */
+  /**
+   * Adds a listener. Returns the function that removes the listener.
+   * @param {(now: number) => void} listener
+   */
   return function subscribe(listener) {
     listeners.add(listener)
     timer ??= setInterval(tick, everyMs)

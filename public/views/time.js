@@ -12,7 +12,7 @@ const subscribeFast = createTicker(TICK_MS)
 const subscribeSlow = createTicker(SLOW_TICK_MS)
 
 /**
- * Returns the value of a function of the present time, and renders the component again when the value
+ * Returns the value of `compute` for the present time. The component is rendered again when the value
  * changes.
  * @template T
  * @param {(now: number) => T} compute
@@ -30,8 +30,8 @@ export function useTime(compute, slow = false) {
 }
 
 /**
- * Returns false on the server and in the first render of the browser, because both must be equal. Later
- * renders use the time zone and language of the browser.
+ * Returns false on the server and in the first render of the browser, because both renders must be equal.
+ * Later renders use the time zone and language of the browser.
  */
 export function useIsBrowser() {
   const [isBrowser, setIsBrowser] = useState(false)
@@ -47,7 +47,8 @@ const FORMATS = {
 }
 
 /**
- * Formatters by name, because creating one takes longer than rendering a card.
+ * Formatters of times by name. Formatters are kept because the creation of a formatter takes longer than the
+ * render of a card.
  * @type {Map<string, Intl.DateTimeFormat>}
  */
 const formats = new Map()
@@ -64,13 +65,20 @@ function formatOf(name, isBrowser) {
   return created
 }
 
-/** Formats a time as local time in the browser, and as UTC on the server.
- *  @param {string} at @param {number} skew @param {boolean} isBrowser @param {keyof typeof FORMATS} name */
+/**
+ * Formats a time of the server as local time in the browser, and as UTC on the server.
+ * @param {string} at
+ * @param {number} skew
+ * @param {boolean} isBrowser
+ * @param {keyof typeof FORMATS} name
+ */
 const localTime = (at, skew, isBrowser, name) =>
   formatOf(name, isBrowser).format(new Date(Date.parse(at) + (isBrowser ? skew : 0)))
 
-/** Shows the time since a time of the server's clock.
- *  @param {{ since: string, skew: number, slow?: boolean, format?: (ms: number) => string }} props */
+/**
+ * Shows the elapsed time since `since`, a time of the server's clock.
+ * @param {{ since: string, skew: number, slow?: boolean, format?: (ms: number) => string }} props
+ */
 export function Elapsed({ since, skew, slow = false, format = clock }) {
   const isBrowser = useIsBrowser()
   const text = useTime((now) => format(Math.max(0, now - skew - Date.parse(since))), slow)

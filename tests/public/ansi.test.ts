@@ -5,7 +5,7 @@ import { ansiSegments, plainText } from '../../public/state/ansi.js'
 
 const styleOf = (codes: string) => ansiSegments(`\x1b[${codes}mx`)[0]?.style
 
-/** Sequences that change a terminal without printing text. */
+/** Terminal sequences that print no visible text. */
 const INVISIBLE = [
   '\x1b[K',
   '\x1b[?25l',
@@ -62,7 +62,7 @@ describe('a log line', () => {
     assert.deepEqual(ansiSegments(''), [])
   })
 
-  it('shows extended colours as the nearest of eight, in each of their notations', () => {
+  it('shows an extended colour in any notation as the nearest of eight colours', () => {
     assert.deepEqual(['38;5;1', '38;5;9', '38;5;196', '38;2;250;20;30'].map(styleOf), Array(4).fill('ansi-1'))
     assert.deepEqual(['38:5:46', '38:2::0:255:0', '38;2;0;200;0'].map(styleOf), Array(3).fill('ansi-2'))
     assert.deepEqual(['38;5;21', '38;5;226', '38;5;51'].map(styleOf), ['ansi-4', 'ansi-3', 'ansi-6'])

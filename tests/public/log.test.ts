@@ -33,7 +33,7 @@ describe('the log on the page', () => {
     assert.equal(reduce(opened, event(2, { ...building, status: 'running' })).log?.app, 'a')
   })
 
-  it('keeps the last lines, each once, and counts the dropped ones', () => {
+  it('keeps the last lines without duplicates, and counts the dropped lines', () => {
     const many = [snapshot(1, [building]), lines(1, MAX_LINES - 50), lines(5, 3, 'another')]
     const { log } = fold([...many, lines(MAX_LINES - 100, 161)])
     assert.equal(log?.lines.length, MAX_LINES)

@@ -15,7 +15,7 @@ test('a status is rendered before it is replaced, even when renders are expensiv
   const scheduler = createRenderScheduler(
     () => {
       rendered.push(status)
-      clock += 10 // Above the limit, so that the next renders wait for a frame.
+      clock += 10 // A render of 10 ms exceeds CHEAP_MS, so the next renders wait for a frame.
     },
     () => clock,
   )

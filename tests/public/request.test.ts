@@ -1,4 +1,4 @@
-/** A requested verb in the state of the page: pending, accepted or refused. */
+/** Tests of requested verbs in the state of the page: pending, accepted or refused. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'

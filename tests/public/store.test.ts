@@ -1,4 +1,4 @@
-/** The state of the page: the result of snapshots, events and status results in any order. */
+/** Tests of the page's state after snapshots, events and status results in any order. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'
@@ -10,9 +10,7 @@ const summary = (state: State) =>
     Object.values(state.apps).map((app) => [app.name, [app.status, app.operation_id, app.status_since]]),
   )
 
-/**
- * Returns a generator of random numbers. The same seed gives the same numbers, so a failure is repeatable.
- */
+/** Returns a random number generator. The same seed returns the same numbers, so a failure is repeatable. */
 function createRandom(seed: number) {
   let state = seed
   return (sides: number) => {
@@ -33,7 +31,7 @@ const ALL: Status[] = [
   'failed',
 ]
 
-/** Returns messages of a random history in a random order that is possible, and the final snapshot. */
+/** Returns the messages of a random history in a possible order, and the snapshot of the final state. */
 function randomHistory(seed: number) {
   const random = createRandom(seed)
   const present = new Map<string, AppStatus>()
@@ -50,7 +48,7 @@ function randomHistory(seed: number) {
     if (uninstalled) present.delete(name)
     else present.set(name, app)
     copies.push({ seq, apps: [...present.values()] })
-    // Adds replays, slow status results, and status results that are faster than the stream.
+    // Adds replayed events, and status results that are older or newer than the stream.
     if (random(4) === 0) messages.push(status(seq, [...present.values()]))
     if (random(10) > 0) messages.push(event(seq, app, uninstalled ? null : app.status))
     else messages.push(snapshot(seq, [...present.values()]))
@@ -208,7 +206,7 @@ test('a failure stays announced after events of other apps, until an event of it
   assert.deepEqual(failed.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
   const again = reduce(failed, event(8, appStatus('a', 'queued')))
   assert.deepEqual(again.liveRegions, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
-  // The same failure is announced again.
+  // Announces the same failure again after the app was queued again.
   const twice = reduce(again, event(9, appStatus('a', 'failed', { cause })))
   assert.equal(twice.liveRegions.polite.text, '')
 })

@@ -1,11 +1,11 @@
-/** The stream of events with the browser's EventSource, and the polling when streams are blocked. */
+/** Tests of the event stream with a fake EventSource, and of polling while streams are blocked. */
 import assert from 'node:assert/strict'
 import { beforeEach, mock, test } from 'node:test'
 import { OPEN_LIMIT_MS, SILENCE_MS } from '../../public/net/connection.js'
 import { createStream, FIRST_BLOCK_MS } from '../../public/net/stream.js'
 import type { Message } from '../../public/types.js'
 
-/** The browser's EventSource, controlled by the test. */
+/** Fake EventSource whose events the test controls. */
 class FakeSource extends EventTarget {
   static readonly CLOSED = 2
   static all: FakeSource[] = []
@@ -60,7 +60,7 @@ function startStream(options: { events?: unknown[]; mayStream?: () => boolean } 
   return { messages, wakeTarget, stream, state, polls }
 }
 
-/** Resolves after the callbacks of all settled promises have run. */
+/** Returns a promise that resolves after the callbacks of all settled promises have run. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 function resetFakes() {
@@ -143,7 +143,7 @@ test('the stream reconnects at once when the machine wakes', () => {
   FakeSource.last.open()
   wakeTarget.dispatchEvent(new Event('visibilitychange'))
   assert.equal(FakeSource.all.length, 1)
-  // In a frozen page the clock advances without any timer.
+  // Advances the clock without timers, because timers do not run in a frozen page.
   mock.timers.setTime(SILENCE_MS + 1)
   wakeTarget.dispatchEvent(new Event('online'))
   assert.equal(FakeSource.all.length, 2)
