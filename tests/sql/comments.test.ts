@@ -44,7 +44,7 @@ before(async () => {
 })
 after(async () => {
   await client.end()
-  await database.drop()
+  await database?.drop()
 })
 
 const uncommented = async (): Promise<string[]> =>

@@ -14,7 +14,7 @@ let database: TestDatabase
 before(async () => {
   database = await testDatabase('events')
 })
-after(() => database.drop())
+after(() => database?.drop())
 
 interface Reading {
   read: string[]

@@ -107,7 +107,7 @@ test('a rollback fails if another program has switched the machine', async (t) =
   await home.rolledBack()
   const { state, cause } = await home.operation('rollback')
   assert.equal(state, 'failed')
-  assert.match(cause.message, /generation 1 is on, not 2, which the agent made/)
+  assert.match(cause.message, /generation 1 is active, not 2 of the agent/)
   await home.isSound()
 })
 

@@ -1,4 +1,7 @@
-/** The agent's relay and HTTP server, unchanged, with a history in memory instead of the database. */
+/**
+ * Server of the benchmarks with the agent's unchanged relay and HTTP server. The history is in memory instead
+ * of the database.
+ */
 import { setFlagsFromString } from 'node:v8'
 import { createAdmission } from '../../../src/http/admission.ts'
 import { eventRoutes } from '../../../src/http/routes/event.ts'
@@ -6,7 +9,7 @@ import { createServer } from '../../../src/http/server.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { printReady, startHistory } from './history.ts'
 
-// Same limit of the young generation as in src/main/relay.ts.
+// The memory for new objects is limited as in src/main/relay.ts.
 setFlagsFromString('--semi-space-growth-factor=1')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0
@@ -21,7 +24,9 @@ const relay = createRelay({
     head: () => counted({ epoch: 'e', seq: history.head(), prunedTo: 0 }),
     streamAfter: (seq, limit) =>
       counted(
-        history.after(seq, limit).map((row) => ({ epoch: 'e', seq: row.seq, json: JSON.stringify(row) })),
+        history
+          .after(seq, limit)
+          .map((row) => ({ epoch: 'e', seq: row.seq, pruned_to: 0, json: JSON.stringify(row) })),
       ),
     snapshot: () => counted({ epoch: 'e', seq: history.head(), apps: [] }),
   },
