@@ -1,6 +1,6 @@
 /**
  * Finds the PostgreSQL programs initdb and postgres in the npm package. Copies the programs to a public
- * folder if the server's user can't run them from there.
+ * folder if the server's user can't enter the package's folder.
  */
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'

@@ -108,8 +108,8 @@ export function createEmbeddedPostgres({
       log.info({ postgresPid: found.pid }, 'adopted the PostgreSQL that was still running')
       return hold(found, { ...facts, port: found.port }, true)
     }
-    // The found server is stopping or accepts no connections, so it is stopped and the caller starts a new
-    // server.
+    // The found server is stopping or accepts no connections. The server is stopped, and the caller starts a
+    // new server.
     await stopServer(found)
     return null
   }

@@ -4,8 +4,8 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * Writes a file atomically: syncs a temporary file, renames that file and syncs the directory. Creates the
- * directory if it is missing.
+ * Writes a file atomically: syncs a temporary file, renames that file and syncs the directory. Creates a
+ * missing directory.
  */
 export async function writeAtomic(path: string, content: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })

@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../support/directory.ts'
 
 const isRoot = process.getuid?.() === 0
 const onlyRoot = { skip: isRoot ? false : 'only root can become another user' }
-/** Id of the user "nobody", who owns no files. */
+/** User id of an account that owns no files. */
 const UNPRIVILEGED_UID = 65_534
 const AGENT = 'tests/postgres/fixtures/postgres-agent.ts'
 

@@ -21,9 +21,9 @@ const PLATFORM_PACKAGE =
 const VERSION = process.versions.node
 
 /**
- * Returns a folder whose include/node contains the headers of this Node. The headers are found on this
- * machine, or fetched once. Returns null if both fail; then the native module's install script must fetch
- * headers itself.
+ * Returns a folder whose include/node contains the headers of this Node. Finds the headers on this machine or
+ * fetches the headers once. Returns null if both fail; then the native module's install script must fetch the
+ * headers.
  */
 export async function ensureHeaders(paths: Paths, options: StoreOptions): Promise<string | null> {
   const kept = join(paths.state, 'node-headers', VERSION)

@@ -99,7 +99,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     if (view.state === 'running' && ranMs >= STABLE_MS) pause = FIRST_PAUSE_MS
     writeNote(`${reason}; next start in ${pause / 1000} s`)
     change({ state: 'backoff', pid: null, exitCode })
-    // Remaining child processes are killed, because they would block the port of the next start.
+    // Remaining child processes are killed, because the processes would block the port of the next start.
     await killGroup(group()).catch((error: Error) => writeNote(error.message))
     child = null // From now on the kernel may reuse the process id.
     if (stopping || view.state !== 'backoff') return

@@ -19,7 +19,7 @@ const FLOWS = {
 
 /**
  * Names of authentik's own blueprints, which create the objects that Bloud's blueprints refer to. authentik
- * may not have applied them after its first start.
+ * applies its blueprints some time after its first start.
  */
 const SYSTEM_BLUEPRINTS = {
   base: [

@@ -105,8 +105,8 @@ function failureOf(block: ErrorBlock, kind: 'evaluate' | 'build'): RunFailure {
 }
 
 /**
- * Returns the apps that an error names. An app in the trace counts only if the trace names no other app,
- * because a trace can pass through the options of several apps.
+ * Returns the apps that an error names. If only the trace names apps, an app counts only if the trace names
+ * no second app. A trace can pass through the options of apps without an error.
  */
 function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): string[] {
   const inMessage = apps.filter((app) => names(block.message, app))

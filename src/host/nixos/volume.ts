@@ -1,6 +1,6 @@
 /**
- * Reads the volumes of a catalog file, in short form `data:/config` or in long form `{ name: data, container:
- * /config, readOnly: true }`.
+ * Reads the volumes of a catalog file. The short form is `data:/config`, the long form is `{ name: data,
+ * container: /config, readOnly: true }`.
  */
 import { z } from 'zod'
 import type { CatalogApp } from '../../domain/catalog.ts'

@@ -28,7 +28,7 @@ error:
   assert.equal(failures.wiki?.class, 'evaluate')
 })
 
-test('the app x does not count as failed because of an error of the app x-y', () => {
+test('an error of the app feeds-two does not count as an error of the app feeds', () => {
   const of = (what: string) => names(`error: while at ${what}: no`)
   assert.deepEqual(of('bloud.apps.feeds-two.image'), ['feeds-two'])
   assert.deepEqual(of('bloud.apps."feeds".image'), ['feeds'])
