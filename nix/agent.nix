@@ -1,5 +1,5 @@
-# The two processes of the agent, each with a system user of its own. The relay is reachable from the network,
-# so it can neither read a secret nor request a rebuild from root. It has only its role in the database.
+# The two processes of the agent, the relay and the orchestrator, with separate system users. The relay is
+# reachable from the network, so the relay can neither read a secret nor request a rebuild.
 {
   config,
   lib,
@@ -11,8 +11,8 @@ let
   cfg = config.services.bloud;
   local = cfg.database.createLocally;
 
-  # The host of this URL is the directory /run/postgresql, whose slashes are encoded as %2F. In a unit, % is
-  # written %%.
+  # Host part of the URL: the directory /run/postgresql with its slashes encoded as %2F. The % is doubled,
+  # because systemd expands % in a unit.
   urlAs = role: "postgresql://${role}@%%2Frun%%2Fpostgresql/bloud_host_agent";
 
   toText =
@@ -27,8 +27,8 @@ let
   # Escapes %, because systemd would replace `%h` in a value by the home directory.
   escaped = value: lib.replaceStrings [ "%" ] [ "%%" ] (toText value);
 
-  # Without the two settings that module.nix refuses: a conflict with the values below would hide its error
-  # message.
+  # Settings without the two that module.nix refuses. Otherwise Nix would report a conflict with the values
+  # below instead of the error message of module.nix.
   allowed = removeAttrs cfg.settings [
     "DATABASE_URL"
     "DATABASE_URL_FILE"
@@ -40,11 +40,12 @@ let
     BLOUD_LISTEN = cfg.listenAddress;
     BLOUD_CATALOG_DIR = toString cfg.catalogDir;
   }
-  # The app "postgres" is then this machine's own server, and containers.nix creates no container for it.
+  # The app "postgres" is this machine's own PostgreSQL server, so containers.nix creates no container for the
+  # app.
   // lib.optionalAttrs local { BLOUD_NIXOS_PROVIDED = "postgres=postgresql.service"; };
 
-  # Database settings of a process. A URL with a password is passed as a credential file that only the unit
-  # can read.
+  # Returns the database settings of a process. A URL with a password is passed as a systemd credential, which
+  # only the process can read.
   databaseOf =
     role:
     if local then
@@ -58,7 +59,7 @@ let
         serviceConfig.LoadCredential = [ "database-url:${toString cfg.database.urlFile}" ];
       };
 
-  # Without MemoryDenyWriteExecute, because V8 writes machine code and then executes it.
+  # Hardening options without MemoryDenyWriteExecute, because V8 writes machine code and executes the code.
   hardening = {
     AmbientCapabilities = "";
     CapabilityBoundingSet = "";
@@ -93,7 +94,7 @@ let
     "bloud-migrate.service"
   ]
   ++ lib.optionals local databaseUnits;
-  # postgresql.target exists since NixOS 25.11. It is reached once roles and databases are created too.
+  # The unit postgresql.target exists since NixOS 25.11. The target is reached once roles and databases exist.
   databaseUnits = [
     "postgresql.service"
     "postgresql.target"
@@ -109,25 +110,26 @@ let
     lib.mkMerge [
       {
         inherit description after;
-        # `wants` instead of `requires`, because a restart of PostgreSQL would stop the agent, which
-        # reconnects by itself.
+        # `wants` is used instead of `requires`, because a restart of PostgreSQL would otherwise stop the
+        # agent. The agent reconnects to PostgreSQL by itself.
         wants = [ "bloud-migrate.service" ] ++ lib.optionals local [ "postgresql.service" ];
         wantedBy = [ "multi-user.target" ];
         environment = settings;
-        # Never restarted by a rebuild, because the agent waits for the rebuild's end. Otherwise the old
-        # program would process its first half and the new program its second. bloud-refresh.service restarts
-        # the agent afterwards.
+        # A rebuild never restarts the agent, because the agent waits for the end of the rebuild. The unit
+        # bloud-refresh.service restarts the agent afterwards.
         restartIfChanged = false;
-        # Restarts without a limit, because the database may be unavailable for an hour.
+        # The number of restarts is not limited, because the database may be unavailable for an hour.
         startLimitIntervalSec = 0;
         serviceConfig = hardening // {
           Type = "notify";
-          # "all", because the notifications are sent by a child process, systemd-notify.
+          # Access for all processes of the unit, because the child process systemd-notify sends the
+          # notifications.
           NotifyAccess = "all";
           ExecStart = "${cfg.package}/bin/${program}";
           Restart = "always";
           RestartSec = 2;
-          # Time in seconds from the start to LISTEN. A process that needs longer is started again.
+          # Upper limit in seconds until the process reports readiness. systemd restarts a process that needs
+          # longer.
           TimeoutStartSec = 120;
           TimeoutStopSec = 30;
           WatchdogSec = 60;
@@ -142,8 +144,8 @@ in
     users.users.bloud = {
       isSystemUser = true;
       group = "bloud";
-      # Fixed, so that a container can run as the only user that may read the files the agent writes for that
-      # container.
+      # The uid is fixed, because containers run as this uid. Only this user may read the files that the agent
+      # writes for containers.
       uid = lib.mkDefault 389;
       description = "Bloud orchestrator";
     };
@@ -162,9 +164,10 @@ in
       more.serviceConfig = {
         User = "bloud-relay";
         Group = "bloud-relay";
-        # The relay needs only the database, no file.
+        # The relay needs only the database and no file of the data directory.
         InaccessiblePaths = [ "-/var/lib/bloud" ];
-        # AF_NETLINK, to list the machine's own addresses: a browser may use each of them as the host name.
+        # AF_NETLINK allows the relay to list the machine's addresses, because a browser may use any of them
+        # as host name.
         RestrictAddressFamilies = [
           "AF_UNIX"
           "AF_INET"
@@ -183,7 +186,8 @@ in
       more.serviceConfig = {
         User = "bloud";
         Group = "bloud";
-        # Access to the journal, to show the last output of a failed app.
+        # The group gives access to the journal, from which the orchestrator reads the last output of a failed
+        # app.
         SupplementaryGroups = [ "systemd-journal" ];
         StateDirectory = [
           "bloud/nixos"
@@ -191,8 +195,8 @@ in
           "bloud/clients"
         ];
         StateDirectoryMode = "0711";
-        # Containers mount these two directories. Their parent belongs to root, so only root can replace one
-        # by a link.
+        # Directories that containers mount. Their parent directory belongs to root, so that only root can
+        # replace a directory by a link.
         BindPaths = [
           "/var/lib/bloud/blueprints:/var/lib/bloud/nixos/blueprints"
           "/var/lib/bloud/clients:/var/lib/bloud/nixos/clients"
@@ -205,9 +209,9 @@ in
       };
     };
 
-    # Migrates the database to the schema of the package. Every start of a process starts this unit, which is
-    # quick when the schema is current. A rebuild does not, because a running agent still calls the old
-    # functions.
+    # Migrates the database to the schema of the package. Every start of an agent process starts this unit,
+    # which is quick if the schema is current.
+    # A rebuild does not start this unit, because the agent that still runs calls the old database functions.
     systemd.services.bloud-migrate = lib.mkMerge [
       {
         description = "Bloud: brings the database to its schema";
@@ -222,8 +226,8 @@ in
           Restart = "on-failure";
           RestartSec = 5;
           TimeoutStartSec = 300;
-          # With a local PostgreSQL the superuser, because creating roles needs its rights. With a remote one,
-          # the URL contains the role.
+          # User of the migration. A local migration runs as the superuser postgres, because only a superuser
+          # may create the roles. For a remote PostgreSQL, the URL contains the role.
           User = if local then "postgres" else "bloud";
           Group = if local then "postgres" else "bloud";
           InaccessiblePaths = [ "-/var/lib/bloud" ];
@@ -237,9 +241,8 @@ in
       (databaseOf "postgres")
     ];
 
-    # Restarts the two processes when the package or the settings have changed, but never during a rebuild by
-    # the agent. During such a rebuild it only writes a marker file, which bloud-rebuild.service checks at its
-    # end.
+    # Restarts the agent when its package or settings have changed. During a rebuild by the agent this unit
+    # only writes a marker file, and bloud-rebuild.service restarts the agent at its end.
     systemd.services.bloud-refresh = {
       description = "Bloud: restarts the agent when it has changed";
       wantedBy = [ "multi-user.target" ];

@@ -1,4 +1,4 @@
-# The PostgreSQL database of each app that needs one, and the socket through which containers reach
+# PostgreSQL databases of the apps that need a database, and the socket through which containers reach
 # PostgreSQL.
 {
   config,
@@ -35,8 +35,8 @@ let
         app.database.passwordFile
         "${./scripts/app-database.sql}"
       ];
-      # Runs as root only to become two other users: the owner of the password file, and PostgreSQL's
-      # superuser.
+      # The script runs as root only to become two other users: the owner of the password file, and
+      # PostgreSQL's superuser.
       CapabilityBoundingSet = [
         "CAP_SETUID"
         "CAP_SETGID"
@@ -53,13 +53,13 @@ let
 in
 {
   config = lib.mkIf (cfg.enable && databases != { }) {
-    # Forwards connections from apps to PostgreSQL's Unix socket, so PostgreSQL itself listens on no further
-    # address. database.nix requires the password of the app's role for these connections.
+    # Forwards connections from apps to PostgreSQL's Unix socket, so that PostgreSQL itself listens on no
+    # further address. For these connections database.nix requires the password of the app's role.
     systemd.sockets.bloud-postgres = {
       description = "Bloud: PostgreSQL for apps";
       wantedBy = [ "sockets.target" ];
       listenStreams = [ "${network.gateway}:5432" ];
-      # FreeBind, because the address does not exist before the first container starts.
+      # FreeBind allows a listener on an address that does not exist before the first container starts.
       socketConfig.FreeBind = true;
     };
     systemd.services = {

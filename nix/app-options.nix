@@ -5,16 +5,18 @@ let
   inherit (lib) mkOption types;
   state = "/var/lib/bloud/nixos";
 
-  # Only this pattern keeps an image name from becoming shell code, because NixOS puts the name unquoted into
-  # the shell script that starts the container.
+  # Pattern of an image name. The pattern prevents shell code in the name, because NixOS puts the name
+  # unquoted into a shell script.
   image = types.strMatching "[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}";
   volumeName = types.strMatching "[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}";
-  # Neither colon nor comma, because podman reads options after them.
+  # Pattern of a path inside a container. Colon and comma are excluded, because podman reads options after
+  # them.
   containerPath = types.strMatching "/[A-Za-z0-9_./@+-]*";
   secretFile = types.strMatching (
     "${state}/(secrets|clients)/[A-Za-z0-9_./-]+|/run/[A-Za-z0-9_./-]+|/etc/[A-Za-z0-9_./-]+"
   );
-  # Words of a command. They follow the image, where podman reads no options of its own.
+  # Pattern of a word of the container's command. Podman reads no options after the image name, where the
+  # words follow.
   word = types.strMatching "[a-z][a-z0-9-]{0,30}";
   named = lib.mapAttrs (_: type: mkOption { inherit type; });
   readOnly = mkOption {

@@ -1,10 +1,11 @@
-# Sets of apps that several modules read: `apps` run in a container, `databases` are those with a database.
+# Sets of apps that several modules use: `apps` run in a container, and `databases` are the apps with a
+# database.
 { config, lib }:
 let
   cfg = config.services.bloud;
 
-  # True for the app "postgres" if it is this machine's own server. A second server could not listen on the
-  # same port.
+  # True for the app "postgres" if that app is this machine's own PostgreSQL server. A second server could not
+  # listen on the same port.
   isProvided = name: name == "postgres" && cfg.database.createLocally;
 in
 rec {

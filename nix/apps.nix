@@ -1,6 +1,7 @@
-# Reads apps.json, which the agent writes, into the option `bloud.apps`. The file is only data: fromJSON reads
-# it, each value has a type with a pattern, and values in units and scripts are quoted. The values become
-# defaults of `bloud.apps.<name>`, so the operator can override each of them in the machine's configuration.
+# Reads apps.json, which the agent writes, into the option `bloud.apps`. The file contains only data, whose
+# values are checked against types with patterns.
+# The values become defaults of `bloud.apps.<name>`, so that the operator can override any value in the
+# machine's configuration.
 {
   config,
   lib,
@@ -18,8 +19,8 @@ let
     if cfg.apps.file == null then
       { apps = [ ]; }
     else if isPure && !inStore then
-      # Without this error a rebuild without --impure would silently uninstall every app, because pure evaluation
-      # can't read the file.
+      # Pure evaluation can't read apps.json. Without this error a rebuild without --impure would silently
+      # uninstall every app.
       throw "services.bloud: the apps are in ${cfg.apps.file}, which is not part of your flake: build with --impure"
     else if builtins.pathExists cfg.apps.file then
       builtins.fromJSON (builtins.readFile cfg.apps.file)
@@ -45,13 +46,13 @@ let
     ) listed
   );
 
-  # Each value as a default, environment variables one by one, so that the operator can override a single
-  # variable.
+  # Returns an entry of apps.json with every value as a default. Environment variables are separate defaults,
+  # so that the operator can override a single variable.
   asDefaults =
     entry:
     let
-      # Without the options reserved for the operator: the agent may neither add an argument of podman nor
-      # choose a user.
+      # Values of the entry without options reserved for the operator. The agent may neither add an argument
+      # of podman nor choose a user.
       known = builtins.intersectAttrs (removeAttrs appOptions [
         "enable"
         "user"

@@ -1,4 +1,4 @@
-# Containers of the apps, their units, and the podman network on which the apps reach each other.
+# Containers of the apps, their systemd units, and the podman network on which the apps reach each other.
 {
   config,
   lib,
@@ -13,7 +13,8 @@ let
   network = cfg.apps.network;
   inherit (import ./app-sets.nix { inherit config lib; }) apps;
   workers = lib.filterAttrs (_: app: app.worker != [ ]) apps;
-  # Name with an underscore, so that it never equals an app's name.
+  # Returns the name of an app's worker container. App names contain no underscore, so the name never equals
+  # an app's name.
   workerOf = name: "${name}_worker";
 
   memory =
@@ -40,14 +41,14 @@ let
     else
       throw "bloud: ${app.name}: resources.cpus must be a number";
 
-  # Path from which a container mounts one of the two directories. Only root can replace an entry of its
-  # parent directory.
+  # Returns the path from which a container mounts a directory of the agent. Only root can replace an entry of
+  # the path's parent directory.
   hostPath = mount: lib.replaceStrings [ "${state}/" ] [ "${data}/" ] mount.host;
   bind = from: { container, readOnly, ... }: "${from}:${container}${lib.optionalString readOnly ":ro"}";
 
   container = name: app: {
-    # Not `name`, because NixOS creates /run/<service name> and removes that directory when the container
-    # stops.
+    # The service is not called `name`, because NixOS removes the directory /run/<service name> when the
+    # container stops.
     serviceName = "podman-${name}";
     inherit (app) image environment;
     # A container with mounts runs as the agent's user, because only that user may read the mounted files.
@@ -81,12 +82,13 @@ let
       serviceName = "podman-${workerOf name}";
       cmd = app.worker;
       ports = [ ];
-      # The app's name on the network belongs to the container with the port.
+      # Options without the network alias, because the app's name on the network belongs to the main
+      # container.
       extraOptions = lib.filter (option: option != "--network-alias=${name}") (container name app).extraOptions;
     };
 
-  # The worker starts and stops with the app's unit, because that unit creates the directories and secrets of
-  # both.
+  # Couples the worker's unit to the app's unit: the worker starts and stops with the app. The app's unit
+  # creates the directories and secrets of both.
   workerUnit = name: {
     requires = [ "podman-${name}.service" ];
     after = [ "podman-${name}.service" ];
@@ -97,8 +99,8 @@ let
   containerUnit =
     name: app:
     let
-      # `wants` and `after` instead of `requires`, because a restart of a database must not stop the apps that
-      # use it.
+      # `wants` and `after` are used instead of `requires`, because a restart of a database must not stop the
+      # apps that use the database.
       before = map (other: "podman-${other}.service") (lib.filter (other: apps ? ${other}) app.dependsOn);
       needed = [ "bloud-network.service" ] ++ lib.optional (app.database != null) "bloud-database-${name}.service";
     in
@@ -172,8 +174,8 @@ in
         };
       }
     ];
-    # DNS, for the names of the other apps. The only other port of this machine that apps can reach is
-    # PostgreSQL's, which app-databases.nix opens.
+    # Port 53 (DNS) is open to apps, which resolve the names of other apps. The only other port open to apps
+    # is PostgreSQL's, in app-databases.nix.
     networking.firewall.interfaces."${network.name}0".allowedUDPPorts = [ 53 ];
   };
 }

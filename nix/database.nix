@@ -1,6 +1,5 @@
-# PostgreSQL on this machine. The agent connects over the Unix socket without a password: the kernel reports
-# the system user to PostgreSQL (peer authentication). An app connects with its own role's password, only to
-# its own database.
+# PostgreSQL on this machine. The agent connects over the Unix socket without a password (peer
+# authentication). An app connects with the password of its own role, and only to its own database.
 {
   config,
   lib,
@@ -24,9 +23,8 @@ in
     services.postgresql = {
       enable = true;
       ensureDatabases = [ "bloud_host_agent" ];
-      # Roles with the right to log in. bloud-migrate.service creates all other roles, without that right, and
-      # keeps these. The right alone admits no user, because the map below defines which system user may use
-      # which role.
+      # Creates the roles with the right to log in; bloud-migrate.service creates all other roles. The right
+      # alone admits no user, because the map below defines which system user may use which role.
       ensureUsers = map login [
         "bloud_relay"
         "bloud_orchestrator"
@@ -42,8 +40,8 @@ in
         ++ map (name: mapped name "bloud_operator") cfg.database.operators
         ++ [ "" ]
       );
-      # These lines must precede those of NixOS, because the first matching line decides. The lines of NixOS
-      # admit every system user as the role of the same name.
+      # These lines must precede the lines of NixOS, because PostgreSQL uses the first matching line. The
+      # lines of NixOS admit every system user as the role of the same name.
       authentication = ''
         # Bloud: the agent and its operators
         local bloud_host_agent bloud_relay,bloud_orchestrator,bloud_operator peer map=bloud

@@ -1,4 +1,4 @@
-# The options of the NixOS module. The imported files implement them:
+# Declares the options of the NixOS module. The imported files implement the options:
 #
 #   agent.nix           the relay and the orchestrator, unprivileged, and their updates
 #   rebuild.nix         the three tasks that need root: rebuild the machine, roll it back, delete app data
@@ -21,8 +21,8 @@ let
     types.bool
     (types.listOf types.str)
   ];
-  # Settings with an option of their own. They are refused here, because two values could contradict each
-  # other.
+  # Settings that have an option of their own. These settings are refused, because their values could
+  # contradict the options.
   reserved = {
     DATABASE_URL = "it would be world-readable in the Nix store; use services.bloud.database.urlFile";
     DATABASE_URL_FILE = "use services.bloud.database.urlFile";
@@ -139,7 +139,7 @@ in
         "/run/current-system/sw/bin/nixos-rebuild"
         "switch"
       ]
-      # --impure, because apps.json is not part of the flake: the agent writes it to /var/lib/bloud.
+      # The flag --impure is needed, because apps.json is in /var/lib/bloud and not part of the flake.
       ++ lib.optionals (cfg.flake != null) [
         "--flake"
         cfg.flake

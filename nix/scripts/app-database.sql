@@ -1,7 +1,7 @@
 -- Creates the role and the database of one app, both named :role. Reads the password from standard input.
 \set password `cat`
 
--- Statement logging is off, because the password is part of a statement.
+-- Statement logging is off, because a statement below contains the password.
 set log_statement = 'none';
 set log_min_duration_statement = -1;
 set log_min_duration_sample = -1;
@@ -12,7 +12,7 @@ set password_encryption = 'scram-sha-256';
 select 'create role bloud_apps nologin'
 where not exists (select from pg_catalog.pg_roles where rolname = 'bloud_apps') \gexec
 
--- Roles that are not members of bloud_apps were not created by this script, so it never changes them.
+-- This script never changes a role outside bloud_apps, because such a role was not created by this script.
 select pg_catalog.format('create role %I login in role bloud_apps', :'role')
 where not exists (select from pg_catalog.pg_roles where rolname = :'role') \gexec
 select exists (

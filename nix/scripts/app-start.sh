@@ -1,11 +1,11 @@
 #!/bin/sh
-# Creates the volumes and secrets of a container before its start. Runs as root with arguments from
-# containers.nix.
+# Creates the volumes and secrets of an app's container before the container starts. Runs as root with
+# arguments from containers.nix.
 #   app-start.sh <owner> <apps> <app> [volume <name>]… [secret <variable> <file>]…
 # A volume is a directory that any user may write, because the user inside the container is unknown. Its
-# parent directory has mode 0700, so on this machine only root can reach the volume. A secret is read from its
-# file with the rights of <owner> and piped into podman's secret store. It is never an argument, nor in an
-# environment outside the container.
+# parent directory has mode 0700, so only root can reach the volume from outside the container.
+# A secret is read from <file> with the rights of <owner> and piped into podman's secret store. Secrets appear
+# neither in arguments nor in environments outside the container.
 set -eu
 owner=$1 apps=$2 app=$3
 shift 3
@@ -16,13 +16,13 @@ add_volume() {
   directory=$apps/$app/$1
   mkdir -p "$apps/$app"
   chmod 0700 "$apps/$app"
-  # The mode is set only on creation, because the app may change it later.
+  # The mode is set only when the volume is created, because the app may change the mode later.
   if mkdir "$directory" 2>/dev/null; then chmod 0777 "$directory"; fi
   [ -d "$directory" ]
 }
 
 add_secret() {
-  # Refuses an empty file, because it means that the secret could not be read.
+  # An empty file is refused, because it means that the secret could not be read.
   as_owner test -s "$2"
   as_owner cat -- "$2" | podman secret create --replace "bloud-$app-$1" - >/dev/null
 }

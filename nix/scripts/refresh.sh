@@ -1,6 +1,6 @@
 #!/bin/sh
 # Restarts the agent after its package or settings have changed, but never during a rebuild that the agent
-# waits for.
+# started.
 #   refresh.sh changed     called by bloud-refresh.service when the package or the settings have changed
 #   refresh.sh finished    called by bloud-rebuild.service and bloud-rollback.service at their end
 set -eu

@@ -108,19 +108,23 @@ test('Installing one app changes nothing of another', nix, async () => {
   assert.deepEqual(unitOf(two, 'podman-redis'), unitOf(one, 'podman-redis'))
 })
 
-test('I can override an app, disable it, and keep my lines after it is uninstalled', nix, async () => {
-  const lines =
-    'bloud.apps.redis = { port = 7000; environment.EXTRA = "1"; extraOptions = [ "--tty" ]; }; bloud.apps.other.enable = false;'
-  const machine = await system([app('redis', { environment: { KEPT: 'yes' } }), app('other')], lines)
-  const redis = containerOf(machine, 'redis')
-  assert.deepEqual(redis.ports, ['127.0.0.1:7000:80'])
-  assert.deepEqual(redis.environment, { KEPT: 'yes', EXTRA: '1' })
-  assert.ok(redis.extraOptions.includes('--tty'))
-  assert.deepEqual(Object.keys(machine.containers), ['bloud-redis'])
-  assert.deepEqual((await system([], lines)).containers, {})
-})
+test(
+  'The operator can override and disable an app, and keep the override after the uninstall',
+  nix,
+  async () => {
+    const lines =
+      'bloud.apps.redis = { port = 7000; environment.EXTRA = "1"; extraOptions = [ "--tty" ]; }; bloud.apps.other.enable = false;'
+    const machine = await system([app('redis', { environment: { KEPT: 'yes' } }), app('other')], lines)
+    const redis = containerOf(machine, 'redis')
+    assert.deepEqual(redis.ports, ['127.0.0.1:7000:80'])
+    assert.deepEqual(redis.environment, { KEPT: 'yes', EXTRA: '1' })
+    assert.ok(redis.extraOptions.includes('--tty'))
+    assert.deepEqual(Object.keys(machine.containers), ['bloud-redis'])
+    assert.deepEqual((await system([], lines)).containers, {})
+  },
+)
 
-test('I can declare an app that is not in apps.json', nix, async () => {
+test('The operator can declare an app that is not in apps.json', nix, async () => {
   const lines = 'bloud.apps.mine = { image = "localhost/mine:1"; port = 5000; containerPort = 80; };'
   assert.equal(containerOf(await system([], lines), 'mine').image, 'localhost/mine:1')
 })

@@ -12,7 +12,7 @@ const STRINGS = 10_000
 const APPS = 50
 const SEED = 4
 
-/** Text with a special meaning for Nix, a shell, systemd or podman. */
+/** Texts with a special meaning for Nix, a shell, systemd or podman. */
 const PIECES = [
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax is Nix's interpolation
   '${builtins.abort "x"}',
@@ -42,7 +42,10 @@ const PIECES = [
   '*/ #',
 ]
 
-/** Hostile texts without NUL and lone surrogates, because the agent refuses both before Nix reads them. */
+/**
+ * Generator of hostile texts without NUL and lone surrogates, because the agent refuses both before Nix reads
+ * them.
+ */
 const hostile = fc
   .array(fc.oneof(fc.constantFrom(...PIECES), fc.string({ unit: 'grapheme' })), { maxLength: 6 })
   .map((pieces) => pieces.join('').replaceAll('\0', '').toWellFormed())

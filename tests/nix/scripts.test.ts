@@ -1,5 +1,6 @@
 /**
- * Runs the scripts of root; only the programs that would change the whole machine are replaced by stand-ins.
+ * Tests the scripts that run as root on NixOS. Stand-ins replace only the programs that would change the
+ * whole machine.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -16,7 +17,7 @@ import { needs } from '../support/tools.ts'
 const LIMIT_MS = 30_000
 const onlyLinux = { skip: process.platform === 'linux' ? false : 'for NixOS' }
 
-/** Creates these programs, and returns a PATH on which they come first. */
+/** Creates stand-ins for the named programs. Returns a PATH on which the stand-ins come first. */
 function programs(scripts: Record<string, string>): string {
   const dir = temporaryDirectory()
   for (const [name, body] of Object.entries(scripts)) {
@@ -26,7 +27,9 @@ function programs(scripts: Record<string, string>): string {
   return [dir, process.env.PATH].join(delimiter)
 }
 
-/** Stand-in for setpriv that does not change the user: it drops its options and runs the command. */
+/**
+ * Stand-in for setpriv that skips the options of setpriv and runs the command without a change of the user.
+ */
 const SETPRIV = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
 
 function runScript(name: string, args: string[], env: Record<string, string>) {
@@ -129,7 +132,8 @@ test('The agent is restarted after a rebuild, never during it', onlyLinux, async
 const psqlOnLinux = { skip: onlyLinux.skip || needs('psql').skip }
 
 /**
- * Runs app-database.sh; its psql connects as the test server's superuser with settings from the environment.
+ * Runs app-database.sh. The script's psql connects as superuser of the test server, because the environment
+ * has the connection settings.
  */
 function databaseScript(role: string, password: string) {
   const { hostname, port, username, password: login } = new URL(urlOf('postgres'))

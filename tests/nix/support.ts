@@ -1,4 +1,6 @@
-/** Evaluates Nix expressions with Debian's Nix and without a store, so nothing is built or downloaded. */
+/**
+ * Evaluates Nix expressions with Debian's Nix. Nothing is built or downloaded, because no Nix store is used.
+ */
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,9 +21,8 @@ const env = {
 }
 
 /**
- * Runs nix-instantiate.
- * @returns its output.
- * @throws with its error output as `stderr`.
+ * Runs nix-instantiate and returns its output.
+ * @throws with the error output of nix-instantiate as `stderr`.
  */
 export async function nixInstantiate(...args: string[]): Promise<string> {
   const options = { env, timeout: LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, cwd: ROOT }
@@ -30,7 +31,7 @@ export async function nixInstantiate(...args: string[]): Promise<string> {
   return stdout
 }
 
-/** Evaluates an expression completely and returns its value. */
+/** Evaluates a Nix expression completely and returns its value. */
 export async function evaluate<T>(expression: string): Promise<T> {
   return JSON.parse(await nixInstantiate('--eval', '--strict', '--json', '-E', expression)) as T
 }
@@ -57,7 +58,7 @@ export interface Container {
   extraOptions: string[]
 }
 
-/** Value of tests/nix/stubs/system.nix. */
+/** Result of tests/nix/stubs/system.nix: the evaluated machine as data. */
 export interface System {
   failed: string[]
   services: Record<string, Unit>
@@ -78,7 +79,9 @@ export interface System {
 
 let files = 0
 
-/** Evaluates a machine with the module, an apps.json with `apps`, and additional lines of configuration. */
+/**
+ * Evaluates a machine with the NixOS module, an apps.json with `apps`, and additional lines of configuration.
+ */
 export function system(apps: object[], configuration = '', version = 1): Promise<System> {
   const file = join(top, `apps-${files++}.json`)
   writeFileSync(file, JSON.stringify({ version, apps }))
@@ -94,7 +97,7 @@ export function system(apps: object[], configuration = '', version = 1): Promise
   }`)
 }
 
-/** Error output of an evaluation that must fail. */
+/** Returns the error output of an evaluation that must fail. */
 export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   try {
     await evaluation
@@ -104,7 +107,7 @@ export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   throw new Error('The evaluation was expected to fail')
 }
 
-/** Entry of apps.json, in the form that the agent writes. */
+/** Returns an entry of apps.json in the form that the agent writes. */
 export function app(name: string, more: object = {}): object {
   return {
     name,

@@ -9,7 +9,7 @@ import { app, system } from './support.ts'
 const nix = needs('nix')
 const REMOTE = 'services.bloud.database.createLocally = false; services.bloud.database.urlFile'
 
-test('Enabling the module gives me two processes of unprivileged users, and no app', nix, async () => {
+test('The enabled module has two processes of unprivileged users, and no app', nix, async () => {
   const { services, containers, failed } = await system([])
   assert.deepEqual(failed, [])
   assert.deepEqual(containers, {})
@@ -58,7 +58,7 @@ test('Only the units that need root run as root', nix, async () => {
   ])
 })
 
-test('A request file starts the rebuild command that I chose, without further arguments', nix, async () => {
+test('A request file starts the configured rebuild command without further arguments', nix, async () => {
   const command = '[ "/opt/my rebuild" "switch" "--flake" "/etc/nixos#$HOME %h" ]'
   const { services, paths } = await system([], `services.bloud.rebuildCommand = ${command};`)
   assert.equal(paths['bloud-rebuild']?.pathConfig.PathExists, '/var/lib/bloud/nixos/request/current')
@@ -94,7 +94,7 @@ test('A flake is rebuilt with --impure, because apps.json is not part of it', ni
   assert.ok(words.endsWith('"switch" "--flake" "/etc/nixos#home" "--impure"'), words)
 })
 
-test('The firewall stays closed unless I open it', nix, async () => {
+test('The firewall stays closed unless the operator opens the port', nix, async () => {
   assert.deepEqual((await system([])).firewall, { allowedTCPPorts: [], interfaces: {} })
   const open = await system([], 'services.bloud.openFirewall = true; services.bloud.port = 3210;')
   assert.deepEqual(open.firewall.allowedTCPPorts, [3210])
@@ -135,7 +135,7 @@ test('With another PostgreSQL the password stays in its file', nix, async () => 
   assert.ok(!JSON.stringify(services).includes('sentinel-4b1c'))
 })
 
-test('A setting that contradicts or would store a password is refused with a hint', nix, async () => {
+test('A setting that contradicts an option or contains a password is refused with a hint', nix, async () => {
   const refused: [string, RegExp][] = [
     ['services.bloud.settings.DATABASE_URL = "postgres://me:x@db/bloud";', /urlFile/],
     [`${REMOTE} = builtins.storeDir + "/x";`, /outside/],
@@ -151,7 +151,7 @@ test('A setting that contradicts or would store a password is refused with a hin
   }
 })
 
-test('Further settings become environment variables that systemd does not expand', nix, async () => {
+test('Additional settings become environment variables that systemd does not expand', nix, async () => {
   const { services } = await system(
     [],
     'services.bloud.settings = { BLOUD_BASE_URLS = [ "https://{app}.home" "http://x/%h" ]; BLOUD_BUILD_TIMEOUT = 60; };',

@@ -1,10 +1,13 @@
-/** Full clients: no write until they are writable again, and a reset or a close if that takes too long. */
+/**
+ * Tests of full clients: the relay writes nothing until a client is writable again. A client that stays full
+ * receives a reset or is closed.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CHUNK_BYTES } from '../../src/relay/sendqueue.ts'
 import { begin, range, until } from './fakes.ts'
 
-test('nothing is written to a full client; it continues without a gap afterwards', async (t) => {
+test('nothing is written to a full client, and the client continues without a gap afterwards', async (t) => {
   const { history, relay, join } = await begin(t, 0)
   const { client, connection } = join('abc.0')
   client.full = true
@@ -20,7 +23,7 @@ test('nothing is written to a full client; it continues without a gap afterwards
   assert.deepEqual(client.seqs(), range(1, 505))
 })
 
-// uWebSockets.js sends its own buffer only with the next write.
+// The relay must write a comment, because uWebSockets.js sends its buffered bytes only with the next write.
 test('a client without pending events receives a comment when it is writable again', async (t) => {
   const { history, relay, join } = await begin(t, 0)
   const { client, connection } = join('abc.0')
@@ -50,7 +53,7 @@ test('a client that falls behind the ring receives a reset and a snapshot', asyn
   assert.deepEqual(client.seqs(), [1, 51])
 })
 
-test('a client that is full for too long is closed, the others are not', async (t) => {
+test('a client that is full for too long is closed, and the other clients stay connected', async (t) => {
   const { history, relay, join } = await begin(t, 0, { stuckMs: 30 })
   const stuck = join('abc.0')
   const healthy = join('abc.0')

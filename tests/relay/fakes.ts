@@ -1,4 +1,7 @@
-/** A history in memory and clients that record writes, to test the relay without a database or a network. */
+/**
+ * Provides a history in memory and clients that record writes, for tests of the relay without a database or a
+ * network.
+ */
 
 import type { TestContext } from 'node:test'
 import { createRelay, type RelayLimits } from '../../src/relay/relay.ts'
@@ -7,10 +10,10 @@ import type { StreamEvent, StreamSource } from '../../src/relay/streamsource.ts'
 
 export const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Upper limit of a wait in milliseconds, far longer than any wait on a busy machine. */
+/** Upper limit of a wait in ms, far longer than any wait on a busy machine. */
 const WAIT_LIMIT_MS = 60_000
 
-/** Checks every millisecond until `condition` is true. `purpose` is part of the error message. */
+/** Waits until `condition` returns true, with a check every ms. The error message contains `purpose`. */
 export async function until(condition: () => boolean, purpose = 'the condition'): Promise<void> {
   const deadline = performance.now() + WAIT_LIMIT_MS
   while (!condition()) {
@@ -29,7 +32,7 @@ export function fakeHistory() {
     json: JSON.stringify({ seq, ...more }),
   })
   const calls = { head: 0, streamAfter: 0, snapshot: 0 }
-  /** The `seq` of each call of `streamAfter`. */
+  /** Argument `seq` of each call of `streamAfter`, in order. */
   const readsAfter: number[] = []
   const history = {
     epoch: 'abc',
@@ -37,20 +40,22 @@ export function fakeHistory() {
     down: false,
     calls,
     readsAfter,
-    /** Appends `count` events. */
+    /** Appends `count` events to the history. */
     add(count = 1, more: object = {}): void {
       for (let added = 0; added < count; added += 1) rows.push(row(history.seq + 1, more))
     },
-    /** Replaces the history by one with gaps, as left by rolled-back transactions. */
+    /**
+     * Replaces the history by events with these seqs. Gaps between seqs stand for rolled-back transactions.
+     */
     set(seqs: number[]): void {
       rows = seqs.map((seq) => row(seq))
     },
-    /** Removes the events up to and including `to`. */
+    /** Removes the events up to and including the seq `to`. */
     prune(to: number): void {
       rows = rows.filter((row) => row.seq > to)
       history.prunedTo = to
     },
-    /** Replaces the history as a restored backup does. */
+    /** Replaces the history by `count` events with a new epoch, as a restore of a backup does. */
     restore(epoch: string, count: number): void {
       history.epoch = epoch
       history.prunedTo = 0
@@ -89,7 +94,7 @@ export function fakeHistory() {
 
 export type History = ReturnType<typeof fakeHistory>
 
-/** One event as received by a client. */
+/** Event as a client received it. */
 export interface ReceivedEvent {
   event: string
   id: string | undefined
@@ -106,13 +111,13 @@ export function parseEvents(text: string): ReceivedEvent[] {
   })
 }
 
-/** A client that accepts every write until `full` is set. */
+/** Creates a client that records all writes. The client accepts every write until `full` is set. */
 export function fakeClient() {
   const writes: string[] = []
   const sizes: number[] = []
   const client = {
     writes,
-    /** Size of each write in bytes. */
+    /** Size of each write to the client in bytes. */
     sizes,
     full: false,
     ended: false,
@@ -120,7 +125,7 @@ export function fakeClient() {
     text: () => writes.join(''),
     events: () => parseEvents(client.text()),
     named: (name: string) => client.events().filter((received) => received.event === name),
-    /** The seqs of all received ids, including that of the snapshot. */
+    /** Returns the seqs of all ids that the client received, including the seq of the snapshot. */
     seqs: () => client.events().flatMap(({ id }) => (id === undefined ? [] : [Number(id.split('.')[1])])),
     sink: undefined as unknown as Sink,
   }
@@ -142,8 +147,8 @@ export function fakeClient() {
 }
 
 /**
- * Starts a relay over `history`; the test stops it with `t.after(relay.stop)`. Its timers do not fire during
- * a test unless `limits` sets shorter ones.
+ * Starts a relay over the history; the test must stop the relay with `t.after(relay.stop)`. The relay's
+ * timers do not fire during a test unless `limits` sets shorter intervals.
  */
 export function startRelay(history: History, limits: Partial<RelayLimits> = {}) {
   const relay = createRelay({
@@ -164,7 +169,7 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
   }
 }
 
-/** Starts a relay over a history of `events` events, and waits until it has read them. */
+/** Starts a relay over a history of `events` events, and waits until the relay has read the events. */
 export async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
   const history = fakeHistory()
   history.add(events)

@@ -1,4 +1,4 @@
-/** Streams that are filtered by app. */
+/** Tests of event streams that are filtered by app. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { RelayLimits } from '../../src/relay/relay.ts'

@@ -9,7 +9,7 @@ import {
 } from '../../src/relay/logstream.ts'
 import { fakeClient, range, silentLog, until } from './fakes.ts'
 
-/** Starts log streams over a log of operation 1 in memory, with `count` lines. */
+/** Creates the log of operation 1 in memory, with `count` lines. Starts the log streams over that log. */
 function begin(t: { after(fn: () => void): void }, count: number, limits: Partial<LogLimits> = {}) {
   const lines: { line_no: number; at: string; line: string }[] = []
   const state = { over: false, queries: 0, down: false, beforeIsOver: () => {} }
@@ -97,7 +97,7 @@ test('a log as text contains the present lines and then ends', async (t) => {
   )
 })
 
-test('no lines are read for a full reader; it receives the rest when it is writable again', async (t) => {
+test('no lines are read for a full reader, and the reader receives the rest once writable again', async (t) => {
   const { state, join } = begin(t, 100)
   state.over = true
   const { client, connection } = join(TEXT_LOG)

@@ -1,6 +1,6 @@
 /**
- * TCP proxy in front of PostgreSQL for network failures: refused connections, lost connections, dropped
- * packets.
+ * TCP proxy in front of PostgreSQL that simulates network failures: refused connections, lost connections and
+ * dropped packets.
  */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
@@ -11,7 +11,7 @@ export async function startProxy(target: { host: string; port: number }) {
   const muted = new Set<Socket>()
   let mode: ProxyMode = 'open'
 
-  /** Forwards bytes in one direction. */
+  /** Forwards bytes from the socket `from` to the socket `to`. */
   function join(from: Socket, to: Socket): void {
     pairs.add(from)
     from.on('data', (bytes) => {
@@ -21,7 +21,7 @@ export async function startProxy(target: { host: string; port: number }) {
     from.on('close', () => {
       pairs.delete(from)
       muted.delete(from)
-      to.destroySoon() // bytes already written still arrive
+      to.destroySoon() // closes the socket after the written bytes
     })
   }
 
@@ -38,12 +38,15 @@ export async function startProxy(target: { host: string; port: number }) {
 
   return {
     port: (server.address() as AddressInfo).port,
-    /** `refusing` also closes open connections; `dropping` leaves them open and drops every byte. */
+    /**
+     * Sets the mode of the proxy. `refusing` closes all connections; `dropping` keeps connections open and
+     * drops every byte.
+     */
     setMode(next: ProxyMode): void {
       mode = next
       if (next === 'refusing') for (const socket of pairs) socket.destroy()
     },
-    /** Accepts new connections again; open ones stay dead, as after a router was replaced. */
+    /** Drops all bytes of open connections, as after a replaced router. New connections work. */
     muteOpenConnections(): void {
       for (const socket of pairs) muted.add(socket)
       mode = 'open'

@@ -1,4 +1,7 @@
-/** The stream from the first snapshot to the stop of the relay: events, notifications, outages, restores. */
+/**
+ * Tests of the event stream from the first snapshot to the stop of the relay: events, notifications, outages,
+ * restores.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { begin, fakeHistory, range, startRelay, until } from './fakes.ts'
@@ -41,7 +44,7 @@ test('an event that is in the snapshot but not yet in the ring is not sent again
   assert.deepEqual(client.seqs(), [4, 5])
 })
 
-test('events that are read during the read of an older snapshot follow it', async (t) => {
+test('events that are read during the read of an older snapshot follow that snapshot', async (t) => {
   const { history, relay, join } = await begin(t, 3)
   let arrive = () => {}
   history.source.snapshot = () =>
@@ -100,14 +103,14 @@ test('a thousand new clients share a few snapshots', async (t) => {
   assert.ok(history.calls.snapshot <= 2, `${history.calls.snapshot} snapshots`)
 })
 
-test('a lost notification delays events but loses none', async (t) => {
+test('a lost notification delays events but loses no event', async (t) => {
   const { history, join } = await begin(t, 0, { tickMs: 20, degradedTickMs: 20 })
   const { client } = join('abc.0')
   history.add(3)
   await until(() => client.seqs().length === 3)
 })
 
-test('without a database clients stay connected and receive stale; they catch up later', async (t) => {
+test('without a database clients stay connected, receive stale, and catch up later', async (t) => {
   const { history, relay, join } = await begin(t, 2, { degradedTickMs: 20 })
   const { client } = join('abc.2')
   history.down = true
@@ -121,7 +124,7 @@ test('without a database clients stay connected and receive stale; they catch up
   assert.ok(names.lastIndexOf('stale') < names.indexOf('heartbeat'), 'a heartbeat ends the stale state')
 })
 
-test('one failed read is repeated without stale being sent', async (t) => {
+test('a single failed read is repeated, and clients receive no stale', async (t) => {
   const { history, relay, join } = await begin(t, 2)
   const { client } = join('abc.2')
   const { head } = history.source
@@ -137,7 +140,7 @@ test('one failed read is repeated without stale being sent', async (t) => {
   assert.equal(client.named('stale').length, 0)
 })
 
-test('a client that connects without a database is served as soon as it answers', async (t) => {
+test('a client that connects during a database outage receives its events after the outage', async (t) => {
   const history = fakeHistory()
   history.add(4)
   history.down = true
@@ -224,7 +227,7 @@ test('heartbeats contain the newest id but do not change the last id of the clie
   assert.deepEqual(client.seqs(), [])
 })
 
-test('a poll returns the same events, and a reset if the client cannot resume', async (t) => {
+test('a poll returns the events of the stream, and a reset if the client cannot resume', async (t) => {
   const { relay, history } = await begin(t, 10)
   assert.deepEqual(await relay.poll(undefined, 5), { id: 'abc.10', events: [] })
   const first = await relay.poll('abc.6', 3)

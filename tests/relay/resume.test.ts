@@ -1,4 +1,7 @@
-/** Clients that reconnect with their last id: events from the ring or the backlog, or a reset. */
+/**
+ * Tests of clients that reconnect with their last id and receive events from the ring or the backlog, or a
+ * reset.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { begin, fakeHistory, range, startRelay, until } from './fakes.ts'

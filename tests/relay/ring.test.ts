@@ -81,7 +81,7 @@ test('the size of events is counted in bytes, not in characters', () => {
   assert.equal(textOf(ring.after(8)), 'Küche→☕')
 })
 
-test('calls during a load share one load that begins after them', async () => {
+test('calls during a load share one further load, which begins after the calls', async () => {
   const ends: (() => void)[] = []
   let loads = 0
   const run = createCoalesced(async () => {
@@ -99,7 +99,7 @@ test('calls during a load share one load that begins after them', async () => {
   assert.equal(loads, 2)
 })
 
-test('clients that have written a part of a large event share one copy of it', () => {
+test('clients that received a part of a large event share one copy of the event', () => {
   const ring = ringOf({ batchBytes: 100 })
   const only = (...apps: string[]) => createFilter(apps)
   ring.push({ ...frame(1, 2000), app: 'a' })

@@ -23,7 +23,7 @@ test('a round of 12 ms is followed by 12 ms for other work', () => {
   assert.equal(many.wait(112), 12)
 })
 
-test('a very long round, as after sleep of the machine, does not delay the next one', () => {
+test('a very long round, as after sleep of the machine, does not delay the next round', () => {
   const slept = createTestThrottle()
   slept.done(0, 60_000)
   assert.ok(slept.wait(60_000) <= 0)

@@ -1,4 +1,4 @@
-# Definitions of options as in nixpkgs: their wrappers (mkIf, mkMerge, mkOverride, mkOrder), and the merge of
+# Evaluates definitions of options as nixpkgs does: unwraps mkIf, mkMerge, mkOverride and mkOrder, and merges
 # several definitions into the value of an option.
 let
   inherit (builtins)
@@ -37,7 +37,7 @@ let
   defaultPriority = 100;
   defaultOrder = 1000;
 
-  # Unwraps a definition into a list of { value, priority, order }; empty if a condition is false.
+  # Unwraps a definition into a list of { value, priority, order }. The list is empty if a condition is false.
   discharge =
     value:
     if isKind "merge" value then
@@ -57,7 +57,8 @@ let
         }
       ];
 
-  # Unwraps a whole module: moves conditions and priorities down to its attributes without evaluating them.
+  # Unwraps the wrappers of a whole module: moves conditions and priorities to the module's attributes without
+  # evaluating the attributes.
   pushDown =
     value:
     if isKind "merge" value then
@@ -69,7 +70,7 @@ let
     else
       [ value ];
 
-  # Returns the values with the strongest priority, in their order.
+  # Returns the values of the definitions with the strongest priority, in their order.
   strongest =
     definitions:
     let
@@ -78,7 +79,7 @@ let
     in
     map (one: one.value) (sort (a: b: a.order < b.order) (filter (one: one.priority == best) found));
 
-  # Checks the strongest values of an option against its type and merges them.
+  # Checks the strongest values of an option against the option's type, and merges the values.
   mergeAs =
     type: location: definitions:
     let

@@ -1,8 +1,7 @@
-# Stand-in for the functions of nixpkgs' lib that nix/*.nix call, and for its module system, so that the
-# module can be evaluated without nixpkgs. It implements priorities, mkIf, mkMerge, mkOrder, imports,
-# submodules, freeform settings, type checks and unknown options, each as in nixpkgs. A successful evaluation
-# here is no check against the options of a real NixOS. The module system is in definitions.nix, types.nix and
-# modules.nix.
+# Stand-in for the lib and the module system of nixpkgs, so that tests can evaluate the NixOS module without
+# nixpkgs. It implements priorities, mkIf, mkMerge, mkOrder, imports, submodules, freeform settings, type
+# checks and unknown options. A successful evaluation with this stand-in does not check the options of a real
+# NixOS.
 let
   inherit (builtins)
     all

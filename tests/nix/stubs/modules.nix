@@ -1,4 +1,4 @@
-# Evaluation of modules as in nixpkgs: imports, submodules, freeform settings and unknown options.
+# Evaluates modules as nixpkgs does: imports, submodules, freeform settings and unknown options.
 { definitions, lib }:
 let
   inherit (builtins)
@@ -38,7 +38,7 @@ let
       module = if isFunction loaded then loaded arguments else loaded;
       isShort = !(module ? config || module ? options);
       shape = {
-        # Key by which a file that is imported twice counts once.
+        # Key of the imported file. A file that is imported twice counts once.
         key = if builtins.isPath given || isString given then toString given else null;
         options = module.options or { };
         freeformType = module.freeformType or null;
@@ -100,7 +100,7 @@ let
         else
           walk path option (at name);
     in
-    # Values are evaluated lazily, so an invalid value does not prevent access to other attributes.
+    # Values are evaluated lazily, so that an invalid value does not prevent access to other attributes.
     mapAttrs value tree // extra;
 
   config = walk location options (map (module: module.config) loaded);

@@ -1,12 +1,11 @@
-# The options of NixOS that nix/*.nix set: the same names, and types that merge in the same way, but without
-# any effect.
+# Declares the NixOS options that nix/*.nix set, without any effect. Names and merge rules are those of NixOS.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
   option = default: type: mkOption { inherit default type; };
   list = option [ ] (types.listOf types.str);
   loose = option { } (types.attrsOf types.anything);
-  # Directives of a unit. As in NixOS, lists of a directive that is defined twice are joined.
+  # Directives of a systemd unit. If a directive is defined twice, its lists are joined as in NixOS.
   directives = loose;
   unit = {
     freeformType = types.attrsOf types.anything;
@@ -44,7 +43,7 @@ in
   options = {
     assertions = option [ ] (types.listOf types.anything);
     warnings = list;
-    # Options that only the VM test sets.
+    # Options that only the VM test (nix/test.nix) sets.
     system.includeBuildDependencies = option false types.bool;
     system.switch.enable = option true types.bool;
     nix.settings = loose;
@@ -86,6 +85,6 @@ in
     virtualisation.oci-containers.containers = option { } (types.attrsOf (types.submodule container));
   };
 
-  # NixOS's own line, because the order of its line and the module's lines is tested.
+  # Default line of NixOS in pg_hba.conf, because a test checks its order relative to the module's lines.
   config.services.postgresql.authentication = lib.mkAfter "local all all peer";
 }

@@ -1,4 +1,4 @@
-# Evaluates a machine with the module, and returns its units, users, containers and so on as data.
+# Evaluates a machine with the NixOS module. Returns the machine's units, users, containers and so on as data.
 #   nix-instantiate --eval --strict --json --arg modules '[ … ]' system.nix
 {
   modules,
@@ -7,7 +7,7 @@
 let
   pkgs = import ./pkgs.nix { inherit lib; };
   utils = {
-    # Quotes arguments for a unit; a copy of the function in nixpkgs.
+    # Quotes arguments for a systemd unit. A copy of the function in nixpkgs.
     escapeSystemdExecArgs = lib.concatMapStringsSep " " (
       argument: lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON argument)
     );

@@ -1,4 +1,4 @@
-# Types of options as in nixpkgs: the check of a value, and the merge of several values.
+# Types of options as in nixpkgs. A type checks a value and merges several values.
 { definitions, evalModules }:
 let
   inherit (builtins)
