@@ -63,7 +63,7 @@ function nextVersion(): string {
   edit('views.sql', (text) =>
     text.replace('create view bloud.queue as\nselect', 'create view bloud.queue as\nselect 1 as one,'),
   )
-  edit('functions/event.sql', (text) =>
+  edit('functions/operation.sql', (text) =>
     text.replace(/create or replace function bloud\.operation_log[\s\S]*/, ''),
   )
   edit('grants.sql', (text) => text.replace(', bloud.operation_log(bigint, bigint, integer)', ''))
