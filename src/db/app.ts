@@ -17,7 +17,7 @@ export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefin
   )
 }
 
-/** Returns at most `limit` transitions of one app (rows of `bloud.history`), newest first. */
+/** Returns at most `limit` status transitions of an app (rows of `bloud.history`), newest first. */
 export function history(pool: Pool, name: string, limit: number): Promise<readonly HistoryRow[]> {
   return rows(
     pool,
@@ -28,7 +28,7 @@ export function history(pool: Pool, name: string, limit: number): Promise<readon
   )
 }
 
-/** Calls `bloud.schema_version`. Returns the name of the last migration that was applied to the database. */
+/** Returns the name of the newest migration that was applied to the database, from `bloud.schema_version`. */
 export function schemaVersion(pool: Pool): Promise<string> {
   return oneRow(pool, z.string(), sql.fragment`select to_jsonb(bloud.schema_version()) as row`)
 }

@@ -24,8 +24,8 @@ export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | u
 const Plan = z.record(z.unknown())
 
 /**
- * Calls `bloud.plan_install`. Returns the effects that installing the app would have.
- * @throws Problem if the name is invalid.
+ * Returns the effects that installing the app would have, from `bloud.plan_install`.
+ * @throws Problem if the name of the app is invalid.
  */
 export function planInstall(
   pool: Pool,
@@ -37,22 +37,22 @@ export function planInstall(
 }
 
 /**
- * Calls `bloud.plan_uninstall`. Returns the effects that uninstalling the app would have.
- * @throws Problem if the name is invalid.
+ * Returns the effects that uninstalling the app would have, from `bloud.plan_uninstall`.
+ * @throws Problem if the name of the app is invalid.
  */
 export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {
   return oneRow(pool, Plan, fragment`select bloud.plan_uninstall(${name}) as row`)
 }
 
 /**
- * Requests that the catalog files are read again: calls the verb `bloud.refresh_catalog`. Returns the new
+ * Requests with the verb `bloud.refresh_catalog` that the catalog files are read again. Returns the new
  * operation.
  */
 export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, fragment`bloud.refresh_catalog()`)
 }
 
-/** Returns true if the queue contains an operation that reads the catalog files again. */
+/** Returns true if an operation of the verb `bloud.refresh_catalog` is queued. */
 export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   return oneRow(
     pool,
@@ -81,7 +81,7 @@ export function syncCatalog(
 }
 
 /**
- * Ends a refresh of the catalog as failed with `bloud.fail_refresh`, because the catalog files cannot be
+ * Records with `bloud.fail_refresh` that a refresh of the catalog failed because the catalog files cannot be
  * read.
  */
 export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {

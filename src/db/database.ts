@@ -1,20 +1,20 @@
 import pg from 'pg'
 
-/** Upper limit of the time for connecting, in milliseconds. */
+/** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** Upper limit of the duration of a statement, in milliseconds, unless the caller sets another limit. */
+/** Default upper limit of the duration of an SQL statement, in milliseconds. */
 const ANSWER_LIMIT_MS = 30_000
 /**
- * Upper limit of the time for a clean disconnect, in milliseconds. A network that drops packets never
- * confirms the disconnect.
+ * Upper limit of the wait until the server confirms a disconnect, in milliseconds. If the network drops
+ * packets, the confirmation never arrives.
  */
 const END_LIMIT_MS = 2_000
 /** SQLSTATE `duplicate_database`: another process created the same database at the same time. */
 const DUPLICATE = '42P04'
 
 /**
- * Creates the database if the server does not have a database with this name.
- * @param serverUrl URL with a login that may create databases.
+ * Creates the database `name` if the server does not have a database with this name.
+ * @param serverUrl URL of the server, with a login that may create databases.
  */
 export async function ensureDatabase(serverUrl: string, name: string): Promise<void> {
   await connected(serverUrl, async (client) => {
@@ -26,10 +26,7 @@ export async function ensureDatabase(serverUrl: string, name: string): Promise<v
   })
 }
 
-/**
- * Tests if a connection to the database can be opened. Returns the error of the attempt, or null after
- * success.
- */
+/** Tries to connect to the database. Returns null after success, or the error if the connection fails. */
 export async function connectionProblem(url: string): Promise<Error | null> {
   try {
     await connected(url, async () => {})
@@ -53,8 +50,8 @@ export class NoResponseError extends Error {
 }
 
 /**
- * Returns host and port of the URL for an error message. Login and password are left out, because the message
- * is shown and logged.
+ * Returns host and port of the database URL for an error message. Login and password are left out, because
+ * error messages are shown and logged.
  */
 function hostOf(url: string): string {
   try {
@@ -67,12 +64,12 @@ function hostOf(url: string): string {
 export interface ConnectionOptions {
   /** Name of the session in the column `application_name` of pg_stat_activity. */
   name?: string
-  /** Upper limit of the duration of a statement, in milliseconds, measured by this process. */
+  /** Upper limit of the wait for the result of a statement, in milliseconds, measured by this process. */
   answerLimitMs?: number | undefined
 }
 
 /**
- * Opens a connection, passes the connection to `work` and closes the connection afterwards.
+ * Opens a database connection, calls `work` with the connection, and closes the connection afterwards.
  * @throws the error of `work`, or an error with code `no_answer` if the database does not answer in time.
  */
 export async function connected<T>(
@@ -105,7 +102,7 @@ export async function connected<T>(
 const hasMessage = (error: unknown, message: string): boolean =>
   error instanceof Error && (error.message === message || hasMessage(error.cause, message))
 
-/** Closes the connection. PostgreSQL then rolls back an open transaction. */
+/** Closes the database connection. PostgreSQL then rolls back an open transaction of this connection. */
 async function end(client: pg.Client): Promise<void> {
   const cut = setTimeout(() => client.connection.stream.destroy(), END_LIMIT_MS)
   await client.end().catch(() => {})

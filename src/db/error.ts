@@ -1,6 +1,9 @@
 import { Problem, type ProblemCode, problemCode } from '../domain/problem.ts'
 
-/** Error of node-postgres. slonik wraps such an error and keeps the error as `cause`. */
+/**
+ * Error of node-postgres. The library slonik wraps such an error in its own error, with the original error
+ * as `cause`.
+ */
 interface PostgresError {
   code?: string
   message: string
@@ -9,14 +12,14 @@ interface PostgresError {
 }
 
 /**
- * SQLSTATEs and system error codes of temporary failures: connection lost, server stopping or server out of
- * resources.
+ * Error codes of temporary failures (SQLSTATEs and system error codes): the connection was lost, or the
+ * server is stopping or out of resources.
  */
 const UNAVAILABLE = /^(08...|57P..|53...|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND)$/
 const LOCK_NOT_AVAILABLE = '55P03'
 /**
- * Messages of the database drivers for a lost connection. Only errors without a code are tested, because
- * every error of the server has a code.
+ * Messages of the database drivers for a lost connection. Messages are tested only for errors without a
+ * code, because every error of the server has a code.
  */
 const CONNECTION_LOST = new RegExp(
   [
@@ -33,7 +36,7 @@ const CONNECTION_LOST = new RegExp(
   'i',
 )
 
-/** Returns the error followed by its causes, at most 8 errors. */
+/** Returns the error followed by its causes, outermost first, at most 8 errors. */
 function chain(error: unknown): PostgresError[] {
   const found: PostgresError[] = []
   for (let at = error; at instanceof Error && found.length < 8; at = at.cause) found.push(at as PostgresError)

@@ -2,7 +2,7 @@ import { sql } from 'slonik'
 import { Snapshot, StreamHead, StreamRow } from '../domain/app.ts'
 import { oneRow, type Pool, rows } from './pool.ts'
 
-/** Returns at most `limit` events after `seq`, in the order of seq. */
+/** Returns at most `limit` events with a number (seq) greater than `seq`, in the order of seq. */
 export function streamAfter(pool: Pool, seq: number, limit: number): Promise<readonly StreamRow[]> {
   return rows(
     pool,
@@ -14,7 +14,10 @@ export function streamAfter(pool: Pool, seq: number, limit: number): Promise<rea
   )
 }
 
-/** Returns the epoch, the newest seq and the seq up to which events were pruned. */
+/**
+ * Returns the epoch of the event history, the newest event number (seq), and the seq up to which old events
+ * were deleted.
+ */
 export function streamHead(pool: Pool): Promise<StreamHead> {
   return oneRow(pool, StreamHead, sql.fragment`select to_jsonb(h) as row from bloud.stream_head() h`)
 }

@@ -1,16 +1,16 @@
 /**
- * Reads new events over one permanent session with a prepared statement, without the pool. The duration of
- * this read delays every event. Validating each row in the pool takes longer than the query itself.
+ * Reads new events over one permanent session with a prepared statement. The pool is not used, because
+ * validating each row in the pool takes longer than the query itself and would delay every event.
  */
 import pg from 'pg'
 import type { StreamRow } from '../domain/app.ts'
 import { sessionUrl } from './url.ts'
 
-/** Upper limit of the time for connecting, in milliseconds. */
+/** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
 /**
- * Query for the events after a seq. The query has a name, so PostgreSQL parses the query once per session
- * (prepared statement).
+ * Query for the events after an event number (seq). The query has a name, so PostgreSQL parses the query
+ * only once per session (prepared statement).
  */
 const AFTER = {
   name: 'stream_after',
@@ -20,7 +20,7 @@ const AFTER = {
 
 export interface EventReader {
   /**
-   * Reads at most `limit` events after `seq`. Rejects while the database is unreachable; the next call
+   * Returns at most `limit` events after `seq`. Rejects while the database is unreachable; the next call
    * connects again.
    */
   after(seq: number, limit: number): Promise<readonly StreamRow[]>
@@ -28,7 +28,7 @@ export interface EventReader {
 }
 
 /**
- * Creates an event reader, which connects at the first read.
+ * Creates an event reader. The event reader connects to the database at the first read.
  * @param answerLimitMs time in milliseconds without an answer after which the connection is closed.
  */
 export function openEventReader(url: string, name: string, answerLimitMs: number): EventReader {
@@ -45,7 +45,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     return client
   }
 
-  /** Closes the session. During a query, `end` destroys the socket without waiting for the server. */
+  /** Closes the session. If a query is running, `end` destroys the socket without waiting for the server. */
   function drop(client: pg.Client | undefined): void {
     opening = undefined
     client?.end().catch(() => undefined)

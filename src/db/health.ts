@@ -41,7 +41,8 @@ export function reportHealth(
 }
 
 /**
- * Ends the waits of apps whose deadline has passed, with `bloud.sweep`. Returns the number of ended waits.
+ * Calls `bloud.sweep`, which ends the waiting of every app whose deadline has passed. Returns the number of
+ * these apps.
  */
 export function sweep(pool: Pool, attempt: number): Promise<number> {
   return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)

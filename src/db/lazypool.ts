@@ -4,7 +4,7 @@ import { openPool, type Pool } from './pool.ts'
 
 export interface LazyPool {
   /**
-   * Returns the pool. The first call that reaches the database opens the pool.
+   * Returns the pool. The pool is opened by the first call during which the database can be reached.
    * @throws Problem database_unavailable if the database cannot be reached.
    */
   open(): Promise<Pool>
@@ -12,8 +12,8 @@ export interface LazyPool {
 }
 
 /**
- * Returns an object that creates the pool on first use. slonik reads the types of the server only while a
- * pool is created. So a pool whose creation failed is discarded, and the next call creates a new pool.
+ * Returns an object that opens the pool on first use. If opening fails, the failed pool is discarded and the
+ * next call opens a new pool, because slonik reads the types of the server only while a pool is opened.
  */
 export function createLazyPool(url: string, name: string, size: number, answerLimitMs?: number): LazyPool {
   let opening: Promise<Pool> | undefined

@@ -5,7 +5,8 @@ import { oneRow, type Pool, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * Acquires the lease for a worker. Returns the attempt number, or null while another worker holds the lease.
+ * Acquires the lease, which allows only one worker at a time to change the host. Returns the attempt number
+ * of the lease, or null while another worker holds the lease.
  */
 export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
   return oneRow(
@@ -16,14 +17,17 @@ export function acquireLease(pool: Pool, worker: string, seconds: number): Promi
 }
 
 /**
- * Extends the lease of this attempt by `seconds` from now.
+ * Extends the lease of the worker with this attempt number to `seconds` from now.
  * @throws Problem stale_attempt if another worker has acquired the lease.
  */
 export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
 }
 
-/** Ends the lease of this attempt, so that the next worker can acquire the lease before its expiry. */
+/**
+ * Releases the lease of the worker with this attempt number, so that another worker can acquire the lease at
+ * once.
+ */
 export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
 }

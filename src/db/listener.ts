@@ -8,28 +8,31 @@ const createSubscriber = pgListen.default
 const HEARTBEAT_MS = 5_000
 /** Upper limit of the duration of a heartbeat query, in milliseconds. */
 const HEARTBEAT_LIMIT_MS = 5_000
-/** Upper limit of the time for connecting, in milliseconds. */
+/** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
 /**
- * Upper limit of the time for connecting and LISTEN together, in milliseconds. After that time, the next
- * attempt begins.
+ * Upper limit of the time for connecting and executing LISTEN, in milliseconds. After that time, the
+ * listener starts another attempt to connect.
  */
 const ATTEMPT_LIMIT_MS = 10_000
 /**
- * Delays between attempts to connect, in milliseconds. The first delays are short, because PostgreSQL
- * restarts within 1 to 2 s.
+ * Delays before the attempts to connect again, in milliseconds. The first delays are short, because a
+ * restart of PostgreSQL takes only 1 to 2 s.
  */
 const RETRY_MS = [100, 250, 500, 1_000, 2_000]
 
 export interface ListenerEvents {
-  /** Called after a notification, which carries no data: the caller reads the tables. */
+  /**
+   * Called after a notification on `channel`. A notification carries no data, so the caller reads the
+   * changed rows from the tables.
+   */
   onNotification(channel: string): void
   /**
-   * Called when LISTEN becomes active. The caller reads from its stream position, because earlier
-   * notifications may be lost.
+   * Called when the session has executed LISTEN. The caller must then read all changes since its last read,
+   * because earlier notifications may be lost.
    */
   onListening(): void
-  /** Called when the session is lost. The listener is already reconnecting. */
+  /** Called when the session is lost. The listener connects again without a request by the caller. */
   onLost(reason: string): void
 }
 
@@ -40,8 +43,8 @@ export interface Listener {
 }
 
 /**
- * Keeps one session that listens on `channels` until `close`. The database may be unreachable at the start. A
- * half-open connection is detected within HEARTBEAT_MS + HEARTBEAT_LIMIT_MS.
+ * Keeps one database session open that listens on `channels`, until `close` is called. A dead connection is
+ * detected within HEARTBEAT_MS + HEARTBEAT_LIMIT_MS.
  */
 export function openListener(
   url: string,
@@ -84,9 +87,8 @@ export function openListener(
         query_timeout: HEARTBEAT_LIMIT_MS,
       },
       {
-        // pg-listen must not retry by itself, because its retries do not stop after close() and may hide a
-        // failed connect(). Seen: each attempt left a session without LISTEN, and no notification ever
-        // arrived.
+        // pg-listen must not connect again by itself, because its retries do not stop after close(). Seen:
+        // each retry left a session without LISTEN, and no notification ever arrived.
         retryLimit: 1,
         paranoidChecking: HEARTBEAT_MS,
         parse: (payload) => payload, // not parsed as JSON, because notifications carry no data

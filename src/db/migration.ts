@@ -5,11 +5,14 @@ import pg from 'pg'
 import { connected } from './database.ts'
 
 const SQL_DIR = join(import.meta.dirname, '../../sql')
-/** Upper limit of the wait for another migrating process, in milliseconds. A migration takes seconds. */
+/**
+ * Upper limit of the wait until another process has finished its migration, in milliseconds. A migration
+ * takes seconds.
+ */
 const LOCK_LIMIT_MS = 60_000
 /**
- * Upper limit of the duration of a statement, in milliseconds, including the wait for another migrating
- * process.
+ * Upper limit of the duration of a statement, in milliseconds. The duration includes the wait until another
+ * process has finished its migration.
  */
 const ANSWER_LIMIT_MS = 2 * LOCK_LIMIT_MS
 /** Key of the PostgreSQL advisory lock that allows only one migration at a time. */
@@ -17,8 +20,8 @@ const MIGRATION_LOCK = 45_071
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
- * Statement that drops the triggers, views and routines that the current transaction has not created. Those
- * objects are left over from an earlier version of the schema.
+ * SQL statement that drops the triggers, views and routines that the current transaction has not created.
+ * These objects belong to an earlier version of the schema.
  */
 const DROP_LEFTOVERS = `
   do $$
@@ -60,8 +63,8 @@ export interface MigrateOptions {
    */
   url: string
   /**
-   * Passwords by PostgreSQL role. A role with a password may log in; any other role can only be assumed by
-   * its members.
+   * Password of each PostgreSQL role that may log in, by name of the role. Roles without a password cannot
+   * log in.
    */
   rolePasswords?: Record<string, string>
   log: { info: (line: string) => void }
@@ -72,9 +75,8 @@ export interface MigrateOptions {
 }
 
 /**
- * Migrates a database to the schema of this program; a second call changes nothing. First creates the roles,
- * then applies new migrations and all replaceable objects in one transaction. So a killed process leaves
- * either the old schema or the new schema.
+ * Migrates a database to the schema of this program; a second call changes nothing. All changes of the
+ * schema are made in one transaction, so a killed process leaves either the old schema or the new schema.
  * @throws MigrationError
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
@@ -141,7 +143,8 @@ async function prepareRoles(
 }
 
 /**
- * Creates the PostgreSQL roles without any tables. A restore into a new database needs the roles first.
+ * Creates the PostgreSQL roles but no tables. A backup can be restored into a new database only after the
+ * roles exist.
  * @throws MigrationError
  */
 export function createRoles(url: string): Promise<void> {
@@ -155,8 +158,8 @@ export async function knownMigrations(sqlDir = SQL_DIR): Promise<Set<string>> {
 }
 
 /**
- * Refuses a database with a migration that this program does not contain.
- * @throws MigrationError schema_newer
+ * Checks that this program contains every migration of the database.
+ * @throws MigrationError schema_newer if a newer version of the program has migrated the database.
  */
 async function refuseNewer(client: pg.Client, sqlDir: string): Promise<void> {
   const exists = await client.query("select to_regclass('bloud.migrations') is not null as yes")
@@ -212,15 +215,15 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
 }
 
 /**
- * Creates all functions, triggers, views, grants and comments again. Drops functions, triggers and views that
- * no SQL file creates any more.
+ * Creates all functions, triggers, views, grants and comments of the schema again. Drops the functions,
+ * triggers and views that no SQL file of this version creates.
  */
 async function applyReplaceable(client: pg.Client, sqlDir: string): Promise<void> {
   const functions = (await readdir(join(sqlDir, 'functions'))).sort().map((file) => `functions/${file}`)
   const first = 'functions/session.sql'
   const begin = [first, ...functions.filter((file) => file !== first), 'triggers.sql', 'views.sql']
-  // Deferred triggers are fired now, because PostgreSQL refuses `create trigger` on a table with pending
-  // trigger events.
+  // Deferred triggers are run at this point, because PostgreSQL refuses `create trigger` on a table for
+  // which a deferred trigger has not run yet.
   await client.query('set constraints all immediate; set constraints all deferred')
   await client.query('set local check_function_bodies = off; set local client_min_messages = warning')
   for (const file of begin) await applyFile(client, sqlDir, file)

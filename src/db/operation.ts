@@ -8,8 +8,8 @@ type Transaction = Pick<DatabasePool, 'any' | 'query'>
 const anyRow = z.object({}).passthrough()
 
 /**
- * Calls a verb (install, uninstall …) for an HTTP request and returns the operation. The transaction has only
- * the rights of the role bloud_operator.
+ * Calls a verb (install, uninstall …) on behalf of an HTTP request. Returns the operation that the verb
+ * created. The verb runs with only the rights of the PostgreSQL role `bloud_operator`.
  */
 export function asOperator(
   pool: Pool,
@@ -50,7 +50,8 @@ export function retry(pool: Pool, origin: Origin, app: string): Promise<Operatio
 }
 
 /**
- * Requests the end of an app's current operation with the verb `bloud.cancel`. Returns the operation.
+ * Requests with the verb `bloud.cancel` that the app's current operation is cancelled. Returns the
+ * operation.
  * @throws Problem if the database refuses the request.
  */
 export function cancel(pool: Pool, origin: Origin, app: string): Promise<Operation> {

@@ -9,13 +9,13 @@ type Statement = ReturnType<typeof sql.fragment>
 type Runner = Pick<DatabasePool, 'any'>
 
 /**
- * Upper limit of the duration of a statement, in milliseconds; PostgreSQL then cancels the statement. Reads
- * and verbs take a few milliseconds.
+ * Upper limit of the duration of a statement, in milliseconds. After that time, PostgreSQL cancels the
+ * statement.
  */
 const STATEMENT_TIMEOUT_MS = 15_000
 /**
- * Upper limit of the wait for an answer, in milliseconds. The limit is longer than STATEMENT_TIMEOUT_MS, so
- * that PostgreSQL can cancel the statement first.
+ * Upper limit of the wait for an answer of PostgreSQL, in milliseconds. The limit is longer than
+ * STATEMENT_TIMEOUT_MS, so that PostgreSQL can cancel a slow statement first.
  */
 const ANSWER_LIMIT_MS = STATEMENT_TIMEOUT_MS + 1_000
 const CONNECT_TIMEOUT_MS = 5_000
@@ -53,8 +53,8 @@ export function openPool(
     idleTimeout: IDLE_TIMEOUT_MS,
     statementTimeout: STATEMENT_TIMEOUT_MS,
     idleInTransactionSessionTimeout: STATEMENT_TIMEOUT_MS,
-    // slonik need not reset a connection between two uses, because sessions change settings only with `set
-    // local`.
+    // Resetting a connection between two uses is not necessary, because all settings are made with `set
+    // local`, which ends with the transaction.
     resetConnection: async () => {},
     driverFactory: createTimeLimitedDriver(answerLimitMs),
     interceptors: [checkRows],
@@ -62,8 +62,7 @@ export function openPool(
 }
 
 /**
- * Runs a query with one JSON column named `row`, and returns its rows validated by `schema`. With JSON,
- * PostgreSQL writes times as ISO 8601 and numbers as numbers, as in events and snapshots.
+ * Runs a query with one JSON column named `row`. Returns the JSON values of all rows, validated by `schema`.
  */
 export function rows<T extends ZodTypeAny>(
   db: Runner,
@@ -75,8 +74,8 @@ export function rows<T extends ZodTypeAny>(
 }
 
 /**
- * Runs a query with one JSON column named `row`. Returns the first row, or undefined if the query has no
- * rows.
+ * Runs a query with one JSON column named `row`. Returns the JSON value of the first row, or undefined if
+ * the query returns no rows.
  */
 export async function row<T extends ZodTypeAny>(
   db: Runner,
@@ -88,8 +87,8 @@ export async function row<T extends ZodTypeAny>(
 }
 
 /**
- * Runs a query with one JSON column named `row` and returns the first row.
- * @throws Error if the query has no rows.
+ * Runs a query with one JSON column named `row`. Returns the JSON value of the first row.
+ * @throws Error if the query returns no rows.
  */
 export async function oneRow<T extends ZodTypeAny>(
   db: Runner,

@@ -1,6 +1,6 @@
 /**
- * Database driver for the pool that limits the wait for an answer in this process. PostgreSQL also cancels
- * slow statements, but the error of PostgreSQL never arrives over a dead connection.
+ * Database driver for the pool that limits the wait for an answer in this process. The statement timeout of
+ * PostgreSQL is not enough, because its error cannot arrive over a dead connection.
  */
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import pg from 'pg'
@@ -8,9 +8,9 @@ import type { DriverClient, DriverFactory } from 'slonik'
 import { withTimeout } from '../system/timeout.ts'
 
 /**
- * PostgreSQL client with a listener for `error` events, because Node ends a process after an `error` event
- * without a listener. Seen: a starting relay ended when its connection was lost while slonik read the
- * server's types. The listener does nothing, because the query rejects as well.
+ * PostgreSQL client that ignores `error` events, because Node ends a process after an `error` event without
+ * a listener. Seen: a starting relay ended when its connection was lost. The error is not lost, because the
+ * running query rejects as well.
  */
 class SafeClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
@@ -21,8 +21,8 @@ class SafeClient extends pg.Client {
 ;(pg as { Client: typeof pg.Client }).Client = SafeClient
 
 /**
- * Error for an answer that did not arrive in time. `translate` treats the words "timeout expired" as a lost
- * connection.
+ * Error for an answer that did not arrive in time. The message contains "timeout expired", which `translate`
+ * treats as a lost connection.
  */
 class NoAnswerError extends Error {
   constructor(milliseconds: number) {
@@ -31,9 +31,9 @@ class NoAnswerError extends Error {
 }
 
 /**
- * Returns the client with a `destroy` event that is always emitted. slonik removes a connection from its pool
- * on that event, but a connection lost during a query never emits the event. Seen: after some losses the pool
- * had no connections left, and all callers waited forever.
+ * Returns a client that emits `destroy` even if its connection is lost during a query. slonik removes a
+ * connection from its pool only on that event. Seen: without the event, the pool had no free connections
+ * left and all callers waited forever.
  */
 function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverClient {
   const listeners = new Set<() => void>()
@@ -61,9 +61,8 @@ function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverCli
 }
 
 /**
- * Creates a driver that rejects a query after `milliseconds`; slonik then closes the connection of that
- * query. The driver also closes idle connections, because each may be dead and cost the next caller the same
- * wait.
+ * Creates a driver that rejects a query without an answer after `milliseconds`. The driver then also closes
+ * all idle connections, because the same network failure may have cut these connections.
  */
 export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
   const createDriver = createPgDriverFactory()

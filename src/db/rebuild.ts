@@ -8,8 +8,8 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * SQL expression that adds the milliseconds until the deadline to a rebuild. The absolute deadline is not
- * used, because the clocks of the database and of this process may differ.
+ * SQL expression for a rebuild as JSON, with the milliseconds that remain until the deadline. The deadline
+ * itself is not used, because the clocks of the database and of this process may differ.
  */
 const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
   round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
@@ -22,8 +22,8 @@ const ClaimedRebuild = Rebuild.transform(({ remaining_ms, ...rebuild }) => ({
 export type ClaimedRebuild = z.infer<typeof ClaimedRebuild>
 
 /**
- * Returns the active rebuild. Without an active rebuild, creates a rebuild of the queued operations. Returns
- * undefined if no operation is queued.
+ * Returns the active rebuild. If there is no active rebuild, creates a rebuild of the queued operations.
+ * Returns undefined if no operation is queued.
  */
 export function claimRebuild(
   pool: Pool,
@@ -62,8 +62,8 @@ export function beginRun(
 }
 
 /**
- * Records that the host activates the new generation. The database then refuses to cancel the rebuild's
- * operations.
+ * Records that the host begins to activate the new host generation. From then on, the database refuses to
+ * cancel the operations of the rebuild.
  */
 export async function beginActivation(pool: Pool, attempt: number, rebuild: number): Promise<void> {
   const call = fragment`select null as row from bloud.begin_activation(${attempt}, ${rebuild})`
@@ -71,7 +71,8 @@ export async function beginActivation(pool: Pool, attempt: number, rebuild: numb
 }
 
 /**
- * Appends the lines between two byte offsets of the switch command's output to the log of the rebuild.
+ * Appends `lines` to the stored log of the rebuild. The lines are the output of the switch command between
+ * two byte offsets.
  * @returns false, without a change, if the stored log does not end at offset `from`.
  */
 export function appendLog(
@@ -90,7 +91,9 @@ export function appendLog(
   )
 }
 
-/** Stores warnings by app: parts of an app that failed although the app itself was set up. */
+/**
+ * Stores warnings by app. A warning names a part of an app that failed although the app itself was set up.
+ */
 export async function reportWarnings(
   pool: Pool,
   attempt: number,
@@ -107,13 +110,16 @@ export interface Outcome {
   switched: boolean
   exitCode: number | null
   generation: string | null
-  /** Cause of failure by app. Only these apps fail; the other apps continue in the next rebuild. */
+  /**
+   * Cause of failure of each failed app, by name of the app. Apps without an entry continue in the next
+   * rebuild unless `cause` is set.
+   */
   failures: Record<string, Cause>
-  /** Cause of failure of all apps without an entry in `failures`; null if those apps do not fail. */
+  /** Cause of failure of all apps without an entry in `failures`. Null if these apps did not fail. */
   cause: Cause | null
   /**
-   * True if the rebuild failed but no failed app could be identified. The next rebuilds then contain half of
-   * the apps each.
+   * True if the rebuild failed but no failed app could be identified. Each of the next rebuilds then
+   * contains only half of the apps, to find the failed app.
    */
   split: boolean
 }
@@ -162,7 +168,7 @@ const RebuildOperation = z.object({
 })
 export type RidingOperation = z.infer<typeof RebuildOperation>
 
-/** Returns the active operations that the rebuild includes, without operations that concern no single app. */
+/** Returns the active operations of the rebuild that concern an app. */
 export function operationsOf(pool: Pool, rebuild: number): Promise<readonly RidingOperation[]> {
   return rows(
     pool,

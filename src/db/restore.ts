@@ -25,8 +25,9 @@ export function databaseState(url: string): Promise<DatabaseState> {
 }
 
 /**
- * SQL that runs before the statements of the backup, in the same transaction. The SQL refuses to restore
- * during a rebuild. The last attempt number is kept in a setting, because the number in the backup is older.
+ * SQL that runs before the statements of the backup, in the same transaction. The SQL raises an error if a
+ * rebuild is active. The SQL also keeps the current attempt number in a setting, because the attempt number
+ * in the backup is older.
  */
 export const BEFORE_RESTORE = `
 set role bloud_owner;
@@ -48,8 +49,8 @@ drop schema if exists bloud cascade;
 `
 
 /**
- * SQL that runs after the statements of the backup. A higher attempt number stops workers that started before
- * the restore. A new epoch makes connected clients continue with a snapshot.
+ * SQL that runs after the statements of the backup. A higher attempt number stops workers that started
+ * before the restore, and a new epoch makes connected clients read a snapshot.
  */
 export const AFTER_RESTORE = `
 update bloud.lease set lease_until = null, worker = null,
@@ -58,10 +59,9 @@ select bloud.new_epoch();
 `
 
 /**
- * Refuses a backup with a migration that this program does not contain. The check runs before the database is
- * changed.
+ * Checks, before the database is changed, that this program contains every migration of the backup.
  * @param copy the rows of bloud.migrations as printed by pg_restore.
- * @throws MigrationError
+ * @throws MigrationError if the backup contains an unknown migration.
  */
 export async function refuseNewerBackup(copy: string): Promise<void> {
   const known = await knownMigrations()
@@ -78,8 +78,8 @@ export async function refuseNewerBackup(copy: string): Promise<void> {
 }
 
 /**
- * Removes the setting `transaction_timeout` from the SQL of a backup. A newer pg_restore writes this setting,
- * and an older server does not know the setting.
+ * Removes the setting `transaction_timeout` from the SQL of a backup. A newer pg_restore writes this
+ * setting, but an older server refuses the setting as unknown.
  */
 export function withoutNewSettings(script: string): string {
   return script.replace(/^SET transaction_timeout = 0;\n/m, '')

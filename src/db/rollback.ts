@@ -20,7 +20,7 @@ export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
 }
 
 /**
- * Returns the apps of the host generation that a rollback restores, with the configuration of that
+ * Returns the apps of the host generation that a rollback restores, with the app configurations of that
  * generation.
  */
 export function rollbackApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {

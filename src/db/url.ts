@@ -1,9 +1,12 @@
-/** Upper limit of the wait for a lock, in milliseconds. An open transaction in psql can hold such a lock. */
+/**
+ * Upper limit of the wait for a lock in PostgreSQL, in milliseconds. For example, an open transaction in
+ * psql can hold a lock.
+ */
 const LOCK_TIMEOUT_MS = 5_000
 
 /**
- * Returns the database URL with the settings of every session of the agent. `name` is the application_name in
- * pg_stat_activity.
+ * Returns the database URL with the settings that every session of the agent uses. `name` is shown as
+ * application_name in pg_stat_activity.
  */
 export function sessionUrl(url: string, name: string): string {
   const parsed = parse(url)
@@ -23,8 +26,8 @@ export function urlAsRole(url: string, role: string): string {
 }
 
 /**
- * Parses a database URL. A URL can name a socket folder instead of a host:
- * `postgresql:///db?host=/run/postgresql&user=me`. Such a URL is rewritten to
+ * Parses a database URL. A URL with a socket folder instead of a host
+ * (`postgresql:///db?host=/run/postgresql&user=me`) is rewritten to
  * `postgresql://me@%2Frun%2Fpostgresql/db`, which psql, slonik and pg all accept.
  */
 function parse(url: string): URL {
@@ -44,8 +47,8 @@ function addOptions(url: URL, ...more: string[]): void {
 }
 
 /**
- * Returns the URL as text, with `%20` for a blank in the search part. `URL` writes `+` for a blank, and pg
- * does not decode `+`.
+ * Returns the URL as text with a blank in the query written as `%20`. The class `URL` writes a blank as `+`,
+ * which pg does not decode.
  */
 function write(url: URL): string {
   const search = url.search.replaceAll('+', '%20')

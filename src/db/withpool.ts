@@ -1,10 +1,10 @@
-/** Binds the functions of this folder to a pool. */
+/** Binds database functions to a pool, so that callers do not pass the pool as an argument. */
 import type { LazyPool } from './lazypool.ts'
 import type { Pool } from './pool.ts'
 
 type PoolFunction = (pool: Pool, ...args: never[]) => Promise<unknown>
 
-/** Type of the same functions without the first argument, the pool. */
+/** Type of the functions `T` without their first argument, the pool. */
 type WithPool<T extends Record<string, PoolFunction>> = {
   [Name in keyof T]: T[Name] extends (pool: Pool, ...args: infer Args) => infer Result
     ? (...args: Args) => Result
@@ -12,7 +12,7 @@ type WithPool<T extends Record<string, PoolFunction>> = {
 }
 
 /**
- * Returns the given functions bound to the pool. The first call of a function opens the pool.
+ * Returns the functions bound to the pool. The first call of any function opens the pool.
  * @throws Problem database_unavailable, from every function, while the database cannot be reached.
  */
 export function withPool<T extends Record<string, PoolFunction>>(pool: LazyPool, functions: T): WithPool<T> {

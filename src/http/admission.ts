@@ -5,15 +5,15 @@ import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {
   /**
-   * Upper limit of open streams per client address. A browser opens at most six streams for all tabs, but all
-   * clients behind a router have the same address.
+   * Upper limit of open streams per client address. The limit is high, because all clients behind a router
+   * have the same address.
    */
   perAddress: 200,
-  /** Upper limit of all open streams. */
+  /** Upper limit of the number of open streams of all clients together. */
   total: 12_000,
   /**
-   * Number of streams, out of `total`, that only clients on this machine may open. So other clients cannot
-   * lock out the operator of the machine.
+   * Number of streams, out of `total`, that are reserved for clients on this machine. Without this reserve,
+   * clients on other machines could lock out the operator.
    */
   reserve: 50,
 }
@@ -21,8 +21,8 @@ const ADMISSION_LIMITS = {
 export type AdmissionLimits = typeof ADMISSION_LIMITS
 
 /**
- * Connection whose stream is counted until it is closed. A class is used, because 10,000 instances need less
- * memory than closures.
+ * Connection of an open stream, which is counted until the stream is closed. A class is used, because 10,000
+ * instances need less memory than the same number of closures.
  */
 class CountedConnection implements ConnectionEvents {
   readonly #connection: ConnectionEvents
@@ -71,7 +71,8 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
 
   return {
     /**
-     * Checks that the client may open a stream. For a client on this machine, only the total is limited.
+     * Checks that the client may open another stream. For a client on this machine, only the total number of
+     * streams is limited.
      * @throws Problem too_many_clients
      */
     check({ key, isLocal }: Caller): void {
@@ -86,7 +87,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
         })
       }
     },
-    /** Returns the reply with a stream that is counted while the stream is open. */
+    /** Returns a reply whose stream is counted for the client until the stream is closed. */
     counted({ key }: Caller, reply: StreamReply): StreamReply {
       function openCounted(sink: Sink): ConnectionEvents {
         open.set(key, (open.get(key) ?? 0) + 1)
@@ -108,8 +109,8 @@ const PREFIX_BYTES = 8
 const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex')
 
 /**
- * Returns the whole IPv4 address, or the first 64 bits of an IPv6 address. A machine can use all IPv6
- * addresses with the same first 64 bits.
+ * Returns the key under which streams are counted: the whole IPv4 address, or the first 64 bits of an IPv6
+ * address. One machine can use all IPv6 addresses with the same first 64 bits.
  */
 function keyOf(address: Uint8Array): string {
   const isMapped = address.length === 16 && V4_MAPPED.equals(address.subarray(0, 12))
@@ -123,9 +124,9 @@ const isLoopback = (address: Uint8Array, key: string): boolean =>
   (address.length === 16 && address.every((byte, index) => byte === Number(index === 15)))
 
 /**
- * Identifies the client by the address of its connection. A reverse proxy on this machine adds its client's
- * address as the last entry of `X-Forwarded-For`. The header of other machines is ignored, because clients
- * can forge the header.
+ * Returns the client of a connection, identified by its address. For a connection from a reverse proxy on
+ * this machine, the last entry of `X-Forwarded-For` is the address. The header of other machines is ignored,
+ * because clients can forge the header.
  */
 export function callerOf(address: Uint8Array, forwardedFor: string): Caller {
   const key = keyOf(address)

@@ -1,5 +1,6 @@
 /**
- * Route of a file of the web page. The file is compressed once and has an ETag that is a hash of the content.
+ * HTTP route of one file of the web page. The file is compressed once, and its ETag is a hash of its
+ * content.
  */
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -11,9 +12,7 @@ import type { RequestContext, Route } from './router.ts'
 const compressGzip = promisify(gzip)
 const compressBrotli = promisify(brotliCompress)
 
-/**
- * Lower limit of the size of compressed bodies, in bytes. Compressing a smaller body saves no network packet.
- */
+/** Size in bytes from which a body is compressed. Compressing a smaller body saves no network packet. */
 const COMPRESS_FROM_BYTES = 1000
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } }
 
@@ -42,8 +41,8 @@ export async function compressed(
 }
 
 /**
- * Returns a function that compresses the body. Each encoding is compressed at the first request for that
- * encoding, and the result is kept.
+ * Returns a function that compresses the body. The body is compressed once per encoding, at the first
+ * request for that encoding.
  */
 function createEncodings(body: Buffer) {
   const cache = new Map<string, Promise<Buffer>>()
@@ -68,8 +67,8 @@ export function assetRoute(path: string, { type, body, immutable = false }: Asse
     'content-type': type,
     etag,
     vary: 'accept-encoding',
-    // With `no-cache`, the browser checks at each load if the file has changed. So a new version of the agent
-    // is shown at once.
+    // With `no-cache`, the browser requests at each load if the file has changed, so the browser uses a new
+    // version of the file at once.
     'cache-control': immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
   }
   return {

@@ -1,10 +1,10 @@
 /**
- * Joins the modules of the web page into one script when the agent starts. The browser then sends one request
- * instead of one request per module, and the repository needs no build step.
+ * Joins the modules of the web page into one script when the agent starts. The browser then sends one
+ * request instead of one request per module, and the project needs no build step.
  *
- * Each module becomes a function, so that local names cannot collide. Imports become constants, and comments
- * are removed. Unsupported syntax throws an error with the name of the file: import cycles, `export let`,
- * `export *`, dynamic import.
+ * Each module becomes a function, so that local names of different modules cannot collide. Imports become
+ * constants, and comments are removed. Unsupported syntax (import cycles, `export let`, `export *`, dynamic
+ * import) throws an error with the name of the file.
  */
 import { type Comment, type ModuleDeclaration, type Program, parse, type Token } from 'acorn'
 
@@ -31,7 +31,7 @@ interface ModuleParts {
 }
 
 /**
- * Returns one script with the behaviour of `entry` and its imports.
+ * Returns one script that contains the module `entry` and all modules that `entry` imports.
  * @throws Error for unsupported syntax.
  */
 export function bundle({ entry, read, resolve }: BundleOptions): string {
@@ -96,7 +96,10 @@ function rejectImportExpressions(tokens: readonly Token[]): void {
   if (found) throw new Error("import( and import. can't be joined into one file")
 }
 
-/** Returns the edit that removes a comment. Lines that contain only the comment are removed too. */
+/**
+ * Returns the edit that removes a comment from the source. If a line contains only the comment, the whole
+ * line is removed.
+ */
 function withoutComment(source: string, { start, end }: Comment): Edit {
   const lineStart = source.lastIndexOf('\n', start - 1) + 1
   const isAlone = source.slice(lineStart, start).trim() === '' && /[\r\n]/.test(source[end] ?? '\n')
@@ -106,8 +109,8 @@ function withoutComment(source: string, { start, end }: Comment): Edit {
 type AnyNode = Program['body'][number] | ModuleDeclaration
 
 /**
- * Handles a top-level statement of a module. An import becomes a constant; an export is recorded and loses
- * the keyword `export`.
+ * Converts a top-level statement of a module. An import becomes a constant. The keyword `export` is removed,
+ * and the exported names are recorded.
  */
 function joinNode(
   node: AnyNode,
@@ -146,7 +149,8 @@ const nameIn = (node: { type: string; name?: string; value?: unknown }): string 
 type Declaration = Extract<AnyNode, { type: 'ExportNamedDeclaration' }>['declaration']
 
 /**
- * Returns the names that an export declares. Only `const` is allowed, because importers copy the value once.
+ * Returns the names that an export declares. Only `const` is allowed, because importing modules copy the
+ * value once.
  */
 function declaredNames(declaration: Declaration, id: string): string[] {
   if (!declaration) return []
@@ -159,8 +163,8 @@ function declaredNames(declaration: Declaration, id: string): string[] {
 }
 
 /**
- * Returns the source with all edits applied. An edit inside a larger edit is skipped, for example a comment
- * in an import.
+ * Returns the source with all edits applied. An edit inside a larger edit is skipped, for example the
+ * removal of a comment inside an import statement.
  */
 function applyEdits(source: string, edits: readonly Edit[]): string {
   let text = ''

@@ -9,8 +9,8 @@ function writeHead(res: HttpResponse, status: number, headers: ResponseHeaders):
 }
 
 /**
- * Ends a reply without a body, with the length of the omitted body as a plain header. If endWithoutBody() got
- * the length, uWebSockets.js would wait for that many bytes. The connection would then be unusable.
+ * Ends a reply without a body, with the length of the omitted body as a plain header. The length is not
+ * passed to `res.endWithoutBody()`, because uWebSockets.js would then wait for that many bytes.
  */
 function endWithoutBody(res: HttpResponse, body: string | Uint8Array | undefined): void {
   if (body !== undefined) res.writeHeader('content-length', String(Buffer.byteLength(body)))
@@ -18,9 +18,8 @@ function endWithoutBody(res: HttpResponse, body: string | Uint8Array | undefined
 }
 
 /**
- * State of a reply, and the connection to which a stream is written. An exchange must be created before the
- * handler of uWebSockets.js returns, because a response without an abort handler ends the process. A class is
- * used, because 10,000 streams with closures need too much memory.
+ * HTTP reply that is sent at once or as a stream. An exchange must be created before the handler of
+ * uWebSockets.js returns, because a response without an abort handler ends the process.
  */
 export class Exchange implements Sink {
   ended = false
@@ -55,7 +54,7 @@ export class Exchange implements Sink {
   write(chunk: Uint8Array): boolean {
     if (this.ended) return false
     let acceptsMore = false
-    // The write is corked, because an uncorked write needs four system calls.
+    // `cork` combines the parts of the write, because a write without `cork` needs four system calls.
     this.#res.cork(() => {
       acceptsMore = this.#res.write(chunk)
     })
@@ -79,12 +78,12 @@ export class Exchange implements Sink {
   }
 
   /**
-   * Registers the function that continues a stream after backpressure. The registration has its own method,
-   * because a closure keeps all variables of its function in memory.
+   * Registers the function that continues a stream when the connection accepts data again. The registration
+   * has its own method, because a closure would keep all variables of a larger method in memory.
    */
   #registerDrain(): void {
-    // Without this handler, uWebSockets.js closes a stream seconds after backpressure, even if all bytes were
-    // sent.
+    // Without this handler, uWebSockets.js closes a stream some seconds after its connection was full, even
+    // if all bytes were sent.
     this.#res.onWritable(() => this.#writable())
   }
 

@@ -1,12 +1,12 @@
 /**
- * Refuses HTTP requests that a browser sends on behalf of another site's web page. The agent has no login, so
- * every other client that reaches the port may call verbs (install, uninstall …).
+ * Refuses HTTP requests that a browser sends on behalf of another site's web page. The agent has no login,
+ * so every other client that reaches the port may call verbs (install, uninstall …).
  *
- * With DNS rebinding, a foreign name resolves to this machine, and the browser treats the foreign page as the
- * agent's own. The `Host` header then contains the foreign name. A numeric address cannot be rebound, so the
- * machine's own addresses are allowed as `Host`.
+ * The guard checks `Host`, because a foreign host name can resolve to this machine (DNS rebinding). The
+ * browser would then treat the foreign page as the agent's own page. A numeric address cannot be rebound, so
+ * the machine's own addresses are allowed as `Host`.
  *
- * With a cross-origin request, the `Origin` header contains the origin of the foreign page.
+ * The guard also checks `Origin`. For a request from a page of another site, `Origin` contains that site.
  */
 import { hostname, networkInterfaces } from 'node:os'
 import { Problem } from '../domain/problem.ts'
@@ -14,7 +14,10 @@ import { Problem } from '../domain/problem.ts'
 export interface GuardOptions {
   /** Address that the server listens on. */
   listen: string
-  /** Additional host names that are allowed as `Host`, in lower case. */
+  /**
+   * Host names that are allowed in the header `Host` in addition to the machine's own names and addresses,
+   * in lower case.
+   */
   allowedHosts: readonly string[]
 }
 
@@ -33,7 +36,10 @@ const ADDRESS_CACHE_MS = 10_000
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i
 const ANY_ADDRESS = new Set(['0.0.0.0', '[::]'])
 
-/** Returns `host[:port]` as a URL, normalized as in a browser. Returns undefined for an invalid host. */
+/**
+ * Returns `host` (a host name with an optional port) as a URL, normalized as in a browser. Returns undefined
+ * for an invalid host.
+ */
 function canonical(host: string, scheme: string): URL | undefined {
   if (!HOST.test(host)) return undefined
   const url = `${scheme}//${host}`
@@ -93,8 +99,8 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
     check(method: string, headers: GuardedHeaders): void {
       checkHost(headers.host)
       checkOrigin(headers.host, headers.origin)
-      // The header Sec-Fetch-Site is `same-origin` for the agent's own page and `none` for the browser's
-      // address bar. Clients that are not browsers do not send the header.
+      // A browser sends `Sec-Fetch-Site: same-origin` for requests of the agent's own page, and `none` for a
+      // URL that the user entered. Clients that are not browsers do not send the header.
       const site = headers.secFetchSite
       if (method === 'POST' && site !== '' && site !== 'same-origin' && site !== 'none') {
         throw new Problem('foreign_origin', 'POST requests from web pages of another site are refused', {

@@ -1,14 +1,14 @@
 /**
- * Opens the listening socket with uWebSockets.js. The type declarations of uWebSockets.js lack some functions
- * that are used in this file.
+ * Opens the listening socket with uWebSockets.js. The file declares some functions of uWebSockets.js that
+ * are missing in its type declarations.
  */
 import * as uws from 'uWebSockets.js'
 
 type ListenSocket = Parameters<typeof uws.us_listen_socket_close>[0]
 
 /**
- * Type of `listen` with address and options together. The type declarations contain only overloads with
- * either an address or options.
+ * Type of `listen` with an address and options. The type declarations of uWebSockets.js have `listen` only
+ * with an address or with options.
  */
 interface Listenable {
   listen(host: string, port: number, options: number, done: (socket: ListenSocket | false) => void): unknown
@@ -16,7 +16,7 @@ interface Listenable {
 
 /**
  * Option that makes `listen` fail if another program uses the port. Without the option, both programs would
- * share the connections.
+ * listen on the port, and each connection would go to either program.
  */
 const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uws as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
 

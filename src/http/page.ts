@@ -1,6 +1,6 @@
 /**
  * Renders the web page on the server, so that the page is readable at once and without JavaScript. The data
- * of the page ("facts") is also embedded as JSON, and the page's script starts with that data.
+ * of the page ("facts") is embedded as JSON, so the page's script needs no request to start.
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -12,8 +12,8 @@ import type { Reply, ResponseHeaders } from './reply.ts'
 import type { Handler, RequestContext, Route } from './router.ts'
 
 /**
- * Upper limit of the time for reading the data of the page ("facts"), in milliseconds. After that time, the
- * page is sent without data, and the page's script requests the data.
+ * Upper limit of the time for reading the data of the page ("facts"), in milliseconds. If this time passes,
+ * the page is sent without data, and its script requests the data.
  */
 const FACTS_LIMIT_MS = 2000
 const HISTORY_ROWS = 50
@@ -39,8 +39,8 @@ interface Facts {
 }
 
 /**
- * Security header of the web page. The page may load files only from this server, and the browser runs no
- * inline scripts.
+ * Security headers of the web page. With these headers, the browser loads files only from this server and
+ * runs no inline scripts.
  */
 const SECURITY: ResponseHeaders = {
   'content-security-policy': [
@@ -72,7 +72,8 @@ function fillShell(shell: string, facts: Facts, { title, body }: { title: string
 }
 
 /**
- * Returns the host name that the browser used for this machine. The links to the apps use the same host name.
+ * Returns the host name with which the browser addressed this machine. The links to the apps contain the
+ * same host name.
  */
 const hostnameOf = (host: string) =>
   URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : 'localhost'

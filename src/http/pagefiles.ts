@@ -1,7 +1,6 @@
 /**
- * Routes of the files of the web page. Every file is read once when the agent starts, so no request path
- * reaches the file system. The web page loads one script and one style sheet, which are joined from these
- * files.
+ * HTTP routes of the files of the web page. The files are read once when the agent starts, so a request can
+ * never read another file of the machine.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -61,8 +60,8 @@ export interface PageShell {
 }
 
 /**
- * Joins the style sheets of index.html into one file, and its modules into one script. The file names contain
- * a hash of the content.
+ * Joins the style sheets of index.html into one file, and the modules of index.html into one script. Each
+ * file name contains a hash of the content, so browsers can cache the file forever.
  */
 export function pageShell(publicDir: string): PageShell {
   const index = readFileSync(join(publicDir, 'index.html'), 'utf8')
@@ -96,8 +95,8 @@ export function pageShell(publicDir: string): PageShell {
 }
 
 /**
- * Returns a route for each unchanged file of the page, so that the source can be read in a browser. Hidden
- * files and files of other types (notes, `.d.ts`) are left out.
+ * Returns a route for each source file of the page, so that the source can be read in a browser. Hidden
+ * files and files that the browser does not use (notes, `.d.ts`) get no route.
  */
 export function fileRoutes(publicDir: string): Route[] {
   return globSync('**/*', { cwd: publicDir })

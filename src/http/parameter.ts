@@ -2,7 +2,7 @@
 import { Problem } from '../domain/problem.ts'
 import type { RequestContext } from './router.ts'
 
-/** Pattern of an app's name. bloud.check_name() in SQL has the same rule. */
+/** Pattern of a valid app name. The SQL function bloud.check_name() has the same rule. */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
 const OPERATION_ID = /^[1-9][0-9]{0,14}$/
 const COUNT = /^(0|[1-9][0-9]{0,14})$/
@@ -11,7 +11,7 @@ const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
 export function checkName(name: string): string {
   if (NAME.test(name)) return name
-  // The texts are the same as those of bloud.check_name() in SQL.
+  // The message is the same as that of the SQL function bloud.check_name().
   throw new Problem(
     'invalid_name',
     `'${name.slice(0, 80).replaceAll("'", "''")}' can't be the name of an app`,

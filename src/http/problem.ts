@@ -33,8 +33,8 @@ export function problemReply(problem: Problem, extraHeaders: ResponseHeaders = {
 }
 
 /**
- * Returns the reply for an error. An error that is no Problem is a bug: the error is logged in full, and the
- * client gets no details.
+ * Returns the reply for an error. An error that is not a Problem is a bug: the error is logged in full, and
+ * the client gets no details.
  */
 export function errorReply(error: unknown, log: RelayLog): Reply {
   if (error instanceof Problem) return problemReply(error)

@@ -4,22 +4,24 @@ import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 
 export type ResponseHeaders = Record<string, string>
 
-/** Reply with its whole body. */
+/** Reply whose whole body is sent at once. */
 export interface Reply {
   status: number
   headers: ResponseHeaders
   body: string | Uint8Array
 }
 
-/** Reply whose body is written over time. `open` gets the connection to which the body is written. */
+/**
+ * Reply whose body is written over time (a stream). `open` gets the connection to which the body is written.
+ */
 export interface StreamReply {
   headers: ResponseHeaders
   open(sink: Sink): ConnectionEvents
 }
 
 /**
- * Security headers of all replies except the web page. A browser loads and runs nothing from such a reply and
- * shows the reply in no frame.
+ * Security headers of all replies except the web page. With these headers, a browser loads and runs nothing
+ * from the reply and never shows the reply in a frame.
  */
 const SECURITY: ResponseHeaders = {
   'content-security-policy':
@@ -31,7 +33,10 @@ const SECURITY: ResponseHeaders = {
 
 export const NO_STORE: ResponseHeaders = { 'cache-control': 'no-store' }
 
-/** Adds the security headers to the headers of a reply. A header that the route sets takes precedence. */
+/**
+ * Returns the headers of a reply with the security headers added. If a route sets a security header itself,
+ * the value of the route is used.
+ */
 export function withSecurity(headers: ResponseHeaders): ResponseHeaders {
   return { ...SECURITY, ...headers }
 }

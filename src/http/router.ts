@@ -14,7 +14,10 @@ export interface RequestContext {
 export type Answer = Reply | StreamReply
 export type Handler = (context: RequestContext) => Answer | Promise<Answer>
 
-/** Handlers of a path such as `/api/apps/:name`. A HEAD request is handled as GET without the body. */
+/**
+ * Handlers of a path such as `/api/apps/:name`, by HTTP method. A HEAD request calls the handler of GET, and
+ * the body of the reply is not sent.
+ */
 export interface Route {
   path: string
   GET?: Handler
@@ -27,8 +30,8 @@ interface Match {
 }
 
 /**
- * Decodes a path segment. An invalid escape is returned unchanged, and the check of the parameter then
- * refuses the percent sign.
+ * Decodes the percent-encoding of a path segment. An invalid segment is returned unchanged, because the
+ * later check of the parameter refuses the percent sign.
  */
 function decode(segment: string): string {
   try {
@@ -61,7 +64,7 @@ function allowedMethods(route: Route): string {
   return [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST ? ['POST'] : [])].join(', ')
 }
 
-/** Error for a method that the path does not support. `allow` lists the supported methods. */
+/** Error for an HTTP method that the path does not support. `allow` lists the supported methods. */
 export class MethodNotAllowed extends Problem {
   readonly allow: string
 
@@ -74,8 +77,8 @@ export class MethodNotAllowed extends Problem {
 }
 
 /**
- * Returns a router for the routes. A path without parameters takes precedence over a path with parameters, in
- * any order of the routes.
+ * Returns a router for the routes. If a path matches several routes, a route without parameters takes
+ * precedence.
  */
 export function createRouter(routes: readonly Route[]) {
   const exact = new Map<string, Route>()

@@ -15,7 +15,7 @@ export interface AppsSource {
   catalogEntry(name: string): Promise<CatalogEntry | undefined>
   installedApps(): Promise<readonly App[]>
   appStatus(name: string): Promise<AppStatus | undefined>
-  /** Returns at most `limit` transitions of the app, newest first. */
+  /** Returns at most `limit` status transitions of the app `name`, newest first. */
   history(name: string, limit: number): Promise<readonly HistoryRow[]>
   planInstall(name: string, options: object): Promise<unknown>
   planUninstall(name: string): Promise<unknown>
@@ -35,7 +35,10 @@ export const EmptyBody = z.object({}).strict()
 const HISTORY_ROWS = 50
 const MAX_HISTORY_ROWS = 500
 
-/** Returns the choices for a plan from the query, for example `?choices={"database":"postgres"}`. */
+/**
+ * Returns the install options from the query parameter `choices`, for example
+ * `?choices={"database":"postgres"}`.
+ */
 function choicesOf({ request }: RequestContext): z.output<typeof InstallBody> {
   const given = request.query.get('choices')
   if (given === null) return {}
@@ -43,8 +46,8 @@ function choicesOf({ request }: RequestContext): z.output<typeof InstallBody> {
 }
 
 /**
- * Returns `web` if the request has the header of the web page, else `api`. The origin is only recorded and
- * gives no rights.
+ * Returns the origin of a request: `web` if the request has the header that the web page sends, else `api`.
+ * The origin is only recorded and gives no rights.
  */
 export const originOf = ({ request }: RequestContext): Origin =>
   request.bloudOrigin === 'web' ? 'web' : 'api'
@@ -52,7 +55,10 @@ export const originOf = ({ request }: RequestContext): Origin =>
 export const accepted = (operation: Operation) =>
   json(operation, 202, { location: `/api/operations/${operation.id}` })
 
-/** Returns the catalog entry and the status of an app as one object. Fields of the status take precedence. */
+/**
+ * Returns the catalog entry and the status of an app as one object. If both have a field of the same name,
+ * the field of the status is used.
+ */
 async function describe(source: AppsSource, name: string) {
   const [entry, status] = await Promise.all([source.catalogEntry(name), source.appStatus(name)])
   if (!entry && !status) {
@@ -65,7 +71,7 @@ async function describe(source: AppsSource, name: string) {
 
 /**
  * Returns the handler of a verb route (install, uninstall …). The handler calls `onChanged` after the
- * database has stored the operation.
+ * database has stored the new operation.
  */
 function verbHandler<T extends z.ZodTypeAny>(
   schema: T,

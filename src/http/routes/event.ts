@@ -1,5 +1,6 @@
 /**
- * HTTP routes of the event stream, of the same events as JSON for polling, and of the snapshot of all apps.
+ * HTTP routes of the event stream, of the same events as JSON (for polling), and of the snapshot of all
+ * apps.
  */
 import { Problem } from '../../domain/problem.ts'
 import type { Relay } from '../../relay/relay.ts'
@@ -14,7 +15,7 @@ const MAX_EVENTS = 1000
 
 const MAX_APPS = 50
 
-/** Returns the apps named in the query, `?app=a&app=b`. An empty list means all apps. */
+/** Returns the apps in the query, for example `?app=a&app=b`. An empty list means all apps. */
 function appsOf({ request }: RequestContext): string[] {
   const names = request.query.getAll('app')
   if (names.length <= MAX_APPS) return names.map(checkName)
@@ -35,8 +36,8 @@ export function eventRoutes(relay: Relay, admission: Admission): Route[] {
     const { request } = context
     const apps = appsOf(context)
     admission.check(request.caller)
-    // The header takes precedence over the query. A browser that reconnects repeats the URL with the old
-    // `since`, and sends the newer id in the header.
+    // The header Last-Event-ID takes precedence over the query parameter `since`. A browser that reconnects
+    // repeats the old URL, and sends the id of its last event in the header.
     const lastId = request.lastEventId || request.query.get('since') || undefined
     return admission.counted(
       request.caller,

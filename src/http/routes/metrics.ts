@@ -5,7 +5,10 @@ import { withTimeout } from '../../system/timeout.ts'
 import { text } from '../reply.ts'
 import type { Route } from '../router.ts'
 
-/** Upper limit of the time for counting violated invariants, in milliseconds. */
+/**
+ * Upper limit of the time in which the database must report the number of violated invariants, in
+ * milliseconds.
+ */
 const DATABASE_LIMIT_MS = 3000
 
 export interface MetricsSource {
@@ -76,8 +79,8 @@ const toText = ([name, type, help, value]: Metric) =>
 
 export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStreams): Route[] {
   /**
-   * Returns the metric of violated invariants. Returns no metric if the database does not answer, because a
-   * value of 0 would mean "no violation".
+   * Returns the number of violated invariants as a metric. Returns an empty array if the database does not
+   * answer, because a value of 0 would mean that no invariant is violated.
    */
   async function invariantMetrics(): Promise<Metric[]> {
     const count = await withTimeout(source.invariantViolations(), DATABASE_LIMIT_MS).catch(() => undefined)

@@ -33,7 +33,7 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json(await source.listOperations(limit, app === null ? undefined : checkName(app)))
   }
 
-  /** Replies with log lines as JSON. `over` is true if no more lines will follow. */
+  /** Returns a reply with log lines as JSON. The field `over` is true if the log is complete. */
   async function logLines(context: RequestContext, { id, finished_at }: Operation): Promise<Answer> {
     const after = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
     const limit = countOf(context, 'limit', 1, MAX_LOG_LINES, MAX_LOG_LINES)
@@ -42,8 +42,8 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
   }
 
   /**
-   * Replies with the log of an operation. An event stream lasts until the operation ends; text and JSON
-   * contain the lines so far.
+   * Returns a reply with the log of an operation. A reply as event stream lasts until the operation ends; a
+   * reply as text or JSON contains only the present lines.
    */
   async function log(context: RequestContext): Promise<Answer> {
     const operation = await find(operationIdOf(context))
