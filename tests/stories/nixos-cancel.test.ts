@@ -1,4 +1,7 @@
-/** Tests that a cancel of an install on NixOS leaves nothing behind, or is refused, in each phase. */
+/**
+ * Tests of cancels in each phase of an install on NixOS. A cancel leaves no files or processes behind, or is
+ * refused.
+ */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
@@ -25,7 +28,7 @@ async function assertCancelled(home: Omit<NixosHome, 'relay'>, moves: string[]):
   await home.until('app', 'failed')
   assert.deepEqual(await home.transitionsOf('app'), moves)
   assert.equal((await home.cause('app'))?.class, 'cancelled')
-  await home.untilConfigured() // because the agent may still write the configuration
+  await home.untilConfigured() // waits, because the agent may still write the configuration
   assert.deepEqual(await home.leftovers(), [])
   assert.equal(await value(home.sql, "select state from bloud.operations where app = 'app'"), 'cancelled')
   await home.scenario({})
@@ -106,7 +109,7 @@ test('an accepted cancel that reaches the rebuild too late is withdrawn, with a 
   // The stand-in for nixos-rebuild ignores SIGTERM and continues with the activation.
   const { log } = runPaths(home.paths, '1-1')
   await until('the log reports the interruption', async () =>
-    (await readFile(log, 'utf8')).includes('interrupted, but'),
+    (await readFile(log, 'utf8')).includes('SIGTERM ignored'),
   )
   // The activation takes longer (6.5 s) than the grace period between SIGTERM and SIGKILL.
   await home.scenario({ lines: 65, everyMs: 100, stubborn: true })
