@@ -1,9 +1,9 @@
 /**
- * Long form of tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`.
+ * Longer variant of the test tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`.
  *
- * 16 writers and 200 resuming clients work while the relay's database sessions are terminated every 100 ms.
- * Then the relay and PostgreSQL are killed, notifications are forged, and packets of the relay are dropped.
- * Prints the numbers of lost and reordered events, and exits with 1 if a number is not 0.
+ * 16 sessions write transitions and 200 clients reconnect, while the relay's database sessions are terminated
+ * every 100 ms. Then the relay and PostgreSQL are killed, notifications are forged, and packets of the relay
+ * are dropped. Prints the numbers of lost and reordered events, and exits with 1 if a number is not 0.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

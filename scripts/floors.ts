@@ -5,9 +5,10 @@
  * - src/: a folder imports only from the layers below its own layer in LAYERS.
  * - public/: net/ imports only from state/, state/ from no folder, views/ only from state/.
  * - src/host/: local/ and nixos/ never import each other.
- * - A program that is started by its path counts as an import of that file.
+ * - If a file contains the path of a program to start, the file counts as importing the program.
  *
- * SQL text and reads of the environment are found by their usual spelling. Unusual spellings are not found.
+ * SQL text and reads of the environment are found with regular expressions, so unusual spellings are not
+ * found.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -86,8 +87,8 @@ function readSources(root: string, pattern: string, folder: (path: string) => st
 }
 
 /**
- * Returns the text without comments that fill whole lines. Comments after code are kept, because only a
- * parser could distinguish such a comment from a string.
+ * Returns the text without comments that fill whole lines. Comments after code are kept, because `//` after
+ * code may be part of a string.
  */
 const withoutComments = (text: string) =>
   text.replace(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '').replace(/^\s*\/\/.*$/gm, '')

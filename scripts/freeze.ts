@@ -1,7 +1,7 @@
 /**
  * Freezes new migrations: adds their hashes to sql/migrations/FROZEN, a file that `sha256sum -c` can check.
- * Must run when a migration reaches the main branch. A later change of the migration is an error, because
- * databases have already applied the migration.
+ * Must run when a migration reaches the main branch. After that, a change of the migration is an error,
+ * because databases may have applied the migration.
  *
  *   node scripts/freeze.ts
  */
@@ -48,8 +48,8 @@ export function readFrozen(folder: string): Frozen {
 }
 
 /**
- * Adds new migrations to the file FROZEN. Returns the names of the added migrations. @throws if there is a
- * violation.
+ * Adds new migrations to the file FROZEN of `folder`. Returns the names of the added migrations. @throws if a
+ * frozen migration was changed or another rule for migrations is violated.
  */
 export function freeze(folder: string): string[] {
   const { hashes, unfrozen, problems } = readFrozen(folder)

@@ -16,8 +16,8 @@ const allowed = { allowed: true, reason: null, code: null }
 const refused = (reason: string) => ({ allowed: false, reason, code: 'busy' })
 
 /**
- * Returns the controls that the database would allow for an app with the status. A control is a verb
- * (install, uninstall …) with whether the verb is allowed.
+ * Returns the controls that the database would allow for an app with the status. A control names a verb
+ * (install, uninstall …) and states whether the verb is allowed.
  */
 function controlsFor(status: Status): NonNullable<AppStatus['controls']> {
   const isWork = ['queued', 'configuring', 'building'].includes(status)

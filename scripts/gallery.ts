@@ -2,9 +2,9 @@
  * Command `npm run gallery [-- PORT]`: shows every state of the web page with invented data, without an agent
  * or a database.
  *
- * Listens on 127.0.0.1, port 3100 by default, and prints the address of a list of states. A reload shows a
- * change of the style sheets. A change of a module requires a restart. Buttons of the shown pages have no
- * effect.
+ * Listens on 127.0.0.1, port 3100 by default, and prints the address of a list of states. A changed style
+ * sheet takes effect after a reload of the page, a changed module after a restart of this command. Buttons of
+ * the pages have no effect.
  */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'

@@ -1,7 +1,7 @@
 /** Finds and kills processes that a test run has not stopped. */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
-/** Upper limit of the length of a command line in a report, in characters. */
+/** Upper limit of the number of characters of a command line that are reported. */
 const SHOWN = 160
 
 /**
@@ -34,7 +34,7 @@ export async function endLeftovers(folder: string): Promise<string[]> {
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // The process has ended before the kill.
+      // An error is ignored, because the process may end before the kill.
     }
   }
   return found

@@ -1,5 +1,5 @@
 /**
- * Long form of tests/stories/random-failures.test.ts:
+ * Longer variant of the test tests/stories/random-failures.test.ts:
  *
  *   node scripts/random-failures.ts [--rounds=100] [--seed=1]
  *

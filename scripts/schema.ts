@@ -1,8 +1,9 @@
 /**
  * Writes sql/schema.sql, the tables after all migrations: `npm run schema`.
  *
- * Starts a PostgreSQL in a temporary directory, migrates its database and writes the content of its catalog.
- * pg_dump is not used, because pg_dump of the operating system refuses a server newer than pg_dump.
+ * Starts a PostgreSQL in a temporary directory, runs all migrations, and reads the tables from the system
+ * catalog of PostgreSQL. pg_dump is not used, because pg_dump of the operating system refuses a server newer
+ * than pg_dump.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -93,7 +94,7 @@ function wrapped(text: string, indent: string): string {
 const commentLines = (comment: string | null, indent: string): string =>
   comment === null ? '' : `${wrapped(comment, `${indent}-- `).replaceAll('--   ', '-- ')}\n`
 
-/** Returns an SQL statement. The lines of its definition are wrapped separately. */
+/** Returns an SQL statement with its comment. Each line of the definition is wrapped separately. */
 function statement({ definition, comment }: Part): string {
   const lines = definition.split('\n').map((line) => {
     const indent = /^ */.exec(line)?.[0] ?? ''
@@ -102,7 +103,10 @@ function statement({ definition, comment }: Part): string {
   return `${commentLines(comment, '')}${lines.join('\n')}\n`
 }
 
-/** Returns a column or constraint as SQL. A comment follows on the same line if the line is wide enough. */
+/**
+ * Returns a column or constraint as SQL. The comment of the column or constraint is on the same line, if both
+ * fit.
+ */
 function member({ definition, comment }: Part, end: string): string {
   const line = `  ${definition}${end}${comment === null ? '' : ` -- ${comment}`}`
   if (line.length <= WIDTH) return `${line}\n`

@@ -17,8 +17,8 @@ import { prepareTools } from './test-tools.ts'
 const SCREENS = join(ROOT, 'docs/screens')
 const INSTALL_LIMIT_MS = 5 * 60_000
 /**
- * Number of colours of a screenshot. 64 colours are enough for flat surfaces and reduce the file to a third
- * of its size.
+ * Number of colours of a screenshot. 64 colours are enough, because the page consists of flat surfaces. The
+ * file has a third of its size with all colours.
  */
 const COLOURS = '64'
 

@@ -1,7 +1,7 @@
 /**
  * Installs the packages of package-lock.json before `npm start` and `npm test`, unless they are already
- * installed. Written in plain JavaScript, because the script runs on the machine's own version of Node. All
- * later steps run on the Node of node_modules.
+ * installed. Written in JavaScript, because the Node of the machine may be too old for TypeScript. All later
+ * steps run on the Node in node_modules.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -27,7 +27,7 @@ const wantedNode = () => `v${readJson('package.json').devDependencies.node}`
 
 /**
  * True if every package of the lock file is installed. npm writes node_modules/.package-lock.json at the end,
- * so an interrupted installation counts as missing. Optional packages may be absent, because some are for
+ * so an interrupted installation counts as missing. Optional packages may be missing, because some are for
  * other platforms.
  */
 function isInstalled() {
@@ -80,8 +80,8 @@ function install() {
 }
 
 /**
- * Downloads the required Node to node_modules. The package `node` does so in its install script, but some
- * machines forbid install scripts.
+ * Downloads the required Node to node_modules. The package `node` would download Node in its install script,
+ * but some machines forbid install scripts.
  */
 function fetchNode() {
   const folder = join(MODULES, 'node')
@@ -92,7 +92,8 @@ function fetchNode() {
     stdio: 'inherit',
     env: { ...process.env, npm_config_ignore_scripts: 'false' },
   })
-  // The link to Node is created by this script, because npm created its links before Node was downloaded.
+  // Creates the link to Node in node_modules/.bin. npm did not create this link, because Node was not yet
+  // downloaded when npm ran.
   rmSync(OWN_NODE, { force: true })
   symlinkSync(join('..', 'node', 'bin', 'node'), OWN_NODE)
 }

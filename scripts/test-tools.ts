@@ -30,8 +30,8 @@ const WANTED = [
 const APT_LIMIT_MS = 15 * 60_000
 
 /**
- * Package with a PostgreSQL server for the backup tests. Used if the installed pg_dump is older than the
- * embedded server, because pg_dump refuses a newer server.
+ * Package of a PostgreSQL server for the backup tests. Installed if pg_dump is older than the embedded
+ * PostgreSQL, because pg_dump refuses a server newer than pg_dump.
  */
 const SERVER_PACKAGE = 'postgresql'
 
@@ -55,7 +55,8 @@ export async function prepareTools(log: (line: string) => void): Promise<Tools> 
 }
 
 /**
- * True if the installed pg_dump is not older than the embedded server, or has a server of its own version.
+ * True if pg_dump can be tested: pg_dump is not older than the embedded PostgreSQL, or a PostgreSQL server of
+ * the version of pg_dump is installed.
  */
 async function canDump(): Promise<boolean> {
   const { major } = await installedBinaries()
@@ -82,7 +83,10 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Installs packages with apt. Returns the reason that is reported if a program is still missing. */
+/**
+ * Installs packages with apt. Returns the text that is reported as the reason if a program is still missing
+ * afterwards.
+ */
 async function install(packages: string[], log: (line: string) => void): Promise<string> {
   if (process.getuid?.() !== 0) return 'not root, so not installed'
   if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'

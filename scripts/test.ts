@@ -24,8 +24,8 @@ import { prepareTools } from './test-tools.ts'
 const ROOT = join(import.meta.dirname, '..')
 const ALL_TESTS = 'tests/**/*.test.ts'
 /**
- * Test files that also run against PostgreSQL 15. The tests with random sequences are left out, because they
- * take a minute.
+ * Test files that also run against PostgreSQL 15. The tests with random sequences are left out, because these
+ * tests take a minute.
  */
 const OLDEST_TESTS = [
   'tests/sql/*.test.ts',
@@ -35,17 +35,17 @@ const OLDEST_TESTS = [
 ]
 const OLDEST_EXCLUDED = /tests\/sql\/(model|migrate|schema)\.test\.ts/
 /**
- * Number of test files that run at the same time. 4 on two cores, because a test file waits for other
- * processes half of its time.
+ * Number of test files that run at the same time. Four files keep two cores busy, because a test file waits
+ * for other processes half of the time.
  */
-const CONCURRENCY = 4
+const CONCURRENCY = 3
 const ONE_TEST_LIMIT_MS = 10 * 60_000
 const ALL_LIMIT_MS = 40 * 60_000
 const END_LIMIT_MS = 10_000
 
 /**
- * Settings of the PostgreSQL of the tests: no protection against power failures, and more connections than an
- * agent needs.
+ * Settings of the PostgreSQL for tests. Protection against power failures is off, because it slows down the
+ * tests. Tests need more connections than an agent.
  */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
 
@@ -85,8 +85,8 @@ function select(args: string[]): Selection {
  */
 async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Promise<boolean> {
   const options = [`--test-concurrency=${CONCURRENCY}`, `--test-timeout=${ONE_TEST_LIMIT_MS}`, ...flags]
-  // Exits although servers or connections are still open. Node does not run the cleanup hooks of a file whose
-  // tests are all filtered out.
+  // With a name filter, the test process exits although servers are still open. Node runs no cleanup hooks in
+  // a file whose tests are all filtered out.
   if (flags.some((flag) => flag.startsWith('--test-name-pattern'))) options.push('--test-force-exit')
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], {
     cwd: ROOT,
@@ -134,7 +134,9 @@ async function runOnOldest(folder: string, env: NodeJS.ProcessEnv): Promise<bool
   }
 }
 
-/** Prints the skipped tests. Called before and after the run, because skipped tests are easily overlooked. */
+/**
+ * Prints the skipped tests. Called before and after the tests, because skipped tests are easily overlooked.
+ */
 function printMissing(missing: string[]): void {
   for (const sentence of missing) print(`\n⚠ SKIPPED: ${sentence}`)
 }

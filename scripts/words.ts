@@ -8,7 +8,10 @@ import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const CATEGORIES = {
-  /** Words for people without a role. The subject of a sentence must be a component or a role instead. */
+  /**
+   * Words such as `anyone` for people without a role. The subject of a sentence must be a component or a
+   * role, such as the operator.
+   */
   indefinitePerson:
     /\b(?:whoever|whomever|nobody|somebody|everybody|anybody|someone|anyone|everyone|no one)(?:'s)?\b/gi,
   /**

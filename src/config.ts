@@ -106,8 +106,8 @@ export interface Config {
   /** Host names accepted in the HTTP header `Host` in addition to the default names. In lower case. */
   allowedHosts: string[]
   /**
-   * Upper limit of a run of the switch command, in seconds. The default is 1800, because a first NixOS build
-   * downloads a lot.
+   * Upper limit of the duration of a run of the switch command, in seconds. The default is 1800, because the
+   * first NixOS build on a machine downloads many packages.
    */
   buildTimeoutSeconds: number
   /**
@@ -115,8 +115,8 @@ export interface Config {
    */
   retentionDays: number
   /**
-   * Supervision by systemd: true if systemd expects notifications, and the watchdog interval of systemd in
-   * ms.
+   * Supervision by systemd. `enabled` is true if systemd expects notifications from the agent. `watchdogMs`
+   * is the watchdog interval of systemd in ms.
    */
   supervision: { enabled: boolean; watchdogMs: number | undefined }
   /** Settings that only the NixOS host uses. */
@@ -130,8 +130,8 @@ export interface NixosSettings {
   /** Path of the link to the running NixOS system. */
   currentSystem: string
   /**
-   * Path of a program that is started for a rebuild instead of a systemd unit. Used on machines without
-   * systemd.
+   * Path of a program that the agent starts to rebuild a machine without systemd. With systemd, the agent
+   * starts a systemd unit instead.
    */
   rebuild: string | undefined
   /**
@@ -199,8 +199,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 type Environment = z.infer<typeof environment>
 
 /**
- * Returns the URL of the database from a variable or a file. A file is safer for a URL with a password,
- * because other users may be able to read the environment of a process.
+ * Returns the URL of the database from the variable DATABASE_URL or from the file that DATABASE_URL_FILE
+ * names. A URL with a password is safer in the file, because other users may be able to read the environment
+ * of a process.
  */
 function readDatabaseUrl({ DATABASE_URL, DATABASE_URL_FILE, BLOUD_DATABASE_ROLE }: Environment) {
   const url = DATABASE_URL ?? (DATABASE_URL_FILE && readUrlFile(DATABASE_URL_FILE))

@@ -37,7 +37,10 @@ async function untilReady(): Promise<void> {
   throw new Error('the relay is not ready')
 }
 
-/** Way to receive an event without the relay: only the notification, or the notification and its row. */
+/**
+ * Way to receive an event without the relay: the session receives only the notification, or also reads the
+ * event's row.
+ */
 type Way = 'notification' | 'row'
 /** Times in µs at which transitions of app-1 were received, by way. */
 const received = { stream: [] as number[], notification: [] as number[], row: [] as number[] }
@@ -69,8 +72,8 @@ async function listenAll(): Promise<void> {
 }
 
 /**
- * Lets only the session of `way` receive notifications besides the relay. Two woken sessions would compete
- * with the relay for the cores.
+ * Runs LISTEN only in the session of `way`. If both sessions received notifications, they would compete with
+ * the relay for the processor.
  */
 async function listenOnlyBy(way: Way): Promise<void> {
   await (way === 'notification' ? reader : bare).query('unlisten *')
@@ -145,8 +148,8 @@ const writing = others.map(async (client, index) => {
     await sleep((1000 * others.length) / writesPerSecond)
   }
 })
-// Under load only the row is compared, because a notification contains no data and may come from a different
-// writer.
+// On a busy database the notification is not measured, because a notification contains no data and may come
+// from a different writer.
 for (let round = 0; round < rounds; round += 1) busy.push(await measure(admin, 'row'))
 stopped = true
 await Promise.all(writing)

@@ -1,6 +1,6 @@
 /**
- * Measures the rate of events that a server can send to a thousand clients in time, and the CPU time of a
- * delivery.
+ * Measures the highest rate at which a server can send events to a thousand clients in time, and the CPU time
+ * per delivered event.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { option, publishAt, report, SERVERS, type Server, spread, startLoad, timesOf } from './kit.ts'
@@ -40,7 +40,7 @@ interface Step {
   clientBusy: number
 }
 
-/** Publishes events at a rate and measures latency, lost events and CPU time. */
+/** Publishes events at the rate `rate`. Measures latency, lost events and CPU time. */
 async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>, rate: number, from: number) {
   load.send('reset')
   const before = await load.stat()
@@ -73,8 +73,8 @@ async function ladder(make: () => Promise<Server>): Promise<Step[]> {
     let from = await publishAt(server, 50, 1, 1) // warm-up
     await sleep(300)
     let failures = 0
-    // Three failed steps in a row are caused by the server. A single failed step may be caused by other load
-    // on the machine.
+    // The measurement ends after three failed steps in a row, because other load on the machine may cause a
+    // single failed step.
     for (let at = 0; at < RATES.length && failures < 3; ) {
       const { result, next } = await step(server, load, RATES[at] as number, from)
       from = next

@@ -2,11 +2,11 @@
  * Stalls every fifth client. Measures the latency of the healthy clients, the growth of the server's memory,
  * and whether the stalled clients later receive every event.
  *
- * Events are large and the socket buffers of the stalled clients small, because the buffers must fill within
- * the run. The kernel buffers up to 4 MB per socket, which is 5 s of events.
+ * The events are large and the socket buffers of the stalled clients are small, so that the buffers fill
+ * during the benchmark. The kernel buffers up to 4 MB per socket.
  *
- * The histories of the servers are filled before the run, so that only stalled clients make memory grow. The
- * run takes 12 s, because the relay closes a client that reads nothing for 15 s.
+ * The histories of the servers are filled first, so that only stalled clients make memory grow. Clients stall
+ * for 12 s, because the relay closes a connection on which the client reads nothing for 15 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -20,7 +20,10 @@ const rate = option('rate', 100)
 const eventBytes = Number(process.env.BENCH_PAD ?? 200)
 const stalled = clients / 5
 const SMALL_BUFFER = { LOAD_RCVBUF: '16384' }
-/** Number of events published before the run. More than any server keeps in its history. */
+/**
+ * Number of events published before clients stall. The number is larger than the number of events that a
+ * server keeps in its history.
+ */
 const PAST = 2500
 /** Upper limit of the time in which the stalled clients catch up, in ms. */
 const CATCH_UP_LIMIT_MS = 15_000

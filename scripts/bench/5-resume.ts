@@ -1,6 +1,6 @@
 /**
- * Reconnects many clients at once with an old event id. Measures the time until all clients have the missed
- * events, and the number of queries.
+ * Reconnects many clients at once with an old event id. Measures the time until all clients have received the
+ * missed events, and the number of database queries.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuOf, option, publishAt, report, SERVERS, spread, startLoad } from './kit.ts'

@@ -1,7 +1,7 @@
 /**
- * Measures status transitions per second in PostgreSQL, with the agent's triggers. Compares them with a bare
- * update whose row trigger notifies, and with a bare update. The sessions run their loops inside the server
- * with one commit per transition, because the client would be the limit.
+ * Measures status transitions per second in PostgreSQL, with the agent's triggers. Compares the rate with an
+ * update without the agent's triggers, and with such an update plus a trigger that notifies. The writers loop
+ * inside PostgreSQL, because a client program would be slower than PostgreSQL.
  */
 import type pg from 'pg'
 import { settingsOf, startDatabase } from './database.ts'
@@ -71,7 +71,10 @@ async function run(table: string, sessions: number): Promise<number> {
   return counts.reduce((sum, count) => sum + count, 0) / seconds
 }
 
-/** Counts the transitions missing from the history after event `before`, or the gaps in its event numbers. */
+/**
+ * Returns 0 if every transition after event `before` has an event and the event numbers are contiguous.
+ * Otherwise returns the larger number: missing events, or missing event numbers.
+ */
 async function lost(before: number, transitions: number): Promise<number> {
   const { rows } = await admin.query(
     'select count(*) as count, max(seq) as last from bloud.events where seq > $1',

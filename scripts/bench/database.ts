@@ -1,4 +1,6 @@
-/** Starts a PostgreSQL with the agent's schema and durable default settings, as `npm start` does. */
+/**
+ * Starts an embedded PostgreSQL with the agent's schema and the settings of `npm start`, including `fsync`.
+ */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

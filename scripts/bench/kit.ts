@@ -83,8 +83,7 @@ async function isUp(port: number): Promise<boolean> {
 }
 
 /**
- * Publishes events by POST requests on a keep-alive connection, as in the manual of nchan. Does not wait for
- * the responses.
+ * Publishes events to nchan by POST requests on one keep-alive connection, without waiting for the responses.
  */
 function poster(socket: Socket) {
   socket.setNoDelay(true)
@@ -145,7 +144,7 @@ export const SERVERS: Record<string, () => Promise<Server>> = {
 /** Statistics of the load client since its last command `reset`. */
 export interface LoadStats {
   opened: number
-  /** Number of clients that have received the head of the response. */
+  /** Number of clients that have received the header of the HTTP response. */
   answered: number
   failed: number
   closed: number

@@ -1,6 +1,7 @@
 /**
  * Measures the time that the web page spends in scripts per frame, with many apps and events. The times come
- * from Chromium's trace of the page. The server is the real server with a separate database.
+ * from Chromium's trace of the page. The page is served by the agent's own server, with a database created
+ * for the measurement.
  *
  *   node scripts/bench/page.ts [apps] [events/s] [slowdown]
  *
@@ -20,7 +21,10 @@ import { prepareTools } from '../test-tools.ts'
 
 const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWDOWN = 1] = process.argv.slice(2).map(Number)
 const SECONDS = 10
-/** Upper limit of the time of the first rendering, in ms. Large, because the machine may be busy. */
+/**
+ * Upper limit of the time until the page is first rendered, in ms. The limit is large, because the machine
+ * may be busy.
+ */
 const SETTLE_LIMIT_MS = 120_000
 const FRAME_MS = 1000 / 60
 /** Names of the trace events that count as script time. */

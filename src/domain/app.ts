@@ -5,9 +5,7 @@ import { STATUSES } from './status.ts'
 export const timestamp = z.string()
 const status = z.enum(STATUSES)
 
-/**
- * Cause why an operation failed: class and phase of the failure, and a message and a hint for the operator.
- */
+/** Cause of a failed operation: class and phase of the failure, and a message and a hint for the operator. */
 export const Cause = z
   .object({
     class: z.enum([
@@ -50,14 +48,15 @@ export type App = z.infer<typeof App>
 const Control = z.object({ allowed: z.boolean(), code: z.string().nullable(), reason: z.string().nullable() })
 
 /**
- * Row of `bloud.app_status`: an app, its operation, and its controls. A control is a verb (install, uninstall
- * …) with whether the verb is allowed now.
+ * Row of `bloud.app_status`: an app, its operation, and its controls. A control names a verb (install,
+ * uninstall …) and states whether the verb is allowed now.
  */
 export const AppStatus = App.extend({
   status_since: timestamp,
   /**
-   * Usual duration of the current phase of the operation, from earlier operations on this machine. Null below
-   * five earlier operations, or if the app has no operation in progress.
+   * Usual duration of the current phase of the app's operation, computed from earlier operations on this
+   * machine. Null if there are fewer than five earlier operations, or if the app has no operation in
+   * progress.
    */
   usual: z
     .object({
@@ -104,13 +103,13 @@ export const AppEvent = App.extend({
 export type AppEvent = z.infer<typeof AppEvent>
 
 /**
- * Row of `bloud.stream_after`: an `AppEvent` as JSON text, and the columns from which the relay selects its
- * receivers.
+ * Row of `bloud.stream_after`: an `AppEvent` as JSON text, and the columns by which the relay selects the
+ * clients that receive the event.
  */
 export const StreamRow = z.object({
   epoch: z.string(),
   seq: z.number().int(),
-  /** Seq up to which events were pruned when the row was read. */
+  /** Event number (seq) of the newest pruned event at the time when the row was read. */
   pruned_to: z.number().int(),
   app: z.string(),
   json: z.string(),
@@ -118,7 +117,8 @@ export const StreamRow = z.object({
 export type StreamRow = z.infer<typeof StreamRow>
 
 /**
- * Row of `bloud.history`: a transition of an app's status, and the time that the app then kept the status.
+ * Row of `bloud.history`: a transition of an app to a new status, and the time for which the app kept the new
+ * status.
  */
 export const HistoryRow = z.object({
   seq: z.number().int(),
@@ -126,7 +126,7 @@ export const HistoryRow = z.object({
   app: z.string(),
   from_status: status.nullable(),
   to_status: status.nullable(),
-  /** Time in seconds that the app kept the status. Null for the app's current status. */
+  /** Time in seconds for which the app kept the status. Null for the app's current status. */
   duration_seconds: z.number().nullable(),
   operation_id: z.number().int().nullable(),
   actor: z.string(),
@@ -155,7 +155,8 @@ export const Snapshot = z.object({ epoch: z.string(), seq: z.number().int(), app
 export type Snapshot = z.infer<typeof Snapshot>
 
 /**
- * Newest stream position (epoch and seq). Events with a seq up to and including `oldest` have been pruned.
+ * Newest position of the event stream (epoch and seq). Events with a seq less than or equal to `oldest` have
+ * been pruned.
  */
 export const StreamHead = z.object({
   epoch: z.string(),

@@ -25,8 +25,8 @@ const appName = z
 const port = z.number().int().min(1).max(65535)
 const text = z.string().min(1)
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-// Environment variables are text, so the number of `PORT: 80` and the boolean of `DEBUG: true` are converted
-// to text.
+// Numbers and booleans such as `PORT: 80` and `DEBUG: true` are converted to text, because the values of
+// environment variables are text.
 const environment = z
   .record(envName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
   .default({})
@@ -104,7 +104,10 @@ const npmForm = z
 
 const healthCheck = z
   .object({
-    /** Kind of the health probe. `tcp` only opens a connection, for apps without HTTP. */
+    /**
+     * Kind of the health probe. A `tcp` probe only opens a connection, and is for apps that do not serve
+     * HTTP.
+     */
     kind: z.enum(['http', 'tcp']).optional(),
     path: z.string().startsWith('/').default('/'),
     interval: z.number().positive().max(3600).default(DEFAULT_INTERVAL_SECONDS),
@@ -217,8 +220,8 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Returns the parsed value together with the keys that the schema does not define. Appends the paths of these
- * keys to `unknown`.
+ * Returns the parsed value with the keys of `raw` added that the schema does not define. Appends the path of
+ * each added key to `unknown`.
  */
 function keepUnknown(raw: unknown, parsed: unknown, path: string[], unknown: string[][]): unknown {
   if (Array.isArray(raw) && Array.isArray(parsed)) {

@@ -19,9 +19,12 @@ export const STREAM_EVENTS = {
   app: AppEvent,
   /** Heartbeat with the newest event id and the agent's time. */
   heartbeat: z.object({ id, at: timestamp }),
-  /** Notice that `GET /api/status` changed without a transition, for example by a new display name. */
+  /**
+   * Notice that the response of `GET /api/status` changed although no app changed its status. An example is a
+   * new display name of an app.
+   */
   refresh: z.object({}),
-  /** Notice that the relay has been unable to read the database since the time `since`. */
+  /** Notice that the relay can't read the database. `since` is the time of the first failure. */
   stale: z.object({ since: timestamp }),
   /** Notice that the stream can't continue after the client's last event id. A snapshot follows. */
   reset: z.object({ reason }),

@@ -24,8 +24,8 @@ export const Operation = z.object({
 export type Operation = z.infer<typeof Operation>
 
 /**
- * Rebuild of the host, with the operations included in it. A rebuild may need several runs of the switch
- * command.
+ * Rebuild of the host that executes one or more operations. A rebuild may need several runs of the switch
+ * command (`nixos-rebuild switch`).
  */
 export const Rebuild = z.object({
   id: z.number().int(),
@@ -44,7 +44,7 @@ export type Rebuild = z.infer<typeof Rebuild>
 
 /**
  * Preview of a rollback: the current and the target host generation, the apps that the rollback changes, and
- * the reasons against it.
+ * the reasons that forbid the rollback.
  */
 export const RollbackPlan = z.object({
   from: z.string().nullable(),

@@ -1,6 +1,6 @@
 /**
- * Statuses of an app, in the order of an install. The allowed transitions are rows of
- * `bloud.status_transitions`, and only the database checks them.
+ * Statuses of an app, in the order of an install. The table `bloud.status_transitions` contains the allowed
+ * transitions, which only the database checks.
  */
 export const STATUSES = [
   'queued',

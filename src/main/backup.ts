@@ -12,8 +12,8 @@ import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 /**
- * Upper limit of the duration of pg_dump, in ms. The history takes megabytes, so only a failing disk reaches
- * the limit.
+ * Upper limit of the duration of pg_dump, in ms. A backup has a size of megabytes, so only a failing disk
+ * makes pg_dump exceed this limit.
  */
 const DUMP_LIMIT_MS = 30 * 60_000
 /** Umask of the backup file: the group and other users have no access. */
@@ -49,8 +49,8 @@ async function main(given: string | undefined): Promise<void> {
   process.umask(OWNER_ONLY)
   const { url, config } = await reachDatabase('superuser')
   const name = `bloud-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.dump`
-  // A relative path refers to the operator's directory, which npm passes in INIT_CWD. npm itself changes the
-  // working directory.
+  // A relative path is resolved from INIT_CWD, the directory in which the operator ran npm. The working
+  // directory differs, because npm changes to the folder of package.json.
   const file = given
     ? resolve(environmentWith({}).INIT_CWD ?? '.', given)
     : join(config.dataDir, 'backups', name)

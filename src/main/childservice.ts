@@ -13,7 +13,10 @@ export interface ChildService {
    * ready.
    */
   start(): Promise<void>
-  /** Stops the child and starts it again. The new child gets the environment that `env` then returns. */
+  /**
+   * Stops the child process and starts a new child process, with the environment that a new call of `env`
+   * returns.
+   */
   restart(): void
   stop(): Promise<void>
   /** Kills the child without waiting for its end. */
@@ -42,7 +45,7 @@ export class ChildError extends Error {
 const READY_LIMIT_MS = 60_000
 /** Upper limit of the time in which a child stops, in ms. After that time the child is killed. */
 const STOP_LIMIT_MS = 15_000
-/** Pause before the first restart of a child, in ms. Each failed start doubles the pause. */
+/** Pause before the first restart of a child, in ms. The pause doubles after each failed start. */
 const PAUSE_MS = 1_000
 /** Upper limit of the pause between two restarts of a child, in ms. */
 const PAUSE_MAX_MS = 30_000
@@ -101,7 +104,7 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
 
   /**
    * Restarts the child after `pause` milliseconds. The number of restarts is not limited, because a home
-   * server has no on-call operator.
+   * server has no operator on call who could start the child.
    */
   function scheduleRestart(pause: number): void {
     clearTimeout(timer)

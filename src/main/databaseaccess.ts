@@ -8,8 +8,9 @@ const NOT_RUNNING = 'The database is not running. Start it with "npm start", in 
 
 /**
  * Returns the URL of the agent's database after checking that the database accepts connections.
- * @param login login used for the embedded database.
- * @param external changes DATABASE_URL before use, for example to set a PostgreSQL role.
+ * @param login PostgreSQL login for the connection, if the database is the embedded database.
+ * @param external function that returns the URL to use instead of DATABASE_URL, for example with a PostgreSQL
+ * role added.
  * @throws StartError if the database can't be reached.
  */
 export async function reachDatabase(
@@ -31,8 +32,8 @@ function explainProblem(problem: Error & { code?: string }): string {
 }
 
 /**
- * Returns the URL without a password and the environment with the password, for psql and pg_dump. The URL
- * holds no password, because other users can read the arguments of a process.
+ * Returns the arguments for psql and pg_dump: a URL without the password, and an environment that contains
+ * the password. The URL holds no password, because other users can read the arguments of a process.
  */
 export function clientArguments(url: string, more: Record<string, string> = {}) {
   const target = new URL(url)

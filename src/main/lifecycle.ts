@@ -8,14 +8,17 @@ export interface Service {
   start(): Promise<void>
   /** Stops the service. Also called if the service failed to start or is still starting. */
   stop(): Promise<void>
-  /** Upper limit of `stop` in ms. After that time the next service is stopped. */
+  /** Upper limit of `stop` in ms. If `stop` takes longer, the next service is stopped nevertheless. */
   stopLimitMs: number
-  /** Kills the service without waiting for its end, when the operator presses Ctrl-C twice. */
+  /** Kills the service without waiting for its end. Called when the operator presses Ctrl-C twice. */
   kill?(): void
 }
 
 export interface Lifecycle {
-  /** Starts a service. @throws the error of its `start`, or an error if `stop` was called before. */
+  /**
+   * Starts a service. @throws an error if the service fails to start, or if the services have already been
+   * stopped.
+   */
   add(service: Service): Promise<void>
   /** Stops all services, the last started service first. Further calls have no effect. */
   stop(): Promise<void>

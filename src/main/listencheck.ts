@@ -1,14 +1,12 @@
-/**
- * Checks at the start that the agent can listen on its address and port, and explains the error otherwise.
- */
+/** Checks at the start of the agent that its address and port are free, and explains the error if not. */
 import { createServer } from 'node:net'
 import type { Config } from '../config.ts'
 import { pollUntil } from '../system/timeout.ts'
 import { StartError } from './starterror.ts'
 
 /**
- * Time in ms during which a taken port is tried again. A relay whose parent was just killed still holds the
- * port for a moment.
+ * Time in ms during which a taken port is tried again. After `npm start` was killed, its relay may still use
+ * the port for a moment.
  */
 const PORT_LIMIT_MS = 3_000
 
@@ -35,7 +33,7 @@ const TEXTS: Record<string, (port: number, listen: string) => string> = {
 /** True if the error code has an explanation for the operator in TEXTS. */
 export const isListenCode = (code: string) => code in TEXTS
 
-/** Returns an error whose message names the setting to change, made from an error of listening. */
+/** Converts an error of listening on a port to an error whose message names the setting to change. */
 export function listenError(
   { code = '', message }: NodeJS.ErrnoException,
   port: number,

@@ -1,6 +1,6 @@
 /**
- * Command `npm run migrate`: migrates the database of DATABASE_URL to the schema of this program version. A
- * second run changes nothing.
+ * Command `npm run migrate`: migrates the database of DATABASE_URL to the schema of this program version.
+ * Changes nothing if the database already has this schema.
  */
 import { readConfig } from '../config.ts'
 import { migrate } from '../db/migration.ts'

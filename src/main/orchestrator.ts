@@ -13,8 +13,8 @@ import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 
 /**
- * Upper limit of database connections: one each for rebuilds, health and the lease, and three for concurrent
- * health reports.
+ * Upper limit of database connections of the orchestrator. Rebuilds, health checks and the lease use one
+ * connection each, and concurrent health reports use three.
  */
 const POOL_SIZE = 6
 
@@ -22,7 +22,7 @@ const POOL_SIZE = 6
 const DATABASE_PAUSE_MS = 1_000
 
 /**
- * Opens the connection pool, and retries until the database is reachable. The machine may start the agent
+ * Opens the connection pool. Retries until the database is reachable, because the machine may start the agent
  * before the database. Only the first failure is logged.
  */
 async function openWhenThere(later: LazyPool, log: Logger): Promise<Pool> {

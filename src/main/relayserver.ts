@@ -22,13 +22,13 @@ import { createRelay, type RelayLimits } from '../relay/relay.ts'
 import type { StreamSource } from '../relay/streamsource.ts'
 
 /**
- * Upper limit of database connections for HTTP requests, snapshots and the backlog. The live stream uses a
- * separate session.
+ * Upper limit of the relay's database connections for HTTP requests, snapshots and missed events. New events
+ * are read over a separate connection.
  */
 const POOL_SIZE = 8
 /**
- * Upper limit of a query in ms. A query of the relay takes a few ms, so a much longer query means a dead
- * connection.
+ * Upper limit of a query in ms. A query of the relay takes a few ms, so a query that reaches the limit
+ * indicates a dead connection.
  */
 const QUERY_LIMIT_MS = 7_000
 /** States of a finished operation, whose log is complete. */
@@ -62,8 +62,8 @@ function logSource({ operationLog, findOperation }: ReturnType<typeof routeSourc
 }
 
 /**
- * Returns the functions of src/db that HTTP routes call. A new verb (install, uninstall …) must be added to
- * this list.
+ * Returns the functions of src/db that HTTP routes call. The function of a new verb (install, uninstall …)
+ * must be added here.
  */
 function routeSource(pool: LazyPool, expectedSchema: string) {
   const { installedApps, appStatus, history, schemaVersion } = app
@@ -94,10 +94,7 @@ async function expectedSchema(): Promise<string> {
   ).replace(/\.sql$/, '')
 }
 
-/**
- * Passes PostgreSQL notifications to the parts of the relay. A changed operation can change the allowed
- * controls of an app and complete a log.
- */
+/** Passes PostgreSQL notifications to the parts of the relay that depend on the changed data. */
 function listen(
   url: string,
   relay: ReturnType<typeof createRelay>,
@@ -148,8 +145,8 @@ export interface RelayServer {
 }
 
 /**
- * Starts the server, also while the database is unreachable; `/readyz` then reports that. @throws ListenError
- * if the port can't be used.
+ * Starts the server. The server also starts while the database is unreachable, and `/readyz` then reports the
+ * database as unreachable. @throws ListenError if the port can't be used.
  */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options

@@ -37,8 +37,8 @@ async function runProgram(path: string, args: string[], env: NodeJS.ProcessEnv):
 }
 
 /**
- * Writes the SQL files of the restore to `folder`: the backup's statements, and the agent's statements before
- * and after them. Returns the arguments for psql.
+ * Writes the SQL files of the restore to `folder`: the statements of the backup, and statements of the agent
+ * that run before and after the backup. Returns the arguments for psql.
  */
 async function writeScripts(
   client: PostgresClient,

@@ -30,20 +30,20 @@ const OLDEST_NODE = [22, 18] as const
 /** First unsupported major version of Node. */
 const ABOVE_NODE = 23
 /**
- * File with the process id of the running agent, for the error message of a second agent. The locked file
- * itself is agent.lock.
+ * Name of the file with the process id of the running agent. A second agent names this process id in its
+ * error message.
  */
 const PID_FILE = 'agent.pid'
 const LOCK_STOP_LIMIT_MS = 1_000
 const POSTGRES_STOP_LIMIT_MS = 45_000
 /**
- * Upper limit of the stop of the host, in ms. A running switch command takes 12 s to stop or 15 s to finish.
- * The supervisor then takes up to 20 s to stop all apps.
+ * Upper limit of the time in which the host stops, in ms. A running switch command stops in at most 15 s. The
+ * supervisor then stops all apps in at most 20 s.
  */
 const HOST_STOP_LIMIT_MS = 50_000
 /**
- * Upper limit of the stop of a child process, in ms. Larger than the time after which a child is killed (15
- * s).
+ * Upper limit of the time in which a child process stops, in ms. Larger than 15 s, because a child that does
+ * not stop is killed after 15 s.
  */
 const CHILD_STOP_LIMIT_MS = 20_000
 
@@ -86,8 +86,8 @@ async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void>
 }
 
 /**
- * Creates a directory with its parents. Node's `recursive` option is not used, because it never returns below
- * a folder that allows no subfolder, such as /proc.
+ * Creates a directory with its parents. The option `recursive` of Node's mkdir is not used, because mkdir
+ * then never returns for a path in /proc.
  */
 async function makeDirectory(path: string): Promise<void> {
   try {
@@ -191,7 +191,8 @@ function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config
 const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, NoResponseError, ChildError]
 
 function printError(error: unknown, config: Config | null): void {
-  // Another program may have taken the port after this process checked the port and before the relay started.
+  // The port was free when this process checked the port. Another program may have taken the port before the
+  // relay started.
   const taken = config && error instanceof ChildError && isListenCode(error.code)
   const shown = taken ? listenError(error, config.port, config.listen) : error
   const expected = shown instanceof Error && EXPECTED.some((kind) => shown instanceof kind)
@@ -210,7 +211,8 @@ async function main(): Promise<void> {
     await startAll(lifecycle, config, log)
     if (!lifecycle.stopping) printAddresses(config)
   } catch (error) {
-    // A stop during the start causes an error, which is not printed.
+    // If the operator stops the agent during its start, the start fails. This failure is expected and not
+    // printed.
     if (lifecycle?.stopping) return
     printError(error, config)
     await lifecycle?.stop()

@@ -4,8 +4,8 @@ import type { Context } from './context.ts'
 
 /**
  * Reads the catalog files from the catalog directory.
- * @throws if the directory can't be read. The queued catalog refresh then fails, and the error is stored as
- * its cause.
+ * @throws if the directory can't be read. The error is then stored as the cause of failure of the queued
+ * catalog refresh.
  */
 async function readFiles({ pool, attempt, catalogDir }: Context) {
   try {

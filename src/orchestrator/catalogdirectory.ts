@@ -1,14 +1,14 @@
 /**
- * Reads and parses the files of the catalog directory. A bad file is reported and does not hide the other
- * files.
+ * Reads and parses the files of the catalog directory. An invalid file is reported, and the valid files are
+ * still returned.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, type CatalogProblem, parseCatalogFile } from '../domain/catalog.ts'
 
 /**
- * Upper limit of a catalog file in bytes. A larger file is refused, because real catalog files are far
- * smaller.
+ * Upper limit of a catalog file in bytes. A larger file is refused, because a catalog file normally has a few
+ * kilobytes.
  */
 const MAX_FILE_BYTES = 256 * 1024
 
@@ -43,7 +43,7 @@ async function addFile(catalog: Catalog, dir: string, filename: string): Promise
   if (Buffer.byteLength(yaml) > MAX_FILE_BYTES) return void fail(`is larger than ${MAX_FILE_BYTES} bytes`)
   const parsed = parseCatalogFile(yaml, filename)
   if ('error' in parsed) return void catalog.errors.push(parsed.error)
-  // Two files define the same app only as `x.yml` and `x.yaml`, because the parser requires that the app's
+  // Only the files `x.yml` and `x.yaml` can define the same app, because the parser requires that the app's
   // name equals the file's name.
   if (catalog.files.some((other) => other.app.name === parsed.ok.name)) {
     return void fail(`name: "${parsed.ok.name}" is already used by another file`)

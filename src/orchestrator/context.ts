@@ -5,7 +5,7 @@ import type { Wakeup } from './wakeup.ts'
 
 /** Progress of the worker, as reported to the process supervisor (systemd). */
 export interface ProgressReport {
-  /** Reports a heartbeat: the main loop has completed a round. */
+  /** Reports that the main loop of the worker has completed a round (heartbeat). */
   alive(): void
   /**
    * Reports that the worker has resumed the work of an earlier worker, or that another worker holds the
@@ -28,8 +28,8 @@ export interface Context {
    */
   attempt: number
   /**
-   * Aborted when the lease is lost or the process stops. Functions then return without stopping a running
-   * switch command.
+   * Signal that aborts when the lease is lost or the process stops. Functions then return, but a running
+   * switch command continues.
    */
   signal: AbortSignal
   /** Wake-up of the rebuild loop. The loop is woken when operations have changed. */

@@ -9,11 +9,14 @@ import { wantedApp } from './rebuild.ts'
 /** Upper limit of a health probe, in ms. An app that responds later counts as failed. */
 const PROBE_LIMIT_MS = 5_000
 /**
- * Number of consecutive failed probes after which a running app is unhealthy. More than 1, because a single
- * response may be slow.
+ * Number of consecutive failed probes after which a running app is unhealthy. The number is larger than 1,
+ * because a single slow response does not mean that the app has failed.
  */
 const FAILURES_TO_ERROR = 3
-/** Number of restarts after which an app that exits right after each start counts as failed. */
+/**
+ * Number of restarts after which a starting app counts as failed, if its process exits right after each
+ * start.
+ */
 const RESTARTS_TO_GIVE_UP = 2
 /** Interval in ms between two reads of the list of apps. Starting apps are probed at the same interval. */
 export const HEALTH_TICK_MS = 500
@@ -33,8 +36,8 @@ interface ProbeState {
 }
 
 /**
- * True if the HTTP status means that the app is running. 401 and 403 count as well, because an app that
- * requires a login is running.
+ * True if the HTTP status means that the app is running. The statuses 401 and 403 are included, because an
+ * app that requires a login responds with them.
  */
 function isHealthy(status: number): boolean {
   return (status >= 200 && status < 400) || status === 401 || status === 403

@@ -40,8 +40,8 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
 
   return {
     /**
-     * Runs the housekeeping that is due. A failure is only logged, because housekeeping must not delay
-     * installs; the next tick retries.
+     * Runs the housekeeping that is due. A failure is only logged, because a failed housekeeping must not
+     * delay installs. The next call of `tick` retries.
      */
     async tick() {
       try {

@@ -11,7 +11,7 @@ const RENEW_EVERY_MS = 3_000
 export interface Lease {
   /** Fencing token of the lease. The number grows whenever a worker takes the lease. */
   attempt: number
-  /** Aborted when a renewal fails because another worker holds the lease. */
+  /** Signal that aborts when the lease can't be renewed because another worker holds the lease. */
   lost: AbortSignal
   release(): Promise<void>
 }
@@ -28,8 +28,8 @@ export async function takeLease(pool: Pool, worker: string, log: Logger): Promis
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
     } catch (error) {
-      // If the database is unreachable, the lease is not lost, because no other worker can take the lease
-      // either.
+      // An unreachable database does not mean that the lease is lost, because no other worker can take the
+      // lease then.
       if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
       log.warn({ attempt }, 'the lease was taken by another worker')
       lost.abort()

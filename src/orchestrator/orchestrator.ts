@@ -10,8 +10,8 @@ import { configureWanted, runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
 
 /**
- * Upper limit of the wait between two reads of the tables, in ms. The tables are also read without a
- * notification, because a notification may be lost.
+ * Upper limit of the time between two reads of the operations in the database, in ms. Operations are also
+ * read without a PostgreSQL notification, because a notification may be lost.
  */
 const SLOW_TICK_MS = 2_000
 /** Pause of a worker loop after an error, in ms. */
@@ -31,7 +31,7 @@ export interface OrchestratorOptions {
 
 export interface Orchestrator {
   start(): void
-  /** Wakes the rebuild and housekeeping loops, because operations may have changed. */
+  /** Wakes the rebuild and housekeeping loops. Called when operations may have changed. */
   notify(): void
   /** Stops the worker and releases the lease. A running switch command is not stopped. */
   stop(): Promise<void>
@@ -78,8 +78,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     log.info({ attempt: lease.attempt, worker }, 'lease acquired')
     const health = createHealth(context)
     const housekeeping = createHousekeeping(context)
-    // The first housekeeping loads the catalog of this program version. Rebuilds wait for it, because they
-    // use the catalog.
+    // The first housekeeping loads the catalog of this program version. Rebuilds wait for the first
+    // housekeeping, because rebuilds use the catalog.
     const firstHousekeeping = housekeeping.tick()
     /**
      * True after the configuration of the wanted apps has been written. Initially false, because an earlier
@@ -94,8 +94,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
           if (!signal.aborted && !configured) await configureWanted(context)
           configured = true
         }),
-        // Housekeeping runs concurrently with rebuilds, because a rebuild takes minutes and a catalog refresh
-        // must not wait.
+        // Housekeeping runs concurrently with rebuilds, because a catalog refresh must not wait minutes for
+        // the end of a rebuild.
         repeat(signal, log, housekeepingWakeup, SLOW_TICK_MS, async () => {
           await firstHousekeeping
           await housekeeping.tick()
@@ -126,8 +126,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 }
 
 /**
- * Calls `round` repeatedly until `signal` aborts. Waits `ms` milliseconds or for `wakeup` between two calls;
- * logs an error and continues.
+ * Calls `round` repeatedly until `signal` aborts. Waits for `wakeup`, or at most `ms` milliseconds, between
+ * two calls. An error of `round` is logged and does not end the loop.
  */
 async function repeat(
   signal: AbortSignal,

@@ -10,7 +10,7 @@ const EXIT_SWITCHED_WITH_FAILURES = 4
 /** Number of log lines stored with a cause of failure: the last lines of the log. */
 export const CAUSE_LOG_LINES = 20
 
-/** Facts about a finished run of the switch command, from which its outcome is decided. */
+/** Facts about a finished run of the switch command, from which the outcome of the rebuild is decided. */
 export interface Observation {
   state: RunState
   /** Host generation that was active before the run, or null if there was none. */
@@ -43,8 +43,8 @@ function causeOf(failure: RunFailure, code: number | null): Cause {
 }
 
 /**
- * True if the new host generation became active. Exit code 0 or 4 proves that; a changed generation proves
- * that with any exit code.
+ * True if the new host generation became active. The host generation is active after exit code 0 or 4. With
+ * any other exit code, the generation must differ from the generation before the run.
  */
 export function wasSwitched({ state, before, after }: Observation): boolean {
   const code = exitCode(state)
@@ -52,8 +52,8 @@ export function wasSwitched({ state, before, after }: Observation): boolean {
 }
 
 /**
- * Returns the cause of failure stored with all operations of a rebuild. Used if no app installed by the
- * rebuild is known to have failed.
+ * Returns the cause of failure that is stored with all operations of a rebuild. Used if the host did not name
+ * a failed app.
  */
 function sharedCause({ state, failures, unattributed, log }: Observation): Cause {
   const other = Object.entries(failures)[0]
@@ -87,8 +87,8 @@ export function decideOutcome(observed: Observation): Outcome {
   const failures = Object.fromEntries(
     failed.map(([app, failure]) => [app, causeOf(failure, common.exitCode)]),
   )
-  // The switch command failed and the host named no app. The database then splits the rebuild in two halves,
-  // because a smaller rebuild narrows the search for the failing app.
+  // If the switch command failed and the host named no app, the database splits the rebuild into two smaller
+  // rebuilds. Only the rebuild that contains the failing app fails again.
   const split = Object.keys(observed.failures).length === 0 && common.exitCode !== null
   return {
     ...common,

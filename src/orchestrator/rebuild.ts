@@ -22,15 +22,15 @@ import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
 import { createWakeup } from './wakeup.ts'
 
 /**
- * Upper limit of runs of the switch command per rebuild. A run is repeated if a power failure, a signal or a
- * stop of the agent interrupted it.
+ * Upper limit of runs of the switch command in one rebuild. The switch command is run again after a power
+ * failure, a signal or a stop of the agent interrupted a run.
  */
 const MAX_RUNS = 3
-/** Exit code of the switch command if another process holds its lock (EX_TEMPFAIL). */
+/** Exit code of the switch command if another process holds the lock of the switch command (EX_TEMPFAIL). */
 const LOCKED_EXIT_CODE = 75
 /**
- * Exit codes of the switch command after which it is run again: its lock was held, or SIGINT, SIGKILL or
- * SIGTERM ended it.
+ * Exit codes after which the switch command is run again. Another process held the lock, or the command was
+ * ended by SIGINT, SIGKILL or SIGTERM.
  */
 const RETRYABLE_EXIT_CODES = new Set([LOCKED_EXIT_CODE, 130, 137, 143])
 /** Pause before the switch command is run again, in ms. */
@@ -50,8 +50,8 @@ export function wantedApp(
 }
 
 /**
- * Works on the next rebuild until the rebuild ends or the worker must stop. Returns false if no rebuild is
- * waiting.
+ * Executes the next waiting rebuild until the rebuild ends or the worker must stop. Returns false if no
+ * rebuild is waiting.
  */
 export async function runNextRebuild(context: Context): Promise<boolean> {
   const rebuild = await claimRebuild(context.pool, context.attempt, context.buildTimeoutSeconds)
@@ -97,8 +97,8 @@ function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outc
 }
 
 /**
- * Returns the causes of failure of the apps that must not be built, by app. Such an app was cancelled, or the
- * host's preflight check refused the app.
+ * Returns the apps that must not be built, with the cause of failure of each app. An app must not be built if
+ * its install was cancelled, or if the host's preflight check refused the app.
  */
 async function findFailures(
   { pool, host }: Context,
@@ -162,8 +162,8 @@ async function begin(
 }
 
 /**
- * Writes the configuration of the older host generation and starts the rollback. The configuration is written
- * because the next rebuild starts from it.
+ * Writes the configuration of the older host generation and starts the rollback. Without this configuration,
+ * the next rebuild would undo the rollback.
  */
 async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
   const { pool, host, attempt } = context
@@ -188,7 +188,7 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.progress.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
   if ((await host.inspect(run)).state === 'absent') {
-    // A cancel may have been requested while the configuration was written.
+    // The run is not started if a cancel was requested while the configuration was written.
     const reason = await reasonToStop(context, rebuild)
     if (reason) return end(context, rebuild, notSwitched(reason.causes, reason.all))
     await host.startSwitch(run, rebuild.rolls_back_to)
@@ -204,8 +204,8 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
 }
 
 /**
- * True if the run was interrupted before the new host generation became active and a new run is allowed. The
- * deadline and MAX_RUNS limit the runs.
+ * True if the switch command must run again, because the run was interrupted before the new host generation
+ * became active. False after the deadline or after MAX_RUNS runs.
  */
 async function mustRunAgain(
   { host, log }: Context,
@@ -215,8 +215,8 @@ async function mustRunAgain(
   const locked = state.state === 'exited' && state.exitCode === LOCKED_EXIT_CODE
   const retryable = state.state === 'exited' && RETRYABLE_EXIT_CODES.has(state.exitCode)
   const interrupted = state.state === 'lost' || retryable
-  // If the lock was held, the run has switched nothing. The system profile may already name a new generation
-  // of another process.
+  // If another process held the lock, this run has switched nothing. A changed host generation then comes
+  // from the other process.
   const switched = !locked && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
   if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !locked)) return false

@@ -4,8 +4,8 @@ import type { Context } from './context.ts'
 import { decideOutcome, type Observation } from './outcome.ts'
 
 /**
- * Adds to the message of a cause that the rollback failed. The cause is stored with apps that did not fail
- * themselves.
+ * Returns the cause with a message that begins with "The rollback did not succeed". The cause is stored with
+ * all apps of the rollback, also with apps that did not fail themselves.
  */
 const asRollbackCause = (cause: Cause): Cause => ({
   ...cause,
@@ -14,8 +14,8 @@ const asRollbackCause = (cause: Cause): Cause => ({
 
 /**
  * Returns the cause why a rollback must not begin, or null if the rollback may begin. A rollback must not
- * begin after a cancel, or if the machine was switched outside the agent. The target generation must also
- * still exist.
+ * begin if it was cancelled, if the machine was switched without the agent, or if the target host generation
+ * no longer exists.
  */
 export async function rollbackObstacle(
   { pool, host }: Context,

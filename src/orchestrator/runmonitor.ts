@@ -11,12 +11,15 @@ const POLL_INTERVAL_MS = 1_000
  */
 const ACTIVATION_LIMIT_MS = 5 * 60_000
 /**
- * Upper limit of a batch of log lines, in bytes. A batch is written in one transaction and sends one
- * notification.
+ * Upper limit of a batch of log lines, in bytes. A batch is written in one transaction, which sends one
+ * PostgreSQL notification.
  */
 const LOG_BATCH_BYTES = 64 * 1024
 
-/** Reason why the agent stops a run of the switch command: causes by app, or one cause for all operations. */
+/**
+ * Reason why the agent stops a run of the switch command: a cause for each app, or one cause for all
+ * operations.
+ */
 export interface StopReason {
   causes: Record<string, Cause>
   all: Cause | null
@@ -32,8 +35,8 @@ export interface MonitoredRun {
 }
 
 /**
- * Copies the log of a run into the database, starting at byte `from`. Returns the offset in bytes after the
- * last copied line.
+ * Copies the log of a run of the switch command into the database, starting at byte `from` of the log.
+ * Returns the offset in bytes after the last copied line.
  */
 async function copyLog(
   { pool, host, attempt }: Context,
@@ -58,8 +61,8 @@ const TIMED_OUT: Cause = {
 }
 
 /**
- * Returns the reason to stop the run now: the deadline has passed, or cancels were requested. Returns null if
- * the run may continue.
+ * Returns the reason to stop the run of the switch command: the deadline has passed, or a cancel was
+ * requested. Returns null if the run may continue.
  */
 export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<StopReason | null> {
   if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }

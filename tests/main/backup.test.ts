@@ -78,7 +78,7 @@ async function openStream(
     config: { port: 0, listen: '127.0.0.1', allowedHosts: [] },
     databaseUrl: url,
     log: createLogger('test', 'silent'),
-    limits: { tickMs: 600_000 }, // the relay then reads only after notifications
+    limits: { tickMs: 600_000 }, // so that the relay reads only after notifications
   })
   const abort = new AbortController()
   t.after(async () => {

@@ -8,7 +8,7 @@ import { ROOT } from '../../src/config.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
 /**
- * Upper limits of banned words per 1,000 words, by category. A change may lower a limit, but never raise a
+ * Upper limits of banned words per 1,000 words, by category. A commit may lower a limit, but must not raise a
  * limit.
  */
 const LIMITS: Record<Category, number> = { indefinitePerson: 0.3, speakingOrSeeing: 3, private: 0 }

@@ -9,7 +9,7 @@ import { createServer } from '../../../src/http/server.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { printReady, startHistory } from './history.ts'
 
-// The memory for new objects is limited as in src/main/relay.ts.
+// Limits V8's memory for new objects as src/main/relay.ts does.
 setFlagsFromString('--semi-space-growth-factor=1')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0

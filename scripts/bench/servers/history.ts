@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 
 /** Padding text of an event. Its length is BENCH_PAD bytes, or 200 bytes as in a small event. */
 export const PADDING = 'x'.repeat(Number(process.env.BENCH_PAD ?? 200))
-/** Smallest number of events that a full history keeps. */
+/** Number of newest events that the history always keeps. Older events are removed from time to time. */
 const KEPT = 20_000
 
 export interface Row {

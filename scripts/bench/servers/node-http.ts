@@ -2,8 +2,9 @@
  * Server of the benchmarks with node:http. An event is serialised once for all clients and written without
  * delay (TCP_NODELAY).
  *
- * The first argument is a batching interval in ms: the first event is written at once, later events once per
- * interval. With the second argument `throttled` a slow flush lengthens the interval, as in the relay.
+ * The first argument is a batching interval in ms. The first event is written at once, and later events are
+ * written together at the end of an interval. With the second argument `throttled`, the interval becomes
+ * longer if writing takes long, as in the relay.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { RELAY_LIMITS } from '../../../src/relay/relay.ts'
@@ -23,7 +24,7 @@ function flush(): void {
   const bytes = Buffer.from(gathered)
   gathered = ''
   for (const client of clients) client.write(bytes)
-  // The end of the flush is reported in the next tick, because Node writes to the sockets in ticks that are
+  // The end of writing is reported in the next tick, because Node writes to the sockets in ticks that are
   // already queued.
   process.nextTick(() => throttle.done(begin, performance.now()))
 }
@@ -43,7 +44,10 @@ const history = await startHistory((rows) => {
   else timer = setTimeout(flush, wait)
 })
 
-/** Frames after an event id, serialised once for all clients that resume with the same id. */
+/**
+ * Serialised events after an event id, by event id. The events are serialised once for all clients that
+ * reconnect with the same id.
+ */
 const missed = new Map<string, Buffer>()
 function after(id: string): Buffer {
   const key = `${id} ${history.head()}`
