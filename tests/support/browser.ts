@@ -6,8 +6,8 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { toolPath } from './tools.ts'
 
 /**
- * Folder for screenshots, e.g. SCREENSHOTS=test-results. No screenshots are taken without this setting,
- * because a screenshot takes 0.3 s.
+ * Folder for screenshots, from the environment variable SCREENSHOTS. No screenshots are taken without this
+ * variable, because a screenshot takes 0.3 s.
  */
 const SCREENSHOTS = process.env.SCREENSHOTS
 /**
@@ -22,6 +22,9 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ]
+
+/** Upper limit in ms of each wait in the page, far longer than any wait at a load of 20. */
+const PAGE_LIMIT_MS = 120_000
 
 let browser: Promise<Browser> | undefined
 after(async () => (await browser)?.close())
@@ -39,7 +42,7 @@ export interface OpenPage {
 export interface PageOptions {
   dark?: boolean
   width?: number
-  /** Open page whose browser context the new page joins. Both pages then share the browser's connections. */
+  /** Open page with which the new page shares a browser context, like two tabs of the same window. */
   beside?: Page
   path?: string
   javaScript?: boolean
@@ -62,6 +65,7 @@ async function newContext(options: PageOptions): Promise<BrowserContext> {
 export async function openPage(address: string, options: PageOptions = {}): Promise<OpenPage> {
   const context = options.beside?.context() ?? (await newContext(options))
   const page = await context.newPage()
+  page.setDefaultTimeout(PAGE_LIMIT_MS)
   const complaints: string[] = []
   page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()))
   page.on('pageerror', (error) => complaints.push(error.message))

@@ -1,5 +1,6 @@
 /**
- * Checks for every state of the page: the page matches the database, is accessible, and fits small screens.
+ * Checks that tests apply to every state of the page. The page must match the database, be accessible, and
+ * fit small screens.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -7,7 +8,7 @@ import { createRequire } from 'node:module'
 import type pg from 'pg'
 import type { Page } from 'playwright-core'
 
-const LIMIT_MS = 15_000
+const LIMIT_MS = 90_000
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
 interface Card {
@@ -44,7 +45,7 @@ async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
 }
 
 export interface Expected {
-  /** Name of the only app that the checked page shows. Omitted for the page that lists all apps. */
+  /** Name of the app, if the checked page shows a single app. Omitted for the page that lists all apps. */
   only?: string | undefined
   /** False if the page shows no buttons, because JavaScript is off. */
   buttons?: false | undefined
@@ -58,8 +59,8 @@ function expected(all: Record<string, Card>, { only, buttons }: Expected): Recor
 }
 
 /**
- * Waits until the cards and buttons of the page match the database. @throws with the difference after the
- * limit.
+ * Waits until the cards and buttons of the page match the database.
+ * @throws an error that contains the difference, if the page does not match in time.
  */
 export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Expected = {}): Promise<void> {
   const end = Date.now() + LIMIT_MS
@@ -75,7 +76,10 @@ export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Ex
   }
 }
 
-/** Handles an error that a reload of the page causes: returns no cards. @throws every other error. */
+/**
+ * Returns no cards if the error was caused by a reload of the page.
+ * @throws the error otherwise.
+ */
 function ignoreNavigation(error: Error): Record<string, Card> {
   if (/context was destroyed/.test(error.message)) return {}
   throw error
@@ -116,7 +120,8 @@ const SCREENS = [
 ]
 
 /**
- * Returns the pixels beyond the right edge, and up to three elements that cause them. Runs inside the page.
+ * Returns by how many pixels the page exceeds the window width, and up to three elements that are too wide.
+ * Runs inside the page.
  */
 function overhang(): [number, string[]] {
   const { clientWidth, scrollWidth } = document.documentElement
