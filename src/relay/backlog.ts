@@ -1,6 +1,7 @@
 /**
- * Reads old events from the database for clients whose position is older than the ring buffer. Events are
- * read in pages that begin at multiples of the page size. So clients with different positions share pages.
+ * Reads old events from the database for clients that missed more events than the ring buffer contains.
+ * Events are read in pages that begin at multiples of the page size, so clients with different positions
+ * share pages.
  */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createShared } from './coalesce.ts'
@@ -10,24 +11,24 @@ import { appFrame } from './frame.ts'
 import type { StreamSource } from './streamsource.ts'
 
 /**
- * Upper limit of the number of cached pages. A few pages are enough, because clients that reconnect together
- * read the pages in the same order.
+ * Upper limit of the number of cached pages of old events. A few pages are enough, because clients that
+ * reconnect together read the pages in the same order.
  */
 const CACHED_PAGES = 8
 
 export interface BacklogPage {
   epoch: string
-  /** Seq (number) of the last event that the page covers. */
+  /** Largest event number (seq) that belongs to this page of old events. */
   end: number
   /**
-   * Seq up to which events were pruned. The value is read after the events, so events up to this seq may be
-   * missing in the page.
+   * Event number (seq) up to which old events were deleted. The value is read after the events, so the page
+   * may lack events up to this number.
    */
   prunedTo: number
   seqs: readonly number[]
-  /** App of each event, in the order of `seqs`. */
+  /** App of each event in the page, in the order of `seqs`. */
   apps: readonly (string | undefined)[]
-  /** Offset of each event in `bytes`, in the order of `seqs`. */
+  /** Offset in `bytes` at which each event begins, in the order of `seqs`. */
   offsets: readonly number[]
   bytes: Uint8Array
 }
@@ -59,7 +60,10 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
     }
   }
 
-  /** Reads a backlog page. Only a full page is cached, because events can still be added to the last page. */
+  /**
+   * Reads a page of old events from the database. A page is cached only if the page is full, because new
+   * events can still be added to the last page.
+   */
   async function load(key: string, start: number): Promise<BacklogPage> {
     const backlogPage = await withTimeout(read(start), readLimitMs, timeLimitError('Reading the backlog'))
     if (backlogPage.end < start + rows) return backlogPage
@@ -70,7 +74,10 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
   }
 
   return {
-    /** Returns the backlog page that contains the event after `seq`, from the cache or from the database. */
+    /**
+     * Returns the page of old events that contains the event after `seq`, from the cache or from the
+     * database.
+     */
     async at(epoch: string, seq: number): Promise<BacklogPage> {
       const start = Math.floor(seq / rows) * rows
       const key = `${epoch}.${start}`
@@ -81,8 +88,8 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
 }
 
 /**
- * Returns the encoded events of a page that are after `seq` and pass the filter. Returns an empty array if no
- * event remains.
+ * Returns the encoded events of a page that come after `seq` and pass the filter. Returns an empty array if
+ * there are no such events.
  */
 export function backlogBytesAfter(backlogPage: BacklogPage, seq: number, filter?: Filter): Uint8Array {
   const { seqs, apps, offsets, bytes } = backlogPage

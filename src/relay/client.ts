@@ -1,6 +1,6 @@
 /**
- * Clients of the event stream. A client holds only a position and references to shared bytes, so the memory
- * per client is small. A slow client continues from the ring buffer (backpressure).
+ * Clients of the event stream. A client holds only a stream position and references to shared bytes, so the
+ * memory per client is small.
  */
 
 import type { ResetReason } from './eventid.ts'
@@ -20,37 +20,39 @@ import {
 } from './sendqueue.ts'
 
 /**
- * Stage of a client. In `waiting`, the client needs a position or a snapshot. In `backlog`, events come from
- * the database, in `live` from the ring buffer.
+ * Stage of a client. In stage `waiting`, the client waits for its stream position or a snapshot. In stage
+ * `backlog`, the client gets events from the database; in stage `live`, from the ring buffer.
  */
 export type ClientStage = 'waiting' | 'backlog' | 'live'
 
 export interface Client {
   readonly queue: SendQueue
   stage: ClientStage
-  /** Seq of the last event that was sent to the client, as an event or as part of a snapshot. */
+  /** Number (seq) of the last event that was sent to the client, as an event or as part of a snapshot. */
   cursor: number
   /**
-   * Value of the `Last-Event-ID` header. Undefined without that header, and after the client's position was
-   * determined.
+   * Value of the `Last-Event-ID` header of the client. Undefined without that header, and after the relay
+   * has determined the client's stream position.
    */
   resumeId: string | undefined
-  /** Filter for the apps whose events the client gets; undefined for all apps. */
+  /**
+   * Filter for the apps whose events the client gets. Undefined if the client gets the events of all apps.
+   */
   readonly filter: Filter | undefined
   /**
-   * Position (seq) to report to a client with a filter, because the client does not know of skipped events.
-   * The value is 0 if no report is due.
+   * Number (seq) of the last event that a filter excluded and that must still be reported to the client. The
+   * value is 0 if no report is due.
    */
   unreported: number
 }
 
 export interface ClientsOptions {
   ring: Ring
-  /** Time in milliseconds after which a client is closed whose connection accepts no data. */
+  /** Time in milliseconds after which a client whose connection accepts no data is closed. */
   stuckMs: number
-  /** Called after a client was reset, because the client then needs a snapshot. */
+  /** Called after a client was reset. The callback sends a snapshot to the client. */
   onReset(client: Client): void
-  /** Called when the connection of a client in stage `backlog` accepts data again. */
+  /** Called when the connection of a client that reads old events (stage `backlog`) accepts data again. */
   onBacklogWritable(client: Client): void
 }
 
@@ -104,7 +106,7 @@ export function createClients(options: ClientsOptions) {
     }
   }
 
-  /** Continues to write to a client whose connection accepts data again. */
+  /** Continues to write to a client after its connection accepts data again. */
   function writable(client: Client): void {
     if (client.queue.closed || !resume(client.queue)) return
     pump(client)
@@ -126,15 +128,15 @@ export function createClients(options: ClientsOptions) {
       for (const client of all) pump(client)
     },
     /**
-     * Sends bytes to all clients with an empty send queue. The bytes are never queued, because a later
-     * broadcast replaces an earlier broadcast.
+     * Sends bytes to all clients whose send queue is empty. Clients with queued bytes are skipped, because a
+     * later broadcast replaces an earlier broadcast.
      */
     broadcast(bytes: Uint8Array): void {
       for (const client of all) if (isIdle(client.queue)) send(client.queue, bytes)
     },
     /**
-     * Sends the position of each client with a filter to that client. Without the position, the client would
-     * resume from an old event, because newer events were skipped.
+     * Sends the current stream position to each client with a filter. Without this position, the client
+     * would resume after an old event, although its filter excluded all newer events.
      */
     sendPositions(epoch: string): void {
       for (const client of all) {
@@ -143,7 +145,10 @@ export function createClients(options: ClientsOptions) {
         client.unreported = 0
       }
     },
-    /** Resets all clients except those in stage `waiting`, because a waiting client has no position yet. */
+    /**
+     * Resets all clients except clients in stage `waiting`, because a waiting client has no stream position
+     * that could become invalid.
+     */
     resetAll(reason: ResetReason): void {
       for (const client of [...all]) if (client.stage !== 'waiting') reset(client, reason)
     },

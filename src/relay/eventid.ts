@@ -1,6 +1,7 @@
 /**
- * Event ids of the stream, in the form `<epoch>.<seq>`. The epoch identifies the history, the seq numbers the
- * events. A restored database gets a new epoch, because a seq may then denote another event than before.
+ * Event ids of the stream, in the form `<epoch>.<seq>`. The epoch identifies the event history, and seq is
+ * the number of an event. A restored database gets a new epoch, because a seq may then belong to another
+ * event.
  */
 
 export interface StreamPosition {
@@ -8,7 +9,7 @@ export interface StreamPosition {
   seq: number
 }
 
-/** Position of the newest event, and the seq up to which events were pruned (inclusive). */
+/** Stream position (epoch and seq) of the newest event, and the seq up to which old events were deleted. */
 export interface Head extends StreamPosition {
   prunedTo: number
 }
@@ -23,8 +24,8 @@ export function formatId(position: StreamPosition): string {
 }
 
 /**
- * Returns the position in an event id, or undefined if the id is malformed. A seq has at most 15 digits,
- * because JavaScript numbers are exact up to 15 digits.
+ * Returns the stream position in an event id, or undefined if the id is malformed. A seq has at most 15
+ * digits, because JavaScript numbers with more digits are not exact.
  */
 export function parseId(text: string): StreamPosition | undefined {
   const match = ID.exec(text)
@@ -32,7 +33,8 @@ export function parseId(text: string): StreamPosition | undefined {
 }
 
 /**
- * Returns the reason why a client cannot resume after `position`. Returns undefined if the client can resume.
+ * Returns the reason why a client cannot resume after the stream position. Returns undefined if the client
+ * can resume.
  */
 export function resetReasonFor(position: StreamPosition | undefined, head: Head): ResetReason | undefined {
   if (!position) return 'malformed_id'

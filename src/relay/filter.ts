@@ -2,8 +2,8 @@
 
 export interface Filter {
   /**
-   * Key of the filter. Filters with the same apps have the same key, so that their clients share batches and
-   * snapshots.
+   * Key of the filter. Filters with the same apps have the same key, so that clients with equal filters
+   * share encoded events and snapshots.
    */
   readonly key: string
   /** Returns true if events of this app are sent to the client. */

@@ -1,19 +1,19 @@
 /**
- * Index of the encoded events (frames) in the ring buffer: seq, byte range and app of each frame. The index
- * uses typed arrays of fixed length, whose elements are reused in turn.
+ * Index of the encoded events (frames) in the ring buffer: event number (seq), byte range and app of each
+ * frame. The index consists of arrays of fixed length, so new frames allocate no memory.
  */
 
 export type FrameIndex = ReturnType<typeof createFrameIndex>
 
 /**
- * Returns an empty index.
- * @param limit upper limit of the number of frames. The caller removes the oldest frame before a frame is
- * added to a full index.
+ * Creates an empty index.
+ * @param limit upper limit of the number of frames. Before a frame is added to a full index, the caller must
+ * remove the oldest frame.
  */
 export function createFrameIndex(limit: number) {
   /**
-   * Indices of the oldest frame and of the next frame to be added. The indices only grow; arrays are accessed
-   * at the index modulo `limit`.
+   * Index of the oldest frame, and index of the next frame to be added. Indices only grow, so an element of
+   * an array is accessed at the index modulo `limit`.
    */
   let oldest = 0
   let next = 0
@@ -65,7 +65,7 @@ export function createFrameIndex(limit: number) {
     get oldest() {
       return oldest
     },
-    /** Index that the next added frame gets. */
+    /** Index of the next frame to be added. */
     get next() {
       return next
     },

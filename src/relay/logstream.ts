@@ -1,6 +1,6 @@
 /**
- * Streams the output of a rebuild to any number of readers. A reader names an operation; the lines are those
- * of the rebuild that includes the operation. Readers at the same line share one query.
+ * Streams the log of a rebuild to any number of readers. A reader requests the log of an operation and gets
+ * the log of the rebuild that includes the operation. Readers at the same line share one query.
  */
 import type { LogLine } from '../domain/operation.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
@@ -22,7 +22,7 @@ import type { RelayLog } from './streamsource.ts'
 
 export interface LogSource {
   operationLog(operation: number, after: number, limit: number): Promise<readonly LogLine[]>
-  /** Returns true if the log of the operation is complete. */
+  /** Returns true if no more lines will be added to the log of the operation. */
   isOver(operation: number): Promise<boolean>
 }
 
@@ -32,17 +32,17 @@ const LOG_LIMITS = {
   /** Interval between two heartbeats to a reader, in milliseconds. */
   heartbeatMs: 15_000,
   /**
-   * Interval between two reads without a notification, in milliseconds. These reads are needed because a
-   * notification can be lost.
+   * Interval between two reads that happen without a notification, in milliseconds. These reads are
+   * necessary because a notification can be lost.
    */
   tickMs: 5000,
-  /** Time in milliseconds after which a reader is closed whose connection accepts no data. */
+  /** Time in milliseconds after which a reader whose connection accepts no data is closed. */
   stuckMs: 15_000,
   /** Upper limit of the duration of one read, in milliseconds. */
   readLimitMs: 10_000,
   /** Delay before a failed read is repeated, in milliseconds. */
   retryMs: 1000,
-  /** Upper limit of the number of readers. The HTTP server refuses more readers. */
+  /** Upper limit of the number of readers of all logs. The HTTP server refuses further readers. */
   readers: 500,
 }
 
@@ -52,8 +52,8 @@ export type LogLimits = typeof LOG_LIMITS
 export interface LogForm {
   lines(lines: readonly LogLine[]): Uint8Array
   /**
-   * First bytes of the response, sent together with the headers. Without these bytes, the headers would wait
-   * for the first line, which may come much later.
+   * First bytes of the response, which are sent at once. Without first bytes, the headers would not be sent
+   * before the first log line, which may come much later.
    */
   begin: Uint8Array
   /** Last bytes of the response, sent when the log is complete. */
@@ -90,7 +90,7 @@ interface Reader {
   after: number
   /** True while a read for this reader is in progress. */
   busy: boolean
-  /** True if a notification arrived while a read for this reader was in progress. */
+  /** True if a notification arrived during a read for this reader, so that another read must follow. */
   again: boolean
   retry: NodeJS.Timeout | undefined
 }
@@ -111,8 +111,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   let timers: NodeJS.Timeout[] = []
 
   async function load(operation: number, after: number) {
-    // The state is read before the lines. In the other order, the last lines could be added between the two
-    // reads and never be sent.
+    // The state of the operation is read before its log lines. In the opposite order, the last lines could
+    // be added between the two reads and would never be sent.
     const over = await source.isOver(operation)
     const lines = await source.operationLog(operation, after, limits.readLines)
     return { over, lines }
@@ -131,7 +131,7 @@ export function createLogStreams(options: LogStreamsOptions) {
     reader.queue.sink.end()
   }
 
-  /** Sends lines to the reader until the connection is full or all lines are sent. */
+  /** Sends log lines to the reader until its connection is full or all lines are sent. */
   async function readOn(reader: Reader): Promise<void> {
     while (isIdle(reader.queue)) {
       reader.again = false
@@ -146,8 +146,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   }
 
   /**
-   * Reads new lines for the reader, at once or after the read in progress. A failed read is repeated after
-   * `retryMs`.
+   * Reads new log lines for the reader. If a read for this reader is in progress, the new read follows that
+   * read. A failed read is repeated after `retryMs`.
    */
   async function wake(reader: Reader): Promise<void> {
     reader.again = true
@@ -226,7 +226,9 @@ export function createLogStreams(options: LogStreamsOptions) {
         reader.queue.sink.end()
       }
     },
-    /** Reads new lines for all readers, because lines were added or an operation ended. */
+    /**
+     * Reads new log lines for all readers after a notification that lines were added or an operation ended.
+     */
     notified: wakeAll,
     isFull: () => readers.size >= limits.readers,
     open,

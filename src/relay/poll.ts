@@ -5,26 +5,26 @@ import { createFilter, type Filter } from './filter.ts'
 import type { StreamSource } from './streamsource.ts'
 
 export interface PollResult {
-  /** Event id that the client passes as `after` in the next request. */
+  /** Event id that the client sends as `after` in its next request. */
   id: string
   events: readonly object[]
   /**
-   * Reason why the client cannot resume. The client must read `GET /api/status` and continue from the id in
-   * that response.
+   * Reason why the client cannot resume. The client must then read `GET /api/status` and continue with the
+   * event id in that response.
    */
   reset?: ResetReason
 }
 
 /**
- * Returns the function that answers one poll. Without `after`, the function returns the newest event id and
- * no events.
+ * Returns the function that answers a polling request. If the request has no `after`, the answer contains
+ * the newest event id and no events.
  */
 export function createPoll(source: StreamSource, readLimitMs: number) {
   async function read(after: string | undefined, limit: number, filter?: Filter): Promise<PollResult> {
     const position = after === undefined ? undefined : parseId(after)
     const events = position ? await source.streamAfter(position.seq, limit) : []
-    // The head is read after the events, because events can be pruned between the two reads. `prunedTo` of
-    // the head then reveals the gap.
+    // The head of the history is read after the events, because events can be deleted between the two reads.
+    // `prunedTo` of the head then shows that events are missing.
     const head = await source.head()
     if (after === undefined) return { id: formatId(head), events: [] }
     const reset = resetReasonFor(position, head)

@@ -6,13 +6,19 @@ import type { Tail } from './tail.ts'
 
 export interface ReadScheduleLimits {
   /**
-   * Interval between two reads without a notification, in milliseconds. These reads are needed because a
-   * notification can be lost.
+   * Interval between two reads that happen without a notification, in milliseconds. These reads are
+   * necessary because a notification can be lost.
    */
   tickMs: number
-  /** Interval that replaces `tickMs` while reads fail or LISTEN is not established, in milliseconds. */
+  /**
+   * Interval in milliseconds that is used instead of `tickMs` while reads fail or the database session does
+   * not listen for notifications.
+   */
   degradedTickMs: number
-  /** Delay before a failed read is repeated for the first time, in milliseconds. */
+  /**
+   * Base of the delay before a failed read is repeated, in milliseconds. The base is multiplied by 4 for
+   * each failed read in a row.
+   */
   firstRetryMs: number
 }
 
@@ -29,8 +35,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
   }
 
   /**
-   * Schedules the next attempt after a failed read, with backoff. The first delay is short, because the error
-   * of a single ended session does not occur again.
+   * Schedules another read after a failed read, with a growing delay. The first delay is short, because an
+   * error of a single ended session does not occur again.
    */
   function scheduleRetry(): void {
     if (stopped || retryTimer) return
@@ -42,8 +48,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
   }
 
   /**
-   * Reads new events after a notification. If there are no new events, the epoch is checked too, because the
-   * database may have been restored.
+   * Reads new events after a notification. If there are no new events, the epoch of the history is read too,
+   * because a restore of the database also causes a notification.
    */
   async function readNotified(): Promise<void> {
     const before = tail.eventsRead
@@ -51,7 +57,7 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     if (tail.eventsRead === before) await tail.sync()
   }
 
-  /** Reads new events at an interval, because a notification can be lost. */
+  /** Reads new events at an interval, even without a notification, because a notification can be lost. */
   function tick(): void {
     attemptRead(tail.sync)
     tickTimer = setTimeout(tick, tail.stale || !listening ? limits.degradedTickMs : limits.tickMs)
@@ -70,8 +76,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     },
     notified: () => attemptRead(readNotified),
     /**
-     * Records if LISTEN is established. Then reads new events, because notifications are lost while LISTEN is
-     * not established.
+     * Records if the database session listens for notifications (LISTEN). Then reads new events, because
+     * notifications may have been lost before.
      */
     setListening(active: boolean): void {
       listening = active

@@ -1,7 +1,6 @@
 /**
- * Sends the events of the history in PostgreSQL to any number of clients. One read per notification fetches
- * the new events, and each event is encoded once into a ring buffer. Each client then gets one throttled
- * write.
+ * Sends the events of the history in PostgreSQL to any number of clients. The relay reads new events once
+ * per notification and encodes each event once. Each client then gets all new events in one write.
  */
 
 import { createBacklog } from './backlog.ts'
@@ -28,37 +27,42 @@ export const RELAY_LIMITS = {
   /** Number of old events that are read into the ring buffer at the start. */
   warmRows: 2000,
   /**
-   * Limits of the interval between two rounds of writes, defined in `ThrottleLimits`. Measured: a round costs
-   * 5 to 8 µs per client, nearly all in the kernel. Without these limits, 1,000 clients would keep a core
-   * busy at 100 events/s.
+   * Limits of the interval between two rounds of writes to all clients (see `ThrottleLimits`). Measured: a
+   * round costs 5 to 8 µs per client. Without limits, 1,000 clients would use a whole core at 100 events/s.
    */
   flushMs: 10,
   flushShare: 0.5,
   longestFlushMs: 30,
   /** Interval between two heartbeats to a client, in milliseconds. */
   heartbeatMs: 15_000,
-  /** Delay between a change of an app without an event and the event `refresh`, in milliseconds. */
+  /**
+   * Delay in milliseconds before the event `refresh` is sent after a change of an app that is not recorded
+   * as an event.
+   */
   refreshMs: 100,
   /**
-   * Interval between two reads without a notification, in milliseconds. These reads are needed because a
-   * notification can be lost.
+   * Interval between two reads that happen without a notification, in milliseconds. These reads are
+   * necessary because a notification can be lost.
    */
   tickMs: 5000,
-  /** Interval that replaces `tickMs` while reads fail or LISTEN is not established, in milliseconds. */
+  /**
+   * Interval in milliseconds that is used instead of `tickMs` while reads fail or the database session does
+   * not listen for notifications.
+   */
   degradedTickMs: 1000,
   /**
-   * Base of the delay before a failed read is repeated, in milliseconds. The delay is multiplied by 4 for
-   * each failure in a row.
+   * Base of the delay before a failed read is repeated, in milliseconds. The base is multiplied by 4 for
+   * each failed read in a row.
    */
   firstRetryMs: 20,
-  /** Time in milliseconds after which a client is closed whose connection accepts no data. */
+  /** Time in milliseconds after which a client whose connection accepts no data is closed. */
   stuckMs: 15_000,
   /**
-   * Upper limit of the duration of one read, in milliseconds. With this limit and `tickMs`, a dead connection
-   * is detected within 15 s.
+   * Upper limit of the duration of one read of events, in milliseconds. With this limit and `tickMs`, a dead
+   * database connection is detected within 15 s.
    */
   readLimitMs: 8000,
-  /** Delay before a browser reconnects, in milliseconds. A random 0 to 100 % is added. */
+  /** Delay before a browser connects again, in milliseconds. The relay adds a random 0 to 100 %. */
   retryMs: 1000,
 }
 
@@ -125,8 +129,8 @@ export function createRelay(options: RelayOptions) {
   }
 
   /**
-   * Sends one event `refresh` for all changes within `refreshMs`, because each client may then read all apps
-   * again.
+   * Sends the event `refresh` once for all changes within `refreshMs`. Fewer events mean less load, because
+   * each client may read all apps again after the event.
    */
   function appsChanged(): void {
     snapshots.invalidate()
@@ -162,7 +166,10 @@ export function createRelay(options: RelayOptions) {
       ]
       schedule.start()
     },
-    /** Ends the stream of every client. Clients reconnect by themselves to the next process. */
+    /**
+     * Ends the streams of all clients. The clients connect again by themselves when the next relay process
+     * runs.
+     */
     stop(): void {
       stopped = true
       for (const timer of timers) clearInterval(timer)
@@ -171,26 +178,29 @@ export function createRelay(options: RelayOptions) {
       flush.stop()
       clients.endAll()
     },
-    /** Reads new events, because a transaction with events was committed. */
+    /** Reads new events after a notification that a transaction added events. */
     notified(): void {
       counts.notifications += 1
       lastNotificationAt = Date.now()
       schedule.notified()
     },
     /**
-     * Discards the cached snapshot, because a changed operation can change the allowed controls of an app
-     * without an event.
+     * Discards the cached snapshot after a change of an operation. Such a change can change which verbs an
+     * app allows, without an event.
      */
     operationsChanged: snapshots.invalidate,
     /**
-     * Sends the event `refresh`, because a display name or the wanted state of an app changed without an
-     * event.
+     * Sends the event `refresh` after a change of the display name or the wanted state of an app, because
+     * such a change is not recorded as an event.
      */
     appsChanged,
     setListening: schedule.setListening,
     open,
     poll: createPoll(source, limits.readLimitMs),
-    /** Returns a snapshot of all apps as JSON text. The snapshot is at least as new as the call. */
+    /**
+     * Returns a snapshot of all apps as JSON text. The snapshot contains all changes that were made before
+     * the call.
+     */
     status: async () => (await snapshots.fresh()).json,
     get listening() {
       return schedule.listening
@@ -219,8 +229,8 @@ export function createRelay(options: RelayOptions) {
 }
 
 /**
- * Returns the functions that the owner of the connection calls. These closures are created outside `open`,
- * because closures in `open` would keep the variables of `open` in memory.
+ * Returns the functions that the HTTP server calls when the connection becomes writable or is closed. The
+ * functions are not created inside `open`, because they would keep all variables of `open` in memory.
  */
 function connectionEventsOf(client: Client, clients: Clients, catchup: Catchup): ConnectionEvents {
   return {

@@ -1,16 +1,15 @@
 /**
- * Ring buffer of the newest encoded events, in one permanent block of memory. New events overwrite the oldest
- * events, so a long stream causes no garbage collection. All events after `evictedTo` are in the buffer.
+ * Ring buffer of the newest encoded events, in one permanent block of memory. New events overwrite the
+ * oldest events, so no memory is allocated per event.
  */
 import type { Filter } from './filter.ts'
 import type { Frame } from './frame.ts'
 import { createFrameIndex } from './frameindex.ts'
 
-/** Bytes for one write to a client, and the seq of the last event in these bytes. */
+/** Bytes for one write to a client, and the number (seq) of the last event in these bytes. */
 export interface Batch {
   /**
-   * Encoded events. The bytes are valid until the next event is added, because that event may overwrite the
-   * bytes.
+   * Encoded events. The bytes are valid only until the next event is added, which may overwrite these bytes.
    */
   bytes: Uint8Array
   seq: number
@@ -19,7 +18,10 @@ export interface Batch {
 export interface RingLimits {
   frames: number
   bytes: number
-  /** Upper limit of one batch in bytes. A larger event is sent as a batch of one event, from a copy. */
+  /**
+   * Upper limit of the size of a batch in bytes. An event that is larger than this limit is sent as a batch
+   * of its own.
+   */
   batchBytes: number
 }
 
@@ -27,20 +29,20 @@ export type Ring = ReturnType<typeof createRing>
 
 export function createRing(limits: RingLimits) {
   let block = Buffer.allocUnsafeSlow(limits.bytes)
-  /** Offset in the block at which the next frame is written. */
+  /** Offset in the memory block at which the next encoded event (frame) is written. */
   let writeOffset = 0
   const frames = createFrameIndex(limits.frames)
   const { seqOf, startOf, endOf, lengthOf } = frames
   let bytes = 0
   let evictedTo = 0
   /**
-   * Batches by the seq after which the batch begins. Most clients have the same seq, so a batch is created
-   * once and shared until the next event.
+   * Batches of events by the event number (seq) after which the batch begins. A batch is kept until the next
+   * event is added, because most clients are at the same seq and share the batch.
    */
   const batches = new Map<number | string, Batch>()
   /**
-   * Copies of events that are larger than a batch. Clients that have written a part of an event share the
-   * copy.
+   * Copies of events that are larger than a batch, by event number (seq). All clients that have received
+   * only a part of an event share one copy.
    */
   const large = new Map<number, Uint8Array>()
 
@@ -53,15 +55,15 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Evicts the frames that the next frame overwrites. Frames after the write offset are older than frames
-   * before the write offset.
+   * Evicts the frames that the next frame overwrites. In the memory block, frames after the write offset are
+   * older than frames before the write offset.
    */
   function makeSpace(length: number): void {
     if (writeOffset + length > block.length) {
       while (frames.size > 0 && startOf(frames.oldest) >= writeOffset) evictOldest()
       writeOffset = 0
     }
-    // A frame larger than the block gets a new block of the frame's size, as the only frame in that block.
+    // If a frame is larger than the memory block, a new block of the frame's size replaces the block.
     if (length > block.length) block = Buffer.allocUnsafeSlow(length)
     const isOverwritten = (start: number) => start >= writeOffset && start < writeOffset + length
     while (frames.size > 0 && isOverwritten(startOf(frames.oldest))) evictOldest()
@@ -78,7 +80,7 @@ export function createRing(limits: RingLimits) {
     writeOffset += length
   }
 
-  /** Empties the ring buffer. The next event to be added is the event after `seq`. */
+  /** Empties the ring buffer, so that the next event to be added is the event after `seq`. */
   function reset(seq: number): void {
     frames.clear()
     writeOffset = 0
@@ -95,8 +97,8 @@ export function createRing(limits: RingLimits) {
   const isLarge = (index: number) => lengthOf(index) > limits.batchBytes
 
   /**
-   * Returns a copy of a large frame. The frame needs several writes, and new events can overwrite the block
-   * between two writes.
+   * Returns a copy of a large frame. A large frame needs several writes, and new events can overwrite the
+   * original frame between two writes.
    */
   function copyLarge(index: number): Uint8Array {
     const cached = large.get(index)
@@ -106,7 +108,10 @@ export function createRing(limits: RingLimits) {
     return copy
   }
 
-  /** Returns the frames after `seq` that are adjacent in the block, as a batch without a copy. */
+  /**
+   * Returns a batch of the frames after `seq` that are adjacent in the memory block. The batch refers to the
+   * block and is not a copy.
+   */
   function adjacentBatch(seq: number): Batch {
     const begin = frames.indexAfter(seq)
     if (isLarge(begin)) return { bytes: copyLarge(begin), seq: seqOf(begin) }
@@ -120,7 +125,7 @@ export function createRing(limits: RingLimits) {
     return { bytes: block.subarray(startOf(begin), endOf(index)), seq: seqOf(index) }
   }
 
-  /** Returns the frames after `seq` that pass the filter, copied into a batch. */
+  /** Returns a batch with copies of the frames after `seq` that pass the filter. */
   function filteredBatch(seq: number, filter: Filter): Batch {
     const pieces: Uint8Array[] = []
     let size = 0
@@ -139,8 +144,8 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Returns the events after `seq` that pass the filter and fit into one write. Returns undefined if no event
-   * is newer than `seq`. If the filter excludes all newer events, the batch has no bytes but a newer seq.
+   * Returns a batch of the events after `seq` that pass the filter, or undefined if no event is newer than
+   * `seq`. If the filter excludes all newer events, the batch has no bytes, but its seq is the newest seq.
    */
   function after(seq: number, filter?: Filter): Batch | undefined {
     if (seq >= head()) return undefined

@@ -1,18 +1,20 @@
 /**
- * Send queue of one connection with backpressure: nothing is written to a full connection until the
- * connection accepts data again. A queue is plain data without closures, because a process can have 10,000
- * queues.
+ * Send queue of one connection. Nothing is written to a full connection until the connection accepts data
+ * again. A queue is plain data without closures, because a process can have 10,000 queues.
  */
 
 /**
- * Upper limit of one write in bytes. uWebSockets.js copies up to 16 KiB, including chunk framing, into a
- * buffer. Releases before v20.77.0 have a bug with larger writes.
+ * Upper limit of the size of one write in bytes. uWebSockets.js copies writes up to 16 KiB into a buffer.
+ * Releases before v20.77.0 have a bug with larger writes.
  */
 export const CHUNK_BYTES = 15 * 1024
 
 /** Connection to one client, as the destination of bytes. */
 export interface Sink {
-  /** Accepts the whole chunk in any case. Returns false if the connection is full afterwards. */
+  /**
+   * Writes the whole chunk, even if the connection is full. Returns false if the connection is full
+   * afterwards.
+   */
   write(chunk: Uint8Array): boolean
   /** Ends the stream as the protocol of the connection requires. */
   end(): void
@@ -20,7 +22,7 @@ export interface Sink {
   close(): void
 }
 
-/** Events of a connection, reported by the HTTP server that owns the connection. */
+/** Events of a connection, which the HTTP server reports by calling these functions. */
 export interface ConnectionEvents {
   /** Reports that the connection accepts data again. */
   writable(): void
@@ -30,7 +32,10 @@ export interface ConnectionEvents {
 
 export interface SendQueue {
   readonly sink: Sink
-  /** Shared bytes to be written. The first item may be the rest of a larger item. */
+  /**
+   * Byte arrays that are still to be written, shared with other clients. The first array may be the
+   * unwritten rest of a larger array.
+   */
   queue: Uint8Array[]
   /**
    * Time at which the connection became full, in milliseconds of `performance.now()`. Undefined while the
@@ -63,7 +68,7 @@ function takeQueued(sendQueue: SendQueue): Uint8Array {
     sendQueue.queue[0] = next.subarray(CHUNK_BYTES)
     return next.subarray(0, CHUNK_BYTES)
   }
-  // A new array replaces the emptied array, because an emptied array keeps its allocated memory.
+  // A new array replaces the emptied array, because an emptied JavaScript array keeps its allocated memory.
   if (sendQueue.queue.length === 1) sendQueue.queue = []
   else sendQueue.queue.shift()
   return next
@@ -80,8 +85,8 @@ export function drain(sendQueue: SendQueue): boolean {
 }
 
 /**
- * Queues bytes and writes to the connection until the connection is full. The caller must not change the
- * bytes afterwards, because the queue holds no copy.
+ * Adds bytes to the queue and writes until the connection is full or the queue is empty. The caller must not
+ * change the bytes afterwards, because the queue holds no copy.
  */
 export function send(sendQueue: SendQueue, bytes: Uint8Array): boolean {
   if (bytes.length > CHUNK_BYTES || !isIdle(sendQueue)) sendQueue.queue.push(bytes)
@@ -90,16 +95,17 @@ export function send(sendQueue: SendQueue, bytes: Uint8Array): boolean {
 }
 
 /**
- * Returns true if the queue is empty and the connection accepts data. Only then is the next byte the start of
- * an event.
+ * Returns true if the queue is empty and the connection accepts data. The next written byte can then be the
+ * start of an event.
  */
 export function isIdle(sendQueue: SendQueue): boolean {
   return sendQueue.queue.length === 0 && sendQueue.fullSince === undefined && !sendQueue.closed
 }
 
 /**
- * Continues to write after backpressure. Writes `filler` if the queue is empty, because uWebSockets.js sends
- * buffered bytes only with the next write. Seen: the last 18 kB of a stream never arrived.
+ * Continues to write when the connection accepts data again. If the queue is empty, `filler` is written,
+ * because uWebSockets.js sends its buffered bytes only with the next write. Seen: the last 18 kB of a stream
+ * never arrived.
  */
 export function resume(sendQueue: SendQueue, filler: Uint8Array = COMMENT): boolean {
   sendQueue.fullSince = undefined

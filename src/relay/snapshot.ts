@@ -7,11 +7,11 @@ import type { Snapshot, StreamSource } from './streamsource.ts'
 import type { Tail } from './tail.ts'
 
 /**
- * Upper limit of the age of a reused snapshot, in milliseconds. Some facts change without an event: the
- * position in the queue and the allowed controls of an app.
+ * Upper limit of the age of a snapshot that is sent to another client, in milliseconds. The limit is needed
+ * because some data in a snapshot changes without an event, such as the position in the queue.
  */
 const MAX_AGE_MS = 1000
-/** Upper limit of the attempts to read a snapshot with the same epoch as the stream. */
+/** Upper limit of the number of attempts to read a snapshot with the same epoch as the event stream. */
 const MAX_TRIES = 3
 
 export interface EncodedSnapshot {
@@ -19,11 +19,11 @@ export interface EncodedSnapshot {
   seq: number
   /** Body of the response to `GET /api/status`. */
   json: Uint8Array
-  /** Returns the snapshot as a stream event, with the apps that pass the filter. */
+  /** Returns the snapshot as a stream event. The event contains only the apps that pass the filter. */
   frameFor(filter: Filter | undefined): Uint8Array
 }
 
-/** Upper limit of the number of filters for which the encoded snapshot is cached. */
+/** Upper limit of the number of filters for which an encoded snapshot is cached. */
 const CACHED_FILTERS = 32
 
 function encode(snapshot: Snapshot): EncodedSnapshot {
@@ -60,10 +60,13 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
     return encoded
   }
 
-  /** Reads a snapshot that is at least as new as the call. */
+  /** Reads a snapshot that contains all changes made before the call. */
   const fresh = createCoalesced(load)
 
-  /** Returns the last snapshot if the snapshot is recent and includes all events that the relay has read. */
+  /**
+   * Returns the last snapshot if the snapshot is younger than `MAX_AGE_MS` and includes all events that the
+   * relay has read.
+   */
   function reusable(): EncodedSnapshot | undefined {
     const head = tail.head
     if (!last || !head || performance.now() - last.at > MAX_AGE_MS) return undefined
@@ -71,7 +74,8 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   }
 
   /**
-   * Returns a snapshot with the same epoch as the stream, so that the stream can continue after the snapshot.
+   * Returns a snapshot with the same epoch as the event stream, so that the client can receive the events
+   * after the snapshot.
    */
   async function current(): Promise<EncodedSnapshot> {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -85,7 +89,7 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   return {
     fresh,
     current,
-    /** Discards the cached snapshot, because facts about apps changed without an event. */
+    /** Discards the cached snapshot after data of apps changed without an event. */
     invalidate(): void {
       version += 1
       last = undefined

@@ -1,19 +1,19 @@
 /**
- * Interface of the reads that the relay needs from the database. `src/main` implements the reads with
- * PostgreSQL, tests implement the reads in memory.
+ * Interface of the reads that the relay needs from the database. `src/main` implements the interface with
+ * PostgreSQL; tests implement the interface in memory.
  */
 import type { Logger } from '../log.ts'
 import type { Head, StreamPosition } from './eventid.ts'
 
 /**
- * Event of the history. The relay uses only the event's position and, for clients with a filter, the event's
- * app.
+ * Event of the history. The relay uses only the stream position of the event and, for clients with a filter,
+ * the app of the event.
  */
 export interface StreamEvent extends StreamPosition {
-  /** Seq up to which events were pruned when the event was read. */
+  /** Event number (seq) up to which old events were already deleted when this event was read. */
   pruned_to: number
   app?: string
-  /** Event as one line of JSON, exactly as the relay sends the event to clients. */
+  /** Event as one line of JSON, in the form in which clients receive the event. */
   json: string
 }
 
@@ -25,7 +25,7 @@ export interface Snapshot {
 
 export interface StreamSource {
   head(): Promise<Head>
-  /** Reads at most `limit` events after `seq`, in the order of seq. */
+  /** Reads at most `limit` events with a number (seq) greater than `seq`, in the order of seq. */
   streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
   /** Reads the same events as `streamAfter` over a faster connection, if the source has such a connection. */
   readLive?(seq: number, limit: number): Promise<readonly StreamEvent[]>

@@ -1,6 +1,6 @@
 /**
- * Reads new events into the ring buffer, with one read per notification for any number of clients. Each read
- * begins after the last event that was read. After a failed read, the newest position (head) is read first.
+ * Reads new events into the ring buffer. One read per notification serves all clients. After a failed read,
+ * the next round first reads the newest stream position (head).
  */
 import { TimeLimitError, timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
@@ -10,8 +10,8 @@ import type { Ring } from './ring.ts'
 import type { RelayLog, StreamSource } from './streamsource.ts'
 
 /**
- * Number of failed reads in a row that do not mark the stream as stale. One failure is tolerated, because the
- * server may have ended a single idle session of the pool.
+ * Number of failed reads in a row that are tolerated. Only further failures mark the stream as stale,
+ * because PostgreSQL may have ended a single idle session of the pool.
  */
 const TOLERATED_FAILURES = 1
 
@@ -22,8 +22,8 @@ export interface TailOptions {
   /** Upper limit of the number of events in one read. */
   readRows: number
   /**
-   * Number of old events that are read into the ring buffer at the start. With these events, clients resume
-   * without a query after a restart.
+   * Number of old events that are read into the ring buffer at the start. With these events, clients that
+   * reconnect after a restart of the relay need no query.
    */
   warmRows: number
   /** Upper limit of the duration of one read, in milliseconds. */
@@ -31,11 +31,11 @@ export interface TailOptions {
   /** Called after new events were added to the ring buffer. */
   onEvents(): void
   /**
-   * Called if no client can continue: the history has a new epoch, or events were pruned before the relay
-   * read them.
+   * Called if all clients must be reset, because the history has a new epoch or events were deleted before
+   * the relay read them.
    */
   onReset(reason: ResetReason): void
-  /** Called after all events were read. `recovered` is true if the stream was stale before. */
+  /** Called after all new events were read. `recovered` is true if the stream was stale before. */
   onFresh(recovered: boolean): void
   /** Called if events cannot be read. */
   onStale(error: unknown): void
@@ -50,18 +50,20 @@ export function createTail(options: TailOptions) {
   let eventsRead = 0
   let stale = true
   let failures = 0
-  /** True if the next round must read the newest position (head) before the events. */
+  /** True if the next round must read the newest stream position (head) before the events. */
   let mustCheckHead = true
 
-  /** Empties the ring buffer and moves the cursor back, so that the latest events are read again. */
+  /**
+   * Empties the ring buffer, so that the next read begins with the latest `warmRows` events of the history.
+   */
   function restartAt(newHead: Head): void {
     cursor = Math.max(newHead.prunedTo, newHead.seq - options.warmRows, 0)
     ring.reset(cursor)
   }
 
   /**
-   * Reads the newest position (head) of the history. Resets all clients if the epoch is new or unread events
-   * were pruned.
+   * Reads the newest stream position (head) of the history. Resets all clients if the epoch is new or if
+   * events were deleted before the relay read them.
    */
   async function checkHead(): Promise<void> {
     mustCheckHead = false
@@ -69,25 +71,25 @@ export function createTail(options: TailOptions) {
     const oldHead = head
     head = newHead
     if (!oldHead) return restartAt(newHead)
-    // The same epoch with a lower newest seq means that the newest events were removed. The relay treats that
-    // like a new epoch.
+    // If the epoch is the same but the newest seq is lower than before, the newest events were removed. The
+    // relay treats this case like a new epoch.
     const replaced = newHead.epoch !== oldHead.epoch || newHead.seq < cursor
     if (!replaced && newHead.prunedTo <= cursor) return
     restartAt(newHead)
     options.onReset(replaced ? 'unknown_epoch' : 'older_than_retention')
   }
 
-  /** Reads all events after the cursor into the ring buffer. */
+  /** Reads all events after the last event that was read, and adds these events to the ring buffer. */
   async function readOn(): Promise<void> {
     for (;;) {
       const read = (source.readLive ?? source.streamAfter)(cursor, options.readRows)
       const events = await withTimeout(read, options.readLimitMs, timeLimitError('Reading events'))
-      // An event with another epoch does not continue the previous events, because the epoch changed after
-      // the head was read. The next round reads the head first.
+      // If an event has another epoch, the epoch changed after the head was read. The next round then reads
+      // the head first.
       if (events.some(({ epoch }) => epoch !== head?.epoch))
         throw new Error('the epoch changed since the head was read')
-      // A prune between the reads of the head and of the events left a gap after the cursor. The next round
-      // reads the head again and resets the clients.
+      // If old events were deleted between the reads of the head and of the events, unread events may be
+      // missing. The next round then reads the head again and resets the clients.
       if (events[0] && events[0].pruned_to > cursor) throw new Error('unread events were pruned')
       for (const event of events) {
         ring.push(appFrame(event))
@@ -111,7 +113,7 @@ export function createTail(options: TailOptions) {
 
   /**
    * Reads all new events.
-   * @throws after a failed read. The next round then reads the newest position (head) first.
+   * @throws an error after a failed read. The next round then reads the newest stream position (head) first.
    */
   async function readRound(): Promise<void> {
     try {
@@ -120,8 +122,8 @@ export function createTail(options: TailOptions) {
     } catch (error) {
       mustCheckHead = true
       failures += 1
-      // A timeout means that the database is unreachable. Any other first failure is tolerated, because the
-      // failure may be that of a single ended session.
+      // A timeout marks the stream as stale at once, because the database is probably unreachable. Any other
+      // first failure is tolerated, because PostgreSQL may have ended only a single session.
       if (failures > TOLERATED_FAILURES || error instanceof TimeLimitError) markStale(error)
       throw error
     }
@@ -135,8 +137,8 @@ export function createTail(options: TailOptions) {
 
   return {
     /**
-     * Reads new events. Resolves when all events committed before the call are read; rejects after a failed
-     * read.
+     * Reads new events. Resolves when all events that were committed before the call are read. Rejects after
+     * a failed read.
      */
     read: run,
     /** Checks the epoch of the history, then reads new events. */
@@ -144,7 +146,7 @@ export function createTail(options: TailOptions) {
       mustCheckHead = true
       return run()
     },
-    /** Position of the newest event. Undefined until the first successful read. */
+    /** Stream position of the newest event. Undefined until the first successful read. */
     get head(): Head | undefined {
       return head && { epoch: head.epoch, seq: Math.max(cursor, ring.head), prunedTo: head.prunedTo }
     },

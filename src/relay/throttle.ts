@@ -1,16 +1,16 @@
-/** Limits how often events are written to clients. All times are milliseconds of the same clock. */
+/** Limits how often events are written to clients. All times are in milliseconds and use the same clock. */
 
 export interface ThrottleLimits {
-  /** Lower limit of the time between the starts of two rounds of writes, in milliseconds. */
+  /** Lower limit of the time between the starts of two rounds of writes to all clients, in milliseconds. */
   flushMs: number
   /**
-   * Upper limit of the share of time spent in rounds of writes, 0 to 1. After a long round, the next round
-   * starts later and contains more events.
+   * Upper limit of the share of time that is spent in rounds of writes, from 0 to 1. After a long round, the
+   * next round starts later, so that both rounds together keep this limit.
    */
   flushShare: number
   /**
-   * Upper limit of the time between the starts of two rounds of writes, in milliseconds. A longer time saves
-   * little, because a round already contains many events.
+   * Upper limit of the time between the starts of two rounds of writes, in milliseconds. A longer time would
+   * save little, because a round already contains many events.
    */
   longestFlushMs: number
 }
@@ -21,11 +21,14 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
   let due = Number.NEGATIVE_INFINITY
   return {
     /**
-     * Returns the delay before the next round of writes. A delay of 0 or less means that the round can start
-     * now.
+     * Returns the delay before the next round of writes, in milliseconds. If the delay is 0 or less, the
+     * round can start at once.
      */
     wait: (now: number): number => due - now,
-    /** Records a finished round of writes, which determines when the next round is due. */
+    /**
+     * Records a finished round of writes. The duration of the round determines when the next round may
+     * start.
+     */
     done(begin: number, end: number): void {
       due = begin + Math.min(Math.max(flushMs, (end - begin) / flushShare), longestFlushMs)
     },
@@ -35,8 +38,8 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
 export type Flush = ReturnType<typeof createFlush>
 
 /**
- * Returns a scheduler of rounds of writes. The first round of a quiet stream runs at once; the throttle
- * delays the next rounds.
+ * Returns an object that starts rounds of writes on request. If the stream was quiet, a round runs at once;
+ * otherwise the throttle delays the round.
  */
 export function createFlush(write: () => void, limits: ThrottleLimits) {
   const throttle = createThrottle(limits)

@@ -3,7 +3,10 @@ import { test } from 'node:test'
 import { translate } from '../../src/db/error.ts'
 import { Problem } from '../../src/domain/problem.ts'
 
-/** Returns an error as slonik throws errors: with the error of the server or driver as the cause. */
+/**
+ * Returns an error like the errors that slonik throws. The cause of such an error is the error of the server
+ * or of the driver.
+ */
 const wrapped = (message: string, code?: string) =>
   new Error('Query failed', { cause: Object.assign(new Error(message), code && { code }) })
 

@@ -1,4 +1,4 @@
-/** Tests that opening a pool fails with an error if the connection is lost. */
+/** Tests that opening a pool fails with an error if the connection is lost while the pool is opened. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPool } from '../../src/db/pool.ts'
@@ -6,8 +6,8 @@ import { testDatabase } from '../support/cluster.ts'
 import { startCuttingProxy } from '../support/cutting-proxy.ts'
 
 /**
- * Number of connection attempts. Attempt n is cut after n chunks, and an undisturbed pool needs fewer chunks
- * than this number.
+ * Number of attempts to open a pool. In attempt n, a proxy cuts the connection after n chunks of data. An
+ * undisturbed pool needs fewer chunks than this number of attempts.
  */
 const PIECES = 12
 

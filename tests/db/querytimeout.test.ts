@@ -1,4 +1,7 @@
-/** Tests that deadlines are correct although the clocks of the database and of the agent differ. */
+/**
+ * Tests that the remaining time until a deadline is correct even if the clocks of the database and of the
+ * agent differ.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { probedApps } from '../../src/db/health.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sessionUrl, urlAsRole } from '../../src/db/url.ts'
 
-/** Returns the parts of the URL as slonik parses the URL. */
+/** Returns the host, login and other parts that slonik reads from a database URL. */
 async function parseWithSlonik(url: string) {
   const { parseDsn } = await import('slonik')
   return parseDsn(url)

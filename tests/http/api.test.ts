@@ -1,4 +1,4 @@
-/** Tests of the HTTP API as used by scripts or with curl. */
+/** Tests of the HTTP API with the requests of scripts and curl users. */
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { after, before, test } from 'node:test'

@@ -1,6 +1,6 @@
 /**
- * Tests of clients that stop reading, over real sockets. The history is in memory, because filling a socket
- * takes megabytes of events.
+ * Tests of clients that stop reading, over real sockets. The event history is in memory, because megabytes
+ * of events are needed to fill a socket.
  */
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
@@ -32,7 +32,7 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   })
   await ready()
 
-  /** Connects a client to the server. The client collects the received bytes. */
+  /** Connects a client to the server. The client stores the received bytes. */
   function join(path = '/api/events?since=abc.0') {
     const socket = connect(port, '127.0.0.1')
     sockets.push(socket)
@@ -51,8 +51,8 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   }
 
   /**
-   * Appends `megabytes` MB of events to the history, about 2 kB each. That fills the socket of a client that
-   * has stopped reading.
+   * Appends `megabytes` MB of events to the history, with about 2 kB per event. So many events fill the
+   * socket of a client that has stopped reading.
    */
   async function flood(megabytes: number): Promise<void> {
     const goal = relay.stats().bytesSent + megabytes * MEGABYTE
@@ -67,7 +67,7 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   return { history, relay, join, flood }
 }
 
-/** Returns the body of a reply with chunked encoding. */
+/** Returns the body of an HTTP reply with chunked transfer encoding. */
 function unchunk(answer: Buffer): string {
   const chunks: Buffer[] = []
   let at = answer.indexOf('\r\n\r\n') + 4

@@ -1,6 +1,6 @@
 /**
- * Tests that third-party clients receive every transition once and in order, even after an interruption of
- * the server.
+ * Tests that event stream clients of other projects receive every transition once and in order, even if
+ * their connection is cut or the server is restarted.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ import { startAgent } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** Causes two transitions of an app per round. */
+/** Changes the status of the app alpha twice per round. */
 async function addTransitions(agent: Agent, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     await agent.admin.query("select bloud.install('alpha')")
@@ -26,7 +26,7 @@ async function addTransitions(agent: Agent, rounds: number): Promise<void> {
   }
 }
 
-/** Starts the relay as a separate process. Waits until the relay listens on the port. */
+/** Starts the relay as a separate process. Waits until the relay listens on `port`. */
 async function startRelay(t: { after(fn: () => unknown): void }, agent: Agent, port: number) {
   const env = settings({
     DATABASE_URL: agent.database.urlFor('bloud_relay'),

@@ -1,5 +1,6 @@
 /**
- * Tests that the examples of docs/events.md run, and that the documented schemas are those of the program.
+ * Tests that the example programs in docs/events.md run, and that the schemas in the documentation are those
+ * of the program.
  */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'

@@ -1,4 +1,4 @@
-/** Tests that HTTP requests of other sites' web pages are refused on every route. */
+/** Tests that every route refuses HTTP requests from web pages of other sites. */
 import assert from 'node:assert/strict'
 import { hostname, networkInterfaces } from 'node:os'
 import { after, before, test } from 'node:test'
@@ -81,8 +81,8 @@ test('an HTTP request without a Host header is refused', async () => {
 })
 
 /**
- * Returns the error code with which the guard refuses the headers, or undefined if the guard accepts the
- * headers.
+ * Returns the error code with which the guard refuses a request with these headers. Returns undefined if the
+ * guard accepts the request.
  */
 function refusalCode(guard: ReturnType<typeof createGuard>, host: string, origin = ''): string | undefined {
   try {

@@ -1,5 +1,5 @@
 /**
- * Tests of HTTP routes that the web page uses beside the stream: history of an app, plan with choices, log in
+ * Tests of the HTTP routes for the history of an app, for a plan with choices, and for reading a log in
  * parts.
  */
 import assert from 'node:assert/strict'

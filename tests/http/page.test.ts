@@ -1,4 +1,7 @@
-/** Tests of the web page as sent by the server: size, security policy and text without JavaScript. */
+/**
+ * Tests of the web page as sent by the server: size, security headers, and text that is readable without
+ * JavaScript.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Agent, startAgent } from './support.ts'
@@ -16,8 +19,8 @@ after(async () => {
 const FIRST_LOAD_BYTES = 50_000
 const page = async (path: string) => (await agent.get(path)).text()
 /**
- * Returns the size of a compressed reply in bytes. `fetch` is not used, because `fetch` returns the body
- * decompressed.
+ * Returns the size of a compressed reply in bytes. `fetch` is not used, because `fetch` returns only the
+ * decompressed body.
  */
 async function wireBytes(path: string): Promise<number> {
   const answer = await agent.raw(

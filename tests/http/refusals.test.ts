@@ -1,4 +1,6 @@
-/** Tests that invalid HTTP requests get an error code and write nothing to the database. */
+/**
+ * Tests that the server refuses invalid HTTP requests with an error code and writes nothing to the database.
+ */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after, before, test } from 'node:test'
@@ -16,7 +18,10 @@ after(async () => {
   for (const end of ends.reverse()) await end()
 })
 
-/** Checks that a reply is a problem document with this status and code. Returns the parsed body. */
+/**
+ * Checks that a reply is an error document (application/problem+json) with this status and code. Returns the
+ * parsed document.
+ */
 async function problem(answer: Response, status: number, code: string) {
   const body = await answer.text()
   assert.equal(answer.status, status, body)
@@ -29,7 +34,7 @@ async function problem(answer: Response, status: number, code: string) {
   return parsed
 }
 
-/** Checks that a request is refused with this status and code and writes nothing to the database. */
+/** Checks that the server refuses a request with this status and code and writes nothing to the database. */
 async function refusesToWrite(send: () => Promise<Response>, status: number, code: string) {
   const before = await agent.written()
   const parsed = await problem(await send(), status, code)
@@ -37,7 +42,7 @@ async function refusesToWrite(send: () => Promise<Response>, status: number, cod
   return parsed
 }
 
-/** First lines of a POST request with a JSON body, without the header Content-Length. */
+/** Request line and headers of a POST request with a JSON body, without the header Content-Length. */
 const INSTALL_HEAD =
   'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
 

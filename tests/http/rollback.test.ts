@@ -1,4 +1,4 @@
-/** Tests of the HTTP routes of a rollback, as used by a script. */
+/** Tests of the HTTP routes for the rollback to the previous host generation. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { refusalOf } from '../support/sql.ts'

@@ -1,6 +1,6 @@
 /**
- * Starts the real HTTP server with a real database for tests, and provides clients that return the received
- * bytes.
+ * Test support that starts the real HTTP server with a real database, and HTTP clients that return the
+ * received bytes.
  */
 import { connect } from 'node:net'
 import pg from 'pg'
@@ -28,7 +28,8 @@ export type Agent = Awaited<ReturnType<typeof startAgent>>
 
 /**
  * Starts the server on a free port, with a new database and three apps in the catalog. Server and database
- * end with the test. With `databasePort`, the server connects to the database through a proxy on that port.
+ * are stopped when the test ends. If `databasePort` is set, the server connects to the database through a
+ * proxy on that port.
  */
 export async function startAgent(t: Tests, options: Partial<RelayServerOptions> = {}, databasePort?: number) {
   const database = await testDatabase('http')
@@ -64,7 +65,10 @@ export async function startAgent(t: Tests, options: Partial<RelayServerOptions> 
     raw: (request: string) => raw(server.port, request),
     stream: (path = '/api/events', headers: Record<string, string> = {}) =>
       openStream(t, url + path, headers),
-    /** Returns the numbers of operations and events. A refused HTTP request must not change these numbers. */
+    /**
+     * Returns the number of operations and the number of events in the database. A refused HTTP request must
+     * not change these numbers.
+     */
     async written(): Promise<string> {
       const { rows } = await admin.query(
         `select (select count(*) from bloud.operations) || $1 || (select count(*) from bloud.events)
@@ -98,8 +102,8 @@ export async function untilOk(send: () => Promise<Response>): Promise<void> {
 }
 
 /**
- * Sends bytes unchanged to the server. Returns the received bytes when the reply is complete or the
- * connection closes.
+ * Sends the text `request` unchanged to the server. Returns the received text when the reply is complete or
+ * the connection is closed.
  */
 export function raw(port: number, request: string): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -126,7 +130,7 @@ export function raw(port: number, request: string): Promise<string> {
   })
 }
 
-/** Opens an event stream and reads the stream in the background. */
+/** Opens an event stream and stores the received data in the background. */
 async function openStream(t: Tests, url: string, headers: Record<string, string>) {
   const abort = new AbortController()
   t.after(() => abort.abort())

@@ -1,4 +1,7 @@
-/** Tests of a network that drops all data: connections stay open, and no bytes arrive. */
+/**
+ * Tests with a network that drops all data of open connections. The connections stay open, but no bytes
+ * arrive.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'slonik'
@@ -52,7 +55,7 @@ test('a query on a silent connection fails, and the next query uses a new connec
   assert.deepEqual(await Promise.all([query(), query(), query()]), [1, 1, 1])
   proxy.setMode('dropping')
   await assert.rejects(query(), { code: 'database_unavailable' })
-  // Connections that are already open stay silent from now on; new connections work.
+  // From now on, no data arrives on connections that are already open. New connections work.
   proxy.muteOpenConnections()
   assert.equal(await query(), 1)
 })
@@ -73,7 +76,7 @@ test('connections that are cut during a query do not exhaust the pool', async (t
     await row(pool, one, sql.fragment`select 1 as row`)
     proxy.cut()
     await assert.rejects(slow, { code: 'database_unavailable' })
-    // An idle session that was cut reports the loss only at its next use, so this query may fail.
+    // A connection that was cut while idle reports the loss only at its next query, so this query may fail.
     await row(pool, one, sql.fragment`select 1 as row`).catch(() => undefined)
   }
   assert.equal(await row(pool, one, sql.fragment`select 1 as row`), 1)

@@ -1,6 +1,6 @@
 /**
- * Provides a history in memory and clients that record writes, for tests of the relay without a database or a
- * network.
+ * Provides an event history in memory and clients that record all writes. Tests of the relay then need no
+ * database and no network.
  */
 
 import type { TestContext } from 'node:test'
@@ -10,10 +10,16 @@ import type { StreamEvent, StreamSource } from '../../src/relay/streamsource.ts'
 
 export const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Upper limit of a wait in ms, far longer than any wait on a busy machine. */
+/**
+ * Upper limit of the time that `until` waits for a condition, in milliseconds. The limit is far longer than
+ * any wait on a busy machine.
+ */
 const WAIT_LIMIT_MS = 60_000
 
-/** Waits until `condition` returns true, with a check every ms. The error message contains `purpose`. */
+/**
+ * Waits until `condition` returns true. If the wait takes too long, throws an error whose message contains
+ * `purpose`.
+ */
 export async function until(condition: () => boolean, purpose = 'the condition'): Promise<void> {
   const deadline = performance.now() + WAIT_LIMIT_MS
   while (!condition()) {
@@ -32,7 +38,7 @@ export function fakeHistory() {
     json: JSON.stringify({ seq, ...more }),
   })
   const calls = { head: 0, streamAfter: 0, snapshot: 0 }
-  /** Argument `seq` of each call of `streamAfter`, in order. */
+  /** Values of the argument `seq` in all calls of `streamAfter`, in the order of the calls. */
   const readsAfter: number[] = []
   const history = {
     epoch: 'abc',
@@ -45,12 +51,13 @@ export function fakeHistory() {
       for (let added = 0; added < count; added += 1) rows.push(row(history.seq + 1, more))
     },
     /**
-     * Replaces the history by events with these seqs. Gaps between seqs stand for rolled-back transactions.
+     * Replaces the history by events with these numbers (seqs). A gap between two numbers represents a
+     * rolled-back transaction.
      */
     set(seqs: number[]): void {
       rows = seqs.map((seq) => row(seq))
     },
-    /** Removes the events up to and including the seq `to`. */
+    /** Removes the old events up to the event number `to`, inclusive. */
     prune(to: number): void {
       rows = rows.filter((row) => row.seq > to)
       history.prunedTo = to
@@ -94,7 +101,7 @@ export function fakeHistory() {
 
 export type History = ReturnType<typeof fakeHistory>
 
-/** Event as a client received it. */
+/** Event that a client received from the stream. */
 export interface ReceivedEvent {
   event: string
   id: string | undefined
@@ -111,7 +118,7 @@ export function parseEvents(text: string): ReceivedEvent[] {
   })
 }
 
-/** Creates a client that records all writes. The client accepts every write until `full` is set. */
+/** Creates a client that records all writes. The client accepts every write until the test sets `full`. */
 export function fakeClient() {
   const writes: string[] = []
   const sizes: number[] = []
@@ -125,7 +132,10 @@ export function fakeClient() {
     text: () => writes.join(''),
     events: () => parseEvents(client.text()),
     named: (name: string) => client.events().filter((received) => received.event === name),
-    /** Returns the seqs of all ids that the client received, including the seq of the snapshot. */
+    /**
+     * Returns the event numbers (seqs) in all ids that the client received, including the id of the
+     * snapshot.
+     */
     seqs: () => client.events().flatMap(({ id }) => (id === undefined ? [] : [Number(id.split('.')[1])])),
     sink: undefined as unknown as Sink,
   }
@@ -147,8 +157,8 @@ export function fakeClient() {
 }
 
 /**
- * Starts a relay over the history; the test must stop the relay with `t.after(relay.stop)`. The relay's
- * timers do not fire during a test unless `limits` sets shorter intervals.
+ * Starts a relay that reads from `history`. The test must stop the relay with `t.after(relay.stop)`. Unless
+ * `limits` sets shorter intervals, the timers of the relay do not fire during a test.
  */
 export function startRelay(history: History, limits: Partial<RelayLimits> = {}) {
   const relay = createRelay({
@@ -169,7 +179,7 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
   }
 }
 
-/** Starts a relay over a history of `events` events, and waits until the relay has read the events. */
+/** Starts a relay with a history of `events` events. Waits until the relay has read these events. */
 export async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
   const history = fakeHistory()
   history.add(events)

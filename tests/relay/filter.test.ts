@@ -1,4 +1,4 @@
-/** Tests of event streams that are filtered by app. */
+/** Tests of event streams with a filter, in which a client receives only the events of some apps. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { RelayLimits } from '../../src/relay/relay.ts'
@@ -6,7 +6,7 @@ import { fakeClient, fakeHistory, startRelay, until } from './fakes.ts'
 
 const APPS = ['alpha', 'beta', 'gamma']
 
-/** Starts a relay whose events 1, 2, 3, 4 … belong to alpha, beta, gamma, alpha … */
+/** Starts a relay with a history in which the events belong in turn to the apps alpha, beta and gamma. */
 async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
   const history = fakeHistory()
   const add = (count: number) => {

@@ -39,19 +39,19 @@ export async function startProxy(target: { host: string; port: number }) {
   return {
     port: (server.address() as AddressInfo).port,
     /**
-     * Sets the mode of the proxy. `refusing` closes all connections; `dropping` keeps connections open and
-     * drops every byte.
+     * Sets the mode of the proxy. In mode `refusing`, the proxy closes all connections. In mode `dropping`,
+     * connections stay open and the proxy drops every byte.
      */
     setMode(next: ProxyMode): void {
       mode = next
       if (next === 'refusing') for (const socket of pairs) socket.destroy()
     },
-    /** Drops all bytes of open connections, as after a replaced router. New connections work. */
+    /** From now on, drops all bytes of connections that are already open. New connections work. */
     muteOpenConnections(): void {
       for (const socket of pairs) muted.add(socket)
       mode = 'open'
     },
-    /** Closes all open connections. */
+    /** Closes all open connections on both sides. */
     cut(): void {
       for (const socket of pairs) socket.destroy()
     },

@@ -1,6 +1,6 @@
 /**
- * Tests of the event stream from the first snapshot to the stop of the relay: events, notifications, outages,
- * restores.
+ * Tests of the event stream of the relay: snapshots, events, notifications, outages and restores of the
+ * database, and the stop of the relay.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -33,7 +33,9 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json(await source.listOperations(limit, app === null ? undefined : checkName(app)))
   }
 
-  /** Returns a reply with log lines as JSON. The field `over` is true if the log is complete. */
+  /**
+   * Returns a reply with log lines as JSON. The field `over` is true if no lines follow after these lines.
+   */
   async function logLines(context: RequestContext, { id, finished_at }: Operation): Promise<Answer> {
     const after = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
     const limit = countOf(context, 'limit', 1, MAX_LOG_LINES, MAX_LOG_LINES)
