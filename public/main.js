@@ -21,8 +21,7 @@ import { createRenderScheduler } from './views/renderscheduler.js'
 /** @import { Message } from './types.js' */
 
 /**
- * Age of the catalog in ms above which a page that becomes visible reloads the catalog. The catalog's files
- * may have changed meanwhile.
+ * Age of the catalog in ms above which the page reloads the catalog when the user returns to the page.
  */
 const CATALOG_AGE_MS = 10 * 60 * 1000
 
@@ -42,8 +41,8 @@ function dispatch(message) {
 }
 
 /**
- * Preact function of the next render. The first render takes over the server's HTML if the page contains
- * HTML.
+ * Preact function that the next render calls. The first render calls `hydrate` if the server sent HTML, and
+ * all other renders call `render`.
  */
 let renderTree = root.firstChild ? hydrate : render
 const scheduler = createRenderScheduler(() => {
@@ -61,7 +60,7 @@ const logs = createLogFollower({
 })
 const refreshStatus = createStatusRefresh(async () => {
   dispatch({ type: 'status', ...(await getStatus()), receivedAt: Date.now() })
-  // A rollback concerns the whole machine, so one request serves all unhealthy apps.
+  // Requests one rollback plan for all unhealthy apps, because a rollback concerns the whole machine.
   if (hasUnhealthyApp()) dispatch({ type: 'rollback-plan', plan: await getRollbackPlan() })
 })
 const hasUnhealthyApp = () => Object.values(state.apps).some(({ status }) => status === 'error')
@@ -115,8 +114,8 @@ document.addEventListener('visibilitychange', () => {
   actions.reloadCatalog()
 })
 /**
- * Opens links of this site without a page load. The browser handles links with a target and clicks with a
- * modifier key.
+ * Opens links to the page without a page load. Links with a target and clicks with a modifier key are left to
+ * the browser.
  */
 root.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[href]')

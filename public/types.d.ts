@@ -19,7 +19,7 @@ export interface Cause {
   log?: string[]
 }
 
-/** Permission to call a verb now, decided by the database. `reason` explains a refusal. */
+/** Decision of the database if a verb of an app is allowed now. `reason` explains a refusal. */
 export interface Control {
   allowed: boolean
   reason: string | null
@@ -108,11 +108,11 @@ export interface LogLine {
   line: string
 }
 
-/** An app in the state of the page: a status row with two fields that the page adds. */
+/** App in the state of the page: a row of GET /api/status with two fields that only the page uses. */
 export type App = AppStatus & {
   /** True if an event changed the status and the new controls have not arrived yet. */
   stale: boolean
-  /** Sequence number of the newest event that the app object includes. */
+  /** Sequence number of the newest event whose values the object contains. */
   seq: number
 }
 
@@ -132,7 +132,10 @@ export interface HistoryRow {
   message: string | null
 }
 
-/** Integration slot of an app. `chosen` lists the apps that an install would use for the slot. */
+/**
+ * Integration slot of an app: a connection to other apps. `chosen` lists the apps that an install would
+ * connect.
+ */
 export interface PlanChoice {
   app: string
   slot: string
@@ -162,7 +165,7 @@ export interface RollbackPlan {
   blockers: Plan['blockers']
 }
 
-/** Names of the apps that the user chose. The key is `<app>.<slot>`. */
+/** Names of the apps that the user chose for each integration slot. A key has the form `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
 /** Parsed URL path of the page: all apps, one app, or one operation of an app. */
@@ -174,7 +177,10 @@ export interface Route {
 /** A verb that the user requested and whose effect the page does not show yet. */
 export interface Pending {
   action: Verb
-  /** Sequence number of the newest event at the click. Only a later event can be the result. */
+  /**
+   * Sequence number of the newest event when the user clicked. Only a later event can be a result of the
+   * click.
+   */
   seq: number
   operationId: string | null
 }
@@ -183,7 +189,9 @@ export interface Pending {
 export interface Log {
   app: string
   operationId: string
-  /** True if the page opened the log for a running rebuild. The page then also closes the log. */
+  /**
+   * True if the page opened the log by itself during a rebuild. The page then also closes the log by itself.
+   */
   auto: boolean
   lines: LogLine[]
   /** Number of old lines that were removed because the log exceeded MAX_LINES (state/log.js). */
@@ -192,19 +200,25 @@ export interface Log {
 }
 
 /**
- * State of the connection. In `stale` the agent receives no notifications from the database. In `polling` the
- * page polls every few seconds instead of using a stream.
+ * State of the connection between page and agent. `stale` means that the agent receives no notifications from
+ * the database. `polling` means that the page requests events every few seconds instead of using a stream.
  */
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
 export interface State {
   connection: Connection
-  /** Time of the last event before the failure: server's clock if `stale`, else browser's clock. */
+  /**
+   * Time since which the data may be out of date, or null. The time is of the server's clock if the
+   * connection is `stale`, otherwise of the browser's clock.
+   */
   staleSince: string | null
   loaded: boolean
   epoch: string | null
   seq: number
-  /** Response of GET /api/status that waits until the stream has delivered the same events. */
+  /**
+   * Response of GET /api/status that is newer than the stream. The response is applied after the stream has
+   * delivered the same events.
+   */
   earlyStatus: Extract<Message, { type: 'status' }> | null
   /** Milliseconds by which the browser's clock is ahead of the server's clock. */
   skew: number
@@ -220,7 +234,7 @@ export interface State {
   refusals: Record<string, { action: Verb; problem: Problem }>
   /** Plan dialog that is open before an install. `choices` contains the user's choices so far. */
   planDialog: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
-  /** Latest consequences of a rollback. The value is null until an app becomes unhealthy. */
+  /** Latest rollback plan from the agent. The value is null until an app becomes unhealthy. */
   rollback: RollbackPlan | null
   log: Log | null
   /** Id of the operation whose log the user closed. The page never reopens this log by itself. */

@@ -34,8 +34,8 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     },
     rollback(app, { turns_off, turns_on }) {
       if (getState().pending[app]) return
-      // A pending rollback ends when an app changes its status. A rollback that changes no app is never
-      // marked as pending.
+      // Marks the rollback as pending only if apps stop or start, because only an event of an app ends the
+      // pending state.
       if (turns_off.length + turns_on.length > 0) dispatch({ type: 'requested', app, action: 'rollback' })
       void send(app, 'rollback')
     },
@@ -58,7 +58,8 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     loadHistory(app) {
       getHistory(app).then(
         (rows) => dispatch({ type: 'history', app, rows }),
-        // Keeps the rows of the last response. The next visit to the app's page requests the history again.
+        // Ignores a failure and keeps the former rows. The next visit to the app's page requests the history
+        // again.
         () => {},
       )
     },
@@ -87,7 +88,7 @@ function createRequests(dispatch, refreshStatus) {
     } catch (error) {
       const problem = problemOf(error)
       dispatch({ type: 'refused', app, action, problem })
-      // The catalog changed after the plan was read, so the install now needs a choice of the user.
+      // Opens the plan dialog, because the catalog changed and the install now needs a choice of the user.
       if (problem.code === 'choice_needed') await openPlan(app, false)
     }
     refreshStatus(0)
@@ -96,7 +97,7 @@ function createRequests(dispatch, refreshStatus) {
   /**
    * Reads the plan of an install, and opens the plan dialog or installs the app.
    * @param {string} app
-   * @param {boolean} mayInstall true if a plan without decisions is installed at once
+   * @param {boolean} mayInstall true if the app is installed at once when the plan needs no decision
    */
   async function openPlan(app, mayInstall) {
     let plan

@@ -6,8 +6,8 @@
  */
 
 /**
- * Upper limit of an HTTP request in ms. The agent responds before an operation begins, so a longer wait is a
- * failure.
+ * Upper limit of the duration of an HTTP request in ms. The agent responds before an operation begins, so a
+ * longer duration means a failure.
  */
 const REQUEST_LIMIT_MS = 15_000
 

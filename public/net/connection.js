@@ -3,21 +3,21 @@
 /** @import { Message } from '../types.js' */
 
 /**
- * Time in ms without a message after which a connection is replaced. The value is two heartbeat intervals of
- * 15 s plus 10 s.
+ * Time in ms without a message after which the page replaces a connection. The value is two intervals of the
+ * agent's heartbeats (15 s each) plus 10 s.
  */
 export const SILENCE_MS = 40_000
 /** Upper limit in ms for opening a connection. */
 export const OPEN_LIMIT_MS = 15_000
 /**
- * Delay in ms before the first reconnect, if the browser no longer reconnects by itself. The delay doubles up
- * to LAST_RETRY_MS, and half of the delay is random.
+ * Delay in ms before the page reconnects for the first time, if the browser does not reconnect by itself. The
+ * delay doubles up to LAST_RETRY_MS, and up to half of the delay is random.
  */
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 20_000
 /**
- * Time in ms after the opening of a connection in which messages may be replays. The times of replays are not
- * used to measure the clock skew.
+ * Time in ms after the start of a connection during which messages may be replays of old events. Replays are
+ * not used to measure the clock skew between browser and server.
  */
 const REPLAY_MS = 2000
 
@@ -46,7 +46,7 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
     source = null
   }
 
-  /** Resets the backoff and restarts the time limit of the connection after an event. */
+  /** Resets the reconnect delay and restarts the timer that detects a silent connection. */
   function keepAlive() {
     retries.reset()
     timer.start(hasReceived ? SILENCE_MS : OPEN_LIMIT_MS + SILENCE_MS / 4, onSilence)

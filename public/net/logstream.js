@@ -10,13 +10,15 @@ import { getLog } from './api.js'
 const BATCH_MS = 60
 /** Interval in ms between two polls of the log, if the page may not hold a stream open. */
 const POLL_MS = 2000
-/** Number of lines of a full response. After a full response the next poll follows at once. */
+/**
+ * Number of log lines in a full response of the agent. After a full response the next poll follows at once.
+ */
 const FULL_RESPONSE = 1000
 
 /** @typedef {{ stop(): void }} LogReader */
 
 /**
- * Returns a follower of the log whose operation id `wanted` returns.
+ * Returns a follower that reads the log of the operation whose id `wanted` returns.
  * @param {object} options
  * @param {() => string | null} options.wanted id of the operation whose log is shown
  * @param {() => boolean} options.polls true if the log is polled instead of streamed

@@ -84,7 +84,7 @@ async function poll(options) {
   }
   const epoch = id.slice(0, id.lastIndexOf('.'))
   for (const event of events) {
-    // Polling was stopped because a stream now works, and the stream delivers the remaining events.
+    // If polling was stopped meanwhile, a stream works again and delivers the remaining events.
     if (!isRunning()) return
     onMessage({ type: 'app', id: `${epoch}.${event.seq}`, event, receivedAt: Date.now(), fresh: false })
     // Waits for a microtask, so that the page renders each status before the next event replaces the status.

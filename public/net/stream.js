@@ -40,8 +40,8 @@ const WAKE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'focus']
  */
 
 /**
- * Returns a stream that the caller can start, stop and synchronize. Events of `wakeTargets` check the
- * connection at once.
+ * Returns a stream that the caller can start, stop and synchronize. Events such as `online` on a wake target
+ * check the connection at once.
  * @param {Omit<TransportOptions, 'visible'> & WakeOptions} options
  */
 export function createStream({ wakeTargets = [], visible = () => true, ...options }) {

@@ -7,7 +7,7 @@
 
 /** Upper limit of windows that may hold connections open. */
 const MAX_WINDOWS = 2
-/** Time in ms after the last heartbeat of a window until the window counts as closed. */
+/** Time in ms without a heartbeat after which another window counts as closed. */
 const EXPIRY_MS = 25_000
 const HEARTBEAT_MS = 10_000
 
@@ -60,7 +60,8 @@ export function createTabs({
   channel?.addEventListener('message', (/** @type {any} */ { data }) => {
     if (data.visible) others.set(data.id, { since: data.since, heartbeatAt: Date.now() })
     else others.delete(data.id)
-    // Replies immediately, because a new window should not wait for the next heartbeat of this window.
+    // Replies immediately, because a new window must know all other windows to decide if the window may
+    // stream.
     if (!data.answer && visible()) channel.postMessage({ id, since, visible: true, answer: true })
     update()
   })

@@ -2,8 +2,8 @@
  * Converts log lines with terminal sequences to text with CSS classes. Colours become classes, and all other
  * sequences are removed.
  *
- * A colour of 256 or of 16 million becomes the nearest of the eight colours in css/log.css. Inline styles are
- * not possible, because the page's content security policy forbids style attributes.
+ * Each colour becomes the nearest of the eight colours in css/log.css. Other colours would need style
+ * attributes, which the page's content security policy forbids.
  */
 
 const ESC = '\\u001b'

@@ -55,7 +55,8 @@ export function applyStatus(state, message) {
 }
 
 /**
- * Applies the waiting status result if the stream has delivered all events that the result contains.
+ * Applies the waiting response of GET /api/status (earlyStatus) if the stream has delivered the events that
+ * the response includes.
  * @param {State} state
  * @returns {State}
  */
@@ -68,9 +69,9 @@ function applyEarlyStatus(state) {
 }
 
 /**
- * Updates the apps that have no event after the status result.
+ * Updates apps from a response of GET /api/status. An app with an event after the response stays unchanged.
  * @param {State} state
- * @param {number} seq sequence number of the newest event in the result
+ * @param {number} seq sequence number of the newest event that the response includes
  * @param {StatusResult} result
  * @returns {State}
  */
@@ -125,8 +126,7 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
   // Ignores events that the page already has, because the server may replay events after a reconnect.
   if (at.epoch === state.epoch && at.seq <= state.seq) return state
   const name = event.name ?? event.app
-  // Copies all apps and deletes one app, because a filter over hundreds of apps takes longer than the rest of
-  // the function.
+  // Copies all apps and deletes one app, because a filter over hundreds of apps is much slower.
   const apps = { ...state.apps }
   if (event.to_status === null) delete apps[name]
   else apps[name] = applyTransition(state.apps[name], event, at.seq)
@@ -139,8 +139,8 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
 }
 
 /**
- * Returns the app with the status of an event. Values that the event lacks stay unknown until the next status
- * result. The old controls stay and are marked as stale.
+ * Returns an app after an event. Values that the event lacks are unknown until the next response of GET
+ * /api/status. The old controls stay, and the app is marked as stale.
  * @param {App | undefined} before
  * @param {AppEvent} event
  * @param {number} seq
@@ -168,7 +168,7 @@ function applyTransition(before, event, seq) {
 }
 
 /**
- * Returns the step durations with the duration of the status that ended.
+ * Returns the durations of an app's statuses in seconds, including the status that ended.
  * @param {App | undefined} before
  * @param {Status | null} ended
  * @param {string} at
@@ -190,8 +190,8 @@ export function markAllStale(state) {
 }
 
 /**
- * Smallest change of the clock skew in ms that is applied. Smaller changes are network delay, and each change
- * renders every clock.
+ * Smallest change of the clock skew in ms that is applied. Network delay causes smaller changes, and each
+ * applied change renders all clocks again.
  */
 const SKEW_STEP_MS = 2000
 
@@ -219,7 +219,7 @@ export function measureSkew(skew, at, receivedAt, fresh) {
 const skewOf = (state, list, receivedAt) =>
   list.reduce((least, row) => measureSkew(least, row.status_since, receivedAt, false), state.skew)
 
-/** Upper limit of urgent announcements of all apps together. */
+/** Upper limit of the number of urgent announcements in the live regions. */
 const MAX_URGENT = 12
 
 /** @param {LiveRegions} before @param {Pick<App, 'name' | 'display_name' | 'status' | 'cause'>} app */
@@ -231,8 +231,8 @@ function announceStatus(before, app) {
 }
 
 /**
- * Adds an announcement to the live regions. An urgent announcement stays until the next event of its app.
- * Otherwise an announcement of another app before the next render would replace the failure.
+ * Adds an announcement to the live regions. An urgent announcement stays until the next event of the same
+ * app, so that announcements of other apps do not replace a failure.
  * @param {LiveRegions} before
  * @param {Announcement} announcement
  * @param {boolean} isUrgent

@@ -27,7 +27,7 @@ export function reduceRequest(state, message) {
 }
 
 /**
- * Applies messages about plans to the state.
+ * Applies messages about the plans of installs and rollbacks to the state.
  * @param {State} state
  * @param {Message} message
  * @returns {State}
@@ -73,7 +73,7 @@ function accept(state, name, operation) {
   if (!pending) return state
   const known = { ...pending, operationId: String(operation.id) }
   const next = { ...state, pending: { ...state.pending, [name]: known } }
-  // The event of the operation may arrive before the response to the request.
+  // If an event arrived before the response, the apps may already show the effect of the request.
   return state.seq > pending.seq ? releaseAnswered(next) : next
 }
 
@@ -100,8 +100,8 @@ export function applyEventToRequests(state, name, uninstalled) {
 /**
  * Returns true if the apps show the effect of a pending request.
  *
- * A cancel is complete after the operation has ended. A rollback is complete when an app has an operation
- * with a higher id, because the operations of the apps follow the rollback.
+ * The effect of a cancel is the end of the operation. The effect of a rollback is an operation of an app with
+ * a higher id than the rollback.
  * @param {Pending} pending
  * @param {App | undefined} app
  * @param {Record<string, App>} apps

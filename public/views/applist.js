@@ -76,7 +76,7 @@ function useSortedApps(apps) {
  * @property {Problem | undefined} problem
  * @property {RollbackPlan | null} rollback null unless the app is unhealthy
  * @property {Log | null} log
- * @property {string} ahead sentence about the apps ahead of the app in the queue
+ * @property {string} ahead sentence about the apps that precede the app in the queue
  * @property {Actions} actions
  */
 
@@ -94,7 +94,7 @@ const cardProps = (state, app, actions) => ({
 })
 
 /**
- * Returns true if a change must be rendered at once: a new status, or the effect of a click.
+ * Returns true if a change of a card must be rendered at once: a new status, or the effect of a click.
  * @param {CardProps} before
  * @param {CardProps} now
  */
@@ -106,7 +106,7 @@ const isUrgent = (before, now) =>
   before.log !== now.log
 
 /**
- * Returns a sentence about the apps ahead of the given app in the queue.
+ * Returns a sentence about the apps that precede the given app in the queue.
  * @param {App} app
  * @param {State} state
  */
@@ -189,7 +189,8 @@ const LogButton = ({ app, actions }) => html`
 `
 
 /**
- * Shows a status by icon, label and colour. The colour adds no information.
+ * Shows a status by icon, label and colour. The icon and the label suffice if a user cannot distinguish
+ * colours.
  * @param {{ status: Status }} props
  */
 export const StatusPill = ({ status }) => html`
@@ -223,7 +224,8 @@ export function StatusText({ app, skew, ahead }) {
 }
 
 /**
- * Shows the usual duration of the status. After the 90th percentile the text is marked as late.
+ * Shows the usual duration of the present status. The text is marked as late after the 90th percentile of
+ * former durations.
  * @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props
  */
 function Usual({ app, usual, skew }) {

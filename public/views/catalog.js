@@ -22,7 +22,7 @@ function matches(entry, query, category) {
 }
 
 /**
- * Returns true if the host can install the app or already has it.
+ * Returns true if the host can install the app or has already installed the app.
  * @param {CatalogEntry} entry
  * @param {State} state
  */
@@ -61,7 +61,7 @@ export function Catalog({ state, actions }) {
 }
 
 /**
- * Returns true, because every change of a tile is rendered at once. A tile shows little more than the status.
+ * Returns true, so that the catalog renders every change of a tile at once.
  */
 const always = () => true
 
@@ -112,8 +112,8 @@ function CatalogNote({ state, shown, actions }) {
  */
 
 /**
- * Shows a catalog app as a tile. Only tiles of apps that are not installed have data-app, because an
- * installed app has the attribute on its card.
+ * Shows a catalog app as a tile. The tile of an installed app has no data-app attribute, because the card of
+ * the app has the attribute.
  * @param {TileProps} props
  */
 function Tile({ entry, status, pending, problem, actions }) {

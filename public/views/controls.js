@@ -11,8 +11,8 @@ import { Icon } from './icon.js'
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
 /**
- * Verb for each status whose button stays in the first row, even if the verb is not allowed. The table is
- * only layout, because the database decides which verbs are allowed.
+ * Verb that is shown in the first row of buttons for each status, even if the verb is not allowed. The
+ * database decides which verbs are allowed.
  * @type {Partial<Record<Status, Verb>>}
  */
 const EXPECTED = {
@@ -26,8 +26,8 @@ const EXPECTED = {
 }
 
 /**
- * Divides the verbs of an app into the first row and the menu. A purge beside an allowed uninstall is in
- * neither, because the uninstall dialog offers the purge.
+ * Divides the verbs of an app into a first row of buttons and a menu. If an uninstall is allowed, the purge
+ * has no button, because the uninstall dialog offers the purge.
  * @param {App} app
  * @returns {{ front: Verb[], rest: Verb[] }}
  */

@@ -3,7 +3,7 @@ import { copyText } from './clipboard.js'
 import { html } from './html.js'
 
 /**
- * Shows a button that copies a text. After a click the label of the button is the result.
+ * Shows a button that copies a text. After a click the label shows if the text was copied.
  * @param {{ text: () => string, label: string, name: string }} props
  */
 export function CopyButton({ text, label, name }) {

@@ -15,7 +15,8 @@ export function Dialog({ title, close, children }) {
     const first = dialog?.querySelector('[data-focus]')
     first?.focus()
     return () => {
-      // Closes the dialog before its removal, because the browser otherwise does not return the focus.
+      // Closes the dialog before its element is removed, because the browser returns the focus only after a
+      // close.
       isRemoved.current = true
       dialog?.close()
     }

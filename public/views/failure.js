@@ -33,8 +33,8 @@ const headline = (cause) =>
   `${HEADLINES[cause.class] ?? 'Failed'} ${(cause.phase && DURING[cause.phase]) ?? ''}`.trim()
 
 /**
- * Returns a sentence that the other apps are not affected, or null if that is not certain. A rebuild
- * activates nothing before the whole build has succeeded, so an earlier failure changes no other app.
+ * Returns the sentence that a failure changed no other app, or null if other apps may have changed. A rebuild
+ * activates nothing before the whole build has succeeded.
  * @param {App} app
  * @param {Cause} cause
  */

@@ -6,7 +6,7 @@ import { ClockTime } from './time.js'
 
 /** @import { HistoryRow } from '../types.js' */
 
-/** Upper limit in seconds of durations that are shown with seconds. */
+/** Upper limit in seconds of the durations that the history shows to the second. */
 const EXACT_SECONDS = 3600
 
 /**

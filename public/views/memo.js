@@ -1,11 +1,14 @@
-/** Memoized rendering of long lists. Cards and tiles whose facts have not changed are not rendered again. */
+/**
+ * Keeps the rendered cards and tiles of long lists. An element is rendered again only after its facts
+ * changed.
+ */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** @import { VNode } from 'preact' */
 
 /**
- * Upper limit of changed elements that are rendered in one render. A card takes 0.5 ms, and a frame of 16 ms
- * may contain two renders.
+ * Upper limit of changed list elements that one render updates. A card takes 0.5 ms to render, and an
+ * animation frame of 16 ms may contain two renders.
  */
 export const PART = 5
 
@@ -70,8 +73,8 @@ function dropUnused(cache, round) {
 }
 
 /**
- * Returns the `memo` function of a component. The component is rendered again in each frame until no element
- * is late. A hidden page renders all elements at once.
+ * Returns the `memo` function of a component. While an element is late, the component is rendered again in
+ * the next animation frame. A hidden page renders all elements at once.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
  */

@@ -84,12 +84,12 @@ const Badge = ({ connection, since, skew }) => html`
   </span>
 `
 
-/** Upper limit of apps that the header names. The header only counts the other apps. */
+/** Upper limit of the number of apps that the header names. Further apps are only counted. */
 const MAX_ACTIVITY = 12
 
 /**
- * Shows the apps that are in progress or need the operator. The header keeps the list visible while the page
- * scrolls.
+ * Shows the apps that have an operation in progress or need an action of the operator. The list is in the
+ * header, which stays visible while the page scrolls.
  * @param {{ apps: App[], skew: number }} props
  */
 function Activity({ apps, skew }) {

@@ -4,7 +4,9 @@ import { html } from './html.js'
 
 /** @import { PlanChoice, State, Actions } from '../types.js' */
 
-/** SQLSTATE of a blocker that the user removes by a choice in this dialog. */
+/**
+ * SQLSTATE of the blocker of an install that needs a choice. The user makes the choice in the plan dialog.
+ */
 const CHOICE_NEEDED = 'BL007'
 
 /**

@@ -1,11 +1,9 @@
 /**
- * Decides when the page is rendered: after every message, or once in a frame if a render is slow.
- *
- * Every status is rendered before the next event of the app replaces the status, however short the status
- * lasted.
+ * Decides when the page is rendered: after every message, or at most once per animation frame if a render is
+ * slow. Every status is rendered before the next event of the app replaces the status.
  */
 
-/** Duration of a render in ms above which later renders wait for the next frame. */
+/** Duration of a render in ms above which later renders wait for the next animation frame. */
 const CHEAP_MS = 4
 
 /** @param {() => void} render @param {() => number} [now] */

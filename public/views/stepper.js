@@ -10,7 +10,7 @@ import { Elapsed } from './time.js'
 const STATE_TEXTS = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
 
 /**
- * Shows the steps of an install with the duration of each step. A failed install stays at the failed step.
+ * Shows the steps of an install with the duration of each step. After a failure the failed step is marked.
  * @param {{ app: App, skew: number }} props
  */
 export const Stepper = ({ app, skew }) => html`

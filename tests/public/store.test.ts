@@ -206,7 +206,7 @@ test('a failure stays announced after events of other apps, until an event of it
   assert.deepEqual(failed.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
   const again = reduce(failed, event(8, appStatus('a', 'queued')))
   assert.deepEqual(again.liveRegions, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
-  // Announces the same failure again after the app was queued again.
+  // A second failure with the same cause is announced again after the app was queued again.
   const twice = reduce(again, event(9, appStatus('a', 'failed', { cause })))
   assert.equal(twice.liveRegions.polite.text, '')
 })
