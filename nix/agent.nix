@@ -11,8 +11,8 @@ let
   cfg = config.services.bloud;
   local = cfg.database.createLocally;
 
-  # Host part of the URL: the directory /run/postgresql with its slashes encoded as %2F. The % is doubled,
-  # because systemd expands % in a unit.
+  # Host part of the URL: the directory /run/postgresql with its slashes encoded as %2F. The character % is
+  # doubled, because systemd treats a single % in a unit as the start of a placeholder.
   urlAs = role: "postgresql://${role}@%%2Frun%%2Fpostgresql/bloud_host_agent";
 
   toText =
@@ -24,11 +24,12 @@ let
     else
       toString value;
 
-  # Escapes %, because systemd would replace `%h` in a value by the home directory.
+  # Returns a setting as text with each % doubled, because systemd would replace e.g. `%h` by the home
+  # directory.
   escaped = value: lib.replaceStrings [ "%" ] [ "%%" ] (toText value);
 
-  # Settings without the two that module.nix refuses. Otherwise Nix would report a conflict with the values
-  # below instead of the error message of module.nix.
+  # Settings without the two names that module.nix refuses with an error message. Nix would otherwise report a
+  # conflict of values before that message.
   allowed = removeAttrs cfg.settings [
     "DATABASE_URL"
     "DATABASE_URL_FILE"
@@ -59,7 +60,8 @@ let
         serviceConfig.LoadCredential = [ "database-url:${toString cfg.database.urlFile}" ];
       };
 
-  # Hardening options without MemoryDenyWriteExecute, because V8 writes machine code and executes the code.
+  # Hardening options of systemd for the agent's units. MemoryDenyWriteExecute is missing, because Node's V8
+  # generates machine code and executes the code.
   hardening = {
     AmbientCapabilities = "";
     CapabilityBoundingSet = "";
@@ -94,7 +96,8 @@ let
     "bloud-migrate.service"
   ]
   ++ lib.optionals local databaseUnits;
-  # The unit postgresql.target exists since NixOS 25.11. The target is reached once roles and databases exist.
+  # Units after which the agent starts. The unit postgresql.target exists since NixOS 25.11 and is reached
+  # once PostgreSQL's roles and databases exist.
   databaseUnits = [
     "postgresql.service"
     "postgresql.target"
@@ -118,18 +121,18 @@ let
         # A rebuild never restarts the agent, because the agent waits for the end of the rebuild. The unit
         # bloud-refresh.service restarts the agent afterwards.
         restartIfChanged = false;
-        # The number of restarts is not limited, because the database may be unavailable for an hour.
+        # systemd restarts the unit without a limit, because the database may be unavailable for a long time.
         startLimitIntervalSec = 0;
         serviceConfig = hardening // {
           Type = "notify";
-          # Access for all processes of the unit, because the child process systemd-notify sends the
-          # notifications.
+          # All processes of the unit may notify systemd, because the agent sends notifications with the child
+          # process systemd-notify.
           NotifyAccess = "all";
           ExecStart = "${cfg.package}/bin/${program}";
           Restart = "always";
           RestartSec = 2;
-          # Upper limit in seconds until the process reports readiness. systemd restarts a process that needs
-          # longer.
+          # Upper limit in seconds of the start. systemd restarts a process that has not reported readiness
+          # within this time.
           TimeoutStartSec = 120;
           TimeoutStopSec = 30;
           WatchdogSec = 60;
@@ -164,7 +167,7 @@ in
       more.serviceConfig = {
         User = "bloud-relay";
         Group = "bloud-relay";
-        # The relay needs only the database and no file of the data directory.
+        # Hides the data directory from the relay, because the relay needs only the database.
         InaccessiblePaths = [ "-/var/lib/bloud" ];
         # AF_NETLINK allows the relay to list the machine's addresses, because a browser may use any of them
         # as host name.
@@ -195,8 +198,8 @@ in
           "bloud/clients"
         ];
         StateDirectoryMode = "0711";
-        # Directories that containers mount. Their parent directory belongs to root, so that only root can
-        # replace a directory by a link.
+        # Directories of the agent that containers mount. The parent directory belongs to root, so that only
+        # root can replace a mounted directory by a link.
         BindPaths = [
           "/var/lib/bloud/blueprints:/var/lib/bloud/nixos/blueprints"
           "/var/lib/bloud/clients:/var/lib/bloud/nixos/clients"
@@ -210,8 +213,8 @@ in
     };
 
     # Migrates the database to the schema of the package. Every start of an agent process starts this unit,
-    # which is quick if the schema is current.
-    # A rebuild does not start this unit, because the agent that still runs calls the old database functions.
+    # which is quick if the schema is current. A rebuild of the machine does not start this unit, because the
+    # old agent still runs and calls the old database functions.
     systemd.services.bloud-migrate = lib.mkMerge [
       {
         description = "Bloud: brings the database to its schema";

@@ -35,8 +35,8 @@ let
         app.database.passwordFile
         "${./scripts/app-database.sql}"
       ];
-      # The script runs as root only to become two other users: the owner of the password file, and
-      # PostgreSQL's superuser.
+      # The script starts as root, because it switches to two other users: the owner of the password file and
+      # PostgreSQL's superuser. The script needs no further rights of root.
       CapabilityBoundingSet = [
         "CAP_SETUID"
         "CAP_SETGID"
@@ -59,7 +59,8 @@ in
       description = "Bloud: PostgreSQL for apps";
       wantedBy = [ "sockets.target" ];
       listenStreams = [ "${network.gateway}:5432" ];
-      # FreeBind allows a listener on an address that does not exist before the first container starts.
+      # FreeBind is needed, because the address of the podman network does not exist before the first
+      # container starts.
       socketConfig.FreeBind = true;
     };
     systemd.services = {

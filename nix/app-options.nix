@@ -9,14 +9,13 @@ let
   # unquoted into a shell script.
   image = types.strMatching "[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}";
   volumeName = types.strMatching "[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}";
-  # Pattern of a path inside a container. Colon and comma are excluded, because podman reads options after
-  # them.
+  # Pattern of a path inside a container. Colons and commas are excluded, because podman would read the text
+  # after a colon or comma as options.
   containerPath = types.strMatching "/[A-Za-z0-9_./@+-]*";
   secretFile = types.strMatching (
     "${state}/(secrets|clients)/[A-Za-z0-9_./-]+|/run/[A-Za-z0-9_./-]+|/etc/[A-Za-z0-9_./-]+"
   );
-  # Pattern of a word of the container's command. Podman reads no options after the image name, where the
-  # words follow.
+  # Pattern of a word of the command that runs in the container.
   word = types.strMatching "[a-z][a-z0-9-]{0,30}";
   named = lib.mapAttrs (_: type: mkOption { inherit type; });
   readOnly = mkOption {

@@ -1,7 +1,6 @@
-# Reads apps.json, which the agent writes, into the option `bloud.apps`. The file contains only data, whose
-# values are checked against types with patterns.
-# The values become defaults of `bloud.apps.<name>`, so that the operator can override any value in the
-# machine's configuration.
+# Reads apps.json, which the agent writes, into the option `bloud.apps`. The file contains only data, and
+# every value is checked against the type of its option. The values become defaults of `bloud.apps.<name>`, so
+# that the operator can override any value in the machine's configuration.
 {
   config,
   lib,
@@ -19,7 +18,7 @@ let
     if cfg.apps.file == null then
       { apps = [ ]; }
     else if isPure && !inStore then
-      # Pure evaluation can't read apps.json. Without this error a rebuild without --impure would silently
+      # Nix without the flag --impure can't read apps.json. Without this error, such a rebuild would silently
       # uninstall every app.
       throw "services.bloud: the apps are in ${cfg.apps.file}, which is not part of your flake: build with --impure"
     else if builtins.pathExists cfg.apps.file then
@@ -51,8 +50,8 @@ let
   asDefaults =
     entry:
     let
-      # Values of the entry without options reserved for the operator. The agent may neither add an argument
-      # of podman nor choose a user.
+      # Values of the entry, without the options that only the operator may set. The agent may neither add
+      # arguments of podman nor choose the user of a container.
       known = builtins.intersectAttrs (removeAttrs appOptions [
         "enable"
         "user"

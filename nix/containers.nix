@@ -13,8 +13,8 @@ let
   network = cfg.apps.network;
   inherit (import ./app-sets.nix { inherit config lib; }) apps;
   workers = lib.filterAttrs (_: app: app.worker != [ ]) apps;
-  # Returns the name of an app's worker container. App names contain no underscore, so the name never equals
-  # an app's name.
+  # Returns the name of an app's worker container. The underscore prevents a conflict with an app's name,
+  # because app names contain no underscore.
   workerOf = name: "${name}_worker";
 
   memory =
@@ -41,8 +41,8 @@ let
     else
       throw "bloud: ${app.name}: resources.cpus must be a number";
 
-  # Returns the path from which a container mounts a directory of the agent. Only root can replace an entry of
-  # the path's parent directory.
+  # Returns the path from which a container mounts a directory of the agent. The path is below a directory of
+  # root, so that only root can replace the mounted directory by a link.
   hostPath = mount: lib.replaceStrings [ "${state}/" ] [ "${data}/" ] mount.host;
   bind = from: { container, readOnly, ... }: "${from}:${container}${lib.optionalString readOnly ":ro"}";
 
@@ -82,13 +82,13 @@ let
       serviceName = "podman-${workerOf name}";
       cmd = app.worker;
       ports = [ ];
-      # Options without the network alias, because the app's name on the network belongs to the main
-      # container.
+      # The worker container gets no network alias, because the app's name on the network must lead to the
+      # main container.
       extraOptions = lib.filter (option: option != "--network-alias=${name}") (container name app).extraOptions;
     };
 
-  # Couples the worker's unit to the app's unit: the worker starts and stops with the app. The app's unit
-  # creates the directories and secrets of both.
+  # Returns the systemd unit of an app's worker container, which starts and stops with the app's unit. The
+  # app's unit creates the directories and secrets of both containers.
   workerUnit = name: {
     requires = [ "podman-${name}.service" ];
     after = [ "podman-${name}.service" ];
@@ -174,8 +174,8 @@ in
         };
       }
     ];
-    # Port 53 (DNS) is open to apps, which resolve the names of other apps. The only other port open to apps
-    # is PostgreSQL's, in app-databases.nix.
+    # Opens port 53 (DNS) to apps, because apps resolve the names of other apps. The file app-databases.nix
+    # opens the port of PostgreSQL.
     networking.firewall.interfaces."${network.name}0".allowedUDPPorts = [ 53 ];
   };
 }

@@ -23,8 +23,8 @@ in
     services.postgresql = {
       enable = true;
       ensureDatabases = [ "bloud_host_agent" ];
-      # Creates the roles with the right to log in; bloud-migrate.service creates all other roles. The right
-      # alone admits no user, because the map below defines which system user may use which role.
+      # Creates the roles with the right to log in; bloud-migrate.service creates all other roles. The option
+      # `identMap` below defines which system user may log in as which role.
       ensureUsers = map login [
         "bloud_relay"
         "bloud_orchestrator"
@@ -40,8 +40,8 @@ in
         ++ map (name: mapped name "bloud_operator") cfg.database.operators
         ++ [ "" ]
       );
-      # These lines must precede the lines of NixOS, because PostgreSQL uses the first matching line. The
-      # lines of NixOS admit every system user as the role of the same name.
+      # Lines of pg_hba.conf, in which PostgreSQL uses the first line that matches. These lines precede the
+      # lines of NixOS, which admit every system user as the role of the same name.
       authentication = ''
         # Bloud: the agent and its operators
         local bloud_host_agent bloud_relay,bloud_orchestrator,bloud_operator peer map=bloud

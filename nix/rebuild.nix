@@ -16,8 +16,8 @@
 let
   cfg = config.services.bloud;
   state = "/var/lib/bloud/nixos";
-  # Returns a systemd unit that runs a command as root. The command replaces the units of this machine; the
-  # unit reads the id of the run from a file.
+  # Returns a systemd unit that runs a command as root. The command rebuilds this machine or rolls it back.
+  # The id of the run is read from a file that the agent has written.
   switchService = description: options: command: {
     inherit description;
     environment =
@@ -36,7 +36,8 @@ let
       config.nix.package
       config.programs.ssh.package
     ];
-    # The unit must not restart or stop itself, although the command replaces the units of this machine.
+    # The command replaces the units of this machine, also this unit. These options prevent NixOS from
+    # stopping the unit while the command still runs.
     restartIfChanged = false;
     stopIfChanged = false;
     unitConfig.X-StopOnRemoval = false;
@@ -62,10 +63,11 @@ let
         "${./scripts/refresh.sh}"
         "finished"
       ];
-      # The time is not limited, because the agent enforces a limit (BLOUD_BUILD_TIMEOUT). The agent never
-      # stops a command during the activation.
+      # systemd does not limit the time of the command, because the agent enforces a limit
+      # (BLOUD_BUILD_TIMEOUT). Unlike systemd, the agent never stops a command during the activation.
       TimeoutStartSec = "infinity";
-      # Time limit in seconds of a stop, in which Nix removes half-built outputs.
+      # Time in seconds after which systemd kills a command that does not stop. Nix needs this time to remove
+      # half-built outputs.
       TimeoutStopSec = 60;
     };
   };
@@ -75,8 +77,8 @@ in
     systemd.paths.bloud-rebuild = {
       description = "Bloud: a rebuild is requested";
       wantedBy = [ "multi-user.target" ];
-      # PathExists is used instead of PathChanged, so that a request written just before a power failure is
-      # still processed.
+      # PathExists is used instead of PathChanged, because PathChanged would miss a request file that was
+      # written just before a power failure.
       pathConfig.PathExists = "${state}/request/current";
     };
 

@@ -66,7 +66,7 @@ let
   };
 
   # Configuration file from which the machine rebuilds itself. The file contains the same settings as the
-  # machine.
+  # machine of this test.
   configuration = pkgs.writeText "configuration.nix" ''
     { lib, pkgs, modulesPath, ... }:
     {
@@ -94,7 +94,7 @@ in
     { pkgs, ... }:
     {
       imports = [ machine ];
-      # All dependencies of a system build are included, because the machine has no network.
+      # Includes everything that a rebuild of the machine needs, because the machine has no network.
       system.includeBuildDependencies = true;
       system.switch.enable = true;
       virtualisation.cores = 2;

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Creates the PostgreSQL role and database of one app, both named <role>, with the password in <file>.
 #   app-database.sh <owner> <role> <file> <sql>
-# The script can run again without harm. It reads the password with the rights of <owner> and passes the
-# password to psql through a pipe.
+# If the role exists already, the script only sets the password again. The script reads the password with the
+# rights of <owner> and passes the password to psql through a pipe.
 set -eu
 owner=$1 role=$2 file=$3 sql=$4
 

@@ -12,7 +12,8 @@ set password_encryption = 'scram-sha-256';
 select 'create role bloud_apps nologin'
 where not exists (select from pg_catalog.pg_roles where rolname = 'bloud_apps') \gexec
 
--- This script never changes a role outside bloud_apps, because such a role was not created by this script.
+-- An existing role is changed only if it is a member of bloud_apps, because only those roles were created by
+-- this script.
 select pg_catalog.format('create role %I login in role bloud_apps', :'role')
 where not exists (select from pg_catalog.pg_roles where rolname = :'role') \gexec
 select exists (

@@ -2,9 +2,9 @@
 # Creates the volumes and secrets of an app's container before the container starts. Runs as root with
 # arguments from containers.nix.
 #   app-start.sh <owner> <apps> <app> [volume <name>]… [secret <variable> <file>]…
-# A volume is a directory that any user may write, because the user inside the container is unknown. Its
-# parent directory has mode 0700, so only root can reach the volume from outside the container.
-# A secret is read from <file> with the rights of <owner> and piped into podman's secret store. Secrets appear
+# A volume is a directory that any user may write, because the user inside the container is unknown. The
+# volume's parent directory has mode 0700, so only root can reach the volume from outside the container. A
+# secret is read from <file> with the rights of <owner> and piped into podman's secret store. Secrets appear
 # neither in arguments nor in environments outside the container.
 set -eu
 owner=$1 apps=$2 app=$3
@@ -22,7 +22,7 @@ add_volume() {
 }
 
 add_secret() {
-  # An empty file is refused, because it means that the secret could not be read.
+  # Stops the script if the file of the secret is missing, unreadable or empty.
   as_owner test -s "$2"
   as_owner cat -- "$2" | podman secret create --replace "bloud-$app-$1" - >/dev/null
 }

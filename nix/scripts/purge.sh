@@ -1,10 +1,10 @@
 #!/bin/sh
 # Deletes the data of purged apps. Runs as root, because the files belong to the users inside the containers.
 #   purge.sh <owner> <requests> <apps>
-# A file in <requests> is named after the app whose data to delete. The script removes the file even if the
-# deletion failed, because the agent checks whether <apps>/<app> still exists.
-# <requests> belongs to <owner> and is accessed with the rights of <owner>. <apps> belongs to root, so that
-# only root can create a link in <apps>.
+# Each file in <requests> has the name of an app, whose data is deleted. The script then removes the file,
+# even if the deletion failed, because the agent itself checks whether <apps>/<app> still exists. <requests>
+# belongs to <owner> and is accessed with the rights of <owner>. <apps> belongs to root, so that only root can
+# create a link in <apps>.
 set -eu
 export LC_ALL=C
 owner=$1 requests=$2 apps=$3

@@ -1,6 +1,6 @@
 /**
- * Tests the scripts that run as root on NixOS. Stand-ins replace only the programs that would change the
- * whole machine.
+ * Tests the scripts that run as root on NixOS. The tests replace the programs that would change the whole
+ * machine by stand-ins.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -28,7 +28,8 @@ function programs(scripts: Record<string, string>): string {
 }
 
 /**
- * Stand-in for setpriv that skips the options of setpriv and runs the command without a change of the user.
+ * Stand-in for setpriv, a program that runs a command as another user. The stand-in ignores the options and
+ * runs the command as the current user.
  */
 const SETPRIV = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
 
@@ -132,8 +133,8 @@ test('The agent is restarted after a rebuild, never during it', onlyLinux, async
 const psqlOnLinux = { skip: onlyLinux.skip || needs('psql').skip }
 
 /**
- * Runs app-database.sh. The script's psql connects as superuser of the test server, because the environment
- * has the connection settings.
+ * Runs app-database.sh. The environment contains the connection settings, with which psql connects to the
+ * test server as superuser.
  */
 function databaseScript(role: string, password: string) {
   const { hostname, port, username, password: login } = new URL(urlOf('postgres'))

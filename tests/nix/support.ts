@@ -1,5 +1,6 @@
 /**
- * Evaluates Nix expressions with Debian's Nix. Nothing is built or downloaded, because no Nix store is used.
+ * Evaluates Nix expressions with the program nix-instantiate. No Nix store is used, so nothing is built or
+ * downloaded.
  */
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -80,7 +81,8 @@ export interface System {
 let files = 0
 
 /**
- * Evaluates a machine with the NixOS module, an apps.json with `apps`, and additional lines of configuration.
+ * Evaluates the configuration of a machine that uses the NixOS module. The file apps.json contains `apps`,
+ * and `configuration` contains additional options.
  */
 export function system(apps: object[], configuration = '', version = 1): Promise<System> {
   const file = join(top, `apps-${files++}.json`)
@@ -97,7 +99,7 @@ export function system(apps: object[], configuration = '', version = 1): Promise
   }`)
 }
 
-/** Returns the error output of an evaluation that must fail. */
+/** Returns the error output of Nix for an evaluation that must fail. */
 export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   try {
     await evaluation

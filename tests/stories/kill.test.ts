@@ -19,7 +19,7 @@ const LIFE = [
   'starting→running',
 ]
 
-/** Blocks every transition of an app out of the status `phase`, until the returned function is called. */
+/** Keeps every app in the status `phase`, until the returned function is called. */
 async function hold(home: Home, phase: string): Promise<() => Promise<void>> {
   const holder = await session(home.database.url)
   await holder.query('select pg_advisory_lock(1)')
@@ -49,8 +49,8 @@ for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']
   test(`after a kill while ${phase}, the next orchestrator brings the app to running with one switch`, async (t) => {
     const home = await killIn(t, phase)
     await letInstall(home.packages, 'app')
-    // In the phase `building` the test does not shorten the lease: the next orchestrator waits for its
-    // expiry.
+    // After a kill in the phase `building` the test does not shorten the lease of the killed orchestrator.
+    // The next orchestrator therefore waits until that lease expires.
     if (phase !== 'building') await home.expireLease()
     await home.orchestrator()
     await home.until('app', 'running')

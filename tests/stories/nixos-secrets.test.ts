@@ -1,5 +1,6 @@
 /**
- * Tests that the secrets of an app on NixOS appear only in the secret files. The agent's processes are real.
+ * Tests that the secrets of an app on NixOS appear only in the secret files. The test runs the real processes
+ * of the agent.
  */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
@@ -20,7 +21,10 @@ async function filesUnder(dir: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-/** Starts to read an event stream. The returned `close` ends the connection and returns the received text. */
+/**
+ * Starts to read an event stream. The returned function `close` ends the connection and returns the received
+ * text.
+ */
 function listen(address: string) {
   const end = new AbortController()
   let text = ''

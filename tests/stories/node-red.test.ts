@@ -23,7 +23,7 @@ interface Frame {
   name: string | undefined
 }
 
-/** Returns the stream frames of type `app` from the output of curl. */
+/** Returns the events of type `app` from an event stream that curl printed. */
 function appEvents(printed: string): Frame[] {
   const frames = printed.split('\n\n').filter((frame) => /^event: app$/m.test(frame))
   return frames.map((frame) => {
@@ -34,8 +34,8 @@ function appEvents(printed: string): Frame[] {
 
 test('Node-RED is installed from the registry, followed with curl, opened, uninstalled and purged', async (t) => {
   await chmod(top, 0o700)
-  // A package.json of type "module" above the data directory, because the default data directory is in the
-  // clone.
+  // Writes a package.json of type "module" above the data directory. The default data directory also has such
+  // a file above it, because it is inside the clone of the repository.
   await writeFile(join(top, 'package.json'), '{ "type": "module" }')
   const dataDir = join(top, 'data')
   await mkdir(dataDir, { mode: 0o700 })

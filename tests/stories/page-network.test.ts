@@ -21,7 +21,7 @@ test('without JavaScript the page shows the list and reloads itself', needs('chr
   assert.equal(await page.locator('button:visible').count(), 0)
   await screenshot('no-javascript')
   await agent.claim()
-  // The refresh header of the page causes the reload, not the test.
+  // The page reloads itself because of its refresh header; the test does not reload the page.
   await page.locator('article[data-app="node-red"][data-status="configuring"]').waitFor()
   await assertMatchesDatabase(page, agent.sql, { buttons: false })
 })
@@ -86,8 +86,8 @@ test(
     await page.reload()
     await page.locator('[data-connection="live"]').waitFor()
     await page.context().setOffline(true)
-    // The stream that is open stays open without data in Chromium's offline emulation, but a new stream
-    // fails.
+    // When Chromium is set offline, the open event stream stays open without data. The page must notice the
+    // silence and try a new stream, which fails.
     await page.clock.runFor(60_000)
     await page
       .locator('[data-connection="reconnecting"]')

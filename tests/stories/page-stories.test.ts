@@ -147,7 +147,8 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   await tabTo('article[data-app="node-red"] h3 a')
   await page.keyboard.press('Enter')
   await page.waitForURL('**/apps/node-red')
-  // The focus is on the title once the new content is drawn, one frame after the change of the address.
+  // Waits for the focus on the title. The page moves the focus one animation frame after the address has
+  // changed.
   await page.locator('#page-title:focus').waitFor()
   await tabTo('[data-action="uninstall"]')
   await page.keyboard.press('Enter')
@@ -204,7 +205,8 @@ test('an app with HTTP has a link, and every other app shows its address', needs
     .getByText(/:6379$/)
     .waitFor()
   assert.equal(await card('redis').locator('[data-open]').count(), 0)
-  // The page keeps the protocol of the app, because events do not contain the protocol.
+  // The page must keep showing the address of the app after the next events, although events do not contain
+  // the protocol.
   await agent.health('redis', false, { class: 'health', message: 'It takes no connections.' })
   await page.locator('article[data-app="redis"][data-status="error"]').waitFor()
   await agent.health('redis', true)

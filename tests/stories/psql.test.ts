@@ -31,14 +31,14 @@ function recorded(psql: Psql) {
   }
 }
 
-/** Returns the first table for each status from the output of `\watch`. */
+/** Returns one table for each status of the app from the output of psql's `\watch`, which repeats a query. */
 function frames(output: string): string {
   const tables = output.split(/\n\n+(?=\S.*\(every 1s\))/)
   const status = (table = '') => /│ (\w+) +│/.exec(table.split('┼').at(-1) ?? '')?.[1]
   return tables.filter((table, n) => status(table) !== status(tables[n - 1])).join('\n\n')
 }
 
-/** Removes npm's warnings about the machine, and spaces at line ends, from the output. */
+/** Returns the text without warnings of npm and without spaces at line ends. */
 const trimmed = (text: string): string => text.replace(/^ npm warn .*\n/gm, '').replace(/ +$/gm, '')
 
 /**

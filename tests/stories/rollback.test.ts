@@ -91,7 +91,7 @@ test('a rollback to a missing generation changes nothing and fails with the reas
     [state, cause.class, cause.message],
     ['failed', 'preflight', 'The rollback did not succeed: generation 1 does not exist any more'],
   )
-  await home.until('b', 'running') // the status is error until the next health check
+  await home.until('b', 'running') // waits, because the status is error until the next health check
   assert.equal(await home.pid('b'), pid)
   await home.isSound()
 })
@@ -117,8 +117,8 @@ test('the next orchestrator finishes the rollback of a killed orchestrator, and 
   await home.install('a')
   await home.install('b')
   await home.rollback()
-  // Waits until the process of the switch command runs. The next orchestrator would start the run again if no
-  // process had started.
+  // Waits until the process of the switch command runs. If no process had started, the next orchestrator
+  // would start the switch command again.
   await home.untilTrue(
     "select exists (select from bloud.rebuild_log where line like 'going back to generation 1%')",
   )

@@ -1,5 +1,6 @@
 /**
- * Tests that Ctrl-C stops all processes of the agent, also those of a killed agent, and loses no operation.
+ * Tests that Ctrl-C stops all processes of the agent and loses no operation. Ctrl-C also stops the processes
+ * that an earlier, killed agent left behind.
  */
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'

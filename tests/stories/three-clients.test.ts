@@ -43,7 +43,10 @@ async function callVerbs(home: Home, call: Call): Promise<void> {
   assert.equal(rows[0].count - known, 4, 'one operation for each request')
 }
 
-/** Returns the row with placeholders for times and durations from the output of npm and of the host. */
+/**
+ * Returns the row with placeholders instead of times and durations, so that rows of different runs can be
+ * compared.
+ */
 const withoutTimes = (row: object): unknown =>
   JSON.parse(
     JSON.stringify(row)
@@ -58,7 +61,7 @@ interface StoryHistory {
 }
 
 /**
- * Returns the app's history since the event number `seq` without numbers and times, and the origins of
+ * Returns the app's events after the event number `seq`, without numbers and times, and the origins of the
  * requests.
  */
 async function historySince(home: Home, seq: number): Promise<StoryHistory> {

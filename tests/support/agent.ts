@@ -8,10 +8,13 @@ export interface TestProcess {
   output(): string
   /**
    * Waits until the output matches the pattern, and returns the match.
-   * @throws if the process ends first, or after `limitMs` ms.
+   * @throws an error if the process ends before a match, or if no match is found within `limitMs` ms.
    */
   waitFor(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
-  /** Sends the signal and waits until the process ends. @returns the exit code, null after a signal. */
+  /**
+   * Sends the signal and waits until the process ends. @returns the exit code, or null if the signal ended
+   * the process.
+   */
   end(signal: NodeJS.Signals): Promise<number | null>
   /** Resolves with the exit code when the process has ended, or with null if a signal ended the process. */
   ended: Promise<number | null>

@@ -1,6 +1,6 @@
 /**
- * Reads authentik blueprints with two YAML parsers that do not share code with the writer. A YAML tag becomes
- * an object `{ tag, value }`.
+ * Reads authentik blueprints (YAML files) with two YAML parsers that do not share code with the agent. A YAML
+ * tag becomes an object `{ tag, value }`.
  */
 import { execFileSync } from 'node:child_process'
 import { DEFAULT_SCHEMA, load, Type } from 'js-yaml'

@@ -7,8 +7,8 @@ const TOGGLE_STATUS = `update bloud.apps set status = case status when 'running'
 
 export interface Tally {
   /**
-   * Number of event numbers (seq) that clients did not receive. The number includes seqs without an event,
-   * which PostgreSQL skips after a crash; `countLost` omits them.
+   * Number of event numbers (seq) that clients did not receive. The number includes the event numbers that
+   * PostgreSQL skips after a crash. The function `countLost` omits such numbers.
    */
   lost: number
   /** Ranges of missed event numbers as `from-to`, with the number of clients that missed the range. */
@@ -18,7 +18,10 @@ export interface Tally {
   connects: number
 }
 
-/** Starts a client that resumes: after a lost connection it reconnects with the id of its last event. */
+/**
+ * Starts a client of the event stream. After a lost connection the client reconnects with the id of its last
+ * event.
+ */
 function startClient(port: number, tally: Tally) {
   let last = -1
   let id = ''

@@ -28,7 +28,10 @@ const FOLDERS = ['sql', 'src/db']
 /** Upper limit of a database name in bytes, because PostgreSQL truncates longer names. */
 const NAME_BYTES = 63
 
-/** Creates a test database. @param label prefix of the database name, which logs and psql show. */
+/**
+ * Creates a test database. @param label prefix of the database name, so that the test is recognizable in logs
+ * and in psql.
+ */
 export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   const template = await ensureTemplate()
   const name = `${label.replace(/\W+/g, '_').toLowerCase()}_${randomBytes(6).toString('hex')}`.slice(

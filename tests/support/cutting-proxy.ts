@@ -2,8 +2,8 @@
 import { connect, createServer, type Socket } from 'node:net'
 
 /**
- * Starts the proxy. It forwards the given number of chunks from a client to PostgreSQL, then closes both
- * connections.
+ * Starts the proxy. The proxy forwards the given number of chunks from a client to PostgreSQL, then closes
+ * the connections to the client and to PostgreSQL.
  */
 export async function startCuttingProxy(
   url: string,

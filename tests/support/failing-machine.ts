@@ -14,7 +14,10 @@ import type { TestProcess } from './agent.ts'
 
 const PASSWORD = 'test-password'
 export const POLL_MS = 60
-/** Upper limit of a round in ms, far above the longest round on a slow machine. */
+/**
+ * Upper limit of a round (operations on several apps, with kills) in ms, far above the longest round on a
+ * slow machine.
+ */
 export const ROUND_LIMIT_MS = 90_000
 
 /** Starts a program, restarts the program each time it ends, and writes its process id to `pidFile`. */

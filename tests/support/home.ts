@@ -20,7 +20,10 @@ import { session, transitionsOf } from './sql.ts'
 
 /** Upper limit of a wait in ms, far above the longest wait on a slow machine. */
 const LIMIT_MS = 90_000
-/** Interval between two checks in ms. Polling is needed because a lost session also loses notifications. */
+/**
+ * Interval in ms between two checks of a condition. The tests poll, because notifications are lost if a
+ * database session ends.
+ */
 const POLL_MS = 250
 
 export interface Home {
@@ -38,8 +41,8 @@ export interface Home {
   /** Ends the lease of a killed orchestrator at once. Otherwise the lease would expire after ten seconds. */
   expireLease(): Promise<unknown>
   /**
-   * Waits until the app has one of the statuses; null means purged. @throws with the app's history after the
-   * limit.
+   * Waits until the app has one of the statuses; the status null means that the app is purged.
+   * @throws an error that contains the app's history, if the app has none of the statuses within `LIMIT_MS`.
    */
   until(app: string, ...statuses: (string | null)[]): Promise<void>
   /** Waits until an SQL query returns true. */
@@ -51,7 +54,8 @@ export interface Home {
 }
 
 /**
- * Creates the home server. @param endMore runs after the agent's processes ended, before the data is deleted
+ * Creates the home server. @param endMore function that is called after the agent's processes ended and
+ * before their data is deleted.
  */
 export async function makeHome(
   t: TestContext,

@@ -1,4 +1,7 @@
-/** Creates a local host in a temporary directory, and has helpers that wait with a limit. */
+/**
+ * Creates a local host (apps as processes, without NixOS) in a temporary directory. Waits for conditions with
+ * a time limit.
+ */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -70,7 +73,10 @@ export function wanted(name: string, port: number, spec: string): WantedApp {
   return { name, port, catalog: makeApp(name, port, spec), integrationConfig: {} }
 }
 
-/** Polls until the check returns a value. @throws with the description `what` after the limit. */
+/**
+ * Polls until the check returns a value. @throws an error with the description `what`, if the check returns
+ * no value within `LIMIT_MS`.
+ */
 export async function until<T>(what: string, check: Parameters<typeof pollUntil<T>>[0]): Promise<T> {
   const found = await pollUntil(check, LIMIT_MS)
   if (found === null) throw new Error(`Did not happen within ${LIMIT_MS / 1000} s: ${what}`)
@@ -85,7 +91,8 @@ export function ended(host: Host, run: { id: string }): Promise<RunState> {
 }
 
 /**
- * Returns the body of the app's HTTP response. Returns null without a response, or if the status is an error.
+ * Returns the body of the app's HTTP response. Returns null if the app does not respond, or responds with an
+ * error status.
  */
 export async function get(app: WantedApp, path: string): Promise<string | null> {
   try {

@@ -1,7 +1,7 @@
 /** Functions that change the world (the model of the database). The commands of the model call them. */
 import type { App, Operation, Status, World } from './model-rules.ts'
 
-/** Returns the active operations that the model's rebuild includes, each with its app. */
+/** Returns the operations of the rebuild that runs in the model, each operation with its app. */
 export function activeOperations(world: World): { operation: Operation; app: App }[] {
   return world.operations.flatMap((operation) => {
     const app = world.apps[operation.app]
@@ -52,7 +52,10 @@ export function addOperation(
   return operation
 }
 
-/** Takes a queued app out of the queue. The app becomes stopped if it was stopped before, or else failed. */
+/**
+ * Takes a queued app out of the queue. The app becomes stopped if the app was stopped before, otherwise
+ * failed.
+ */
 export function withdraw(world: World, name: string, operation: Operation): void {
   const app = world.apps[name] as App
   const wasStopped = operation.before === 'stopped' || (app.ran && !app.wanted)

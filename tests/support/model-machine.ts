@@ -1,4 +1,7 @@
-/** Runs commands of the model on a real database, as two operators and as the orchestrator. */
+/**
+ * Runs the commands of the model test on a real database, in sessions of two operators and of the
+ * orchestrator.
+ */
 import type pg from 'pg'
 import type { TestDatabase } from './cluster.ts'
 import {
@@ -16,7 +19,7 @@ import { entry, lead, session, value } from './sql.ts'
 
 /** Result of a command on the database. At most one field is set. */
 export interface Result {
-  /** SQLSTATE with which the command was refused. */
+  /** SQLSTATE of the database error, if the database refused the command. */
   refused?: string
   /** Id of the returned operation or rebuild. */
   id?: string

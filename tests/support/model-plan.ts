@@ -1,4 +1,7 @@
-/** Computes the plan of an install in the model: the apps to install, their choices, and the blockers. */
+/**
+ * Computes the plan of an install in the model: the apps to install, their choices, and the reasons against
+ * the install.
+ */
 import { type App, type Choices, installed, refusalOfInstall, type Slot, type World } from './model-rules.ts'
 
 export interface Plan {
@@ -8,7 +11,10 @@ export interface Plan {
   blockers: string[]
 }
 
-/** Returns the apps that fill a slot. Returns an SQLSTATE if the choice is missing or not possible. */
+/**
+ * Returns the apps that fill an integration slot. Returns an SQLSTATE if the choice is missing or not
+ * possible.
+ */
 function fill(world: World, slot: Slot, choice: string | string[] | undefined): string[] | string {
   if (choice !== undefined) {
     const chosen = [choice].flat()
@@ -23,7 +29,10 @@ function fill(world: World, slot: Slot, choice: string | string[] | undefined): 
   return slot.default ? [slot.default] : 'BL007'
 }
 
-/** Returns the plan of install(name, choices). A dependency stands before the apps that need it. */
+/**
+ * Returns the plan of install(name, choices). In the plan, a dependency precedes the apps that need the
+ * dependency.
+ */
 export function planInstall(world: World, name: string, choices: Choices): Plan {
   const plan: Plan = { installs: [], config: {}, blockers: [] }
   resolve(world, name, choices, [], plan)

@@ -1,4 +1,7 @@
-/** Types of the model, and functions that read a world: installed apps, dependencies, refusals of verbs. */
+/**
+ * Types of the model of the database, and functions that read a world (a state of the model). The functions
+ * return installed apps, dependencies, and reasons to refuse verbs (install, uninstall …).
+ */
 
 export interface Slot {
   compatible: string[]
@@ -48,9 +51,15 @@ export interface Operation {
   purge: boolean
   cancelling: boolean
   choices: Choices
-  /** Status of the app when the operation was requested. Null if the app had no row then. */
+  /**
+   * Status of the app when the operation was requested. Null if the database had no row for the app at that
+   * time.
+   */
   before: Status | null
-  /** Name of the operation whose app needs this operation's app as a dependency, or null. */
+  /**
+   * Name of the install that requested this install of a dependency. Null if an operator requested this
+   * operation.
+   */
   requestedFor: string | null
 }
 
@@ -71,7 +80,10 @@ export interface Ending {
   switched: boolean
   /** Causes by app of failed or cancelled installs. If `switched` is true, causes of failed purges. */
   failures: Record<string, 'build' | 'cancelled' | 'activate'>
-  /** True if all operations of the rebuild fail, because the failed app is not known. */
+  /**
+   * True if all operations of the rebuild fail, because the host could not determine which app caused the
+   * failure.
+   */
   all: boolean
 }
 
@@ -85,8 +97,8 @@ export type Command =
   | { verb: 'sweep'; after: 'no time' | 'a minute' | 'a day' }
 
 /**
- * Answer of the model to a command. `refused` has the SQLSTATEs with which the database may refuse the
- * command.
+ * Answer of the model to a command. The field `refused` contains the SQLSTATEs with which the database may
+ * refuse the command.
  */
 export type Answer =
   | { refused: string[] }
@@ -96,13 +108,19 @@ export type Answer =
 
 const NOT_INSTALLED = new Set(['failed', 'stopped', 'stopping'])
 
-/** Returns true if other apps may use the app as a dependency: the app is active, or will be. */
+/**
+ * Returns true if other apps may use the app as a dependency, because the app is active or will become
+ * active.
+ */
 export function installed(world: World, name: string): boolean {
   const app = world.apps[name]
   return app !== undefined && !NOT_INSTALLED.has(app.status)
 }
 
-/** Returns the apps that an app requires with its present choices. */
+/**
+ * Returns the apps that an app requires as dependencies, according to the present choices for its integration
+ * slots.
+ */
 export function neededBy(world: World, name: string): string[] {
   const slots = world.catalog[name]?.slots ?? {}
   return Object.entries(world.apps[name]?.config ?? {}).flatMap(([slot, chosen]) =>

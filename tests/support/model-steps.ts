@@ -11,7 +11,10 @@ import {
 
 const store = { compatible: ['disk', 'cloud'], required: true }
 
-/** Catalog with dependencies of two levels, choices, a multi slot, a shared port and a cycle. */
+/**
+ * Catalog for the model test. The catalog has dependencies of two levels, choices, a slot for several apps, a
+ * shared port and a cycle.
+ */
 export const CATALOG: Catalog = {
   db: { port: 5432, isSystem: true },
   reader: { slots: { database: { compatible: ['db'], default: 'db', required: true } } },
@@ -32,7 +35,10 @@ export const CATALOG: Catalog = {
   egg: { slots: { hen: { compatible: ['hen'], default: 'hen', required: true } } },
 }
 
-/** Lists of apps, of which each sequence uses one. A list is short, so that commands share apps. */
+/**
+ * Lists of apps. Each generated sequence uses a single list, which is short so that several commands concern
+ * the same app.
+ */
 const APPS = [
   ['disk', 'cloud', 'solo', 'twin'],
   ['db', 'reader', 'chain', 'solo'],
@@ -58,7 +64,10 @@ const CHOICES: Choices[] = [
 const VERBS = ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'] as const
 const WORK = ['claim', 'begin', 'end', 'health', 'sweep', 'takeover'] as const
 
-/** Command without its details. The numbers select the app and the details once the world is known. */
+/**
+ * Command whose app and details are still numbers. The function `commandFor` selects the app and the details
+ * when the state of the model is known.
+ */
 export interface CommandDraft {
   verb: (typeof VERBS)[number] | (typeof WORK)[number]
   app: number
@@ -68,7 +77,10 @@ export interface CommandDraft {
 export type Step =
   | { does: 'one'; operator: 0 | 1; command: CommandDraft }
   | { does: 'both'; commands: [CommandDraft, CommandDraft] }
-  /** Whole rebuild, so that sequences reach later statuses. Its apps are healthy if the rebuild succeeds. */
+  /**
+   * Whole rebuild as one step, so that sequences reach later statuses. After a successful rebuild the apps
+   * are healthy.
+   */
   | { does: 'rebuild'; succeeds: boolean }
 
 export interface Sequence {
@@ -125,7 +137,7 @@ export const sequence: fc.Arbitrary<Sequence> = fc.record({
 
 const from = <T>(list: readonly T[], nth: number): T => list[nth % list.length] as T
 
-/** Returns the command for a draft. The numbers of the draft select among the apps and the details. */
+/** Returns the command for a draft. The numbers of the draft select the app and the details. */
 export function commandFor(
   world: World,
   apps: readonly string[],
@@ -154,7 +166,7 @@ export function commandFor(
 
 /**
  * Returns an outcome of a rebuild that the orchestrator could report. `switched` is true only after the run
- * of the switch command has begun. Each cancelled operation has a cause.
+ * of the switch command has begun. Each cancelled operation has an entry in `failures`.
  */
 function endingOf(world: World, pick: number): Ending {
   const active = Object.entries(world.apps).flatMap(([app, { status }]) => {

@@ -30,8 +30,9 @@ export function claim(world: World, held: readonly string[]): Answer {
 }
 
 /**
- * Drops from `taken` one install whose dependency is not met, and returns true if there was one. The install
- * fails if the dependency is not installed, and stays queued if the dependency is queued.
+ * Removes from `taken` an install whose dependency is not met. Returns true if `taken` contained such an
+ * install. The install fails if the dependency is not installed, and stays queued if the dependency is
+ * queued.
  */
 function dropOne(world: World, taken: Set<Operation>): boolean {
   const installs = [...taken].filter(({ kind }) => kind === 'install')
@@ -58,7 +59,8 @@ function fail(world: World, operation: Operation, state: 'failed' | 'cancelled')
   const app = world.apps[operation.app] as App
   operation.state = state
   if (operation.kind === 'install') setStatus(world, operation.app, 'failed', false)
-  // After a failed uninstall an app that had failed before is stopped, and an active app becomes error.
+  // After a failed uninstall, an app that was failed before the uninstall becomes stopped. An app that was
+  // active becomes error.
   else if (app.status === 'stopping' && operation.before === 'failed')
     setStatus(world, operation.app, 'stopped', false)
   else if (app.status === 'stopping') setStatus(world, operation.app, 'error', true)

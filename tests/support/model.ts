@@ -1,6 +1,7 @@
 /**
  * Model of the database for tests: a pure program that computes the effect of each command on a world, and
- * the answer. The model was not derived from the SQL, so that a mistake in either shows as a difference.
+ * the answer. The model was written independently of the SQL, so that a mistake in the model or in the SQL
+ * causes a difference.
  *
  * This file has the verbs (install, uninstall …); model-work.ts has the commands of the orchestrator.
  */
@@ -30,7 +31,7 @@ export function emptyWorld(catalog: Catalog): World {
 
 /**
  * Returns the world after a command, and the answer. The world `before` is not changed.
- * @param held apps that an open transaction holds, which the orchestrator skips
+ * @param held apps that another open transaction has locked. The orchestrator skips these apps.
  */
 export function apply(before: World, command: Command, held: readonly string[] = []): [World, Answer] {
   const world = structuredClone(before)
@@ -139,8 +140,8 @@ function uninstall(world: World, name: string, purge: boolean): Answer {
 }
 
 /**
- * Withdraws the queued dependencies of an operation, except dependencies of other apps. A dependency is
- * withdrawn before its own dependencies.
+ * Withdraws the queued installs of dependencies that an operation requested, except dependencies that other
+ * apps also need. A dependency is withdrawn before its own dependencies.
  */
 function withdrawDependencies(world: World, requester: Operation): void {
   const waiting = world.operations.filter(

@@ -1,6 +1,6 @@
 /**
- * Relay with a wrong design: after a notification the relay sends only the newest event. Events are lost with
- * a database session, or if two events come close together.
+ * Relay with a wrong design: after a notification the relay sends only the newest event. Clients lose events
+ * if the database session ends, or if two events are committed at almost the same time.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'

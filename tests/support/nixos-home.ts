@@ -39,7 +39,7 @@ export async function makeNixosHome(t: TestContext) {
       home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
     install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
     scenario: (what: object) => writeScenario(home.dataDir, what),
-    /** Waits until the rebuild waits in `phase`, as its scenario requires. */
+    /** Waits until the rebuild has reached `phase` and waits in that phase, as configured in the scenario. */
     held: (phase: string) =>
       until(
         `the rebuild waits in ${phase}`,
@@ -64,8 +64,8 @@ export async function makeNixosHome(t: TestContext) {
       return [...processes, ...locks, ...files]
     },
     /**
-     * Fills the catalog with an orchestrator, and stops that orchestrator. Installs requested before the next
-     * start then share a rebuild.
+     * Starts an orchestrator, which stores the catalog in the database, and stops that orchestrator. Installs
+     * requested before the next start then share a rebuild.
      */
     async fillCatalog() {
       await (await home.orchestrator(env)).end('SIGTERM')

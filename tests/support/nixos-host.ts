@@ -1,6 +1,6 @@
 /**
- * Creates a NixOS host for a test: a data directory, and a simulated machine for
- * tests/fixtures/nixos-rebuild.
+ * Creates a NixOS host for a test: a data directory, and a simulated machine that
+ * tests/fixtures/nixos-rebuild rebuilds.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -59,7 +59,10 @@ export async function makeMachine(dataDir: string): Promise<void> {
   await writeFile(join(dataDir, 'machine/scenario.json'), '{}')
 }
 
-/** Writes the scenario atomically, because a rebuild can read the scenario at any time. */
+/**
+ * Writes the scenario (behaviour of the stand-in for nixos-rebuild) atomically, because a rebuild can read
+ * the scenario at any time.
+ */
 export const writeScenario = (dataDir: string, what: object): Promise<void> =>
   writeAtomic(join(dataDir, 'machine/scenario.json'), JSON.stringify(what))
 

@@ -19,7 +19,7 @@ export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), ...given }
 }
 
-/** Starts src/main/start.ts, which `npm start` runs after the installation of packages. */
+/** Starts src/main/start.ts, the program that `npm start` runs after the installation of npm packages. */
 export function startWholeAgent(
   dataDir: string,
   port: number,

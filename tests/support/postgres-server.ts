@@ -41,7 +41,8 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   const user = await serverUser()
   mkdirSync(data)
   if (user) {
-    // The server runs as another system user, who needs access to both folders.
+    // The server runs as another system user, who needs access to the cluster's folder and to its parent
+    // folder.
     for (const each of [folder, top]) chmodSync(each, statSync(each).mode | 0o055)
     chownSync(data, user.uid, user.gid)
   }

@@ -19,9 +19,8 @@ const LIMIT_MS = 90_000
 
 /** Opens psql. @param url database address for a login with the role bloud_operator */
 export async function openPsql(url: string): Promise<Psql> {
-  // The option `detached` creates a process group, so that Ctrl-C reaches all its processes, as in a
-  // terminal.
-  // Stdout and stderr use the same pipe, because two pipes would lose the order of lines.
+  // The option `detached` creates a process group, so that Ctrl-C reaches psql and its child processes, as in
+  // a terminal. Stdout and stderr use the same pipe, because two pipes would lose the order of lines.
   const command = ['-c', 'exec "$0" "$@" 2>&1', process.execPath, join(ROOT, 'src/main/psql.ts')]
   const child = spawn('sh', command, {
     env: settings({ DATABASE_URL: url }),
@@ -47,7 +46,10 @@ export async function openPsql(url: string): Promise<Psql> {
   }
 
   let lines = 0
-  /** Returns the new output of psql. A printed end marker shows that psql has processed all earlier lines. */
+  /**
+   * Returns the output of psql since the last call. psql prints an end marker after the output of all earlier
+   * lines.
+   */
   async function take(): Promise<string> {
     const mark = `--- end of ${++lines} ---`
     child.stdin.write(`\\echo '${mark}'\n`)

@@ -33,15 +33,16 @@ export interface ScriptedAgent {
   /** Claims the queued operations as a rebuild. The apps change from queued to configuring. */
   claim(): Promise<void>
   /**
-   * Starts the run of the claimed rebuild, with the first lines of its log. The apps change from configuring
-   * to building.
+   * Begins the claimed rebuild and stores the given lines in its log. The apps change from configuring to
+   * building.
    */
   build(...lines: string[]): Promise<void>
   log(lines: string[]): Promise<void>
   /** Ends the rebuild with success. The apps are then starting, stopped or purged. */
   succeed(): Promise<void>
   /**
-   * Ends the rebuild with a failure. An app is then failed after an install, and in error after an uninstall.
+   * Ends the rebuild with a failure. A failed install sets the app to failed. A failed uninstall sets the app
+   * to error.
    */
   fail(failure: Failure): Promise<void>
   health(app: string, healthy: boolean, cause?: Failure): Promise<void>

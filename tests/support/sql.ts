@@ -58,7 +58,10 @@ export function entry(name: string, options: EntryOptions = {}): object {
   }
 }
 
-/** Takes the lease and stores the catalog entries. Returns the attempt number of the lease. */
+/**
+ * Acts as a starting orchestrator: takes the lease and stores the catalog entries. Returns the attempt number
+ * of the lease.
+ */
 export async function lead(client: pg.Client, entries: object[]): Promise<number> {
   const attempt = Number(await value(client, "select bloud.acquire_lease('test', 3600)"))
   await client.query('select bloud.sync_catalog($1, $2)', [attempt, JSON.stringify(entries)])
@@ -86,7 +89,7 @@ export async function transitionsOf(client: pg.Client, app: string): Promise<str
   return rows.map(({ transition }) => transition)
 }
 
-/** Waits until a session of the test database waits for a lock, for 500 polls at most. */
+/** Waits until a session of the test database is blocked by a lock. Checks the sessions up to 500 times. */
 export async function waitingForLock(client: pg.Client): Promise<void> {
   const waits =
     "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"

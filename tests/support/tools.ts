@@ -9,7 +9,7 @@ const VARIABLES = { psql: 'BLOUD_TEST_PSQL', chromium: 'BLOUD_TEST_CHROMIUM', ni
 /** Returns the path of the program, or null if the program is missing. */
 export const toolPath = (tool: Tool): string | null => process.env[VARIABLES[tool]] || null
 
-/** Returns test options. The options skip the test with a reason if the program is missing. */
+/** Returns options for `test()` that skip the test, with a reason, if the program is missing. */
 export const needs = (tool: Tool): { skip: string | false } => ({
   skip: toolPath(tool) ? false : `${tool} is not installed here (or this was not started by "npm test")`,
 })

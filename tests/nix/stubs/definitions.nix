@@ -57,8 +57,8 @@ let
         }
       ];
 
-  # Unwraps the wrappers of a whole module: moves conditions and priorities to the module's attributes without
-  # evaluating the attributes.
+  # Moves the conditions and priorities of a whole module (mkIf, mkOverride …) to the attributes of the
+  # module, without evaluating the attributes.
   pushDown =
     value:
     if isKind "merge" value then
@@ -70,7 +70,7 @@ let
     else
       [ value ];
 
-  # Returns the values of the definitions with the strongest priority, in their order.
+  # Returns the values of those definitions that have the strongest priority, sorted by `order`.
   strongest =
     definitions:
     let

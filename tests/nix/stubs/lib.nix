@@ -1,7 +1,6 @@
 # Stand-in for the lib and the module system of nixpkgs, so that tests can evaluate the NixOS module without
-# nixpkgs. It implements priorities, mkIf, mkMerge, mkOrder, imports, submodules, freeform settings, type
-# checks and unknown options. A successful evaluation with this stand-in does not check the options of a real
-# NixOS.
+# nixpkgs. The stand-in implements only the features that the module uses. A successful evaluation does not
+# prove that a real NixOS has the same options.
 let
   inherit (builtins)
     all

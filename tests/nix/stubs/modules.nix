@@ -38,7 +38,7 @@ let
       module = if isFunction loaded then loaded arguments else loaded;
       isShort = !(module ? config || module ? options);
       shape = {
-        # Key of the imported file. A file that is imported twice counts once.
+        # Path of the imported file, so that a file that is imported twice is used only once.
         key = if builtins.isPath given || isString given then toString given else null;
         options = module.options or { };
         freeformType = module.freeformType or null;
@@ -100,7 +100,8 @@ let
         else
           walk path option (at name);
     in
-    # Values are evaluated lazily, so that an invalid value does not prevent access to other attributes.
+    # Nix evaluates a value only when the value is used, so that an invalid option does not prevent access to
+    # the others.
     mapAttrs value tree // extra;
 
   config = walk location options (map (module: module.config) loaded);

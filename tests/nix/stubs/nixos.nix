@@ -5,7 +5,8 @@ let
   option = default: type: mkOption { inherit default type; };
   list = option [ ] (types.listOf types.str);
   loose = option { } (types.attrsOf types.anything);
-  # Directives of a systemd unit. If a directive is defined twice, its lists are joined as in NixOS.
+  # Directives of a systemd unit. If several modules define the same directive as a list, the lists are joined
+  # as in NixOS.
   directives = loose;
   unit = {
     freeformType = types.attrsOf types.anything;
@@ -85,6 +86,6 @@ in
     virtualisation.oci-containers.containers = option { } (types.attrsOf (types.submodule container));
   };
 
-  # Default line of NixOS in pg_hba.conf, because a test checks its order relative to the module's lines.
+  # Default line of NixOS in pg_hba.conf. A test checks that the lines of the Bloud module precede this line.
   config.services.postgresql.authentication = lib.mkAfter "local all all peer";
 }

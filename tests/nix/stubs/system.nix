@@ -1,4 +1,5 @@
-# Evaluates a machine with the NixOS module. Returns the machine's units, users, containers and so on as data.
+# Evaluates the configuration of a machine that uses the NixOS module. Returns the machine's units, users,
+# containers and other options as data.
 #   nix-instantiate --eval --strict --json --arg modules '[ … ]' system.nix
 {
   modules,
