@@ -1,5 +1,6 @@
--- Comments of tables, columns, types, indexes and triggers, which \d+ prints in psql. Comments of functions
--- and views stand beside the definition. tests/sql/comments.test.ts requires a comment on every object.
+-- Comments of tables, columns, types, indexes and triggers. The psql command \d+ prints the comments. The
+-- comment of a function or view is in the file that defines the function or view.
+-- tests/sql/comments.test.ts requires a comment on every object.
 
 comment on schema bloud is
   'Tables, views and functions of the Bloud host agent: apps of this machine, requested operations, '
@@ -11,13 +12,15 @@ comment on domain bloud.tcp_port is 'TCP port, from 1 to 65535.';
 comment on domain bloud.cause is
   'Reason of a failure, as a JSON object with at least the fields class and message.';
 comment on domain bloud.choices is
-  'Apps that fill the slots of an app, as JSON: {slot: [app]}. A slot is a place for a dependency.';
+  'Dependencies chosen for an app, as JSON: {slot: [app]}. A slot is a named place for a dependency, '
+  'for example "database".';
 comment on domain bloud.status is
   'Status of an app. The legal transitions between statuses are the rows of bloud.status_transitions.';
 
 comment on table bloud.apps is
-  'One row per app that is installed, or was uninstalled with its data kept. Only the verbs (install, '
-  'uninstall …) and the orchestrator change the status. A trigger checks and records every transition.';
+  'One row per app that is installed, or that was uninstalled while the data of the app was kept. Only the '
+  'verbs (install, uninstall …) and the orchestrator change the status. A trigger checks and records every '
+  'change of the status.';
 comment on column bloud.apps.id is 'Id of the app. An id never changes and is never used for another app.';
 comment on column bloud.apps.name is 'Name of the app as in the catalog. The name never changes.';
 comment on column bloud.apps.display_name is 'Name of the app shown to people. The verb rename() changes it.';
@@ -27,23 +30,25 @@ comment on column bloud.apps.status is
   'but not healthy) or failed (the install did not succeed).';
 comment on column bloud.apps.port is 'TCP port on which the app listens. Null if the app has no port.';
 comment on column bloud.apps.is_system is 'True if the app belongs to the system and can''t be uninstalled.';
-comment on column bloud.apps.integration_config is 'Apps that fill the slots of this app: {slot: [app]}.';
+comment on column bloud.apps.integration_config is
+  'Dependencies chosen for the app, as JSON: {slot: [app]}. A slot is a named place for a dependency.';
 comment on column bloud.apps.installed_at is
   'Time at which the app was healthy for the first time. Null before that time.';
 comment on column bloud.apps.updated_at is 'Time of the last change of the status or the display name.';
-comment on column bloud.apps.status_since is 'Time of the last transition of the app.';
+comment on column bloud.apps.status_since is 'Time of the last change of the status.';
 comment on column bloud.apps.wanted is 'True if the next host generation includes the app.';
 comment on column bloud.apps.operation_id is
   'Id of the open operation of the app, or of its last operation if none is open.';
 comment on column bloud.apps.cause is
   'Reason of the status failed or error: {class, phase, message, hint, exit_code, unit, log}.';
 comment on column bloud.apps.deadline is
-  'Time at which the present phase of the app ends as a failure. Null if the phase has no limit.';
+  'Time after which the present status of the app (for example building) counts as failed. Null if the '
+  'status may last for any time.';
 comment on column bloud.apps.configured_at is
   'Time of the first configuration of the app. Null if the app has never been configured.';
 comment on column bloud.apps.status_actor is 'PostgreSQL role that made the last transition of the app.';
 comment on column bloud.apps.status_origin is
-  'Origin of the last transition of the app: web, api, psql or agent.';
+  'Origin of the last transition of the app: web (the page), api, psql, or agent (the orchestrator).';
 
 comment on table bloud.status_transitions is
   'Legal transitions of an app, one per row. A trigger refuses all other transitions (BL003), for every '
@@ -52,7 +57,8 @@ comment on column bloud.status_transitions.from_status is
   'Status before the transition. Null if the transition inserts the row of the app.';
 comment on column bloud.status_transitions.to_status is
   'Status after the transition. Null if the transition deletes the row of the app.';
-comment on column bloud.status_transitions.meaning is 'Occasion on which the transition happens, as text.';
+comment on column bloud.status_transitions.meaning is
+  'Description of the event that leads to the transition, as text.';
 
 comment on table bloud.operations is
   'One row per requested operation. An operation begins as queued, becomes active, and ends as succeeded, '
@@ -72,8 +78,8 @@ comment on column bloud.operations.purge is
 comment on column bloud.operations.previous_status is
   'Status of the app when the operation was requested. Null if the app had no row then.';
 comment on column bloud.operations.requested_for is
-  'Id of the operation that needs this operation: the install of an app that depends on this app, or a '
-  'rollback.';
+  'Id of the operation that caused this operation: the install of an app that depends on this app, or a '
+  'rollback. Null if an operator requested this operation directly.';
 comment on column bloud.operations.requested_by is 'PostgreSQL role that requested the operation.';
 comment on column bloud.operations.origin is
   'Origin of the request: web (the page), api, psql, or agent (the orchestrator).';
@@ -82,7 +88,8 @@ comment on column bloud.operations.rebuild_id is
 comment on column bloud.operations.cause is
   'Reason why the operation failed or was cancelled: {class, phase, message, hint, exit_code, unit, log}.';
 comment on column bloud.operations.warnings is
-  'Parts of the app that could not be set up although the app itself could, as a list of sentences.';
+  'List of sentences. Each sentence names a part of the app that could not be set up, although the app '
+  'itself was installed.';
 comment on column bloud.operations.requested_at is 'Time of the request.';
 comment on column bloud.operations.started_at is 'Time at which a rebuild claimed the operation.';
 comment on column bloud.operations.finished_at is
@@ -95,12 +102,13 @@ comment on table bloud.rebuilds is
   'rebuild is active.';
 comment on column bloud.rebuilds.id is 'Id of the rebuild. Ids grow in the order of creation.';
 comment on column bloud.rebuilds.state is
-  'State of the rebuild: active, succeeded, failed, or waiting. A waiting rebuild is the second half of a '
-  'split rebuild.';
+  'State of the rebuild: active, succeeded, failed, or waiting. If a rebuild fails and the cause names no '
+  'app, the operations are split between an active and a waiting rebuild.';
 comment on column bloud.rebuilds.phase is
   'Phase of the rebuild: configuring while files are written, building while the switch command runs.';
 comment on column bloud.rebuilds.attempt is
-  'Attempt number of the lease that the rebuild belongs to. Calls with another attempt number are refused.';
+  'Attempt number of the worker that holds the lease. Calls of other workers have another attempt number and '
+  'are refused.';
 comment on column bloud.rebuilds.worker is
   'Name of the worker (orchestrator process) that works on the rebuild.';
 comment on column bloud.rebuilds.lease_until is
@@ -109,9 +117,9 @@ comment on column bloud.rebuilds.deadline is
   'Time at which the switch command is stopped and the rebuild fails.';
 comment on column bloud.rebuilds.run is
   'Number of starts of the switch command for this rebuild. A number above 1 means that a switch command '
-  'was lost.';
+  'ended without a known outcome and was started again.';
 comment on column bloud.rebuilds.log_offset is
-  'Number of bytes of the log of the current run that are stored in bloud.rebuild_log.';
+  'Number of bytes of the output of the last started switch command that are stored in bloud.rebuild_log.';
 comment on column bloud.rebuilds.log_lines is 'Number of lines of this rebuild in bloud.rebuild_log.';
 comment on column bloud.rebuilds.generation_before is 'Host generation before the switch command ran.';
 comment on column bloud.rebuilds.generation_after is
@@ -121,12 +129,12 @@ comment on column bloud.rebuilds.exit_code is
 comment on column bloud.rebuilds.follows is
   'Id of the failed rebuild whose remaining operations this rebuild includes. Null for all other rebuilds.';
 comment on column bloud.rebuilds.rolls_back_to is
-  'Older host generation that a rollback activates. Null if the rebuild makes a new generation.';
+  'Older host generation that a rollback activates. Null if the rebuild creates a new generation.';
 comment on column bloud.rebuilds.desired is
-  'Apps of the host generation that the rebuild makes: {app: {version, port, integration_config}}. Null if '
-  'these apps are not known.';
+  'Apps of the host generation that the rebuild creates: {app: {version, port, integration_config}}. Null '
+  'if these apps are not known.';
 comment on column bloud.rebuilds.started_at is
-  'Time at which the rebuild started, with the claim of its operations.';
+  'Time at which the rebuild started. The operations of the rebuild become active at the same time.';
 comment on column bloud.rebuilds.build_started_at is 'Time of the first start of the switch command.';
 comment on column bloud.rebuilds.activated_at is
   'Time at which the host began to activate the new generation. From this time on a cancel is refused.';
@@ -191,7 +199,7 @@ comment on column bloud.catalog_cache.is_system is
 comment on column bloud.catalog_cache.unavailable is
   'Reason why the app can''t be installed on this machine. Null if the app can be installed.';
 comment on column bloud.catalog_cache.warnings is
-  'Doubtful parts of the catalog file, as a list of sentences.';
+  'List of sentences. Each sentence describes a probable mistake in the catalog file of the app.';
 
 comment on table bloud.catalog_problems is 'Catalog files that could not be used, each with the reason.';
 comment on column bloud.catalog_problems.file is 'Name of the file in the catalog folder.';
@@ -204,15 +212,16 @@ comment on table bloud.lease is
   'Lease of the worker (orchestrator process) that may act on the host. The table has one row.';
 comment on column bloud.lease.singleton is 'Constant primary key that limits the table to one row.';
 comment on column bloud.lease.attempt is
-  'Attempt number (fencing token), which grows with each lease holder. A call with an older number is '
-  'refused (BL016).';
-comment on column bloud.lease.worker is 'Name of the present lease holder, or of the last one.';
+  'Attempt number (fencing token), which grows each time a worker acquires the lease. A call with an older '
+  'number is refused (BL016).';
+comment on column bloud.lease.worker is
+  'Name of the worker that holds the lease, or of the last worker that held the lease.';
 comment on column bloud.lease.lease_until is
   'Time at which the lease runs out. Null if the lease is released.';
 
 comment on table bloud.deletions is
-  'Actor and origin of a deleted app, kept from the deletion to the commit. Outside of such a transaction '
-  'the table has no rows.';
+  'Role and origin of each deletion of an app. A row is inserted when the app is deleted. At the commit a '
+  'trigger moves the values into bloud.events and deletes the row.';
 comment on column bloud.deletions.app_id is 'Id of the deleted app.';
 comment on column bloud.deletions.actor is 'PostgreSQL role that deleted the app.';
 comment on column bloud.deletions.origin is 'Origin of the deletion: web, api, psql, or agent.';
@@ -243,20 +252,22 @@ comment on index bloud.one_active_rebuild is 'Unique index that allows at most o
 comment on index bloud.one_open_operation_per_app is
   'Unique index that allows at most one queued or active operation per app. Operations without an app are '
   'limited to one of each kind.';
-comment on index bloud.operations_by_rebuild is 'Index for queries for the operations of a rebuild.';
-comment on index bloud.operations_by_app is 'Index for queries for the operations of an app, newest last.';
-comment on index bloud.apps_by_choice is 'Index for queries of required_by() for the apps that use an app.';
+comment on index bloud.operations_by_rebuild is 'Index with which the operations of a rebuild are found.';
+comment on index bloud.operations_by_app is
+  'Index with which the operations of an app are found in the order of the ids.';
+comment on index bloud.apps_by_choice is
+  'Index with which required_by() finds the apps that use a given app as a dependency.';
 comment on index bloud.events_by_app is
-  'Index for queries of status_at() and bloud.history for the events of an app.';
+  'Index with which status_at() and the view bloud.history find the events of an app.';
 comment on index bloud.events_by_transition is
-  'Index for queries of usual_duration() for the ends of a phase.';
+  'Index with which usual_duration() finds the events that end a phase, for example building.';
 
 comment on trigger guard_app_insert on bloud.apps is
   'Refuses to insert an app in a status other than queued.';
 comment on trigger guard_app_update on bloud.apps is
   'Refuses every change of status that is not a row of status_transitions.';
 comment on trigger guard_app_delete on bloud.apps is
-  'Refuses to delete an app in a status from which status_transitions has no deletion.';
+  'Refuses to delete an app unless status_transitions permits the deletion in the status of the app.';
 comment on trigger guard_app_identity on bloud.apps is 'Refuses every change of the name or id of an app.';
 comment on trigger append_event on bloud.apps is
   'Inserts one row into bloud.events per transition and notifies the channel bloud. Both happen at the '
@@ -267,7 +278,8 @@ comment on trigger history_stays on bloud.events is
   'Refuses to update events, and to delete events except in prune().';
 comment on trigger history_is_not_emptied on bloud.events is 'Refuses a truncate of bloud.events.';
 comment on trigger stamp_operation on bloud.operations is
-  'Sets the role, origin and time of the request, and overwrites values given by the insert.';
+  'Sets the role, origin and time of the request. Values of the insert statement are overwritten, so that '
+  'a caller can''t forge the values.';
 comment on trigger notify_work on bloud.operations is
   'Notifies the channel bloud_work when operations are inserted or changed.';
 comment on trigger notify_epoch on bloud.stream is 'Notifies the channel bloud when the epoch changes.';
@@ -279,7 +291,7 @@ comment on trigger notify_request on bloud.operations is
   'Notifies the channel bloud_apps when the cancel request, purge or warnings of an operation change.';
 
 comment on column bloud.refusal.sqlstate is 'SQLSTATE of class BL. Null if the verb is not refused.';
-comment on column bloud.refusal.message is 'Refusal and its reason in one sentence.';
+comment on column bloud.refusal.message is 'Reason of the refusal in one sentence.';
 comment on column bloud.refusal.detail is 'Further facts about the refusal.';
 comment on column bloud.refusal.hint is 'Advice to the operator on what to do.';
 
@@ -303,7 +315,7 @@ begin
     join pg_catalog.pg_attribute t on t.attrelid = ('bloud.' || v.source)::regclass and t.attname = a.attname
     join pg_catalog.pg_description d on d.objoid = t.attrelid and d.objsubid = t.attnum
       and d.classoid = 'pg_catalog.pg_class'::regclass
-    order by v.nth desc -- if several tables have the column, the comment of the table with nth = 1 stays
+    order by v.nth desc -- the last comment stays, so nth = 1 has precedence
   loop
     execute format('comment on column bloud.%I.%I is %L', v_column.view, v_column.name, v_column.description);
   end loop;
@@ -323,24 +335,25 @@ comment on column bloud.history.class is
 comment on column bloud.history.message is 'Cause of the transition in one sentence.';
 comment on column bloud.app_status.elapsed is 'Time since the last transition of the app, in whole seconds.';
 comment on column bloud.app_status.usual is
-  'Usual duration of the present phase: {p50_seconds, p90_seconds, samples, of}. Null if there are fewer '
-  'than five samples.';
+  'Usual duration of the present status of the app: {p50_seconds, p90_seconds, samples, of}. Null if fewer '
+  'than five earlier durations are known.';
 comment on column bloud.app_status.step_seconds is
-  'Seconds of each finished step of the operation operation_id: {status: seconds}.';
+  'Seconds that the app spent in each finished status of its operation: {status: seconds}.';
 comment on column bloud.app_status.operation_kind is
-  'Kind of the operation operation_id: install or uninstall.';
+  'Kind of the open operation of the app, or of the last operation: install or uninstall.';
 comment on column bloud.app_status.operation_state is
-  'State of the operation operation_id: queued, active, succeeded, failed, cancelled or superseded.';
+  'State of the open operation of the app, or of the last operation: queued, active, succeeded, failed, '
+  'cancelled or superseded.';
 comment on column bloud.app_status.warnings is
-  'Parts of the app that the operation could not set up although the app itself could, as a list of '
-  'sentences.';
+  'List of sentences. Each sentence names a part of the app that could not be set up, although the app '
+  'itself was installed.';
 comment on column bloud.app_status.queue_position is
   'Position of the app in bloud.queue. Null if the app is not in the queue.';
 comment on column bloud.app_status.required_by is 'Installed apps that require this app.';
 comment on column bloud.app_status.protocol is
   'Protocol on the port of the app: http, which a browser can open, or tcp for any other protocol.';
 comment on column bloud.app_status.controls is
-  'Verbs (install, uninstall …) with the reason for each verb that is not allowed now: {verb: {allowed, '
-  'code, reason}}.';
-comment on column bloud.probed_apps.overdue is 'True if the deadline has passed.';
+  'For each verb (install, uninstall …): true in allowed if the verb is allowed now, or else the SQLSTATE '
+  'and the reason of the refusal. The form is {verb: {allowed, code, reason}}.';
+comment on column bloud.probed_apps.overdue is 'True if the deadline of the app has passed.';
 comment on column bloud.catalog.status is 'Status of the app. Null if the app has no row in bloud.apps.';

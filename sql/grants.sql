@@ -4,8 +4,8 @@
 --   role               may
 --   bloud_viewer       read tables and views, call the reading functions
 --   bloud_relay        do the same as bloud_viewer; assume bloud_operator to call a verb (install, cancel …)
---   bloud_operator     also call the verbs
---   bloud_orchestrator also call the functions that take an attempt number
+--   bloud_operator     do the same as bloud_viewer; call the verbs
+--   bloud_orchestrator do the same as bloud_viewer; call the functions that take an attempt number
 --
 -- PostgreSQL reports a missing privilege as SQLSTATE 42501.
 
@@ -22,7 +22,7 @@ alter default privileges for role bloud_owner revoke execute on functions from p
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;
 grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
--- Readers need the sequence, because check_invariants() compares event numbers with its last value.
+-- Readers need the sequence, because check_invariants() reads the last value of the sequence.
 grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay;
 grant execute on function
   bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.schema_version(),

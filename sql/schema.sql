@@ -13,7 +13,8 @@ create domain bloud.cause as jsonb
     'configure'::text, 'evaluate'::text, 'build'::text, 'activate'::text, 'health'::text, 'timeout'::text,
     'cancelled'::text, 'interrupted'::text]))), false)));
 
--- Apps that fill the slots of an app, as JSON: {slot: [app]}. A slot is a place for a dependency.
+-- Dependencies chosen for an app, as JSON: {slot: [app]}. A slot is a named place for a dependency, for
+-- example "database".
 create domain bloud.choices as jsonb
   constraint choices_are_by_slot CHECK ((jsonb_typeof(VALUE) = 'object'::text));
 
@@ -39,8 +40,9 @@ create type bloud.refusal as (
 -- become visible in ascending order.
 create sequence bloud.events_seq;
 
--- One row per app that is installed, or was uninstalled with its data kept. Only the verbs (install,
--- uninstall …) and the orchestrator change the status. A trigger checks and records every transition.
+-- One row per app that is installed, or that was uninstalled while the data of the app was kept. Only the
+-- verbs (install, uninstall …) and the orchestrator change the status. A trigger checks and records every
+-- change of the status.
 create table bloud.apps (
   -- Id of the app. An id never changes and is never used for another app.
   id bigint generated always as identity not null,
@@ -52,29 +54,31 @@ create table bloud.apps (
   status text not null,
   port bloud.tcp_port, -- TCP port on which the app listens. Null if the app has no port.
   is_system boolean not null default false, -- True if the app belongs to the system and can't be uninstalled.
-  -- Apps that fill the slots of this app: {slot: [app]}.
+  -- Dependencies chosen for the app, as JSON: {slot: [app]}. A slot is a named place for a dependency.
   integration_config bloud.choices not null default '{}'::jsonb,
   -- Time at which the app was healthy for the first time. Null before that time.
   installed_at timestamp with time zone,
   -- Time of the last change of the status or the display name.
   updated_at timestamp with time zone not null default now(),
-  status_since timestamp with time zone not null default now(), -- Time of the last transition of the app.
+  status_since timestamp with time zone not null default now(), -- Time of the last change of the status.
   wanted boolean not null default false, -- True if the next host generation includes the app.
   operation_id bigint, -- Id of the open operation of the app, or of its last operation if none is open.
   -- Reason of the status failed or error: {class, phase, message, hint, exit_code, unit, log}.
   cause bloud.cause,
-  -- Time at which the present phase of the app ends as a failure. Null if the phase has no limit.
+  -- Time after which the present status of the app (for example building) counts as failed. Null if the
+  -- status may last for any time.
   deadline timestamp with time zone,
   -- Time of the first configuration of the app. Null if the app has never been configured.
   configured_at timestamp with time zone,
   status_actor text, -- PostgreSQL role that made the last transition of the app.
-  status_origin text, -- Origin of the last transition of the app: web, api, psql or agent.
+  -- Origin of the last transition of the app: web (the page), api, psql, or agent (the orchestrator).
+  status_origin text,
   constraint apps_pkey PRIMARY KEY (id),
   constraint apps_name_key UNIQUE (name),
   constraint apps_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES bloud.operations(id),
   constraint status_is_known CHECK (((status)::bloud.status IS NOT NULL))
 );
--- Index for queries of required_by() for the apps that use an app.
+-- Index with which required_by() finds the apps that use a given app as a dependency.
 CREATE INDEX apps_by_choice ON bloud.apps USING gin (jsonb_path_query_array((integration_config)::jsonb,
   '$.*[*]'::jsonpath));
 
@@ -95,7 +99,8 @@ create table bloud.catalog_cache (
   is_system boolean not null,
   -- Reason why the app can't be installed on this machine. Null if the app can be installed.
   unavailable text,
-  warnings jsonb not null default '[]'::jsonb, -- Doubtful parts of the catalog file, as a list of sentences.
+  -- List of sentences. Each sentence describes a probable mistake in the catalog file of the app.
+  warnings jsonb not null default '[]'::jsonb,
   constraint catalog_cache_pkey PRIMARY KEY (name)
 );
 
@@ -108,8 +113,8 @@ create table bloud.catalog_problems (
   constraint catalog_problems_pkey PRIMARY KEY (file)
 );
 
--- Actor and origin of a deleted app, kept from the deletion to the commit. Outside of such a transaction
--- the table has no rows.
+-- Role and origin of each deletion of an app. A row is inserted when the app is deleted. At the commit a
+-- trigger moves the values into bloud.events and deletes the row.
 create table bloud.deletions (
   app_id bigint not null, -- Id of the deleted app.
   actor text not null, -- PostgreSQL role that deleted the app.
@@ -144,9 +149,9 @@ create table bloud.events (
   updated_at timestamp with time zone not null,
   constraint events_pkey PRIMARY KEY (seq)
 );
--- Index for queries of status_at() and bloud.history for the events of an app.
+-- Index with which status_at() and the view bloud.history find the events of an app.
 CREATE INDEX events_by_app ON bloud.events USING btree (app, seq);
--- Index for queries of usual_duration() for the ends of a phase.
+-- Index with which usual_duration() finds the events that end a phase, for example building.
 CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_status, seq) WHERE
   (from_status = ANY (ARRAY['queued'::text, 'configuring'::text, 'building'::text, 'starting'::text,
   'stopping'::text]));
@@ -154,10 +159,10 @@ CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_s
 -- Lease of the worker (orchestrator process) that may act on the host. The table has one row.
 create table bloud.lease (
   singleton boolean not null default true, -- Constant primary key that limits the table to one row.
-  -- Attempt number (fencing token), which grows with each lease holder. A call with an older number is
-  -- refused (BL016).
+  -- Attempt number (fencing token), which grows each time a worker acquires the lease. A call with an older
+  -- number is refused (BL016).
   attempt bigint not null default 0,
-  worker text, -- Name of the present lease holder, or of the last one.
+  worker text, -- Name of the worker that holds the lease, or of the last worker that held the lease.
   lease_until timestamp with time zone, -- Time at which the lease runs out. Null if the lease is released.
   constraint lease_pkey PRIMARY KEY (singleton),
   constraint lease_has_one_row CHECK (singleton)
@@ -189,8 +194,8 @@ create table bloud.operations (
   purge boolean not null default false,
   -- Status of the app when the operation was requested. Null if the app had no row then.
   previous_status text,
-  -- Id of the operation that needs this operation: the install of an app that depends on this app, or a
-  -- rollback.
+  -- Id of the operation that caused this operation: the install of an app that depends on this app, or a
+  -- rollback. Null if an operator requested this operation directly.
   requested_for bigint,
   requested_by text not null, -- PostgreSQL role that requested the operation.
   origin text not null, -- Origin of the request: web (the page), api, psql, or agent (the orchestrator).
@@ -198,7 +203,8 @@ create table bloud.operations (
   rebuild_id bigint,
   -- Reason why the operation failed or was cancelled: {class, phase, message, hint, exit_code, unit, log}.
   cause bloud.cause,
-  -- Parts of the app that could not be set up although the app itself could, as a list of sentences.
+  -- List of sentences. Each sentence names a part of the app that could not be set up, although the app
+  -- itself was installed.
   warnings jsonb not null default '[]'::jsonb,
   requested_at timestamp with time zone not null, -- Time of the request.
   started_at timestamp with time zone, -- Time at which a rebuild claimed the operation.
@@ -231,9 +237,9 @@ CASE
     WHEN (app IS NULL) THEN kind
     ELSE NULL::text
 END)) NULLS NOT DISTINCT WHERE (state = ANY (ARRAY['queued'::text, 'active'::text]));
--- Index for queries for the operations of an app, newest last.
+-- Index with which the operations of an app are found in the order of the ids.
 CREATE INDEX operations_by_app ON bloud.operations USING btree (app, id);
--- Index for queries for the operations of a rebuild.
+-- Index with which the operations of a rebuild are found.
 CREATE INDEX operations_by_rebuild ON bloud.operations USING btree (rebuild_id);
 
 -- Output of the switch command, one line per row. The function operation_log() returns the lines of an
@@ -253,12 +259,13 @@ create table bloud.rebuild_log (
 -- rebuild is active.
 create table bloud.rebuilds (
   id bigint generated always as identity not null, -- Id of the rebuild. Ids grow in the order of creation.
-  -- State of the rebuild: active, succeeded, failed, or waiting. A waiting rebuild is the second half of a
-  -- split rebuild.
+  -- State of the rebuild: active, succeeded, failed, or waiting. If a rebuild fails and the cause names no
+  -- app, the operations are split between an active and a waiting rebuild.
   state text not null default 'active'::text,
   -- Phase of the rebuild: configuring while files are written, building while the switch command runs.
   phase text not null default 'configuring'::text,
-  -- Attempt number of the lease that the rebuild belongs to. Calls with another attempt number are refused.
+  -- Attempt number of the worker that holds the lease. Calls of other workers have another attempt number
+  -- and are refused.
   attempt bigint not null,
   worker text not null, -- Name of the worker (orchestrator process) that works on the rebuild.
   -- Time at which the lease of the worker runs out, unless the worker renews the lease before.
@@ -266,9 +273,9 @@ create table bloud.rebuilds (
   -- Time at which the switch command is stopped and the rebuild fails.
   deadline timestamp with time zone not null,
   -- Number of starts of the switch command for this rebuild. A number above 1 means that a switch command
-  -- was lost.
+  -- ended without a known outcome and was started again.
   run integer not null default 0,
-  -- Number of bytes of the log of the current run that are stored in bloud.rebuild_log.
+  -- Number of bytes of the output of the last started switch command that are stored in bloud.rebuild_log.
   log_offset bigint not null default 0,
   log_lines bigint not null default 0, -- Number of lines of this rebuild in bloud.rebuild_log.
   generation_before text, -- Host generation before the switch command ran.
@@ -276,12 +283,12 @@ create table bloud.rebuilds (
   exit_code integer, -- Exit code of the switch command. Null if no exit code is known.
   -- Id of the failed rebuild whose remaining operations this rebuild includes. Null for all other rebuilds.
   follows bigint,
-  -- Older host generation that a rollback activates. Null if the rebuild makes a new generation.
+  -- Older host generation that a rollback activates. Null if the rebuild creates a new generation.
   rolls_back_to text,
-  -- Apps of the host generation that the rebuild makes: {app: {version, port, integration_config}}. Null if
-  -- these apps are not known.
+  -- Apps of the host generation that the rebuild creates: {app: {version, port, integration_config}}. Null
+  -- if these apps are not known.
   desired jsonb,
-  -- Time at which the rebuild started, with the claim of its operations.
+  -- Time at which the rebuild started. The operations of the rebuild become active at the same time.
   started_at timestamp with time zone not null,
   build_started_at timestamp with time zone, -- Time of the first start of the switch command.
   -- Time at which the host began to activate the new generation. From this time on a cancel is refused.
@@ -305,7 +312,7 @@ create table bloud.status_transitions (
   -- Status before the transition. Null if the transition inserts the row of the app.
   from_status bloud.status,
   to_status bloud.status, -- Status after the transition. Null if the transition deletes the row of the app.
-  meaning text not null, -- Occasion on which the transition happens, as text.
+  meaning text not null, -- Description of the event that leads to the transition, as text.
   constraint one_row_per_transition UNIQUE NULLS NOT DISTINCT (from_status, to_status),
   constraint transition_names_a_status CHECK (((from_status IS NOT NULL) OR (to_status IS NOT NULL)))
 );

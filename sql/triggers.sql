@@ -4,7 +4,7 @@
 --   write to apps.status → guard_app checks and stamps → commit → append_event: row of events + NOTIFY bloud
 --
 -- Nouns:
---   transition    a change of an app's status; legal if it is a row of bloud.status_transitions
+--   transition    a change of an app's status; the rows of bloud.status_transitions are legal
 --   event         the row of bloud.events that records a transition, numbered in commit order
 --   notification  a NOTIFY without payload, which means "read the tables":
 --                   bloud       an event was appended, or the epoch changed
@@ -15,8 +15,7 @@
 -- Errors raised: BL003 illegal_transition, BL018 append_only.
 
 -- guard_app() and append_event() call clock() and session_origin() only in sessions that set the clock or the
--- origin. The calls are slow, because PostgreSQL plans a function anew for each caller's search path. All
--- other commits wait while append_event() runs.
+-- origin. The two calls are slow, and all other commits wait while append_event() runs.
 
 create or replace function bloud.guard_app() returns trigger
 language plpgsql as $$
@@ -71,15 +70,15 @@ declare
   v_at timestamptz;
 begin
   if tg_op = 'DELETE' then
-    new := old; -- the event of a deletion has the app as it was before the deletion
+    new := old; -- the event of a deletion has the values of the deleted row
     new.status := null;
     new.cause := null;
     delete from bloud.deletions d where d.app_id = old.id
     returning d.actor, d.origin into new.status_actor, new.status_origin;
   end if;
-  -- Takes the lock before the event number, so that numbers become visible in ascending order. All other
-  -- commits wait for the lock. The lock can't cause a deadlock, because this trigger is deferred and a
-  -- transaction takes no lock after it. Assignments are faster than `perform`, which starts the executor.
+  -- Takes the lock before the event number, so that event numbers become visible in ascending order. The lock
+  -- can't cause a deadlock, because this deferred trigger takes the last lock of the transaction. The calls
+  -- are assignments, because `perform` is slower.
   v_done := pg_notify('bloud', '') is null;
   v_done := pg_advisory_xact_lock(45070, 0) is null;
   v_at := case when current_setting('bloud.clock', true) <> '' then bloud.clock() else clock_timestamp() end;

@@ -9,8 +9,7 @@
 --   desired_apps  apps of the next generation
 --   probed_apps   apps whose health is probed
 --
--- An open operation is in the view active, and in queue until a rebuild claims the operation. Its transitions
--- are in history. No view raises errors.
+-- No view raises errors.
 
 drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, bloud.history,
   bloud.desired_apps, bloud.probed_apps;
@@ -45,8 +44,7 @@ create view bloud.app_status as
 select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config,
   a.installed_at, a.updated_at, a.status_since,
   date_trunc('second', bloud.clock() - a.status_since) as elapsed, a.wanted, a.operation_id,
-  -- Calls usual_duration() only for phases, because other statuses have no usual duration. The condition
-  -- saves time, because PostgreSQL plans the function anew for each app.
+  -- Skips the slow call of usual_duration() for a status without a usual duration, for example running.
   case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping')
     then bloud.usual_duration(a.name, a.status) end as usual,
   bloud.step_durations(a.name, a.operation_id) as step_seconds, o.kind as operation_kind,
@@ -59,7 +57,7 @@ left join bloud.operations o on o.id = a.operation_id
 left join bloud.queue q on q.operation_id = o.id;
 comment on view bloud.app_status is
   'Each app with its status, cause, position in the queue, protocol and controls. The column controls has '
-  'the verbs that are allowed now, and the reason for each verb that is not.';
+  'for each verb (install, uninstall …) whether the verb is allowed now, and if not, the reason.';
 
 create view bloud.catalog as
 select c.name, c.display_name, c.description, c.category, c.version, c.port, c.is_system, c.unavailable,

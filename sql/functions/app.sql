@@ -25,8 +25,8 @@ declare
 begin
   perform bloud.check_name(rename.app);
   if rename.display_name is null or rename.display_name !~ '^[^[:cntrl:]]{1,80}$'
-     or rename.display_name !~ '[^[:space:]\u200B-\u200F\u2060\uFEFF]' -- true if no character is visible
-     or rename.display_name ~ '[\u202A-\u202E\u2066-\u2069]' then -- true if the name changes text direction
+     or rename.display_name !~ '[^[:space:]\u200B-\u200F\u2060\uFEFF]' -- no visible character
+     or rename.display_name ~ '[\u202A-\u202E\u2066-\u2069]' then -- changes the text direction
     raise exception using errcode = 'BL017', message = 'This can''t be a display name',
       detail = format('Given: %L', left(rename.display_name, 100)),
       hint = 'Give 1 to 80 characters, at least one of them visible and none a control character.';
@@ -46,5 +46,5 @@ begin
 end
 $$;
 comment on function bloud.rename(text, text) is
-  'Changes the display name of an app (1 to 80 characters); the name of an app never changes. Returns the '
-  'operation, whose state is succeeded.';
+  'Changes the display name of an app (1 to 80 characters). The name of the app stays the same. Returns '
+  'the operation, which has already succeeded.';

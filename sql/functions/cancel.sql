@@ -2,7 +2,7 @@
 --
 --   queued → cancelled              at once, with the queued dependencies that no other app uses
 --   queued, part of a rollback      the whole rollback is cancelled at once
---   active → active, cancel_requested_at set → cancelled, once the orchestrator has stopped the work
+--   active → active with cancel_requested_at → cancelled, once the orchestrator has stopped the work
 --                                            → active, if the host already activates the new generation
 --
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL013 nothing_to_cancel, BL014 too_late_to_cancel,
@@ -32,7 +32,8 @@ begin
       bloud.cancelled_cause(v_row.status));
     return (select o from bloud.operations o where o.id = v_open.id);
   end if;
-  -- Waits for installs that use the dependencies. The names are sorted as in lock_plan(), to avoid deadlocks.
+  -- Waits for other transactions that install an app with the same dependencies. All such transactions lock
+  -- the names in the same order, to avoid deadlocks.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select n from unnest(v_names) as n order by n) s;
   perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
@@ -42,4 +43,5 @@ end
 $$;
 comment on function bloud.cancel(text) is
   'Cancels the open operation of an app and returns the operation. A queued operation ends at once, '
-  'together with dependencies that only it needs. An active operation ends once its work has stopped.';
+  'together with queued dependencies that no other app needs. An active operation ends once the '
+  'orchestrator has stopped the work.';

@@ -16,7 +16,8 @@ declare
   v_removed text[];
 begin
   perform bloud.assert_attempt(p_attempt);
-  -- Keeps the entry of a locked app until a later call, because another transaction may install the app.
+  -- Keeps the entry of an app that another transaction has locked, because that transaction may install the
+  -- app. A later call deletes the entry.
   v_removed := array(select c.name from bloud.catalog_cache c
     where not exists (select from jsonb_array_elements(p_entries) e where e ->> 'name' = c.name)
       and pg_try_advisory_xact_lock(45069, hashtext(c.name)));
@@ -47,8 +48,8 @@ begin
 end
 $$;
 comment on function bloud.sync_catalog(bigint, jsonb, jsonb) is
-  'Replaces the catalog with the entries that the orchestrator has read from the catalog files. Ends queued '
-  'refreshes as succeeded. Returns the number of new or changed entries.';
+  'Replaces the catalog with the entries that the orchestrator has read from the catalog files. Ends '
+  'queued operations of kind refresh_catalog as succeeded. Returns the number of new or changed entries.';
 
 create or replace function bloud.fail_refresh(p_attempt bigint, p_cause jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -59,8 +60,8 @@ begin
 end
 $$;
 comment on function bloud.fail_refresh(bigint, jsonb) is
-  'Ends queued refreshes of the catalog as failed. The orchestrator calls fail_refresh() if the catalog '
-  'files can''t be read.';
+  'Ends the queued operations of kind refresh_catalog as failed. The orchestrator calls fail_refresh() if '
+  'the catalog files can''t be read.';
 
 create or replace function bloud.refresh_catalog() returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -80,4 +81,4 @@ end
 $$;
 comment on function bloud.refresh_catalog() is
   'Requests that the orchestrator reads the catalog files again. Returns the operation. A repeated call '
-  'returns the same operation while that is queued.';
+  'returns the same operation while the operation is queued.';

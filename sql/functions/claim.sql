@@ -3,8 +3,8 @@
 --
 --   operation queued → claim_rebuild(): lock, filter → rebuild active, operations active, apps configuring
 --
--- An app that another transaction holds stays queued until the next claim, and the other apps are claimed
--- without it. A rollback (rollback.sql) is claimed first, and its rebuild includes no other operation.
+-- An app that another transaction has locked stays queued until the next claim. A rollback (rollback.sql) is
+-- claimed before all other operations, and the rebuild of a rollback includes no other operation.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.filter_claimable(p_names text[]) returns text[]
@@ -26,14 +26,14 @@ begin
       perform bloud.fail_operation(v_found.operation, jsonb_build_object('class', 'preflight',
         'message', format('It needs %s, which is not installed any more', v_found.need),
         'hint', format('Retry: that installs %s too.', v_found.need)));
-    end if; -- if another transaction holds the needed app, both apps stay queued
+    end if; -- if the needed app is locked elsewhere, both apps stay queued
   end loop;
   return p_names;
 end
 $$;
 comment on function bloud.filter_claimable(text[]) is
-  'Returns those of the given queued apps that can be built now. Fails an app whose dependency was '
-  'cancelled or has failed. Omits an app whose dependency is queued and can''t be claimed yet.';
+  'Returns those of the given queued apps that can be built now. The install of an app fails if a '
+  'dependency was cancelled or has failed. An app is omitted if a dependency is queued but not in p_names.';
 
 create or replace function bloud.start_rebuild(p_operations bigint[], p_deadline_seconds integer)
 returns bloud.rebuilds
@@ -107,6 +107,6 @@ begin
 end
 $$;
 comment on function bloud.claim_rebuild(bigint, integer) is
-  'Returns to the orchestrator the active rebuild, or else a waiting rebuild, or else a new rebuild. A new '
-  'rebuild includes either the queued rollback or all queued operations. Returns no row if there is no '
-  'work. The rebuild has p_deadline_seconds seconds.';
+  'Returns the active rebuild, or else starts and returns a waiting or a new rebuild. A new rebuild includes '
+  'either the queued rollback or all queued operations, and fails after p_deadline_seconds seconds. Returns '
+  'no row if there is no work.';

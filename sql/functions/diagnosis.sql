@@ -69,5 +69,5 @@ begin
 end
 $$;
 comment on function bloud.why(text) is
-  'Explains the status of an app in rows of question and answer: cause, position in the queue, rebuild, '
-  'dependencies that are not running, and deadlines.';
+  'Returns rows with a question and an answer that explain the status of an app: cause, position in the '
+  'queue, rebuild, dependencies that are not running, and deadlines.';

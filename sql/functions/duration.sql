@@ -1,5 +1,5 @@
 -- Functions for durations: the usual duration of a phase, and the duration of each step of one operation.
--- Both read events.lasted, the time that an app spent in from_status.
+-- Both functions read the column lasted of bloud.events, the time that an app spent in from_status.
 --
 --   queued → configuring → building → starting → running       the phases of an install
 --   stopping → stopped                                         the phase of an uninstall
@@ -28,16 +28,17 @@ language sql stable as $$
   from samples s group by s.of having count(*) >= 5 order by s.of desc limit 1
 $$;
 comment on function bloud.usual_duration(text, text) is
-  'Returns p50 and p90, in seconds, of the last 50 times that a phase of the app succeeded. Uses all apps '
-  'if this app has fewer than five samples. Returns null if all apps have fewer than five.';
+  'Returns the median and the 90th percentile, in seconds, of the last 50 successful runs of a phase of the '
+  'app. Durations of all apps are used if this app has fewer than five. Returns null if all apps together '
+  'have fewer than five.';
 
 create or replace function bloud.step_durations(p_app text, p_operation bigint) returns jsonb
 language sql stable as $$
-  -- Reads the last 20 events of the app. An install has five events, and running and error events may follow.
+  -- Reads only the last 20 events of the app, because an install has five events.
   select coalesce(jsonb_object_agg(e.from_status, round(extract(epoch from e.lasted), 1)), '{}')
   from (select * from bloud.events l where l.app = p_app order by l.seq desc limit 20) e
   where e.operation_id = p_operation and e.from_status in ('queued', 'configuring', 'building', 'starting')
 $$;
 comment on function bloud.step_durations(text, bigint) is
-  'Returns the seconds of each finished step of an operation: {status: seconds}. Only the last 20 events of '
-  'the app are read, so older steps are missing.';
+  'Returns the seconds that an app spent in each finished status of an operation: {status: seconds}. Only '
+  'the last 20 events of the app are read.';

@@ -16,8 +16,8 @@ language sql stable as $$
   from bloud.stream s
 $$;
 comment on function bloud.stream_head() is
-  'Returns the epoch (identity of the history), the seq of the newest event, and oldest. Events up to the '
-  'seq oldest are pruned.';
+  'Returns the epoch (identity of the history), the seq of the newest event, and the seq up to which '
+  'events are pruned (oldest).';
 
 create or replace function bloud.events_after(p_seq bigint, p_limit integer) returns setof bloud.events
 language sql stable as $$
@@ -38,9 +38,8 @@ language sql stable as $$
   where e.seq > p_seq order by e.seq limit p_limit
 $$;
 comment on function bloud.stream_after(bigint, integer) is
-  'Returns at most p_limit events with a seq above p_seq, each as the JSON that the stream sends. The JSON '
-  'includes the app after the transition; a deleted app has its last status. Times are in the time zone of '
-  'the session.';
+  'Returns at most p_limit events with a seq above p_seq, in order. The column event is the JSON that the '
+  'relay sends to clients. The JSON includes the values of the app after the transition.';
 
 create or replace function bloud.snapshot() returns jsonb
 language sql stable as $$
@@ -49,13 +48,13 @@ language sql stable as $$
   from bloud.stream_head() h
 $$;
 comment on function bloud.snapshot() is
-  'Returns all apps as in app_status, with the seq of the newest event. One database snapshot is used, so '
-  'apps and seq match.';
+  'Returns the rows of app_status as JSON, together with the epoch and the seq of the newest event. All '
+  'values belong to the same moment.';
 
 create or replace function bloud.new_epoch() returns text
 language sql as $$
   update bloud.stream set epoch = left(replace(gen_random_uuid()::text, '-', ''), 12) returning epoch
 $$;
 comment on function bloud.new_epoch() is
-  'Gives the event history a new epoch and returns it, so that every reader receives a reset. The owner '
-  'calls new_epoch() after a backup was restored.';
+  'Gives the event history a new epoch, so that every reader starts again with a snapshot. The owner calls '
+  'new_epoch() after a backup was restored. Returns the new epoch.';

@@ -1,4 +1,4 @@
--- Functions that record the health of apps as probed by the orchestrator, and that end overdue waits.
+-- Functions that record the health of apps, and that end operations whose deadline has passed.
 --
 --   starting → running           the health check passed: the install succeeds
 --   starting → error             the check failed, or did not pass before the deadline: the install fails
@@ -17,7 +17,7 @@ declare
 begin
   perform bloud.assert_attempt(p_attempt);
   if not pg_try_advisory_xact_lock(45069, hashtext(p_app)) then
-    -- Skips an app that another transaction holds. No report is lost, because the next probe reports again.
+    -- Skips an app that another transaction has locked, because the next probe reports the health again.
     return (select a.status from bloud.apps a where a.name = p_app);
   end if;
   select * into v_row from bloud.apps a where a.name = p_app for update;
@@ -39,8 +39,8 @@ begin
 end
 $$;
 comment on function bloud.report_health(bigint, text, boolean, jsonb) is
-  'Records a health report of the orchestrator for an app in the status starting, running or error. Skips '
-  'an app that another transaction holds. Returns the status of the app.';
+  'Records whether the health check of an app in the status starting, running or error has passed. Does '
+  'nothing if another transaction has locked the app. Returns the status of the app.';
 
 create or replace function bloud.sweep(p_attempt bigint) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -86,5 +86,6 @@ begin
 end
 $$;
 comment on function bloud.sweep(bigint) is
-  'Ends every wait in queued, stopping or starting that is 5 s past its deadline. The 5 s let the '
-  'orchestrator end a wait itself first, with the log of the app. Returns the number of ended waits.';
+  'Ends the operation of each app in the status queued, stopping or starting as failed, 5 s after the '
+  'deadline of the app. Returns the number of these apps. Within the 5 s the orchestrator can report the '
+  'failure with the log of the app.';

@@ -1,8 +1,6 @@
--- Verb install(), which queues an app and every dependency that is not installed yet.
---
---   check the options → plan and lock (plan.sql, lock.sql) → return the open install
---                                                         or refuse the plan
---                                                         or write one operation per app: queued
+-- Verb install(), which queues an app and every dependency that is not installed yet. install() checks the
+-- options, plans the install (plan.sql) and locks the apps (lock.sql). Then install() returns the open
+-- install, refuses the plan, or inserts one queued operation per app.
 --
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL006 not_available_here,
 -- BL007 choice_needed, BL008 choice_not_compatible, BL009 dependency_cycle, BL012 port_taken,
@@ -11,7 +9,7 @@
 create or replace function bloud.check_options(p_options jsonb) returns void
 language plpgsql immutable as $$
 begin
-  -- Limits the options to 10 kB, because each operation stores its options. Real choices are much smaller.
+  -- Limits the options to 10 kB, because the options are stored with each operation.
   if p_options is null or octet_length(p_options::text) > 10000 or jsonb_typeof(p_options) <> 'object'
      or p_options - 'choices' <> '{}' or jsonb_typeof(coalesce(p_options -> 'choices', '{}')) <> 'object'
      or exists (
@@ -75,8 +73,8 @@ begin
 end
 $$;
 comment on function bloud.write_plan(text, jsonb, jsonb) is
-  'Inserts the operations of a plan, or raises its first refusal. The caller holds the locks of the apps. '
-  'Returns the operation of the app.';
+  'Inserts one install operation per app of a plan, or raises the first refusal of the plan. The caller '
+  'has locked the apps. Returns the operation of the app p_app.';
 
 create or replace function bloud.detach_from_requester(p_open bloud.operations) returns bloud.operations
 language plpgsql as $$
@@ -88,8 +86,8 @@ begin
 end
 $$;
 comment on function bloud.detach_from_requester(bloud.operations) is
-  'Makes the queued install of a dependency independent of the app that needs it, because an operator has '
-  'requested the dependency too. A cancel of that app then keeps the dependency.';
+  'Makes the queued install of a dependency independent of the app that needs the dependency, because an '
+  'operator has requested the dependency too. A cancel of that app then keeps the dependency.';
 
 create or replace function bloud.install(app text, options jsonb default '{}') returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -109,4 +107,4 @@ end
 $$;
 comment on function bloud.install(text, jsonb) is
   'Installs an app and its dependencies with the options {"choices": {slot: app or [apps]}}. Returns the '
-  'operation. A repeated call returns the same operation while that is open.';
+  'operation. A repeated call returns the same operation while the operation is open.';

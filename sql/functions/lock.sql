@@ -1,4 +1,4 @@
--- Locks that a verb (install, uninstall …) holds until its transaction ends, so that its checks stay true.
+-- Functions that lock apps for a verb (install, uninstall …) until the transaction of the verb ends.
 --
 -- A verb computes which apps to lock, locks these apps and computes the list again. If the list has changed
 -- meanwhile, the verb releases the locks and starts over.
@@ -27,7 +27,7 @@ begin
         current_setting('transaction_isolation')),
       hint = 'Call it outside of a transaction, or begin with: begin isolation level read committed;';
   end if;
-  -- Limits idle time, because a forgotten open transaction would keep the rebuild of the app from ending.
+  -- Limits the idle time of the transaction, because a rebuild can't end while its apps are locked.
   if current_setting('idle_in_transaction_session_timeout')::interval
      not between interval '1 ms' and interval '1 min' then
     perform set_config('idle_in_transaction_session_timeout', '1min', true);
@@ -39,8 +39,8 @@ begin
 end
 $$;
 comment on function bloud.lock_apps(text[]) is
-  'Locks the given apps until the transaction ends. Verbs on the same apps wait; verbs on other apps do '
-  'not. PostgreSQL ends the session if the open transaction is idle for a minute.';
+  'Locks the given apps until the transaction ends. Verbs on the same apps wait for the locks. PostgreSQL '
+  'ends the session if the open transaction is idle for a minute.';
 
 create or replace function bloud.lock_plan(p_plan jsonb) returns void
 language plpgsql as $$
@@ -67,8 +67,8 @@ begin
 end
 $$;
 comment on function bloud.lock_plan(jsonb) is
-  'Locks everything that an install depends on until the transaction ends: its apps, their dependencies and '
-  'their ports.';
+  'Locks the apps of an install plan, with the dependencies and ports of these apps, until the transaction '
+  'ends.';
 
 create or replace function bloud.lock_install(p_app text, p_options jsonb) returns jsonb
 language plpgsql as $$
@@ -82,15 +82,15 @@ begin
       exit when bloud.plan_install(p_app, p_options) = v_plan;
       raise serialization_failure;
     exception when serialization_failure then
-      null; -- releases the locks and plans again, because an app changed while the lock was awaited
+      null; -- the locks are released and the plan is computed again, because an app has changed
     end;
   end loop;
   return v_plan;
 end
 $$;
 comment on function bloud.lock_install(text, jsonb) is
-  'Returns the plan of an install. Everything that the plan depends on is locked until the transaction '
-  'ends.';
+  'Plans an install and locks the apps, dependencies and ports of the plan until the transaction ends. '
+  'Returns the plan.';
 
 create or replace function bloud.lock_related(p_app text) returns bloud.operations
 language plpgsql as $$
@@ -104,7 +104,7 @@ begin
       exit when v_names = bloud.apps_with(p_app) || bloud.dependencies_queued_for(p_app);
       raise serialization_failure;
     exception when serialization_failure then
-      null; -- releases the locks and starts over, because an operation was queued or ended meanwhile
+      null; -- the locks are released and taken again, because the list of apps has changed
     end;
   end loop;
   return bloud.open_operation(p_app);

@@ -4,14 +4,14 @@
 --   queued → active → succeeded | failed | cancelled
 --   queued → cancelled     by cancel(), before any work began
 --   queued → superseded    by uninstall(), which ends an install that is no longer needed
---   queued → failed        by sweep(), because no orchestrator claimed it for a day
+--   queued → failed        by sweep(), after no orchestrator has claimed the operation for a day
 --
--- An open operation is queued or active, and an app has at most one. A repeated verb returns the open
--- operation. A verb that is not possible now is refused before it writes anything (refusal.sql).
+-- An open operation is queued or active. An app has at most one open operation. A repeated verb returns the
+-- open operation. refusal.sql has the refusals of verbs.
 --
--- A dependency that is installed together with an app has its own operation, whose requested_for is the
--- operation of the app. If the operation of the app is withdrawn, its queued dependencies are withdrawn too,
--- except dependencies of other apps.
+-- A dependency that is installed together with an app has its own operation. The column requested_for of that
+-- operation is the id of the operation of the app. If the operation of the app is cancelled or superseded,
+-- queued dependencies that no other app uses are withdrawn too.
 -- Files of the verbs: install.sql, uninstall.sql, retry.sql, cancel.sql, app.sql, rollback.sql, catalog.sql.
 -- Errors raised: none.
 
@@ -81,7 +81,8 @@ begin
 end
 $$;
 comment on function bloud.withdraw_operation(bloud.apps, bloud.operations, jsonb) is
-  'Gives the app of a queued operation the status that the app has without the operation.';
+  'Sets the status of an app whose queued operation is withdrawn. An app with an install becomes stopped or '
+  'failed. An app that is stopping becomes error, because the app still runs.';
 
 create or replace function bloud.dependencies_queued_for(p_app text) returns text[]
 language sql stable as $$
@@ -89,8 +90,8 @@ language sql stable as $$
   where o.kind = 'install' and o.state = 'queued' and o.requested_for = (bloud.open_operation(p_app)).id
 $$;
 comment on function bloud.dependencies_queued_for(text) is
-  'Returns the apps that are queued as dependencies of an app. An app stands before its own dependencies in '
-  'the result.';
+  'Returns the queued apps that were requested as dependencies of p_app, in the reverse order of their '
+  'requests.';
 
 create or replace function bloud.withdraw_dependencies(p_names text[], p_state text, p_cause jsonb)
 returns void
@@ -113,8 +114,8 @@ begin
 end
 $$;
 comment on function bloud.withdraw_dependencies(text[], text, jsonb) is
-  'Takes queued dependencies of a withdrawn app out of the queue, except dependencies of other apps. The '
-  'caller holds locks, so no install can begin to use the dependencies meanwhile.';
+  'Ends the queued installs of the given dependencies, except dependencies that other apps use. The caller '
+  'has locked the dependencies, so that no other install can begin to use the dependencies.';
 
 create or replace function bloud.operation_log(p_operation bigint, p_after bigint, p_limit integer)
 returns table (line_no bigint, at timestamptz, line text)
@@ -124,5 +125,5 @@ language sql stable as $$
   where o.id = p_operation and l.line_no > p_after order by l.line_no limit p_limit
 $$;
 comment on function bloud.operation_log(bigint, bigint, integer) is
-  'Returns at most p_limit log lines after line p_after. The log is that of the rebuild that includes the '
+  'Returns at most p_limit lines, after line p_after, from the log of the rebuild that includes the '
   'operation.';

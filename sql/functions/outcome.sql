@@ -5,7 +5,7 @@
 --
 -- Nouns:
 --   failures   {app: cause} of the failed apps; an app that requires a failed app fails too
---   cause      reason of a failure that names no app; all operations of the rebuild fail with this cause
+--   cause      reason of a failure that can't be assigned to an app; all operations fail with this cause
 --   split      division of the requests of a failed rebuild into two halves, with a new rebuild each. The
 --              second rebuild is `waiting`. Splits repeat until the failed request is alone.
 --
@@ -55,11 +55,11 @@ begin
     update bloud.apps set status = 'stopped', deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   else
-    -- An app that is still stopping after a failed uninstall is active, so its status becomes error.
+    -- The app of a failed uninstall still runs, so the status of the app becomes error.
     update bloud.apps set status = 'error', wanted = true, deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   end if;
-  v_cause := coalesce(v_cause, p_cause); -- the operation of a rollback has no app, so no phase is added
+  v_cause := coalesce(v_cause, p_cause); -- no phase is added to the cause of a rollback
   perform bloud.end_operation(p_operation.id,
     case when v_cause ->> 'class' = 'cancelled' then 'cancelled' else 'failed' end, v_cause);
 end
@@ -87,8 +87,8 @@ begin
 end
 $$;
 comment on function bloud.complete_operation(bloud.operations) is
-  'Applies the success of a rebuild to an operation. An installed app becomes starting, an uninstalled app '
-  'stopped; the row of a purged app is deleted.';
+  'Records for one operation that the rebuild succeeded. An installed app becomes starting. An uninstalled '
+  'app becomes stopped, and the row of a purged app is deleted.';
 
 create or replace function bloud.requests_in(p_rebuild bigint) returns bigint[]
 language sql stable as $$
@@ -109,8 +109,8 @@ language sql stable as $$
   from (select r.request, max(r.rank) as rank from ranks r group by r.request) m
 $$;
 comment on function bloud.requests_in(bigint) is
-  'Returns the ids of the active operations of a rebuild, without the operations of dependencies. An '
-  'operation stands before the operations that need its apps.';
+  'Returns the ids of the active operations of a rebuild, without operations that were requested for '
+  'another operation. The id of a dependency is before the ids of the operations that need the dependency.';
 
 create or replace function bloud.follow_rebuild(p_old bloud.rebuilds, p_split boolean)
 returns setof bloud.rebuilds
@@ -195,7 +195,7 @@ begin
      and exists (select from bloud.operations o where o.rebuild_id = p_rebuild and o.state = 'active') then
     return query select * from bloud.follow_rebuild(v_old, v_split);
   end if;
-  -- Ends waiting rebuilds without open operations, because such a rebuild has no work left.
+  -- Ends waiting rebuilds whose operations have all ended.
   update bloud.rebuilds r set state = 'failed', finished_at = bloud.clock()
   where r.state = 'waiting'
     and not exists (select from bloud.operations o where o.rebuild_id = r.id and o.state = 'active');
@@ -203,6 +203,6 @@ end
 $$;
 comment on function bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean) is
   'Ends a rebuild with the outcome that the orchestrator observed. p_switched is true if the host runs the '
-  'new configuration; p_failures then names purges that failed. If p_switched is false, the apps in '
-  'p_failures ({app: cause}) fail, and a rebuild of the other apps is returned. A p_cause fails the other '
-  'apps too, unless p_split is true and the rebuild has several requests to split.';
+  'new configuration; p_failures then has the purges that failed. If p_switched is false, the apps in '
+  'p_failures ({app: cause}) fail, and a new rebuild of the other apps is returned. If p_cause is given, '
+  'the other apps fail too, unless p_split is true and the rebuild can be split.';

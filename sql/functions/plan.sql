@@ -1,9 +1,8 @@
 -- Functions that compute a plan: the effect of install() or uninstall() for an app, without writing anything.
 --
---   options → resolve the app's slots → resolve each dependency that is not installed, and so on
---           → installs (dependencies first), choices (one per slot), blockers (refusals)
---
--- A slot of a catalog entry (integrations) names compatible apps. The first rule that matches fills the slot:
+-- A plan of an install has installs (apps to install, dependencies first), choices (one per slot) and
+-- blockers (refusals). A slot is a named place for a dependency in the catalog entry of an app
+-- (integrations), with a list of compatible apps. The first rule that matches fills the slot:
 --
 --   a choice was given            the chosen apps; BL008 if an app is not compatible, or if there are several
 --                                 and the slot is not multi
@@ -21,7 +20,8 @@ language sql stable as $$
     where a.name = p_app and a.status not in ('failed', 'stopped', 'stopping'))
 $$;
 comment on function bloud.is_installed(text) is
-  'Returns true if other apps may use the app as a dependency: the app is active, or will be.';
+  'Returns true if the app is installed or is being installed, so that other apps may use the app as a '
+  'dependency.';
 
 create or replace function bloud.fill_slot(p_app text, p_slot text, p_spec jsonb, p_choice jsonb)
 returns jsonb
@@ -65,8 +65,8 @@ begin
 end
 $$;
 comment on function bloud.fill_slot(text, text, jsonb, jsonb) is
-  'Returns the apps that fill a slot of an app. The result has a refusal if the given choice is not '
-  'possible or a choice is missing.';
+  'Returns the dependencies chosen for one slot of an app. The result has a refusal if the given choice is '
+  'not possible, or if a choice is needed but not given.';
 
 create or replace function bloud.add_blocker(p_plan jsonb, p_refusal bloud.refusal) returns jsonb
 language sql immutable as $$
@@ -125,8 +125,8 @@ begin
 end
 $$;
 comment on function bloud.resolve_dependencies(text, jsonb, text[], jsonb) is
-  'Returns the plan with an app and its dependencies added. A dependency stands before the apps that need '
-  'it. p_path has the apps that led to this app.';
+  'Adds an app and the dependencies of the app to a plan, dependencies first. p_path has the chain of apps '
+  'from the requested app to this dependency. Returns the plan.';
 
 create or replace function bloud.plan_install(app text, options jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -158,8 +158,8 @@ begin
       'Choose one of them, or change a port in the catalog.');
     v_plan := bloud.add_blocker(v_plan, v_refusal);
   end loop;
-  -- Accepts choices for slots of all catalog apps, because retry() repeats the choices of the first call. A
-  -- dependency with such a slot may have been installed since that call.
+  -- Accepts choices for slots of all catalog apps, also of apps that are installed already. retry() repeats
+  -- all choices of the first call, and a dependency may have been installed since that call.
   select array_agg(k.key) into v_unknown from jsonb_object_keys(coalesce(options -> 'choices', '{}')) k (key)
   where not exists (
     select from bloud.catalog_cache c cross join jsonb_object_keys(c.entry -> 'integrations') s (slot)

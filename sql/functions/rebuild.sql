@@ -29,9 +29,9 @@ begin
 end
 $$;
 comment on function bloud.begin_run(bigint, bigint, text, jsonb) is
-  'Records that the orchestrator has written the configuration and starts the switch command. Returns the '
-  'number of the run, or null if the rebuild has ended. p_desired has the configured apps ({app: {version, '
-  'port, integration_config}}), because a rollback to this generation needs them.';
+  'Records that the orchestrator starts the switch command. Returns the number of starts, or null if the '
+  'rebuild has ended. p_desired has the apps of the new host generation, {app: {version, port, '
+  'integration_config}}, for a later rollback to this generation.';
 
 create or replace function bloud.append_log(
   p_attempt bigint, p_rebuild bigint, p_from_offset bigint, p_to_offset bigint, p_lines text[])
@@ -53,8 +53,8 @@ begin
 end
 $$;
 comment on function bloud.append_log(bigint, bigint, bigint, bigint, text[]) is
-  'Appends the log lines between two offsets (bytes) of the log of a run. Returns false and writes nothing '
-  'unless the stored offset is p_from_offset, so a restarted orchestrator neither loses nor repeats a line.';
+  'Appends lines of the output of the switch command, from byte p_from_offset to byte p_to_offset. Returns '
+  'false and writes nothing unless the stored offset is p_from_offset, so that no line is lost or repeated.';
 
 create or replace function bloud.revert_cancel(p_operation bloud.operations) returns void
 language plpgsql as $$

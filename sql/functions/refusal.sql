@@ -1,5 +1,5 @@
 -- Functions that return a refusal: the reason why a verb (install, uninstall …) is not possible for an app
--- now. The verbs raise refusals as errors, and the web page shows refusals at its buttons.
+-- now. The verbs raise refusals as errors, and the web page shows a refusal beside the button.
 --
 --   refusal_of(verb, app)   returns SQLSTATE, message, detail and hint, or null if the verb is possible
 --   controls(app)           returns the refusals of all verbs

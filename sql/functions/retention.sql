@@ -1,7 +1,7 @@
--- Function prune(), which deletes old events and log lines in batches, so that no transaction is long. Rows
--- of the last operations of each app stay, and the last event of each app.
+-- Function prune(), which deletes old events and log lines in batches, so that no transaction is long.
 --
--- stream.pruned_to is the greatest deleted seq. A reader that resumes after a smaller seq receives a reset.
+-- The column pruned_to of bloud.stream has the greatest deleted seq. A reader that has received events only
+-- up to a smaller seq must start again with a snapshot.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.prune(

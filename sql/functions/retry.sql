@@ -17,7 +17,7 @@ declare
 begin
   perform bloud.check_name(retry.app);
   -- Takes the locks in the order in which install() takes them, so that retry() and install() never deadlock.
-  -- The locks depend on the failed operation, so that operation is read again once the locks are held.
+  -- The failed operation determines the locks, so the operation is read again once the locks are held.
   loop
     v_last := bloud.last_operation(retry.app);
     v_options := case when v_last.kind = 'install' then v_last.options else '{}' end;

@@ -1,7 +1,7 @@
 -- Verb rollback(), which returns the host and its apps to the host generation before the current one.
 --
 -- rollback() inserts one operation of kind rollback, and one uninstall or install per changed app. One
--- rebuild includes these operations and no others. All of them succeed, fail or are cancelled together.
+-- rebuild includes exactly these operations, so these operations succeed, fail or are cancelled together.
 --
 -- Each succeeded rebuild records the generation before and after it, and the apps of the generation after it
 -- (generation_before, generation_after, desired). The target is generation_before of the newest rebuild that
@@ -33,8 +33,8 @@ begin
 end
 $$;
 comment on function bloud.find_rollback() is
-  'Returns the current host generation, the generation before it (target), and the apps of the target. A '
-  'null target means that no older generation is known; null apps mean that its apps are not known.';
+  'Returns the current host generation, the host generation to which a rollback would return (target), and '
+  'the apps of the target (desired). A value that is not known is null.';
 
 create or replace function bloud.refusal_of_rollback() returns bloud.refusal
 language plpgsql stable as $$
@@ -162,8 +162,8 @@ end
 $$;
 comment on function bloud.rollback() is
   'Requests a rollback to the host generation before the current one. Apps that the older generation lacks '
-  'are uninstalled with their data kept; its other apps are installed again. Returns the operation, or the '
-  'open rollback.';
+  'are uninstalled, but their data is kept. Missing apps of the older generation are installed again. '
+  'Returns the new rollback, or the open rollback.';
 
 create or replace function bloud.rollback_of(p_operation bloud.operations) returns bigint
 language sql stable as $$
@@ -180,7 +180,8 @@ language sql stable as $$
     order by 1)
 $$;
 comment on function bloud.apps_with(text) is
-  'Returns the app and all apps of the same open rollback, because these are locked and ended together.';
+  'Returns p_app, and if p_app is part of an open rollback, all apps of the rollback. The apps of a rollback '
+  'are locked and ended together.';
 
 create or replace function bloud.withdraw_rollback(p_rollback bigint, p_state text, p_cause jsonb)
 returns void
@@ -209,7 +210,7 @@ declare
     select o.id from bloud.operations o where o.requested_for = p_rollback.id and o.state = 'queued');
   v_rebuild bloud.rebuilds;
 begin
-  -- Leaves the whole rollback for the next claim if another transaction holds one of the apps.
+  -- Leaves the rollback queued until the next claim if another transaction has locked an app of the rollback.
   if exists (select from bloud.operations o
       where o.id = any (v_ids) and not pg_try_advisory_xact_lock(45069, hashtext(o.app))) then
     return;
@@ -223,5 +224,5 @@ begin
 end
 $$;
 comment on function bloud.claim_rollback(bloud.operations, integer) is
-  'Starts and returns the rebuild of a queued rollback. Returns no row while another transaction holds one '
-  'of its apps.';
+  'Starts and returns the rebuild of a queued rollback. Returns no row while another transaction has locked '
+  'an app of the rollback.';

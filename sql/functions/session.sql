@@ -7,7 +7,7 @@
 --   time     the server's clock, or the clock that the owner has set for the session (tests)
 --
 -- The values come from the session and never from an argument, because a caller could forge an argument. This
--- file is applied before the other files of the folder, because their functions use the type bloud.refusal.
+-- file is applied before the other files of the folder, because this file creates the type bloud.refusal.
 -- Errors raised: none.
 
 create or replace function bloud.clock() returns timestamptz
@@ -24,8 +24,8 @@ begin
 end
 $$;
 comment on function bloud.clock() is
-  'Returns the time that is recorded with every row. Only the owner can set the time for a session (set '
-  'bloud.clock = ''2026-01-01''), so tests need not wait for deadlines.';
+  'Returns the time that is recorded with every row. Only the owner can set another time for a session (set '
+  'bloud.clock = ''2026-01-01''), for tests of deadlines.';
 
 create or replace function bloud.session_actor() returns text
 language sql stable parallel safe as $$
@@ -61,7 +61,7 @@ $$;
 comment on function bloud.schema_version() is
   'Returns the name of the last migration applied to this database.';
 
--- Type of a refusal as a value. A verb raises the same value that the view app_status shows in controls.
+-- Type of a refusal. A verb raises a refusal as an error; the view app_status shows refusals in controls.
 do $$
 begin
   create type bloud.refusal as (sqlstate text, message text, detail text, hint text);

@@ -1,4 +1,5 @@
--- Verb uninstall(), which stops an app and keeps its data. With purge the data and the row are deleted too.
+-- Verb uninstall(), which stops an app and keeps the data of the app. With purge the data and the row of the
+-- app are deleted too.
 --
 --   running | starting | error | failed → stopping → stopped | (row deleted)
 --   stopped → (row deleted)                                       with purge only
@@ -18,7 +19,7 @@ begin
   insert into bloud.operations (app, kind, purge, previous_status, requested_by, origin, requested_at)
   values (p_row.name, 'uninstall', p_purge, p_row.status, '', 'psql', bloud.clock())
   returning * into v_operation;
-  if p_row.status = 'stopped' then -- a stopped app has only data that is left to delete
+  if p_row.status = 'stopped' then -- only the data must still be deleted
     update bloud.apps set operation_id = v_operation.id where id = p_row.id;
   else
     update bloud.apps set status = 'stopping', wanted = false, deadline = bloud.clock() + interval '1 day',
@@ -29,8 +30,8 @@ begin
 end
 $$;
 comment on function bloud.request_uninstall(bloud.apps, boolean) is
-  'Inserts one uninstall operation and returns it. Sets the app to stopping, unless the app is already '
-  'stopped.';
+  'Inserts one uninstall operation and returns the operation. Sets the app to stopping, unless the app is '
+  'already stopped.';
 
 create or replace function bloud.uninstall(app text, purge boolean default false) returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -44,8 +45,8 @@ begin
   uninstall.purge := coalesce(uninstall.purge, false);
   perform bloud.lock_related(uninstall.app);
   v_names := bloud.dependencies_queued_for(uninstall.app);
-  -- Waits for installs that use the apps as dependencies. The names are sorted as in lock_plan(), to avoid
-  -- deadlocks.
+  -- Waits for other transactions that install an app with the same dependencies. All such transactions lock
+  -- the names in the same order, to avoid deadlocks.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select distinct n from unnest(v_names || uninstall.app) as n order by n) s;
   v_open := bloud.open_operation(uninstall.app);
@@ -65,7 +66,7 @@ begin
       perform bloud.withdraw_dependencies(v_names, 'superseded', v_open.cause);
       return v_open;
     elsif v_row.status = 'queued' then
-      v_was_wanted := v_row.wanted; -- true if an app in error, which still runs, was requested again
+      v_was_wanted := v_row.wanted; -- true if the app still runs
       perform bloud.withdraw_install(v_row, v_open.cause);
       perform bloud.withdraw_dependencies(v_names, 'superseded', v_open.cause);
       select * into v_row from bloud.apps a where a.name = uninstall.app;
@@ -79,5 +80,5 @@ begin
 end
 $$;
 comment on function bloud.uninstall(text, boolean) is
-  'Stops an app and keeps its data; with purge also deletes the data and the row. Returns the operation. An '
-  'install that was still queued is superseded and returned instead.';
+  'Stops an app and keeps the data of the app. With purge the data and the row are deleted too. Returns the '
+  'uninstall, or the superseded install if the install had not begun.';

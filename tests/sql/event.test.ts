@@ -7,7 +7,7 @@ import { session, transitionsOf, value } from '../support/sql.ts'
 
 const WRITERS = 24
 const ROUNDS = 40
-/** Statuses that a writer sets in turn on its own app, after queued. Each writer repeats the list. */
+/** Statuses that a writer sets in this order on an app. At the end of the list the writer starts again. */
 const LIFE = ['configuring', 'building', 'starting', 'running', 'error', 'stopping', 'stopped']
 
 let database: TestDatabase
@@ -22,7 +22,7 @@ interface Reading {
   outOfOrder: number
 }
 
-/** Reads the events with `seq > last` repeatedly until `done` settles. Returns the events read and missed. */
+/** Reads new events repeatedly until `done` settles. Returns the read events and the missed events. */
 async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading> {
   const client = await session(url)
   let writing = true

@@ -39,8 +39,8 @@ test('concurrent calls of install return the same operation', async () => {
 })
 
 /**
- * Returns the SQLSTATE with which the statement `second` is refused. Another session runs `first` in an open
- * transaction before, and commits once `second` waits for a lock.
+ * Runs the statement `second` while another session has run `first` in an open transaction. The other session
+ * commits once `second` waits for a lock. Returns the SQLSTATE with which `second` is refused.
  */
 async function whileOpen(first: string, second: string): Promise<string> {
   const holder = await session(database.urlFor('bloud_operator'))
@@ -68,7 +68,7 @@ test('a concurrent install and retry of one app take their locks in the same ord
   await holder.query("begin; select bloud.install('disk')")
   const retried = value(operator, "select id from bloud.retry('multi')")
   await waitingForLock(root)
-  // The install and the retry both lock disk before multi, so the install does not run into its lock_timeout.
+  // The install and the retry both lock disk before multi, so there is no deadlock and no lock timeout.
   await holder.query("set lock_timeout = '2s'; select bloud.install('multi')")
   await holder.query('commit')
   await retried

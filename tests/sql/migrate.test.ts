@@ -18,7 +18,7 @@ import { session, value } from '../support/sql.ts'
 const top = temporaryDirectory()
 const log = { info() {} }
 const LIMIT_MS = 20_000
-/** Step between the statements at which a test ends a migration. Up to statement 2 × EVERY the step is 1. */
+/** Step between the numbers of the statements at which a test ends a migration. */
 const EVERY = 12
 
 interface Database {

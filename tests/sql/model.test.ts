@@ -44,7 +44,7 @@ interface Exchange {
 const isVerb = ({ verb }: Command): boolean =>
   ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'].includes(verb)
 
-/** Returns every list of apps that a session could hold locked while the session runs the command. */
+/** Returns each set of apps that a session may have locked while the session runs the command. */
 function possiblyHeld(world: World, command: Command): string[][] {
   if (!('app' in command)) return [[]]
   const choices = command.verb === 'install' ? command.choices : {}
@@ -90,7 +90,7 @@ async function runOne(
 
 /**
  * Runs two commands at the same time from two sessions. Checks that the outcome equals that of one of the two
- * orders. A command of the orchestrator may also have skipped apps that the other session held.
+ * orders. A command of the orchestrator may also have skipped apps that the other session had locked.
  */
 async function runBoth(database: ModelDatabase, world: World, commands: [Command, Command]): Promise<World> {
   const [a, b] = commands

@@ -22,7 +22,7 @@ async function close(): Promise<void> {
   await database?.drop()
 }
 
-/** Sets the database clock of the session back by a number of days. */
+/** Sets the time that bloud.clock() returns in the session to a number of days ago. */
 const daysAgo = (days: number): Promise<unknown> =>
   client.query("select set_config('bloud.clock', (now() - make_interval(days => $1))::text, false)", [days])
 

@@ -26,7 +26,7 @@ const MAKE_APPS = `
   select 'app-' || i, '', now(),
     '{"integrations": {"base": {"required": true}, "extra": {"required": false}}}', 'app', '', '', '1', false
   from generate_series(0, $1 - 1) i;`
-/** Query that inserts $1 apps. App i requires app i % 5, every sixth app also app 7; app i uses app i % 3. */
+/** Query that inserts $1 apps. Each app requires one or two other apps and uses an optional app. */
 const MAKE_ROWS = `
   insert into bloud.apps (name, display_name, version, status, integration_config)
   select 'app-' || i, 'App ' || i, '1', ($2::text[])[i / 6 % 9 + 1], jsonb_build_object(

@@ -44,8 +44,8 @@ test('a failed app fails alone, and the next rebuild includes the other apps', a
 })
 
 /**
- * Claims and ends rebuilds until no work is left. A rebuild that includes the app `bad` fails, with a cause
- * that names no app. Returns the apps of each rebuild.
+ * Claims and ends rebuilds until no operation is queued. A rebuild that includes the app `bad` fails with a
+ * cause that names no app. Returns the apps of each rebuild.
  */
 async function endAll(bad: string): Promise<string[][]> {
   const rebuilds: string[][] = []

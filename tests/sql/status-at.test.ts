@@ -27,8 +27,8 @@ after(async () => {
 })
 
 /**
- * Generator of one transition. `pick` selects one of the legal transitions of the app; `seconds` is the time
- * since the transition before and is often 0.
+ * Generator of one transition. `pick` selects one of the legal transitions of the app. `seconds` is the time
+ * between the previous transition and this transition, and is often 0.
  */
 const transition = fc.record({
   app: fc.constantFrom(...APPS),
@@ -59,7 +59,7 @@ async function apply(transitions: { app: string; pick: number; seconds: number }
     at += seconds * 1000
     const from = now.get(app) ?? null
     const choices = legal.filter(({ from_status, to_status }) => {
-      // Omits the deletion of a queued app, because that is legal only before the first configuration.
+      // Omits the deletion of a queued app, because only an app that was never configured can be deleted.
       return from_status === from && !(from === 'queued' && to_status === null)
     })
     const to = choices[pick % choices.length]?.to_status ?? null

@@ -6,7 +6,7 @@ import { STATUSES } from '../../src/domain/status.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { refusalOf, session, value } from '../support/sql.ts'
 
-/** Statuses that a new app passes after queued to reach each status, by that status. */
+/** For each status, the statuses that a new app in the status queued passes to reach that status. */
 const PATHS: Record<string, string[]> = {
   queued: [],
   configuring: ['configuring'],

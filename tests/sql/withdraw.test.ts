@@ -115,7 +115,7 @@ test('retry is refused while an uninstall is queued, unless the uninstall repeat
   await rebuildAll(root, attempt)
   await call('uninstall', 'lone')
   assert.equal((await refusalOf(operator, "select bloud.retry('lone')")).code, 'BL004')
-  await operator.query('select') // waits until the locks of the failed verb are released
+  await operator.query('select') // returns once the transaction of the failed verb has ended
   const id = await value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
   const cause = JSON.stringify({ class: 'build', message: 'no' })
   await root.query("select bloud.end_rebuild($1, $2, false, 1, null, '{}', $3)", [attempt, id, cause])
