@@ -15,7 +15,7 @@ export interface WantedApp {
 
 /** One run of the switch command. A run starts at most once. */
 export interface Run {
-  /** Id of the rebuild and number of the run within the rebuild, for example "17-1". */
+  /** Id of the run, for example "17-1" for the first run of rebuild 17. */
   id: string
 }
 
@@ -88,7 +88,8 @@ export interface Host {
    */
   preflight(app: WantedApp, running: string[]): Promise<string | null>
   /**
-   * Writes the whole configuration atomically. The configuration is sorted, so equal apps give an equal file.
+   * Writes the whole configuration atomically. The configuration is sorted, so the same apps always give the
+   * same file content.
    */
   configure(apps: WantedApp[]): Promise<Configured>
   /** Returns the active host generation. Returns null before the first generation. */

@@ -64,8 +64,8 @@ export async function createRunDirectory({ dir }: RunFiles, mode?: number): Prom
 
 /**
  * Takes the run's lock and then writes the run's claim file. The order matters, because a claim without a
- * held lock means that the run has ended. The limit is needed because a process that checks the lock holds
- * the lock for a moment.
+ * held lock means that the run has ended. The function waits up to `lockLimitMs` for the lock, because a
+ * process that checks the lock holds the lock for a moment.
  * @returns false if the run was begun or cancelled before.
  */
 export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<boolean> {

@@ -9,7 +9,10 @@ import { changeOwner, passDirectories } from './directory.ts'
 import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
-/** Limit of initdb in ms. Measured: about 2 s, and 30 s on a slow disk under load. */
+/**
+ * Upper limit of the duration of initdb, in ms. Measured: initdb takes about 2 s, and 30 s on a slow disk
+ * under load.
+ */
 const INITDB_LIMIT_MS = 180_000
 
 /**

@@ -108,8 +108,8 @@ export function createEmbeddedPostgres({
       log.info({ postgresPid: found.pid }, 'adopted the PostgreSQL that was still running')
       return hold(found, { ...facts, port: found.port }, true)
     }
-    // The found server is stopping or accepts no connections. The server is stopped, and the caller starts a
-    // new server.
+    // If the found server is stopping or accepts no connections, the server is stopped. The caller then
+    // starts a new server.
     await stopServer(found)
     return null
   }
@@ -189,8 +189,8 @@ export function createEmbeddedPostgres({
 const superuserUrl = (facts: Credentials) => databaseUrl(facts, 'superuser', 'postgres')
 
 /**
- * Returns true for a temporary start error. Another program took the port, or child processes of a killed
- * server still run.
+ * Returns true for a temporary start error, for example if another program took the port or child processes
+ * of a killed server still run.
  */
 const isTransient = (output: string, readiness: string) =>
   readiness === 'foreign' ||

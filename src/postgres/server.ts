@@ -35,8 +35,8 @@ export interface ServerOptions {
 }
 
 /**
- * Limit of a fast shutdown in ms, because PostgreSQL itself has no limit. The shutdown checkpoint takes
- * seconds on a home server.
+ * Upper limit of the duration of a fast shutdown, in ms, because PostgreSQL itself sets no limit. The
+ * shutdown checkpoint takes seconds on a home server.
  */
 const FAST_STOP_LIMIT_MS = 30_000
 const IMMEDIATE_STOP_LIMIT_MS = 5_000
@@ -92,8 +92,8 @@ export async function findRunning(directory: string): Promise<(Server & { port: 
   const [pid = 0, , , port = 0] = text.split('\n').map(Number)
   if (!pid || !isAlive(pid)) return null
   if (await isServerOf(pid, directory)) return { pid, port, ended: awaitEnd(pid) }
-  // The process id in postmaster.pid now belongs to another program. The file is deleted, because PostgreSQL
-  // refuses to start if that program runs under the server's user.
+  // If the process id in postmaster.pid belongs to another program, the file is outdated. The file is
+  // deleted, because PostgreSQL refuses to start if that program runs under the server's user.
   await fs.rm(join(directory, 'postmaster.pid'), { force: true })
   return null
 }

@@ -1,6 +1,7 @@
 /**
  * Reads and rotates the server log, `<data>/logs/postgresql.log`. A full log is copied to `postgresql.log.1`
- * and truncated. The file can't be replaced, because the server keeps the file open.
+ * and truncated. The log file is not replaced, because the server keeps the file open and would continue to
+ * write to the old file.
  */
 import * as fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'

@@ -7,8 +7,8 @@ const NEWLINE = 10
 
 /**
  * Returns the complete lines at the start of `bytes`, and the number of bytes that these lines use. A line
- * over the limit is cut, because output without newlines would fill the memory. With `final`, the text after
- * the last newline is also a line.
+ * over MAX_LINE_BYTES is cut, because output without newlines would fill the memory. With `final`, the text
+ * after the last newline is also a line.
  */
 export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; used: number } {
   const lines: string[] = []

@@ -14,7 +14,10 @@ import { pollUntil } from './timeout.ts'
 
 /** Name of the environment variable that contains the process mark. */
 export const MARK = 'BLOUD_MARK'
-/** Limit for processes to end after SIGKILL, in ms. A process that takes longer hangs in the kernel. */
+/**
+ * Time in ms within which processes must end after SIGKILL. A process that needs more time hangs in the
+ * kernel.
+ */
 const KILL_LIMIT_MS = 5_000
 const PS_LIMIT_MS = 5_000
 const PS_MAX_BYTES = 16 * 1024 * 1024

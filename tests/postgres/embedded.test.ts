@@ -21,8 +21,8 @@ const LIMIT_MS = 30_000
 
 const agents: TestProcess[] = []
 
-// This hook is registered before temporaryDirectory(), because the hook of temporaryDirectory() deletes the
-// directory.
+// Hooks run in the order of registration. This hook is registered before temporaryDirectory(), so that the
+// servers are stopped before their directory is deleted.
 after(async () => {
   for (const { child, end } of agents) if (child.exitCode === null && !child.signalCode) await end('SIGKILL')
   // Stops the servers that a killed agent left running.

@@ -7,8 +7,8 @@ import { appLogFile, type Paths } from './paths.ts'
 import { digestOf, type Manifest, type SupervisorState, supervisorState } from './statefiles.ts'
 
 /**
- * Limit in ms for the supervisor to apply a generation. Stopping an app takes up to 15 s, and a crashed
- * supervisor is restarted within 5 s.
+ * Time in ms within which the supervisor must apply a generation. Stopping an app takes up to 15 s, and a
+ * crashed supervisor is restarted within 5 s.
  */
 const APPLY_LIMIT_MS = 45_000
 /** Running time in ms after which an app counts as started. The app's health check runs later. */

@@ -25,7 +25,7 @@ export function toolEnvironment(given: NodeJS.ProcessEnv, nodePath: string): Env
   return kept
 }
 
-/** Returns the environment of an app. The environment is small and equal on every machine. */
+/** Returns the environment of an app. The environment contains the same few variables on every machine. */
 export function appEnvironment(app: { port: number; dataDir: string; nodePath: string }): Environment {
   return {
     PATH: [dirname(app.nodePath), ...SYSTEM_PATH].join(delimiter),

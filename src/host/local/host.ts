@@ -21,8 +21,8 @@ import { currentGeneration, currentManifest, supervisorState } from './statefile
 import { createSupervisorProcess } from './supervisorprocess.ts'
 
 /**
- * Limit in ms for an app's process to end. A crashed supervisor needs less time to restart and to end old
- * processes.
+ * Time in ms within which an app's process must end. A crashed supervisor is restarted and ends old processes
+ * in less time.
  */
 const APP_STOP_LIMIT_MS = 25_000
 

@@ -3,7 +3,10 @@ import { spawn } from 'node:child_process'
 import { createLineReader } from '../../system/linereader.ts'
 import { MARK, terminateGroup } from '../../system/processgroup.ts'
 
-/** Limit of one install in ms. A big package on a slow line may also compile native modules for minutes. */
+/**
+ * Upper limit of the duration of one `npm install`, in ms. The download of a big package and the compilation
+ * of native modules can take minutes.
+ */
 const INSTALL_LIMIT_MS = 15 * 60_000
 /** Limit in ms for npm to end after SIGTERM. */
 const TERM_LIMIT_MS = 3_000
@@ -60,8 +63,8 @@ function runNpm(
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<number | string> {
-  // The program `env` adds variables to the environment that npm inherits, because this module does not read
-  // process.env. nodedir is always set, because the nodedir in the user's npmrc may belong to another Node.
+  // The program `env` adds variables to npm's environment, because this module does not read process.env.
+  // npm's setting nodedir is always set, because the nodedir in the user's npmrc may belong to another Node.
   const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
   const args = [...variables, ...options.command, ...installArgs(dir, options.cache)]
   const child = spawn('env', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })

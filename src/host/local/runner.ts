@@ -28,8 +28,8 @@ import { npmMarks } from './switchsteps.ts'
 
 const SWITCH = fileURLToPath(new URL('./switch.ts', import.meta.url))
 /**
- * Limit in ms from the creation of a run's directory to the start of its process, on a slow machine. After
- * the limit the run has no process, because the agent was killed.
+ * Limit in ms from the creation of a run's directory to the start of its process, chosen for a slow machine.
+ * If no process exists after this time, the agent was killed before the start of the process.
  */
 const START_LIMIT_MS = 30_000
 /**
@@ -86,8 +86,8 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     if (isLocked(files.lock))
       return { state: 'running', ...(existsSync(files.activated) && { activating: true }) }
     if (existsSync(files.claim)) return (await readExit(files)) ?? { state: 'lost' }
-    // The run has neither a held lock nor a claim file. Unless the run is starting, the agent's claim file
-    // ensures that the run never begins.
+    // No process holds the run's lock, and the run's claim file is missing. If the run is not starting, the
+    // agent writes the claim file, so that the run never begins.
     if (await isStarting(run, files, directory.ctimeMs)) return { state: 'running' }
     return (await claimFile(files.claim, 'given up')) ? { state: 'lost' } : { state: 'running' }
   }

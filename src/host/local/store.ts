@@ -132,7 +132,7 @@ async function firstBytes(file: string): Promise<string | null> {
 }
 
 /**
- * Returns a digest text of the files of a local package. A changed package gives another text and is
+ * Returns a text that changes when a file of a local package changes. A package with a changed text is
  * installed again.
  */
 async function contentOf(path: string): Promise<string> {

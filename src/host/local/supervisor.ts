@@ -1,7 +1,7 @@
 /**
  * Keeps the apps of the current generation running. The supervisor is a separate process, so that the apps
- * survive a killed agent. Every round compares the running apps with the manifest, so a lost file event costs
- * at most 1 s.
+ * survive a killed agent. At least once per second, the supervisor compares the running apps with the
+ * manifest, so a lost file event causes a delay of at most 1 s.
  */
 import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -16,11 +16,11 @@ import { createUnit, type Unit } from './unit.ts'
 /** Interval between two rounds without a file event, in ms. */
 const ROUND_INTERVAL_MS = 1_000
 /**
- * Limit in ms for the supervisor lock. A check of the lock holds the lock for a moment, and a stopping
- * supervisor holds the lock longer.
+ * Time in ms to wait for the supervisor lock. A process that checks the lock holds the lock for a moment, and
+ * a supervisor that stops holds the lock until its end.
  */
 const LOCK_LIMIT_MS = 5_000
-/** Limit in ms after SIGTERM for apps that a killed supervisor left running. */
+/** Time in ms between SIGTERM and SIGKILL for apps that a killed supervisor left running. */
 const LEFTOVER_TERM_LIMIT_MS = 10_000
 
 export interface SupervisorOptions {

@@ -53,7 +53,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
       if (child === started) child = null
     })
     started.once('error', () => {
-      if (child === started) child = null // the process was never started, so there is no exit event
+      if (child === started) child = null // A process that could not be started gives no exit event.
     })
     started.unref()
   }

@@ -22,7 +22,10 @@ import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
 import type { StoreOptions } from './store.ts'
 import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
-/** Limit in ms for a file lock. A run that has just ended still holds its locks for a moment. */
+/**
+ * Time in ms to wait for a file lock. A run of the switch command that has just ended still holds its locks
+ * for a moment.
+ */
 const LOCK_LIMIT_MS = 10_000
 
 const print = (line: string) => console.log(line)
@@ -43,8 +46,8 @@ async function main(): Promise<number> {
   const run = runPaths(resolve(values.run))
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
-  // The run's lock is taken first, because the lock shows the agent's inspect() that this run is alive. The
-  // process holds the lock until the process ends.
+  // The run's lock is taken first, because the agent recognizes a live run by its held lock. The process
+  // holds the lock until the process ends.
   const begun = await beginRun(run, LOCK_LIMIT_MS)
   if (!begun) throw new Error('this run was started before, or cancelled before its start')
   const code = await withExitCodes(run, (signal, enterActivation) =>

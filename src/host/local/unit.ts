@@ -12,7 +12,8 @@ import { appDataDir, appLogFile } from './paths.ts'
 import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
 
 /**
- * Pauses before a restart, in ms. The pause doubles after every restart, from the first to the last value.
+ * Shortest pause before an app's restart, in ms. The pause doubles after every restart, up to
+ * LAST_PAUSE_MS.
  */
 const FIRST_PAUSE_MS = 1_000
 const LAST_PAUSE_MS = 60_000

@@ -29,8 +29,8 @@ export async function readGeneration({ profile, current }: SystemLinks): Promise
 
 /**
  * Returns the reason why `nixos-rebuild switch --rollback` would not activate this generation, as a sentence.
- * Returns null if the command would. The command always activates the next lower existing generation, which
- * can change in the meantime.
+ * Returns null if the command would activate this generation. The command always activates the next lower
+ * existing generation, which can change in the meantime.
  */
 export async function rollbackObstacle({ profile }: SystemLinks, generation: string): Promise<string | null> {
   const [, number, system] = /^(\d+) \(([^)]+)\)$/.exec(generation) ?? []

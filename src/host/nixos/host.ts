@@ -119,7 +119,8 @@ async function preflight(
   if (other && other.name !== app.name) return `Port ${app.port} is already used by ${other.name}.`
   const taken = await portObstacle(app.port)
   if (taken === null) return null
-  // A port that the app's own container uses is not an obstacle.
+  // While the app's own systemd unit runs or restarts, its container may hold the port, so the port does not
+  // block the install.
   const { state } = await unitState(systemd, unitOf(app.name))
   return state === 'running' || state === 'backoff' ? null : taken
 }

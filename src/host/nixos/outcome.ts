@@ -8,8 +8,8 @@ const EXIT_LOCK_HELD = 75
 export const EXIT_UNITS_FAILED = 4
 const EXIT_NEEDS_REBOOT = 100
 /**
- * Exit codes without a specific meaning. nixos-rebuild exits with 1 for any failure, and with 2 for wrong
- * usage.
+ * Exit codes that do not show the reason of a failure. nixos-rebuild exits with 1 for any failure, and with 2
+ * for wrong usage.
  */
 const UNSPECIFIC = new Set([1, 2])
 const LOG_LINES = 40
@@ -23,8 +23,8 @@ const BUILD_FAILED =
   /builder for '([^']+)' failed|[Cc]annot build '([^']+)'|hash mismatch in fixed-output derivation '([^']+)'/
 
 /**
- * Returns the exit code of the activation. The code is read from the output if nixos-rebuild replaced the
- * code by 1 or 2.
+ * Returns the exit code of the activation. If nixos-rebuild exited with 1 or 2 instead, the code is read from
+ * the output of nixos-rebuild.
  */
 export function trueExitCode(code: number, lines: readonly string[]): number {
   if (!UNSPECIFIC.has(code)) return code

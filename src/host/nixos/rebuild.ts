@@ -23,7 +23,7 @@ import { superviseCommand } from './command.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 
-/** Limit in ms for the run's lock. A process that checks the run holds the lock for a moment. */
+/** Time in ms to wait for the run's lock. A process that checks the lock holds the lock for a moment. */
 const LOCK_LIMIT_MS = 5_000
 
 interface Arguments {

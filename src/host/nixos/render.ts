@@ -1,6 +1,6 @@
 /**
- * Renders apps as the data that nix/containers.nix turns into containers. The functions are pure, so the same
- * apps give the same bytes. Text of users and catalogs becomes data, never Nix code.
+ * Renders apps as the data that nix/containers.nix turns into containers. The same apps always give the same
+ * data. Text of users and catalogs becomes data, never Nix code.
  */
 import { join } from 'node:path'
 import type { CatalogApp } from '../../domain/catalog.ts'
@@ -10,7 +10,7 @@ import type { Derive } from './secret.ts'
 import { IDENTITY_APP, type Sso } from './sso.ts'
 import { readVolumes } from './volume.ts'
 
-/** Name of the machine inside a container. podman defines the name. */
+/** Host name under which a container reaches the machine. podman defines the host name. */
 const HOST_FROM_CONTAINER = 'host.containers.internal'
 const POSTGRES_PORT = 5432
 /**

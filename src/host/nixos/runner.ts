@@ -25,7 +25,7 @@ const REBUILD = fileURLToPath(new URL('./rebuild.ts', import.meta.url))
 const START_LIMIT_MS = 60_000
 /** Limit in ms for the stop of a run. rebuild.ts ends its command within 5 s of a stop request. */
 const STOP_LIMIT_MS = 15_000
-/** Number of run directories that are kept, because the directories contain logs. */
+/** Number of run directories that are kept, so that the operator can read the logs of earlier runs. */
 const RUNS_KEPT = 50
 
 export interface RunnerOptions {

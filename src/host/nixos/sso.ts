@@ -108,7 +108,8 @@ export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses
 }
 
 /**
- * Returns the public addresses of one app with filled placeholders, without duplicates and trailing slashes.
+ * Returns the public addresses of one app, without duplicates and trailing slashes. The placeholders are
+ * replaced by the app's name and port.
  */
 function addressesOf(app: string, port: number, baseUrls: string[]): string[] {
   const filled = baseUrls.map((url) => url.replaceAll('{app}', app).replaceAll('{port}', String(port)))

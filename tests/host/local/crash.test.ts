@@ -18,7 +18,8 @@ test('a switch killed with SIGKILL at any moment is lost or done, and the next s
     const run = { id: `kill-${index}` }
     await host.configure(apps)
     await host.startSwitch(run)
-    await sleep(moment) // The kill comes after a fixed time, so that the kill hits an arbitrary step.
+    // The switch command is killed after a fixed time, so that the kill interrupts an arbitrary step.
+    await sleep(moment)
     for (const pid of await processes('switch')) process.kill(pid, 'SIGKILL')
     const { state } = await ended(host, run)
     assert.ok(state === 'lost' || state === 'exited', state)

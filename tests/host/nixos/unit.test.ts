@@ -78,7 +78,7 @@ test('a run stopped before its unit starts never begins', async (t) => {
   const machine = await requested(t)
   assert.equal(await machine.host.stopSwitch(RUN), true)
   assert.equal(existsSync(machine.paths.request), false)
-  await writeFile(machine.paths.request, '3-2\n') // as read by a systemd unit before the stop
+  await writeFile(machine.paths.request, '3-2\n') // a systemd unit may have read this request before the stop
   assert.equal(await unit(machine).ended, 0)
   assert.equal(await machine.starts(), 0)
   assert.deepEqual(await machine.host.inspect(RUN), { state: 'lost' })
