@@ -35,8 +35,8 @@ const OLDEST_TESTS = [
 ]
 const OLDEST_EXCLUDED = /tests\/sql\/(model|migrate|schema)\.test\.ts/
 /**
- * Number of test files that run at the same time. Four files keep two cores busy, because a test file waits
- * for other processes half of the time.
+ * Number of test files that run at the same time. Larger than the number of cores (two), because a test file
+ * waits for other processes half of the time.
  */
 const CONCURRENCY = 3
 const ONE_TEST_LIMIT_MS = 10 * 60_000
