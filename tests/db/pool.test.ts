@@ -22,5 +22,6 @@ test('opening a pool fails with an error, wherever the connection is cut', async
     await pool?.end().catch(() => undefined)
     if (!pool) failed += 1
   }
-  assert.ok(failed >= 3, `${failed} attempts failed`)
+  // Without a password (PostgreSQL 15 in the tests) the handshake has two chunks, with SCRAM it has more.
+  assert.ok(failed >= 2, `${failed} attempts failed`)
 })
