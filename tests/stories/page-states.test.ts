@@ -125,12 +125,12 @@ const FAILURES: (Failure & { phase: string })[] = [
   {
     class: 'build',
     phase: 'building',
-    message: 'npm could not install node-red (ENOTFOUND): getaddrinfo ENOTFOUND registry.npmjs.org',
+    message: 'npm could not install node-red (ENOTFOUND): getaddrinfo ENOTFOUND registry.example.org',
     hint: 'Check the network, then retry.',
     exit_code: 1,
     log: [
       'npm error code ENOTFOUND',
-      'npm error network request to https://registry.npmjs.org/node-red failed',
+      'npm error network request to https://registry.example.org/node-red failed',
     ],
   },
   {
