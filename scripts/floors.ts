@@ -37,8 +37,8 @@ const PROCESS_FOLDERS = ['host', 'postgres', 'system']
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\('([^']+)'\)/gm
 /**
- * Pattern of a program that is started by its path: `new URL('./switch.ts', import.meta.url)` or
- * `join(import.meta.dirname, …)`.
+ * Matches code that names another file by its path, to start the file as a program. Examples:
+ * `new URL('./switch.ts', import.meta.url)` and `join(import.meta.dirname, …)`.
  */
 const PROGRAM = /\bnew URL\('(\.[^']+)', import\.meta\.url\)|\bimport\.meta\.dirname, '([^']+\.[jt]s)'/g
 const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bsql`/

@@ -77,7 +77,8 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
 /** @param {Dispatch} dispatch @param {Options['refreshStatus']} refreshStatus */
 function createRequests(dispatch, refreshStatus) {
   /**
-   * Calls a verb of an app and dispatches `accepted` or `refused`.
+   * Sends a request for an action on an app, for example an install, to the server. Dispatches `accepted` or
+   * `refused` after the response.
    * @param {string} app
    * @param {Verb} action
    * @param {object} [body]

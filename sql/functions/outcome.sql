@@ -55,7 +55,8 @@ begin
     update bloud.apps set status = 'stopped', deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   else
-    -- The app of a failed uninstall still runs, so the status of the app becomes error.
+    -- After a failed uninstall the app is still installed and may still run. The app is wanted again, and its
+    -- status error shows the failure.
     update bloud.apps set status = 'error', wanted = true, deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   end if;

@@ -145,7 +145,10 @@ async function linksOf(directory: string): Promise<{ path: string; linkTarget: s
   }))
 }
 
-/** Ignores write errors. A read-only clone already contains the links, or is copied afterwards. */
+/**
+ * Ignores an error that a read-only folder causes, and throws every other error. A read-only folder of
+ * binaries either has the symbolic links already, or is copied to a writable folder later.
+ */
 function ignoreReadOnly(error: NodeJS.ErrnoException): void {
   if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) throw error
 }

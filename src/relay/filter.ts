@@ -1,4 +1,4 @@
-/** Filter of a client that requests the events of some apps only. */
+/** Selects the events for a client that requested only the events of certain apps. */
 
 export interface Filter {
   /**

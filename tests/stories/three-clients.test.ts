@@ -61,8 +61,8 @@ interface StoryHistory {
 }
 
 /**
- * Returns the app's events after the event number `seq`, without numbers and times, and the origins of the
- * requests.
+ * Returns the events of the app of this test after event number `seq`, without their numbers and times. Also
+ * returns the origins of the requests.
  */
 async function historySince(home: Home, seq: number): Promise<StoryHistory> {
   const { rows } = await home.sql.query(

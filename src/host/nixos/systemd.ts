@@ -12,7 +12,10 @@ export interface SystemdCommands {
   journalctl: string
 }
 
-/** systemd units by app name, of the apps that run as a service of the machine instead of a container. */
+/**
+ * Map from an app's name to its systemd unit. Contains only apps that run as a system service of the machine,
+ * not in a container.
+ */
 export type Provided = Record<string, string>
 
 const COMMAND_LIMIT_MS = 5_000
