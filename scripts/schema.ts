@@ -1,9 +1,9 @@
 /**
  * Writes sql/schema.sql, the tables after all migrations: `npm run schema`.
  *
- * Starts a PostgreSQL in a temporary directory, runs all migrations, and reads the tables from the system
- * catalog of PostgreSQL. pg_dump is not used, because pg_dump of the operating system refuses a server newer
- * than pg_dump.
+ * Starts a PostgreSQL server in a temporary directory, runs all migrations, and reads the tables from the
+ * system catalog. pg_dump is not used, because it refuses a newer server, and the operating system's pg_dump
+ * is often older than this server.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,7 @@
 /**
  * Reducer of the page: returns the next state from a state and a message.
  *
- * The page never computes a status or a control, because the database decides both.
+ * The page never derives the status of an app or its available buttons, because the database decides both.
  */
 
 import { applyEvent, applySnapshot, applyStatus, markAllStale, measureSkew, updateSkew } from './app.js'

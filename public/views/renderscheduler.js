@@ -1,6 +1,6 @@
 /**
- * Decides when the page is rendered: after every message, or at most once per animation frame if a render is
- * slow. Every status is rendered before the next event of the app replaces the status.
+ * Decides when the page is rendered: after every message, or at most once per animation frame if renders are
+ * slow. Exception: if an event would replace a status that is not rendered yet, the page is rendered first.
  */
 
 /** Duration of a render in ms above which later renders wait for the next animation frame. */

@@ -1,6 +1,6 @@
 -- Functions for the names of an app. The name never changes; rename() changes the display name.
 --
--- rename() inserts an operation whose state is succeeded at once, and does not change the status of the app.
+-- rename() inserts an operation that already has the state succeeded. The status of the app does not change.
 -- The verbs (install.sql, uninstall.sql, cancel.sql, rollback.sql) and the orchestrator change the status.
 -- The table bloud.status_transitions has the legal transitions.
 -- Errors raised: BL002 invalid_name, BL005 not_installed, BL017 invalid_options, BL019 wrong_isolation.

@@ -15,8 +15,8 @@ const UNPRIVILEGED_UID = 65_534
 const AGENT = 'tests/postgres/fixtures/postgres-agent.ts'
 
 /**
- * Creates a clone of the repository that every user may enter. Uses hard links instead of opening the
- * repository itself to other users.
+ * Creates a clone of the repository in a directory that every user may enter, so that the permissions of the
+ * repository itself stay unchanged. The files of the clone are hard links.
  */
 async function publicClone(): Promise<string> {
   const clone = temporaryDirectory()

@@ -22,7 +22,7 @@ async function close(): Promise<void> {
   await database?.drop()
 }
 
-/** Sets the time that bloud.clock() returns in the session to a number of days ago. */
+/** Makes bloud.clock() return, in this session, the time `days` days before now. */
 const daysAgo = (days: number): Promise<unknown> =>
   client.query("select set_config('bloud.clock', (now() - make_interval(days => $1))::text, false)", [days])
 
