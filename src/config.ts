@@ -23,7 +23,10 @@ const hostNames = z
       .filter(Boolean),
   )
 
-/** Base URLs of apps, separated by commas. A URL may contain the placeholders `{app}` and `{port}`. */
+/**
+ * Public URLs of apps, separated by commas. The placeholders `{app}` and `{port}` stand for the app's name
+ * and port.
+ */
 const baseUrls = z
   .string()
   .default('')
@@ -42,7 +45,7 @@ const wholeNumber = (least: number, most: number) => {
   return digits.refine((given) => given >= least && given <= most, message)
 }
 
-/** Apps provided by the machine, as pairs `app=systemd unit` separated by commas. */
+/** Apps that the machine runs itself, as pairs `app=systemd unit` separated by commas. */
 const provided = z
   .string()
   .default('')
@@ -92,31 +95,29 @@ export const SETTINGS = Object.keys(environment.shape)
 
 /** Settings of the agent, read from its environment. */
 export interface Config {
-  /** URL of the database. If undefined, `npm start` runs an embedded PostgreSQL in the data directory. */
+  /** URL of the database. If undefined, `npm start` runs an embedded PostgreSQL. */
   databaseUrl: string | undefined
-  /** Absolute path of the data directory, which contains all data of the agent. */
+  /** Absolute path of the directory with all data of the agent. */
   dataDir: string
   /** TCP port of the web page and the API. */
   port: number
-  /** IP address on which the server of the web page and the API listens. */
+  /** IP address on which the web page and the API are served. */
   listen: string
-  /** Implementation of the host: `nixos` switches the machine, `local` starts apps as child processes. */
+  /** Kind of the host: `nixos` runs apps as services of NixOS, `local` runs apps as child processes. */
   hostKind: 'nixos' | 'local'
   catalogDir: string
-  /** Host names accepted in the HTTP header `Host` in addition to the default names. In lower case. */
+  /** Host names, in lower case, that the HTTP header `Host` may contain besides the machine's own names. */
   allowedHosts: string[]
   /**
-   * Upper limit of the duration of a run of the switch command, in seconds. The default is 1800, because the
-   * first NixOS build on a machine downloads many packages.
+   * Upper limit of the duration of one run of `nixos-rebuild switch`, or of its equivalent on the local host,
+   * in seconds. The default is 1800, because the first NixOS build on a machine downloads many packages.
    */
   buildTimeoutSeconds: number
-  /**
-   * Time in days after which history and logs are pruned. The last operations of each app are never pruned.
-   */
+  /** Age in days at which events and logs are deleted. The last operations of each app are never deleted. */
   retentionDays: number
   /**
-   * Supervision by systemd. `enabled` is true if systemd expects notifications from the agent. `watchdogMs`
-   * is the watchdog interval of systemd in ms.
+   * Supervision of the agent by systemd. `enabled` is true if systemd expects notifications from the agent.
+   * `watchdogMs` is the interval in which systemd expects a heartbeat, in ms.
    */
   supervision: { enabled: boolean; watchdogMs: number | undefined }
   /** Settings that only the NixOS host uses. */
@@ -130,17 +131,18 @@ export interface NixosSettings {
   /** Path of the link to the running NixOS system. */
   currentSystem: string
   /**
-   * Path of a program that the agent starts to rebuild a machine without systemd. With systemd, the agent
-   * starts a systemd unit instead.
+   * Path of a program that rebuilds a machine without systemd. With systemd, the agent starts a systemd unit
+   * instead.
    */
   rebuild: string | undefined
   /**
-   * Names of systemd units by app, for apps that the machine provides instead of a container of the agent.
+   * Names of systemd units by app, for apps that the machine runs itself instead of in a container of the
+   * agent.
    */
   provided: Record<string, string>
   /**
-   * Public URLs of apps for single sign-on. The placeholders `{app}` and `{port}` are replaced by the app's
-   * name and port.
+   * Public URLs of apps for single sign-on. The placeholders `{app}` and `{port}` stand for the app's name
+   * and port.
    */
   baseUrls: string[]
   /** Public URL of authentik, the single sign-on server. If undefined, the URL is made from `baseUrls`. */
@@ -152,14 +154,14 @@ export interface NixosSettings {
   hostSecretFile: string | undefined
 }
 
-/** Error of invalid settings. The message names the invalid settings and their required form. */
+/** Error that names all invalid settings and their required form. */
 export class ConfigError extends Error {
   readonly code = 'invalid_setting'
 }
 
 /**
  * Reads the settings from the environment. An empty variable counts as unset.
- * @throws ConfigError if a setting is invalid. The error names every invalid setting.
+ * @throws ConfigError if settings are invalid.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
@@ -199,9 +201,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 type Environment = z.infer<typeof environment>
 
 /**
- * Returns the URL of the database from the variable DATABASE_URL or from the file that DATABASE_URL_FILE
- * names. A URL with a password is safer in the file, because other users may be able to read the environment
- * of a process.
+ * Returns the URL of the database from the variable DATABASE_URL or from the file DATABASE_URL_FILE. A
+ * password is safer in the file, because other users can read the environment of a systemd unit.
  */
 function readDatabaseUrl({ DATABASE_URL, DATABASE_URL_FILE, BLOUD_DATABASE_ROLE }: Environment) {
   const url = DATABASE_URL ?? (DATABASE_URL_FILE && readUrlFile(DATABASE_URL_FILE))
@@ -220,7 +221,7 @@ function readUrlFile(path: string): string {
   }
 }
 
-/** Returns the environment of this process with some variables replaced, for a child process. */
+/** Returns the environment of this process with the variables `changes` replaced. */
 export const environmentWith = (changes: Record<string, string>): NodeJS.ProcessEnv => ({
   ...process.env,
   ...changes,

@@ -9,14 +9,11 @@ import { withTimeout } from '../system/timeout.ts'
 
 export interface ChildService {
   /**
-   * Starts the child and waits for its message `ready`. @throws ChildError if the child does not become
-   * ready.
+   * Starts the child and waits for its message `ready`.
+   * @throws ChildError if the child does not become ready.
    */
   start(): Promise<void>
-  /**
-   * Stops the child process and starts a new child process, with the environment that a new call of `env`
-   * returns.
-   */
+  /** Stops the child process and starts a new child process with the current result of `env`. */
   restart(): void
   stop(): Promise<void>
   /** Kills the child without waiting for its end. */
@@ -26,12 +23,12 @@ export interface ChildService {
 export interface ChildServiceOptions {
   /** File name of the child's program in src/main, without `.ts`. */
   name: 'relay' | 'orchestrator'
-  /** Returns the environment of the child. Called on every start of the child. */
+  /** Returns the environment of the child. Called before every start. */
   env: () => NodeJS.ProcessEnv
   log: Logger
 }
 
-/** Error of a child that did not start: the child reported a failure, exited, or was not ready in time. */
+/** Error of a child that reported a failure, exited, or was not ready in time. */
 export class ChildError extends Error {
   readonly code: string
 
@@ -43,7 +40,7 @@ export class ChildError extends Error {
 
 /** Upper limit of the time until a child is ready, in ms. */
 const READY_LIMIT_MS = 60_000
-/** Upper limit of the time in which a child stops, in ms. After that time the child is killed. */
+/** Time in ms after which a child that does not stop is killed. */
 const STOP_LIMIT_MS = 15_000
 /** Pause before the first restart of a child, in ms. The pause doubles after each failed start. */
 const PAUSE_MS = 1_000
@@ -62,7 +59,6 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
   let wanted = false
   let timer: NodeJS.Timeout | undefined
 
-  /** Starts the child process and waits for its first message. */
   async function launch(): Promise<void> {
     let onMessage: (message: unknown) => void = () => {}
     const firstMessage = new Promise<unknown>((resolve) => {
@@ -87,7 +83,10 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
     void started.ended.then((ending) => onExit(describeExit(ending), Date.now() - begin))
   }
 
-  /** Checks the first message of the child. @throws ChildError unless the message is `ready`. */
+  /**
+   * Checks the first message of the child.
+   * @throws ChildError unless the message is `ready`.
+   */
   function accept(message: unknown): void {
     if (message === undefined) {
       throw new ChildError('silent', `The ${name} was not ready within ${READY_LIMIT_MS / 1000} s.`)
@@ -104,7 +103,7 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
 
   /**
    * Restarts the child after `pause` milliseconds. The number of restarts is not limited, because a home
-   * server has no operator on call who could start the child.
+   * server has no operator on call.
    */
   function scheduleRestart(pause: number): void {
     clearTimeout(timer)

@@ -7,10 +7,10 @@ import { StartError } from './starterror.ts'
 const NOT_RUNNING = 'The database is not running. Start it with "npm start", in another terminal.'
 
 /**
- * Returns the URL of the agent's database after checking that the database accepts connections.
- * @param login PostgreSQL login for the connection, if the database is the embedded database.
- * @param external function that returns the URL to use instead of DATABASE_URL, for example with a PostgreSQL
- * role added.
+ * Returns the URL of the agent's database after a successful connection.
+ * @param login login that is used for the embedded database.
+ * @param external converts the URL in DATABASE_URL, for example adds a PostgreSQL role. Not called for the
+ * embedded database.
  * @throws StartError if the database can't be reached.
  */
 export async function reachDatabase(
@@ -32,8 +32,8 @@ function explainProblem(problem: Error & { code?: string }): string {
 }
 
 /**
- * Returns the arguments for psql and pg_dump: a URL without the password, and an environment that contains
- * the password. The URL holds no password, because other users can read the arguments of a process.
+ * Returns a database URL without the password for the command line of psql and pg_dump, and an environment
+ * with the password. Other users can read the command line of a process.
  */
 export function clientArguments(url: string, more: Record<string, string> = {}) {
   const target = new URL(url)

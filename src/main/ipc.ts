@@ -1,11 +1,10 @@
 /**
- * Sends messages from the relay and the orchestrator to their parent process, `npm start`. Without a parent
- * process (`npm run relay`) the functions send nothing.
+ * Sends messages from the relay and the orchestrator to their parent process `npm start`. Sends nothing if
+ * there is no parent process (`npm run relay`).
  */
 
 /**
- * Message of a child to its parent process, sent once. `failed` reports a failure that a restart would not
- * fix.
+ * First message of a child to its parent process. `failed` reports a failure that a restart would not fix.
  */
 export type ChildMessage = { type: 'ready' } | { type: 'failed'; code: string; message: string }
 
@@ -13,16 +12,12 @@ const send = (message: ChildMessage) => process.send?.(message)
 
 export const sendReady = () => void send({ type: 'ready' })
 
-/**
- * Reports to the parent process a failure that a restart would not fix, such as a port used by another
- * program.
- */
+/** Reports a failure that a restart would not fix to the parent process, for example a used port. */
 export const sendFailed = (code: string, message: string) => void send({ type: 'failed', code, message })
 
 /**
- * Calls `stop` once, on SIGTERM, on Ctrl-C, or when the parent process ends. Exits the process after `stop`,
- * or after `limitMs` milliseconds. The end of the parent is detected by the closed IPC channel, also after
- * kill -9.
+ * Calls `stop` on SIGTERM, on Ctrl-C, or when the parent process ends, which closes the IPC channel even
+ * after kill -9. Then exits the process, at the latest after `limitMs` milliseconds.
  */
 export function stopOnRequest(stop: () => Promise<void>, limitMs = 15_000): void {
   let stopping = false

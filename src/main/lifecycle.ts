@@ -6,23 +6,22 @@ import { withTimeout } from '../system/timeout.ts'
 export interface Service {
   name: string
   start(): Promise<void>
-  /** Stops the service. Also called if the service failed to start or is still starting. */
+  /** Stops the service, also if the start of the service failed or is still in progress. */
   stop(): Promise<void>
-  /** Upper limit of `stop` in ms. If `stop` takes longer, the next service is stopped nevertheless. */
+  /** Upper limit of the duration of `stop`, in ms. After this time, the next service is stopped. */
   stopLimitMs: number
-  /** Kills the service without waiting for its end. Called when the operator presses Ctrl-C twice. */
+  /** Kills the service without waiting for its end. Called if the operator presses Ctrl-C twice. */
   kill?(): void
 }
 
 export interface Lifecycle {
   /**
-   * Starts a service. @throws an error if the service fails to start, or if the services have already been
-   * stopped.
+   * Starts a service.
+   * @throws an error if the start fails or if the services have already been stopped.
    */
   add(service: Service): Promise<void>
   /** Stops all services, the last started service first. Further calls have no effect. */
   stop(): Promise<void>
-  /** Kills all services without waiting for their end. */
   kill(): void
   /** True after the first call of `stop`. */
   readonly stopping: boolean

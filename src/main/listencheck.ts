@@ -1,17 +1,18 @@
-/** Checks at the start of the agent that its address and port are free, and explains the error if not. */
+/** Checks before the start of the agent that its address and port are free. */
 import { createServer } from 'node:net'
 import type { Config } from '../config.ts'
 import { pollUntil } from '../system/timeout.ts'
 import { StartError } from './starterror.ts'
 
 /**
- * Time in ms during which a taken port is tried again. After `npm start` was killed, its relay may still use
- * the port for a moment.
+ * Time in ms during which a used port is tried again. The relay of a killed agent may still use the port for
+ * a moment.
  */
 const PORT_LIMIT_MS = 3_000
 
 /**
- * Checks that the configured address and port are free. @throws StartError if the agent can't listen on them.
+ * Checks that the configured address and port are free.
+ * @throws StartError if the agent can't listen on this address and port.
  */
 export async function refuseTakenPort({ port, listen }: Config): Promise<void> {
   let problem: NodeJS.ErrnoException | null = null
@@ -30,10 +31,10 @@ const TEXTS: Record<string, (port: number, listen: string) => string> = {
     `This machine has no address ${listen}. Set BLOUD_LISTEN to an existing address, such as 127.0.0.1.`,
 }
 
-/** True if the error code has an explanation for the operator in TEXTS. */
+/** True if TEXTS contains an explanation of the error code. */
 export const isListenCode = (code: string) => code in TEXTS
 
-/** Converts an error of listening on a port to an error whose message names the setting to change. */
+/** Converts an error of listening on a port into an error whose message names the setting to change. */
 export function listenError(
   { code = '', message }: NodeJS.ErrnoException,
   port: number,

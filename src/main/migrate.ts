@@ -1,7 +1,4 @@
-/**
- * Command `npm run migrate`: migrates the database of DATABASE_URL to the schema of this program version.
- * Changes nothing if the database already has this schema.
- */
+/** Command `npm run migrate`: migrates the database in DATABASE_URL to the schema of this program version. */
 import { readConfig } from '../config.ts'
 import { migrate } from '../db/migration.ts'
 

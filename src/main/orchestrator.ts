@@ -23,7 +23,7 @@ const DATABASE_PAUSE_MS = 1_000
 
 /**
  * Opens the connection pool. Retries until the database is reachable, because the machine may start the agent
- * before the database. Only the first failure is logged.
+ * before the database.
  */
 async function openWhenThere(later: LazyPool, log: Logger): Promise<Pool> {
   for (let logged = false; ; logged = true) {

@@ -1,6 +1,6 @@
 /**
- * Command `npm run psql`: starts psql on the agent's database as an operator. Passes the command's arguments
- * to psql.
+ * Command `npm run psql`: starts psql on the agent's database as an operator. All arguments are passed to
+ * psql.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,7 +24,8 @@ function giveUp(message: string): never {
 async function main(args: string[]): Promise<number> {
   const { url } = await reachDatabase(ROLE, (given) => urlAsRole(given, ROLE))
   const psqlrc = join(ROOT, 'sql/psqlrc')
-  // Without this setting and a UTF-8 locale, less shows the borders of psql's tables as `<E2><94><80>`.
+  // LESSCHARSET is set for machines without a UTF-8 locale. On these machines, less would show the borders of
+  // psql's tables as `<E2><94><80>`.
   const settings = { LESSCHARSET: 'utf-8', ...(existsSync(psqlrc) && { PSQLRC: psqlrc }) }
   const { target, env } = clientArguments(url, settings)
   return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)

@@ -13,9 +13,8 @@ import { startRelayServer } from './relayserver.ts'
 const HEARTBEAT_INTERVAL_MS = 1_000
 
 /**
- * Keeps V8's memory for new objects at its initial size of 1 MiB. Otherwise V8 enlarges this memory to 48 MiB
- * when many clients connect, and never reduces it. 1 MiB is enough, because the objects of an event are
- * needed only for milliseconds.
+ * Keeps V8's memory for new objects at its initial size of 1 MiB. When many clients connect, V8 would enlarge
+ * this memory to 48 MiB and never reduce it.
  */
 function limitYoungGeneration(): void {
   setFlagsFromString('--semi-space-growth-factor=1')

@@ -1,4 +1,4 @@
-/** Starts the relay: connects the web page, the API and the event stream to a database. */
+/** Starts the relay with all its parts and connects the relay to a database. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ROOT } from '../config.ts'
@@ -22,16 +22,16 @@ import { createRelay, type RelayLimits } from '../relay/relay.ts'
 import type { StreamSource } from '../relay/streamsource.ts'
 
 /**
- * Upper limit of the relay's database connections for HTTP requests, snapshots and missed events. New events
- * are read over a separate connection.
+ * Upper limit of the relay's database connections for HTTP requests and snapshots. New events are read over a
+ * separate connection.
  */
 const POOL_SIZE = 8
 /**
- * Upper limit of a query in ms. A query of the relay takes a few ms, so a query that reaches the limit
- * indicates a dead connection.
+ * Upper limit of the duration of a query, in ms. The relay's queries take a few ms, so a query that reaches
+ * the limit indicates a dead connection.
  */
 const QUERY_LIMIT_MS = 7_000
-/** States of a finished operation, whose log is complete. */
+/** States of finished operations. */
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
 function streamSource(pool: LazyPool, reader: EventReader): StreamSource {
@@ -62,8 +62,8 @@ function logSource({ operationLog, findOperation }: ReturnType<typeof routeSourc
 }
 
 /**
- * Returns the functions of src/db that HTTP routes call. The function of a new verb (install, uninstall …)
- * must be added here.
+ * Returns the database functions that HTTP routes call. A new verb (install, uninstall …) must be added to
+ * this function.
  */
 function routeSource(pool: LazyPool, expectedSchema: string) {
   const { installedApps, appStatus, history, schemaVersion } = app
@@ -124,7 +124,7 @@ function listen(
 }
 
 export interface RelayServerOptions {
-  /** Settings of the server. With `port` 0 the operating system chooses a free port. */
+  /** Settings of the server. If `port` is 0, the operating system chooses a free port. */
   config: Pick<Config, 'port' | 'listen' | 'allowedHosts'>
   databaseUrl: string
   log: Logger
@@ -135,18 +135,15 @@ export interface RelayServerOptions {
 
 export interface RelayServer {
   port: number
-  /** True while the PostgreSQL session that receives notifications (LISTEN) is established. */
+  /** True while a database session receives notifications (LISTEN). */
   isListening(): boolean
-  /**
-   * Stops the server: ends the event streams and waits for responses in progress. Further calls have no
-   * effect.
-   */
+  /** Stops the server: ends the event streams and waits for responses in progress. */
   stop(): Promise<void>
 }
 
 /**
- * Starts the server. The server also starts while the database is unreachable, and `/readyz` then reports the
- * database as unreachable. @throws ListenError if the port can't be used.
+ * Starts the server, even while the database is unreachable.
+ * @throws ListenError if the port can't be used.
  */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options

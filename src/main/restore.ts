@@ -1,7 +1,6 @@
 /**
  * Command `npm run db:restore <file> [--while-running]`: replaces schema bloud by a backup, in one
- * transaction. The restored history has a new epoch, so every stream client receives the event `reset` and a
- * new snapshot.
+ * transaction. Connected clients of the event stream then receive a new snapshot.
  */
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -37,8 +36,8 @@ async function runProgram(path: string, args: string[], env: NodeJS.ProcessEnv):
 }
 
 /**
- * Writes the SQL files of the restore to `folder`: the statements of the backup, and statements of the agent
- * that run before and after the backup. Returns the arguments for psql.
+ * Writes the SQL files of the restore to `folder`: the statements of the backup, and statements that run
+ * before and after the backup. Returns the arguments for psql.
  */
 async function writeScripts(
   client: PostgresClient,

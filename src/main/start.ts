@@ -1,13 +1,7 @@
 /**
- * Command `npm start`: runs the whole agent on one machine. Its parts are started in this order and stopped
- * in reverse order:
- *
- *   1. lock of the data directory
- *   2. embedded PostgreSQL, unless DATABASE_URL is set
- *   3. migrations
- *   4. host
- *   5. orchestrator
- *   6. relay
+ * Command `npm start`: runs the whole agent on one machine. The parts are started in this order and stopped
+ * in reverse order: lock of the data directory, embedded PostgreSQL (unless DATABASE_URL is set), migrations,
+ * host, orchestrator, relay.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
@@ -29,21 +23,18 @@ import { StartError } from './starterror.ts'
 const OLDEST_NODE = [22, 18] as const
 /** First unsupported major version of Node. */
 const ABOVE_NODE = 23
-/**
- * Name of the file with the process id of the running agent. A second agent names this process id in its
- * error message.
- */
+/** Name of the file with the process id of the running agent, for the error message of a second agent. */
 const PID_FILE = 'agent.pid'
 const LOCK_STOP_LIMIT_MS = 1_000
 const POSTGRES_STOP_LIMIT_MS = 45_000
 /**
- * Upper limit of the time in which the host stops, in ms. A running switch command stops in at most 15 s. The
- * supervisor then stops all apps in at most 20 s.
+ * Upper limit of the time in which the host stops, in ms. A running switch command takes at most 15 s to
+ * stop, and the apps then take at most 20 s.
  */
 const HOST_STOP_LIMIT_MS = 50_000
 /**
- * Upper limit of the time in which a child process stops, in ms. Larger than 15 s, because a child that does
- * not stop is killed after 15 s.
+ * Upper limit of the time in which a child process stops, in ms. The limit is larger than the 15 s after
+ * which the child is killed.
  */
 const CHILD_STOP_LIMIT_MS = 20_000
 
@@ -62,7 +53,7 @@ function refuseOtherNode(): void {
 }
 
 /**
- * Takes the lock of the data directory, because only one agent may use the directory. The kernel releases the
+ * Takes the lock of the data directory, so that only one agent uses the directory. The kernel releases the
  * lock when the process ends, even after kill -9.
  */
 async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void> {
@@ -86,8 +77,8 @@ async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void>
 }
 
 /**
- * Creates a directory with its parents. The option `recursive` of Node's mkdir is not used, because mkdir
- * then never returns for a path in /proc.
+ * Creates a directory with its parents. Does not use Node's mkdir with `recursive`, because that never
+ * returns for a path in /proc.
  */
 async function makeDirectory(path: string): Promise<void> {
   try {
@@ -170,7 +161,7 @@ async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Prom
 }
 
 function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config): void {
-  // The printed address is the loopback address if the relay listens on all addresses.
+  // A browser cannot open the addresses `0.0.0.0` and `::`, which mean all addresses of the machine.
   const name = listen === '0.0.0.0' || listen === '::' ? '127.0.0.1' : listen
   const address = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
   const data = external ? `${dataDir}, and the database of DATABASE_URL` : dataDir
@@ -185,14 +176,14 @@ function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config
 }
 
 /**
- * Classes of errors whose message is written for the operator. Any other error is a bug and is printed with
- * its stack.
+ * Classes of errors whose message is written for the operator. Other errors are bugs and are printed with
+ * their stack.
  */
 const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, NoResponseError, ChildError]
 
 function printError(error: unknown, config: Config | null): void {
-  // The port was free when this process checked the port. Another program may have taken the port before the
-  // relay started.
+  // The port was free when it was checked, but another program may have taken the port before the relay
+  // started.
   const taken = config && error instanceof ChildError && isListenCode(error.code)
   const shown = taken ? listenError(error, config.port, config.listen) : error
   const expected = shown instanceof Error && EXPECTED.some((kind) => shown instanceof kind)
@@ -211,8 +202,8 @@ async function main(): Promise<void> {
     await startAll(lifecycle, config, log)
     if (!lifecycle.stopping) printAddresses(config)
   } catch (error) {
-    // If the operator stops the agent during its start, the start fails. This failure is expected and not
-    // printed.
+    // If the operator stops the agent during its start, the start fails. This failure is not an error to
+    // report.
     if (lifecycle?.stopping) return
     printError(error, config)
     await lifecycle?.stop()
@@ -231,7 +222,7 @@ function stopOnSignals(lifecycle: Lifecycle): void {
     console.error(error)
     void lifecycle.stop().then(() => process.exit(1))
   })
-  // Errors of writing to a closed terminal are ignored, because the services must still be stopped.
+  // Writing to a closed terminal fails. The error is ignored, because the services must still be stopped.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 

@@ -1,4 +1,4 @@
-/** Error of a command, printed to the operator's terminal without a stack. */
+/** Error that a command prints to the terminal without a stack. */
 export class StartError extends Error {
   readonly code: string
 
