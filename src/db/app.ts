@@ -3,12 +3,12 @@ import { z } from 'zod'
 import { App, AppStatus, HistoryRow } from '../domain/app.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
-/** Returns all apps (rows of `bloud.apps`), sorted by name. */
+/** Returns all apps, sorted by name. */
 export function installedApps(pool: Pool): Promise<readonly App[]> {
   return rows(pool, App, sql.fragment`select to_jsonb(a) as row from bloud.apps a order by a.name`)
 }
 
-/** Returns the row of `bloud.app_status` for this app, or undefined if the view has no such row. */
+/** Returns the status of the app, or undefined if the view `bloud.app_status` has no such app. */
 export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefined> {
   return row(
     pool,
@@ -17,7 +17,7 @@ export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefin
   )
 }
 
-/** Returns at most `limit` status transitions of an app (rows of `bloud.history`), newest first. */
+/** Returns at most `limit` status transitions of an app, newest first. */
 export function history(pool: Pool, name: string, limit: number): Promise<readonly HistoryRow[]> {
   return rows(
     pool,
@@ -28,7 +28,7 @@ export function history(pool: Pool, name: string, limit: number): Promise<readon
   )
 }
 
-/** Returns the name of the newest migration that was applied to the database, from `bloud.schema_version`. */
+/** Returns the name of the newest migration that was applied to the database. */
 export function schemaVersion(pool: Pool): Promise<string> {
   return oneRow(pool, z.string(), sql.fragment`select to_jsonb(bloud.schema_version()) as row`)
 }

@@ -7,7 +7,7 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** Returns all entries of the catalog (rows of the view `bloud.catalog`). */
+/** Returns all entries of the catalog. */
 export function catalog(pool: Pool): Promise<readonly CatalogEntry[]> {
   return rows(pool, CatalogEntry, fragment`select to_jsonb(c) as row from bloud.catalog c`)
 }
@@ -24,7 +24,7 @@ export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | u
 const Plan = z.record(z.unknown())
 
 /**
- * Returns the effects that installing the app would have, from `bloud.plan_install`.
+ * Returns the effects that installing the app would have.
  * @throws Problem if the name of the app is invalid.
  */
 export function planInstall(
@@ -37,22 +37,19 @@ export function planInstall(
 }
 
 /**
- * Returns the effects that uninstalling the app would have, from `bloud.plan_uninstall`.
+ * Returns the effects that uninstalling the app would have.
  * @throws Problem if the name of the app is invalid.
  */
 export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {
   return oneRow(pool, Plan, fragment`select bloud.plan_uninstall(${name}) as row`)
 }
 
-/**
- * Requests with the verb `bloud.refresh_catalog` that the catalog files are read again. Returns the new
- * operation.
- */
+/** Requests that the orchestrator reads the catalog files again. Returns the new operation. */
 export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, fragment`bloud.refresh_catalog()`)
 }
 
-/** Returns true if an operation of the verb `bloud.refresh_catalog` is queued. */
+/** Returns true if a refresh of the catalog is queued. */
 export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   return oneRow(
     pool,
@@ -62,10 +59,7 @@ export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   )
 }
 
-/**
- * Writes the entries of the catalog files to the database with `bloud.sync_catalog`. Returns the number of
- * new or changed entries.
- */
+/** Writes the entries of the catalog files to the database. Returns the number of new or changed entries. */
 export function syncCatalog(
   pool: Pool,
   attempt: number,
@@ -80,10 +74,7 @@ export function syncCatalog(
   )
 }
 
-/**
- * Records with `bloud.fail_refresh` that a refresh of the catalog failed because the catalog files cannot be
- * read.
- */
+/** Records that a refresh of the catalog failed because the catalog files cannot be read. */
 export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {
   const json = JSON.stringify(cause)
   await rows(

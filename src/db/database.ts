@@ -2,18 +2,18 @@ import pg from 'pg'
 
 /** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
-/** Default upper limit of the duration of an SQL statement, in milliseconds. */
+/** Default upper limit of the wait for the result of an SQL statement, in milliseconds. */
 const ANSWER_LIMIT_MS = 30_000
 /**
- * Upper limit of the wait until the server confirms a disconnect, in milliseconds. If the network drops
- * packets, the confirmation never arrives.
+ * Upper limit of the wait until the server confirms a disconnect, in milliseconds. The confirmation never
+ * arrives if the network drops packets.
  */
 const END_LIMIT_MS = 2_000
 /** SQLSTATE `duplicate_database`: another process created the same database at the same time. */
 const DUPLICATE = '42P04'
 
 /**
- * Creates the database `name` if the server does not have a database with this name.
+ * Creates the database `name` if the server has no database with this name.
  * @param serverUrl URL of the server, with a login that may create databases.
  */
 export async function ensureDatabase(serverUrl: string, name: string): Promise<void> {
@@ -26,7 +26,7 @@ export async function ensureDatabase(serverUrl: string, name: string): Promise<v
   })
 }
 
-/** Tries to connect to the database. Returns null after success, or the error if the connection fails. */
+/** Tries to connect to the database. Returns null, or the error if the connection fails. */
 export async function connectionProblem(url: string): Promise<Error | null> {
   try {
     await connected(url, async () => {})
@@ -36,9 +36,7 @@ export async function connectionProblem(url: string): Promise<Error | null> {
   }
 }
 
-/**
- * Error for a database that did not answer in time, because the network drops packets or the server hangs.
- */
+/** Error for a database that did not answer in time. */
 export class NoResponseError extends Error {
   readonly code = 'no_answer'
 
@@ -51,7 +49,7 @@ export class NoResponseError extends Error {
 
 /**
  * Returns host and port of the database URL for an error message. Login and password are left out, because
- * error messages are shown and logged.
+ * error messages are logged.
  */
 function hostOf(url: string): string {
   try {
@@ -62,15 +60,15 @@ function hostOf(url: string): string {
 }
 
 export interface ConnectionOptions {
-  /** Name of the session in the column `application_name` of pg_stat_activity. */
+  /** Name of the session (`application_name`) in pg_stat_activity. */
   name?: string
-  /** Upper limit of the wait for the result of a statement, in milliseconds, measured by this process. */
+  /** Upper limit of the wait for the result of a statement, in milliseconds. */
   answerLimitMs?: number | undefined
 }
 
 /**
- * Opens a database connection, calls `work` with the connection, and closes the connection afterwards.
- * @throws the error of `work`, or an error with code `no_answer` if the database does not answer in time.
+ * Opens a database connection, calls `work` with the connection, and closes the connection.
+ * @throws the error of `work`, or NoResponseError if the database does not answer in time.
  */
 export async function connected<T>(
   url: string,
@@ -98,11 +96,11 @@ export async function connected<T>(
   }
 }
 
-/** Returns true if the error or one of its causes is an error of the PostgreSQL driver with this message. */
+/** Returns true if the error or one of its causes has this message. */
 const hasMessage = (error: unknown, message: string): boolean =>
   error instanceof Error && (error.message === message || hasMessage(error.cause, message))
 
-/** Closes the database connection. PostgreSQL then rolls back an open transaction of this connection. */
+/** Closes the database connection. PostgreSQL then rolls back an open transaction of the connection. */
 async function end(client: pg.Client): Promise<void> {
   const cut = setTimeout(() => client.connection.stream.destroy(), END_LIMIT_MS)
   await client.end().catch(() => {})

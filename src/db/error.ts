@@ -1,9 +1,6 @@
 import { Problem, type ProblemCode, problemCode } from '../domain/problem.ts'
 
-/**
- * Error of node-postgres. The library slonik wraps such an error in its own error, with the original error
- * as `cause`.
- */
+/** Error of node-postgres. The library slonik throws errors of its own that contain this error as `cause`. */
 interface PostgresError {
   code?: string
   message: string
@@ -12,15 +9,12 @@ interface PostgresError {
 }
 
 /**
- * Error codes of temporary failures (SQLSTATEs and system error codes): the connection was lost, or the
- * server is stopping or out of resources.
+ * Codes of temporary failures (SQLSTATEs and system error codes): the connection was lost, or the server is
+ * stopping or out of resources.
  */
 const UNAVAILABLE = /^(08...|57P..|53...|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND)$/
 const LOCK_NOT_AVAILABLE = '55P03'
-/**
- * Messages of the database drivers for a lost connection. Messages are tested only for errors without a
- * code, because every error of the server has a code.
- */
+/** Messages of the database drivers for a lost connection. Used for errors without a code. */
 const CONNECTION_LOST = new RegExp(
   [
     'connection (has been |was )?(terminated|ended|closed|refused|reset)',
@@ -44,8 +38,8 @@ function chain(error: unknown): PostgresError[] {
 }
 
 /**
- * Converts a database error with an SQLSTATE of this system (`BL…`) into a Problem. Returns undefined for any
- * other error.
+ * Converts a database error with an SQLSTATE of this program (`BL…`) into a Problem. Returns undefined for
+ * any other error.
  */
 function refusal(error: PostgresError): Problem | undefined {
   const code: ProblemCode | undefined = error.code ? problemCode(error.code) : undefined
@@ -56,7 +50,7 @@ function refusal(error: PostgresError): Problem | undefined {
   })
 }
 
-/** Converts a database error into a Problem. Returns an unknown error unchanged. */
+/** Converts a known database error into a Problem. Returns any other error unchanged. */
 export function translate(error: unknown): unknown {
   const errors = chain(error)
   for (const each of errors) {

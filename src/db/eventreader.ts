@@ -1,6 +1,6 @@
 /**
- * Reads new events over one permanent session with a prepared statement. The pool is not used, because
- * validating each row in the pool takes longer than the query itself and would delay every event.
+ * Reads new events with a prepared statement over a session of its own. The pool is not used, because its
+ * validation of each row takes longer than the query and would delay every event.
  */
 import pg from 'pg'
 import type { StreamRow } from '../domain/app.ts'
@@ -9,8 +9,8 @@ import { sessionUrl } from './url.ts'
 /** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
 /**
- * Query for the events after an event number (seq). The query has a name, so PostgreSQL parses the query
- * only once per session (prepared statement).
+ * Query for the events after an event number (seq). Because the query has a name, PostgreSQL parses the query
+ * only once per session.
  */
 const AFTER = {
   name: 'stream_after',
@@ -19,16 +19,13 @@ const AFTER = {
 }
 
 export interface EventReader {
-  /**
-   * Returns at most `limit` events after `seq`. Rejects while the database is unreachable; the next call
-   * connects again.
-   */
+  /** Returns at most `limit` events after `seq`. After a failure, the next call connects again. */
   after(seq: number, limit: number): Promise<readonly StreamRow[]>
   end(): Promise<void>
 }
 
 /**
- * Creates an event reader. The event reader connects to the database at the first read.
+ * Creates an event reader, which connects to the database at the first read.
  * @param answerLimitMs time in milliseconds without an answer after which the connection is closed.
  */
 export function openEventReader(url: string, name: string, answerLimitMs: number): EventReader {
@@ -45,7 +42,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     return client
   }
 
-  /** Closes the session. If a query is running, `end` destroys the socket without waiting for the server. */
+  /** Closes the session. A running query fails at once. */
   function drop(client: pg.Client | undefined): void {
     opening = undefined
     client?.end().catch(() => undefined)

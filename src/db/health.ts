@@ -16,14 +16,13 @@ const ProbedApp = z.object({
 })
 export type ProbedApp = z.infer<typeof ProbedApp>
 
-/** Returns the apps whose health must be probed (rows of the view `bloud.probed_apps`). */
+/** Returns the apps whose health must be probed. */
 export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
   return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
 }
 
 /**
- * Stores the result of a health probe with `bloud.report_health`. Returns the new status of the app, or null
- * if the app does not exist.
+ * Stores the result of a health probe. Returns the new status of the app, or null if the app does not exist.
  */
 export function reportHealth(
   pool: Pool,
@@ -40,10 +39,7 @@ export function reportHealth(
   )
 }
 
-/**
- * Calls `bloud.sweep`, which ends the waiting of every app whose deadline has passed. Returns the number of
- * these apps.
- */
+/** Marks the operation of every app whose deadline has passed as failed. Returns the number of these apps. */
 export function sweep(pool: Pool, attempt: number): Promise<number> {
   return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
 }

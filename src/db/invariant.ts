@@ -9,7 +9,7 @@ const Violation = z.object({
 })
 export type Violation = z.infer<typeof Violation>
 
-/** Returns the violated invariants that `bloud.check_invariants` finds, or an empty array. */
+/** Returns the violated consistency rules (invariants) of the tables, or an empty array. */
 export function checkInvariants(pool: Pool): Promise<readonly Violation[]> {
   return rows(pool, Violation, sql.fragment`select to_jsonb(i) as row from bloud.check_invariants() i`)
 }

@@ -1,10 +1,10 @@
-/** Creates a pool on first use, for a process that may start before the database. */
+/** Opens a connection pool on first use, for a process that may start before the database. */
 import { translate } from './error.ts'
 import { openPool, type Pool } from './pool.ts'
 
 export interface LazyPool {
   /**
-   * Returns the pool. The pool is opened by the first call during which the database can be reached.
+   * Returns the pool. The first successful call opens the pool.
    * @throws Problem database_unavailable if the database cannot be reached.
    */
   open(): Promise<Pool>
@@ -12,8 +12,8 @@ export interface LazyPool {
 }
 
 /**
- * Returns an object that opens the pool on first use. If opening fails, the failed pool is discarded and the
- * next call opens a new pool, because slonik reads the types of the server only while a pool is opened.
+ * Returns an object that opens the pool on first use. After a failure, the next call opens a new pool,
+ * because slonik reads the data types of the server only once per pool.
  */
 export function createLazyPool(url: string, name: string, size: number, answerLimitMs?: number): LazyPool {
   let opening: Promise<Pool> | undefined

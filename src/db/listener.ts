@@ -1,49 +1,49 @@
 import pgListen, { type Subscriber } from 'pg-listen'
 import { sessionUrl } from './url.ts'
 
-// pg-listen is a CommonJS module: its function is the property `default` of the default import.
+// pg-listen is a CommonJS module, so its function is a property of the default import.
 const createSubscriber = pgListen.default
 
-/** Interval between two heartbeat queries on the session that executes LISTEN, in milliseconds. */
+/** Interval between two test queries on the session that executes LISTEN, in milliseconds. */
 const HEARTBEAT_MS = 5_000
-/** Upper limit of the duration of a heartbeat query, in milliseconds. */
+/** Upper limit of the duration of a test query, in milliseconds. */
 const HEARTBEAT_LIMIT_MS = 5_000
 /** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
 /**
- * Upper limit of the time for connecting and executing LISTEN, in milliseconds. After that time, the
- * listener starts another attempt to connect.
+ * Upper limit of the time for connecting and executing LISTEN, in milliseconds. After that time, a new
+ * attempt starts.
  */
 const ATTEMPT_LIMIT_MS = 10_000
 /**
- * Delays before the attempts to connect again, in milliseconds. The first delays are short, because a
- * restart of PostgreSQL takes only 1 to 2 s.
+ * Delays before the attempts to connect again, in milliseconds. The first delays are short, because a restart
+ * of PostgreSQL takes only 1 to 2 s.
  */
 const RETRY_MS = [100, 250, 500, 1_000, 2_000]
 
 export interface ListenerEvents {
   /**
-   * Called after a notification on `channel`. A notification carries no data, so the caller reads the
-   * changed rows from the tables.
+   * Called after a notification on `channel`. A notification contains no data, so the caller must read the
+   * changed rows.
    */
   onNotification(channel: string): void
   /**
-   * Called when the session has executed LISTEN. The caller must then read all changes since its last read,
-   * because earlier notifications may be lost.
+   * Called when the session has executed LISTEN. The caller must then read all changes, because earlier
+   * notifications may be lost.
    */
   onListening(): void
-  /** Called when the session is lost. The listener connects again without a request by the caller. */
+  /** Called when the session is lost. The listener then connects again by itself. */
   onLost(reason: string): void
 }
 
 export interface Listener {
-  /** Returns true while LISTEN is active. */
+  /** True while a session executes LISTEN. */
   isListening(): boolean
   close(): Promise<void>
 }
 
 /**
- * Keeps one database session open that listens on `channels`, until `close` is called. A dead connection is
+ * Keeps a database session open that listens on `channels`, until `close` is called. A dead connection is
  * detected within HEARTBEAT_MS + HEARTBEAT_LIMIT_MS.
  */
 export function openListener(
@@ -69,7 +69,7 @@ export function openListener(
     listening = false
   }
 
-  /** Replaces a failed session by a new session after a delay. The number of attempts has no limit. */
+  /** Replaces a failed session by a new session after a delay. */
   function restart(failed: Subscriber, reason: string): void {
     if (closed || failed !== subscriber) return
     subscriber = undefined
@@ -87,8 +87,8 @@ export function openListener(
         query_timeout: HEARTBEAT_LIMIT_MS,
       },
       {
-        // pg-listen must not connect again by itself, because its retries do not stop after close(). Seen:
-        // each retry left a session without LISTEN, and no notification ever arrived.
+        // pg-listen must not connect again by itself, because its attempts continue after close(). Seen: each
+        // attempt left a session without LISTEN, and no notification ever arrived.
         retryLimit: 1,
         paranoidChecking: HEARTBEAT_MS,
         parse: (payload) => payload, // not parsed as JSON, because notifications carry no data

@@ -6,13 +6,12 @@ import { connected } from './database.ts'
 
 const SQL_DIR = join(import.meta.dirname, '../../sql')
 /**
- * Upper limit of the wait until another process has finished its migration, in milliseconds. A migration
- * takes seconds.
+ * Upper limit of the wait for the migration of another process, in milliseconds. A migration takes seconds.
  */
 const LOCK_LIMIT_MS = 60_000
 /**
- * Upper limit of the duration of a statement, in milliseconds. The duration includes the wait until another
- * process has finished its migration.
+ * Upper limit of the duration of a statement, in milliseconds, including the wait for the migration of
+ * another process.
  */
 const ANSWER_LIMIT_MS = 2 * LOCK_LIMIT_MS
 /** Key of the PostgreSQL advisory lock that allows only one migration at a time. */
@@ -20,8 +19,8 @@ const MIGRATION_LOCK = 45_071
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
- * SQL statement that drops the triggers, views and routines that the current transaction has not created.
- * These objects belong to an earlier version of the schema.
+ * SQL statement that drops the triggers, views and routines of an earlier version of the schema. These are
+ * the objects that the current transaction has not created.
  */
 const DROP_LEFTOVERS = `
   do $$
@@ -43,10 +42,7 @@ const DROP_LEFTOVERS = `
   end
   $$`
 
-/**
- * Error for a database that cannot be migrated to the schema of this program. The message contains the reason
- * and a remedy.
- */
+/** Error for a database that cannot be migrated to the schema of this program. */
 export class MigrationError extends Error {
   readonly code: 'schema_newer' | 'roles_missing' | 'migration_failed' | 'busy'
 
@@ -58,25 +54,22 @@ export class MigrationError extends Error {
 
 export interface MigrateOptions {
   /**
-   * URL of the database. The login must be allowed to create roles and schemas, or be a member of an existing
-   * role `bloud_owner`.
+   * URL of the database. The login must be a member of role `bloud_owner`, or be allowed to create roles and
+   * schemas.
    */
   url: string
-  /**
-   * Password of each PostgreSQL role that may log in, by name of the role. Roles without a password cannot
-   * log in.
-   */
+  /** Passwords by PostgreSQL role. A role without a password cannot log in. */
   rolePasswords?: Record<string, string>
   log: { info: (line: string) => void }
-  /** Folder with the SQL files, for tests; by default the program's own folder `sql`. */
+  /** Folder with the SQL files. The default is the program's own folder `sql`; tests use other folders. */
   sqlDir?: string
-  /** Upper limit of the duration of a statement, in milliseconds; by default ANSWER_LIMIT_MS. */
+  /** Upper limit of the duration of a statement, in milliseconds. */
   answerLimitMs?: number
 }
 
 /**
- * Migrates a database to the schema of this program; a second call changes nothing. All changes of the
- * schema are made in one transaction, so a killed process leaves either the old schema or the new schema.
+ * Migrates a database to the schema of this program. All changes of the schema are made in one transaction,
+ * so a killed process leaves either the old schema or the new schema.
  * @throws MigrationError
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
@@ -97,8 +90,8 @@ export async function migrate(options: MigrateOptions): Promise<void> {
 }
 
 /**
- * Acquires the advisory lock of the migration.
- * @throws MigrationError busy if another process holds the lock for longer than LOCK_LIMIT_MS.
+ * Acquires the lock that allows only one migration at a time.
+ * @throws MigrationError `busy` if another process holds the lock for longer than LOCK_LIMIT_MS.
  */
 async function acquireMigrationLock(client: pg.Client): Promise<void> {
   await client.query(`set lock_timeout = ${LOCK_LIMIT_MS}`)
@@ -143,8 +136,7 @@ async function prepareRoles(
 }
 
 /**
- * Creates the PostgreSQL roles but no tables. A backup can be restored into a new database only after the
- * roles exist.
+ * Creates the PostgreSQL roles but no tables, because a backup can be restored only if the roles exist.
  * @throws MigrationError
  */
 export function createRoles(url: string): Promise<void> {
@@ -159,7 +151,7 @@ export async function knownMigrations(sqlDir = SQL_DIR): Promise<Set<string>> {
 
 /**
  * Checks that this program contains every migration of the database.
- * @throws MigrationError schema_newer if a newer version of the program has migrated the database.
+ * @throws MigrationError `schema_newer` if a newer version of the program has migrated the database.
  */
 async function refuseNewer(client: pg.Client, sqlDir: string): Promise<void> {
   const exists = await client.query("select to_regclass('bloud.migrations') is not null as yes")
@@ -176,8 +168,8 @@ async function refuseNewer(client: pg.Client, sqlDir: string): Promise<void> {
 }
 
 /**
- * Returns a database client for node-pg-migrate that ignores its `begin` and `commit`. All migrations run in
- * the transaction that `migrate` has opened.
+ * Returns a database client for node-pg-migrate that ignores `begin` and `commit`, because all migrations run
+ * in one transaction.
  */
 function withoutTransactions(client: pg.Client): pg.ClientBase {
   const query = (text: string | object, values?: unknown[]) =>
@@ -216,14 +208,14 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
 
 /**
  * Creates all functions, triggers, views, grants and comments of the schema again. Drops the functions,
- * triggers and views that no SQL file of this version creates.
+ * triggers and views that no SQL file creates.
  */
 async function applyReplaceable(client: pg.Client, sqlDir: string): Promise<void> {
   const functions = (await readdir(join(sqlDir, 'functions'))).sort().map((file) => `functions/${file}`)
   const first = 'functions/session.sql'
   const begin = [first, ...functions.filter((file) => file !== first), 'triggers.sql', 'views.sql']
-  // Deferred triggers are run at this point, because PostgreSQL refuses `create trigger` on a table for
-  // which a deferred trigger has not run yet.
+  // Pending deferred triggers run now, because PostgreSQL refuses `create trigger` on a table with a pending
+  // deferred trigger.
   await client.query('set constraints all immediate; set constraints all deferred')
   await client.query('set local check_function_bodies = off; set local client_min_messages = warning')
   for (const file of begin) await applyFile(client, sqlDir, file)

@@ -8,8 +8,8 @@ type Transaction = Pick<DatabasePool, 'any' | 'query'>
 const anyRow = z.object({}).passthrough()
 
 /**
- * Calls a verb (install, uninstall …) on behalf of an HTTP request. Returns the operation that the verb
- * created. The verb runs with only the rights of the PostgreSQL role `bloud_operator`.
+ * Calls a verb (install, uninstall …) for an HTTP request with the rights of the PostgreSQL role
+ * `bloud_operator`. Returns the new operation.
  */
 export function asOperator(
   pool: Pool,
@@ -26,7 +26,7 @@ export function asOperator(
 }
 
 /**
- * Requests the installation of an app with the verb `bloud.install`. Returns the operation.
+ * Requests the installation of an app. Returns the new operation.
  * @throws Problem if the database refuses the request.
  */
 export function install(pool: Pool, origin: Origin, app: string, options: object): Promise<Operation> {
@@ -34,7 +34,8 @@ export function install(pool: Pool, origin: Origin, app: string, options: object
 }
 
 /**
- * Requests that an app is uninstalled, with the verb `bloud.uninstall`. Returns the operation.
+ * Requests that an app is uninstalled. With `purge`, the data of the app is deleted. Returns the new
+ * operation.
  * @throws Problem if the database refuses the request.
  */
 export function uninstall(pool: Pool, origin: Origin, app: string, purge: boolean): Promise<Operation> {
@@ -42,7 +43,7 @@ export function uninstall(pool: Pool, origin: Origin, app: string, purge: boolea
 }
 
 /**
- * Requests another attempt for a failed app with the verb `bloud.retry`. Returns the operation.
+ * Requests another attempt for a failed app. Returns the operation.
  * @throws Problem if the database refuses the request.
  */
 export function retry(pool: Pool, origin: Origin, app: string): Promise<Operation> {
@@ -50,8 +51,7 @@ export function retry(pool: Pool, origin: Origin, app: string): Promise<Operatio
 }
 
 /**
- * Requests with the verb `bloud.cancel` that the app's current operation is cancelled. Returns the
- * operation.
+ * Requests that the current operation of an app is cancelled. Returns the operation.
  * @throws Problem if the database refuses the request.
  */
 export function cancel(pool: Pool, origin: Origin, app: string): Promise<Operation> {
@@ -59,14 +59,14 @@ export function cancel(pool: Pool, origin: Origin, app: string): Promise<Operati
 }
 
 /**
- * Sets the display name of an app with the verb `bloud.rename`. Returns the operation.
+ * Sets the display name of an app. Returns the operation.
  * @throws Problem if the database refuses the request.
  */
 export function rename(pool: Pool, origin: Origin, app: string, displayName: string): Promise<Operation> {
   return asOperator(pool, origin, sql.fragment`bloud.rename(${app}, ${displayName})`)
 }
 
-/** Returns at most `limit` operations, newest first. With `app`, returns only the operations of that app. */
+/** Returns at most `limit` operations, newest first. With `app`, returns only operations of this app. */
 export function listOperations(pool: Pool, limit: number, app?: string): Promise<readonly Operation[]> {
   return rows(
     pool,
@@ -76,7 +76,7 @@ export function listOperations(pool: Pool, limit: number, app?: string): Promise
   )
 }
 
-/** Returns the operation with this id, or undefined if the id is unknown. */
+/** Returns the operation, or undefined if the id is unknown. */
 export function findOperation(pool: Pool, id: number): Promise<Operation | undefined> {
   return row(
     pool,
@@ -85,7 +85,9 @@ export function findOperation(pool: Pool, id: number): Promise<Operation | undef
   )
 }
 
-/** Returns at most `limit` log lines of the operation's rebuild, starting after line number `after`. */
+/**
+ * Returns at most `limit` log lines of the rebuild that executes the operation, after line number `after`.
+ */
 export function operationLog(
   pool: Pool,
   id: number,

@@ -8,20 +8,17 @@ export type Pool = DatabasePool
 type Statement = ReturnType<typeof sql.fragment>
 type Runner = Pick<DatabasePool, 'any'>
 
-/**
- * Upper limit of the duration of a statement, in milliseconds. After that time, PostgreSQL cancels the
- * statement.
- */
+/** Time in milliseconds after which PostgreSQL cancels a statement. */
 const STATEMENT_TIMEOUT_MS = 15_000
 /**
  * Upper limit of the wait for an answer of PostgreSQL, in milliseconds. The limit is longer than
- * STATEMENT_TIMEOUT_MS, so that PostgreSQL can cancel a slow statement first.
+ * STATEMENT_TIMEOUT_MS, so that PostgreSQL cancels a slow statement first.
  */
 const ANSWER_LIMIT_MS = STATEMENT_TIMEOUT_MS + 1_000
 const CONNECT_TIMEOUT_MS = 5_000
 const IDLE_TIMEOUT_MS = 30_000
 
-/** Validates every row with the zod schema of its query, because data from the database is external input. */
+/** Validates every row with the zod schema of its query. */
 const checkRows: Interceptor = {
   name: 'check-rows',
   transformRow: ({ resultParser }, query, row) => {
@@ -33,8 +30,7 @@ const checkRows: Interceptor = {
 }
 
 /**
- * Opens a pool of at most `size` connections. All sessions use the time zone UTC and wait at most 5 s for a
- * lock.
+ * Opens a pool of at most `size` connections.
  * @param name application_name of the sessions in pg_stat_activity.
  * @param answerLimitMs time in milliseconds without an answer after which a connection is closed.
  */
@@ -53,17 +49,15 @@ export function openPool(
     idleTimeout: IDLE_TIMEOUT_MS,
     statementTimeout: STATEMENT_TIMEOUT_MS,
     idleInTransactionSessionTimeout: STATEMENT_TIMEOUT_MS,
-    // Resetting a connection between two uses is not necessary, because all settings are made with `set
-    // local`, which ends with the transaction.
+    // A connection needs no reset between two uses, because the agent makes all settings with `set local`,
+    // which ends with the transaction.
     resetConnection: async () => {},
     driverFactory: createTimeLimitedDriver(answerLimitMs),
     interceptors: [checkRows],
   })
 }
 
-/**
- * Runs a query with one JSON column named `row`. Returns the JSON values of all rows, validated by `schema`.
- */
+/** Runs a query with one JSON column named `row`. Returns the values of all rows, validated by `schema`. */
 export function rows<T extends ZodTypeAny>(
   db: Runner,
   schema: T,
@@ -74,8 +68,8 @@ export function rows<T extends ZodTypeAny>(
 }
 
 /**
- * Runs a query with one JSON column named `row`. Returns the JSON value of the first row, or undefined if
- * the query returns no rows.
+ * Runs a query with one JSON column named `row`. Returns the value of the first row, or undefined if the
+ * query returns no rows.
  */
 export async function row<T extends ZodTypeAny>(
   db: Runner,
@@ -87,7 +81,7 @@ export async function row<T extends ZodTypeAny>(
 }
 
 /**
- * Runs a query with one JSON column named `row`. Returns the JSON value of the first row.
+ * Runs a query with one JSON column named `row`. Returns the value of the first row.
  * @throws Error if the query returns no rows.
  */
 export async function oneRow<T extends ZodTypeAny>(

@@ -1,6 +1,6 @@
 /**
- * Database driver for the pool that limits the wait for an answer in this process. The statement timeout of
- * PostgreSQL is not enough, because its error cannot arrive over a dead connection.
+ * Database driver that limits the wait for an answer. The statement timeout of PostgreSQL is not enough,
+ * because its error cannot arrive over a dead connection.
  */
 import { createPgDriverFactory } from '@slonik/pg-driver'
 import pg from 'pg'
@@ -8,9 +8,8 @@ import type { DriverClient, DriverFactory } from 'slonik'
 import { withTimeout } from '../system/timeout.ts'
 
 /**
- * PostgreSQL client that ignores `error` events, because Node ends a process after an `error` event without
- * a listener. Seen: a starting relay ended when its connection was lost. The error is not lost, because the
- * running query rejects as well.
+ * PostgreSQL client that ignores `error` events, because Node ends a process after an `error` event without a
+ * listener. Seen: a starting relay ended when its connection was lost.
  */
 class SafeClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
@@ -21,8 +20,8 @@ class SafeClient extends pg.Client {
 ;(pg as { Client: typeof pg.Client }).Client = SafeClient
 
 /**
- * Error for an answer that did not arrive in time. The message contains "timeout expired", which `translate`
- * treats as a lost connection.
+ * Error for an answer that did not arrive in time. The text "timeout expired" makes `translate` treat the
+ * error as a lost connection.
  */
 class NoAnswerError extends Error {
   constructor(milliseconds: number) {
@@ -32,8 +31,7 @@ class NoAnswerError extends Error {
 
 /**
  * Returns a client that emits `destroy` even if its connection is lost during a query. slonik removes a
- * connection from its pool only on that event. Seen: without the event, the pool had no free connections
- * left and all callers waited forever.
+ * connection from its pool only after `destroy`. Seen: all callers waited forever for a free connection.
  */
 function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverClient {
   const listeners = new Set<() => void>()
@@ -61,8 +59,8 @@ function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverCli
 }
 
 /**
- * Creates a driver that rejects a query without an answer after `milliseconds`. The driver then also closes
- * all idle connections, because the same network failure may have cut these connections.
+ * Creates a driver that rejects a query without an answer after `milliseconds`. The driver then closes all
+ * idle connections too, because the same network failure may have cut these connections.
  */
 export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
   const createDriver = createPgDriverFactory()

@@ -8,8 +8,8 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * SQL expression for a rebuild as JSON, with the milliseconds that remain until the deadline. The deadline
- * itself is not used, because the clocks of the database and of this process may differ.
+ * SQL expression for a rebuild as JSON, with the milliseconds that remain until the deadline. The deadline is
+ * not used, because the clocks of the database and of this process may differ.
  */
 const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
   round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
@@ -22,8 +22,8 @@ const ClaimedRebuild = Rebuild.transform(({ remaining_ms, ...rebuild }) => ({
 export type ClaimedRebuild = z.infer<typeof ClaimedRebuild>
 
 /**
- * Returns the active rebuild. If there is no active rebuild, creates a rebuild of the queued operations.
- * Returns undefined if no operation is queued.
+ * Returns the active rebuild, or creates a rebuild of the queued operations. Returns undefined if no
+ * operation is queued.
  */
 export function claimRebuild(
   pool: Pool,
@@ -38,8 +38,7 @@ export function claimRebuild(
 }
 
 /**
- * Records the start of a run of the switch command with `bloud.begin_run`. Returns the number of the run
- * within the rebuild.
+ * Records the start of a run of the switch command. Returns the number of the run within the rebuild.
  * @param generation the host generation that is active before the run.
  * @param apps the apps with the configuration of this run.
  */
@@ -62,8 +61,8 @@ export function beginRun(
 }
 
 /**
- * Records that the host begins to activate the new host generation. From then on, the database refuses to
- * cancel the operations of the rebuild.
+ * Records that the host begins to activate the new host generation. The database then refuses to cancel the
+ * operations of the rebuild.
  */
 export async function beginActivation(pool: Pool, attempt: number, rebuild: number): Promise<void> {
   const call = fragment`select null as row from bloud.begin_activation(${attempt}, ${rebuild})`
@@ -71,8 +70,8 @@ export async function beginActivation(pool: Pool, attempt: number, rebuild: numb
 }
 
 /**
- * Appends `lines` to the stored log of the rebuild. The lines are the output of the switch command between
- * two byte offsets.
+ * Appends `lines`, the output of the switch command between two byte offsets, to the stored log of the
+ * rebuild.
  * @returns false, without a change, if the stored log does not end at offset `from`.
  */
 export function appendLog(
@@ -105,26 +104,23 @@ export async function reportWarnings(
   await rows(pool, z.unknown(), call)
 }
 
-/** Result of a rebuild as observed on the host. */
+/** Result of a rebuild on the host. */
 export interface Outcome {
   switched: boolean
   exitCode: number | null
   generation: string | null
-  /**
-   * Cause of failure of each failed app, by name of the app. Apps without an entry continue in the next
-   * rebuild unless `cause` is set.
-   */
+  /** Cause of failure of each failed app, by name of the app. */
   failures: Record<string, Cause>
   /** Cause of failure of all apps without an entry in `failures`. Null if these apps did not fail. */
   cause: Cause | null
   /**
-   * True if the rebuild failed but no failed app could be identified. Each of the next rebuilds then
-   * contains only half of the apps, to find the failed app.
+   * True if the rebuild failed but the failed app is unknown. Each of the next rebuilds then contains only
+   * half of the apps, to find the failed app.
    */
   split: boolean
 }
 
-/** Ends the rebuild and stores its result. Operations that are not finished continue in the next rebuild. */
+/** Ends the rebuild and stores its result. */
 export async function endRebuild(
   pool: Pool,
   attempt: number,
@@ -152,9 +148,7 @@ export type ConfiguredApp = z.infer<typeof ConfiguredApp>
 const DesiredApp = ConfiguredApp.extend({ status: z.enum(STATUSES) })
 export type DesiredApp = z.infer<typeof DesiredApp>
 
-/**
- * Returns the apps that the host should run after the next rebuild (rows of the view `bloud.desired_apps`).
- */
+/** Returns the apps that must run on the host after the next rebuild. */
 export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
   return rows(pool, DesiredApp, fragment`select to_jsonb(a) as row from bloud.desired_apps a`)
 }

@@ -25,9 +25,8 @@ export function databaseState(url: string): Promise<DatabaseState> {
 }
 
 /**
- * SQL that runs before the statements of the backup, in the same transaction. The SQL raises an error if a
- * rebuild is active. The SQL also keeps the current attempt number in a setting, because the attempt number
- * in the backup is older.
+ * SQL that runs before the statements of the backup. Raises an error if a rebuild is active. Keeps the
+ * attempt number of the current worker in a setting, because the number in the backup is older.
  */
 export const BEFORE_RESTORE = `
 set role bloud_owner;
@@ -49,8 +48,8 @@ drop schema if exists bloud cascade;
 `
 
 /**
- * SQL that runs after the statements of the backup. A higher attempt number stops workers that started
- * before the restore, and a new epoch makes connected clients read a snapshot.
+ * SQL that runs after the statements of the backup. A higher attempt number stops workers that started before
+ * the restore. A new epoch makes connected clients read a snapshot.
  */
 export const AFTER_RESTORE = `
 update bloud.lease set lease_until = null, worker = null,
@@ -59,7 +58,7 @@ select bloud.new_epoch();
 `
 
 /**
- * Checks, before the database is changed, that this program contains every migration of the backup.
+ * Checks that this program contains every migration of the backup.
  * @param copy the rows of bloud.migrations as printed by pg_restore.
  * @throws MigrationError if the backup contains an unknown migration.
  */
@@ -78,8 +77,8 @@ export async function refuseNewerBackup(copy: string): Promise<void> {
 }
 
 /**
- * Removes the setting `transaction_timeout` from the SQL of a backup. A newer pg_restore writes this
- * setting, but an older server refuses the setting as unknown.
+ * Removes the setting `transaction_timeout` from the SQL of a backup, because a server that is older than
+ * pg_restore does not know this setting.
  */
 export function withoutNewSettings(script: string): string {
   return script.replace(/^SET transaction_timeout = 0;\n/m, '')

@@ -12,7 +12,7 @@ export function planRollback(pool: Pool): Promise<RollbackPlan> {
 }
 
 /**
- * Requests a rollback to the previous host generation with the verb `bloud.rollback`. Returns the operation.
+ * Requests a rollback to the previous host generation. Returns the new operation.
  * @throws Problem if the database refuses the request.
  */
 export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
@@ -20,7 +20,7 @@ export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
 }
 
 /**
- * Returns the apps of the host generation that a rollback restores, with the app configurations of that
+ * Returns the apps of the host generation that a rollback restores, with their configurations in that
  * generation.
  */
 export function rollbackApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {

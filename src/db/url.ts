@@ -1,12 +1,9 @@
-/**
- * Upper limit of the wait for a lock in PostgreSQL, in milliseconds. For example, an open transaction in
- * psql can hold a lock.
- */
+/** Upper limit of the wait for a lock in PostgreSQL, in milliseconds. */
 const LOCK_TIMEOUT_MS = 5_000
 
 /**
- * Returns the database URL with the settings that every session of the agent uses. `name` is shown as
- * application_name in pg_stat_activity.
+ * Returns the database URL with the settings of the agent's sessions. `name` appears as application_name in
+ * pg_stat_activity.
  */
 export function sessionUrl(url: string, name: string): string {
   const parsed = parse(url)
@@ -16,8 +13,8 @@ export function sessionUrl(url: string, name: string): string {
 }
 
 /**
- * Returns the database URL for a session that assumes the PostgreSQL role `role`. The login must be a member
- * of that role.
+ * Returns the database URL for a session with the rights of the PostgreSQL role `role`. The login must be a
+ * member of that role.
  */
 export function urlAsRole(url: string, role: string): string {
   const parsed = parse(url)
@@ -26,9 +23,9 @@ export function urlAsRole(url: string, role: string): string {
 }
 
 /**
- * Parses a database URL. A URL with a socket folder instead of a host
- * (`postgresql:///db?host=/run/postgresql&user=me`) is rewritten to
- * `postgresql://me@%2Frun%2Fpostgresql/db`, which psql, slonik and pg all accept.
+ * Parses a database URL. Rewrites a URL with a socket folder
+ * (`postgresql:///db?host=/run/postgresql&user=me`) to `postgresql://me@%2Frun%2Fpostgresql/db`, which psql,
+ * slonik and pg all accept.
  */
 function parse(url: string): URL {
   const parsed = new URL(url)
@@ -47,8 +44,8 @@ function addOptions(url: URL, ...more: string[]): void {
 }
 
 /**
- * Returns the URL as text with a blank in the query written as `%20`. The class `URL` writes a blank as `+`,
- * which pg does not decode.
+ * Returns the URL as text. A space in the query is written as `%20`, because pg does not decode the `+` that
+ * the class `URL` writes.
  */
 function write(url: URL): string {
   const search = url.search.replaceAll('+', '%20')
