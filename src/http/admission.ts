@@ -4,16 +4,13 @@ import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {
-  /**
-   * Upper limit of open streams per client address. The limit is high, because all clients behind a router
-   * have the same address.
-   */
+  /** Upper limit of open streams per client address. All clients behind a router have the same address. */
   perAddress: 200,
-  /** Upper limit of the number of open streams of all clients together. */
+  /** Upper limit of open streams of all clients. */
   total: 12_000,
   /**
-   * Number of streams, out of `total`, that are reserved for clients on this machine. Without this reserve,
-   * clients on other machines could lock out the operator.
+   * Number of streams, out of `total`, that are reserved for clients on this machine. Otherwise clients on
+   * other machines could lock out the operator.
    */
   reserve: 50,
 }
@@ -21,8 +18,8 @@ const ADMISSION_LIMITS = {
 export type AdmissionLimits = typeof ADMISSION_LIMITS
 
 /**
- * Connection of an open stream, which is counted until the stream is closed. A class is used, because 10,000
- * instances need less memory than the same number of closures.
+ * Connection of an open stream, counted until the stream is closed. A class is used, because 10,000 instances
+ * need less memory than 10,000 closures.
  */
 class CountedConnection implements ConnectionEvents {
   readonly #connection: ConnectionEvents
@@ -49,7 +46,7 @@ class CountedConnection implements ConnectionEvents {
 
 /** Client that opens a stream. */
 export interface Caller {
-  /** Key under which the streams of a client are counted. Clients with the same key share one limit. */
+  /** Key under which the streams of a client are counted, made from the client's address. */
   key: string
   /** True if the connection comes from this machine and not through a proxy. */
   isLocal: boolean
@@ -71,8 +68,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
 
   return {
     /**
-     * Checks that the client may open another stream. For a client on this machine, only the total number of
-     * streams is limited.
+     * Checks that the client may open another stream. The limit per address does not apply to this machine.
      * @throws Problem too_many_clients
      */
     check({ key, isLocal }: Caller): void {
@@ -87,7 +83,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
         })
       }
     },
-    /** Returns a reply whose stream is counted for the client until the stream is closed. */
+    /** Returns the reply, changed so that its stream is counted until the stream is closed. */
     counted({ key }: Caller, reply: StreamReply): StreamReply {
       function openCounted(sink: Sink): ConnectionEvents {
         open.set(key, (open.get(key) ?? 0) + 1)
@@ -110,7 +106,7 @@ const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex')
 
 /**
  * Returns the key under which streams are counted: the whole IPv4 address, or the first 64 bits of an IPv6
- * address. One machine can use all IPv6 addresses with the same first 64 bits.
+ * address, because one machine can use all IPv6 addresses with the same first 64 bits.
  */
 function keyOf(address: Uint8Array): string {
   const isMapped = address.length === 16 && V4_MAPPED.equals(address.subarray(0, 12))
@@ -125,8 +121,8 @@ const isLoopback = (address: Uint8Array, key: string): boolean =>
 
 /**
  * Returns the client of a connection, identified by its address. For a connection from a reverse proxy on
- * this machine, the last entry of `X-Forwarded-For` is the address. The header of other machines is ignored,
- * because clients can forge the header.
+ * this machine, the last entry of `X-Forwarded-For` is the address. In other connections, clients can forge
+ * this header.
  */
 export function callerOf(address: Uint8Array, forwardedFor: string): Caller {
   const key = keyOf(address)

@@ -1,7 +1,4 @@
-/**
- * HTTP route of one file of the web page. The file is compressed once, and its ETag is a hash of its
- * content.
- */
+/** HTTP route of one file of the web page, with compression and an ETag. */
 import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
@@ -25,12 +22,10 @@ export interface Asset {
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
 
-/** Returns a hash of the content, 16 characters long, for use in file names. */
+/** Returns a hash of the content for use in file names. */
 export const hashOf = (body: Buffer): string => sha256(body).slice(0, 16)
 
-/**
- * Compresses a body with gzip if the client accepts gzip. Returns the body and the headers to send with it.
- */
+/** Compresses a body with gzip if the client accepts gzip. Returns the body and its headers. */
 export async function compressed(
   { acceptEncoding }: HttpRequest,
   body: Buffer,
@@ -40,10 +35,7 @@ export async function compressed(
   return { headers: { ...headers, 'content-encoding': 'gzip' }, body: await compressGzip(body) }
 }
 
-/**
- * Returns a function that compresses the body. The body is compressed once per encoding, at the first
- * request for that encoding.
- */
+/** Returns a function that compresses the body, once per encoding. */
 function createEncodings(body: Buffer) {
   const cache = new Map<string, Promise<Buffer>>()
   const compressors: Record<string, () => Promise<Buffer>> = {
@@ -67,8 +59,7 @@ export function assetRoute(path: string, { type, body, immutable = false }: Asse
     'content-type': type,
     etag,
     vary: 'accept-encoding',
-    // With `no-cache`, the browser requests at each load if the file has changed, so the browser uses a new
-    // version of the file at once.
+    // With `no-cache`, the browser checks at each load whether the file has changed.
     'cache-control': immutable ? 'public, max-age=31536000, immutable' : 'no-cache',
   }
   return {

@@ -1,11 +1,11 @@
-/** Reads and parses request bodies: small JSON objects with known keys, or empty bodies. */
+/** Reads and parses request bodies, which are small JSON objects or empty. */
 import type { HttpResponse } from 'uWebSockets.js'
 import { type ZodTypeAny, z } from 'zod'
 import { Problem } from '../domain/problem.ts'
 import type { HttpRequest } from './request.ts'
 
 const BODY_LIMIT_BYTES = 64 * 1024
-/** Upper limit of the time until the whole body of a request has arrived, in milliseconds. */
+/** Upper limit of the time in which the whole body of a request must arrive, in milliseconds. */
 const TIME_LIMIT_MS = 15_000
 
 const tooLarge = () =>
@@ -19,8 +19,8 @@ const tooSlow = () =>
   })
 
 /**
- * Reads the whole body of a request; rejects as soon as the body is too large. Must be called before the
- * request handler of uWebSockets.js returns, because uWebSockets.js delivers the body after the handler.
+ * Reads the whole body of a request. Rejects as soon as the body is too large. Must be called before the
+ * handler of uWebSockets.js returns, because uWebSockets.js delivers the body directly after the handler.
  */
 export function readBody(res: HttpResponse, request: HttpRequest): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -64,7 +64,7 @@ function describeIssue(issue: z.ZodIssue): string {
 }
 
 /**
- * Parses a JSON body with `schema` and returns the result. An empty body counts as `{}`.
+ * Parses a JSON body and validates the value with `schema`. An empty body counts as `{}`.
  * @throws Problem unsupported_media_type, invalid_json or invalid_request.
  */
 export function parseBody<T extends ZodTypeAny>(schema: T, bytes: Buffer, contentType: string): z.output<T> {

@@ -1,10 +1,10 @@
 /**
- * Joins the modules of the web page into one script when the agent starts. The browser then sends one
- * request instead of one request per module, and the project needs no build step.
+ * Joins the modules of the web page into one script when the agent starts. The browser then needs only one
+ * request, and the project needs no build step.
  *
- * Each module becomes a function, so that local names of different modules cannot collide. Imports become
- * constants, and comments are removed. Unsupported syntax (import cycles, `export let`, `export *`, dynamic
- * import) throws an error with the name of the file.
+ * Each module becomes a function, so that local names of different modules cannot collide. Import cycles,
+ * `export let`, `export *` and dynamic imports are not supported and throw an error with the name of the
+ * file.
  */
 import { type Comment, type ModuleDeclaration, type Program, parse, type Token } from 'acorn'
 
@@ -39,8 +39,8 @@ export function bundle({ entry, read, resolve }: BundleOptions): string {
   const wrapped: string[] = []
 
   /**
-   * Adds a module to the script, after the modules that it imports. Returns the name of the constant that
-   * holds the module's exports.
+   * Adds a module to the script, after its imports. Returns the name of the constant that contains the
+   * module's exports.
    */
   function add(id: string, importers: readonly string[]): string {
     if (importers.includes(id))
@@ -96,10 +96,7 @@ function rejectImportExpressions(tokens: readonly Token[]): void {
   if (found) throw new Error("import( and import. can't be joined into one file")
 }
 
-/**
- * Returns the edit that removes a comment from the source. If a line contains only the comment, the whole
- * line is removed.
- */
+/** Returns the edit that removes a comment. A line that contains only the comment is removed as a whole. */
 function withoutComment(source: string, { start, end }: Comment): Edit {
   const lineStart = source.lastIndexOf('\n', start - 1) + 1
   const isAlone = source.slice(lineStart, start).trim() === '' && /[\r\n]/.test(source[end] ?? '\n')
@@ -109,8 +106,8 @@ function withoutComment(source: string, { start, end }: Comment): Edit {
 type AnyNode = Program['body'][number] | ModuleDeclaration
 
 /**
- * Converts a top-level statement of a module. An import becomes a constant. The keyword `export` is removed,
- * and the exported names are recorded.
+ * Converts a top-level statement of a module: replaces an import by a constant, and removes and records an
+ * export.
  */
 function joinNode(
   node: AnyNode,
@@ -149,8 +146,8 @@ const nameIn = (node: { type: string; name?: string; value?: unknown }): string 
 type Declaration = Extract<AnyNode, { type: 'ExportNamedDeclaration' }>['declaration']
 
 /**
- * Returns the names that an export declares. Only `const` is allowed, because importing modules copy the
- * value once.
+ * Returns the names that an export declares. Only `const` is allowed, because an importing module copies the
+ * value only once.
  */
 function declaredNames(declaration: Declaration, id: string): string[] {
   if (!declaration) return []
@@ -163,8 +160,8 @@ function declaredNames(declaration: Declaration, id: string): string[] {
 }
 
 /**
- * Returns the source with all edits applied. An edit inside a larger edit is skipped, for example the
- * removal of a comment inside an import statement.
+ * Returns the source with all edits applied. Skips an edit inside a larger edit, for example the removal of a
+ * comment inside an import statement.
  */
 function applyEdits(source: string, edits: readonly Edit[]): string {
   let text = ''

@@ -1,4 +1,4 @@
-/** HTTP request and its reply, with the workarounds for uWebSockets.js. */
+/** HTTP request and its reply, with workarounds for uWebSockets.js. */
 import type { HttpResponse } from 'uWebSockets.js'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import { type Reply, type ResponseHeaders, type StreamReply, statusLine, withSecurity } from './reply.ts'
@@ -9,8 +9,8 @@ function writeHead(res: HttpResponse, status: number, headers: ResponseHeaders):
 }
 
 /**
- * Ends a reply without a body, with the length of the omitted body as a plain header. The length is not
- * passed to `res.endWithoutBody()`, because uWebSockets.js would then wait for that many bytes.
+ * Ends a reply without a body. The length of the omitted body is sent as a plain header, because
+ * `res.endWithoutBody(length)` makes uWebSockets.js wait for that many bytes.
  */
 function endWithoutBody(res: HttpResponse, body: string | Uint8Array | undefined): void {
   if (body !== undefined) res.writeHeader('content-length', String(Buffer.byteLength(body)))
@@ -18,8 +18,8 @@ function endWithoutBody(res: HttpResponse, body: string | Uint8Array | undefined
 }
 
 /**
- * HTTP reply that is sent at once or as a stream. An exchange must be created before the handler of
- * uWebSockets.js returns, because a response without an abort handler ends the process.
+ * HTTP reply that is sent at once or as a stream. Must be created before the handler of uWebSockets.js
+ * returns, because a response without an abort handler ends the process.
  */
 export class Exchange implements Sink {
   ended = false
@@ -40,7 +40,7 @@ export class Exchange implements Sink {
     this.#onEnd()
   }
 
-  /** Sends a whole reply. For a HEAD request (`isHead`), only the headers of the reply are sent. */
+  /** Sends a whole reply. For a HEAD request (`isHead`), sends only the headers. */
   reply({ status, headers, body }: Reply, isHead: boolean, closeAfter = false): void {
     if (this.ended) return
     this.#res.cork(() => {
@@ -54,7 +54,7 @@ export class Exchange implements Sink {
   write(chunk: Uint8Array): boolean {
     if (this.ended) return false
     let acceptsMore = false
-    // `cork` combines the parts of the write, because a write without `cork` needs four system calls.
+    // `cork` combines the parts of the write. Without `cork`, a write needs four system calls.
     this.#res.cork(() => {
       acceptsMore = this.#res.write(chunk)
     })
@@ -78,8 +78,8 @@ export class Exchange implements Sink {
   }
 
   /**
-   * Registers the function that continues a stream when the connection accepts data again. The registration
-   * has its own method, because a closure would keep all variables of a larger method in memory.
+   * Registers the function that continues a stream when the connection accepts data again. A closure in a
+   * larger method would keep all variables of that method in memory.
    */
   #registerDrain(): void {
     // Without this handler, uWebSockets.js closes a stream some seconds after its connection was full, even

@@ -1,12 +1,12 @@
 /**
- * Refuses HTTP requests that a browser sends on behalf of another site's web page. The agent has no login,
- * so every other client that reaches the port may call verbs (install, uninstall …).
+ * Refuses HTTP requests that a browser sends for another site's web page. The agent has no login, so such a
+ * request could install or uninstall apps.
  *
- * The guard checks `Host`, because a foreign host name can resolve to this machine (DNS rebinding). The
- * browser would then treat the foreign page as the agent's own page. A numeric address cannot be rebound, so
- * the machine's own addresses are allowed as `Host`.
+ * `Host` must be a name or an address of this machine. A foreign site can let its own name resolve to this
+ * machine (DNS rebinding), and the browser would then treat the foreign page as the agent's own page.
  *
- * The guard also checks `Origin`. For a request from a page of another site, `Origin` contains that site.
+ * `Origin` must be the agent's own origin. The browser sets this header to the site whose page sends a
+ * request.
  */
 import { hostname, networkInterfaces } from 'node:os'
 import { Problem } from '../domain/problem.ts'
@@ -14,10 +14,7 @@ import { Problem } from '../domain/problem.ts'
 export interface GuardOptions {
   /** Address that the server listens on. */
   listen: string
-  /**
-   * Host names that are allowed in the header `Host` in addition to the machine's own names and addresses,
-   * in lower case.
-   */
+  /** Host names, in lower case, that are allowed in the header `Host` besides the machine's own names. */
   allowedHosts: readonly string[]
 }
 
@@ -29,16 +26,16 @@ export interface GuardedHeaders {
 }
 
 /**
- * Time for which the list of the machine's addresses is cached, in milliseconds. The addresses change when
- * the machine joins another network.
+ * Time in milliseconds for which the list of the machine's addresses is cached. The addresses change when the
+ * machine joins another network.
  */
 const ADDRESS_CACHE_MS = 10_000
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i
 const ANY_ADDRESS = new Set(['0.0.0.0', '[::]'])
 
 /**
- * Returns `host` (a host name with an optional port) as a URL, normalized as in a browser. Returns undefined
- * for an invalid host.
+ * Returns a host name with an optional port as a URL, normalized as in a browser. Returns undefined if `host`
+ * is invalid.
  */
 function canonical(host: string, scheme: string): URL | undefined {
   if (!HOST.test(host)) return undefined
@@ -99,8 +96,8 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
     check(method: string, headers: GuardedHeaders): void {
       checkHost(headers.host)
       checkOrigin(headers.host, headers.origin)
-      // A browser sends `Sec-Fetch-Site: same-origin` for requests of the agent's own page, and `none` for a
-      // URL that the user entered. Clients that are not browsers do not send the header.
+      // `Sec-Fetch-Site: same-origin` means a request of the agent's own page, and `none` means a URL that
+      // the user entered. Clients that are not browsers do not send this header.
       const site = headers.secFetchSite
       if (method === 'POST' && site !== '' && site !== 'same-origin' && site !== 'none') {
         throw new Problem('foreign_origin', 'POST requests from web pages of another site are refused', {

@@ -1,22 +1,16 @@
-/**
- * Opens the listening socket with uWebSockets.js. The file declares some functions of uWebSockets.js that
- * are missing in its type declarations.
- */
+/** Opens the listening socket with uWebSockets.js. */
 import * as uws from 'uWebSockets.js'
 
 type ListenSocket = Parameters<typeof uws.us_listen_socket_close>[0]
 
-/**
- * Type of `listen` with an address and options. The type declarations of uWebSockets.js have `listen` only
- * with an address or with options.
- */
+/** Type of `listen` with an address and options, which the type declarations of uWebSockets.js lack. */
 interface Listenable {
   listen(host: string, port: number, options: number, done: (socket: ListenSocket | false) => void): unknown
 }
 
 /**
- * Option that makes `listen` fail if another program uses the port. Without the option, both programs would
- * listen on the port, and each connection would go to either program.
+ * Option that makes `listen` fail if another program uses the port. Without the option, each connection would
+ * go to either of the two programs.
  */
 const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uws as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number }
 
@@ -32,7 +26,7 @@ export interface Listening {
 }
 
 /**
- * Starts to listen on an address and a port.
+ * Listens on an address and a port.
  * @param port 0 selects any free port.
  * @throws ListenError
  */

@@ -1,6 +1,6 @@
 /**
- * Renders the web page on the server, so that the page is readable at once and without JavaScript. The data
- * of the page ("facts") is embedded as JSON, so the page's script needs no request to start.
+ * Renders the web page on the server, so that the page is readable at once and without JavaScript. The page
+ * contains its data ("facts") as JSON.
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -12,20 +12,20 @@ import type { Reply, ResponseHeaders } from './reply.ts'
 import type { Handler, RequestContext, Route } from './router.ts'
 
 /**
- * Upper limit of the time for reading the data of the page ("facts"), in milliseconds. If this time passes,
- * the page is sent without data, and its script requests the data.
+ * Upper limit of the time for reading the data of the page, in milliseconds. After this time the page is sent
+ * without data, and its script requests the data.
  */
 const FACTS_LIMIT_MS = 2000
 const HISTORY_ROWS = 50
 
 export interface PageSource {
-  /** Returns the snapshot of all apps as the JSON text of `GET /api/status`. */
+  /** Returns the body of `GET /api/status`. */
   status(): Promise<Uint8Array>
   catalog(): Promise<readonly unknown[]>
   history(app: string, limit: number): Promise<readonly unknown[]>
 }
 
-/** Functions that `public/serverrender.js` exports. */
+/** Exports of `public/serverrender.js`. */
 interface ServerRenderer {
   renderPage(facts: Facts): { title: string; body: string; known: boolean }
 }
@@ -39,8 +39,8 @@ interface Facts {
 }
 
 /**
- * Security headers of the web page. With these headers, the browser loads files only from this server and
- * runs no inline scripts.
+ * Security headers of the web page. The browser then loads files only from this server and runs no inline
+ * scripts.
  */
 const SECURITY: ResponseHeaders = {
   'content-security-policy': [
@@ -56,8 +56,8 @@ const SECURITY: ResponseHeaders = {
 }
 
 /**
- * Returns the facts as JSON for a `<script>` element. Every `<` is escaped, so that the JSON cannot close the
- * element.
+ * Returns the page's data as JSON for a `<script>` element. Every `<` is escaped, so that the JSON cannot
+ * close the element.
  */
 const toEmbeddedJson = (facts: Facts) => JSON.stringify(facts).replaceAll('<', '\\u003c')
 
@@ -71,10 +71,7 @@ function fillShell(shell: string, facts: Facts, { title, body }: { title: string
     .replace('<div id="app"></div>', () => `<div id="app">${body}</div>${data}`)
 }
 
-/**
- * Returns the host name with which the browser addressed this machine. The links to the apps contain the
- * same host name.
- */
+/** Returns the host name under which the browser reached this machine, for use in the links to the apps. */
 const hostnameOf = (host: string) =>
   URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : 'localhost'
 

@@ -1,6 +1,6 @@
 /**
- * HTTP routes of the files of the web page. The files are read once when the agent starts, so a request can
- * never read another file of the machine.
+ * HTTP routes of the files of the web page. All files are read when the agent starts, so no request can read
+ * another file of the machine.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -30,8 +30,8 @@ const VENDOR: Record<string, readonly [name: string, file: string]> = {
 }
 
 /**
- * Returns the folder of an installed npm package. `require.resolve` is not used, because the `exports` of a
- * package may omit the file.
+ * Returns the folder of an installed npm package. `require.resolve` is not used, because it refuses files
+ * that the package does not list in its `exports`.
  */
 function packageFolder(name: string): string {
   const require = createRequire(import.meta.url)
@@ -54,14 +54,14 @@ const STYLESHEET = /^ *<link rel="stylesheet" href="\/public\/([^"]+)">\n/gm
 const MODULE = /<script type="module" src="\/public\/([^"]+)"><\/script>/
 
 export interface PageShell {
-  /** HTML of index.html with links to one style sheet and one script. */
+  /** HTML of the page with links to one style sheet and one script. */
   html: string
   routes: Route[]
 }
 
 /**
- * Joins the style sheets of index.html into one file, and the modules of index.html into one script. Each
- * file name contains a hash of the content, so browsers can cache the file forever.
+ * Joins the style sheets of index.html into one file, and the modules into one script. Browsers can cache
+ * both forever, because each file name contains a hash of the content.
  */
 export function pageShell(publicDir: string): PageShell {
   const index = readFileSync(join(publicDir, 'index.html'), 'utf8')
@@ -94,10 +94,7 @@ export function pageShell(publicDir: string): PageShell {
   return { html, routes }
 }
 
-/**
- * Returns a route for each source file of the page, so that the source can be read in a browser. Hidden
- * files and files that the browser does not use (notes, `.d.ts`) get no route.
- */
+/** Returns a route for each source file of the page, so that the source can be read in a browser. */
 export function fileRoutes(publicDir: string): Route[] {
   return globSync('**/*', { cwd: publicDir })
     .filter((name) => TYPES[extname(name)] !== undefined && name !== 'index.html')

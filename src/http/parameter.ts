@@ -1,8 +1,8 @@
-/** Reads and checks the parameters in the path and the query of an HTTP request. */
+/** Reads and checks the parameters of an HTTP request, from the path and the query. */
 import { Problem } from '../domain/problem.ts'
 import type { RequestContext } from './router.ts'
 
-/** Pattern of a valid app name. The SQL function bloud.check_name() has the same rule. */
+/** Pattern of a valid app name, as in the SQL function bloud.check_name(). */
 const NAME = /^[a-z][a-z0-9-]{0,62}$/
 const OPERATION_ID = /^[1-9][0-9]{0,14}$/
 const COUNT = /^(0|[1-9][0-9]{0,14})$/
@@ -11,7 +11,7 @@ const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
 export function checkName(name: string): string {
   if (NAME.test(name)) return name
-  // The message is the same as that of the SQL function bloud.check_name().
+  // The SQL function bloud.check_name() uses the same message.
   throw new Problem(
     'invalid_name',
     `'${name.slice(0, 80).replaceAll("'", "''")}' can't be the name of an app`,
@@ -35,7 +35,7 @@ export function operationIdOf({ params }: RequestContext): number {
 }
 
 /**
- * Returns a query parameter that is a whole number from `from` to `to`. Returns `fallback` if the parameter
+ * Returns a query parameter that must be a whole number from `from` to `to`, or `fallback` if the parameter
  * is absent.
  */
 export function countOf(

@@ -4,7 +4,7 @@ import type { RelayLog } from '../relay/streamsource.ts'
 import { TimeLimitError } from '../system/timeout.ts'
 import { json, type Reply, type ResponseHeaders } from './reply.ts'
 
-/** Value of the Retry-After header for temporary errors, in seconds, by error code. */
+/** Seconds after which a client may repeat a request that failed temporarily, by error code. */
 const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
   database_unavailable: 2,
   too_many_clients: 10,
@@ -33,8 +33,7 @@ export function problemReply(problem: Problem, extraHeaders: ResponseHeaders = {
 }
 
 /**
- * Returns the reply for an error. An error that is not a Problem is a bug: the error is logged in full, and
- * the client gets no details.
+ * Returns the reply for an error. An error that is not a Problem is a bug, so the details are only logged.
  */
 export function errorReply(error: unknown, log: RelayLog): Reply {
   if (error instanceof Problem) return problemReply(error)

@@ -1,4 +1,4 @@
-/** Types of replies, and the headers of every reply. This file does not depend on uWebSockets.js. */
+/** Types of replies, and the headers of every reply. */
 import { STATUS_CODES } from 'node:http'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 
@@ -11,17 +11,15 @@ export interface Reply {
   body: string | Uint8Array
 }
 
-/**
- * Reply whose body is written over time (a stream). `open` gets the connection to which the body is written.
- */
+/** Reply whose body is a stream. `open` gets the connection to which the body is written. */
 export interface StreamReply {
   headers: ResponseHeaders
   open(sink: Sink): ConnectionEvents
 }
 
 /**
- * Security headers of all replies except the web page. With these headers, a browser loads and runs nothing
- * from the reply and never shows the reply in a frame.
+ * Security headers of all replies except the web page. A browser then loads and runs nothing from the reply
+ * and never shows the reply in a frame.
  */
 const SECURITY: ResponseHeaders = {
   'content-security-policy':
@@ -33,10 +31,7 @@ const SECURITY: ResponseHeaders = {
 
 export const NO_STORE: ResponseHeaders = { 'cache-control': 'no-store' }
 
-/**
- * Returns the headers of a reply with the security headers added. If a route sets a security header itself,
- * the value of the route is used.
- */
+/** Adds the security headers to the headers of a reply. A value in `headers` takes precedence. */
 export function withSecurity(headers: ResponseHeaders): ResponseHeaders {
   return { ...SECURITY, ...headers }
 }

@@ -1,12 +1,12 @@
 /**
- * Copy of the data of an HTTP request, for use in routes. The data is copied, because uWebSockets.js reuses
- * its request object after the handler has returned.
+ * Copies the data of an HTTP request, because uWebSockets.js reuses its request object after the handler has
+ * returned.
  */
 import type { HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { type Caller, callerOf } from './admission.ts'
 
 export interface HttpRequest {
-  /** HTTP method as sent by the client. The case is kept, because HTTP methods are case-sensitive. */
+  /** HTTP method in the case that the client sent, because HTTP methods are case-sensitive. */
   method: string
   /** Path without the query, still percent-encoded. */
   path: string
@@ -46,8 +46,8 @@ export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
 }
 
 /**
- * Returns true if the header value `accept` contains `type` itself. Wildcards do not count, and a type with
- * q=0 counts as excluded.
+ * Returns true if the `Accept` header contains `type` itself. A wildcard does not count. A type with q=0 is
+ * excluded.
  */
 export function namesType(accept: string, type: string): boolean {
   return accept.split(',').some((range) => {
@@ -57,16 +57,14 @@ export function namesType(accept: string, type: string): boolean {
 }
 
 /**
- * Returns true if the header value `accept` allows `type`, by name or by a wildcard. An empty value allows
- * every type.
+ * Returns true if the `Accept` header allows `type`, by name or by a wildcard. An empty header allows every
+ * type.
  */
 export function acceptsType(accept: string, type: string): boolean {
   const family = `${type.split('/')[0]}/*`
   return accept === '' || [type, family, '*/*'].some((range) => namesType(accept, range))
 }
 
-/**
- * Returns true if the header value `acceptEncoding` contains the encoding `name`. A wildcard does not count.
- */
+/** Returns true if the header `Accept-Encoding` contains the encoding `name`. A wildcard does not count. */
 export const acceptsEncoding = (acceptEncoding: string, name: string): boolean =>
   namesType(acceptEncoding, name)

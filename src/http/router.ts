@@ -7,17 +7,14 @@ export interface RequestContext {
   request: HttpRequest
   /** Decoded parameters of the path, such as `name` of `/api/apps/:name`. */
   params: Readonly<Record<string, string>>
-  /** Whole body of the request; empty if the request has no body. */
+  /** Whole body of the request, possibly empty. */
   body: Buffer
 }
 
 export type Answer = Reply | StreamReply
 export type Handler = (context: RequestContext) => Answer | Promise<Answer>
 
-/**
- * Handlers of a path such as `/api/apps/:name`, by HTTP method. A HEAD request calls the handler of GET, and
- * the body of the reply is not sent.
- */
+/** Handlers of a path such as `/api/apps/:name`, by HTTP method. A HEAD request calls the handler of GET. */
 export interface Route {
   path: string
   GET?: Handler
@@ -30,8 +27,8 @@ interface Match {
 }
 
 /**
- * Decodes the percent-encoding of a path segment. An invalid segment is returned unchanged, because the
- * later check of the parameter refuses the percent sign.
+ * Decodes a percent-encoded path segment. Returns an invalid segment unchanged, because the check of the
+ * parameter refuses a percent sign later.
  */
 function decode(segment: string): string {
   try {
@@ -76,10 +73,7 @@ export class MethodNotAllowed extends Problem {
   }
 }
 
-/**
- * Returns a router for the routes. If a path matches several routes, a route without parameters takes
- * precedence.
- */
+/** Returns a router. If a path matches several routes, the route without parameters takes precedence. */
 export function createRouter(routes: readonly Route[]) {
   const exact = new Map<string, Route>()
   const parameterized: { pattern: string[]; route: Route }[] = []

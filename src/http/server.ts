@@ -12,15 +12,15 @@ import { copyRequest, type HttpRequest } from './request.ts'
 import { createRouter, MethodNotAllowed, type Route } from './router.ts'
 
 /**
- * Upper limit of the duration of a route's handler, in milliseconds. The limit is longer than the statement
- * timeout of PostgreSQL, so that a slow statement is cancelled first.
+ * Upper limit of the duration of a route's handler, in milliseconds. The limit is longer than PostgreSQL's
+ * limit of a statement, so that PostgreSQL cancels a slow statement first.
  */
 const REQUEST_LIMIT_MS = 20_000
-/** Upper limit of the time that a stopping server waits for pending replies, in milliseconds. */
+/** Upper limit of the time in which a stopping server waits for pending replies, in milliseconds. */
 const STOP_LIMIT_MS = 3000
 /**
- * Upper limit of the size of a body that is received and discarded after its refusal, in bytes. Many clients
- * read the reply only after they have sent the whole body. For a larger body, the connection is closed.
+ * Upper limit of the size of a refused body that is still received, in bytes. Many clients read the reply
+ * only after they have sent the whole body. For a larger body, the connection is closed.
  */
 const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024
 const NO_BODY = Buffer.alloc(0)
@@ -84,7 +84,7 @@ export function createServer(options: ServerOptions) {
 
   return {
     /**
-     * Starts to listen for connections, and returns the port of the server.
+     * Starts to listen, and returns the port.
      * @throws ListenError if the port is in use or the address does not belong to this machine.
      */
     async listen(): Promise<number> {

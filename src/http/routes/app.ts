@@ -1,6 +1,6 @@
 /**
- * HTTP routes of apps: the installed apps, one app and its verbs (install, uninstall …). A verb route calls a
- * function of the database and replies with the operation at once, before the work begins.
+ * HTTP routes of apps: the installed apps, one app and its verbs (install, uninstall …). A verb replies with
+ * the new operation at once, before the work begins.
  */
 import { z } from 'zod'
 import type { App, AppStatus, CatalogEntry, HistoryRow } from '../../domain/app.ts'
@@ -15,7 +15,7 @@ export interface AppsSource {
   catalogEntry(name: string): Promise<CatalogEntry | undefined>
   installedApps(): Promise<readonly App[]>
   appStatus(name: string): Promise<AppStatus | undefined>
-  /** Returns at most `limit` status transitions of the app `name`, newest first. */
+  /** Returns at most `limit` status transitions of the app, newest first. */
   history(name: string, limit: number): Promise<readonly HistoryRow[]>
   planInstall(name: string, options: object): Promise<unknown>
   planUninstall(name: string): Promise<unknown>
@@ -35,10 +35,7 @@ export const EmptyBody = z.object({}).strict()
 const HISTORY_ROWS = 50
 const MAX_HISTORY_ROWS = 500
 
-/**
- * Returns the install options from the query parameter `choices`, for example
- * `?choices={"database":"postgres"}`.
- */
+/** Returns the install options from the query, for example `?choices={"database":"postgres"}`. */
 function choicesOf({ request }: RequestContext): z.output<typeof InstallBody> {
   const given = request.query.get('choices')
   if (given === null) return {}
@@ -46,8 +43,7 @@ function choicesOf({ request }: RequestContext): z.output<typeof InstallBody> {
 }
 
 /**
- * Returns the origin of a request: `web` if the request has the header that the web page sends, else `api`.
- * The origin is only recorded and gives no rights.
+ * Returns `web` for a request of the web page, else `api`. The origin is only recorded and gives no rights.
  */
 export const originOf = ({ request }: RequestContext): Origin =>
   request.bloudOrigin === 'web' ? 'web' : 'api'
@@ -57,7 +53,7 @@ export const accepted = (operation: Operation) =>
 
 /**
  * Returns the catalog entry and the status of an app as one object. If both have a field of the same name,
- * the field of the status is used.
+ * the status takes precedence.
  */
 async function describe(source: AppsSource, name: string) {
   const [entry, status] = await Promise.all([source.catalogEntry(name), source.appStatus(name)])
@@ -70,8 +66,8 @@ async function describe(source: AppsSource, name: string) {
 }
 
 /**
- * Returns the handler of a verb route (install, uninstall …). The handler calls `onChanged` after the
- * database has stored the new operation.
+ * Returns the handler of a verb (install, uninstall …). The handler calls `onChanged` after the database has
+ * stored the new operation.
  */
 function verbHandler<T extends z.ZodTypeAny>(
   schema: T,

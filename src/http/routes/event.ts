@@ -1,7 +1,4 @@
-/**
- * HTTP routes of the event stream, of the same events as JSON (for polling), and of the snapshot of all
- * apps.
- */
+/** HTTP routes of the event stream, of the same events for polling, and of the snapshot of all apps. */
 import { Problem } from '../../domain/problem.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Admission } from '../admission.ts'
@@ -36,8 +33,8 @@ export function eventRoutes(relay: Relay, admission: Admission): Route[] {
     const { request } = context
     const apps = appsOf(context)
     admission.check(request.caller)
-    // The header Last-Event-ID takes precedence over the query parameter `since`. A browser that reconnects
-    // repeats the old URL, and sends the id of its last event in the header.
+    // The header Last-Event-ID takes precedence over `since`, because a browser that reconnects repeats the
+    // old URL and sends the id of its last event in the header.
     const lastId = request.lastEventId || request.query.get('since') || undefined
     return admission.counted(
       request.caller,

@@ -5,14 +5,11 @@ import { withTimeout } from '../../system/timeout.ts'
 import { text } from '../reply.ts'
 import type { Route } from '../router.ts'
 
-/**
- * Upper limit of the time in which the database must report the number of violated invariants, in
- * milliseconds.
- */
+/** Upper limit of the time in which the database must report violated invariants, in milliseconds. */
 const DATABASE_LIMIT_MS = 3000
 
 export interface MetricsSource {
-  /** Returns the number of violated invariants (rows of bloud.check_invariants()). */
+  /** Returns the number of violated invariants of the tables. */
   invariantViolations(): Promise<number>
 }
 
@@ -79,8 +76,8 @@ const toText = ([name, type, help, value]: Metric) =>
 
 export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStreams): Route[] {
   /**
-   * Returns the number of violated invariants as a metric. Returns an empty array if the database does not
-   * answer, because a value of 0 would mean that no invariant is violated.
+   * Returns the number of violated invariants as a metric. If the database does not answer, returns no
+   * metric, because a value of 0 would mean that no invariant is violated.
    */
   async function invariantMetrics(): Promise<Metric[]> {
     const count = await withTimeout(source.invariantViolations(), DATABASE_LIMIT_MS).catch(() => undefined)

@@ -33,9 +33,7 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json(await source.listOperations(limit, app === null ? undefined : checkName(app)))
   }
 
-  /**
-   * Returns a reply with log lines as JSON. The field `over` is true if no lines follow after these lines.
-   */
+  /** Returns log lines as JSON. `over` is true if the log is complete after these lines. */
   async function logLines(context: RequestContext, { id, finished_at }: Operation): Promise<Answer> {
     const after = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
     const limit = countOf(context, 'limit', 1, MAX_LOG_LINES, MAX_LOG_LINES)
@@ -44,8 +42,8 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
   }
 
   /**
-   * Returns a reply with the log of an operation. A reply as event stream lasts until the operation ends; a
-   * reply as text or JSON contains only the present lines.
+   * Returns the log of an operation as JSON, text or event stream. An event stream lasts until the operation
+   * ends.
    */
   async function log(context: RequestContext): Promise<Answer> {
     const operation = await find(operationIdOf(context))

@@ -1,13 +1,13 @@
 /**
- * HTTP routes for monitoring the agent. `/healthz` reports that the process runs, and `/readyz` reports that
- * the agent can do its work.
+ * HTTP routes for monitoring. `/healthz` reports that the process runs, and `/readyz` reports that the agent
+ * can do its work.
  */
 import type { Relay } from '../../relay/relay.ts'
 import { withTimeout } from '../../system/timeout.ts'
 import { json } from '../reply.ts'
 import type { Answer, Route } from '../router.ts'
 
-/** Upper limit of the wait for the database's answer to a check, in milliseconds. */
+/** Upper limit of the wait for the database in a check, in milliseconds. */
 const DATABASE_LIMIT_MS = 3000
 
 export interface ReadinessSource {

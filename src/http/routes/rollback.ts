@@ -1,4 +1,6 @@
-/** HTTP routes of the rollback to the previous host generation: the plan and the verb. */
+/**
+ * HTTP routes of the rollback to the previous host generation: its expected effects and the rollback itself.
+ */
 import type { Operation, Origin, RollbackPlan } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'
 import { json } from '../reply.ts'
