@@ -5,7 +5,7 @@ import { STATUSES } from './status.ts'
 export const timestamp = z.string()
 const status = z.enum(STATUSES)
 
-/** Cause of a failed operation: class and phase of the failure, and a message and a hint for the operator. */
+/** Cause of a failed operation, with a message and a hint for the operator. */
 export const Cause = z
   .object({
     class: z.enum([
@@ -48,15 +48,14 @@ export type App = z.infer<typeof App>
 const Control = z.object({ allowed: z.boolean(), code: z.string().nullable(), reason: z.string().nullable() })
 
 /**
- * Row of `bloud.app_status`: an app, its operation, and its controls. A control names a verb (install,
- * uninstall …) and states whether the verb is allowed now.
+ * Row of the view `bloud.app_status`: an app, its current operation, and the verbs (install, uninstall …)
+ * that are allowed now.
  */
 export const AppStatus = App.extend({
   status_since: timestamp,
   /**
-   * Usual duration of the current phase of the app's operation, computed from earlier operations on this
-   * machine. Null if there are fewer than five earlier operations, or if the app has no operation in
-   * progress.
+   * Usual duration of the current phase of the app's operation. Null if no operation is in progress, or if
+   * fewer than five earlier operations are known.
    */
   usual: z
     .object({
@@ -74,7 +73,6 @@ export const AppStatus = App.extend({
   operation_state: z.string().nullable(),
   cancel_requested_at: timestamp.nullable(),
   cause: Cause.nullable(),
-  /** Optional parts that the app's operation could not set up, such as single sign-on. */
   warnings: z.array(z.string()),
   deadline: timestamp.nullable(),
   queue_position: z.number().int().nullable(),
@@ -86,8 +84,8 @@ export const AppStatus = App.extend({
 export type AppStatus = z.infer<typeof AppStatus>
 
 /**
- * Event of the history: a transition of an app's status. `to_status` is null if the app's row was deleted;
- * `status` is then the last status.
+ * Transition of an app's status, as an event of the history. `to_status` is null if the app's row was
+ * deleted, and `status` is then the last status.
  */
 export const AppEvent = App.extend({
   seq: z.number().int(),
@@ -103,30 +101,27 @@ export const AppEvent = App.extend({
 export type AppEvent = z.infer<typeof AppEvent>
 
 /**
- * Row of `bloud.stream_after`: an `AppEvent` as JSON text, and the columns by which the relay selects the
- * clients that receive the event.
+ * Row of the function `bloud.stream_after`: an event as JSON text, and the columns that decide which clients
+ * receive the event.
  */
 export const StreamRow = z.object({
   epoch: z.string(),
   seq: z.number().int(),
-  /** Event number (seq) of the newest pruned event at the time when the row was read. */
+  /** Event number (seq) of the newest event that has been deleted by pruning. */
   pruned_to: z.number().int(),
   app: z.string(),
   json: z.string(),
 })
 export type StreamRow = z.infer<typeof StreamRow>
 
-/**
- * Row of `bloud.history`: a transition of an app to a new status, and the time for which the app kept the new
- * status.
- */
+/** Row of `bloud.history`: a transition of an app to a new status. */
 export const HistoryRow = z.object({
   seq: z.number().int(),
   at: timestamp,
   app: z.string(),
   from_status: status.nullable(),
   to_status: status.nullable(),
-  /** Time in seconds for which the app kept the status. Null for the app's current status. */
+  /** Time in seconds for which the app kept the new status. Null if the app still has this status. */
   duration_seconds: z.number().nullable(),
   operation_id: z.number().int().nullable(),
   actor: z.string(),
@@ -150,13 +145,13 @@ export const CatalogEntry = z.object({
 })
 export type CatalogEntry = z.infer<typeof CatalogEntry>
 
-/** Snapshot of all apps, with the stream position (epoch and seq) at which the snapshot was read. */
+/** Statuses of all apps at one position (epoch and seq) of the event stream. */
 export const Snapshot = z.object({ epoch: z.string(), seq: z.number().int(), apps: z.array(AppStatus) })
 export type Snapshot = z.infer<typeof Snapshot>
 
 /**
- * Newest position of the event stream (epoch and seq). Events with a seq less than or equal to `oldest` have
- * been pruned.
+ * Newest position of the event stream (epoch and seq). Events with a seq up to `oldest` have been deleted by
+ * pruning.
  */
 export const StreamHead = z.object({
   epoch: z.string(),

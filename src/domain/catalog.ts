@@ -1,22 +1,18 @@
 /**
- * Schema and parser of a catalog file (`nix/catalog/<name>.yaml`), which describes an app that can be
+ * Schema and parser of catalog files (`nix/catalog/<name>.yaml`). A catalog file describes an app that can be
  * installed.
  *
- * Catalog files are written by hand, so an error names the file and the line. An unknown key is only a
- * warning, because an older agent must accept the catalog of a newer version.
+ * An unknown key is only a warning, because an older agent must accept the catalog files of a newer version.
  */
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 
-/** Form of an app's name. The name is also the name of the app's systemd unit, directory and catalog file. */
+/** Pattern of an app's name. The app's systemd unit, data directory and catalog file have the same name. */
 export const APP_NAME = /^[a-z][a-z0-9-]{0,62}$/
 
-/** Interval between two health probes of an app, in seconds. Used if the catalog file sets no interval. */
+/** Default interval between two health probes of an app, in seconds. */
 const DEFAULT_INTERVAL_SECONDS = 10
-/**
- * Time in seconds after which a starting app that does not respond is unhealthy. Used if the catalog file
- * sets no timeout.
- */
+/** Default time in seconds after which a starting app that does not respond is unhealthy. */
 const DEFAULT_TIMEOUT_SECONDS = 120
 
 const appName = z
@@ -25,8 +21,8 @@ const appName = z
 const port = z.number().int().min(1).max(65535)
 const text = z.string().min(1)
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-// Numbers and booleans such as `PORT: 80` and `DEBUG: true` are converted to text, because the values of
-// environment variables are text.
+// Numbers and booleans such as `PORT: 80` are converted to text, because the values of environment variables
+// are text.
 const environment = z
   .record(envName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
   .default({})
@@ -55,13 +51,11 @@ const integration = z
   )
 
 /**
- * Form of a package name of the npm registry. Git URLs, tarballs and aliases are refused, because their
- * version is not fixed.
+ * Pattern of a package name in the npm registry. Git URLs, tarballs and aliases are refused, because they
+ * have no fixed version.
  */
 const NPM_NAME = /^(@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*$/
-/**
- * Form of a relative path inside the app's data directory. `..` and names that begin with a dot are refused.
- */
+/** Pattern of a relative path in the app's data directory. `..` and hidden files are refused. */
 const INSIDE = /^[A-Za-z0-9_][\w.-]*(\/[A-Za-z0-9_][\w.-]*)*$/
 
 const npmForm = z
@@ -72,21 +66,18 @@ const npmForm = z
     entry: text.optional(),
     args: z.array(z.union([z.string(), z.number()]).transform(String)).default([]),
     environment,
-    /**
-     * Exact versions of indirect dependencies, by package name. Used if the app's package requires a version
-     * that can't be installed.
-     */
+    /** Exact versions of indirect dependencies, by package name, instead of versions that can't be installed. */
     overrides: z.record(z.string().regex(NPM_NAME), exactVersion).default({}),
     /** Names of the npm packages whose install scripts may run. */
     installScripts: z.array(z.string().regex(NPM_NAME)).default([]),
     /**
-     * Initial files of the app's data directory, by path. A file is written only if absent, because the user
-     * may change the file.
+     * Initial files of the app's data directory, by path. An existing file is not overwritten, because the
+     * user may have changed the file.
      */
     files: z
       .record(z.string().regex(INSIDE, 'must be a path inside the data directory'), z.string())
       .default({}),
-    /** Values of `process.platform` on which the app runs. If absent, the app runs on all platforms. */
+    /** Operating systems on which the app runs, as in `process.platform`. If absent, the app runs on all. */
     platforms: z.array(text).optional(),
   })
   .refine((npm) => npm.package.startsWith('file:') || npm.version !== undefined, {
@@ -104,10 +95,7 @@ const npmForm = z
 
 const healthCheck = z
   .object({
-    /**
-     * Kind of the health probe. A `tcp` probe only opens a connection, and is for apps that do not serve
-     * HTTP.
-     */
+    /** Kind of the health probe. Apps without HTTP need `tcp`, which only opens a connection. */
     kind: z.enum(['http', 'tcp']).optional(),
     path: z.string().startsWith('/').default('/'),
     interval: z.number().positive().max(3600).default(DEFAULT_INTERVAL_SECONDS),
@@ -151,8 +139,7 @@ export interface CatalogProblem {
 export type ParsedFile = { ok: CatalogApp; warnings: CatalogProblem[] } | { error: CatalogProblem }
 
 /**
- * Parses the text of a catalog file. `filename` has no directory. The app's name in the file must equal
- * `filename` without `.yaml`.
+ * Parses the text of a catalog file. `filename` has no directory, and must be the app's name with `.yaml`.
  */
 export function parseCatalogFile(content: string, filename: string): ParsedFile {
   const lines = new LineCounter()
@@ -192,8 +179,8 @@ export function parseCatalogFile(content: string, filename: string): ParsedFile 
 type YamlDocument = ReturnType<typeof parseDocument>
 
 /**
- * Returns the YAML document as plain values. Returns null for a document whose nested aliases expand too far
- * (a YAML bomb).
+ * Returns the YAML document as plain values. Returns null if the aliases in the document expand to too many
+ * values.
  */
 function readTree(document: YamlDocument): unknown {
   try {
@@ -204,8 +191,8 @@ function readTree(document: YamlDocument): unknown {
 }
 
 /**
- * Returns the offset of a key in the text of the file. For a missing key, returns the offset of the nearest
- * parent that exists.
+ * Returns the offset of a key in the text of the file, for error messages. If the key is missing, returns the
+ * offset of the nearest existing parent.
  */
 function offsetOf(document: YamlDocument, path: (string | number)[]): number {
   for (let length = path.length; length > 0; length--) {
@@ -220,8 +207,8 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * Returns the parsed value with the keys of `raw` added that the schema does not define. Appends the path of
- * each added key to `unknown`.
+ * Returns the parsed value plus the keys of `raw` that the schema does not define. Appends the path of each
+ * such key to `unknown`.
  */
 function keepUnknown(raw: unknown, parsed: unknown, path: string[], unknown: string[][]): unknown {
   if (Array.isArray(raw) && Array.isArray(parsed)) {

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { Cause, timestamp } from './app.ts'
 
-/** Row of `bloud.operations`: an operation that was requested by a verb (install, uninstall …). */
+/** Row of `bloud.operations`, for example an install or an uninstall of an app. */
 export const Operation = z.object({
   id: z.number().int(),
-  /** Name of the app. Null for an operation that concerns no single app, such as a catalog refresh. */
+  /** Name of the app. Null for an operation without an app, such as a catalog refresh. */
   app: z.string().nullable(),
   kind: z.enum(['install', 'uninstall', 'rename', 'refresh_catalog', 'rollback']),
   state: z.enum(['queued', 'active', 'succeeded', 'failed', 'cancelled', 'superseded']),
@@ -23,10 +23,7 @@ export const Operation = z.object({
 })
 export type Operation = z.infer<typeof Operation>
 
-/**
- * Rebuild of the host that executes one or more operations. A rebuild may need several runs of the switch
- * command (`nixos-rebuild switch`).
- */
+/** Rebuild of the host, which executes one or more operations. */
 export const Rebuild = z.object({
   id: z.number().int(),
   state: z.enum(['active', 'succeeded', 'failed']),
@@ -34,17 +31,17 @@ export const Rebuild = z.object({
   attempt: z.number().int(),
   run: z.number().int(),
   log_offset: z.number().int(),
-  /** Time until the deadline of the rebuild, in ms by the clock of the database. */
+  /** Time until the deadline of the rebuild in ms, computed with the clock of the database. */
   remaining_ms: z.number(),
   generation_before: z.string().nullable(),
-  /** Older host generation that a rollback activates. Null for a rebuild that makes a new host generation. */
+  /** Older host generation that the rebuild activates again. Null if the rebuild is not a rollback. */
   rolls_back_to: z.string().nullable(),
 })
 export type Rebuild = z.infer<typeof Rebuild>
 
 /**
- * Preview of a rollback: the current and the target host generation, the apps that the rollback changes, and
- * the reasons that forbid the rollback.
+ * Preview of a rollback: the host generations, the apps that would change, and the reasons that forbid the
+ * rollback.
  */
 export const RollbackPlan = z.object({
   from: z.string().nullable(),

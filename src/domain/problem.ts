@@ -1,6 +1,6 @@
 /**
- * Errors of the agent by code, with their HTTP status. Errors raised by SQL functions also have an SQLSTATE
- * of class BL.
+ * Errors of the agent with their HTTP status. SQL functions raise an error with the SQLSTATE given for the
+ * error code.
  */
 export const PROBLEMS = {
   unknown_app: { sqlstate: 'BL001', status: 404 },
@@ -24,7 +24,7 @@ export const PROBLEMS = {
   wrong_isolation: { sqlstate: 'BL019', status: 409 },
   already_installed: { sqlstate: 'BL020', status: 409 },
   nothing_to_roll_back: { sqlstate: 'BL021', status: 409 },
-  // These errors are raised only by the HTTP server.
+  // Only the HTTP server raises these errors, so they have no SQLSTATE.
   invalid_json: { status: 400 },
   invalid_request: { status: 400 },
   foreign_host: { status: 403 },
@@ -41,7 +41,7 @@ export const PROBLEMS = {
 
 export type ProblemCode = keyof typeof PROBLEMS
 
-/** Error of the agent with a code, a message, and a hint for the operator. */
+/** Error with a code, a message, and a hint for the operator. */
 export class Problem extends Error {
   readonly code: ProblemCode
   readonly detail: string | undefined
@@ -71,7 +71,7 @@ const CODES = new Map(
   ),
 )
 
-/** Returns the error code of an SQLSTATE of class BL. Returns undefined for any other SQLSTATE. */
+/** Returns the error code for an SQLSTATE. Returns undefined if PROBLEMS does not contain the SQLSTATE. */
 export function problemCode(sqlstate: string): ProblemCode | undefined {
   return CODES.get(sqlstate)
 }

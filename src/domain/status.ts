@@ -1,6 +1,6 @@
 /**
- * Statuses of an app, in the order of an install. The table `bloud.status_transitions` contains the allowed
- * transitions, which only the database checks.
+ * Statuses of an app, in the order of an install. The allowed transitions are in the table
+ * `bloud.status_transitions`.
  */
 export const STATUSES = [
   'queued',

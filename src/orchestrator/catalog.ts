@@ -4,8 +4,7 @@ import type { Context } from './context.ts'
 
 /**
  * Reads the catalog files from the catalog directory.
- * @throws if the directory can't be read. The error is then stored as the cause of failure of the queued
- * catalog refresh.
+ * @throws if the directory can't be read. The queued catalog refresh is then stored as failed.
  */
 async function readFiles({ pool, attempt, catalogDir }: Context) {
   try {
@@ -19,7 +18,8 @@ async function readFiles({ pool, attempt, catalogDir }: Context) {
 }
 
 /**
- * Writes the catalog files to the database. Adds the reason to each app that can't be installed on this host.
+ * Writes the catalog files to the database. If this host can't install an app, the reason is stored with the
+ * app.
  */
 export async function refreshCatalog(context: Context): Promise<void> {
   const { pool, host, attempt, log } = context

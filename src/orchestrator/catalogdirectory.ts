@@ -1,20 +1,16 @@
 /**
- * Reads and parses the files of the catalog directory. An invalid file is reported, and the valid files are
- * still returned.
+ * Reads the files of the catalog directory. An invalid file causes a warning and does not affect the other
+ * files.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, type CatalogProblem, parseCatalogFile } from '../domain/catalog.ts'
 
-/**
- * Upper limit of a catalog file in bytes. A larger file is refused, because a catalog file normally has a few
- * kilobytes.
- */
+/** Upper limit of the size of a catalog file, in bytes. Normal catalog files have a few kilobytes. */
 const MAX_FILE_BYTES = 256 * 1024
 
 export interface CatalogFile {
   app: CatalogApp
-  /** Text of the file, unchanged. */
   yaml: string
 }
 export interface Catalog {
@@ -24,7 +20,7 @@ export interface Catalog {
   errors: CatalogProblem[]
 }
 
-/** Reads every YAML file of the directory `dir`. @throws if the directory itself can't be read. */
+/** Reads every YAML file of the directory `dir`. @throws if the directory can't be read. */
 export async function readCatalog(dir: string): Promise<Catalog> {
   const names = (await readdir(dir)).filter((name) => /\.ya?ml$/.test(name)).sort()
   const catalog: Catalog = { files: [], warnings: [], errors: [] }
@@ -43,8 +39,7 @@ async function addFile(catalog: Catalog, dir: string, filename: string): Promise
   if (Buffer.byteLength(yaml) > MAX_FILE_BYTES) return void fail(`is larger than ${MAX_FILE_BYTES} bytes`)
   const parsed = parseCatalogFile(yaml, filename)
   if ('error' in parsed) return void catalog.errors.push(parsed.error)
-  // Only the files `x.yml` and `x.yaml` can define the same app, because the parser requires that the app's
-  // name equals the file's name.
+  // Two files can define the same app, for example `x.yml` and `x.yaml`.
   if (catalog.files.some((other) => other.app.name === parsed.ok.name)) {
     return void fail(`name: "${parsed.ok.name}" is already used by another file`)
   }

@@ -3,40 +3,38 @@ import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
 import type { Wakeup } from './wakeup.ts'
 
-/** Progress of the worker, as reported to the process supervisor (systemd). */
+/** Reports the progress of the worker to systemd. */
 export interface ProgressReport {
-  /** Reports that the main loop of the worker has completed a round (heartbeat). */
+  /** Reports that the main loop of the worker still runs (heartbeat). */
   alive(): void
   /**
-   * Reports that the worker has resumed the work of an earlier worker, or that another worker holds the
-   * lease.
+   * Reports that the worker has taken over the work of an earlier worker, or that another worker is active.
    */
   recovered(): void
-  /** Reports a short description of the current work, which `systemctl status` then shows. */
+  /** Reports a short description of the current work, for the output of `systemctl status`. */
   phase(text: string): void
 }
 
-/** Dependencies and settings of the lease holder, the worker that executes operations. */
+/** Dependencies and settings of the worker that executes operations. */
 export interface Context {
   pool: Pool
   host: Host
   log: Logger
   progress: ProgressReport
   /**
-   * Fencing token of the lease holder, sent with every write. The database refuses writes with an older
-   * fencing token.
+   * Fencing token of this worker, which is sent with every write. The database refuses writes with an older
+   * token, so a worker that lost the lease can't write.
    */
   attempt: number
   /**
-   * Signal that aborts when the lease is lost or the process stops. Functions then return, but a running
-   * switch command continues.
+   * Signal that aborts when this worker must stop. Functions then return early, but a running switch command
+   * continues.
    */
   signal: AbortSignal
-  /** Wake-up of the rebuild loop. The loop is woken when operations have changed. */
+  /** Wakes the loop that executes rebuilds when operations have changed. */
   work: Wakeup
-  /** Upper limit of the duration of a rebuild, in seconds. */
   buildTimeoutSeconds: number
   catalogDir: string
-  /** Time in days after which old history and logs are pruned. */
+  /** Age in days after which history and logs are deleted. */
   retentionDays: number
 }

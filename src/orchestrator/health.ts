@@ -9,35 +9,29 @@ import { wantedApp } from './rebuild.ts'
 /** Upper limit of a health probe, in ms. An app that responds later counts as failed. */
 const PROBE_LIMIT_MS = 5_000
 /**
- * Number of consecutive failed probes after which a running app is unhealthy. The number is larger than 1,
- * because a single slow response does not mean that the app has failed.
+ * Number of consecutive failed probes after which a running app is unhealthy. A single slow response must not
+ * make an app unhealthy.
  */
 const FAILURES_TO_ERROR = 3
-/**
- * Number of restarts after which a starting app counts as failed, if its process exits right after each
- * start.
- */
+/** Number of restarts after which a starting app whose process exits after each start counts as failed. */
 const RESTARTS_TO_GIVE_UP = 2
-/** Interval in ms between two reads of the list of apps. Starting apps are probed at the same interval. */
+/** Interval in ms between two probes of a starting app, and between two reads of the list of apps. */
 export const HEALTH_TICK_MS = 500
 
-/** State of the health probes of one app. */
 interface ProbeState {
-  /** Time of the next probe of the app, in ms as returned by `performance.now()`. */
+  /** Time of the app's next probe in ms, comparable with `performance.now()`. */
   nextProbeAt: number
-  /** Number of consecutive failed probes of the app. */
+  /** Number of consecutive failed probes. */
   failures: number
-  /** True while a probe of the app is running. */
+  /** True while a probe is running. */
   busy: boolean
-  /**
-   * True if this worker has checked the app's status. The status stored by an earlier worker may be outdated.
-   */
+  /** True if this worker has probed the app. The status that an earlier worker stored may be outdated. */
   verified: boolean
 }
 
 /**
- * True if the HTTP status means that the app is running. The statuses 401 and 403 are included, because an
- * app that requires a login responds with them.
+ * True if the HTTP status means that the app is running. An app that requires a login responds with 401 or
+ * 403.
  */
 function isHealthy(status: number): boolean {
   return (status >= 200 && status < 400) || status === 401 || status === 403
@@ -83,10 +77,7 @@ async function probeHttp(url: string, path: string): Promise<string | null> {
   }
 }
 
-/**
- * Returns the health checker. Its `tick` probes each active app at the interval set in the app's catalog
- * file.
- */
+/** Returns the health checker. A call of `tick` probes the apps whose next probe is due. */
 export function createHealth(context: Context): { tick(): Promise<void> } {
   const { pool, host, attempt, log, signal } = context
   const probes = new Map<string, ProbeState>()
@@ -114,7 +105,9 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     }
   }
 
-  /** True if a starting app has failed: its deadline has passed, or its process exits after each start. */
+  /**
+   * True if the start of an app has failed: its deadline has passed, or its process exits after each start.
+   */
   async function hasFailedToStart(app: ProbedApp): Promise<boolean> {
     if (app.overdue) return true
     const unit = await host.unitState(app.name)

@@ -4,19 +4,16 @@ import { prune } from '../db/retention.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 
-/** Number of the newest operations of each app whose history is never pruned. */
+/** Number of operations per app whose history is kept even if it is old. */
 const KEEP_OPERATIONS = 10
-/**
- * Number of rows pruned in one transaction. The number is small because a long transaction blocks other
- * sessions.
- */
+/** Number of rows deleted in one transaction. A longer transaction would block other sessions. */
 const PRUNE_BATCH = 1_000
-/** Interval between two prunings of old history, in ms. */
+/** Interval between two deletions of old history, in ms. */
 const PRUNE_EVERY_MS = 60 * 60_000
 
 /**
- * Returns the housekeeping of the lease holder: `tick` refreshes the catalog, checks the invariants and
- * prunes old history.
+ * Returns the housekeeping, which refreshes the catalog, checks the invariants of the database and deletes
+ * old history.
  */
 export function createHousekeeping(context: Context): { tick(): Promise<void> } {
   const { pool, attempt, log, signal, retentionDays } = context
@@ -40,8 +37,7 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
 
   return {
     /**
-     * Runs the housekeeping that is due. A failure is only logged, because a failed housekeeping must not
-     * delay installs. The next call of `tick` retries.
+     * Runs the housekeeping that is due. An error is only logged, and the next call of `tick` tries again.
      */
     async tick() {
       try {

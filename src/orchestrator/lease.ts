@@ -3,22 +3,22 @@ import type { Pool } from '../db/pool.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
 
-/** Lifetime of the lease in seconds. After this time without a renewal, another worker can take the lease. */
+/** Lifetime of the lease in seconds. If the lease is not renewed in this time, another worker can take it. */
 const LEASE_SECONDS = 10
 /** Interval between two renewals of the lease, in ms. */
 const RENEW_EVERY_MS = 3_000
 
 export interface Lease {
-  /** Fencing token of the lease. The number grows whenever a worker takes the lease. */
+  /** Fencing token, which increases whenever a worker takes the lease. */
   attempt: number
-  /** Signal that aborts when the lease can't be renewed because another worker holds the lease. */
+  /** Signal that aborts when another worker has taken the lease. */
   lost: AbortSignal
   release(): Promise<void>
 }
 
 /**
- * Takes the lease for `worker` and renews the lease until it is released or lost. Returns undefined if
- * another worker holds the lease.
+ * Takes the lease, which makes `worker` the only active worker, and renews the lease until it is released or
+ * lost. Returns undefined if another worker holds the lease.
  */
 export async function takeLease(pool: Pool, worker: string, log: Logger): Promise<Lease | undefined> {
   const attempt = await acquireLease(pool, worker, LEASE_SECONDS)
@@ -28,8 +28,7 @@ export async function takeLease(pool: Pool, worker: string, log: Logger): Promis
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
     } catch (error) {
-      // An unreachable database does not mean that the lease is lost, because no other worker can take the
-      // lease then.
+      // While the database is unreachable, the lease is not lost, because no other worker can take it.
       if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
       log.warn({ attempt }, 'the lease was taken by another worker')
       lost.abort()

@@ -10,8 +10,8 @@ import { configureWanted, runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
 
 /**
- * Upper limit of the time between two reads of the operations in the database, in ms. Operations are also
- * read without a PostgreSQL notification, because a notification may be lost.
+ * Upper limit of the time between two reads of the operations, in ms. Without this limit, a lost PostgreSQL
+ * notification could delay an operation for ever.
  */
 const SLOW_TICK_MS = 2_000
 /** Pause of a worker loop after an error, in ms. */
@@ -31,16 +31,13 @@ export interface OrchestratorOptions {
 
 export interface Orchestrator {
   start(): void
-  /** Wakes the rebuild and housekeeping loops. Called when operations may have changed. */
+  /** Wakes the loops of the worker. Called when operations may have changed. */
   notify(): void
-  /** Stops the worker and releases the lease. A running switch command is not stopped. */
+  /** Stops the worker so that another worker can take over. A running switch command continues. */
   stop(): Promise<void>
 }
 
-/**
- * Creates a worker that executes the operations of the database. Several workers may run, but only the lease
- * holder executes operations.
- */
+/** Creates a worker that executes operations. Of several workers, only the holder of the lease is active. */
 export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const { pool, log, progress } = options
   const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
@@ -78,12 +75,12 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     log.info({ attempt: lease.attempt, worker }, 'lease acquired')
     const health = createHealth(context)
     const housekeeping = createHousekeeping(context)
-    // The first housekeeping loads the catalog of this program version. Rebuilds wait for the first
-    // housekeeping, because rebuilds use the catalog.
+    // The first housekeeping loads the catalog of this program version. Rebuilds use the catalog, so they
+    // wait for the first housekeeping.
     const firstHousekeeping = housekeeping.tick()
     /**
-     * True after the configuration of the wanted apps has been written. Initially false, because an earlier
-     * worker may have died before it wrote the configuration.
+     * True after this worker has written the configuration of the wanted apps. An earlier worker may have
+     * died before writing the configuration.
      */
     let configured = false
     try {
@@ -94,8 +91,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
           if (!signal.aborted && !configured) await configureWanted(context)
           configured = true
         }),
-        // Housekeeping runs concurrently with rebuilds, because a catalog refresh must not wait minutes for
-        // the end of a rebuild.
+        // Housekeeping has its own loop, because a rebuild can take minutes and must not delay a catalog
+        // refresh.
         repeat(signal, log, housekeepingWakeup, SLOW_TICK_MS, async () => {
           await firstHousekeeping
           await housekeeping.tick()
@@ -126,8 +123,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 }
 
 /**
- * Calls `round` repeatedly until `signal` aborts. Waits for `wakeup`, or at most `ms` milliseconds, between
- * two calls. An error of `round` is logged and does not end the loop.
+ * Calls `round` repeatedly until `signal` aborts. Between two calls, waits for `wakeup` or at most `ms`
+ * milliseconds. An error of `round` is logged.
  */
 async function repeat(
   signal: AbortSignal,

@@ -3,29 +3,30 @@ import type { Cause } from '../domain/app.ts'
 import type { RunFailure, RunState } from '../host/index.ts'
 
 /**
- * Exit code of `nixos-rebuild switch` if the new host generation is active but some systemd units failed to
+ * Exit code of `nixos-rebuild switch` if the new host generation is active but a systemd unit failed to
  * start.
  */
 const EXIT_SWITCHED_WITH_FAILURES = 4
-/** Number of log lines stored with a cause of failure: the last lines of the log. */
+/** Number of log lines (the last ones) that are stored with the cause of a failed operation. */
 export const CAUSE_LOG_LINES = 20
 
-/** Facts about a finished run of the switch command, from which the outcome of the rebuild is decided. */
+/**
+ * Facts about a finished run of the switch command. The outcome of the rebuild depends only on these facts.
+ */
 export interface Observation {
   state: RunState
-  /** Host generation that was active before the run, or null if there was none. */
+  /** Host generation that was active before the run. */
   before: string | null
-  /** Host generation that is active after the run, or null if there is none. */
+  /** Host generation that is active after the run. */
   after: string | null
-  /** Failures that the host attributes to an app, by the name of the app. */
+  /** Failures of single apps, by the name of the app. */
   failures: Record<string, RunFailure>
-  /** Failure that the host reported without the name of an app. */
+  /** Failure that the host can't attribute to an app. */
   unattributed?: RunFailure | undefined
-  /** Names of the apps that the rebuild was to install. */
+  /** Names of the apps that the rebuild installs. */
   installing: readonly string[]
-  /** Last lines of the log of the run. */
   log: readonly string[]
-  /** Reason why the agent stopped the run, or null if the run ended by itself. */
+  /** Reason why the agent stopped the run. Null if the run ended by itself. */
   stopped: { causes: Record<string, Cause>; all: Cause | null } | null
 }
 
@@ -43,18 +44,15 @@ function causeOf(failure: RunFailure, code: number | null): Cause {
 }
 
 /**
- * True if the new host generation became active. The host generation is active after exit code 0 or 4. With
- * any other exit code, the generation must differ from the generation before the run.
+ * True if the new host generation became active. With an exit code other than 0 and 4, this is true only if
+ * the active host generation changed.
  */
 export function wasSwitched({ state, before, after }: Observation): boolean {
   const code = exitCode(state)
   return code === 0 || code === EXIT_SWITCHED_WITH_FAILURES || after !== before
 }
 
-/**
- * Returns the cause of failure that is stored with all operations of a rebuild. Used if the host did not name
- * a failed app.
- */
+/** Returns the cause that is stored with all operations of a failed rebuild if the failed app is unknown. */
 function sharedCause({ state, failures, unattributed, log }: Observation): Cause {
   const other = Object.entries(failures)[0]
   const code = exitCode(state)
@@ -76,7 +74,7 @@ function sharedCause({ state, failures, unattributed, log }: Observation): Cause
   return { class: 'build', message, hint: 'Check its log, then retry.', exit_code: code, log: lastLines }
 }
 
-/** Returns the outcome of a rebuild, decided from the facts about its finished run. */
+/** Decides the outcome of a rebuild from the facts about its finished run. */
 export function decideOutcome(observed: Observation): Outcome {
   const common = { exitCode: exitCode(observed.state), generation: observed.after, split: false }
   if (wasSwitched(observed)) return { ...common, switched: true, failures: {}, cause: null }
@@ -87,8 +85,8 @@ export function decideOutcome(observed: Observation): Outcome {
   const failures = Object.fromEntries(
     failed.map(([app, failure]) => [app, causeOf(failure, common.exitCode)]),
   )
-  // If the switch command failed and the host named no app, the database splits the rebuild into two smaller
-  // rebuilds. Only the rebuild that contains the failing app fails again.
+  // If the failed app is unknown, the database splits the rebuild into two smaller rebuilds. Only the rebuild
+  // with the failing app then fails again.
   const split = Object.keys(observed.failures).length === 0 && common.exitCode !== null
   return {
     ...common,

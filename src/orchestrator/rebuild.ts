@@ -22,21 +22,23 @@ import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
 import { createWakeup } from './wakeup.ts'
 
 /**
- * Upper limit of runs of the switch command in one rebuild. The switch command is run again after a power
- * failure, a signal or a stop of the agent interrupted a run.
+ * Upper limit of the number of runs of the switch command in one rebuild. A run that was interrupted, for
+ * example by a power failure, is repeated.
  */
 const MAX_RUNS = 3
-/** Exit code of the switch command if another process holds the lock of the switch command (EX_TEMPFAIL). */
+/**
+ * Exit code (EX_TEMPFAIL) of a switch command that did not start because another switch command was running.
+ */
 const LOCKED_EXIT_CODE = 75
 /**
- * Exit codes after which the switch command is run again. Another process held the lock, or the command was
- * ended by SIGINT, SIGKILL or SIGTERM.
+ * Exit codes after which the switch command is repeated: another switch command was running, or SIGINT,
+ * SIGKILL or SIGTERM ended the command.
  */
 const RETRYABLE_EXIT_CODES = new Set([LOCKED_EXIT_CODE, 130, 137, 143])
-/** Pause before the switch command is run again, in ms. */
+/** Pause before the switch command is repeated, in ms. */
 const PAUSE_BEFORE_RERUN_MS = 2_000
 
-/** Returns the app of a database row in the form that the host expects. */
+/** Converts a database row to the form in which the host expects an app. */
 export function wantedApp(
   row: Pick<DesiredApp, 'name' | 'port' | 'integration_config' | 'entry'>,
 ): WantedApp {
@@ -49,10 +51,7 @@ export function wantedApp(
   }
 }
 
-/**
- * Executes the next waiting rebuild until the rebuild ends or the worker must stop. Returns false if no
- * rebuild is waiting.
- */
+/** Executes the next waiting rebuild. Returns false if no rebuild is waiting. */
 export async function runNextRebuild(context: Context): Promise<boolean> {
   const rebuild = await claimRebuild(context.pool, context.attempt, context.buildTimeoutSeconds)
   context.progress.recovered()
@@ -78,8 +77,8 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
 }
 
 /**
- * Writes the configuration of the wanted apps to the host while no rebuild is active. Failed and cancelled
- * apps are left out, because a manual rebuild of the machine would otherwise activate them.
+ * Writes the configuration of the wanted apps while no rebuild is active. Failed and cancelled apps are left
+ * out, because the operator may rebuild the machine by hand.
  */
 export async function configureWanted({ pool, host, log }: Context): Promise<void> {
   try {
@@ -97,8 +96,8 @@ function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outc
 }
 
 /**
- * Returns the apps that must not be built, with the cause of failure of each app. An app must not be built if
- * its install was cancelled, or if the host's preflight check refused the app.
+ * Returns the apps that must not be built, with the cause for each app. The install was cancelled, or the
+ * host refused the app.
  */
 async function findFailures(
   { pool, host }: Context,
@@ -162,8 +161,8 @@ async function begin(
 }
 
 /**
- * Writes the configuration of the older host generation and starts the rollback. Without this configuration,
- * the next rebuild would undo the rollback.
+ * Starts a rollback. First writes the configuration of the older host generation, because the next rebuild
+ * would otherwise undo the rollback.
  */
 async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
   const { pool, host, attempt } = context
@@ -179,16 +178,13 @@ async function configureRollback(context: Context, rebuild: ClaimedRebuild, targ
   await begin(context, rebuild, apps)
 }
 
-/**
- * Starts the run of the switch command unless it has already started. Waits for the end of the run and stores
- * its outcome.
- */
+/** Starts the switch command if it has not been started, waits for its end and stores the outcome. */
 async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.progress.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
   if ((await host.inspect(run)).state === 'absent') {
-    // The run is not started if a cancel was requested while the configuration was written.
+    // A cancel may have been requested while the configuration was written.
     const reason = await reasonToStop(context, rebuild)
     if (reason) return end(context, rebuild, notSwitched(reason.causes, reason.all))
     await host.startSwitch(run, rebuild.rolls_back_to)
@@ -204,8 +200,8 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
 }
 
 /**
- * True if the switch command must run again, because the run was interrupted before the new host generation
- * became active. False after the deadline or after MAX_RUNS runs.
+ * True if the switch command was interrupted before the new host generation became active, so that the
+ * command must be repeated.
  */
 async function mustRunAgain(
   { host, log }: Context,
@@ -215,8 +211,7 @@ async function mustRunAgain(
   const locked = state.state === 'exited' && state.exitCode === LOCKED_EXIT_CODE
   const retryable = state.state === 'exited' && RETRYABLE_EXIT_CODES.has(state.exitCode)
   const interrupted = state.state === 'lost' || retryable
-  // If another process held the lock, this run has switched nothing. A changed host generation then comes
-  // from the other process.
+  // If another switch command was running, a changed host generation comes from that command.
   const switched = !locked && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
   if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !locked)) return false
@@ -224,7 +219,10 @@ async function mustRunAgain(
   return true
 }
 
-/** Stores the outcome of a finished run of the switch command. Deletes the data of purged apps first. */
+/**
+ * Stores the outcome of a finished run of the switch command. First deletes the data of apps that were
+ * uninstalled with their data.
+ */
 async function storeOutcome(
   context: Context,
   rebuild: ClaimedRebuild,

@@ -4,8 +4,8 @@ import type { Context } from './context.ts'
 import { decideOutcome, type Observation } from './outcome.ts'
 
 /**
- * Returns the cause with a message that begins with "The rollback did not succeed". The cause is stored with
- * all apps of the rollback, also with apps that did not fail themselves.
+ * Returns the cause with a message that begins with "The rollback did not succeed", because an app of the
+ * rollback may not have failed itself.
  */
 const asRollbackCause = (cause: Cause): Cause => ({
   ...cause,
@@ -13,9 +13,8 @@ const asRollbackCause = (cause: Cause): Cause => ({
 })
 
 /**
- * Returns the cause why a rollback must not begin, or null if the rollback may begin. A rollback must not
- * begin if it was cancelled, if the machine was switched without the agent, or if the target host generation
- * no longer exists.
+ * Returns the cause why a rollback must not begin: a cancel, a switch of the machine without the agent, or a
+ * missing target generation. Returns null if the rollback may begin.
  */
 export async function rollbackObstacle(
   { pool, host }: Context,
@@ -39,8 +38,8 @@ export async function rollbackObstacle(
 }
 
 /**
- * Returns the outcome of a rollback, which succeeded only if the target generation is active. Otherwise all
- * operations of the rollback fail together, because a rollback is never split.
+ * Returns the outcome of a rollback, which succeeded only if the host generation `target` is active.
+ * Otherwise all operations of the rollback fail.
  */
 export function decideRollbackOutcome(observed: Observation, target: string): Outcome {
   const { failures, cause, ...decided } = decideOutcome(observed)

@@ -3,31 +3,25 @@ import type { Cause } from '../domain/app.ts'
 import type { Run, RunState } from '../host/index.ts'
 import type { Context } from './context.ts'
 
-/** Interval between two polls of a running switch command, in ms. A notification causes an earlier poll. */
+/** Upper limit of the time between two polls of a running switch command, in ms. */
 const POLL_INTERVAL_MS = 1_000
 /**
- * Time in ms that an activation may continue after the deadline, because an activation can't be stopped.
- * After that time the active host generation decides the outcome.
+ * Time in ms for which an activation may continue after the rebuild's deadline. An activation can't be
+ * stopped.
  */
 const ACTIVATION_LIMIT_MS = 5 * 60_000
-/**
- * Upper limit of a batch of log lines, in bytes. A batch is written in one transaction, which sends one
- * PostgreSQL notification.
- */
+/** Upper limit of the log lines that are written in one transaction, in bytes. */
 const LOG_BATCH_BYTES = 64 * 1024
 
-/**
- * Reason why the agent stops a run of the switch command: a cause for each app, or one cause for all
- * operations.
- */
+/** Causes for the operations of a run that the agent stops: one cause for each app, or a common cause. */
 export interface StopReason {
   causes: Record<string, Cause>
   all: Cause | null
 }
 
 /**
- * Result of following a run of the switch command. `state` is `running` if the activation exceeded its time
- * limit.
+ * State of a run of the switch command when the worker stopped waiting. `state` is `running` if the
+ * activation exceeded its time limit.
  */
 export interface MonitoredRun {
   state: RunState
@@ -61,8 +55,8 @@ const TIMED_OUT: Cause = {
 }
 
 /**
- * Returns the reason to stop the run of the switch command: the deadline has passed, or a cancel was
- * requested. Returns null if the run may continue.
+ * Returns the reason to stop the switch command: its deadline has passed, or a cancel was requested. Returns
+ * null if the command may continue.
  */
 export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): Promise<StopReason | null> {
   if (performance.now() > rebuild.endsAt) return { causes: {}, all: TIMED_OUT }
@@ -73,11 +67,10 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
 }
 
 /**
- * Follows a run of the switch command to its end and copies its log into the database. A cancel or the
- * deadline stops the run, unless the activation has begun.
+ * Waits for the end of the switch command and copies the command's log into the database. Stops the command
+ * at the deadline or after a cancel, unless its activation has begun.
  *
- * Returns undefined if the lease is lost or the process stops; the run then continues. The next lease holder
- * follows the run from the log offset stored in the database.
+ * Returns undefined if the worker must stop. The command then continues, and the next worker waits for it.
  */
 export async function monitorRun(
   context: Context,

@@ -1,4 +1,4 @@
-/** Wake-up that is never lost: `notify` without a pending `wait` makes the next `wait` return at once. */
+/** Wake-up that can't be lost: `notify` before `wait` makes `wait` return at once. */
 export interface Wakeup {
   notify(): void
   /** Waits for `notify`, at most `ms` milliseconds. Also returns when `signal` aborts. */
