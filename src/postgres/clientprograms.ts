@@ -4,10 +4,7 @@ import * as fs from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { run } from '../system/childprocess.ts'
 
-/**
- * Folders in which packages install several PostgreSQL versions side by side. The folders of PATH are
- * searched first.
- */
+/** Folders in which the packages of operating systems install several PostgreSQL versions. */
 const ROOTS = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt', '/usr']
 const VERSIONED = /^(\d+|libpq|postgresql@\d+|pgsql-\d+)$/
 const PROGRAMS = ['pg_dump', 'pg_restore', 'psql'] as const
@@ -19,7 +16,7 @@ export interface PostgresClient {
   major: number
 }
 
-/** Error if no installed client works with the server. The message names the packages to install. */
+/** Error if no installed client program works with the server. The message names the packages to install. */
 class ClientError extends Error {
   readonly code = 'no_client'
 }
@@ -27,7 +24,7 @@ class ClientError extends Error {
 export const clientProgram = ({ directory }: PostgresClient, name: (typeof PROGRAMS)[number]) =>
   join(directory, name)
 
-/** Returns all installed clients with their major versions. */
+/** Returns all installed PostgreSQL clients, with their major versions. */
 export async function installedClients(env: NodeJS.ProcessEnv): Promise<PostgresClient[]> {
   const versioned = await Promise.all(ROOTS.map(versionedFolders))
   const folders = new Set([...(env.PATH ?? '').split(delimiter).filter(Boolean), ...versioned.flat()])
@@ -35,7 +32,7 @@ export async function installedClients(env: NodeJS.ProcessEnv): Promise<Postgres
   return found.filter((client) => client !== null)
 }
 
-/** Returns true if the folder also contains the server programs, initdb and postgres. */
+/** True if the folder of the client also contains the server programs initdb and postgres. */
 export const hasServer = ({ directory }: PostgresClient): boolean =>
   ['initdb', 'postgres'].every((name) => existsSync(join(directory, name)))
 
@@ -57,8 +54,8 @@ async function clientIn(directory: string, env: NodeJS.ProcessEnv): Promise<Post
 }
 
 /**
- * Returns the client of the server's major version, or else the nearest newer client. An older pg_dump
- * refuses to dump the database.
+ * Returns the client with the server's major version, or else the nearest newer client. Older clients are
+ * excluded, because pg_dump refuses to dump a newer server.
  * @throws ClientError
  */
 export function chooseClient(clients: PostgresClient[], serverMajor: number): PostgresClient {

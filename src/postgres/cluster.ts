@@ -1,4 +1,6 @@
-/** Creates the data directory (cluster) of the server, `<data>/postgres`, with initdb. */
+/**
+ * Creates the data directory (cluster) of the PostgreSQL server, `<data>/postgres`, with the program initdb.
+ */
 import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,8 +18,8 @@ import type { ServerUser } from './serveruser.ts'
 const INITDB_LIMIT_MS = 180_000
 
 /**
- * Options for the deletion of an unfinished cluster. The retries last 8 s in total, because initdb can keep
- * writing that long after the agent was killed.
+ * Options for the deletion of an unfinished cluster. The retries last 8 s, because initdb can write for that
+ * long after the agent was killed.
  */
 const REMOVAL = { recursive: true, force: true, maxRetries: 12, retryDelay: 100 }
 
@@ -27,11 +29,12 @@ const UNFINISHED = 'postgres.new-'
 export const clusterDirectory = (dataDir: string) => join(dataDir, 'postgres')
 
 /**
- * Environment of the server's programs. Contains no PG* variables of the agent, and sets English messages.
+ * Environment of the PostgreSQL programs. The agent's PG* variables are left out, and LC_ALL sets English
+ * messages.
  */
 export const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' }
 
-/** Returns the major version of PostgreSQL that created the cluster. Returns null if no cluster exists. */
+/** Returns the major version of PostgreSQL that created the cluster. Returns null if there is no cluster. */
 export async function clusterMajor(dataDir: string): Promise<number | null> {
   try {
     return Number.parseInt(await fs.readFile(join(clusterDirectory(dataDir), 'PG_VERSION'), 'utf8'), 10)
@@ -42,8 +45,8 @@ export async function clusterMajor(dataDir: string): Promise<number | null> {
 }
 
 /**
- * Creates the cluster under a temporary name and renames the complete cluster. If the agent is killed before
- * the rename, the next start deletes the unfinished cluster.
+ * Creates the cluster under a temporary name and then renames the cluster, so that a cluster with the final
+ * name is always complete.
  */
 export async function createCluster(
   dataDir: string,
@@ -68,8 +71,7 @@ export async function createCluster(
 }
 
 /**
- * Deletes the clusters that an interrupted start left unfinished. Deletion is retried, because an initdb may
- * still write to the directory. The caller holds the lock of the data directory.
+ * Deletes unfinished clusters of an interrupted start. The caller must hold the lock of the data directory.
  */
 export async function removeUnfinished(dataDir: string): Promise<void> {
   for (const name of await fs.readdir(dataDir)) {
@@ -95,7 +97,7 @@ async function runInitdb(
     '-E',
     'UTF8',
   ]
-  // The built-in locale provider sorts text equally on every machine, independent of the installed locales.
+  // With the built-in locale provider, the sort order of text does not depend on the machine's locales.
   args.push('--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8')
   try {
     const outcome = await run(program(binaries, 'initdb'), args, {
@@ -112,8 +114,8 @@ async function runInitdb(
 }
 
 /**
- * Returns the owner of an existing cluster. The owner can differ from `user`, because an ordinary user may
- * have created the cluster. A cluster that belongs to root (a copy) is given to `user`.
+ * Returns the owner of an existing cluster, which may be another user than `user`. A cluster of root, for
+ * example a copy, is given to `user`.
  */
 export async function ownerOfCluster(dataDir: string, user: ServerUser): Promise<ServerUser> {
   const directory = clusterDirectory(dataDir)

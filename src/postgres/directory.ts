@@ -1,9 +1,9 @@
 /**
  * Passes directories to a program that runs as another user.
  *
- * The server's user can't open the data directory by its path if a parent directory is private (/root,
- * mktemp). On Linux the agent, as root, opens the directory and passes the open file to the child process.
- * The child process then uses the path /proc/self/fd/3, which needs no access to the parent directories.
+ * The other user can't open the data directory by its path if a parent directory is private, such as /root.
+ * On Linux the agent therefore opens the directory as root and passes the open file to the child process. The
+ * child process uses the path /proc/self/fd/3, which needs no access to the parent directories.
  */
 import { closeSync, constants, openSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -12,19 +12,19 @@ import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
 export interface PassedDirectories {
-  /** Paths by which the child process opens the directories or files, in the order of the arguments. */
+  /** Paths for the child process, in the order of the directories that were passed. */
   names: string[]
   /**
-   * Open files that the child process receives as descriptors 3, 4, … Empty if `names` contains the plain
-   * paths.
+   * Open files that the child process receives as descriptors 3, 4, … Empty if the child process can use the
+   * ordinary paths.
    */
   files: number[]
   close(): void
 }
 
 /**
- * Makes paths accessible to the server's user.
- * @param paths directories or files that belong to the server's user.
+ * Makes paths accessible to the user that runs the PostgreSQL server.
+ * @param paths directories or files that belong to that user.
  */
 export async function passDirectories(paths: string[], user: ServerUser | null): Promise<PassedDirectories> {
   if (user && process.platform === 'linux') return passOpenFiles(paths)
@@ -60,10 +60,7 @@ async function refuseUnreachable(path: string): Promise<void> {
   }
 }
 
-/**
- * Changes the owner of a directory and its content. Changes the owner of a symbolic link itself, not of the
- * link's target.
- */
+/** Changes the owner of a directory and its content. Does not follow symbolic links. */
 export async function changeOwner(user: ServerUser, directory: string): Promise<void> {
   for (const entry of await fs.readdir(directory, { recursive: true })) {
     await fs.lchown(join(directory, entry), user.uid, user.gid)

@@ -1,13 +1,13 @@
 /**
  * Starts, restarts and stops the PostgreSQL server that is installed with the agent.
  *
- *   <data>/postgres/            data directory (if the agent is root, the server's user owns it)
+ *   <data>/postgres/            data directory
  *   <data>/database.json        port and passwords, for the agent and for `npm run psql`
  *   <data>/logs/postgresql.log  log of the server
  *
- * The server listens on loopback only and requires a password from every client. The server outlives a killed
- * agent, and the next agent adopts the server. The caller holds the lock of the data directory
- * (`../system/filelock.ts`).
+ * The server listens only on loopback and requires a password from every client. If the agent is killed, the
+ * server continues to run, and the next agent uses the same server. The caller must hold the lock of the data
+ * directory.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../log.ts'
@@ -33,18 +33,17 @@ export { PostgresError } from './error.ts'
 export interface EmbeddedPostgresOptions {
   dataDir: string
   log: Logger
-  /** Settings of postgresql.conf that override PostgreSQL's defaults. */
+  /** Settings for postgresql.conf. */
   settings?: Record<string, string>
 }
 
-/** Connection data of the running server. */
 export interface RunningPostgres {
-  /** URL of the database `postgres` for the superuser. */
+  /** URL with which the superuser connects to the database `postgres`. */
   superuserUrl: string
   port: number
   socketDir: string | null
   facts: Credentials
-  /** True if an earlier agent, which was killed, had started the server. */
+  /** True if the server was left running by an earlier agent that was killed. */
   adopted: boolean
 }
 
@@ -56,15 +55,15 @@ export interface EmbeddedPostgres {
   start(): Promise<RunningPostgres>
   /** Stops the server, also during its start. Resolves when the server has ended. Idempotent. */
   stop(): Promise<void>
-  /**
-   * Registers a listener that is called after each automatic restart. The server's port can change in a
-   * restart.
-   */
+  /** Registers a listener that is called after each automatic restart, because the port can change. */
   onRestart(listener: (running: RunningPostgres) => void): void
 }
 
 const READY_LIMITS = { startMs: 60_000, recoveryMs: 600_000 }
-/** Upper limit of start attempts. Only temporary errors cause another attempt, for example a used port. */
+/**
+ * Upper limit of the number of attempts to start the server. Only temporary errors, such as a used port,
+ * cause another attempt.
+ */
 const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 500
 const RESTART_PAUSE_MS = 1_000
@@ -108,8 +107,8 @@ export function createEmbeddedPostgres({
       log.info({ postgresPid: found.pid }, 'adopted the PostgreSQL that was still running')
       return hold(found, { ...facts, port: found.port }, true)
     }
-    // If the found server is stopping or accepts no connections, the server is stopped. The caller then
-    // starts a new server.
+    // The found server is stopping or accepts no connections, so the server is stopped and the caller starts
+    // a new server.
     await stopServer(found)
     return null
   }
@@ -188,10 +187,7 @@ export function createEmbeddedPostgres({
 
 const superuserUrl = (facts: Credentials) => databaseUrl(facts, 'superuser', 'postgres')
 
-/**
- * Returns true for a temporary start error, for example if another program took the port or child processes
- * of a killed server still run.
- */
+/** True for a start error that is temporary, for example because another program uses the port. */
 const isTransient = (output: string, readiness: string) =>
   readiness === 'foreign' ||
   /could not bind|could not create any TCP\/IP sockets|lock file ".*" already exists|pre-existing shared memory block/.test(

@@ -10,8 +10,8 @@ export type PostgresErrorCode =
   | 'facts_damaged'
 
 /**
- * Error if the embedded PostgreSQL can't be used. The message contains the reason and what the operator can
- * do.
+ * Error if the agent can't use its PostgreSQL server. The message contains the reason and advice for the
+ * operator.
  */
 export class PostgresError extends Error {
   readonly code: PostgresErrorCode

@@ -1,4 +1,4 @@
-/** Prepares the start of the PostgreSQL server: programs, system user, cluster and passwords. */
+/** Prepares the first start of the PostgreSQL server: programs, system user, data directory and passwords. */
 import * as fs from 'node:fs/promises'
 import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
 import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
@@ -8,14 +8,13 @@ import { type ServerUser, serverUser } from './serveruser.ts'
 
 export interface Prepared {
   binaries: Binaries
-  /** System user that runs the server; null if the server runs as the agent's user. */
+  /** System user that runs the server. Null if the agent's own user runs the server. */
   user: ServerUser | null
   facts: Credentials
 }
 
 /**
- * Creates the missing parts that a server start needs, and returns all of them. The caller holds the lock of
- * the data directory.
+ * Creates everything that a start of the server needs. The caller must hold the lock of the data directory.
  */
 export async function prepare(dataDir: string): Promise<Prepared> {
   await fs.mkdir(dataDir, { recursive: true, mode: 0o700 })
@@ -41,8 +40,8 @@ async function factsFor(dataDir: string, clusterExists: boolean): Promise<Creden
     )
   }
   const facts = newCredentials()
-  // The passwords are written before the cluster is created, because a cluster with an unknown password would
-  // be useless.
+  // The passwords are stored before the cluster is created, because a crash in between would otherwise leave
+  // a cluster with unknown passwords.
   await writeCredentials(dataDir, facts)
   return facts
 }

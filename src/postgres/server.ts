@@ -15,49 +15,43 @@ import type { ServerUser } from './serveruser.ts'
 
 export interface Server {
   pid: number
-  /**
-   * Resolves when the server has ended. The text completes a sentence, for example "was ended by SIGKILL".
-   */
+  /** Resolves when the server has ended, with the end of a sentence such as "was ended by SIGKILL". */
   ended: Promise<string>
 }
 
 export interface ServerOptions {
   binaries: Binaries
   user: ServerUser | null
-  /** Data directory of the cluster. */
   directory: string
   port: number
-  /** True if the server also listens on a Unix socket in the data directory. */
+  /** True if the server also listens on a Unix socket, which is in the data directory. */
   socket: boolean
-  /** Settings of postgresql.conf. */
+  /** Settings for postgresql.conf. */
   settings: Record<string, string>
   log: ServerLog
 }
 
 /**
- * Upper limit of the duration of a fast shutdown, in ms, because PostgreSQL itself sets no limit. The
- * shutdown checkpoint takes seconds on a home server.
+ * Upper limit of the duration of a fast shutdown, in ms. A fast shutdown writes a checkpoint, which takes
+ * seconds on a home server.
  */
 const FAST_STOP_LIMIT_MS = 30_000
 const IMMEDIATE_STOP_LIMIT_MS = 5_000
 const KILL_LIMIT_MS = 5_000
 const CONNECT_LIMIT_MS = 5_000
 const CONNECT_INTERVAL_MS = 100
-/** Interval in ms between two checks that an adopted server still runs. */
+/** Interval in ms between two checks that a server of an earlier agent still runs. */
 const ADOPTED_CHECK_INTERVAL_MS = 1_000
 const PS_LIMIT_MS = 5_000
-/**
- * Upper limit of a Unix socket path in bytes. The kernel's sun_path field has 108 bytes on Linux and 104 on
- * macOS, including the final NUL.
- */
+/** Upper limit of the path of a Unix socket in bytes: the kernel's limit minus the final NUL. */
 const SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
 export const fitsSocketPath = (directory: string, port: number) =>
   Buffer.byteLength(join(directory, `.s.PGSQL.${port}`)) <= SOCKET_PATH_BYTES
 
 /**
- * Starts a postmaster in its own session. In the agent's session, Ctrl-C in the terminal would stop the
- * server before the server's clients.
+ * Starts a PostgreSQL server in its own session. In the agent's session, Ctrl-C would stop the server before
+ * the agent has closed its connections.
  */
 export async function spawnServer(options: ServerOptions): Promise<Server> {
   const { binaries, user, directory, port, socket, settings, log } = options
@@ -84,23 +78,23 @@ export async function spawnServer(options: ServerOptions): Promise<Server> {
 }
 
 /**
- * Returns the postmaster that a killed agent left running on this data directory. Returns null if no such
- * postmaster runs.
+ * Returns the server that a killed agent left running on this data directory. Returns null if there is no
+ * such server.
  */
 export async function findRunning(directory: string): Promise<(Server & { port: number }) | null> {
   const text = await fs.readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')
   const [pid = 0, , , port = 0] = text.split('\n').map(Number)
   if (!pid || !isAlive(pid)) return null
   if (await isServerOf(pid, directory)) return { pid, port, ended: awaitEnd(pid) }
-  // If the process id in postmaster.pid belongs to another program, the file is outdated. The file is
-  // deleted, because PostgreSQL refuses to start if that program runs under the server's user.
+  // The process id in postmaster.pid now belongs to another program, so the file is outdated. PostgreSQL
+  // would refuse to start if that program runs under the same user.
   await fs.rm(join(directory, 'postmaster.pid'), { force: true })
   return null
 }
 
 /**
- * Returns true if a process is the server of this data directory. Compares the working directory, or the
- * program's name on systems without /proc.
+ * True if the process is the PostgreSQL server of this data directory. On Linux, the server's working
+ * directory is the data directory.
  */
 async function isServerOf(pid: number, directory: string): Promise<boolean> {
   if (process.platform !== 'linux') {
@@ -116,7 +110,7 @@ async function isServerOf(pid: number, directory: string): Promise<boolean> {
 }
 
 async function awaitEnd(pid: number): Promise<string> {
-  // The end of an adopted server is polled, because Node reports exit events only for child processes.
+  // Node reports the end only of child processes, and this server was started by an earlier agent.
   while (isAlive(pid)) await sleep(ADOPTED_CHECK_INTERVAL_MS)
   return 'has ended'
 }
@@ -125,7 +119,7 @@ export type Readiness = 'ready' | 'ended' | 'recovering' | 'silent' | 'foreign'
 
 /**
  * Waits until a connection to the server succeeds, and returns the state of the server. `foreign` means that
- * the server rejects the password, so another server uses the port.
+ * the server rejects the password and is therefore another program's server.
  */
 export async function awaitReady(server: Server, url: string, limits: ReadyLimits): Promise<Readiness> {
   const begin = Date.now()
@@ -140,9 +134,9 @@ export async function awaitReady(server: Server, url: string, limits: ReadyLimit
 }
 
 export interface ReadyLimits {
-  /** Limit in ms for a normal start. */
+  /** Limit in ms for a start without crash recovery. */
   startMs: number
-  /** Limit in ms for a start with crash recovery. The replay of the write-ahead log can take minutes. */
+  /** Limit in ms for a start with crash recovery, which can take minutes. */
   recoveryMs: number
 }
 
@@ -162,8 +156,7 @@ async function tryConnect(url: string): Promise<Exclude<Readiness, 'ended'>> {
 }
 
 /**
- * Stops a server. Begins with a fast shutdown, in which the server disconnects clients and writes a
- * checkpoint.
+ * Stops a server with a fast shutdown, and kills the server if the shutdown takes too long.
  * @returns true if the server has ended.
  */
 export function stopServer({ pid }: Server): Promise<boolean> {
@@ -174,7 +167,7 @@ export function stopServer({ pid }: Server): Promise<boolean> {
   ])
 }
 
-/** Returns the wanted port if the port is free, or else any free port. */
+/** Returns the port `wanted` if that port is free, or else any free port. */
 export async function freePort(wanted: number): Promise<number> {
   return (await tryPort(wanted)) ?? (await tryPort(0)) ?? wanted
 }

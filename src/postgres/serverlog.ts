@@ -1,7 +1,6 @@
 /**
- * Reads and rotates the server log, `<data>/logs/postgresql.log`. A full log is copied to `postgresql.log.1`
- * and truncated. The log file is not replaced, because the server keeps the file open and would continue to
- * write to the old file.
+ * Reads and rotates the server log, `<data>/logs/postgresql.log`. For a rotation, the log is copied and then
+ * truncated, because the server keeps the file open and would still write to a renamed file.
  */
 import * as fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -13,11 +12,10 @@ const TAIL_LINES = 12
 
 export interface ServerLog {
   path: string
-  /** Returns the size of the log in bytes. */
   size(): Promise<number>
-  /** Returns the last lines of the log that begin after the byte offset `from`. */
+  /** Returns the last lines of the log, but no lines before the byte offset `from`. */
   tail(from: number): Promise<string>
-  /** Starts a timer that rotates the log when the log is full. */
+  /** Starts a timer that rotates the log when its size exceeds the limit. */
   startRotation(): void
   stopRotation(): void
 }

@@ -1,6 +1,6 @@
 /**
- * Selects the system user that runs the PostgreSQL server. If the agent is root, the user is `postgres` or
- * else `bloud-postgres`, because PostgreSQL refuses to run as root.
+ * Selects the system user that runs the PostgreSQL server. An agent that runs as root needs another user,
+ * because PostgreSQL refuses to run as root.
  */
 import { run } from '../system/childprocess.ts'
 import { PostgresError } from './error.ts'
@@ -16,8 +16,8 @@ const COMMAND_LIMIT_MS = 20_000
 export const isRoot = () => process.getuid?.() === 0
 
 /**
- * Returns the system user of the server; null if the server runs as the agent's user. The user needs an entry
- * in passwd, because initdb reads the entry.
+ * Returns the system user for the server, or null if the agent's own user can run the server. The user must
+ * be in the passwd database, because initdb reads the user's name there.
  */
 export async function serverUser(): Promise<ServerUser | null> {
   if (!isRoot()) return null

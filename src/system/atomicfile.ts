@@ -1,12 +1,9 @@
-/** Writes files atomically. After a power cut, a file has either its old or its new content. */
+/** Writes files atomically. After a power failure, a file has either its old or its new content. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/**
- * Writes a file atomically: syncs a temporary file, renames that file and syncs the directory. Creates a
- * missing directory.
- */
+/** Writes a file atomically. Creates the file's directory if the directory is missing. */
 export async function writeAtomic(path: string, content: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true })
   const temp = `${path}.${randomUUID()}.tmp`
@@ -20,7 +17,7 @@ export async function writeAtomic(path: string, content: string): Promise<void> 
   await syncDirectory(dirname(path))
 }
 
-/** Syncs a directory to disk, so that the renames in the directory survive a power cut. */
+/** Syncs a directory to disk, so that files renamed in the directory survive a power failure. */
 export async function syncDirectory(dir: string): Promise<void> {
   const handle = await open(dir, 'r')
   try {
@@ -43,8 +40,8 @@ export async function readIfExists(path: string): Promise<string | null> {
 }
 
 /**
- * Creates a file and returns true. Returns false if the file exists. Of several concurrent callers, exactly
- * one gets true.
+ * Creates a file and returns true. Returns false if the file exists. If several processes call this function
+ * at the same time, only one call returns true.
  */
 export async function claimFile(path: string, content: string): Promise<boolean> {
   try {

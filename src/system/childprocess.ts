@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pollUntil, withTimeout } from './timeout.ts'
 
-/** Exit code of a process, or the signal that ended the process. The other field is null. */
+/** Exit code of a process, or the signal that ended the process. */
 export interface ExitStatus {
   code: number | null
   signal: NodeJS.Signals | null
@@ -22,20 +22,17 @@ export function exitOf(child: ChildProcess): Promise<ExitStatus> {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', reject)
   })
-  // Without this handler, a rejection that no caller awaits would end the agent.
+  // If no caller awaits the promise, a rejection would end the agent without this handler.
   ending.catch(() => {})
   return ending
 }
 
-/**
- * Returns true if a process exists. A zombie (an ended process that its parent has not reaped) counts as
- * ended.
- */
+/** True if a process runs. A zombie (an ended process that still has a process id) does not count. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    // EPERM means that the process exists but belongs to another user.
+    // With EPERM, the process exists but belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
   return !isZombie(pid)
@@ -65,8 +62,8 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 }
 
 /**
- * Terminates a process, which need not be a child of this process. Sends the signals of `steps` in turn, and
- * waits up to the limit of a signal before the next signal.
+ * Terminates any process. Sends the signals in `steps` in turn, and waits for the end of the process for the
+ * given number of ms after each signal.
  * @returns true if the process has ended.
  */
 export async function terminateProcess(pid: number, steps: [NodeJS.Signals, number][]): Promise<boolean> {
@@ -96,7 +93,7 @@ const OUTPUT_KEPT_BYTES = 16 * 1024
 const OUTPUT_LIMIT_MS = 2_000
 
 /**
- * Runs a command and returns the exit status with the last output. Kills the command after `limitMs`.
+ * Runs a command and returns the exit status and the end of the output. Kills the command after `limitMs`.
  * @throws if the command can't be started.
  */
 export async function run(command: string, args: string[], options: RunOptions): Promise<RunOutcome> {
@@ -116,13 +113,14 @@ export async function run(command: string, args: string[], options: RunOptions):
     keep(`\n(stopped: it took longer than ${limitMs / 1000} s)`)
   }
   const status = await ending
-  // Output can arrive after the exit event. The wait has a limit because a grandchild can keep the pipe open.
+  // Output can arrive after the exit event. The time limit is needed because a process that the command
+  // started can keep the pipe open.
   await withTimeout(closed, OUTPUT_LIMIT_MS)
   return { ...status, output: output.trim() }
 }
 
 /**
- * Starts a process in its own session, so that the process outlives the agent.
+ * Starts a process that continues to run when the agent ends.
  * @throws if the process can't be started.
  */
 export async function spawnDetached(command: string, args: string[], options: SpawnOptions): Promise<void> {
@@ -132,11 +130,11 @@ export async function spawnDetached(command: string, args: string[], options: Sp
 }
 
 export interface AgentChild {
-  /** Resolves with the exit status when the child process has ended. */
+  /** Resolves when the child process has ended. */
   ended: Promise<ExitStatus>
   /**
-   * Sends SIGTERM to the child process, and SIGKILL to its whole process group after `limitMs`. Resolves when
-   * the child process has ended.
+   * Sends SIGTERM to the child process. After `limitMs`, sends SIGKILL to the child process and to all
+   * processes in its group.
    */
   stop(limitMs: number): Promise<void>
   kill(): void
@@ -150,9 +148,8 @@ export interface AgentChildOptions {
 }
 
 /**
- * Starts a child process of the agent in its own process group. Ctrl-C in the terminal then reaches only the
- * agent, which stops its children in order. When the agent ends, the IPC channel closes and the child process
- * stops itself.
+ * Starts a child process of the agent in its own process group, so that Ctrl-C in the terminal reaches only
+ * the agent. If the agent is killed, the IPC channel closes and the child process stops itself.
  */
 export function startChild({ script, env, onMessage }: AgentChildOptions): AgentChild {
   const child = spawn(process.execPath, [script], {
@@ -163,8 +160,7 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
   child.on('message', onMessage)
   const ended = exitOf(child).catch((): ExitStatus => ({ code: null, signal: null }))
   const kill = () => {
-    // The process group is killed only while the child runs, because another process can get the same id
-    // later.
+    // After the end of the child process, another process can get the same process id.
     if (child.pid && child.exitCode === null && child.signalCode === null) signal(-child.pid, 'SIGKILL')
   }
   async function stop(limitMs: number): Promise<void> {
@@ -176,15 +172,15 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
 }
 
 /**
- * Runs a program in the terminal of this process and waits for the end of the program.
- * @returns the exit code; null if the program does not exist.
+ * Runs a program in the terminal of this process and waits for the program's end.
+ * @returns the exit code, or null if the program does not exist.
  */
 export async function runInTerminal(
   command: string,
   args: string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number | null> {
-  // This process ignores Ctrl-C, because the program handles the signal (psql cancels a statement).
+  // Ctrl-C is meant for the program. psql, for example, then cancels the current statement.
   const ignore = () => {}
   process.on('SIGINT', ignore)
   try {

@@ -1,7 +1,7 @@
 /**
- * File locks that the kernel releases when the lock's process ends, even after SIGKILL. Node has no file
- * locks, so a lock is an exclusive SQLite transaction on an empty file. A file with a process id is no
- * substitute, because the kernel can reuse the id.
+ * File locks that the kernel releases when a process ends, even after SIGKILL. A lock is an exclusive SQLite
+ * transaction, because Node has no file locks. A file with a process id would not be safe, because the kernel
+ * can reuse the id.
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -12,20 +12,19 @@ export interface FileLock {
   release(): void
 }
 
-/** SQLite's error code SQLITE_BUSY: another process holds the lock. */
+/** Error code SQLITE_BUSY: another process holds the lock. */
 const BUSY = 5
 
 /**
- * Locks that this process holds. Without this set, garbage collection would close a lock's file and release
- * the lock.
+ * Locks that this process holds. Without a reference in this set, garbage collection would release a lock.
  */
 const held = new Set<DatabaseSync>()
 
 let sqlite: typeof import('node:sqlite') | undefined
 
 /**
- * Returns the module node:sqlite. Suppresses Node's ExperimentalWarning, because the warning would be the
- * first line of every log file.
+ * Returns the module node:sqlite. Suppresses the ExperimentalWarning of Node, which would be the first line
+ * of every log file.
  */
 function loadSqlite(): typeof import('node:sqlite') {
   if (sqlite) return sqlite
@@ -57,8 +56,8 @@ function tryLock(path: string): FileLock | null {
 }
 
 /**
- * Returns true if a process holds the lock now. The check itself takes a shared lock, so that concurrent
- * checks don't count as lock holders.
+ * True if a process holds the lock of the file. The check takes only a shared lock, so that two checks at the
+ * same time do not report each other.
  */
 export function isLocked(path: string): boolean {
   let database: DatabaseSync

@@ -1,14 +1,13 @@
 /** Splits the output of other programs into lines that PostgreSQL can store and a browser can show. */
 import { stripVTControlCharacters } from 'node:util'
 
-/** Upper limit of a line in bytes. A longer line is cut into pieces of this size. */
+/** Upper limit of a line in bytes. Longer lines are split. */
 export const MAX_LINE_BYTES = 8 * 1024
 const NEWLINE = 10
 
 /**
- * Returns the complete lines at the start of `bytes`, and the number of bytes that these lines use. A line
- * over MAX_LINE_BYTES is cut, because output without newlines would fill the memory. With `final`, the text
- * after the last newline is also a line.
+ * Returns the complete lines at the start of `bytes`, and the number of bytes in these lines. With `final`,
+ * text after the last newline is also a line.
  */
 export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; used: number } {
   const lines: string[] = []
@@ -33,7 +32,7 @@ export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; us
   }
 }
 
-/** Returns the last position at or before `at` that is not inside a UTF-8 character. */
+/** Returns the last position up to `at` that is not inside a UTF-8 character. */
 function cutBefore(bytes: Buffer, from: number, at: number): number {
   const continues = (index: number) => ((bytes[index] ?? 0) & 0xc0) === 0x80
   for (let cut = at; cut > from && cut > at - 4; cut--) if (!continues(cut)) return cut
@@ -41,8 +40,8 @@ function cutBefore(bytes: Buffer, from: number, at: number): number {
 }
 
 /**
- * Returns a line without colours and control characters. Of a progress line with carriage returns, only the
- * last text is kept, as on a terminal.
+ * Removes colours and control characters from a line. If a program has overwritten a line by using carriage
+ * returns, only the last text is kept.
  */
 function cleanLine(bytes: Buffer): string {
   const text = stripVTControlCharacters(bytes.toString('utf8'))

@@ -1,13 +1,10 @@
 /** Checks that a TCP port is free for an app. */
 import { createServer } from 'node:net'
 
-/**
- * Addresses that are checked. An app may listen on one address or on all, so a port that is used on any
- * address counts as used.
- */
+/** Addresses that are checked, because an app may listen on any of these addresses. */
 const ADDRESSES = ['127.0.0.1', '0.0.0.0', '::1', '::']
 
-/** Returns the reason why no app can listen on this port now. Returns null if the port is free. */
+/** Returns the reason why an app can't listen on this port now. Returns null if the port is free. */
 export async function portObstacle(port: number): Promise<string | null> {
   for (const address of ADDRESSES) {
     const code = await tryToListen(port, address)
@@ -17,10 +14,7 @@ export async function portObstacle(port: number): Promise<string | null> {
   return null
 }
 
-/**
- * Returns the error code of an attempt to listen on the port; null after success. A machine without IPv6
- * gives an error code that does not count as a used port.
- */
+/** Tries to listen on a port. Returns the error code of the attempt, or null if the attempt succeeds. */
 function tryToListen(port: number, host: string): Promise<string | null> {
   const server = createServer()
   return new Promise((resolve) => {

@@ -1,9 +1,9 @@
 /**
- * Finds and terminates processes that the agent started, even processes whose parent was killed.
+ * Finds and terminates processes that the agent started, also processes whose parent was killed.
  *
- * A process id does not identify a process, because the kernel can reuse the id. Therefore each started
- * process has a process mark, an environment variable that child processes inherit. A process without the
- * mark never gets a signal.
+ * Every process that the agent starts has a process mark, an environment variable that child processes
+ * inherit. A process without the mark gets no signal, because the kernel can give the id of an ended process
+ * to another program.
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -15,7 +15,7 @@ import { pollUntil } from './timeout.ts'
 /** Name of the environment variable that contains the process mark. */
 export const MARK = 'BLOUD_MARK'
 /**
- * Time in ms within which processes must end after SIGKILL. A process that needs more time hangs in the
+ * Time in ms within which processes must end after SIGKILL. A process can need longer only if it hangs in the
  * kernel.
  */
 const KILL_LIMIT_MS = 5_000
@@ -23,12 +23,9 @@ const PS_LIMIT_MS = 5_000
 const PS_MAX_BYTES = 16 * 1024 * 1024
 
 export interface ProcessGroup {
-  /**
-   * Process group id. Set only while the group's leader is a child of this process, because the kernel can
-   * reuse the id later.
-   */
+  /** Process group id. Unset after the group's leader has ended, because the kernel can reuse the id. */
   pgid?: number
-  /** Process marks. A mark may be shortened at a slash, and then also matches the longer marks. */
+  /** Process marks. A mark also matches longer marks that begin with the mark and a slash. */
   marks: string[]
 }
 
@@ -38,9 +35,7 @@ interface Process {
   mark: string | null
 }
 
-/**
- * Returns the random process mark of a state directory from the file `path`. The first call creates the file.
- */
+/** Returns the process mark of a state directory. The mark is random and stored in the file `path`. */
 export async function readMark(path: string): Promise<string> {
   await claimFile(path, randomUUID())
   const mark = await pollUntil(() => readIfExists(path), KILL_LIMIT_MS)
@@ -48,7 +43,7 @@ export async function readMark(path: string): Promise<string> {
   return mark
 }
 
-/** Returns the process ids of the live processes of a group. Omits zombies and the calling process. */
+/** Returns the ids of the running processes of a group, without the calling process. */
 export async function membersOf(group: ProcessGroup): Promise<number[]> {
   const all = process.platform === 'linux' ? await fromProc() : await fromPs()
   return all
@@ -74,7 +69,8 @@ export async function terminateGroup(group: ProcessGroup, termLimitMs: number): 
 }
 
 /**
- * Sends SIGKILL repeatedly until no process is left. A process can fork between the search and the signal.
+ * Sends SIGKILL until no process of the group is left. A process can start another process between the search
+ * and the signal, so one signal may not be enough.
  */
 export async function killGroup(group: ProcessGroup): Promise<void> {
   const haveEnded = await pollUntil(async () => (await signalGroup(group, 'SIGKILL')) === 0, KILL_LIMIT_MS)
@@ -87,7 +83,7 @@ async function signalGroup(group: ProcessGroup, signal: NodeJS.Signals): Promise
   return members.length
 }
 
-/** Sends a signal to a process. Ignores the error if the process has just ended. */
+/** Sends a signal to a process. Does nothing if the process has ended. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
@@ -105,8 +101,7 @@ async function fromProc(): Promise<Process[]> {
 async function readProc(pid: string): Promise<Process | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // The line has the format "1 (any name) S ppid pgrp …". The fields are read from the last parenthesis on,
-    // because the name may contain spaces and parentheses.
+    // The line has the format "1 (name) S ppid pgrp …". The name may contain spaces and parentheses.
     const [state, , pgid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     if (state === 'Z' || state === 'X') return null
     return { pid: Number(pid), pgid: Number(pgid), mark: markIn(await readEnviron(pid), '\0') }
@@ -116,16 +111,16 @@ async function readProc(pid: string): Promise<Process | null> {
 }
 
 /**
- * Reads the environment of a process. Returns an empty string for a process of another user, because the
- * agent can't have started that process.
+ * Reads the environment of a process. Returns an empty string for a process of another user, whose
+ * environment is not readable.
  */
 async function readEnviron(pid: string): Promise<string> {
   return readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
 }
 
 /**
- * Lists processes on macOS and the BSDs with `ps`. The option `e` adds the environment to the command, for
- * processes of the same user.
+ * Lists processes with `ps` on systems other than Linux. The option `e` adds the environment variables to the
+ * command.
  */
 async function fromPs(): Promise<Process[]> {
   const args = ['axeww', '-o', 'pid=,pgid=,stat=,command=']

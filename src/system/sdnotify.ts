@@ -1,26 +1,25 @@
 /**
- * Sends the readiness, a status line and watchdog heartbeats to systemd (`Type=notify`). Does nothing if
- * systemd has not started the agent. Uses the program `systemd-notify`, because Node has no Unix datagram
- * sockets.
+ * Reports the agent's state to systemd (`Type=notify`) with the program `systemd-notify`, because Node has no
+ * Unix datagram sockets. Does nothing if systemd has not started the agent.
  */
 import type { Logger } from '../log.ts'
 import { run } from './childprocess.ts'
 
 const SEND_LIMIT_MS = 5_000
-/** Number of heartbeats per watchdog interval. A single late heartbeat then does no harm. */
+/**
+ * Number of heartbeats per watchdog interval. With several heartbeats, a single late heartbeat does not cause
+ * a restart.
+ */
 const HEARTBEATS_PER_INTERVAL = 3
-/** Upper limit of the status line in characters. */
+/** Upper limit of the length of the status line, in characters. */
 const STATUS_LENGTH = 200
 
 export interface SystemdNotifier {
-  /** Reports to systemd that the agent is ready. Only the first call has an effect. */
+  /** Reports that the agent is ready. Only the first call has an effect. */
   ready(): void
   /** Sets the status line that `systemctl status` shows. */
   status(text: string): void
-  /**
-   * Sends a heartbeat for systemd's watchdog. The main loop calls this function in every round, and most
-   * calls send nothing.
-   */
+  /** Reports that the agent still runs. May be called at any rate, because most calls send nothing. */
   alive(): void
   stopping(): void
   /** Resolves when all pending reports have been sent. */
@@ -30,7 +29,10 @@ export interface SystemdNotifier {
 export interface NotifierOptions {
   /** True if systemd started the agent and expects reports. */
   enabled: boolean
-  /** Time without a heartbeat after which systemd restarts the agent, in ms; undefined without a watchdog. */
+  /**
+   * Time in ms without a heartbeat after which systemd restarts the agent. Undefined if systemd's watchdog is
+   * off.
+   */
   watchdogMs: number | undefined
   log: Pick<Logger, 'warn'>
   /** Program that sends the reports; `systemd-notify` by default. */
@@ -39,7 +41,7 @@ export interface NotifierOptions {
 
 export function createSystemdNotifier(options: NotifierOptions): SystemdNotifier {
   const { enabled, watchdogMs, log, command = 'systemd-notify' } = options
-  /** Reports that have not been sent yet. Only the newest report of each kind is kept. */
+  /** Reports that have not been sent. A newer report of the same kind replaces the older report. */
   let pending = new Map<string, string>()
   let sending: Promise<void> | undefined
   let isReady = false
@@ -55,7 +57,7 @@ export function createSystemdNotifier(options: NotifierOptions): SystemdNotifier
     })
   }
 
-  /** Sends the pending reports with one program call at a time, so that the reports arrive in order. */
+  /** Sends the pending reports one after the other, so that the reports arrive in order. */
   async function send(): Promise<void> {
     while (pending.size > 0) {
       const assignments = [...pending].map(([kind, value]) => `${kind}=${value}`)

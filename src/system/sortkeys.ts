@@ -1,4 +1,4 @@
-/** Returns a copy of a JSON value with sorted object keys. Equal values then give equal JSON text. */
+/** Returns a copy of a JSON value with sorted object keys, so that equal values give equal JSON text. */
 export function sortKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortKeys)
   if (typeof value !== 'object' || value === null) return value

@@ -1,23 +1,22 @@
 /** Waits for promises and conditions, always with a time limit. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Interval between two checks in ms. At 20 checks a second, the checks use no measurable CPU time. */
+/** Interval between two checks in ms. At this rate, the checks use no measurable CPU time. */
 const POLL_INTERVAL_MS = 50
 
 /** Error of a promise that took longer than its limit. */
 export class TimeLimitError extends Error {}
 
 /**
- * Returns the `createError` argument for `withTimeout`. `work` begins the message, for example "Reading the
- * log".
+ * Returns the argument `createError` for `withTimeout`. The error message begins with `work`, for example
+ * "Reading the log".
  */
 export const timeLimitError = (work: string) => (limitMs: number) =>
   new TimeLimitError(`${work} took longer than ${limitMs} ms`)
 
 /**
- * Returns the promise's value if the promise settles within the limit. After the limit, rejects with the
- * error from `createError`, or resolves with undefined if `createError` is missing. A rejection after the
- * limit is ignored.
+ * Waits for a promise, at most `limitMs`, and returns the promise's value. After the limit, rejects with the
+ * error from `createError`. Without `createError`, resolves with undefined after the limit.
  */
 export async function withTimeout<T>(promise: Promise<T>, limitMs: number): Promise<T | undefined>
 export async function withTimeout<T>(
@@ -47,7 +46,7 @@ export async function withTimeout<T>(
 type Falsy = null | undefined | false
 
 /**
- * Calls `check` at least once, until `check` returns a truthy value.
+ * Calls `check` repeatedly until `check` returns a truthy value.
  * @returns the truthy value, or null after the limit.
  */
 export async function pollUntil<T>(
