@@ -20,9 +20,7 @@ import { createRenderScheduler } from './views/renderscheduler.js'
 
 /** @import { Message } from './types.js' */
 
-/**
- * Age of the catalog in ms above which the page reloads the catalog when the user returns to the page.
- */
+/** Age of the catalog in ms above which a return to the page reloads the catalog. */
 const CATALOG_AGE_MS = 10 * 60 * 1000
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'))
@@ -40,10 +38,7 @@ function dispatch(message) {
   scheduler.schedule(app)
 }
 
-/**
- * Preact function that the next render calls. The first render calls `hydrate` if the server sent HTML, and
- * all other renders call `render`.
- */
+/** Preact function of the next render: first `hydrate` if the server sent HTML, then `render`. */
 let renderTree = root.firstChild ? hydrate : render
 const scheduler = createRenderScheduler(() => {
   renderTree(html`<${Page} state=${state} actions=${actions} />`, root)
@@ -80,11 +75,10 @@ const stream = createStream({
     const wasLive = state.connection === 'live'
     dispatch(message)
     if (message.type === 'app' || message.type === 'refresh') refreshStatus()
-    // A cancel by another client writes no event. Therefore each heartbeat refreshes the status while an
-    // operation is in progress.
+    // A cancel by another client causes no event, so a heartbeat refreshes the status during an operation.
     if (message.type === 'heartbeat' && Object.values(state.apps).some((app) => inFlight(app.status)))
       refreshStatus()
-    // Requests the catalog again, because the first request may have failed while the agent was unreachable.
+    // Repeats the first request of the catalog, which may have failed while the agent was unreachable.
     if (message.type === 'connection' && message.state === 'live' && !wasLive && !state.catalog)
       actions.reloadCatalog()
   },
@@ -113,10 +107,7 @@ document.addEventListener('visibilitychange', () => {
   catalogAt = Date.now()
   actions.reloadCatalog()
 })
-/**
- * Opens links to the page without a page load. Links with a target and clicks with a modifier key are left to
- * the browser.
- */
+/** Opens links to the page without a page load. A click with a modifier key is left to the browser. */
 root.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[href]')
   const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)

@@ -1,5 +1,4 @@
-// Types of the web page for the TypeScript checker. The browser never loads this file. Types of HTTP bodies
-// have the shape of the types in src/domain.
+// Types of the web page for the TypeScript checker. The browser never loads this file.
 
 import type { Status } from '../src/domain/status.ts'
 
@@ -19,7 +18,7 @@ export interface Cause {
   log?: string[]
 }
 
-/** Decision of the database if a verb of an app is allowed now. `reason` explains a refusal. */
+/** Decision of the database about a verb of an app. `reason` explains a refusal. */
 export interface Control {
   allowed: boolean
   reason: string | null
@@ -53,7 +52,7 @@ export interface AppStatus extends AppRow {
   deadline?: string | null
   /** Seconds that the present operation spent in each finished status. */
   step_seconds: Partial<Record<Status, number>>
-  /** Usual duration of the present status. The value is null with fewer than five samples. */
+  /** Usual duration of the present status, or null if fewer than five samples exist. */
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
   queue_position?: number | null
   required_by?: string[]
@@ -108,11 +107,11 @@ export interface LogLine {
   line: string
 }
 
-/** App in the state of the page: a row of GET /api/status with two fields that only the page uses. */
+/** App in the state of the page: a row of GET /api/status with two more fields. */
 export type App = AppStatus & {
-  /** True if an event changed the status and the new controls have not arrived yet. */
+  /** True after an event, until the controls for the new status arrive. */
   stale: boolean
-  /** Sequence number of the newest event whose values the object contains. */
+  /** Sequence number of the newest event that the object includes. */
   seq: number
 }
 
@@ -132,10 +131,7 @@ export interface HistoryRow {
   message: string | null
 }
 
-/**
- * Integration slot of an app: a connection to other apps. `chosen` lists the apps that an install would
- * connect.
- */
+/** Integration slot of an app: a connection to other apps. `chosen` lists the apps to connect. */
 export interface PlanChoice {
   app: string
   slot: string
@@ -147,10 +143,10 @@ export interface PlanChoice {
   chosen: string[] | null
 }
 
-/** Consequences of an install, computed by the database before the install is requested. */
+/** Consequences of an install that is not requested yet. The database computes the plan. */
 export interface Plan {
   app: string
-  /** Names of all apps to install, in order. The last name is the requested app. */
+  /** Names of all apps to install, in order. The requested app is last. */
   installs: string[]
   choices: PlanChoice[]
   blockers: { sqlstate: string; message: string; detail: string | null; hint: string | null }[]
@@ -165,7 +161,7 @@ export interface RollbackPlan {
   blockers: Plan['blockers']
 }
 
-/** Names of the apps that the user chose for each integration slot. A key has the form `<app>.<slot>`. */
+/** Names of the chosen apps for each integration slot. A key has the form `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
 /** Parsed URL path of the page: all apps, one app, or one operation of an app. */
@@ -177,10 +173,7 @@ export interface Route {
 /** A verb that the user requested and whose effect the page does not show yet. */
 export interface Pending {
   action: Verb
-  /**
-   * Sequence number of the newest event when the user clicked. Only a later event can be a result of the
-   * click.
-   */
+  /** Sequence number of the newest event at the time of the click. */
   seq: number
   operationId: string | null
 }
@@ -189,9 +182,7 @@ export interface Pending {
 export interface Log {
   app: string
   operationId: string
-  /**
-   * True if the page opened the log by itself during a rebuild. The page then also closes the log by itself.
-   */
+  /** True if the page opened the log by itself. The page then also closes the log. */
   auto: boolean
   lines: LogLine[]
   /** Number of old lines that were removed because the log exceeded MAX_LINES (state/log.js). */
@@ -200,30 +191,27 @@ export interface Log {
 }
 
 /**
- * State of the connection between page and agent. `stale` means that the agent receives no notifications from
- * the database. `polling` means that the page requests events every few seconds instead of using a stream.
+ * State of the connection to the agent. `stale` means that the agent receives no notifications from the
+ * database. `polling` means that the page requests events every few seconds instead of using a stream.
  */
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
 export interface State {
   connection: Connection
   /**
-   * Time since which the data may be out of date, or null. The time is of the server's clock if the
-   * connection is `stale`, otherwise of the browser's clock.
+   * Time since which the data may be out of date, or null. If the connection is `stale`, the clock is the
+   * server's.
    */
   staleSince: string | null
   loaded: boolean
   epoch: string | null
   seq: number
-  /**
-   * Response of GET /api/status that is newer than the stream. The response is applied after the stream has
-   * delivered the same events.
-   */
+  /** Response of GET /api/status that includes events which the stream has not delivered yet. */
   earlyStatus: Extract<Message, { type: 'status' }> | null
   /** Milliseconds by which the browser's clock is ahead of the server's clock. */
   skew: number
   route: Route
-  /** Host name in the URL of the page. Links to apps use the same host name. */
+  /** Host name in the URL of the page, also used in links to apps. */
   hostname: string
   apps: Record<string, App>
   /** History rows of each app whose page was opened, newest row first. */
@@ -232,12 +220,12 @@ export interface State {
   catalogProblem: Problem | null
   pending: Record<string, Pending>
   refusals: Record<string, { action: Verb; problem: Problem }>
-  /** Plan dialog that is open before an install. `choices` contains the user's choices so far. */
+  /** Open dialog before an install. `choices` contains the choices of the user so far. */
   planDialog: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
-  /** Latest rollback plan from the agent. The value is null until an app becomes unhealthy. */
+  /** Latest rollback plan from the agent, or null before the first request. */
   rollback: RollbackPlan | null
   log: Log | null
-  /** Id of the operation whose log the user closed. The page never reopens this log by itself. */
+  /** Id of the operation whose log the user closed. Only the user can open this log again. */
   logClosed: string | null
   liveRegions: LiveRegions
 }
@@ -286,11 +274,9 @@ export type Message =
 export interface Actions {
   /** Requests a verb for an app. A refusal is shown on the app's card. */
   request(app: string, action: Verb): void
-  /** Returns the consequences of a rollback, or null after a failure. The card of `app` shows the failure. */
+  /** Returns the consequences of a rollback. After a failure the card of `app` shows an error. */
   planRollback(app: string): Promise<RollbackPlan | null>
-  /**
-   * Requests a rollback of the whole machine. The card of `app`, whose button was clicked, shows a refusal.
-   */
+  /** Requests a rollback of the whole machine. The card of `app` shows a refusal. */
   rollback(app: string, plan: RollbackPlan): void
   /** Installs the app of the plan dialog with the user's choices. */
   confirmPlan(): void

@@ -34,7 +34,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     },
     rollback(app, { turns_off, turns_on }) {
       if (getState().pending[app]) return
-      // Marks the rollback as pending only if apps stop or start, because only an event of an app ends the
+      // If no app stops or starts, the rollback is not marked as pending, because no event would end the
       // pending state.
       if (turns_off.length + turns_on.length > 0) dispatch({ type: 'requested', app, action: 'rollback' })
       void send(app, 'rollback')
@@ -58,8 +58,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     loadHistory(app) {
       getHistory(app).then(
         (rows) => dispatch({ type: 'history', app, rows }),
-        // Ignores a failure and keeps the former rows. The next visit to the app's page requests the history
-        // again.
+        // Keeps the former rows after a failure. The next visit to the page of the app repeats the request.
         () => {},
       )
     },
@@ -77,8 +76,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
 /** @param {Dispatch} dispatch @param {Options['refreshStatus']} refreshStatus */
 function createRequests(dispatch, refreshStatus) {
   /**
-   * Sends a request for an action on an app, for example an install, to the server. Dispatches `accepted` or
-   * `refused` after the response.
+   * Sends a verb (install, uninstall …) of an app to the agent. Dispatches `accepted` or `refused`.
    * @param {string} app
    * @param {Verb} action
    * @param {object} [body]
@@ -96,7 +94,7 @@ function createRequests(dispatch, refreshStatus) {
   }
 
   /**
-   * Reads the plan of an install, and opens the plan dialog or installs the app.
+   * Reads the plan of an install, and installs the app or opens the plan dialog.
    * @param {string} app
    * @param {boolean} mayInstall true if the app is installed at once when the plan needs no decision
    */
@@ -128,7 +126,7 @@ function createRequests(dispatch, refreshStatus) {
   return { send, openPlan, updatePlan }
 }
 
-/** Returns true if the plan installs other apps too, or if the plan has an open choice. @param {Plan} plan */
+/** Returns true if the plan installs other apps too or needs a choice of the user. @param {Plan} plan */
 const needsDecision = (plan) =>
   plan.installs.length > 1 ||
   plan.choices.some(({ chosen, available }) => chosen === null && available.length > 0)

@@ -5,10 +5,7 @@
  *   RollbackPlan } from '../types.js'
  */
 
-/**
- * Upper limit of the duration of an HTTP request in ms. The agent responds before an operation begins, so a
- * longer duration means a failure.
- */
+/** Time limit of an HTTP request in ms. The agent responds to a verb before the operation begins. */
 const REQUEST_LIMIT_MS = 15_000
 
 /** Error of an HTTP request: the agent refused the request or did not respond. */

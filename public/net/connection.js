@@ -2,22 +2,16 @@
 
 /** @import { Message } from '../types.js' */
 
-/**
- * Time in ms without a message after which the page replaces a connection. The value is two intervals of the
- * agent's heartbeats (15 s each) plus 10 s.
- */
+/** Time in ms without a message after which the page reconnects. The agent sends a heartbeat every 15 s. */
 export const SILENCE_MS = 40_000
 /** Upper limit in ms for opening a connection. */
 export const OPEN_LIMIT_MS = 15_000
-/**
- * Delay in ms before the page reconnects for the first time, if the browser does not reconnect by itself. The
- * delay doubles up to LAST_RETRY_MS, and up to half of the delay is random.
- */
+/** Delay in ms before the first reconnect. The delay doubles with each failure, up to LAST_RETRY_MS. */
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 20_000
 /**
- * Time in ms after the start of a connection during which messages may be replays of old events. Replays are
- * not used to measure the clock skew between browser and server.
+ * Time in ms after the start of a connection during which events may be old. Old events do not measure the
+ * clock skew between browser and server.
  */
 const REPLAY_MS = 2000
 
@@ -60,8 +54,7 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
 
   function onError() {
     onLost()
-    // While readyState is CONNECTING, the browser reconnects by itself after the delay of the server's
-    // `retry:` field.
+    // While readyState is CONNECTING, the browser itself reconnects. The page helps only after OPEN_LIMIT_MS.
     if (source?.readyState === Source.CLOSED) retry()
     else timer.start(OPEN_LIMIT_MS, retry)
   }
@@ -75,10 +68,7 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
 
   return {
     close,
-    /**
-     * Opens a connection in place of the former connection. Events of the former EventSource are ignored.
-     * @param {string} url
-     */
+    /** Closes the former connection and opens a new connection. @param {string} url */
     open(url) {
       close()
       const fresh = new Source(url)
@@ -104,7 +94,7 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
   }
 }
 
-/** Returns a timer for one callback. A new start cancels the callback of the former start. */
+/** Returns a timer with one callback. A new start cancels the former callback. */
 function createTimer() {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
@@ -119,7 +109,7 @@ function createTimer() {
 }
 
 /**
- * Returns a backoff whose delay in ms doubles from `firstMs` up to `limitMs`.
+ * Returns a counter of failures. `next` returns a delay in ms, which doubles from `firstMs` up to `limitMs`.
  * @param {number} firstMs
  * @param {number} limitMs
  */

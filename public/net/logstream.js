@@ -3,22 +3,19 @@ import { getLog } from './api.js'
 
 /** @import { LogLine, Message } from '../types.js' */
 
-/**
- * Interval in ms between two batches of log lines. Lines are collected because a build can print thousands of
- * lines per second.
- */
+/** Interval in ms between two batches of log lines. A build can print thousands of lines per second. */
 const BATCH_MS = 60
-/** Interval in ms between two polls of the log, if the page may not hold a stream open. */
+/** Interval in ms between two polls of the log. */
 const POLL_MS = 2000
 /**
- * Number of log lines in a full response of the agent. After a full response the next poll follows at once.
+ * Upper limit of log lines in a response of the agent. After a full response the next poll follows at once.
  */
 const FULL_RESPONSE = 1000
 
 /** @typedef {{ stop(): void }} LogReader */
 
 /**
- * Returns a follower that reads the log of the operation whose id `wanted` returns.
+ * Returns an object with a function `sync`, which starts and stops the reader of the displayed log.
  * @param {object} options
  * @param {() => string | null} options.wanted id of the operation whose log is shown
  * @param {() => boolean} options.polls true if the log is polled instead of streamed
@@ -29,8 +26,8 @@ export function createLogFollower({ wanted, polls, onMessage }) {
   let current = null
   return {
     /**
-     * Starts, replaces or stops the reader. The caller calls sync after the result of `wanted` or `polls` may
-     * have changed.
+     * Starts, replaces or stops the reader. Must be called when the result of `wanted` or `polls` may have
+     * changed.
      */
     sync() {
       const id = wanted()
@@ -43,8 +40,7 @@ export function createLogFollower({ wanted, polls, onMessage }) {
 }
 
 /**
- * Starts to stream the log of one operation. After a lost connection the EventSource resumes at the last line
- * number.
+ * Starts to stream the log of one operation. After a lost connection the stream resumes after the last line.
  * @param {string} operationId
  * @param {(message: Message) => void} onMessage
  * @param {typeof EventSource} [Source]
@@ -71,7 +67,7 @@ export function streamLog(operationId, onMessage, Source = globalThis.EventSourc
     flush()
     onMessage({ type: 'log-end', operationId })
   })
-  // The browser closes the source without a retry if the log does not exist. The log then counts as ended.
+  // If the log does not exist, the browser closes the EventSource for good. The log then counts as ended.
   source.addEventListener('error', () => {
     if (source.readyState === Source.CLOSED) onMessage({ type: 'log-end', operationId })
   })

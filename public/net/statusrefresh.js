@@ -3,30 +3,23 @@
  * queue positions.
  */
 
-/**
- * Delay in ms between an event and the request. Events often arrive in groups, and one response serves the
- * whole group.
- */
+/** Delay in ms between an event and the request, because events often arrive in groups. */
 const DELAY_MS = 100
-/**
- * Delay in ms before a failed request is repeated. Statuses stay current meanwhile, because the stream
- * delivers the events.
- */
+/** Delay in ms before a failed request is repeated. */
 const RETRY_MS = 3000
 /**
- * Ratio of the pause after a request to the duration of the request. The pause limits the load, because a
- * response with hundreds of apps is expensive.
+ * Pause after a request, as a multiple of the duration of the request. The pause limits the load of the
+ * agent.
  */
 const REST_FACTOR = 8
 /**
- * Upper limit of the pause after a request in ms. Without the limit, a request during which the machine
- * sleeps would cause a pause of hours.
+ * Upper limit of the pause in ms. Without the limit, a request during which the machine sleeps would cause a
+ * pause of hours.
  */
 const MAX_REST_MS = 5000
 
 /**
- * Returns a function that plans a request. At most one request runs at a time. A refresh during a request
- * causes one more request.
+ * Returns a function that plans a request of GET /api/status. Calls during a request cause one more request.
  * @param {() => Promise<unknown>} fetchStatus rejects if the request failed
  * @returns {(delay?: number) => void}
  */
@@ -39,8 +32,8 @@ export function createStatusRefresh(fetchStatus) {
   let restUntil = 0
 
   /**
-   * Plans a request after `delay` ms. An earlier plan stays, because frequent events would otherwise defer
-   * the request for ever.
+   * Plans a request after `delay` ms. An earlier plan stays, because frequent events would defer the request
+   * for ever.
    */
   function refresh(delay = DELAY_MS) {
     if (running) {

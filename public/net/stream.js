@@ -4,8 +4,8 @@
  * A new connection requests the events after the last received event, so no event is lost. A connection
  * without a message for SILENCE_MS is replaced, because a stream can break without an error event.
  *
- * If a stream opens but delivers no message, a proxy probably buffers the stream. The page then polls and
- * tries the stream again later.
+ * If a new stream delivers no message, a proxy probably buffers the stream. The page then polls and tries the
+ * stream again later.
  */
 import { createBackoff, createConnection, SILENCE_MS } from './connection.js'
 import { createPolling } from './polling.js'
@@ -13,8 +13,7 @@ import { createPolling } from './polling.js'
 /** @import { Connection, Message } from '../types.js' */
 
 /**
- * Pause in ms before the page tries to stream again, after a stream delivered nothing. The pause doubles up
- * to LAST_BLOCK_MS.
+ * Time in ms for which the page polls after a stream without messages. The time doubles up to LAST_BLOCK_MS.
  */
 export const FIRST_BLOCK_MS = 60_000
 const LAST_BLOCK_MS = 15 * 60_000
@@ -40,15 +39,15 @@ const WAKE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'focus']
  */
 
 /**
- * Returns a stream that the caller can start, stop and synchronize. Events such as `online` on a wake target
- * check the connection at once.
+ * Returns an object that starts and stops the stream of events. Each wake event, such as `online`, causes a
+ * check of the connection.
  * @param {Omit<TransportOptions, 'visible'> & WakeOptions} options
  */
 export function createStream({ wakeTargets = [], visible = () => true, ...options }) {
   const transport = createTransport({ ...options, visible })
   let stopped = true
 
-  /** Checks the connection after the machine woke up, because timers do not run while the machine sleeps. */
+  /** Checks the connection after the machine slept, because timers do not run during the sleep. */
   function wake() {
     if (!stopped && visible()) transport.check()
   }
@@ -62,9 +61,7 @@ export function createStream({ wakeTargets = [], visible = () => true, ...option
       transport.feed.beginAfter(since)
       transport.open()
     },
-    /**
-     * Switches between stream and polling. The caller calls sync after the result of `mayStream` has changed.
-     */
+    /** Switches between stream and polling. Must be called after the result of `mayStream` has changed. */
     sync() {
       if (!stopped) transport.sync()
     },
@@ -147,8 +144,7 @@ function createTransport({
 }
 
 /**
- * Returns a feed that passes messages to `onMessage`. The feed stores the id of the last event and the time
- * of the last activity.
+ * Returns a feed that passes messages to `onMessage` and stores the id of the last event.
  * @param {(message: Message) => void} onMessage
  */
 function createFeed(onMessage) {

@@ -60,8 +60,7 @@ export function createTabs({
   channel?.addEventListener('message', (/** @type {any} */ { data }) => {
     if (data.visible) others.set(data.id, { since: data.since, heartbeatAt: Date.now() })
     else others.delete(data.id)
-    // Replies immediately, because a new window must know all other windows to decide if the window may
-    // stream.
+    // Replies at once, because a new window counts the other windows to decide if the new window may stream.
     if (!data.answer && visible()) channel.postMessage({ id, since, visible: true, answer: true })
     update()
   })
@@ -71,8 +70,7 @@ export function createTabs({
     /** Returns true if this window may hold connections open. */
     mayStream: () => mayStream,
     /**
-     * Sends a heartbeat and requests replies. The caller calls announce after the window was opened, shown or
-     * hidden.
+     * Sends a heartbeat and requests replies. Must be called after this window was opened, shown or hidden.
      */
     announce: () => announce(),
     /** Notifies the other windows that this window closes. */

@@ -1,15 +1,14 @@
 /**
- * Converts log lines with terminal sequences to text with CSS classes. Colours become classes, and all other
- * sequences are removed.
+ * Converts log lines with terminal sequences to text with CSS classes.
  *
  * Each colour becomes the nearest of the eight colours in css/log.css. Other colours would need style
- * attributes, which the page's content security policy forbids.
+ * attributes, which the content security policy of the page forbids.
  */
 
 const ESC = '\\u001b'
 /**
- * Pattern of one terminal sequence (ECMA-48): CSI, string (OSC, DCS, …), other escape, or control character
- * except tab. An incomplete sequence matches up to the end of the line.
+ * Pattern of a terminal sequence (ECMA-48) or of a control character except tab. An incomplete sequence
+ * matches up to the end of the line.
  */
 const SEQUENCE = new RegExp(
   `(?:${ESC}\\[|\\u009b)([0-?]*)[ -/]*([@-~])?` +
@@ -20,8 +19,8 @@ const SEQUENCE = new RegExp(
 )
 const CONTROL = /(?!\t)\p{Cc}/u
 /**
- * Pattern of sequences that move the cursor to the first column or erase the line. Text after such a sequence
- * replaces the text before.
+ * Pattern of a sequence that moves the cursor to the first column or erases the line. Later text overwrites
+ * the line.
  */
 const LINE_START = new RegExp(`(?:${ESC}\\[|\\u009b)(?:[01]?G|2K)`, 'g')
 /** Pattern of a character and a backspace that deletes the character. */

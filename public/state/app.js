@@ -46,8 +46,7 @@ export function applySnapshot(state, { id, apps: list, receivedAt }) {
 /** @param {State} state @param {StatusResult} message @returns {State} */
 export function applyStatus(state, message) {
   const at = parseId(message.id)
-  // Ignores a response with another epoch (after a restore of the database). The stream announces a new epoch
-  // by a `reset` message.
+  // Ignores a response with another epoch (after a restore of the database). The stream then sends `reset`.
   if (at.epoch !== state.epoch) return state
   if (at.seq <= state.seq) return mergeStatus(state, at.seq, message)
   const { earlyStatus } = state
@@ -55,8 +54,7 @@ export function applyStatus(state, message) {
 }
 
 /**
- * Applies the waiting response of GET /api/status (earlyStatus) if the stream has delivered the events that
- * the response includes.
+ * Applies the waiting response of GET /api/status once the stream has delivered the events in the response.
  * @param {State} state
  * @returns {State}
  */
@@ -69,7 +67,8 @@ function applyEarlyStatus(state) {
 }
 
 /**
- * Updates apps from a response of GET /api/status. An app with an event after the response stays unchanged.
+ * Updates apps from a response of GET /api/status. An app with an event newer than the response stays
+ * unchanged.
  * @param {State} state
  * @param {number} seq sequence number of the newest event that the response includes
  * @param {StatusResult} result
@@ -90,8 +89,7 @@ function mergeStatus(state, seq, { apps: list, receivedAt }) {
 }
 
 /**
- * Returns the updated app. An unchanged app stays the same object, so that the page does not render the app
- * again.
+ * Returns the updated app. An unchanged app stays the same object and is not rendered again.
  * @param {App | undefined} before
  * @param {AppStatus} row
  * @param {number} seq
@@ -139,8 +137,7 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
 }
 
 /**
- * Returns an app after an event. Values that the event lacks are unknown until the next response of GET
- * /api/status. The old controls stay, and the app is marked as stale.
+ * Returns an app after an event. The controls are out of date until the next response of GET /api/status.
  * @param {App | undefined} before
  * @param {AppEvent} event
  * @param {number} seq
@@ -168,7 +165,7 @@ function applyTransition(before, event, seq) {
 }
 
 /**
- * Returns the durations of an app's statuses in seconds, including the status that ended.
+ * Returns the duration of each finished status of an app in seconds, including the status that just ended.
  * @param {App | undefined} before
  * @param {Status | null} ended
  * @param {string} at
@@ -179,7 +176,7 @@ function stepSeconds(before, ended, at) {
 }
 
 /**
- * Marks all apps as stale and clears the stream position (epoch and seq). The next snapshot belongs to
+ * Marks all apps as stale and clears the stream position (epoch and seq), because the next snapshot has
  * another epoch.
  * @param {State} state
  * @returns {State}
@@ -189,10 +186,7 @@ export function markAllStale(state) {
   return { ...state, epoch: null, seq: 0, earlyStatus: null, apps: Object.fromEntries(apps) }
 }
 
-/**
- * Smallest change of the clock skew in ms that is applied. Network delay causes smaller changes, and each
- * applied change renders all clocks again.
- */
+/** Smallest change of the clock skew in ms that is applied. Smaller changes come from network delay. */
 const SKEW_STEP_MS = 2000
 
 /** @param {State} state @param {number} skew @returns {State} */
@@ -202,8 +196,8 @@ export const updateSkew = (state, skew) =>
 /**
  * Returns the number of ms by which the browser's clock is ahead of the server's clock.
  *
- * A fresh message measures the skew. An older message only gives an upper limit, because the server's clock
- * has advanced since the message's time.
+ * A fresh message measures the skew. The delay of an older message is unknown, so the message gives only an
+ * upper limit of the skew.
  * @param {number} skew
  * @param {string} at
  * @param {number} receivedAt
@@ -232,7 +226,7 @@ function announceStatus(before, app) {
 
 /**
  * Adds an announcement to the live regions. An urgent announcement stays until the next event of the same
- * app, so that announcements of other apps do not replace a failure.
+ * app.
  * @param {LiveRegions} before
  * @param {Announcement} announcement
  * @param {boolean} isUrgent

@@ -2,7 +2,7 @@
 
 /** @import { AppEvent, HistoryRow, Message, State } from '../types.js' */
 
-/** Upper limit of history rows in memory for each app. Older rows can be read in psql. */
+/** Upper limit of history rows in memory for each app. */
 export const MAX_ROWS = 100
 
 /** @param {State} state @param {Extract<Message, { type: 'history' }>} message @returns {State} */
@@ -29,7 +29,7 @@ export function addEvent(state, event) {
 
 /**
  * Returns the rows of both lists without duplicates, newest first. A missing duration is computed from the
- * time of the next row.
+ * next row.
  * @param {HistoryRow[]} known
  * @param {HistoryRow[]} more
  */

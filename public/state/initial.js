@@ -1,6 +1,6 @@
 /**
- * Builds the first state of the page from the facts in the HTML. Server and browser build the same state, so
- * that both first renders are equal.
+ * Builds the first state of the page from the facts in the HTML. Server and browser must build the same
+ * state, because both first renders must be equal.
  */
 import { parseRoute } from './route.js'
 import { initialState, reduce } from './store.js'

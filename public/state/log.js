@@ -1,8 +1,7 @@
 /**
  * Reducer functions for the log that the page displays.
  *
- * The page displays one log at a time, because a browser allows only six connections to a host. All
- * operations of a rebuild have the same log: the output of the switch command.
+ * The page displays one log at a time, because a browser allows only six connections to a host.
  */
 import { inFlight } from './status.js'
 
@@ -23,8 +22,8 @@ const REBUILDING = ['configuring', 'building', 'stopping']
 const emptyLog = (app, operationId, auto) => ({ app, operationId, auto, lines: [], dropped: 0, ended: false })
 
 /**
- * Opens the log of a running rebuild, and closes the log afterwards. The page of an app opens only the log of
- * the app. The URL of an operation always opens the log of the operation.
+ * Opens the log of a running rebuild, and closes the log after the rebuild. If the URL names an app or an
+ * operation, no other log opens.
  * @param {State} state
  * @returns {State}
  */

@@ -51,7 +51,7 @@ function reducePlan(state, message) {
       }
     }
     case 'plan':
-      // Ignores a plan if the user has changed the choices after the request.
+      // Ignores the plan if the user has changed the choices after the request.
       return planDialog?.app === message.app && planDialog.choices === message.choices
         ? {
             ...state,
@@ -85,8 +85,7 @@ export function releaseAnswered(state) {
 }
 
 /**
- * Removes the refusal of an app after an event of the app. An uninstall event also removes the pending
- * request of the app.
+ * Removes the refusal of an app after an event of the app, and also the pending request after an uninstall.
  * @param {State} state
  * @param {string} name
  * @param {boolean} uninstalled
@@ -100,8 +99,8 @@ export function applyEventToRequests(state, name, uninstalled) {
 /**
  * Returns true if the apps show the effect of a pending request.
  *
- * The effect of a cancel is the end of the operation. The effect of a rollback is an operation of an app with
- * a higher id than the rollback.
+ * A cancel has its effect when the operation has ended. A rollback has its effect when an app has an
+ * operation with a higher id than the rollback.
  * @param {Pending} pending
  * @param {App | undefined} app
  * @param {Record<string, App>} apps

@@ -35,8 +35,7 @@ export const tone = (status) =>
 export const isCancelled = ({ status, cause }) => status === 'failed' && cause?.class === 'cancelled'
 
 /**
- * Returns the colour class of an app. A cancelled install has the status `failed`, but not the colour of a
- * failure.
+ * Returns the colour class of an app. A cancelled install does not have the colour of a failure.
  * @param {Pick<AppStatus, 'status' | 'cause'>} app
  */
 export const toneOf = (app) => (isCancelled(app) ? 'off' : tone(app.status))

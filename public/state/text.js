@@ -5,8 +5,8 @@ import { inFlight } from './status.js'
 /** @import { State, Status } from '../types.js' */
 
 /**
- * Labels of the statuses. The labels of `failed` and `error` name what is wrong, because users confuse the
- * two words.
+ * Labels of the statuses. The labels of `failed` and `error` name the problem, because users confuse the two
+ * words.
  * @type {Record<Status, string>}
  */
 export const LABELS = {
@@ -21,8 +21,7 @@ export const LABELS = {
   failed: 'Install failed',
 }
 
-/** Sentences that explain the statuses.
- *  @type {Record<Status, string>} */
+/** Sentences that explain the statuses. @type {Record<Status, string>} */
 export const MEANINGS = {
   queued: 'Waiting for its turn.',
   configuring: 'Writing the configuration of the host.',
@@ -88,7 +87,7 @@ export function usualRange({ p50_seconds, p90_seconds }) {
   return from === to ? to : `${from}–${to}`
 }
 
-/** Formats the duration of a lasting status: "3 days", "12 minutes". @param {number} ms */
+/** Formats a duration in its largest unit: "3 days", "12 minutes". @param {number} ms */
 export function longDuration(ms) {
   /** @type {[number, string][]} */
   const units = [
@@ -146,7 +145,7 @@ export function titleOf({ apps, route }) {
 
 /**
  * Returns a text about the author of an event. The PostgreSQL role bloud_operator is not named, because all
- * users of the page and the API share the role.
+ * users share the role.
  * @param {{ actor: string, origin: string }} event
  */
 export function authorOf({ actor, origin }) {

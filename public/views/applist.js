@@ -14,10 +14,7 @@ import { ClockTime, Elapsed, useIsBrowser, useTime } from './time.js'
 
 /** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Actions } from '../types.js' */
 
-/**
- * Number of app cards in the first render, on the server and in the browser. The second render adds the other
- * cards.
- */
+/** Number of app cards in the first render. The second render adds the other cards. */
 const FIRST_CARDS = 40
 
 const collator = new Intl.Collator('en', { numeric: true })
@@ -48,7 +45,7 @@ export function AppList({ state, actions }) {
 }
 
 /**
- * Returns the apps sorted by displayed name. The function sorts again only after apps or names have changed.
+ * Returns the apps sorted by displayed name. The order is kept while the names stay the same.
  * @param {App[]} apps
  * @returns {App[]}
  */
@@ -94,7 +91,7 @@ const cardProps = (state, app, actions) => ({
 })
 
 /**
- * Returns true if a change of a card must be rendered at once: a new status, or the effect of a click.
+ * Returns true if a change of a card must be rendered at once: a new status or the effect of a click.
  * @param {CardProps} before
  * @param {CardProps} now
  */
@@ -106,7 +103,7 @@ const isUrgent = (before, now) =>
   before.log !== now.log
 
 /**
- * Returns a sentence about the apps that precede the given app in the queue.
+ * Returns a sentence that names the apps before the given app in the queue.
  * @param {App} app
  * @param {State} state
  */
@@ -179,7 +176,7 @@ export function CardFooter({ app, hostname, pending, hasLog: showsLog, actions }
 `
 }
 
-/** Returns true if the app's operation has started, so that a log may exist. @param {App} app */
+/** Returns true if the operation of the app has started, so that a log may exist. @param {App} app */
 export const hasLog = (app) => app.operation_id !== null && app.status !== 'queued'
 
 /** @param {{ app: App, actions: Actions }} props */
@@ -189,8 +186,7 @@ const LogButton = ({ app, actions }) => html`
 `
 
 /**
- * Shows a status by icon, label and colour. The icon and the label suffice if a user cannot distinguish
- * colours.
+ * Shows a status by icon, label and colour, so that users need not distinguish colours.
  * @param {{ status: Status }} props
  */
 export const StatusPill = ({ status }) => html`
@@ -198,7 +194,7 @@ export const StatusPill = ({ status }) => html`
 `
 
 /**
- * Shows the meaning and the duration of a status, and the app's position in the queue.
+ * Shows the meaning and the duration of a status, and the position of the app in the queue.
  * @param {{ app: App, skew: number, ahead: string }} props
  */
 export function StatusText({ app, skew, ahead }) {
@@ -224,8 +220,7 @@ export function StatusText({ app, skew, ahead }) {
 }
 
 /**
- * Shows the usual duration of the present status. The text is marked as late after the 90th percentile of
- * former durations.
+ * Shows the usual duration of the present status. After the 90th percentile the text is "longer than usual".
  * @param {{ app: App, usual: NonNullable<App['usual']>, skew: number }} props
  */
 function Usual({ app, usual, skew }) {

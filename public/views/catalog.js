@@ -60,9 +60,7 @@ export function Catalog({ state, actions }) {
   `
 }
 
-/**
- * Returns true, so that the catalog renders every change of a tile at once.
- */
+/** Returns true, so that the catalog renders each change of a tile at once. */
 const always = () => true
 
 /** @param {{ entries: CatalogEntry[], state: State, actions: Actions }} props */
@@ -112,8 +110,7 @@ function CatalogNote({ state, shown, actions }) {
  */
 
 /**
- * Shows a catalog app as a tile. The tile of an installed app has no data-app attribute, because the card of
- * the app has the attribute.
+ * Shows an app of the catalog as a tile. If the app has a card too, only the card has the data-app attribute.
  * @param {TileProps} props
  */
 function Tile({ entry, status, pending, problem, actions }) {

@@ -11,8 +11,7 @@ import { Icon } from './icon.js'
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
 /**
- * Verb that is shown in the first row of buttons for each status, even if the verb is not allowed. The
- * database decides which verbs are allowed.
+ * Verb of each status that has a button in the first row even if the verb is not allowed.
  * @type {Partial<Record<Status, Verb>>}
  */
 const EXPECTED = {
@@ -45,7 +44,7 @@ function arrange(app) {
 }
 
 /**
- * Shows the buttons of an app and the menu. `children` appear between the first row and the menu.
+ * Shows the buttons of an app. `children` appear between the first row and the menu.
  * @param {{ app: App, pending: Pending | undefined, actions: Actions, children?: unknown }} props
  */
 export function Controls({ app, pending, actions, children }) {
@@ -89,13 +88,13 @@ function reasonOf(app, action) {
 }
 
 /**
- * Shows the button of a verb. The button uses aria-disabled instead of disabled, because a disabled button
- * loses the focus. Keyboard users could then not reach the reason.
+ * Shows the button of a verb. The button uses aria-disabled, because keyboard users cannot reach a button
+ * with the attribute `disabled`.
  * @param {{ app: App, action: Verb, pending: Pending | undefined, onPress: (action: Verb) => void }} props
  */
 function ActionButton({ app, action, pending, onPress }) {
   const control = app.controls?.[action]
-  // Keeps the cancel button busy after a page reload, because the database stores the requested cancel.
+  // The cancel button stays busy after a page reload, because the database stores the requested cancel.
   const cancelling = action === 'cancel' && Boolean(app.cancel_requested_at) && inFlight(app.status)
   const busy = pending?.action === action || cancelling
   const disabled = !control?.allowed || pending !== undefined || cancelling
@@ -113,7 +112,7 @@ function ActionButton({ app, action, pending, onPress }) {
 }
 
 /**
- * Shows a menu of the verbs that are not allowed. Each reason is visible text, because a phone shows no title
+ * Shows a menu of the verbs that are not allowed. The reasons are text, because a phone shows no title
  * attributes.
  * @param {{ app: App, denied: Verb[], button: (action: Verb) => unknown }} props
  */

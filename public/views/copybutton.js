@@ -3,7 +3,7 @@ import { copyText } from './clipboard.js'
 import { html } from './html.js'
 
 /**
- * Shows a button that copies a text. After a click the label shows if the text was copied.
+ * Shows a button that copies a text. After a click the label shows the result.
  * @param {{ text: () => string, label: string, name: string }} props
  */
 export function CopyButton({ text, label, name }) {

@@ -15,8 +15,7 @@ export function Dialog({ title, close, children }) {
     const first = dialog?.querySelector('[data-focus]')
     first?.focus()
     return () => {
-      // Closes the dialog before its element is removed, because the browser returns the focus only after a
-      // close.
+      // Closes the dialog before the removal, because only a close returns the focus to the clicked button.
       isRemoved.current = true
       dialog?.close()
     }
@@ -29,8 +28,10 @@ export function Dialog({ title, close, children }) {
   `
 }
 
-/** @param {{ app: App, close: () => void, confirm: (action: Verb) => void, purge: () => void }} props
- *    `purge` opens the dialog that deletes the data too */
+/**
+ * Shows the dialog before an uninstall. `purge` opens the dialog that deletes the data too.
+ * @param {{ app: App, close: () => void, confirm: (action: Verb) => void, purge: () => void }} props
+ */
 export const UninstallDialog = ({ app, close, confirm, purge }) => html`
   <${Dialog} title=${`Uninstall ${app.display_name}?`} close=${close}>
     <p>The app is switched off and taken off this host. <strong>Its data is kept</strong>: installing it again brings everything back.</p>

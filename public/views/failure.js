@@ -33,8 +33,8 @@ const headline = (cause) =>
   `${HEADLINES[cause.class] ?? 'Failed'} ${(cause.phase && DURING[cause.phase]) ?? ''}`.trim()
 
 /**
- * Returns the sentence that a failure changed no other app, or null if other apps may have changed. A rebuild
- * activates nothing before the whole build has succeeded.
+ * Returns a sentence if a failure affects no other app, otherwise null. A failed install affects other apps
+ * only if the activation failed.
  * @param {App} app
  * @param {Cause} cause
  */
@@ -46,9 +46,8 @@ function unaffected(app, cause) {
 }
 
 /**
- * Shows a failure: the cause, a hint, the last log lines and the effect on other apps. A rollback is offered
- * only if the app is installed. `Heading` is the HTML element of the title, one level below the app's
- * heading.
+ * Shows a failure: the cause, a hint, the last log lines and the effect on other apps. `Heading` is the HTML
+ * element of the title.
  * @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, actions: Actions, Heading:
  *   string }} props
  */
@@ -82,7 +81,7 @@ const OperationId = ({ app }) => html`
 `
 
 /**
- * Shows the last log lines. The box is scrolled to the end, because the error is usually in the last lines.
+ * Shows the last log lines, scrolled to the end, because the error is usually in the last lines.
  * @param {{ lines: string[] }} props
  */
 function LastLines({ lines }) {

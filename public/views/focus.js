@@ -3,9 +3,8 @@ import { useLayoutEffect } from 'preact/hooks'
 /** @import { RefObject } from 'preact' */
 
 /**
- * Keeps the keyboard focus inside an element after the focused button was removed. The browser would move the
- * focus to the top of the page. The hook moves the focus to the first match of `selector` inside the element
- * instead.
+ * Moves the keyboard focus to the first match of `selector` in the element after the focused button was
+ * removed. The browser would move the focus to the top of the page.
  * @param {RefObject<HTMLElement | null>} element
  * @param {string} selector
  */

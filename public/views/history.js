@@ -6,7 +6,7 @@ import { ClockTime } from './time.js'
 
 /** @import { HistoryRow } from '../types.js' */
 
-/** Upper limit in seconds of the durations that the history shows to the second. */
+/** Duration in seconds up to which the history shows exact seconds. */
 const EXACT_SECONDS = 3600
 
 /**

@@ -3,7 +3,7 @@ import { h } from 'preact'
 
 /**
  * Template tag that creates Preact elements. The cast is needed because the types of htm describe the
- * CommonJS module, but the browser loads the ES module.
+ * CommonJS module instead of the ES module.
  * @type {(strings: TemplateStringsArray, ...values: unknown[]) => import('preact').VNode}
  */
 export const html = /** @type {any} */ (htm).bind(h)

@@ -10,23 +10,22 @@ import { useIsBrowser, useTime } from './time.js'
 
 /** @import { Log, LogLine, Actions } from '../types.js' */
 
-/** Time in ms without a new line after which the log panel shows the duration of the silence. */
+/** Time in ms without a new line after which the log panel shows that time instead of "live". */
 const SILENT_MS = 40_000
-/** Distance in pixels from the end of the log within which the log panel follows new lines. */
+/** Distance in pixels from the end of the log within which new lines scroll the log panel. */
 const AT_END_PX = 24
 /**
- * Height of a log line in pixels, equal to the height in css/log.css. The page renders only the visible
- * lines, which requires lines of equal height.
+ * Height of a log line in pixels, equal to the height in css/log.css. All lines must have equal heights,
+ * because only the visible lines are rendered.
  */
 const LINE_PX = 18
-/** Number of lines that are rendered above and below the visible lines, so that scrolling shows no gap. */
+/** Number of lines rendered above and below the visible lines, so that scrolling shows no gap. */
 const MARGIN_LINES = 30
-/** Number of lines that the first render shows, before the height of the log panel is known. */
+/** Number of lines in the first render, before the height of the log panel is known. */
 const FIRST_LINES = 40
 
 /**
- * Shows a log. With `full` the panel also has search, copy and download. `since` is the time when the app's
- * present status began.
+ * Shows a log. With `full` the panel also has search, copy and download.
  * @param {{ log: Log, title: string, since: string | undefined, skew: number, actions: Actions, full?:
  *   boolean }} props
  */
@@ -107,8 +106,7 @@ const Tools = ({ log, times, setTimes }) => html`
 `
 
 /**
- * Shows the visible lines of a log and MARGIN_LINES above and below. The number of rendered lines does not
- * depend on the length of the log.
+ * Shows the visible lines of a log and MARGIN_LINES more lines above and below.
  * @param {{ log: Log, follow: boolean, setFollow: (follow: boolean) => void, times: boolean, goal: number,
  *   found: number[] }} props
  */
@@ -130,7 +128,7 @@ function Lines({ log, follow, setFollow, times, goal, found }) {
   useLayoutEffect(() => {
     const [box, content] = [body.current, inner.current]
     if (!box || !content) return
-    // Sets the height by script, because the content security policy forbids style attributes.
+    // Sets the style by script, because the content security policy forbids style attributes.
     content.style.height = `${lines.length * LINE_PX}px`
     content.style.setProperty('--from', `${from * LINE_PX}px`)
     if (follow) box.scrollTop = box.scrollHeight
@@ -170,7 +168,7 @@ const Line = ({ line, times, mark }) =>
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false })
 
 /**
- * Shows the time since the last log line if the time exceeds SILENT_MS, otherwise "live".
+ * Shows the time since the last log line if that time exceeds SILENT_MS, otherwise "live".
  * @param {{ since: string | undefined, skew: number }} props
  */
 function Silence({ since, skew }) {

@@ -1,14 +1,11 @@
-/**
- * Keeps the rendered cards and tiles of long lists. An element is rendered again only after its facts
- * changed.
- */
+/** Keeps the rendered cards and tiles of long lists. A card or tile is rendered again only after a change. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** @import { VNode } from 'preact' */
 
 /**
- * Upper limit of changed list elements that one render updates. A card takes 0.5 ms to render, and an
- * animation frame of 16 ms may contain two renders.
+ * Upper limit of changed cards or tiles that one render updates. A card takes 0.5 ms, and an animation frame
+ * of 16 ms may contain two renders.
  */
 export const PART = 5
 
@@ -18,12 +15,10 @@ export const PART = 5
  */
 
 /**
- * Returns a function that begins a render of a list. The rendered elements are kept for later renders.
+ * Returns a function that begins a render of a list. An element is reused while its facts are unchanged.
  *
- * An element is reused while its facts are unchanged. New elements and urgent changes are always rendered.
- *
- * At most `part` other changed elements are rendered at once. The remaining elements keep their former
- * content until the next render.
+ * New elements and urgent changes are always rendered. At most `part` other changes are rendered at once. The
+ * remaining elements keep their former content until the next render.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
  * @returns {(part: number) => { memo: (key: string, facts: T, render: (facts: T) => VNode) => VNode, isLate:
@@ -64,7 +59,7 @@ export function createMemo(isUrgent) {
 }
 
 /**
- * Removes the elements that the last render did not use from the cache.
+ * Removes from the cache the elements that the last render did not use.
  * @param {Map<string, { round: number }>} cache
  * @param {number} round
  */
@@ -73,8 +68,8 @@ function dropUnused(cache, round) {
 }
 
 /**
- * Returns the `memo` function of a component. While an element is late, the component is rendered again in
- * the next animation frame. A hidden page renders all elements at once.
+ * Returns the `memo` function of a component. While an element has its former content, the component is
+ * rendered again in the next animation frame. A hidden page renders all elements at once.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
  */

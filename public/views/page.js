@@ -35,8 +35,7 @@ export function Page({ state, actions }) {
 }
 
 /**
- * Moves the focus to the heading after a navigation, so that keyboard and screen reader users start at the
- * new content.
+ * Moves the focus to the heading after a navigation, so that a screen reader continues at the new content.
  * @param {string | null} app name of the displayed app, or null for the list of all apps
  */
 function useFocusOnNavigation(app) {
@@ -84,12 +83,11 @@ const Badge = ({ connection, since, skew }) => html`
   </span>
 `
 
-/** Upper limit of the number of apps that the header names. Further apps are only counted. */
+/** Upper limit of the apps that the header names. Further apps are only counted. */
 const MAX_ACTIVITY = 12
 
 /**
- * Shows the apps that have an operation in progress or need an action of the operator. The list is in the
- * header, which stays visible while the page scrolls.
+ * Shows in the header the apps that have an operation in progress or need an action of the operator.
  * @param {{ apps: App[], skew: number }} props
  */
 function Activity({ apps, skew }) {
@@ -112,8 +110,8 @@ function Activity({ apps, skew }) {
 }
 
 /**
- * Announces each transition once to screen readers. A failure interrupts the screen reader. Clocks are
- * outside of the live regions, so that screen readers do not announce clock ticks.
+ * Announces each transition once to screen readers. Clocks are outside of the live regions, because a screen
+ * reader would announce each tick.
  * @param {{ regions: State['liveRegions'] }} props
  */
 const Announcer = ({ regions: { polite, urgent } }) => html`

@@ -4,13 +4,11 @@ import { html } from './html.js'
 
 /** @import { PlanChoice, State, Actions } from '../types.js' */
 
-/**
- * SQLSTATE of the blocker of an install that needs a choice. The user makes the choice in the plan dialog.
- */
+/** SQLSTATE of a blocker that the user removes by a choice in the plan dialog. */
 const CHOICE_NEEDED = 'BL007'
 
 /**
- * Shows the dialog before an install, with the other apps to install and the open choices.
+ * Shows the dialog before an install, with the other apps to install and the choices of the user.
  * @param {{ state: State, actions: Actions }} props
  */
 export function PlanDialog({ state, actions }) {

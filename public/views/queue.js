@@ -7,7 +7,7 @@ import { Elapsed } from './time.js'
 /** @import { App, State } from '../types.js' */
 
 /**
- * Returns true if the app is included in the running rebuild. At most one rebuild runs at a time.
+ * Returns true if the running rebuild includes the app. At most one rebuild runs at a time.
  * @param {App} app
  */
 const isRebuilding = (app) =>
@@ -16,8 +16,7 @@ const isRebuilding = (app) =>
   (app.status === 'stopping' && app.operation_state === 'active' && !app.queue_position)
 
 /**
- * Shows the apps of the running rebuild, and the waiting apps in order. Nothing is shown for fewer than two
- * apps.
+ * Shows the apps of the running rebuild and the waiting apps. A single app is not shown.
  * @param {{ state: State }} props
  */
 export function Queue({ state }) {

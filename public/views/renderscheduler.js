@@ -1,6 +1,6 @@
 /**
  * Decides when the page is rendered: after every message, or at most once per animation frame if renders are
- * slow. Exception: if an event would replace a status that is not rendered yet, the page is rendered first.
+ * slow. The page displays each status of an app, even if the next event follows at once.
  */
 
 /** Duration of a render in ms above which later renders wait for the next animation frame. */
@@ -31,13 +31,13 @@ export function createRenderScheduler(render, now = () => performance.now()) {
       if (app) unrendered.add(app)
       if (due) return
       due = true
-      // Uses a microtask in a hidden page, because a hidden page receives no animation frames.
+      // A hidden page receives no animation frames, so a microtask renders the page.
       if (cost > CHEAP_MS && !document.hidden) requestAnimationFrame(run)
       else queueMicrotask(run)
     },
     /**
-     * Renders the page if the present status of an app is not rendered yet. The caller calls beforeChange
-     * before an event replaces the status.
+     * Renders the page if the present status of an app is not rendered yet. Must be called before an event
+     * replaces the status.
      * @param {string} app
      */
     beforeChange(app) {

@@ -6,8 +6,7 @@ import { html } from './html.js'
 /** @import { App, Pending, RollbackPlan, Actions } from '../types.js' */
 
 /**
- * Shows the button of a rollback, and a dialog with the consequences. `known` is the latest rollback plan in
- * the state, and a click requests a new plan.
+ * Shows the button of a rollback. A click requests a new plan, and a dialog shows the consequences.
  * @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, actions: Actions }} props
  */
 export function RollbackControl({ app, known, pending, actions }) {

@@ -9,10 +9,7 @@ import { Elapsed } from './time.js'
 /** Texts of the step states for screen readers. */
 const STATE_TEXTS = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
 
-/**
- * Shows the steps of an install with the duration of each step. After a failure the failed step is marked.
- * @param {{ app: App, skew: number }} props
- */
+/** Shows the steps of an install with the duration of each step. @param {{ app: App, skew: number }} props */
 export const Stepper = ({ app, skew }) => html`
   <ol class="stepper" aria-label=${`Steps of the install of ${app.display_name}`}>
     ${steps(app).map(

@@ -1,11 +1,11 @@
 /**
  * One timer for all clocks with the same interval. The timer stops while no clock is displayed.
  *
- * A tick updates a part of the clocks per animation frame, because one update of hundreds of clocks would
+ * A tick updates a part of the clocks per animation frame, because an update of hundreds of clocks would
  * block the page.
  */
 
-/** Upper limit of the number of clocks that are updated per animation frame. */
+/** Upper limit of clocks that are updated per animation frame. */
 export const PART = 50
 
 /** @param {number} everyMs @param {(run: () => void) => void} [nextFrame] */
@@ -18,7 +18,7 @@ export function createTicker(everyMs, nextFrame = (run) => requestAnimationFrame
   let timer
 
   function tick() {
-    // Skips this tick if the former tick has not called all listeners yet. The machine is then too busy.
+    // Skips this tick if the former tick has not called all listeners yet.
     if (waiting.length > 0) return
     waiting = [...listeners]
     runPart()

@@ -12,8 +12,7 @@ const subscribeFast = createTicker(TICK_MS)
 const subscribeSlow = createTicker(SLOW_TICK_MS)
 
 /**
- * Returns the value of `compute` for the present time. The component is rendered again when the value
- * changes.
+ * Returns the value of `compute` for the present time. A change of the value renders the component again.
  * @template T
  * @param {(now: number) => T} compute
  * @param {boolean} [slow]
@@ -47,8 +46,8 @@ const FORMATS = {
 }
 
 /**
- * Formatters of times by name. Formatters are kept because the creation of a formatter takes longer than the
- * render of a card.
+ * Formatters of times by name, kept because the creation of a formatter takes longer than the render of a
+ * card.
  * @type {Map<string, Intl.DateTimeFormat>}
  */
 const formats = new Map()
