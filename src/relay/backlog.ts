@@ -1,7 +1,6 @@
 /**
- * Reads old events from the database for clients that missed more events than the ring buffer contains.
- * Events are read in pages that begin at multiples of the page size, so clients with different positions
- * share pages.
+ * Reads old events from the database for clients that missed more events than the ring buffer contains. A
+ * page begins at a multiple of the page size, so clients that missed different events share pages.
  */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createShared } from './coalesce.ts'
@@ -12,7 +11,7 @@ import type { StreamSource } from './streamsource.ts'
 
 /**
  * Upper limit of the number of cached pages of old events. A few pages are enough, because clients that
- * reconnect together read the pages in the same order.
+ * reconnect together read the same pages.
  */
 const CACHED_PAGES = 8
 
@@ -21,12 +20,12 @@ export interface BacklogPage {
   /** Largest event number (seq) that belongs to this page of old events. */
   end: number
   /**
-   * Event number (seq) up to which old events were deleted. The value is read after the events, so the page
-   * may lack events up to this number.
+   * Event number (seq) up to which old events had been deleted when the page was read. The page may lack
+   * these events.
    */
   prunedTo: number
   seqs: readonly number[]
-  /** App of each event in the page, in the order of `seqs`. */
+  /** App of each event, in the order of `seqs`. */
   apps: readonly (string | undefined)[]
   /** Offset in `bytes` at which each event begins, in the order of `seqs`. */
   offsets: readonly number[]
@@ -61,8 +60,8 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
   }
 
   /**
-   * Reads a page of old events from the database. A page is cached only if the page is full, because new
-   * events can still be added to the last page.
+   * Reads a page of old events from the database. Only a full page is cached, because new events can still be
+   * added to the last page.
    */
   async function load(key: string, start: number): Promise<BacklogPage> {
     const backlogPage = await withTimeout(read(start), readLimitMs, timeLimitError('Reading the backlog'))
@@ -74,10 +73,7 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
   }
 
   return {
-    /**
-     * Returns the page of old events that contains the event after `seq`, from the cache or from the
-     * database.
-     */
+    /** Returns the page that contains the event after `seq`, from the cache or from the database. */
     async at(epoch: string, seq: number): Promise<BacklogPage> {
       const start = Math.floor(seq / rows) * rows
       const key = `${epoch}.${start}`
@@ -88,8 +84,7 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
 }
 
 /**
- * Returns the encoded events of a page that come after `seq` and pass the filter. Returns an empty array if
- * there are no such events.
+ * Returns the encoded events of a page that come after `seq` and pass the filter, possibly an empty array.
  */
 export function backlogBytesAfter(backlogPage: BacklogPage, seq: number, filter?: Filter): Uint8Array {
   const { seqs, apps, offsets, bytes } = backlogPage

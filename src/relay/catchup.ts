@@ -1,6 +1,6 @@
 /**
  * Brings each new client up to date. The client gets the missed events from the ring buffer or from the
- * database (backlog). A client without a valid position gets a snapshot of all apps instead.
+ * database. A client that cannot resume gets a snapshot of all apps instead.
  */
 
 import { type Backlog, type BacklogPage, backlogBytesAfter } from './backlog.ts'
@@ -25,12 +25,12 @@ export type Catchup = ReturnType<typeof createCatchup>
 
 export function createCatchup(options: CatchupOptions) {
   const { clients, ring, tail, backlog, snapshots } = options
-  /** Clients that wait until the database can be read again. */
+  /** Clients that wait until the database can be read. */
   const waiting = new Set<Client>()
-  /** Clients for which a page of old events (backlog page) is being read from the database. */
+  /** Clients for which old events are being read from the database. */
   const readingBacklog = new Set<Client>()
 
-  /** Marks the client as live: from now on, the client gets events from the ring buffer. */
+  /** Marks the client as live, so that the client gets events from the ring buffer. */
   function goLive(client: Client, cursor: number): void {
     client.cursor = cursor
     client.stage = 'live'
@@ -39,22 +39,19 @@ export function createCatchup(options: CatchupOptions) {
 
   async function sendSnapshot(client: Client): Promise<void> {
     const snapshot = await snapshots.current()
-    // If a client is reset twice within a short time, two snapshots can be read for the client. Only the
-    // first snapshot is sent.
+    // A client that is reset twice within a short time may have two snapshots read. Only the first snapshot
+    // is sent.
     if (client.queue.closed || client.stage !== 'waiting') return
     send(client.queue, snapshot.frameFor(client.filter))
     goLive(client, snapshot.seq)
   }
 
-  /**
-   * Sends the events of a backlog page to the client. If the client must read a snapshot instead, returns
-   * the reason.
-   */
+  /** Sends a page of old events to the client. If the client needs a snapshot instead, returns the reason. */
   function sendBacklogPage(client: Client, backlogPage: BacklogPage): ResetReason | undefined {
     if (backlogPage.epoch !== tail.head?.epoch) return 'unknown_epoch'
     const { cursor } = client
-    // The relay has read all events up to `ring.evictedTo`. So an event number (seq) that is missing below
-    // this seq belongs to a rolled-back transaction and can be skipped.
+    // The relay has read all events up to `ring.evictedTo`. A missing event number (seq) up to this number
+    // belongs to a rolled-back transaction and can be skipped.
     const end = Math.max(backlogPage.seqs.at(-1) ?? 0, Math.min(backlogPage.end, ring.evictedTo))
     if (backlogPage.prunedTo > cursor || end <= cursor) return 'older_than_retention'
     client.cursor = end
@@ -67,7 +64,7 @@ export function createCatchup(options: CatchupOptions) {
     while (client.stage === 'backlog' && isIdle(client.queue)) {
       if (ring.covers(client.cursor)) return goLive(client, client.cursor)
       const backlogPage = await backlog.at((tail.head as StreamPosition).epoch, client.cursor)
-      // While the backlog page was read, the client may have been reset or disconnected.
+      // The client may have been reset or disconnected during the read.
       if (client.stage !== 'backlog' || client.queue.closed) return
       const reason = sendBacklogPage(client, backlogPage)
       if (reason) return clients.reset(client, reason)
@@ -75,8 +72,8 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   /**
-   * Sends old events (the backlog) to a client. Only one read per client runs at a time, because a second
-   * read that starts when the client becomes writable would send the same events twice.
+   * Sends old events to a client. Only one read per client runs at a time, because a second read would send
+   * the same events again.
    */
   async function readBacklog(client: Client): Promise<void> {
     if (readingBacklog.has(client)) return
@@ -88,7 +85,7 @@ export function createCatchup(options: CatchupOptions) {
     }
   }
 
-  /** Continues the client's stream after the event id that the client sent, or resets the client. */
+  /** Continues the client's stream after the event with this id, or resets the client. */
   async function resume(client: Client, id: string): Promise<void> {
     const position = parseId(id)
     if (position && position.seq > (tail.head?.seq ?? 0)) await tail.sync()
@@ -105,8 +102,7 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   function postpone(client: Client, error: unknown): void {
-    // Only the first waiting client causes a warning, because one warning per outage is enough. If
-    // `tail.stale` is true, the tail has already logged the warning.
+    // One warning per outage is enough. If `tail.stale` is true, the warning has already been logged.
     const level = waiting.size === 0 && !tail.stale ? 'warn' : 'debug'
     options.log[level]({ error: String(error) }, 'a client waits until the database answers')
     if (!client.queue.closed) waiting.add(client)
@@ -123,17 +119,16 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   return {
-    /** Brings a client up to date, at once or as soon as the database can be read. */
+    /** Brings a client up to date as soon as the database can be read. */
     start,
-    /** Brings all waiting clients up to date, because the database can be read again. */
+    /** Called when the database can be read again. Brings all waiting clients up to date. */
     startAllWaiting(): void {
       const clientsToStart = [...waiting]
       waiting.clear()
       for (const client of clientsToStart) if (!client.queue.closed) start(client)
     },
-    /** Removes a disconnected client from the set of clients that wait for the database. */
+    /** Removes a disconnected client from the clients that wait for the database. */
     cancel: (client: Client) => waiting.delete(client),
-    /** Number of clients that wait for the database. */
     get waiting() {
       return waiting.size
     },

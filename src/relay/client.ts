@@ -1,6 +1,5 @@
 /**
- * Clients of the event stream. A client holds only a stream position and references to shared bytes, so the
- * memory per client is small.
+ * Clients of the event stream. A client needs little memory, because all clients share the encoded events.
  */
 
 import type { ResetReason } from './eventid.ts'
@@ -20,39 +19,36 @@ import {
 } from './sendqueue.ts'
 
 /**
- * Stage of a client. In stage `waiting`, the client waits for its stream position or a snapshot. In stage
- * `backlog`, the client gets events from the database; in stage `live`, from the ring buffer.
+ * Stage of a client. In stage `waiting`, the client gets no events yet. In stage `backlog`, the client gets
+ * old events from the database; in stage `live`, new events from the ring buffer.
  */
 export type ClientStage = 'waiting' | 'backlog' | 'live'
 
 export interface Client {
   readonly queue: SendQueue
   stage: ClientStage
-  /** Number (seq) of the last event that was sent to the client, as an event or as part of a snapshot. */
+  /** Event number (seq) up to which the client has been sent all events that pass its filter. */
   cursor: number
   /**
-   * Value of the `Last-Event-ID` header of the client. Undefined without that header, and after the relay
-   * has determined the client's stream position.
+   * Event id after which the client must resume, until the relay has checked this id. Otherwise undefined.
    */
   resumeId: string | undefined
-  /**
-   * Filter for the apps whose events the client gets. Undefined if the client gets the events of all apps.
-   */
+  /** Selects the apps whose events the client gets. Undefined if the client gets the events of all apps. */
   readonly filter: Filter | undefined
   /**
-   * Number (seq) of the last event that a filter excluded and that must still be reported to the client. The
-   * value is 0 if no report is due.
+   * Event number (seq) that must be sent as the position of a client with a filter, because the filter may
+   * have excluded the event itself. 0 if no position must be sent.
    */
   unreported: number
 }
 
 export interface ClientsOptions {
   ring: Ring
-  /** Time in milliseconds after which a client whose connection accepts no data is closed. */
+  /** Clients are closed if their connection has accepted no data for this time, in milliseconds. */
   stuckMs: number
-  /** Called after a client was reset. The callback sends a snapshot to the client. */
+  /** Called after a client was reset, to send a snapshot to the client. */
   onReset(client: Client): void
-  /** Called when the connection of a client that reads old events (stage `backlog`) accepts data again. */
+  /** Called when the connection of a client in stage `backlog` accepts data again. */
   onBacklogWritable(client: Client): void
 }
 
@@ -80,7 +76,7 @@ export function createClients(options: ClientsOptions) {
     all.delete(client)
   }
 
-  /** Sends the event `reset` with the reason to the client. The client then continues with a snapshot. */
+  /** Sends the event `reset` to the client, which then gets a snapshot. */
   function reset(client: Client, reason: ResetReason): void {
     client.stage = 'waiting'
     client.resumeId = undefined
@@ -89,8 +85,8 @@ export function createClients(options: ClientsOptions) {
   }
 
   /**
-   * Writes queued bytes and events of the ring buffer to the client. Stops when the connection is full or the
-   * client is up to date.
+   * Writes queued bytes and new events to the client until its connection is full or the client is up to
+   * date.
    */
   function pump(client: Client): void {
     while (drain(client.queue) && client.stage === 'live') {
@@ -106,7 +102,7 @@ export function createClients(options: ClientsOptions) {
     }
   }
 
-  /** Continues to write to a client after its connection accepts data again. */
+  /** Called when the connection accepts data again. Continues to write to the client. */
   function writable(client: Client): void {
     if (client.queue.closed || !resume(client.queue)) return
     pump(client)
@@ -128,15 +124,15 @@ export function createClients(options: ClientsOptions) {
       for (const client of all) pump(client)
     },
     /**
-     * Sends bytes to all clients whose send queue is empty. Clients with queued bytes are skipped, because a
-     * later broadcast replaces an earlier broadcast.
+     * Sends bytes to all clients whose send queue is empty. Other clients are skipped, because a later
+     * broadcast replaces an earlier broadcast.
      */
     broadcast(bytes: Uint8Array): void {
       for (const client of all) if (isIdle(client.queue)) send(client.queue, bytes)
     },
     /**
-     * Sends the current stream position to each client with a filter. Without this position, the client
-     * would resume after an old event, although its filter excluded all newer events.
+     * Sends the newest event number to each client with a filter. Otherwise a client whose filter excluded
+     * all new events would reconnect with an old event id.
      */
     sendPositions(epoch: string): void {
       for (const client of all) {
@@ -145,23 +141,16 @@ export function createClients(options: ClientsOptions) {
         client.unreported = 0
       }
     },
-    /**
-     * Resets all clients except clients in stage `waiting`, because a waiting client has no stream position
-     * that could become invalid.
-     */
+    /** Resets all clients that already receive events. */
     resetAll(reason: ResetReason): void {
       for (const client of [...all]) if (client.stage !== 'waiting') reset(client, reason)
     },
-    /**
-     * Closes the clients whose connection has accepted no data for `stuckMs`. Returns the number of closed
-     * clients.
-     */
+    /** Closes the clients whose connection has accepted no data for `stuckMs`. Returns their number. */
     closeStuck(): number {
       const stuck = [...all].filter((client) => isStuck(client.queue, options.stuckMs))
       for (const client of stuck) close(client)
       return stuck.length
     },
-    /** Ends the streams of all clients. */
     endAll(): void {
       for (const client of [...all]) {
         remove(client)

@@ -1,8 +1,8 @@
-/** Combines simultaneous calls that read the same data, so that many calls cause few reads. */
+/** Combines simultaneous reads of the same data into one read. */
 
 /**
- * Returns a function that runs `load`, with at most one run at a time. Calls during a run share the result
- * of the next run, because the current run may have started before the newest change.
+ * Returns a function that runs `load`, with at most one run at a time. Calls during a run share the next run,
+ * because the current run may have started before the newest change.
  */
 export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined
@@ -30,8 +30,8 @@ export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
 }
 
 /**
- * Returns a function that runs `load`, with at most one run per key at a time. Calls with the same key share
- * the result of the current run.
+ * Returns a function that runs `load`, with at most one run per key at a time. Calls during a run share its
+ * result.
  */
 export function createShared<T>(): (key: string, load: () => Promise<T>) => Promise<T> {
   const loads = new Map<string, Promise<T>>()

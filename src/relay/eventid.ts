@@ -1,7 +1,6 @@
 /**
- * Event ids of the stream, in the form `<epoch>.<seq>`. The epoch identifies the event history, and seq is
- * the number of an event. A restored database gets a new epoch, because a seq may then belong to another
- * event.
+ * Event ids of the stream, in the form `<epoch>.<seq>`. `epoch` identifies the event history, and `seq` is
+ * the number of an event. A restored database gets a new epoch, because numbers may then be used again.
  */
 
 export interface StreamPosition {
@@ -9,12 +8,12 @@ export interface StreamPosition {
   seq: number
 }
 
-/** Stream position (epoch and seq) of the newest event, and the seq up to which old events were deleted. */
+/** Newest event of the history, and the seq up to which old events were deleted. */
 export interface Head extends StreamPosition {
   prunedTo: number
 }
 
-/** Reason why a client cannot continue after the last event that the client received. */
+/** Reason why a client cannot continue after the last event that it received and needs a snapshot. */
 export type ResetReason = 'malformed_id' | 'unknown_epoch' | 'future_id' | 'older_than_retention' | 'too_slow'
 
 const ID = /^([A-Za-z0-9_-]{1,64})\.(0|[1-9][0-9]{0,14})$/
@@ -24,8 +23,8 @@ export function formatId(position: StreamPosition): string {
 }
 
 /**
- * Returns the stream position in an event id, or undefined if the id is malformed. A seq has at most 15
- * digits, because JavaScript numbers with more digits are not exact.
+ * Returns the parts of an event id, or undefined if the id is malformed. A seq has at most 15 digits, because
+ * JavaScript numbers with more digits are not exact.
  */
 export function parseId(text: string): StreamPosition | undefined {
   const match = ID.exec(text)
@@ -33,8 +32,8 @@ export function parseId(text: string): StreamPosition | undefined {
 }
 
 /**
- * Returns the reason why a client cannot resume after the stream position. Returns undefined if the client
- * can resume.
+ * Returns the reason why a client cannot resume after the event at `position`, or undefined if the client can
+ * resume.
  */
 export function resetReasonFor(position: StreamPosition | undefined, head: Head): ResetReason | undefined {
   if (!position) return 'malformed_id'

@@ -2,17 +2,15 @@
 
 export interface Filter {
   /**
-   * Key of the filter. Filters with the same apps have the same key, so that clients with equal filters
-   * share encoded events and snapshots.
+   * Key of the filter. Filters for the same apps have the same key, so that their clients share encoded
+   * events.
    */
   readonly key: string
-  /** Returns true if events of this app are sent to the client. */
+  /** Returns true if the client gets events of this app. */
   includes(app: string | undefined): boolean
 }
 
-/**
- * Returns a filter for these apps. Returns undefined for an empty list, because an empty list means all apps.
- */
+/** Returns a filter for these apps. Returns undefined for an empty list, which means all apps. */
 export function createFilter(apps: readonly string[]): Filter | undefined {
   if (apps.length === 0) return undefined
   const wanted = new Set(apps)

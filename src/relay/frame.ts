@@ -1,6 +1,5 @@
 /**
- * Encodes events for a Server-Sent Events stream. Each event is encoded once, and all clients share the
- * encoded bytes (a frame).
+ * Encodes events for a Server-Sent Events stream. All clients share the encoded bytes of an event (a frame).
  */
 import { formatId, type ResetReason, type StreamPosition } from './eventid.ts'
 import type { Snapshot, StreamEvent } from './streamsource.ts'
@@ -14,8 +13,7 @@ export interface Frame {
 const encoder = new TextEncoder()
 
 /**
- * Encodes an event for the stream. The JSON text fits into one `data:` line, because JSON text contains no
- * raw line break.
+ * Encodes an event for the stream. One `data:` line is enough, because JSON text contains no raw line break.
  */
 export function sse(event: string, data: unknown, id?: string): Uint8Array {
   const idLine = id === undefined ? '' : `id: ${id}\n`
@@ -31,22 +29,21 @@ export function resetFrame(reason: ResetReason): Uint8Array {
 }
 
 /**
- * Returns the event `stale`, which warns clients that events after the event id `since` may be late or
- * missing. The warning ends with the next heartbeat or event.
+ * Returns the event `stale`, which warns clients that events since the time `since` may be late or missing.
  */
 export function staleFrame(since: string): Uint8Array {
   return sse('stale', { since })
 }
 
 /**
- * Event `refresh`, which makes the web page read all apps again. The event is sent after a change of an app
- * that is not recorded as an event.
+ * Event `refresh`, which makes the web page read all apps again. Used for changes of an app that are not
+ * recorded as events.
  */
 export const refreshFrame: Uint8Array = sse('refresh', {})
 
 /**
- * Returns a heartbeat, which is a comment for proxies and an event for the web page. The event has the
- * newest event id as data, because a browser would take an `id:` field for a received event.
+ * Returns a heartbeat: a comment for proxies and an event for the web page. The newest event id is sent as
+ * data, because a browser would take an `id:` field as the id of a received event.
  */
 export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
   const comment = encoder.encode(': heartbeat\n\n')
@@ -60,18 +57,12 @@ export function retryFrame(milliseconds: number): Uint8Array {
   return encoder.encode(`retry: ${milliseconds}\n\n`)
 }
 
-/**
- * Returns an `id:` field without an event. A client whose filter excluded all events up to this id then
- * resumes after this id.
- */
+/** Returns an `id:` field without an event. If the connection ends, the client resumes after this id. */
 export function positionFrame(position: StreamPosition): Uint8Array {
   return encoder.encode(`id: ${formatId(position)}\n\n`)
 }
 
-/**
- * Encodes a snapshot as the body of `GET /api/status` and as a stream event. Body and event contain the same
- * JSON text.
- */
+/** Encodes a snapshot as the body of `GET /api/status` and as a stream event. */
 export function snapshotTexts(snapshot: Snapshot): { json: Uint8Array; frame: Uint8Array } {
   const id = formatId(snapshot)
   const json = JSON.stringify({ id, apps: snapshot.apps })

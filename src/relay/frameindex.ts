@@ -1,19 +1,19 @@
 /**
- * Index of the encoded events (frames) in the ring buffer: event number (seq), byte range and app of each
- * frame. The index consists of arrays of fixed length, so new frames allocate no memory.
+ * Index of the encoded events (frames) in the ring buffer. The index consists of arrays of fixed length, so a
+ * new frame allocates no memory.
  */
 
 export type FrameIndex = ReturnType<typeof createFrameIndex>
 
 /**
  * Creates an empty index.
- * @param limit upper limit of the number of frames. Before a frame is added to a full index, the caller must
- * remove the oldest frame.
+ * @param limit upper limit of the number of frames. The caller must remove the oldest frame from a full index
+ * before adding a frame.
  */
 export function createFrameIndex(limit: number) {
   /**
-   * Index of the oldest frame, and index of the next frame to be added. Indices only grow, so an element of
-   * an array is accessed at the index modulo `limit`.
+   * Index of the oldest frame, and index of the next frame to be added. Both numbers only grow and are used
+   * modulo `limit`.
    */
   let oldest = 0
   let next = 0
@@ -35,7 +35,7 @@ export function createFrameIndex(limit: number) {
     next += 1
   }
 
-  /** Returns the index of the first frame with a seq greater than `seq`, by binary search. */
+  /** Returns the index of the first frame whose event number is greater than `seq`, by binary search. */
   function indexAfter(seq: number): number {
     let low = oldest
     let high = next
@@ -55,7 +55,6 @@ export function createFrameIndex(limit: number) {
     endOf,
     lengthOf: (index: number) => endOf(index) - startOf(index),
     appOf: (index: number) => apps[index % limit],
-    /** Removes the oldest frame from the index. */
     dropOldest(): void {
       oldest += 1
     },
@@ -65,7 +64,6 @@ export function createFrameIndex(limit: number) {
     get oldest() {
       return oldest
     },
-    /** Index of the next frame to be added. */
     get next() {
       return next
     },

@@ -1,6 +1,6 @@
 /**
- * Streams the log of a rebuild to any number of readers. A reader requests the log of an operation and gets
- * the log of the rebuild that includes the operation. Readers at the same line share one query.
+ * Streams the log of a rebuild to any number of readers. A reader requests the log by an operation that the
+ * rebuild executes. Readers at the same line share one query.
  */
 import type { LogLine } from '../domain/operation.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
@@ -22,27 +22,24 @@ import type { RelayLog } from './streamsource.ts'
 
 export interface LogSource {
   operationLog(operation: number, after: number, limit: number): Promise<readonly LogLine[]>
-  /** Returns true if no more lines will be added to the log of the operation. */
+  /** Returns true if the log of the operation is complete. */
   isOver(operation: number): Promise<boolean>
 }
 
 const LOG_LIMITS = {
-  /** Upper limit of the number of lines in one read. */
+  /** Upper limit of the number of lines in one query. */
   readLines: 500,
   /** Interval between two heartbeats to a reader, in milliseconds. */
   heartbeatMs: 15_000,
-  /**
-   * Interval between two reads that happen without a notification, in milliseconds. These reads are
-   * necessary because a notification can be lost.
-   */
+  /** Interval between two reads without a notification, in milliseconds. A notification can be lost. */
   tickMs: 5000,
-  /** Time in milliseconds after which a reader whose connection accepts no data is closed. */
+  /** Readers are closed if their connection has accepted no data for this time, in milliseconds. */
   stuckMs: 15_000,
   /** Upper limit of the duration of one read, in milliseconds. */
   readLimitMs: 10_000,
   /** Delay before a failed read is repeated, in milliseconds. */
   retryMs: 1000,
-  /** Upper limit of the number of readers of all logs. The HTTP server refuses further readers. */
+  /** Upper limit of the number of readers. The HTTP server refuses further readers. */
   readers: 500,
 }
 
@@ -52,14 +49,13 @@ export type LogLimits = typeof LOG_LIMITS
 export interface LogForm {
   lines(lines: readonly LogLine[]): Uint8Array
   /**
-   * First bytes of the response, which are sent at once. Without first bytes, the headers would not be sent
-   * before the first log line, which may come much later.
+   * First bytes of the response. Without these bytes, the headers would be sent only with the first log line.
    */
   begin: Uint8Array
   /** Last bytes of the response, sent when the log is complete. */
   end: Uint8Array
   heartbeat: Uint8Array
-  /** True if the stream stays open for new lines; false if the stream ends after the existing lines. */
+  /** True if the stream stays open for new lines. */
   follow: boolean
 }
 
@@ -88,9 +84,9 @@ interface Reader {
   readonly form: LogForm
   /** Number of the last line that was sent to the reader. */
   after: number
-  /** True while a read for this reader is in progress. */
+  /** True while log lines are being read for this reader. */
   busy: boolean
-  /** True if a notification arrived during a read for this reader, so that another read must follow. */
+  /** True if a notification arrived during a read, so that another read must follow. */
   again: boolean
   retry: NodeJS.Timeout | undefined
 }
@@ -111,8 +107,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   let timers: NodeJS.Timeout[] = []
 
   async function load(operation: number, after: number) {
-    // The state of the operation is read before its log lines. In the opposite order, the last lines could
-    // be added between the two reads and would never be sent.
+    // The state is read before the lines. In the opposite order, the last lines could be added between the
+    // two reads and would never be sent.
     const over = await source.isOver(operation)
     const lines = await source.operationLog(operation, after, limits.readLines)
     return { over, lines }
@@ -146,8 +142,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   }
 
   /**
-   * Reads new log lines for the reader. If a read for this reader is in progress, the new read follows that
-   * read. A failed read is repeated after `retryMs`.
+   * Reads new log lines for the reader, after the current read of this reader. Repeats a failed read after
+   * `retryMs`.
    */
   async function wake(reader: Reader): Promise<void> {
     reader.again = true
@@ -226,9 +222,7 @@ export function createLogStreams(options: LogStreamsOptions) {
         reader.queue.sink.end()
       }
     },
-    /**
-     * Reads new log lines for all readers after a notification that lines were added or an operation ended.
-     */
+    /** Called after a notification that lines were added or an operation ended. */
     notified: wakeAll,
     isFull: () => readers.size >= limits.readers,
     open,

@@ -1,30 +1,30 @@
-/** Returns events to clients that poll instead of keeping a connection open. */
+/** Returns events to clients that poll instead of using a stream. */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { formatId, parseId, type ResetReason, resetReasonFor } from './eventid.ts'
 import { createFilter, type Filter } from './filter.ts'
 import type { StreamSource } from './streamsource.ts'
 
 export interface PollResult {
-  /** Event id that the client sends as `after` in its next request. */
+  /** Event id for the parameter `after` of the client's next request. */
   id: string
   events: readonly object[]
   /**
-   * Reason why the client cannot resume. The client must then read `GET /api/status` and continue with the
-   * event id in that response.
+   * Reason why events are missing. The client must then read `GET /api/status` and continue with the event id
+   * in that response.
    */
   reset?: ResetReason
 }
 
 /**
- * Returns the function that answers a polling request. If the request has no `after`, the answer contains
- * the newest event id and no events.
+ * Returns the function that answers a polling request. Without `after`, the answer contains only the newest
+ * event id.
  */
 export function createPoll(source: StreamSource, readLimitMs: number) {
   async function read(after: string | undefined, limit: number, filter?: Filter): Promise<PollResult> {
     const position = after === undefined ? undefined : parseId(after)
     const events = position ? await source.streamAfter(position.seq, limit) : []
-    // The head of the history is read after the events, because events can be deleted between the two reads.
-    // `prunedTo` of the head then shows that events are missing.
+    // The head is read after the events, so that `prunedTo` also covers events that were deleted before the
+    // events were read.
     const head = await source.head()
     if (after === undefined) return { id: formatId(head), events: [] }
     const reset = resetReasonFor(position, head)

@@ -1,23 +1,14 @@
-/**
- * Decides when the relay reads new events: after a notification, at an interval, and again after a failed
- * read.
- */
+/** Decides when the relay reads new events: after a notification, at an interval, and after a failed read. */
 import type { Tail } from './tail.ts'
 
 export interface ReadScheduleLimits {
-  /**
-   * Interval between two reads that happen without a notification, in milliseconds. These reads are
-   * necessary because a notification can be lost.
-   */
+  /** Interval between two reads without a notification, in milliseconds. A notification can be lost. */
   tickMs: number
-  /**
-   * Interval in milliseconds that is used instead of `tickMs` while reads fail or the database session does
-   * not listen for notifications.
-   */
+  /** Interval in milliseconds that replaces `tickMs` while reads fail or no notifications can arrive. */
   degradedTickMs: number
   /**
-   * Base of the delay before a failed read is repeated, in milliseconds. The base is multiplied by 4 for
-   * each failed read in a row.
+   * Base of the delay before a failed read is repeated, in milliseconds. The delay grows by a factor of 4
+   * with each failed read in a row.
    */
   firstRetryMs: number
 }
@@ -35,8 +26,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
   }
 
   /**
-   * Schedules another read after a failed read, with a growing delay. The first delay is short, because an
-   * error of a single ended session does not occur again.
+   * Repeats a failed read after a growing delay. The first delay is short, because a read usually fails only
+   * once if PostgreSQL has ended a single session.
    */
   function scheduleRetry(): void {
     if (stopped || retryTimer) return
@@ -48,7 +39,7 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
   }
 
   /**
-   * Reads new events after a notification. If there are no new events, the epoch of the history is read too,
+   * Reads new events after a notification. If there are no new events, checks the epoch (id of the history),
    * because a restore of the database also causes a notification.
    */
   async function readNotified(): Promise<void> {
@@ -57,7 +48,7 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     if (tail.eventsRead === before) await tail.sync()
   }
 
-  /** Reads new events at an interval, even without a notification, because a notification can be lost. */
+  /** Reads new events at an interval, because a notification can be lost. */
   function tick(): void {
     attemptRead(tail.sync)
     tickTimer = setTimeout(tick, tail.stale || !listening ? limits.degradedTickMs : limits.tickMs)
@@ -76,8 +67,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     },
     notified: () => attemptRead(readNotified),
     /**
-     * Records if the database session listens for notifications (LISTEN). Then reads new events, because
-     * notifications may have been lost before.
+     * Records whether notifications can arrive (LISTEN). Reads new events, because earlier notifications may
+     * be lost.
      */
     setListening(active: boolean): void {
       listening = active

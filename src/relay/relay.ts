@@ -1,6 +1,6 @@
 /**
- * Sends the events of the history in PostgreSQL to any number of clients. The relay reads new events once
- * per notification and encodes each event once. Each client then gets all new events in one write.
+ * Sends the events in PostgreSQL to any number of clients. The relay reads new events once per notification,
+ * encodes each event once, and writes all new events to a client at once.
  */
 
 import { createBacklog } from './backlog.ts'
@@ -22,7 +22,7 @@ export const RELAY_LIMITS = {
   /** Upper limits of the ring buffer, in events and in bytes. */
   ringFrames: 8192,
   ringBytes: 8 * 1024 * 1024,
-  /** Upper limit of the number of events in one read. */
+  /** Upper limit of the number of events in one query. */
   readRows: 500,
   /** Number of old events that are read into the ring buffer at the start. */
   warmRows: 2000,
@@ -36,30 +36,23 @@ export const RELAY_LIMITS = {
   /** Interval between two heartbeats to a client, in milliseconds. */
   heartbeatMs: 15_000,
   /**
-   * Delay in milliseconds before the event `refresh` is sent after a change of an app that is not recorded
-   * as an event.
+   * Delay in milliseconds before the event `refresh` is sent after a change that is not recorded as an event.
    */
   refreshMs: 100,
-  /**
-   * Interval between two reads that happen without a notification, in milliseconds. These reads are
-   * necessary because a notification can be lost.
-   */
+  /** Interval between two reads without a notification, in milliseconds. A notification can be lost. */
   tickMs: 5000,
-  /**
-   * Interval in milliseconds that is used instead of `tickMs` while reads fail or the database session does
-   * not listen for notifications.
-   */
+  /** Interval in milliseconds that replaces `tickMs` while reads fail or no notifications can arrive. */
   degradedTickMs: 1000,
   /**
-   * Base of the delay before a failed read is repeated, in milliseconds. The base is multiplied by 4 for
-   * each failed read in a row.
+   * Base of the delay before a failed read is repeated, in milliseconds. The delay grows by a factor of 4
+   * with each failed read in a row.
    */
   firstRetryMs: 20,
-  /** Time in milliseconds after which a client whose connection accepts no data is closed. */
+  /** Clients are closed if their connection has accepted no data for this time, in milliseconds. */
   stuckMs: 15_000,
   /**
-   * Upper limit of the duration of one read of events, in milliseconds. With this limit and `tickMs`, a dead
-   * database connection is detected within 15 s.
+   * Upper limit of the duration of a read, in milliseconds. Together with `tickMs`, a dead database
+   * connection is detected within 15 s.
    */
   readLimitMs: 8000,
   /** Delay before a browser connects again, in milliseconds. The relay adds a random 0 to 100 %. */
@@ -129,8 +122,8 @@ export function createRelay(options: RelayOptions) {
   }
 
   /**
-   * Sends the event `refresh` once for all changes within `refreshMs`. Fewer events mean less load, because
-   * each client may read all apps again after the event.
+   * Sends the event `refresh` once for all changes within `refreshMs`, because each client may read all apps
+   * after the event.
    */
   function appsChanged(): void {
     snapshots.invalidate()
@@ -146,7 +139,7 @@ export function createRelay(options: RelayOptions) {
     if (stuck > 0) log.info({ stuck }, 'clients that had been full for too long were closed')
   }
 
-  /** Adds a client to the stream. The client's events are written to `sink`. */
+  /** Adds a client, whose events are written to `sink`. */
   function open(sink: Sink, lastId: string | undefined, apps: readonly string[] = []): ConnectionEvents {
     const client: Client = clients.add(sink, lastId, createFilter(apps))
     counts.connects += 1
@@ -166,10 +159,7 @@ export function createRelay(options: RelayOptions) {
       ]
       schedule.start()
     },
-    /**
-     * Ends the streams of all clients. The clients connect again by themselves when the next relay process
-     * runs.
-     */
+    /** Ends the streams of all clients. The clients connect again by themselves. */
     stop(): void {
       stopped = true
       for (const timer of timers) clearInterval(timer)
@@ -178,29 +168,23 @@ export function createRelay(options: RelayOptions) {
       flush.stop()
       clients.endAll()
     },
-    /** Reads new events after a notification that a transaction added events. */
+    /** Called after a notification that events were added. */
     notified(): void {
       counts.notifications += 1
       lastNotificationAt = Date.now()
       schedule.notified()
     },
     /**
-     * Discards the cached snapshot after a change of an operation. Such a change can change which verbs an
-     * app allows, without an event.
+     * Discards the cached snapshot after a change of an operation, because such a change can change the
+     * allowed verbs of an app without an event.
      */
     operationsChanged: snapshots.invalidate,
-    /**
-     * Sends the event `refresh` after a change of the display name or the wanted state of an app, because
-     * such a change is not recorded as an event.
-     */
+    /** Called after a change of an app that is not recorded as an event, such as a new display name. */
     appsChanged,
     setListening: schedule.setListening,
     open,
     poll: createPoll(source, limits.readLimitMs),
-    /**
-     * Returns a snapshot of all apps as JSON text. The snapshot contains all changes that were made before
-     * the call.
-     */
+    /** Returns a snapshot of all apps as JSON text, with all changes that were made before the call. */
     status: async () => (await snapshots.fresh()).json,
     get listening() {
       return schedule.listening
@@ -229,8 +213,8 @@ export function createRelay(options: RelayOptions) {
 }
 
 /**
- * Returns the functions that the HTTP server calls when the connection becomes writable or is closed. The
- * functions are not created inside `open`, because they would keep all variables of `open` in memory.
+ * Returns the functions that the HTTP server calls for events of a connection. Closures inside `open` would
+ * keep all variables of `open` in memory.
  */
 function connectionEventsOf(client: Client, clients: Clients, catchup: Catchup): ConnectionEvents {
   return {

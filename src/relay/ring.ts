@@ -1,6 +1,6 @@
 /**
- * Ring buffer of the newest encoded events, in one permanent block of memory. New events overwrite the
- * oldest events, so no memory is allocated per event.
+ * Ring buffer of the newest encoded events. New events overwrite the oldest events in one permanent block of
+ * memory, so an event allocates no memory.
  */
 import type { Filter } from './filter.ts'
 import type { Frame } from './frame.ts'
@@ -18,10 +18,7 @@ export interface Batch {
 export interface RingLimits {
   frames: number
   bytes: number
-  /**
-   * Upper limit of the size of a batch in bytes. An event that is larger than this limit is sent as a batch
-   * of its own.
-   */
+  /** Upper limit of the size of a batch in bytes. A larger event becomes a batch of its own. */
   batchBytes: number
 }
 
@@ -29,21 +26,18 @@ export type Ring = ReturnType<typeof createRing>
 
 export function createRing(limits: RingLimits) {
   let block = Buffer.allocUnsafeSlow(limits.bytes)
-  /** Offset in the memory block at which the next encoded event (frame) is written. */
+  /** Offset in the memory block at which the next event is written. */
   let writeOffset = 0
   const frames = createFrameIndex(limits.frames)
   const { seqOf, startOf, endOf, lengthOf } = frames
   let bytes = 0
   let evictedTo = 0
   /**
-   * Batches of events by the event number (seq) after which the batch begins. A batch is kept until the next
-   * event is added, because most clients are at the same seq and share the batch.
+   * Cached batches by the event number (seq) after which a batch begins. Most clients are at the same seq and
+   * share a batch.
    */
   const batches = new Map<number | string, Batch>()
-  /**
-   * Copies of events that are larger than a batch, by event number (seq). All clients that have received
-   * only a part of an event share one copy.
-   */
+  /** Copies of events that are larger than a batch, by event number (seq). */
   const large = new Map<number, Uint8Array>()
 
   function evictOldest(): void {
@@ -55,15 +49,15 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Evicts the frames that the next frame overwrites. In the memory block, frames after the write offset are
-   * older than frames before the write offset.
+   * Evicts the events that the next event will overwrite. Events after the write offset are older than events
+   * before the write offset.
    */
   function makeSpace(length: number): void {
     if (writeOffset + length > block.length) {
       while (frames.size > 0 && startOf(frames.oldest) >= writeOffset) evictOldest()
       writeOffset = 0
     }
-    // If a frame is larger than the memory block, a new block of the frame's size replaces the block.
+    // The memory block grows if an event is larger than the whole block.
     if (length > block.length) block = Buffer.allocUnsafeSlow(length)
     const isOverwritten = (start: number) => start >= writeOffset && start < writeOffset + length
     while (frames.size > 0 && isOverwritten(startOf(frames.oldest))) evictOldest()
@@ -80,7 +74,7 @@ export function createRing(limits: RingLimits) {
     writeOffset += length
   }
 
-  /** Empties the ring buffer, so that the next event to be added is the event after `seq`. */
+  /** Empties the ring buffer. The next event to be added must be the event after `seq`. */
   function reset(seq: number): void {
     frames.clear()
     writeOffset = 0
@@ -97,8 +91,8 @@ export function createRing(limits: RingLimits) {
   const isLarge = (index: number) => lengthOf(index) > limits.batchBytes
 
   /**
-   * Returns a copy of a large frame. A large frame needs several writes, and new events can overwrite the
-   * original frame between two writes.
+   * Returns a copy of a large event. Such an event needs several writes, between which new events can
+   * overwrite the original.
    */
   function copyLarge(index: number): Uint8Array {
     const cached = large.get(index)
@@ -109,8 +103,8 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Returns a batch of the frames after `seq` that are adjacent in the memory block. The batch refers to the
-   * block and is not a copy.
+   * Returns a batch of the events after `seq` that are adjacent in the memory block, without copying the
+   * events.
    */
   function adjacentBatch(seq: number): Batch {
     const begin = frames.indexAfter(seq)
@@ -125,7 +119,7 @@ export function createRing(limits: RingLimits) {
     return { bytes: block.subarray(startOf(begin), endOf(index)), seq: seqOf(index) }
   }
 
-  /** Returns a batch with copies of the frames after `seq` that pass the filter. */
+  /** Returns a batch with copies of the events after `seq` that pass the filter. */
   function filteredBatch(seq: number, filter: Filter): Batch {
     const pieces: Uint8Array[] = []
     let size = 0
@@ -144,8 +138,8 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Returns a batch of the events after `seq` that pass the filter, or undefined if no event is newer than
-   * `seq`. If the filter excludes all newer events, the batch has no bytes, but its seq is the newest seq.
+   * Returns a batch of the events after `seq` that pass the filter, or undefined if no event is newer. If the
+   * filter excludes all newer events, the batch is empty and has the newest seq.
    */
   function after(seq: number, filter?: Filter): Batch | undefined {
     if (seq >= head()) return undefined
@@ -163,11 +157,11 @@ export function createRing(limits: RingLimits) {
     after,
     /** Returns true if the ring buffer contains all events after `seq`. */
     covers: (seq: number) => seq >= evictedTo,
-    /** Seq of the newest event that was evicted from the ring buffer. */
+    /** Event number (seq) up to which the ring buffer no longer contains events. */
     get evictedTo() {
       return evictedTo
     },
-    /** Seq of the newest event in the ring buffer. */
+    /** Number (seq) of the newest event in the ring buffer. */
     get head() {
       return head()
     },

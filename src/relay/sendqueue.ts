@@ -1,11 +1,11 @@
 /**
- * Send queue of one connection. Nothing is written to a full connection until the connection accepts data
- * again. A queue is plain data without closures, because a process can have 10,000 queues.
+ * Send queue of one connection. The queue waits while the connection is full. A queue is plain data without
+ * closures, because a process can have 10,000 queues.
  */
 
 /**
- * Upper limit of the size of one write in bytes. uWebSockets.js copies writes up to 16 KiB into a buffer.
- * Releases before v20.77.0 have a bug with larger writes.
+ * Upper limit of the size of one write in bytes. uWebSockets.js before v20.77.0 has a bug with writes that
+ * are larger than 16 KiB.
  */
 export const CHUNK_BYTES = 15 * 1024
 
@@ -16,26 +16,23 @@ export interface Sink {
    * afterwards.
    */
   write(chunk: Uint8Array): boolean
-  /** Ends the stream as the protocol of the connection requires. */
+  /** Ends the stream regularly. */
   end(): void
   /** Closes the connection without ending the stream. */
   close(): void
 }
 
-/** Events of a connection, which the HTTP server reports by calling these functions. */
+/** Functions that the HTTP server calls for events of a connection. */
 export interface ConnectionEvents {
-  /** Reports that the connection accepts data again. */
+  /** Called when the connection accepts data again. */
   writable(): void
-  /** Reports that the client or the server closed the connection. */
+  /** Called when the client or the server has closed the connection. */
   closed(): void
 }
 
 export interface SendQueue {
   readonly sink: Sink
-  /**
-   * Byte arrays that are still to be written, shared with other clients. The first array may be the
-   * unwritten rest of a larger array.
-   */
+  /** Byte arrays that are still to be written. The first array may be the rest of a partly written array. */
   queue: Uint8Array[]
   /**
    * Time at which the connection became full, in milliseconds of `performance.now()`. Undefined while the
@@ -52,7 +49,7 @@ export function createSendQueue(sink: Sink): SendQueue {
   return { sink, queue: [], fullSince: undefined, closed: false }
 }
 
-/** Number of bytes and writes of all send queues since the process started. */
+/** Bytes and writes of all connections since the process started. */
 export const written = { bytes: 0, writes: 0 }
 
 function writePiece(sendQueue: SendQueue, piece: Uint8Array): void {
@@ -68,16 +65,13 @@ function takeQueued(sendQueue: SendQueue): Uint8Array {
     sendQueue.queue[0] = next.subarray(CHUNK_BYTES)
     return next.subarray(0, CHUNK_BYTES)
   }
-  // A new array replaces the emptied array, because an emptied JavaScript array keeps its allocated memory.
+  // A new array replaces the emptied array, because an emptied JavaScript array keeps its memory.
   if (sendQueue.queue.length === 1) sendQueue.queue = []
   else sendQueue.queue.shift()
   return next
 }
 
-/**
- * Writes queued bytes to the connection. Returns true if all bytes are written and the connection still
- * accepts data.
- */
+/** Writes queued bytes. Returns true if all bytes are written and the connection still accepts data. */
 export function drain(sendQueue: SendQueue): boolean {
   while (sendQueue.queue.length > 0 && sendQueue.fullSince === undefined && !sendQueue.closed)
     writePiece(sendQueue, takeQueued(sendQueue))
@@ -85,8 +79,8 @@ export function drain(sendQueue: SendQueue): boolean {
 }
 
 /**
- * Adds bytes to the queue and writes until the connection is full or the queue is empty. The caller must not
- * change the bytes afterwards, because the queue holds no copy.
+ * Adds bytes to the queue and writes until the connection is full. The caller must not change the bytes
+ * afterwards, because the queue holds no copy.
  */
 export function send(sendQueue: SendQueue, bytes: Uint8Array): boolean {
   if (bytes.length > CHUNK_BYTES || !isIdle(sendQueue)) sendQueue.queue.push(bytes)
@@ -94,18 +88,15 @@ export function send(sendQueue: SendQueue, bytes: Uint8Array): boolean {
   return drain(sendQueue)
 }
 
-/**
- * Returns true if the queue is empty and the connection accepts data. The next written byte can then be the
- * start of an event.
- */
+/** Returns true if the queue is empty and the connection accepts data. */
 export function isIdle(sendQueue: SendQueue): boolean {
   return sendQueue.queue.length === 0 && sendQueue.fullSince === undefined && !sendQueue.closed
 }
 
 /**
- * Continues to write when the connection accepts data again. If the queue is empty, `filler` is written,
- * because uWebSockets.js sends its buffered bytes only with the next write. Seen: the last 18 kB of a stream
- * never arrived.
+ * Continues to write when the connection accepts data again. Writes `filler` if the queue is empty, because
+ * uWebSockets.js sends its buffered bytes only with the next write. Seen: the last 18 kB of a stream never
+ * arrived.
  */
 export function resume(sendQueue: SendQueue, filler: Uint8Array = COMMENT): boolean {
   sendQueue.fullSince = undefined

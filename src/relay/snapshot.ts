@@ -1,4 +1,4 @@
-/** Reads snapshots of all apps for clients. Simultaneous requests share one read. */
+/** Reads snapshots of all apps for clients. */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
 import type { Filter } from './filter.ts'
@@ -7,8 +7,8 @@ import type { Snapshot, StreamSource } from './streamsource.ts'
 import type { Tail } from './tail.ts'
 
 /**
- * Upper limit of the age of a snapshot that is sent to another client, in milliseconds. The limit is needed
- * because some data in a snapshot changes without an event, such as the position in the queue.
+ * Upper limit of the age of a snapshot that is sent to another client, in milliseconds. Some data in a
+ * snapshot changes without an event, such as the position in the queue.
  */
 const MAX_AGE_MS = 1000
 /** Upper limit of the number of attempts to read a snapshot with the same epoch as the event stream. */
@@ -19,7 +19,7 @@ export interface EncodedSnapshot {
   seq: number
   /** Body of the response to `GET /api/status`. */
   json: Uint8Array
-  /** Returns the snapshot as a stream event. The event contains only the apps that pass the filter. */
+  /** Returns the snapshot as a stream event with the apps that pass the filter. */
   frameFor(filter: Filter | undefined): Uint8Array
 }
 
@@ -64,8 +64,8 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   const fresh = createCoalesced(load)
 
   /**
-   * Returns the last snapshot if the snapshot is younger than `MAX_AGE_MS` and includes all events that the
-   * relay has read.
+   * Returns the last snapshot if it is younger than `MAX_AGE_MS` and includes all events that the relay has
+   * read.
    */
   function reusable(): EncodedSnapshot | undefined {
     const head = tail.head
@@ -74,8 +74,8 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   }
 
   /**
-   * Returns a snapshot with the same epoch as the event stream, so that the client can receive the events
-   * after the snapshot.
+   * Returns a snapshot of the same history (epoch) as the event stream, so that the client can continue with
+   * the events after the snapshot.
    */
   async function current(): Promise<EncodedSnapshot> {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -89,7 +89,7 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   return {
     fresh,
     current,
-    /** Discards the cached snapshot after data of apps changed without an event. */
+    /** Discards the cached snapshot after a change that is not recorded as an event. */
     invalidate(): void {
       version += 1
       last = undefined

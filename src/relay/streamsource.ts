@@ -1,19 +1,16 @@
 /**
- * Interface of the reads that the relay needs from the database. `src/main` implements the interface with
- * PostgreSQL; tests implement the interface in memory.
+ * Database reads that the relay needs. `src/main` implements the interface with PostgreSQL; tests implement
+ * the interface in memory.
  */
 import type { Logger } from '../log.ts'
 import type { Head, StreamPosition } from './eventid.ts'
 
-/**
- * Event of the history. The relay uses only the stream position of the event and, for clients with a filter,
- * the app of the event.
- */
+/** Event of the history. */
 export interface StreamEvent extends StreamPosition {
-  /** Event number (seq) up to which old events were already deleted when this event was read. */
+  /** Event number (seq) up to which old events had been deleted when this event was read. */
   pruned_to: number
   app?: string
-  /** Event as one line of JSON, in the form in which clients receive the event. */
+  /** Event as one line of JSON for clients. */
   json: string
 }
 
@@ -25,11 +22,11 @@ export interface Snapshot {
 
 export interface StreamSource {
   head(): Promise<Head>
-  /** Reads at most `limit` events with a number (seq) greater than `seq`, in the order of seq. */
+  /** Returns at most `limit` events after the event number `seq`, in the order of their numbers. */
   streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
-  /** Reads the same events as `streamAfter` over a faster connection, if the source has such a connection. */
+  /** Returns the same events as `streamAfter`, over a faster connection if there is one. */
   readLive?(seq: number, limit: number): Promise<readonly StreamEvent[]>
-  /** Reads all apps and the seq of the newest event that these apps include, in one consistent query. */
+  /** Returns all apps and the number (seq) of the newest event that the data includes. */
   snapshot(): Promise<Snapshot>
 }
 

@@ -1,7 +1,4 @@
-/**
- * Reads new events into the ring buffer. One read per notification serves all clients. After a failed read,
- * the next round first reads the newest stream position (head).
- */
+/** Reads new events into the ring buffer, from which all clients get the events. */
 import { TimeLimitError, timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
 import type { Head, ResetReason } from './eventid.ts'
@@ -10,8 +7,8 @@ import type { Ring } from './ring.ts'
 import type { RelayLog, StreamSource } from './streamsource.ts'
 
 /**
- * Number of failed reads in a row that are tolerated. Only further failures mark the stream as stale,
- * because PostgreSQL may have ended a single idle session of the pool.
+ * Number of failed reads in a row that are tolerated, because PostgreSQL may have ended a single idle
+ * session. Further failures mark the stream as stale.
  */
 const TOLERATED_FAILURES = 1
 
@@ -19,23 +16,23 @@ export interface TailOptions {
   source: StreamSource
   ring: Ring
   log: RelayLog
-  /** Upper limit of the number of events in one read. */
+  /** Upper limit of the number of events in one query. */
   readRows: number
   /**
-   * Number of old events that are read into the ring buffer at the start. With these events, clients that
-   * reconnect after a restart of the relay need no query.
+   * Number of old events that are read into the ring buffer at the start. Clients that reconnect after a
+   * restart of the relay then need no query.
    */
   warmRows: number
-  /** Upper limit of the duration of one read, in milliseconds. */
+  /** Upper limit of the duration of a read, in milliseconds. */
   readLimitMs: number
   /** Called after new events were added to the ring buffer. */
   onEvents(): void
   /**
-   * Called if all clients must be reset, because the history has a new epoch or events were deleted before
-   * the relay read them.
+   * Called if the history was replaced, or if events were deleted before the relay read them. All clients
+   * must then be reset.
    */
   onReset(reason: ResetReason): void
-  /** Called after all new events were read. `recovered` is true if the stream was stale before. */
+  /** Called after all new events were read. `recovered` is true if events could not be read before. */
   onFresh(recovered: boolean): void
   /** Called if events cannot be read. */
   onStale(error: unknown): void
@@ -50,19 +47,17 @@ export function createTail(options: TailOptions) {
   let eventsRead = 0
   let stale = true
   let failures = 0
-  /** True if the next round must read the newest stream position (head) before the events. */
+  /** True if the position of the newest event (head) must be read before the next events. */
   let mustCheckHead = true
 
-  /**
-   * Empties the ring buffer, so that the next read begins with the latest `warmRows` events of the history.
-   */
+  /** Empties the ring buffer, so that the next read begins with the latest `warmRows` events. */
   function restartAt(newHead: Head): void {
     cursor = Math.max(newHead.prunedTo, newHead.seq - options.warmRows, 0)
     ring.reset(cursor)
   }
 
   /**
-   * Reads the newest stream position (head) of the history. Resets all clients if the epoch is new or if
+   * Reads the position of the newest event (head). Resets all clients if the history was replaced or if
    * events were deleted before the relay read them.
    */
   async function checkHead(): Promise<void> {
@@ -71,25 +66,25 @@ export function createTail(options: TailOptions) {
     const oldHead = head
     head = newHead
     if (!oldHead) return restartAt(newHead)
-    // If the epoch is the same but the newest seq is lower than before, the newest events were removed. The
-    // relay treats this case like a new epoch.
+    // A lower newest seq means that the newest events were removed. The relay treats this case like a
+    // replaced history.
     const replaced = newHead.epoch !== oldHead.epoch || newHead.seq < cursor
     if (!replaced && newHead.prunedTo <= cursor) return
     restartAt(newHead)
     options.onReset(replaced ? 'unknown_epoch' : 'older_than_retention')
   }
 
-  /** Reads all events after the last event that was read, and adds these events to the ring buffer. */
+  /** Reads all events after the last read event into the ring buffer. */
   async function readOn(): Promise<void> {
     for (;;) {
       const read = (source.readLive ?? source.streamAfter)(cursor, options.readRows)
       const events = await withTimeout(read, options.readLimitMs, timeLimitError('Reading events'))
-      // If an event has another epoch, the epoch changed after the head was read. The next round then reads
-      // the head first.
+      // An event with another epoch means that the history was replaced. After this error, the next round
+      // reads the head first.
       if (events.some(({ epoch }) => epoch !== head?.epoch))
         throw new Error('the epoch changed since the head was read')
-      // If old events were deleted between the reads of the head and of the events, unread events may be
-      // missing. The next round then reads the head again and resets the clients.
+      // If old events were deleted before this read, unread events may be missing. After this error, the next
+      // round reads the head first and resets the clients.
       if (events[0] && events[0].pruned_to > cursor) throw new Error('unread events were pruned')
       for (const event of events) {
         ring.push(appFrame(event))
@@ -112,8 +107,9 @@ export function createTail(options: TailOptions) {
   }
 
   /**
-   * Reads all new events.
-   * @throws an error after a failed read. The next round then reads the newest stream position (head) first.
+   * Reads all new events. After a failed read, the next round first reads the position of the newest event
+   * (head).
+   * @throws an error if a read fails.
    */
   async function readRound(): Promise<void> {
     try {
@@ -122,8 +118,8 @@ export function createTail(options: TailOptions) {
     } catch (error) {
       mustCheckHead = true
       failures += 1
-      // A timeout marks the stream as stale at once, because the database is probably unreachable. Any other
-      // first failure is tolerated, because PostgreSQL may have ended only a single session.
+      // After a timeout, the database is probably unreachable. Any other first failure is tolerated, because
+      // PostgreSQL may have ended only a single session.
       if (failures > TOLERATED_FAILURES || error instanceof TimeLimitError) markStale(error)
       throw error
     }
@@ -136,17 +132,14 @@ export function createTail(options: TailOptions) {
   const run = createCoalesced(readRound)
 
   return {
-    /**
-     * Reads new events. Resolves when all events that were committed before the call are read. Rejects after
-     * a failed read.
-     */
+    /** Reads all events that were committed before the call. Rejects if a read fails. */
     read: run,
-    /** Checks the epoch of the history, then reads new events. */
+    /** Checks whether the history was replaced (epoch), then reads new events. */
     sync(): Promise<void> {
       mustCheckHead = true
       return run()
     },
-    /** Stream position of the newest event. Undefined until the first successful read. */
+    /** Position of the newest event. Undefined until the first successful read. */
     get head(): Head | undefined {
       return head && { epoch: head.epoch, seq: Math.max(cursor, ring.head), prunedTo: head.prunedTo }
     },

@@ -1,17 +1,14 @@
-/** Limits how often events are written to clients. All times are in milliseconds and use the same clock. */
+/** Limits how often events are written to clients. */
 
 export interface ThrottleLimits {
   /** Lower limit of the time between the starts of two rounds of writes to all clients, in milliseconds. */
   flushMs: number
   /**
    * Upper limit of the share of time that is spent in rounds of writes, from 0 to 1. After a long round, the
-   * next round starts later, so that both rounds together keep this limit.
+   * next round starts later.
    */
   flushShare: number
-  /**
-   * Upper limit of the time between the starts of two rounds of writes, in milliseconds. A longer time would
-   * save little, because a round already contains many events.
-   */
+  /** Upper limit of the time between the starts of two rounds of writes, in milliseconds. */
   longestFlushMs: number
 }
 
@@ -21,14 +18,11 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
   let due = Number.NEGATIVE_INFINITY
   return {
     /**
-     * Returns the delay before the next round of writes, in milliseconds. If the delay is 0 or less, the
-     * round can start at once.
+     * Returns the delay before the next round of writes, in milliseconds. 0 or less means that no delay is
+     * needed.
      */
     wait: (now: number): number => due - now,
-    /**
-     * Records a finished round of writes. The duration of the round determines when the next round may
-     * start.
-     */
+    /** Records a finished round of writes, whose duration determines the start of the next round. */
     done(begin: number, end: number): void {
       due = begin + Math.min(Math.max(flushMs, (end - begin) / flushShare), longestFlushMs)
     },
@@ -38,8 +32,8 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
 export type Flush = ReturnType<typeof createFlush>
 
 /**
- * Returns an object that starts rounds of writes on request. If the stream was quiet, a round runs at once;
- * otherwise the throttle delays the round.
+ * Returns an object that starts rounds of writes on request. A round runs at once unless the last round was
+ * shortly before.
  */
 export function createFlush(write: () => void, limits: ThrottleLimits) {
   const throttle = createThrottle(limits)
