@@ -5,8 +5,8 @@ import { oneRow, type Pool, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * Acquires the lease, which allows only one worker at a time to change the host. Returns the attempt number,
- * which identifies this lease, or null while another worker holds the lease.
+ * Acquires the lease, which allows only one worker at a time to change the host. Returns the number of this
+ * lease (attempt), or null while another worker holds the lease.
  */
 export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
   return oneRow(

@@ -5,9 +5,7 @@ import pg from 'pg'
 import { connected } from './database.ts'
 
 const SQL_DIR = join(import.meta.dirname, '../../sql')
-/**
- * Upper limit of the wait for the migration of another process, in milliseconds. A migration takes seconds.
- */
+/** Upper limit of the wait for the migration of another process, in milliseconds. */
 const LOCK_LIMIT_MS = 60_000
 /**
  * Upper limit of the duration of a statement, in milliseconds, including the wait for the migration of

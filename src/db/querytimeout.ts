@@ -31,7 +31,7 @@ class NoAnswerError extends Error {
 
 /**
  * Returns a client that emits `destroy` even if its connection is lost during a query. slonik removes a
- * connection from its pool only after `destroy`. Seen: all callers waited forever for a free connection.
+ * connection from its pool only after `destroy`. Seen: without this event, all callers waited forever.
  */
 function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverClient {
   const listeners = new Set<() => void>()

@@ -25,8 +25,8 @@ export function databaseState(url: string): Promise<DatabaseState> {
 }
 
 /**
- * SQL that runs before the statements of the backup. Raises an error if a rebuild is active. Keeps the
- * attempt number of the current worker in a setting, because the number in the backup is older.
+ * SQL that runs before the statements of the backup. Raises an error if a rebuild is active. Saves the number
+ * of the current worker lease (attempt), because the backup contains an older number.
  */
 export const BEFORE_RESTORE = `
 set role bloud_owner;

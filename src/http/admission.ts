@@ -4,7 +4,10 @@ import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {
-  /** Upper limit of open streams per client address. All clients behind a router have the same address. */
+  /**
+   * Upper limit of open streams per client address. The limit is high, because all clients behind a router
+   * have the same address.
+   */
   perAddress: 200,
   /** Upper limit of open streams of all clients. */
   total: 12_000,
@@ -121,8 +124,7 @@ const isLoopback = (address: Uint8Array, key: string): boolean =>
 
 /**
  * Returns the client of a connection, identified by its address. For a connection from a reverse proxy on
- * this machine, the last entry of `X-Forwarded-For` is the address. In other connections, clients can forge
- * this header.
+ * this machine, the last entry of `X-Forwarded-For` is the address. Other clients could forge this header.
  */
 export function callerOf(address: Uint8Array, forwardedFor: string): Caller {
   const key = keyOf(address)

@@ -78,8 +78,8 @@ export class Exchange implements Sink {
   }
 
   /**
-   * Registers the function that continues a stream when the connection accepts data again. A closure in a
-   * larger method would keep all variables of that method in memory.
+   * Registers the function that continues a stream when the connection accepts data again. This is a method
+   * of its own, because a closure in a larger method would keep all variables of that method in memory.
    */
   #registerDrain(): void {
     // Without this handler, uWebSockets.js closes a stream some seconds after its connection was full, even

@@ -32,8 +32,8 @@ function explainProblem(problem: Error & { code?: string }): string {
 }
 
 /**
- * Returns a database URL without the password for the command line of psql and pg_dump, and an environment
- * with the password. Other users can read the command line of a process.
+ * Returns, for psql and pg_dump, a database URL without the password and an environment with the password.
+ * The URL becomes part of the command line, which other users can read.
  */
 export function clientArguments(url: string, more: Record<string, string> = {}) {
   const target = new URL(url)

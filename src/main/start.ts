@@ -202,8 +202,8 @@ async function main(): Promise<void> {
     await startAll(lifecycle, config, log)
     if (!lifecycle.stopping) printAddresses(config)
   } catch (error) {
-    // If the operator stops the agent during its start, the start fails. This failure is not an error to
-    // report.
+    // If the operator stops the agent during its start, the start fails. This failure is expected and not
+    // printed.
     if (lifecycle?.stopping) return
     printError(error, config)
     await lifecycle?.stop()

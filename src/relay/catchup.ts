@@ -39,8 +39,8 @@ export function createCatchup(options: CatchupOptions) {
 
   async function sendSnapshot(client: Client): Promise<void> {
     const snapshot = await snapshots.current()
-    // A client that is reset twice within a short time may have two snapshots read. Only the first snapshot
-    // is sent.
+    // If a client is reset twice within a short time, two snapshots can be read for the client. Only the
+    // first snapshot is sent.
     if (client.queue.closed || client.stage !== 'waiting') return
     send(client.queue, snapshot.frameFor(client.filter))
     goLive(client, snapshot.seq)

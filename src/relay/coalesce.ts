@@ -30,8 +30,8 @@ export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
 }
 
 /**
- * Returns a function that runs `load`, with at most one run per key at a time. Calls during a run share its
- * result.
+ * Returns a function that runs `load`, with at most one run per key at a time. Calls with the key of a
+ * current run share the result of that run.
  */
 export function createShared<T>(): (key: string, load: () => Promise<T>) => Promise<T> {
   const loads = new Map<string, Promise<T>>()

@@ -2,7 +2,7 @@
 
 export interface Filter {
   /**
-   * Key of the filter. Filters for the same apps have the same key, so that their clients share encoded
+   * Key of the filter. Equal filters have the same key, so that clients with equal filters share encoded
    * events.
    */
   readonly key: string

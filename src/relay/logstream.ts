@@ -1,6 +1,6 @@
 /**
- * Streams the log of a rebuild to any number of readers. A reader requests the log by an operation that the
- * rebuild executes. Readers at the same line share one query.
+ * Streams the log of a rebuild to any number of readers. A reader names an operation that the rebuild
+ * executes. Readers at the same line share one query.
  */
 import type { LogLine } from '../domain/operation.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
@@ -31,7 +31,10 @@ const LOG_LIMITS = {
   readLines: 500,
   /** Interval between two heartbeats to a reader, in milliseconds. */
   heartbeatMs: 15_000,
-  /** Interval between two reads without a notification, in milliseconds. A notification can be lost. */
+  /**
+   * Interval of reads that happen without a notification, in milliseconds. These reads find lines whose
+   * notification was lost.
+   */
   tickMs: 5000,
   /** Readers are closed if their connection has accepted no data for this time, in milliseconds. */
   stuckMs: 15_000,

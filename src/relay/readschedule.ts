@@ -2,7 +2,10 @@
 import type { Tail } from './tail.ts'
 
 export interface ReadScheduleLimits {
-  /** Interval between two reads without a notification, in milliseconds. A notification can be lost. */
+  /**
+   * Interval of reads that happen without a notification, in milliseconds. These reads find events whose
+   * notification was lost.
+   */
   tickMs: number
   /** Interval in milliseconds that replaces `tickMs` while reads fail or no notifications can arrive. */
   degradedTickMs: number

@@ -27,8 +27,9 @@ export const RELAY_LIMITS = {
   /** Number of old events that are read into the ring buffer at the start. */
   warmRows: 2000,
   /**
-   * Limits of the interval between two rounds of writes to all clients (see `ThrottleLimits`). Measured: a
-   * round costs 5 to 8 µs per client. Without limits, 1,000 clients would use a whole core at 100 events/s.
+   * Limits of the interval between two rounds of writes to all clients, described in `ThrottleLimits`.
+   * Measured: a round costs 5 to 8 µs per client. Without limits, 1,000 clients would use a whole core at 100
+   * events/s.
    */
   flushMs: 10,
   flushShare: 0.5,
@@ -39,7 +40,10 @@ export const RELAY_LIMITS = {
    * Delay in milliseconds before the event `refresh` is sent after a change that is not recorded as an event.
    */
   refreshMs: 100,
-  /** Interval between two reads without a notification, in milliseconds. A notification can be lost. */
+  /**
+   * Interval of reads that happen without a notification, in milliseconds. These reads find events whose
+   * notification was lost.
+   */
   tickMs: 5000,
   /** Interval in milliseconds that replaces `tickMs` while reads fail or no notifications can arrive. */
   degradedTickMs: 1000,
@@ -213,8 +217,8 @@ export function createRelay(options: RelayOptions) {
 }
 
 /**
- * Returns the functions that the HTTP server calls for events of a connection. Closures inside `open` would
- * keep all variables of `open` in memory.
+ * Returns the functions that the HTTP server calls for events of a connection. The functions are not created
+ * in `open`, because they would keep all variables of `open` in memory.
  */
 function connectionEventsOf(client: Client, clients: Clients, catchup: Catchup): ConnectionEvents {
   return {

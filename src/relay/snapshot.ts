@@ -7,8 +7,8 @@ import type { Snapshot, StreamSource } from './streamsource.ts'
 import type { Tail } from './tail.ts'
 
 /**
- * Upper limit of the age of a snapshot that is sent to another client, in milliseconds. Some data in a
- * snapshot changes without an event, such as the position in the queue.
+ * Upper limit of the age of a snapshot that is sent to another client, in milliseconds. The limit is needed
+ * because some data changes without an event, such as the position in the queue.
  */
 const MAX_AGE_MS = 1000
 /** Upper limit of the number of attempts to read a snapshot with the same epoch as the event stream. */

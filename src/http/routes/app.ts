@@ -66,8 +66,8 @@ async function describe(source: AppsSource, name: string) {
 }
 
 /**
- * Returns the handler of a verb (install, uninstall …). The handler calls `onChanged` after the database has
- * stored the new operation.
+ * Returns the handler of a verb (install, uninstall …), which calls `onChanged` after the database has stored
+ * the new operation.
  */
 function verbHandler<T extends z.ZodTypeAny>(
   schema: T,
