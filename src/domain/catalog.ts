@@ -66,7 +66,7 @@ const npmForm = z
     entry: text.optional(),
     args: z.array(z.union([z.string(), z.number()]).transform(String)).default([]),
     environment,
-    /** Exact versions of indirect dependencies, by package name, instead of versions that can't be installed. */
+    /** Exact versions of indirect dependencies, to replace versions that can't be installed. */
     overrides: z.record(z.string().regex(NPM_NAME), exactVersion).default({}),
     /** Names of the npm packages whose install scripts may run. */
     installScripts: z.array(z.string().regex(NPM_NAME)).default([]),

@@ -1,5 +1,5 @@
 /**
- * Creates the host of the configured kind. Code outside this folder uses only the interface in contract.ts.
+ * Creates the configured host. Code outside this folder uses only this file and the interface in contract.ts.
  */
 import type { Host } from './contract.ts'
 import { createLocalHost, type LocalHostOptions } from './local/host.ts'

@@ -1,17 +1,17 @@
-/** Reads whole lines of log files, from a byte offset or from the end. */
+/** Reads whole lines of a log file. */
 import { open, stat } from 'node:fs/promises'
 import { MAX_LINE_BYTES, splitLines } from '../system/linereader.ts'
 import type { LogSlice } from './contract.ts'
 
-/** Number of bytes at the end of a log file that are searched for the last lines. */
+/** Number of bytes at the end of a log file in which the last lines are searched. */
 const TAIL_BYTES = 64 * 1024
 
-/** Returns the name of the older log file, which contains the lines before the last rotation. */
+/** Returns the name of the older log file, to which a full log file is renamed. */
 export const olderLogFile = (file: string): string => `${file}.1`
 
 /**
- * Reads whole lines from the byte offset `offset`. With `final`, a last line without newline is returned too.
- * Returns no lines if the file is missing.
+ * Reads whole lines from a byte offset. With `final`, text after the last newline is also a line. Returns no
+ * lines if the file is missing.
  */
 export async function readLines(
   file: string,
@@ -19,8 +19,7 @@ export async function readLines(
   maxBytes: number,
   final: boolean,
 ): Promise<LogSlice> {
-  // The read covers at least one line of maximal length, because a shorter read could return no line for
-  // ever.
+  // At least one line of maximal length must fit, because a shorter read could never return that line.
   const bytes = await readBytes(file, offset, Math.max(maxBytes, MAX_LINE_BYTES + 1))
   const atEnd = offset + bytes.length >= (await sizeOf(file))
   const { lines, used } = splitLines(bytes, final && atEnd)
@@ -28,8 +27,8 @@ export async function readLines(
 }
 
 /**
- * Returns the last lines of a log, oldest first. Includes lines from the older log file if the newer file has
- * too few.
+ * Returns the last lines of a log, oldest first. If the log file has too few lines, lines of the older log
+ * file are added.
  */
 export async function lastLines(file: string, count: number): Promise<string[]> {
   const newer = await tail(file)

@@ -1,17 +1,15 @@
 /**
- * Manages the run directory, which contains the state of one run of the switch command. The agent and the run
- * exchange state through files and a kernel lock, because both can outlive the other process.
+ * Manages the directory of one run of the switch command. The agent and the run exchange their state through
+ * files and a lock, because each of them can be killed.
  *
  *   created -> claimed -> (activated) -> exit written
  *
- * - The agent creates the directory and starts the run. A run starts once, because only one caller can create
- *   the directory.
- * - The run takes the lock and holds the lock until its process ends. After taking the lock, the run writes
- *   the claim file.
- * - To cancel a run that has not begun, the agent writes the claim file. A run that finds the claim file
- *   never begins.
- * - A claim file without a held lock and without an exit file means that the run was killed. The run's state
- *   is then `lost`.
+ * - The agent creates the directory and starts the run. Only one caller can create the directory, so a run
+ *   starts once.
+ * - The run takes the lock, holds the lock until its process ends, and writes the claim file.
+ * - To cancel a run that has not begun, the agent writes the claim file. A run that finds the claim file does
+ *   not begin.
+ * - If the claim file exists without a held lock and without an exit file, the run was killed.
  */
 import { type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -22,18 +20,17 @@ import type { RunState } from './contract.ts'
 
 export interface RunFiles {
   dir: string
-  /** File with the output of the switch command. */
+  /** File with the output of the run. */
   log: string
-  /** File lock that the run holds until its process ends. The kernel then releases the lock. */
+  /** File lock that the run holds while its process lives. */
   lock: string
   /**
-   * File that the run creates when the run begins. The agent creates the file first to cancel a run that has
-   * not begun.
+   * File that the run creates at its beginning. If the agent creates the file first, the run never begins.
    */
   claim: string
-  /** File that exists once the run has begun activation. */
+  /** File that exists when the activation has begun. */
   activated: string
-  /** File with the exit code, which the run writes at its end. */
+  /** File with the exit code of the run. */
   exit: string
 }
 
@@ -49,8 +46,8 @@ export function runFiles(dir: string): RunFiles {
 }
 
 /**
- * Creates the directory of a run. The parent directory must exist.
- * @returns false if the run's directory already exists.
+ * Creates the directory of a run.
+ * @returns false if the directory already exists.
  */
 export async function createRunDirectory({ dir }: RunFiles, mode?: number): Promise<boolean> {
   try {
@@ -63,9 +60,8 @@ export async function createRunDirectory({ dir }: RunFiles, mode?: number): Prom
 }
 
 /**
- * Takes the run's lock and then writes the run's claim file. The order matters, because a claim without a
- * held lock means that the run has ended. The function waits up to `lockLimitMs` for the lock, because a
- * process that checks the lock holds the lock for a moment.
+ * Takes the lock of a run and then writes the claim file, because a claim file without a held lock means that
+ * the run has ended. Waits up to `lockLimitMs` for the lock.
  * @returns false if the run was begun or cancelled before.
  */
 export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<boolean> {
@@ -74,14 +70,14 @@ export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<bo
   )
 }
 
-/** Reads the exit code of a run. Returns null if the run has not written the exit code. */
+/** Reads the exit code of a run. Returns null if there is no exit code yet. */
 export async function readExit(files: RunFiles): Promise<RunState | null> {
   const code = await readIfExists(files.exit)
   return code === null ? null : { state: 'exited', exitCode: Number(code) }
 }
 
 /**
- * Calls `onChange` after file events in the directory of a run. Errors are ignored, because the caller also
+ * Calls `onChange` when a file in the directory of a run changes. Errors are ignored, because the caller also
  * polls.
  * @returns a function that ends the calls.
  */

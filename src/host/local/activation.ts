@@ -1,4 +1,7 @@
-/** Waits until the supervisor runs a newly activated generation. Reports the apps that did not start. */
+/**
+ * Waits until the supervisor process runs the apps of a new host generation. Returns the apps that did not
+ * start.
+ */
 import { isLocked } from '../../system/filelock.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
@@ -7,26 +10,26 @@ import { appLogFile, type Paths } from './paths.ts'
 import { digestOf, type Manifest, type SupervisorState, supervisorState } from './statefiles.ts'
 
 /**
- * Time in ms within which the supervisor must apply a generation. Stopping an app takes up to 15 s, and a
- * crashed supervisor is restarted within 5 s.
+ * Time in ms within which the supervisor must stop and start the apps of a new host generation. Stopping an
+ * app takes up to 15 s.
  */
 const APPLY_LIMIT_MS = 45_000
-/** Running time in ms after which an app counts as started. The app's health check runs later. */
+/** Running time in ms after which an app counts as started. */
 const SETTLED_MS = 1_500
 const SETTLE_LIMIT_MS = 15_000
 const SHOWN_LINES = 20
 
 export interface Activation {
-  /** Id of this activation. The supervisor writes the id to its state file after the activation. */
+  /** Id of this activation, which the supervisor writes to its state file when the activation is complete. */
   id: string
   apps: Manifest['apps']
-  /** Names of the apps that are new, changed or were not running before. */
+  /** Names of the apps that this activation starts. */
   changed: string[]
 }
 
 /**
- * Waits for the supervisor and returns the failures by app name. Returns null if the supervisor did not apply
- * the generation in time.
+ * Waits for the supervisor and returns the reasons why apps did not start, by app name. Returns null if the
+ * supervisor did not finish in time.
  */
 export async function awaitActivation(
   paths: Paths,
@@ -46,15 +49,14 @@ export async function awaitActivation(
 }
 
 /**
- * Reads the supervisor's state file. Returns null if no supervisor runs, because the file is then outdated.
+ * Reads the supervisor's state file. Returns null if no supervisor runs, because the file is outdated in that
+ * case.
  */
 async function readState(paths: Paths): Promise<SupervisorState | null> {
   return isLocked(paths.supervisorLock) ? supervisorState(paths) : null
 }
 
-/**
- * Waits until an app has started. Returns null after a successful start, or else the reason of the failure.
- */
+/** Waits until an app has started. Returns null if the app has started, or the reason of the failure. */
 async function awaitUnit(paths: Paths, name: string, digest: string): Promise<string | null> {
   const verdict = await pollUntil(async () => {
     const unit = (await readState(paths))?.apps[name]

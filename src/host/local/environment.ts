@@ -1,6 +1,6 @@
 /**
- * Selects the environment variables that the agent passes to its child processes. npm gets its proxy and
- * registry settings. Secrets such as DATABASE_URL are never passed on.
+ * Selects the environment variables for the agent's child processes, so that secrets such as DATABASE_URL are
+ * not passed on.
  */
 import { homedir } from 'node:os'
 import { delimiter, dirname } from 'node:path'
@@ -9,23 +9,24 @@ export type Environment = Record<string, string>
 
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
-/** Pattern of the variables that npm and the compilers of install scripts need. */
+/** Pattern of the environment variables that npm and compilers need. */
 const TOOL_VARIABLES =
   /^(user|logname|lang|lc_\w+|tz|tmpdir|(https?|no|all)_proxy|node_extra_ca_certs|ssl_cert_(file|dir)|cc|cxx|make|python|npm_config_(registry|userconfig|globalconfig|proxy|https_proxy|noproxy|cafile|ca|strict_ssl|fetch_\w+))$/i
 
-/** Returns the environment of the switch command and of npm. */
+/** Returns the environment of npm and of the switch command. */
 export function toolEnvironment(given: NodeJS.ProcessEnv, nodePath: string): Environment {
   const kept: Environment = {}
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && TOOL_VARIABLES.test(name)) kept[name] = value
   }
   kept.HOME = given.HOME ?? homedir()
-  // The agent's Node is first in PATH, because install scripts must compile for the Node that runs the app.
+  // The agent's Node comes first in PATH, because native modules must be compiled for the Node that runs the
+  // apps.
   kept.PATH = [dirname(nodePath), given.PATH ?? SYSTEM_PATH.join(delimiter)].join(delimiter)
   return kept
 }
 
-/** Returns the environment of an app. The environment contains the same few variables on every machine. */
+/** Returns the environment variables of an app, which are the same on every machine. */
 export function appEnvironment(app: { port: number; dataDir: string; nodePath: string }): Environment {
   return {
     PATH: [dirname(app.nodePath), ...SYSTEM_PATH].join(delimiter),

@@ -1,4 +1,4 @@
-/** Checks a whole configuration before any app is installed. Returns the failures by app name. */
+/** Checks the configuration before any app is installed. */
 import type { CatalogApp } from '../../domain/catalog.ts'
 import type { RunFailure, WantedApp } from '../contract.ts'
 
@@ -24,7 +24,8 @@ export function cannotInstall(app: CatalogApp): string | null {
 /**
  * Checks that every app can be installed and that no two apps use the same port. Returns the failures by app
  * name.
- * @param current names of the apps of the current generation. If two apps use one port, the new app fails.
+ * @param current names of the installed apps. If two apps use one port, the app that is not yet installed
+ * fails.
  */
 export function evaluate(apps: WantedApp[], current: string[]): Record<string, RunFailure> {
   const failures: Record<string, RunFailure> = {}

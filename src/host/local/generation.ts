@@ -1,6 +1,6 @@
 /**
- * Writes, activates and deletes generations of the local host. A generation is a numbered folder with a
- * manifest. The link `current` points to the active generation.
+ * Writes, activates and deletes host generations. A generation is a numbered folder with a manifest of its
+ * apps. The symbolic link `current` points to the active generation.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -11,16 +11,14 @@ import { appDataDir, type Paths } from './paths.ts'
 import { digestOf, type Manifest, manifestSchema, readStateFile, type UnitSpec } from './statefiles.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
 
-/** Number of older generations that are kept, together with their packages in the package store. */
+/** Number of older host generations that are kept for a rollback. */
 const KEPT_GENERATIONS = 5
-/**
- * Number of run directories that are kept. The files help with debugging; the logs are also in the database.
- */
+/** Number of run directories that are kept for debugging. */
 const KEPT_RUNS = 50
 
 /**
- * Returns the command, environment and files of an installed app. Replaces the placeholders {port} and
- * {dataDir}.
+ * Returns the command, environment and initial files of an app, with the placeholders {port} and {dataDir}
+ * replaced.
  */
 export async function unitOf(
   app: WantedApp,
@@ -53,7 +51,7 @@ export const sameApps = (a: Manifest['apps'], b: Manifest['apps']): boolean =>
 const sorted = <T>(map: Record<string, T>): [string, T][] =>
   Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** Writes the next generation without activating the generation. Returns the generation's number. */
+/** Writes the next host generation and returns its number. The active generation stays active. */
 export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
   await mkdir(paths.generations, { recursive: true })
   const generation = Math.max(0, ...(await generationNumbers(paths))) + 1
@@ -67,8 +65,8 @@ export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Pro
 }
 
 /**
- * Activates a generation by replacing the link `current` atomically. The running apps change only after this
- * step.
+ * Activates a host generation by replacing the symbolic link `current` atomically. The supervisor then
+ * changes the running apps.
  */
 export async function switchLink(paths: Paths, generation: number): Promise<void> {
   const temp = `${paths.current}.tmp`
@@ -78,15 +76,15 @@ export async function switchLink(paths: Paths, generation: number): Promise<void
   await syncDirectory(paths.state)
 }
 
-/** Reads the manifest of a generation. Returns null if the generation does not exist or was deleted. */
+/** Reads the manifest of a host generation. Returns null if the generation does not exist. */
 export async function readGeneration(paths: Paths, generation: string): Promise<Manifest | null> {
   if (!/^\d+$/.test(generation)) return null
   return readStateFile(join(paths.generations, generation, 'manifest.json'), manifestSchema)
 }
 
 /**
- * Returns the reason why a generation can't be activated again, as a sentence. Returns null if the generation
- * can be activated.
+ * Returns the reason why a host generation can't be activated again, as a sentence. Returns null if there is
+ * no reason.
  */
 export async function whyNoRollback(paths: Paths, generation: string): Promise<string | null> {
   const manifest = await readGeneration(paths, generation)
@@ -104,8 +102,8 @@ async function generationNumbers(paths: Paths): Promise<number[]> {
 }
 
 /**
- * Deletes temporary folders of killed runs of the switch command. A caller without the switch lock must pass
- * `id`, so that only folders of that run are deleted.
+ * Deletes the temporary folders that killed runs of the switch command left. A caller without the switch lock
+ * must pass the `id` of its run, because the folders of other runs may be in use.
  */
 export async function removeTemps(dir: string, id?: string): Promise<void> {
   const names = await readdir(dir).catch(() => [])
@@ -113,10 +111,7 @@ export async function removeTemps(dir: string, id?: string): Promise<void> {
   await Promise.all(temps.map((name) => rm(join(dir, name), { recursive: true, force: true })))
 }
 
-/**
- * Deletes old generations and old run directories. Also deletes the packages in the package store that no
- * kept generation uses.
- */
+/** Deletes old host generations, old run directories, and packages that no remaining generation uses. */
 export async function collectGarbage(paths: Paths, current: number): Promise<void> {
   const all = (await generationNumbers(paths)).filter((number) => number !== current).sort((a, b) => b - a)
   const kept = [current, ...all.slice(0, KEPT_GENERATIONS)]

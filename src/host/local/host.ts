@@ -1,7 +1,4 @@
-/**
- * Local host: installs npm packages as apps and runs the apps under a supervisor process. A generation is a
- * folder with a manifest.
- */
+/** Host that installs apps as npm packages and runs the apps under a supervisor process. */
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { APP_NAME } from '../../domain/catalog.ts'
@@ -21,8 +18,8 @@ import { currentGeneration, currentManifest, supervisorState } from './statefile
 import { createSupervisorProcess } from './supervisorprocess.ts'
 
 /**
- * Time in ms within which an app's process must end. A crashed supervisor is restarted and ends old processes
- * in less time.
+ * Time in ms to wait for the end of an app's process. Includes the time for the restart of a crashed
+ * supervisor.
  */
 const APP_STOP_LIMIT_MS = 25_000
 
@@ -30,18 +27,15 @@ export interface LocalHostOptions {
   /** Absolute path of the agent's data directory. */
   dataDir: string
   /**
-   * Path of the Node that runs the switch command, the supervisor and the apps. The default is the Node of
-   * this process.
+   * Path of the Node that runs the switch command, the supervisor and the apps. By default, the Node of this
+   * process.
    */
   nodePath?: string
-  /** Command that runs npm; by default ['npm'], found in PATH. */
+  /** Command that runs npm; ['npm'] by default. */
   npmCommand?: string[]
-  /**
-   * True if stop() also ends processes that an earlier, killed agent started on this data directory. `npm
-   * start` sets this option, because `npm start` holds the lock of the data directory.
-   */
+  /** True if stop() also ends processes that an earlier agent on this data directory left running. */
   ownsAll?: boolean
-  /** Environment of the agent, empty by default. npm receives only selected variables. */
+  /** Environment of the agent, from which variables for child processes are selected. */
   environment?: NodeJS.ProcessEnv
 }
 
@@ -105,8 +99,8 @@ async function readRunLog(
   offset: number,
   maxBytes: number,
 ): Promise<LogSlice> {
-  // The state is checked before the read. If the run ends between the two steps, the next call returns the
-  // last line.
+  // The state is read before the log. In the reverse order, the run could write more lines and end between
+  // the two reads.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }

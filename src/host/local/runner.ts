@@ -1,6 +1,6 @@
 /**
- * Starts runs of the switch command, which outlive the agent. Finds the runs again after a restart of the
- * agent, and stops runs.
+ * Starts, finds and stops runs of the switch command. A run continues when the agent ends, so the agent must
+ * find the run again after a restart.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, stat, writeFile } from 'node:fs/promises'
@@ -28,16 +28,13 @@ import { npmMarks } from './switchsteps.ts'
 
 const SWITCH = fileURLToPath(new URL('./switch.ts', import.meta.url))
 /**
- * Limit in ms from the creation of a run's directory to the start of its process, chosen for a slow machine.
- * If no process exists after this time, the agent was killed before the start of the process.
+ * Limit in ms from the creation of a run's directory to the start of the run's process. If no process has
+ * started by then, the agent was killed in between.
  */
 const START_LIMIT_MS = 30_000
-/**
- * Limit in ms for the switch command to end after SIGTERM. The switch command ends npm (3 s, and 5 s to kill
- * npm) and deletes unfinished folders.
- */
+/** Limit in ms for the switch command to end after SIGTERM. Stopping npm takes up to 8 s of this time. */
 const STOP_LIMIT_MS = 12_000
-/** Limit in ms for the switch command to finish its activation, which is never interrupted. */
+/** Time in ms to wait for the end of an activation, because an activation is never interrupted. */
 const ACTIVATION_LIMIT_MS = 15_000
 const RUN_ID = /^[\w.-]{1,64}$/
 
@@ -86,8 +83,8 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     if (isLocked(files.lock))
       return { state: 'running', ...(existsSync(files.activated) && { activating: true }) }
     if (existsSync(files.claim)) return (await readExit(files)) ?? { state: 'lost' }
-    // No process holds the run's lock, and the run's claim file is missing. If the run is not starting, the
-    // agent writes the claim file, so that the run never begins.
+    // The run has no live process and has not begun. Unless its process is just starting, the agent writes
+    // the claim file, which prevents a later start.
     if (await isStarting(run, files, directory.ctimeMs)) return { state: 'running' }
     return (await claimFile(files.claim, 'given up')) ? { state: 'lost' } : { state: 'running' }
   }
@@ -101,11 +98,11 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     const files = of(run)
     const activated = () => existsSync(files.activated)
     if (!existsSync(files.dir)) return true
-    // If the run has not begun, this claim file ensures that the run never begins.
+    // The claim file prevents a run that has not begun from beginning later.
     await claimFile(files.claim, 'stopped')
     const marks = await marksOf(run)
-    // SIGTERM goes only to the switch command, which terminates npm itself. The switch command ignores
-    // SIGTERM during activation.
+    // Only the switch command gets SIGTERM, because the switch command itself stops npm. During an
+    // activation, the switch command ignores SIGTERM.
     for (const pid of await membersOf({ marks: [marks.switch] })) sendSignal(pid, 'SIGTERM')
     const hasEnded = async () => (await membersOf({ marks: [marks.switch] })).length === 0
     await pollUntil(async () => activated() || (await hasEnded()), STOP_LIMIT_MS)
@@ -116,7 +113,10 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     return !activated()
   }
 
-  /** Stops all active runs. Waits for the end of a run whose activation has begun. */
+  /**
+   * Stops all runs of the switch command. A run in its activation is not stopped, and the function waits for
+   * its end.
+   */
   async function stopAll(): Promise<void> {
     const runs = await readdir(paths.runs).catch(() => [])
     for (const id of runs) {

@@ -1,7 +1,4 @@
-/**
- * Reads the state files of the local host's programs. Every file is validated, because a user may have edited
- * the file.
- */
+/** Reads and validates the files by which the agent, the switch command and the supervisor exchange state. */
 import { createHash } from 'node:crypto'
 import { readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -12,10 +9,7 @@ import type { Paths } from './paths.ts'
 
 const name = z.string().regex(APP_NAME)
 
-/**
- * Schema of an app in config/apps.json, the apps of the next generation. The agent writes the file, and the
- * switch command reads the file.
- */
+/** Schema of an app in config/apps.json, the configuration that the agent writes for the switch command. */
 const wantedSchema = z.object({
   name,
   port: z.number().int().min(1).max(65535),
@@ -25,48 +19,44 @@ const wantedSchema = z.object({
 export const configSchema = z.object({ apps: z.array(wantedSchema) })
 
 /**
- * Schema of an app in a generation. Contains everything that the supervisor needs to run the app, so that the
+ * Schema of an app in a host generation. Contains everything that the supervisor needs, because the
  * supervisor does not read the catalog.
  */
 const unitSchema = z.object({
   port: z.number(),
-  /** Directory of the app's package in the package store. */
+  /** Directory of the app's installed npm package. */
   store: z.string(),
   command: z.array(z.string()).min(1),
   environment: z.record(z.string()),
-  /**
-   * Contents of the app's initial files, by path below the app's data directory. The files are created before
-   * the first start.
-   */
+  /** Contents of the files to create before the first start, by path in the app's data directory. */
   files: z.record(z.string()),
 })
 export type UnitSpec = z.infer<typeof unitSchema>
 
-/** Schema of generations/<n>/manifest.json. */
+/** Schema of the manifest of a host generation, generations/<n>/manifest.json. */
 export const manifestSchema = z.object({ generation: z.number().int(), apps: z.record(name, unitSchema) })
 export type Manifest = z.infer<typeof manifestSchema>
 
 export const activationSchema = z.object({ id: z.string(), generation: z.number().int() })
 
-/** Schema of supervisor/state.json, the current state of the supervisor and its apps. */
+/** Schema of supervisor/state.json, which contains the state of the supervisor and of its apps. */
 const supervisorStateSchema = z.object({
   pid: z.number().int(),
   /**
-   * Number of the applied generation. null before the supervisor's first check, 0 if no generation was ever
-   * activated.
+   * Number of the host generation whose apps the supervisor runs. 0 if no generation was ever activated, null
+   * before the first check.
    */
   generation: z.number().int().nullable(),
-  /** Id of the applied activation; null before the first activation. */
+  /** Id of the last completed activation. */
   activation: z.string().nullable(),
   apps: z.record(
     z.object({
       state: z.enum(['running', 'backoff', 'stopped']),
       pid: z.number().int().nullable(),
-      /** Digest of the app's running spec. If the new spec has the same digest, the process keeps running. */
+      /** Hash of the app's settings. An app is restarted only if the hash changes. */
       digest: z.string(),
       exitCode: z.number().int().nullable(),
       restarts: z.number().int(),
-      /** Time of the last change of `state`, in ISO 8601 format. */
       since: z.string(),
     }),
   ),
@@ -100,7 +90,7 @@ export async function readStateFile<T extends z.ZodTypeAny>(
   }
 }
 
-/** Returns the number of the active generation. Returns null before the first generation. */
+/** Returns the number of the active host generation. Returns null if no generation was ever activated. */
 export async function currentGeneration(paths: Paths): Promise<string | null> {
   try {
     return basename(await readlink(paths.current))

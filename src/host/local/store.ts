@@ -1,7 +1,7 @@
 /**
- * Installs packages into the package store, which has one folder per package, version and way of
- * installation. A folder is built under a temporary name and renamed when complete. Entries of the package
- * store are therefore always complete, and never change.
+ * Installs npm packages into the package store, which has one folder per package and version. A folder is
+ * built under a temporary name and renamed when complete. Folders of the package store are therefore always
+ * complete.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -10,22 +10,21 @@ import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
 
-/**
- * Prefix of the names of unfinished folders. Only the holder of the switch lock may delete unfinished
- * folders.
- */
+/** Prefix of the names of unfinished folders. Only the holder of the switch lock may delete such a folder. */
 export const TEMP_PREFIX = '.tmp-'
 const FILE = 'file:'
-/** Upper limit of the number of files in a local package (file:) that are compared to detect changes. */
+/**
+ * Upper limit of the number of files of a local package that are compared to detect a change of the package.
+ */
 const MAX_COMPARED_FILES = 2_000
 
 export interface StoreOptions extends NpmOptions {
   store: string
-  /** Id of the run, which is a part of temporary folder names. */
+  /** Id of the run of the switch command, used in the names of temporary folders. */
   run: string
 }
 
-/** Returns the folder of the package store for this app. `there` is true if the folder exists already. */
+/** Returns the folder of this app in the package store. `there` is true if the folder already exists. */
 export async function findInStore(
   store: string,
   app: CatalogApp,
@@ -33,7 +32,7 @@ export async function findInStore(
 ): Promise<{ dir: string; there: boolean }> {
   const spec = specOf(npm)
   const content = isFile(npm) ? await contentOf(pathOf(npm)) : ''
-  // Compiled native modules work only with one Node version and one platform.
+  // Compiled native modules work only with this Node version and platform.
   const machine = [process.platform, process.arch, process.versions.modules]
   const form = [spec, npm.bin, npm.entry, npm.overrides, npm.installScripts]
   const hash = createHash('sha256')
@@ -50,8 +49,8 @@ const pathOf = (npm: NpmForm): string => npm.package.slice(FILE.length)
 export const specOf = (npm: NpmForm): string => (isFile(npm) ? npm.package : `${npm.package}@${npm.version}`)
 
 /**
- * Returns the name from the package's own package.json. A package under another name could not import itself
- * by its name.
+ * Returns the name in the package's package.json. The package must be installed under this name, because its
+ * code may import itself by name.
  */
 async function packageName(npm: NpmForm): Promise<string> {
   if (!isFile(npm)) return npm.package
@@ -63,7 +62,7 @@ async function packageName(npm: NpmForm): Promise<string> {
 }
 
 /**
- * Installs an app into the folder `dir`. Leaves no files after a failure.
+ * Installs an app into the folder `dir`. Deletes all created files after a failure.
  * @throws InstallError
  */
 export async function installIntoStore(
@@ -86,7 +85,7 @@ export async function installIntoStore(
   }
 }
 
-/** Returns the package.json of a wrapper package whose only dependency is the app. */
+/** Returns a package.json whose only dependency is the app's package. */
 async function wrapperOf(npm: NpmForm): Promise<object> {
   const allow = npm.installScripts.map((name) => [name, true])
   return {
@@ -99,7 +98,7 @@ async function wrapperOf(npm: NpmForm): Promise<object> {
 }
 
 /**
- * Returns the program file of an installed app. `node` is true if Node runs the file.
+ * Returns the file that starts an installed app. `node` is true if the file must be run with Node.
  * @throws InstallError if the package has no program.
  */
 export async function findProgram(dir: string, npm: NpmForm): Promise<{ file: string; node: boolean }> {
@@ -132,7 +131,7 @@ async function firstBytes(file: string): Promise<string | null> {
 }
 
 /**
- * Returns a text that changes when a file of a local package changes. A package with a changed text is
+ * Returns a text that changes when a file of a local package changes, so that the changed package is
  * installed again.
  */
 async function contentOf(path: string): Promise<string> {

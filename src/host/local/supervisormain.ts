@@ -1,6 +1,6 @@
 /**
- * Supervisor process, which keeps the local host's apps running. The agent starts the supervisor, and the
- * supervisor outlives the agent.
+ * Supervisor process, which keeps the apps running. The agent starts the supervisor, which continues to run
+ * when the agent is killed.
  *
  *   node src/host/local/supervisormain.ts --state <data>/host
  *

@@ -1,4 +1,4 @@
-/** Keeps a supervisor process running while the agent runs. */
+/** Starts the supervisor process, and restarts the supervisor process if it ends. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -12,14 +12,11 @@ import { supervisorState } from './statefiles.ts'
 
 const PROGRAM = fileURLToPath(new URL('./supervisormain.ts', import.meta.url))
 /**
- * Limit in ms for the start of a supervisor. A new supervisor may first stop apps of a killed supervisor,
- * with 10 s for SIGTERM and 5 s for SIGKILL.
+ * Limit in ms for the start of a supervisor. A new supervisor may first need up to 15 s to stop apps of a
+ * killed supervisor.
  */
 const START_LIMIT_MS = 20_000
-/**
- * Limit in ms for the stop of a supervisor. All apps stop in parallel, with 10 s for SIGTERM and 5 s for
- * SIGKILL.
- */
+/** Limit in ms for the stop of a supervisor, which needs up to 15 s to stop its apps. */
 const STOP_LIMIT_MS = 20_000
 /** Interval in ms between two checks that the supervisor still runs. */
 const CHECK_INTERVAL_MS = 3_000
@@ -29,7 +26,7 @@ export interface SupervisorProcessOptions {
   paths: Paths
   nodePath: string
   environment: Environment
-  /** True if stop() also stops a supervisor that another agent has started. */
+  /** True if stop() also stops a supervisor of an earlier agent. */
   ownsAll: boolean
 }
 
@@ -71,8 +68,8 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
   }
 
   /**
-   * Returns the process id of a running supervisor that another agent has started. The state file is valid
-   * only while a supervisor holds the lock.
+   * Returns the process id of a supervisor that an earlier agent started. Without a held lock no supervisor
+   * runs, and the state file is outdated.
    */
   async function adopted(): Promise<number | undefined> {
     return isLocked(paths.supervisorLock) ? (await supervisorState(paths))?.pid : undefined
@@ -80,7 +77,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
 
   return {
     /**
-     * Starts a supervisor if none runs, and restarts the supervisor when it ends.
+     * Starts a supervisor if none runs, and restarts the supervisor whenever it ends.
      * @throws if the supervisor does not start in time.
      */
     async start(): Promise<void> {
@@ -90,7 +87,10 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
       await starting
       timer ??= setInterval(() => void ensure().catch(() => undefined), CHECK_INTERVAL_MS).unref()
     },
-    /** Stops the supervisor and all apps if this instance started the supervisor or `ownsAll` is set. */
+    /**
+     * Stops the supervisor and all apps. Does nothing if another agent started the supervisor, unless
+     * `ownsAll` is set.
+     */
     async stop(): Promise<void> {
       clearInterval(timer)
       timer = undefined

@@ -1,15 +1,14 @@
 /**
- * Switch command of the local host, the counterpart of `nixos-rebuild switch`.
+ * Switch command of the local host, which corresponds to `nixos-rebuild switch`.
  *
  *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]']
  *   node switch.ts --back-to <generation> --state <data>/host --run <dir>
  *
- * Installs the configured apps, writes a generation and activates the generation. With --back-to, activates
- * an older generation. Prints its progress to stdout. Writes the failed apps to `<run>/result.json` and the
- * exit code to `<run>/exit`.
+ * Installs the configured apps, and writes and activates a host generation. With --back-to, activates an
+ * older generation instead. Writes the failed apps to `<run>/result.json` and the exit code to `<run>/exit`.
  *
- * Exit codes: 0 done; 1 nothing was switched; 4 switched, but some apps did not start; 143 stopped before
- * switching.
+ * Exit codes: 0 done; 1 nothing was activated; 4 activated, but some apps did not start; 143 stopped before
+ * the activation.
  */
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
@@ -23,8 +22,8 @@ import type { StoreOptions } from './store.ts'
 import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
 /**
- * Time in ms to wait for a file lock. A run of the switch command that has just ended still holds its locks
- * for a moment.
+ * Time in ms to wait for a file lock. The process of an earlier run may hold the lock for a moment after its
+ * end.
  */
 const LOCK_LIMIT_MS = 10_000
 
@@ -46,8 +45,7 @@ async function main(): Promise<number> {
   const run = runPaths(resolve(values.run))
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
-  // The run's lock is taken first, because the agent recognizes a live run by its held lock. The process
-  // holds the lock until the process ends.
+  // The agent recognizes a live run by the lock of the run, so this lock is taken first.
   const begun = await beginRun(run, LOCK_LIMIT_MS)
   if (!begun) throw new Error('this run was started before, or cancelled before its start')
   const code = await withExitCodes(run, (signal, enterActivation) =>
@@ -89,7 +87,7 @@ async function withSwitchLock(paths: Paths, work: () => Promise<number>): Promis
   }
 }
 
-/** Calls `work` and converts signals and errors into exit codes. */
+/** Calls `work` and returns an exit code, also after a signal or an error. */
 async function withExitCodes(
   run: RunPaths,
   work: (signal: AbortSignal, enterActivation: () => Promise<void>) => Promise<number>,

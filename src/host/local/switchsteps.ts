@@ -1,4 +1,4 @@
-/** Steps of the local host's switch command, from the configuration to running apps. */
+/** Steps of the switch command: install the apps, write a host generation, and activate the generation. */
 import { basename, join } from 'node:path'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { killGroup, readMark } from '../../system/processgroup.ts'
@@ -38,20 +38,17 @@ export interface SwitchContext {
   paths: Paths
   run: RunPaths
   configDir: string
-  /** Older generation to activate; null to build a generation from the configuration. */
+  /** Older host generation to activate. Null to build a new generation from the configuration. */
   backTo: string | null
   dataDir: string
   store: StoreOptions
-  /** Begins activation. From then on, the switch command ignores SIGTERM. */
+  /** Begins the activation. From this call on, the switch command ignores SIGTERM. */
   enterActivation(): Promise<void>
 }
 
 const print = (line: string) => console.log(line)
 
-/**
- * Evaluates the configuration, installs the apps, and builds and activates a generation. Returns the exit
- * code.
- */
+/** Installs the configured apps, and builds and activates a host generation. Returns the exit code. */
 export async function runSwitch(context: SwitchContext): Promise<number> {
   const { paths } = context
   await killGroup({ marks: [npmMarks(await readMark(paths.mark))] })
@@ -73,9 +70,7 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
   return activate(context, generation, apps, before)
 }
 
-/**
- * Activates an older generation without installing packages. Fails if a package of the generation is missing.
- */
+/** Activates an older host generation. Fails if a package of that generation has been deleted. */
 async function rollBack(
   context: SwitchContext,
   generation: string,
@@ -96,7 +91,7 @@ async function readConfiguration({ configDir }: SwitchContext): Promise<WantedAp
   return config.apps
 }
 
-/** Installs all apps. Continues after a failure, so that one run reports all failed apps. */
+/** Installs all apps. Continues after a failure, so that all failed apps are reported together. */
 async function installAll(context: SwitchContext, wanted: WantedApp[]) {
   const apps: Manifest['apps'] = {}
   const failures: Failures = {}
@@ -165,10 +160,7 @@ async function activate(
   return EXIT_UNITS_FAILED
 }
 
-/**
- * Returns the names of the apps that this run starts. An unchanged app that already runs keeps running and is
- * not checked.
- */
+/** Returns the names of the apps that the activation starts. An unchanged running app keeps running. */
 async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifest | null): Promise<string[]> {
   const state = await supervisorState(paths).catch(() => null)
   return Object.keys(apps).filter((name) => {
@@ -177,5 +169,5 @@ async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifes
   })
 }
 
-/** Returns the common first part of the process marks (environment variables) of all npm processes. */
+/** Returns the text with which the process marks (environment variables) of all npm processes begin. */
 export const npmMarks = (mark: string) => `${mark}/npm`

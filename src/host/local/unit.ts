@@ -1,7 +1,4 @@
-/**
- * Keeps the process of one app running. Restarts the process with exponential backoff, and stops the process
- * with all its child processes.
- */
+/** Keeps the process of one app running, with increasing pauses between restarts. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
@@ -12,16 +9,18 @@ import { appDataDir, appLogFile } from './paths.ts'
 import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
 
 /**
- * Shortest pause before an app's restart, in ms. The pause doubles after every restart, up to
- * LAST_PAUSE_MS.
+ * Pause before the first restart of an app, in ms. Each further pause is twice as long, up to LAST_PAUSE_MS.
  */
 const FIRST_PAUSE_MS = 1_000
 const LAST_PAUSE_MS = 60_000
-/** Running time in ms after which the backoff starts again with the first pause. */
+/**
+ * Running time in ms after which an app counts as stable, so that the next pause before a restart is short
+ * again.
+ */
 const STABLE_MS = 60_000
-/** Limit in ms for an app to end after SIGTERM. */
+/** Time in ms between SIGTERM and SIGKILL for an app. */
 const TERM_LIMIT_MS = 10_000
-/** Exit code for a program that can't be started, as in a shell. */
+/** Exit code that shells use for a program that can't be started. */
 const EXIT_NOT_STARTED = 127
 
 export type UnitView = SupervisorState['apps'][string]
@@ -31,16 +30,16 @@ export interface UnitOptions {
   spec: UnitSpec
   dataDir: string
   mark: string
-  /** Called after each change of the value that view() returns. */
+  /** Called after each change of the state that view() returns. */
   onChange: () => void
 }
 
 export interface Unit {
   readonly digest: string
   start(): void
-  /** Resets the backoff. Starts an app that waits for its restart at once. */
+  /** Restarts a waiting app at once, without the pause. */
   restartNow(): void
-  /** Stops the app. Resolves when all processes of the app have ended. */
+  /** Stops all processes of the app, and resolves when they have ended. */
   stop(): Promise<void>
   view(): UnitView
 }
@@ -100,7 +99,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     if (view.state === 'running' && ranMs >= STABLE_MS) pause = FIRST_PAUSE_MS
     writeNote(`${reason}; next start in ${pause / 1000} s`)
     change({ state: 'backoff', pid: null, exitCode })
-    // Remaining child processes are killed, because the processes would block the port of the next start.
+    // Child processes of the app could still use its port, so they are killed before the restart.
     await killGroup(group()).catch((error: Error) => writeNote(error.message))
     child = null // From now on the kernel may reuse the process id.
     if (stopping || view.state !== 'backoff') return
@@ -139,14 +138,14 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
 }
 
 /**
- * File package.json above the apps' data directories, which sets the module type of apps' files. Without this
- * file, Node would use the package.json of a directory above, by default the agent's.
+ * File above the apps' data directories that sets the module type of JavaScript files of the apps. Without
+ * it, Node would use the next package.json above, for example the agent's.
  */
 const PACKAGE_BOUNDARY = { file: 'package.json', content: '{ "private": true, "type": "commonjs" }\n' }
 
 /**
- * Creates the data directory and the initial files of an app. Never overwrites an existing file, because the
- * user may have edited the file.
+ * Creates the data directory and the initial files of an app. Existing files are kept, because the user may
+ * have changed them.
  */
 async function prepareHome(home: string, spec: UnitSpec): Promise<void> {
   await mkdir(home, { recursive: true, mode: 0o700 })

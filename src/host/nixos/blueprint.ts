@@ -1,7 +1,7 @@
 /**
- * Builds authentik blueprints, which declare applications and providers of apps to authentik. Every app has
- * its own blueprint. One more blueprint binds all providers to outposts, because a blueprint replaces an
- * outpost's whole list of providers.
+ * Builds authentik blueprints, which declare the apps' sign-in to authentik. Each app has its own blueprint.
+ * A common blueprint assigns the providers of all apps to outposts, because authentik replaces the whole list
+ * of an outpost.
  */
 import { type Sso, ssoName } from './sso.ts'
 import { type BlueprintValue, tagged } from './yaml.ts'
@@ -18,8 +18,8 @@ const FLOWS = {
 }
 
 /**
- * Names of authentik's own blueprints, which create the objects that Bloud's blueprints refer to. authentik
- * applies its blueprints some time after its first start.
+ * Names of blueprints that authentik brings along. They create objects that Bloud's blueprints refer to, and
+ * authentik may apply them late.
  */
 const SYSTEM_BLUEPRINTS = {
   base: [
@@ -32,15 +32,15 @@ const SYSTEM_BLUEPRINTS = {
 }
 
 /**
- * Names of the shared blueprints. The names contain a blank, so that no app's blueprint can have the same
- * name.
+ * Names of the blueprints that are common to all apps. A name with a blank can't be the name of an app's
+ * blueprint.
  */
 const OUTPOSTS_NAME = 'bloud outposts'
 const REMOVED_NAME = 'bloud removed'
 
 /**
- * Returns an entry that makes authentik apply another blueprint first. With `required`, the entry fails if
- * the other blueprint does not exist.
+ * Returns an entry that makes authentik apply the blueprint `name` first. With `required`, the entry fails if
+ * there is no such blueprint.
  */
 const after = (name: string, required: boolean): Entry => ({
   model: 'authentik_blueprints.metaapplyblueprint',
@@ -73,8 +73,8 @@ const application = ({ name, displayName, urls }: Sso): Entry => ({
 })
 
 /**
- * Returns an OAuth2 provider. The client secret is a file reference, because authentik reads the file when
- * authentik applies the blueprint.
+ * Returns an OAuth2 provider. The provider refers to the file of the client secret, so that the blueprint
+ * does not contain the secret.
  */
 function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry {
   return {
@@ -86,7 +86,8 @@ function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry 
       client_type: 'confidential',
       client_id: name,
       client_secret: tagged('!File', secretFile),
-      // Newer versions of authentik allow no grant type by default. Older versions ignore this attribute.
+      // Without this attribute, newer versions of authentik allow no grant type. Older versions ignore the
+      // attribute.
       grant_types: ['authorization_code', 'refresh_token'],
       redirect_uris: redirectUrls.map((url) => ({ matching_mode: 'strict', url })),
       property_mappings: scopes(...OPENID_SCOPES),
@@ -97,10 +98,7 @@ function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry 
   }
 }
 
-/**
- * Returns a proxy provider, which protects one address of an app. The provider's outpost answers the
- * authorization requests of the reverse proxy.
- */
+/** Returns a proxy provider, with which a reverse proxy allows only signed-in users to reach an app. */
 const proxyProvider = ({ name, urls }: Sso): Entry => ({
   model: 'authentik_providers_proxy.proxyprovider',
   id: 'provider',
@@ -120,7 +118,7 @@ const ldapProvider = ({ app, name }: Sso): Entry => ({
   attrs: {
     authorization_flow: flow('default-authentication-flow'),
     invalidation_flow: FLOWS.invalidation_flow,
-    // The base DN is different for every app, because one outpost serves all apps.
+    // All apps share one LDAP outpost, which distinguishes the apps by their base DN.
     base_dn: `DC=${app},DC=bloud`,
     bind_mode: 'direct',
     search_mode: 'direct',
@@ -128,8 +126,8 @@ const ldapProvider = ({ app, name }: Sso): Entry => ({
 })
 
 /**
- * Returns a group that authentik creates once. The blueprint never changes the group afterwards, because the
- * operator manages the group's members.
+ * Returns a group that authentik creates if missing. An existing group is not changed, because the operator
+ * manages its members.
  */
 const group = (name: string): Entry => ({
   model: 'authentik_core.group',
@@ -138,7 +136,9 @@ const group = (name: string): Entry => ({
   attrs: { is_superuser: false },
 })
 
-/** Returns the blueprint of one app. `secretFile` is the path of the app's OAuth client secret. */
+/**
+ * Returns the blueprint of one app. `secretFile` is the path of the file with the app's OAuth client secret.
+ */
 export function appBlueprint(sso: Sso, secretFile: string): BlueprintValue {
   const { base, oauth2, proxy } = SYSTEM_BLUEPRINTS
   const entries = {
@@ -168,8 +168,8 @@ const outpost = (identifiers: Entry, type: string, model: string, apps: Sso[]): 
 })
 
 /**
- * Returns the blueprint that binds the providers of all apps to their outposts. Returns null if no app needs
- * an outpost.
+ * Returns the blueprint that assigns the providers of all apps to outposts. Returns null if no app needs an
+ * outpost.
  */
 export function outpostsBlueprint(all: Sso[]): BlueprintValue | null {
   const proxied = all.filter(({ strategy }) => strategy === 'forward-auth')
@@ -193,9 +193,8 @@ const PROVIDER_MODELS = [
 ]
 
 /**
- * Returns the blueprint that deletes applications and providers of uninstalled apps. authentik itself keeps
- * the objects of a removed blueprint, so an unused sign-in would stay valid. Groups are kept, because the
- * operator manages their members.
+ * Returns the blueprint that deletes the applications and providers of uninstalled apps. Deleting an app's
+ * blueprint is not enough, because authentik keeps the objects of a deleted blueprint.
  */
 export function removalBlueprint(apps: string[]): BlueprintValue {
   const absent = (model: string, identifiers: Entry): Entry => ({

@@ -1,6 +1,5 @@
 /**
- * Runs the rebuild command (`nixos-rebuild`) to its end and detects the start of activation. The command is
- * not stopped after the start of activation.
+ * Runs `nixos-rebuild` and detects the start of the activation, after which the command must not be stopped.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
@@ -9,22 +8,22 @@ import { exitOf } from '../../system/childprocess.ts'
 import { sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 
-/** Interval in ms between checks for a stop request and for a new system profile. */
+/** Interval in ms between two checks for a stop request and for the start of the activation. */
 const POLL_MS = 100
-/** Time in ms between SIGTERM and SIGKILL. On SIGTERM, Nix removes half-built outputs. */
+/** Time in ms between SIGTERM and SIGKILL, in which Nix deletes half-built outputs. */
 const TERM_LIMIT_MS = 5_000
-/** Exit code for a program that can't be started, as in a shell. */
+/** Exit code that shells use for a program that can't be started. */
 const EXIT_CANNOT_START = 127
-/** Exit code of a process that a signal ended is this number plus the signal's number, as in a shell. */
+/** Number that shells add to a signal's number to get the exit code of a process that the signal ended. */
 const EXIT_OF_SIGNAL = 128
 
 export interface Supervision {
   /** File descriptor that receives the command's output. */
   output: number
-  /** True if the command runs as root. This program's own effective user is then still the agent's user. */
+  /** True if the command runs as root, although this program itself has the rights of the agent's user. */
   asRoot: boolean
   hasActivated(): Promise<boolean>
-  /** Called once, as soon as activation is detected. */
+  /** Called once, when the activation has begun. */
   onActivated(): Promise<void>
   mustStop(): boolean
   /** Appends a line to the run's log. */
@@ -32,8 +31,8 @@ export interface Supervision {
 }
 
 /**
- * Runs the rebuild command.
- * @returns the exit code, as a shell would report the code.
+ * Runs `nixos-rebuild` to its end.
+ * @returns the exit code that a shell would return.
  */
 export async function superviseCommand(
   [program, ...args]: [string, ...string[]],
@@ -77,9 +76,8 @@ async function supervise(
 }
 
 /**
- * Ends the process group of the command with SIGTERM and later SIGKILL. The kernel can't reuse the group's
- * id, because the group's leader is not reaped yet. SIGKILL is not sent if activation has begun in the
- * meantime.
+ * Ends the process group of the command with SIGTERM and later SIGKILL. Does not send SIGKILL if the
+ * activation has begun in the meantime.
  */
 async function endCommand(
   child: ChildProcess,

@@ -1,24 +1,23 @@
 /**
- * Reads the system generations of this machine from two links, the system profile and the running system. The
- * two systems differ after a failed activation, and if the new system needs a restart of the machine.
+ * Reads the system generation of the next boot (system profile) and the running system. The two can differ,
+ * for example after a failed activation.
  */
 import { readdir, readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 export interface SystemLinks {
-  /** Link to the system that the machine starts at its next boot: /nix/var/nix/profiles/system */
+  /** Link to the system of the next boot: /nix/var/nix/profiles/system */
   profile: string
   /** Link to the running system: /run/current-system */
   current: string
 }
 
-/** Number of characters of a store path's hash that identify a system. */
+/** Number of characters of a store path's hash that are used to identify a system. */
 const HASH_CHARACTERS = 12
 
 /**
- * Reads the current system generation as text, for example "42 (0a1b2c3d4e5f)". If the running system is
- * another system, the text contains both: "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f". Returns null if a link
- * is missing.
+ * Returns the current system generation as text, for example "42 (0a1b2c3d4e5f)". If a different system runs,
+ * the text names it: "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f". Returns null if a link is missing.
  */
 export async function readGeneration({ profile, current }: SystemLinks): Promise<string | null> {
   const [link, set, runs] = await Promise.all([readName(profile), readSystem(profile), readSystem(current)])
@@ -28,9 +27,8 @@ export async function readGeneration({ profile, current }: SystemLinks): Promise
 }
 
 /**
- * Returns the reason why `nixos-rebuild switch --rollback` would not activate this generation, as a sentence.
- * Returns null if the command would activate this generation. The command always activates the next lower
- * existing generation, which can change in the meantime.
+ * Returns the reason why `nixos-rebuild switch --rollback` would not activate this generation, as a sentence,
+ * or null. The command always activates the next lower existing generation.
  */
 export async function rollbackObstacle({ profile }: SystemLinks, generation: string): Promise<string | null> {
   const [, number, system] = /^(\d+) \(([^)]+)\)$/.exec(generation) ?? []
@@ -49,7 +47,7 @@ export async function rollbackObstacle({ profile }: SystemLinks, generation: str
   return actual === system ? null : `generation ${number} is now a different system (${actual})`
 }
 
-/** Returns the number of a system generation from the name of its link. Returns 0 for any other name. */
+/** Returns the number of a system generation from the name of its link, or 0 for any other name. */
 const numberOf = (link: string): number => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? 0)
 
 /** Returns the last component of a path. Returns null if the path is missing or is not a link. */

@@ -1,6 +1,6 @@
 /**
- * NixOS host: apps are containers that the machine's NixOS configuration declares. The switch command is
- * `nixos-rebuild switch`.
+ * Host for NixOS: apps run in containers that the machine's NixOS configuration declares. The switch command
+ * is `nixos-rebuild switch`.
  */
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -20,7 +20,7 @@ import { readRequest } from './runrequest.ts'
 import { journalOf, type Provided, type SystemdCommands, unitOf, unitState } from './systemd.ts'
 import { configure } from './write.ts'
 
-/** Number of lines at the end of a run's log that are searched for an error of Nix. */
+/** Number of lines at the end of a log in which errors of Nix are searched. */
 const OUTCOME_LINES = 2_000
 
 export interface NixosHostOptions {
@@ -32,14 +32,14 @@ export interface NixosHostOptions {
     /** Public addresses of apps, with the placeholders `{app}` (name) and `{port}`. */
     baseUrls: string[]
     ssoUrl: string | undefined
-    /** Path of the host secret; `<data>/nixos/host-secret` by default. */
+    /** Path of the file from which all app secrets are derived; `<data>/nixos/host-secret` by default. */
     hostSecretFile: string | undefined
     /**
-     * Absolute path of an executable that the agent starts. If undefined, a systemd unit runs the switch
-     * command.
+     * Absolute path of a program that the agent starts instead of `nixos-rebuild`. If undefined, a systemd
+     * unit runs `nixos-rebuild`.
      */
     rebuild: string | undefined
-    /** Apps that run as a service of the machine instead of a container, with their systemd units. */
+    /** Systemd units of apps that run as a service of the machine instead of a container. */
     provided?: Provided
   }
   nodePath?: string
@@ -64,7 +64,8 @@ export function createNixosHost(options: NixosHostOptions): Host {
     start: () => makeState(paths),
     stop: async () => undefined,
     cannotInstall,
-    // The port of a provided app is not checked, because the machine's service already listens on the port.
+    // The port of an app that is a service of the machine is not checked, because the service already uses
+    // the port.
     preflight: async (app, running) =>
       app.name in provided ? null : preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
@@ -93,9 +94,8 @@ function checkName(name: string): string {
 }
 
 /**
- * Creates the state directories. Only the agent may write to the directories, because root's systemd units
- * read run ids from their files. Other users may traverse the directories (mode 0711), because containers
- * read the blueprints.
+ * Creates the state directories. Only the agent may write to them, because systemd units of root read their
+ * files. Other users may traverse the directories, because containers read files in them.
  */
 async function makeState(paths: NixosPaths): Promise<void> {
   for (const dir of [paths.state, paths.runs, dirname(paths.request), paths.purge]) {
@@ -119,8 +119,7 @@ async function preflight(
   if (other && other.name !== app.name) return `Port ${app.port} is already used by ${other.name}.`
   const taken = await portObstacle(app.port)
   if (taken === null) return null
-  // While the app's own systemd unit runs or restarts, its container may hold the port, so the port does not
-  // block the install.
+  // If the app already runs, its own container uses the port. The port then does not block the install.
   const { state } = await unitState(systemd, unitOf(app.name))
   return state === 'running' || state === 'backoff' ? null : taken
 }
@@ -140,15 +139,15 @@ async function result(runner: Runner, run: Run): Promise<RunResult> {
 }
 
 async function readRunLog(runner: Runner, run: Run, offset: number, maxBytes: number): Promise<LogSlice> {
-  // The state is checked before the read. If the run ends between the two steps, the next call returns the
-  // last line.
+  // The state is read before the log. In the reverse order, the run could write more lines and end between
+  // the two reads.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }
 
 /**
  * Deletes an app's data.
- * @throws if the app is still configured, because a deletion can't be undone.
+ * @throws if the app is still in the configuration.
  */
 async function removeData(name: string, options: PurgeOptions): Promise<void> {
   if ((await configuredApps(options.paths)).includes(name)) {

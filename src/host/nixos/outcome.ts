@@ -1,16 +1,13 @@
 /**
- * Finds the reason of a failed run and its failed apps in the output of Nix and nixos-rebuild. Up to Nix
- * 2.18, an error's message precedes its trace. Since Nix 2.19, the message follows the trace.
+ * Finds the failed apps and the reason of the failure in the output of nixos-rebuild. Nix prints an error's
+ * message before the trace (up to version 2.18) or after the trace (since version 2.19).
  */
 import type { RunFailure, RunResult } from '../contract.ts'
 
 const EXIT_LOCK_HELD = 75
 export const EXIT_UNITS_FAILED = 4
 const EXIT_NEEDS_REBOOT = 100
-/**
- * Exit codes that do not show the reason of a failure. nixos-rebuild exits with 1 for any failure, and with 2
- * for wrong usage.
- */
+/** Exit codes of nixos-rebuild that can have any reason. */
 const UNSPECIFIC = new Set([1, 2])
 const LOG_LINES = 40
 const MAX_MESSAGE_CHARACTERS = 1_000
@@ -23,8 +20,8 @@ const BUILD_FAILED =
   /builder for '([^']+)' failed|[Cc]annot build '([^']+)'|hash mismatch in fixed-output derivation '([^']+)'/
 
 /**
- * Returns the exit code of the activation. If nixos-rebuild exited with 1 or 2 instead, the code is read from
- * the output of nixos-rebuild.
+ * Returns the exit code of the activation. nixos-rebuild itself often exits with 1 and only prints the
+ * activation's exit code.
  */
 export function trueExitCode(code: number, lines: readonly string[]): number {
   if (!UNSPECIFIC.has(code)) return code
@@ -33,8 +30,8 @@ export function trueExitCode(code: number, lines: readonly string[]): number {
 }
 
 /**
- * Returns the failed apps of a run among `apps`. `cause` is the reason if no app failed or no failed app can
- * be identified.
+ * Returns which of `apps` failed, with the reasons. If no failed app can be identified, `cause` is the reason
+ * of the failure.
  */
 export function readOutcome(
   lines: readonly string[],
@@ -69,8 +66,8 @@ interface ErrorBlock {
 }
 
 /**
- * Splits the output into errors. An error begins with `error:` at the start of a line and ends before
- * unindented text.
+ * Returns the parts of the output that are errors of Nix. An error begins with `error:` and ends before text
+ * that is not indented.
  */
 function errorBlocks(lines: readonly string[]): ErrorBlock[] {
   const blocks: string[][] = []
@@ -86,8 +83,8 @@ function errorBlocks(lines: readonly string[]): ErrorBlock[] {
 }
 
 /**
- * Returns the message of an error without the trace. The message begins at the last indented `error:`, or at
- * the first line in the format of Nix 2.18. The message ends before a blank line or a trace line.
+ * Returns the message of an error without the trace. Since Nix 2.19, the message begins at the last indented
+ * `error:`.
  */
 function messageOf(block: string[]): string {
   const inner = block.findLastIndex((line) => /^\s+error:(?: |$)/.test(line))
@@ -105,8 +102,8 @@ function failureOf(block: ErrorBlock, kind: 'evaluate' | 'build'): RunFailure {
 }
 
 /**
- * Returns the apps that an error names. If only the trace names apps, an app counts only if the trace names
- * no second app. A trace can pass through the options of apps without an error.
+ * Returns the apps that the message of an error names. If the message names no app, returns the app that the
+ * trace names, unless the trace names several apps.
  */
 function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): string[] {
   const inMessage = apps.filter((app) => names(block.message, app))
@@ -116,8 +113,8 @@ function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): 
 }
 
 /**
- * Returns true if the text names the app in an option, container or systemd unit. The app `x` must not match
- * in `x-y`. App names need no escape, because they contain no special characters of regular expressions.
+ * True if the text names the app in an option, container or systemd unit. The name `x` must not match in
+ * `x-y`.
  */
 function names(text: string, app: string): boolean {
   return new RegExp(
@@ -126,8 +123,8 @@ function names(text: string, app: string): boolean {
 }
 
 /**
- * Reads the failed systemd units from the list that switch-to-configuration prints. Returns null if the
- * output contains no list.
+ * Returns the failed apps from the list of failed systemd units that the activation prints. Returns null if
+ * there is no list.
  */
 function failedUnits(lines: readonly string[], apps: readonly string[]): RunResult | null {
   const at = lines.findLastIndex((line) => UNITS_FAILED.test(line))
@@ -145,7 +142,7 @@ function failedUnits(lines: readonly string[], apps: readonly string[]): RunResu
   return { failures, cause: { class: 'activate', message, log: lines.slice(at).slice(0, LOG_LINES) } }
 }
 
-/** Returns one unit's part of the `systemctl status` output, up to the bullet of the next unit. */
+/** Returns the lines of `systemctl status` that belong to one unit. */
 function statusOf(lines: readonly string[], unit: string): string[] {
   const isHead = (line: string) => /^[●×○*] /.test(line)
   const from = lines.findIndex((line) => isHead(line) && line.includes(unit))

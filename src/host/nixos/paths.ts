@@ -1,41 +1,37 @@
-/** Paths of the NixOS host's files. The files in `nix/` use the same names. */
+/** Paths of the NixOS host's files. The Nix code in `nix/` uses the same names. */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface NixosPaths {
-  /** Directory of all state of the NixOS host, `<data>/nixos`. */
+  /** Directory of all files of the NixOS host, `<data>/nixos`. */
   state: string
-  /** File apps.json, the configuration that nix/apps.nix reads. */
+  /** File with the configuration, which nix/apps.nix reads. */
   apps: string
-  /** Directory that contains one directory per app. In the app's directory, every secret is a file. */
+  /** Directory that contains one directory per app with the app's secrets. */
   secrets: string
-  /** Directory that contains one OAuth client secret per app. authentik may read only these secrets. */
+  /**
+   * Directory of the OAuth client secrets, one file per app. Separate from the other secrets, because
+   * authentik may read this directory.
+   */
   clients: string
   /** Directory of the authentik blueprints. */
   blueprints: string
   /** Directory that contains one directory per run of the switch command. */
   runs: string
-  /**
-   * Request file with the id of the run to start. A systemd path unit starts the run when the file appears.
-   */
+  /** File with the id of a requested run. systemd starts the switch command when the file appears. */
   request: string
-  /**
-   * Request file of a rollback run. Another systemd path unit starts the rollback command when the file
-   * appears.
-   */
+  /** File with the id of a requested rollback. systemd starts the rollback command when the file appears. */
   rollback: string
-  /**
-   * Directory of purge requests. A file that is named after an app requests the deletion of that app's data.
-   */
+  /** Directory of purge requests. A file named after an app requests the deletion of the app's data. */
   purge: string
-  /** File with a random process mark (environment variable) of the processes that this agent starts. */
+  /** File with the process mark (environment variable) of the processes that the agent starts. */
   mark: string
 }
 
 export interface RunPaths extends RunFiles {
-  /** File with the run's apps and the generation that was active before the run. */
+  /** File with the names of the run's apps and the generation that was active before the run. */
   request: string
-  /** Stop request. The run ends its command when this file exists. */
+  /** File that requests the stop of the run. */
   stop: string
 }
 
@@ -57,8 +53,8 @@ export function nixosPaths(state: string): NixosPaths {
 }
 
 /**
- * Returns the paths of one run's files.
- * @throws if `id` is not a run id, because the id becomes a part of the paths.
+ * Returns the paths of the files of a run.
+ * @throws if `id` is not the id of a run.
  */
 export function runPaths(paths: NixosPaths, id: string): RunPaths {
   if (!RUN_ID.test(id)) throw new Error(`"${id}" is not a run id`)

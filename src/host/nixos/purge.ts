@@ -1,7 +1,7 @@
 /**
- * Deletes an app's data. Deletion needs root, because the files belong to the user inside the app's
- * container. The agent creates a request file that starts a systemd unit, which deletes the data and always
- * removes the request file.
+ * Deletes the data of an app. The files belong to users of the app's container, so the deletion needs root.
+ * The agent writes a request file, which makes systemd start a unit that deletes the data and the request
+ * file.
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -11,13 +11,15 @@ import { pollUntil } from '../../system/timeout.ts'
 import type { NixosPaths } from './paths.ts'
 import { clientSecretFile } from './render.ts'
 
-/** Upper limit of one deletion in ms. Terabytes of small files on a slow disk take up to 10 minutes. */
+/**
+ * Upper limit of the duration of one deletion in ms. Terabytes of small files on a slow disk take minutes.
+ */
 const PURGE_LIMIT_MS = 10 * 60_000
 
 export interface PurgeOptions {
   paths: NixosPaths
   dataDir: string
-  /** True if systemd's root unit deletes the data. False if the agent owns all files and deletes them. */
+  /** True if a systemd unit with root rights deletes the data. False if the agent itself deletes the data. */
   byUnit: boolean
   limitMs?: number
 }

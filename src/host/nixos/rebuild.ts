@@ -1,18 +1,18 @@
 /**
- * Program that executes one run of the switch command. Outlives the agent.
+ * Program that runs the switch command and continues if the agent ends.
  *
  *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--rollback]
  *     [--] <command> …
  *
- * Without --run, reads the run's id from the request file, or with --rollback from the rollback request file.
- * systemd's root units can therefore always use the same arguments.
+ * Without --run, the id of the run is read from the request file, because the arguments in a systemd unit are
+ * fixed.
  *
- * The command runs in its own process group. Its output goes to `<run>/log` and its exit code to
- * `<run>/exit`. The program creates `<run>/activated` when the system profile has changed. If `<run>/stop`
- * appears before the change, the program ends the command. A run begins at most once.
+ * The output of the command goes to `<run>/log` and its exit code to `<run>/exit`. The program creates
+ * `<run>/activated` when the system profile has changed. If `<run>/stop` appears earlier, the program ends
+ * the command.
  *
- * The agent owns the state directory, so the agent could plant a link to a file of root. Therefore a program
- * started as root accesses files only with the agent's rights. Only the command runs as root.
+ * The agent could replace a file in its state directory by a link to a file of root. Therefore this program
+ * accesses files only with the agent's rights, and only the command runs as root.
  */
 import { existsSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
@@ -23,7 +23,7 @@ import { superviseCommand } from './command.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 
-/** Time in ms to wait for the run's lock. A process that checks the lock holds the lock for a moment. */
+/** Time in ms to wait for the lock of the run. A process that checks the lock holds the lock for a moment. */
 const LOCK_LIMIT_MS = 5_000
 
 interface Arguments {
@@ -55,8 +55,7 @@ function readArguments(): Arguments {
 }
 
 /**
- * Changes root's effective user to the owner of the state directory. From then on, the owner's file
- * permissions apply.
+ * Gives this program the rights of the owner of the state directory, if the program was started as root.
  * @returns true if the program was started as root.
  */
 function becomeOwner(state: string): boolean {
@@ -69,20 +68,20 @@ function becomeOwner(state: string): boolean {
 }
 
 /**
- * Reads the id of the requested run. Returns null if the request file is missing.
- * @throws if the file contains no run id.
+ * Reads the id of the requested run. Returns null if there is no request file.
+ * @throws if the file contains no valid id.
  */
 async function requestedRun(paths: NixosPaths): Promise<string | null> {
   const id = (await readIfExists(paths.request))?.trim() ?? null
   if (id === null || RUN_ID.test(id)) return id
-  // The request file is removed, because systemd restarts this program as long as the file exists.
+  // The file is deleted, because systemd would start this program again while the file exists.
   await rm(paths.request, { force: true })
   throw new Error('the request file contains no run id')
 }
 
 /**
- * Begins a run and deletes the run's request file.
- * @returns false if the run had been begun or cancelled before.
+ * Begins a run and deletes its request file.
+ * @returns false if the run was begun or cancelled before.
  */
 async function begin(paths: NixosPaths, run: RunPaths, id: string): Promise<boolean> {
   const begun = await beginRun(run, LOCK_LIMIT_MS)

@@ -1,6 +1,6 @@
 /**
- * Renders apps as the data that nix/containers.nix turns into containers. The same apps always give the same
- * data. Text of users and catalogs becomes data, never Nix code.
+ * Converts apps to the data from which nix/containers.nix declares containers. Text of users and catalog
+ * files becomes data, never Nix code.
  */
 import { join } from 'node:path'
 import type { CatalogApp } from '../../domain/catalog.ts'
@@ -10,19 +10,19 @@ import type { Derive } from './secret.ts'
 import { IDENTITY_APP, type Sso } from './sso.ts'
 import { readVolumes } from './volume.ts'
 
-/** Host name under which a container reaches the machine. podman defines the host name. */
+/** Host name that podman gives to the machine inside a container. */
 const HOST_FROM_CONTAINER = 'host.containers.internal'
 const POSTGRES_PORT = 5432
 /**
- * Name of the integration slot for a database. If PostgreSQL is selected for the slot, the app gets its own
+ * Name of the integration slot for a database. If this slot is set to PostgreSQL, the app gets its own
  * database and PostgreSQL role.
  */
 const DATABASE_SLOT = 'database'
 const DATABASE_APP = 'postgres'
-/** Directory in authentik's container from which authentik reads blueprints. */
+/** Directory in the container of authentik that contains the blueprints. */
 const BLUEPRINTS_IN_CONTAINER = '/blueprints/bloud'
 
-/** Patterns of values that become arguments of podman. nix/app-options.nix refuses other values. */
+/** Patterns of values that become arguments of podman. nix/app-options.nix has the same patterns. */
 const IMAGE = /^[A-Za-z0-9][\w.:/@-]{0,254}$/
 const MEMORY = /^[0-9]+[bkmgBKMG]?$/
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
@@ -40,8 +40,8 @@ export interface ConfiguredApp {
 }
 
 /**
- * Returns the reason why nix/app-options.nix would refuse the app, as the end of a sentence. Returns null for
- * a supported app.
+ * Returns the reason why the NixOS configuration would refuse the app, as the end of a sentence. Returns null
+ * if there is no reason.
  */
 export function unsupportedReason(app: CatalogApp): string | null {
   if (app.image === undefined) return 'its catalog file names no container image'
@@ -68,10 +68,7 @@ function wordsProblem(app: CatalogApp): string | null {
   return bad ? `its bootstrap.${bad[0]} must be a list of plain words, such as [server]` : null
 }
 
-/**
- * Returns true if Nix can read every string of the value. Nix cuts a string off at NUL and refuses a lone
- * surrogate.
- */
+/** True if Nix can read every string of the value. Nix can't read NUL or an unpaired surrogate. */
 function holdsOnlyText(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
   if (typeof value !== 'object' || value === null) return true
@@ -79,8 +76,8 @@ function holdsOnlyText(value: unknown): boolean {
 }
 
 /**
- * Renders one app of apps.json and lists the app's secrets. `sso` is undefined if there is no identity
- * provider.
+ * Converts one app to its entry in apps.json, and lists the app's secrets. `sso` is undefined if there is no
+ * identity provider.
  */
 export function configureApp(
   app: WantedApp,
@@ -115,8 +112,8 @@ export function configureApp(
 }
 
 /**
- * Returns the directories that authentik's container mounts. The client secrets have the same path in the
- * container as on the machine, because the blueprints refer to that path.
+ * Returns the directories that the container of authentik mounts. The client secrets have the same path
+ * inside the container, because blueprints contain the path.
  */
 const identityMounts = (paths: NixosPaths) => [
   { host: paths.blueprints, container: BLUEPRINTS_IN_CONTAINER, readOnly: true },
@@ -129,23 +126,20 @@ const chosen = (choice: unknown): string[] =>
 const dependencies = ({ name, integrationConfig }: WantedApp): string[] =>
   [...new Set(Object.values(integrationConfig).flatMap(chosen))].filter((other) => other !== name).sort()
 
-/** Returns the path of the app's OAuth client secret. */
+/** Returns the path of the file with the app's OAuth client secret. */
 export const clientSecretFile = (paths: NixosPaths, app: string): string => join(paths.clients, app)
 
 const signInSecret = (sso: Sso | undefined, paths: NixosPaths): Record<string, string> =>
   sso?.secretVariable === undefined ? {} : { [sso.secretVariable]: clientSecretFile(paths, sso.app) }
 
-/**
- * Reads the keys `bootstrap.command` (command of the container) and `bootstrap.worker` (command of a second
- * container).
- */
+/** Reads the commands of the app's container and of the app's second container from the catalog entry. */
 function words({ bootstrap }: CatalogApp): Record<string, string[]> {
   const { command, worker } = (bootstrap ?? {}) as Record<string, unknown>
   const given = Object.entries({ command, worker }).filter(([, value]) => value !== undefined)
   return Object.fromEntries(given.map(([key, value]) => [key, chosen(value)]))
 }
 
-/** Reads `bootstrap.secrets`, the names of environment variables that get a random secret. */
+/** Reads from the catalog entry which environment variables get a random secret. */
 function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   const { secrets = [] } = (catalog.bootstrap ?? {}) as { secrets?: unknown }
   const variables = chosen(secrets).filter((variable) => VARIABLE.test(variable))
@@ -158,11 +152,11 @@ function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   }
 }
 
-/** Keys of `bootstrap.database`. The values of the keys are names of the app's environment variables. */
+/** Facts about an app's database that the app can get in an environment variable. */
 type DatabaseKey = 'host' | 'port' | 'name' | 'user' | 'password' | 'url'
 
 /**
- * Renders a database and a PostgreSQL role of the app, both named after the app. Returns undefined if the app
+ * Returns the database and PostgreSQL role of an app, both named after the app. Returns undefined if the app
  * does not use PostgreSQL.
  */
 function configureDatabase(app: WantedApp, paths: NixosPaths) {

@@ -1,7 +1,6 @@
 /**
- * Starts runs of the switch command, which outlive the agent. Finds the runs again after a restart of the
- * agent, and stops runs. A run is started by a systemd path unit, or as a detached process of a configured
- * executable.
+ * Starts, finds and stops runs of the switch command. A run is started by systemd, or directly if a program
+ * for the switch command is configured. The run continues when the agent ends.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
@@ -19,19 +18,22 @@ import { type RunRequest, readRequest } from './runrequest.ts'
 
 const REBUILD = fileURLToPath(new URL('./rebuild.ts', import.meta.url))
 /**
- * Limit in ms from the creation of the request file to the start of its systemd unit. After the limit, the
- * unit counts as missing.
+ * Limit in ms from the creation of the request file to the start of its systemd unit. Later, the unit counts
+ * as missing.
  */
 const START_LIMIT_MS = 60_000
-/** Limit in ms for the stop of a run. rebuild.ts ends its command within 5 s of a stop request. */
+/** Limit in ms for the stop of a run. rebuild.ts ends the switch command within 5 s of a stop request. */
 const STOP_LIMIT_MS = 15_000
-/** Number of run directories that are kept, so that the operator can read the logs of earlier runs. */
+/** Number of run directories that are kept for debugging. */
 const RUNS_KEPT = 50
 
 export interface RunnerOptions {
   paths: NixosPaths
   links: SystemLinks
-  /** Absolute path of an executable that the agent starts. If undefined, a systemd unit starts the run. */
+  /**
+   * Absolute path of a program that the agent starts as the switch command. If undefined, systemd starts the
+   * switch command.
+   */
   rebuild: string | undefined
   nodePath: string
   environment: Record<string, string>
@@ -40,10 +42,7 @@ export interface RunnerOptions {
 export function createRunner({ paths, links, rebuild, nodePath, environment }: RunnerOptions) {
   const of = (run: Run): RunPaths => runPaths(paths, run.id)
   const markOf = async (run: Run) => `${await readMark(paths.mark)}/rebuild/${run.id}`
-  /**
-   * Returns the path of the run's pending request file. Returns null if the systemd unit has already taken
-   * the request.
-   */
+  /** Returns the path of the run's request file. Returns null if systemd has already started the run. */
   async function pendingRequest(run: Run): Promise<string | null> {
     for (const file of [paths.request, paths.rollback]) {
       if ((await readIfExists(file))?.trim() === run.id) return file
@@ -72,16 +71,13 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     })
   }
 
-  /**
-   * Returns true if any process of the run is alive, even if the process that writes the exit file was
-   * killed.
-   */
+  /** True if any process of the run is alive. */
   async function isAlive(run: Run): Promise<boolean> {
     if (isLocked(of(run).lock)) return true
     return rebuild !== undefined && (await membersOf({ marks: [await markOf(run)] })).length > 0
   }
 
-  /** Returns true if the run was requested a short time ago and its systemd unit has not started yet. */
+  /** True if the run was requested a short time ago and systemd has not started the run yet. */
   async function isStarting(run: Run, createdMs: number): Promise<boolean> {
     if (rebuild !== undefined) return false // A detached process is alive as soon as startSwitch returns.
     return (await pendingRequest(run)) !== null && Date.now() - createdMs < START_LIMIT_MS
@@ -93,14 +89,14 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!directory) return { state: 'absent' }
     const exited = await readExit(files)
     if (exited) return exited
-    // The request is checked before the claim, because rebuild.ts writes the claim before removing the
-    // request.
+    // The request file is checked before the claim file, because rebuild.ts creates the claim file and then
+    // deletes the request file. In the reverse order, both files could seem missing.
     const starting = await isStarting(run, directory.ctimeMs)
     if (await isAlive(run))
       return { state: 'running', ...((await hasActivated(run)) && { activating: true }) }
     if (!existsSync(files.claim)) {
       if (starting) return { state: 'running' }
-      // The claim file ensures that the run never starts, even if its systemd unit starts later.
+      // The claim file prevents the run from beginning if systemd starts the run later.
       if (!(await claimFile(files.claim, 'given up'))) return { state: 'running' }
     }
     return (await readExit(files)) ?? { state: 'lost' }
@@ -118,7 +114,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!existsSync(files.dir)) return true
     if (await readExit(files)) return (await hasEnded()) === true
     if (await claimFile(files.claim, 'stopped')) {
-      // If the run has not begun, the claim file ensures that the run never begins.
+      // The claim file prevents a run that has not begun from beginning later.
       const request = await pendingRequest(run)
       if (request) await rm(request, { force: true })
     } else if (await hasActivated(run)) {

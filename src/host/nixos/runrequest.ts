@@ -1,7 +1,4 @@
-/**
- * Reads the request of a run, a file beside the run's log. After a restart, the agent needs the request to
- * interpret the run's outcome.
- */
+/** Reads the file that contains the apps and the previous generation of a run of the switch command. */
 import { z } from 'zod'
 import { readIfExists } from '../../system/atomicfile.ts'
 
@@ -14,7 +11,7 @@ const requestSchema = z.object({
 })
 export type RunRequest = z.infer<typeof requestSchema>
 
-/** Reads a run's request file. Returns null if the file is missing or incomplete. */
+/** Reads the request of a run. Returns null if the file is missing or incomplete. */
 export async function readRequest(path: string): Promise<RunRequest | null> {
   try {
     return requestSchema.parse(JSON.parse((await readIfExists(path)) ?? 'null'))

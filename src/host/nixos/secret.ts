@@ -1,7 +1,6 @@
 /**
- * Derives the secrets of apps from one host secret. A secret is stored only in its own file, and a lost file
- * can be written again with the same content. The secrets of an app reveal nothing about the secrets of other
- * apps.
+ * Derives the secrets of apps from one host secret, so that a lost secret file can be written again with the
+ * same content. An app can't compute the secrets of other apps from its own secrets.
  */
 import { hkdfSync, randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -10,13 +9,12 @@ import { syncDirectory } from '../../system/atomicfile.ts'
 
 const SECRET_BYTES = 32
 
-/** Function that derives the secret of one app for one purpose, 43 characters of base64url. */
+/** Returns the secret of one app for one purpose, 43 characters of base64url. */
 export type Derive = (app: string, purpose: string) => string
 
 /**
- * Reads the host secret, or creates a host secret on first use. Concurrent callers all get the secret that
- * was created first.
- * @throws if the file is too short, because the file was truncated or written by hand.
+ * Reads the host secret, or creates the host secret on first use.
+ * @throws if the file is too short to be a host secret.
  */
 export async function readHostSecret(path: string): Promise<Buffer> {
   const found = await readIfReadable(path)
@@ -37,8 +35,8 @@ async function readIfReadable(path: string): Promise<Buffer | null> {
 }
 
 /**
- * Creates the host secret as a temporary file and hard-links the file to its path. The file at the path is
- * then always complete, and an existing secret is never replaced.
+ * Creates the host secret. The file is written under a temporary name and linked to its final name, because a
+ * link never replaces an existing host secret.
  */
 async function makeHostSecret(path: string): Promise<Buffer> {
   await mkdir(dirname(path), { recursive: true })
@@ -56,8 +54,8 @@ async function makeHostSecret(path: string): Promise<Buffer> {
 }
 
 /**
- * Returns the derivation function (HKDF-SHA256). Every pair of app and purpose has its own info string,
- * because app names contain no slash.
+ * Returns the function that derives secrets with HKDF-SHA256. App names contain no slash, so no two pairs of
+ * app and purpose have the same info string.
  */
 export function createDerive(hostSecret: Buffer): Derive {
   return (app, purpose) => {
@@ -67,8 +65,8 @@ export function createDerive(hostSecret: Buffer): Derive {
 }
 
 /**
- * Writes a secret file that only the agent can read, from the creation of the file on. Does nothing if
- * content and mode are correct.
+ * Writes a secret to a file that only the agent can read. Does nothing if the file already has this content
+ * and mode.
  */
 export async function writeSecret(path: string, value: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })

@@ -1,13 +1,13 @@
-/** Computes the single sign-on settings of an app from its catalog file and the addresses of this machine. */
+/** Computes the single sign-on settings of an app. */
 import { z } from 'zod'
 import type { WantedApp } from '../contract.ts'
 
-/** Name of the catalog app that is the identity provider. */
+/** Name of the app that is the identity provider. */
 export const IDENTITY_APP = 'authentik'
 const IDENTITY_PORT = 9000
 /**
- * Prefix of the names of Bloud's objects in authentik. The prefix prevents Bloud from overwriting manually
- * created objects.
+ * Prefix of the names of objects that Bloud creates in authentik, so that Bloud does not overwrite other
+ * objects.
  */
 const PREFIX = 'bloud-'
 
@@ -34,9 +34,9 @@ const ssoSchema = z.object({
 })
 
 export interface Addresses {
-  /** Public addresses of apps, with the placeholders `{app}` (name) and `{port}`. */
+  /** URLs of apps, with the placeholders `{app}` (name) and `{port}`. */
   baseUrls: string[]
-  /** Public address of authentik; undefined if `baseUrls` also contains the addresses of authentik. */
+  /** URL of authentik. If undefined, the URLs of authentik are computed from `baseUrls`. */
   ssoUrl: string | undefined
 }
 
@@ -46,15 +46,15 @@ export interface Sso {
   strategy: 'native-oidc' | 'forward-auth' | 'ldap'
   /** Name of the provider, slug of the application and id of the client in authentik. */
   name: string
-  /** Public addresses of the app, at least one. */
+  /** URLs of the app, at least one. */
   urls: string[]
   redirectUrls: string[]
   issuer: string
-  /** Public address of authentik, where users sign in. */
+  /** URL of authentik, where users sign in. */
   identityUrl: string
-  /** Settings without secrets, by name of the environment variable. */
+  /** Environment variables of the app that contain no secret. */
   environment: Record<string, string>
-  /** Name of the environment variable that contains the client secret. */
+  /** Name of the environment variable that contains the OAuth client secret. */
   secretVariable: string | undefined
 }
 
@@ -62,9 +62,8 @@ export interface Sso {
 export const ssoName = (app: string): string => `${PREFIX}${app}`
 
 /**
- * Computes the single sign-on settings of an app. Returns undefined if the app's catalog file has no `sso`
- * section.
- * @throws an error with a sentence for the operator if single sign-on can't be set up.
+ * Computes the single sign-on settings of an app. Returns undefined if the catalog file has no `sso` section.
+ * @throws an error with a message for the operator if single sign-on can't be set up.
  */
 export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses): Sso | undefined {
   if (catalog.sso === undefined) return undefined
@@ -107,10 +106,7 @@ export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses
   }
 }
 
-/**
- * Returns the public addresses of one app, without duplicates and trailing slashes. The placeholders are
- * replaced by the app's name and port.
- */
+/** Returns the URLs of one app: replaces the placeholders, and removes duplicates and trailing slashes. */
 function addressesOf(app: string, port: number, baseUrls: string[]): string[] {
   const filled = baseUrls.map((url) => url.replaceAll('{app}', app).replaceAll('{port}', String(port)))
   return [...new Set(filled.map(trimSlash))]

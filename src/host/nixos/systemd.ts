@@ -1,6 +1,6 @@
 /**
- * Reads the state and the journal of an app's container from systemd. Without systemd, the state is unknown
- * and no error is thrown.
+ * Reads the state and the log of an app's container from systemd. On a machine without systemd, the state is
+ * `unknown`.
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
@@ -12,10 +12,7 @@ export interface SystemdCommands {
   journalctl: string
 }
 
-/**
- * Map from an app's name to its systemd unit. Contains only apps that run as a system service of the machine,
- * not in a container.
- */
+/** Systemd units, by app name, of apps that run as a service of the machine instead of a container. */
 export type Provided = Record<string, string>
 
 const COMMAND_LIMIT_MS = 5_000
@@ -24,10 +21,7 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 export const unitOf = (name: string, provided: Provided = {}): string =>
   provided[name] ?? `podman-${name}.service`
 
-/**
- * Runs a command and returns the command's output. Returns null if the command is missing, fails or exceeds
- * the time limit.
- */
+/** Runs a command and returns its output. Returns null if the command fails or takes too long. */
 async function outputOf(command: string, args: string[]): Promise<Buffer | null> {
   try {
     const options = { timeout: COMMAND_LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, encoding: 'buffer' as const }
@@ -66,10 +60,7 @@ function stateOf(active: string, sub: string): UnitState['state'] {
   return active === 'inactive' || active === 'failed' ? 'stopped' : 'running'
 }
 
-/**
- * Reads the last lines of a systemd unit's journal. Returns an empty list if the journal is missing or not
- * readable.
- */
+/** Reads the last log lines of a systemd unit. Returns an empty list if the log can't be read. */
 export async function journalOf(
   { journalctl }: SystemdCommands,
   unit: string,

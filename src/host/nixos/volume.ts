@@ -1,14 +1,11 @@
 /**
- * Reads the volumes of a catalog file. The short form is `data:/config`, the long form is `{ name: data,
- * container: /config, readOnly: true }`.
+ * Reads the volumes in a catalog file. A volume is written as `data:/config`, or as `{ name: data, container:
+ * /config, readOnly: true }`.
  */
 import { z } from 'zod'
 import type { CatalogApp } from '../../domain/catalog.ts'
 
-/**
- * Pattern of a volume name, which becomes a directory in the app's data. A name can't contain a slash, so the
- * directory is always inside the app's data.
- */
+/** Pattern of a volume name. The name becomes a directory in the app's data, so a slash is not allowed. */
 const VOLUME_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/
 /** Pattern of an absolute path in the container, without `..`. */
 const CONTAINER_PATH = /^(?!.*\/\.\.(?:\/|$))\/[\w./@+-]*$/
@@ -26,8 +23,8 @@ const volumeSchema = z.object({
 })
 
 /**
- * Reads the volumes of an app, in short or long form.
- * @throws an error that names the volume that is not valid.
+ * Reads the volumes of an app.
+ * @throws an error that names the invalid volume.
  */
 export function readVolumes(app: CatalogApp): Volume[] {
   return app.volumes.map((volume) => {
@@ -38,7 +35,7 @@ export function readVolumes(app: CatalogApp): Volume[] {
   })
 }
 
-/** Parses the short form of a volume. Returns null if the short form is not valid. */
+/** Parses a volume such as `data:/config`. Returns null if the text has another format. */
 function parseShort(text: string): unknown {
   const [name, container, mode, ...more] = text.split(':')
   if (more.length > 0 || (mode !== undefined && mode !== 'ro' && mode !== 'rw')) return null

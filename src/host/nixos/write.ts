@@ -1,6 +1,6 @@
 /**
- * Writes the whole configuration of the NixOS host. Secrets are written before the files that refer to the
- * secrets. Files of uninstalled apps are deleted.
+ * Writes the configuration of the NixOS host. Secrets are written first, because the other files refer to
+ * them.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
@@ -20,10 +20,7 @@ import { type BlueprintValue, toBlueprint } from './yaml.ts'
 
 const FORMAT_VERSION = 1
 const TEMP = /\.[0-9a-f-]{36}\.tmp$/
-/**
- * File names of the shared blueprints. The names begin with an underscore, so that no app's blueprint can
- * have the same name.
- */
+/** File names of the blueprints that are common to all apps. No app's name begins with an underscore. */
 const OUTPOSTS_FILE = '_outposts.yaml'
 const REMOVED_FILE = '_removed.yaml'
 
@@ -34,14 +31,14 @@ export interface ConfigureOptions {
 }
 
 interface SignIns {
-  /** Single sign-on settings by app name, for the apps whose blueprint was written. */
+  /** Single sign-on settings by app name. Apps whose blueprint could not be written are missing. */
   bySso: Map<string, Sso>
   warnings: Record<string, string[]>
 }
 
 /**
- * Writes apps.json, secrets and blueprints for exactly these apps.
- * @throws if apps.json can't be written completely. A sign-in that can't be set up causes only a warning.
+ * Writes the configuration for exactly these apps. Single sign-on that can't be set up causes only a warning.
+ * @throws if the configuration can't be written.
  */
 export async function configure(apps: WantedApp[], options: ConfigureOptions): Promise<Configured> {
   const { paths, addresses } = options
@@ -51,7 +48,7 @@ export async function configure(apps: WantedApp[], options: ConfigureOptions): P
   await removeTemps(paths)
   const signIns = await writeSignIns(sorted, options)
   const wanted = new Set(sorted.map(({ name }) => name))
-  // Without an identity provider, apps get no sign-in settings, because users could not sign in.
+  // Without an identity provider, users could not sign in, so apps get no single sign-on settings.
   const canSignIn = wanted.has(IDENTITY_APP) || addresses.ssoUrl !== undefined
   const configured = sorted.map((app) =>
     configureApp(app, wanted, paths, canSignIn ? signIns.bySso.get(app.name) : undefined),
@@ -68,9 +65,7 @@ export async function configure(apps: WantedApp[], options: ConfigureOptions): P
   return { warnings: signIns.warnings }
 }
 
-/**
- * Creates the directories. Other users may read the directories, except directories with secrets (mode 0700).
- */
+/** Creates the directories. Directories with secrets are readable only for the agent. */
 async function makeDirectories(paths: NixosPaths): Promise<void> {
   for (const dir of [paths.secrets, paths.clients]) await mkdir(dir, { recursive: true, mode: 0o700 })
   for (const dir of [dirname(paths.apps), paths.blueprints, dirname(paths.request)]) {
@@ -78,7 +73,7 @@ async function makeDirectories(paths: NixosPaths): Promise<void> {
   }
 }
 
-/** Deletes temporary files of a killed agent, because an incomplete file may contain a part of a secret. */
+/** Deletes temporary files that a killed agent left, because they may contain parts of secrets. */
 async function removeTemps(paths: NixosPaths): Promise<void> {
   const apps = (await readdir(paths.secrets)).map((app) => join(paths.secrets, app))
   for (const dir of [paths.state, dirname(paths.apps), dirname(paths.request), ...apps]) {
@@ -114,8 +109,8 @@ async function writeSignIn(sso: Sso, paths: NixosPaths, makeDerive: () => Promis
 }
 
 /**
- * Deletes blueprints of uninstalled apps. Also writes the blueprint that deletes the apps' objects in
- * authentik, because authentik keeps the objects of a deleted blueprint file.
+ * Deletes the blueprints of uninstalled apps. authentik keeps the objects of a deleted blueprint, so another
+ * blueprint is written that deletes the objects.
  */
 async function removeSignIns(paths: NixosPaths, bySso: Map<string, Sso>): Promise<void> {
   const wanted = new Set(bySso.keys())
@@ -127,10 +122,7 @@ async function removeSignIns(paths: NixosPaths, bySso: Map<string, Sso>): Promis
   await removeOthers(paths.blueprints, new Set([...wanted, '_outposts', '_removed']), '.yaml')
 }
 
-/**
- * Reads the names of the apps that were uninstalled earlier. A damaged file counts as empty and is written
- * anew.
- */
+/** Reads the names of apps that were uninstalled earlier. An invalid file counts as empty. */
 async function removedBefore(paths: NixosPaths): Promise<string[]> {
   try {
     const text = (await readIfExists(join(paths.blueprints, REMOVED_FILE))) ?? '{}'
@@ -150,25 +142,25 @@ async function writeShared(paths: NixosPaths, file: string, content: BlueprintVa
   else await writeIfChanged(path, toBlueprint(content))
 }
 
-/** Writes a file only if the content changes, because a new modification time would trigger file watchers. */
+/**
+ * Writes a file only if its content changes. Otherwise the new modification time could trigger programs that
+ * watch the file.
+ */
 async function writeIfChanged(path: string, content: string): Promise<void> {
   if (existsSync(path) && (await readFile(path, 'utf8')) === content) return
   await writeAtomic(path, content)
 }
 
 /**
- * Deletes secrets of apps that are neither in the new nor in the previous configuration. Secrets of the
- * previous configuration are kept, because its containers may restart until the next run of the switch
- * command has ended.
+ * Deletes the secrets of apps that are in neither the new nor the previous configuration. Containers of the
+ * previous configuration still run until the end of the next switch command, and may need their secrets.
  */
 async function removeSecrets(paths: NixosPaths, kept: ReadonlySet<string>): Promise<void> {
   await removeOthers(paths.secrets, kept)
   await removeOthers(paths.clients, kept)
 }
 
-/**
- * Deletes every file in the directory that is not in `kept`, including incomplete files of a killed agent.
- */
+/** Deletes every file in the directory that is not in `kept`. */
 async function removeOthers(dir: string, kept: ReadonlySet<string>, ending = ''): Promise<void> {
   for (const file of await readdir(dir)) {
     const name = file.endsWith(ending) ? file.slice(0, file.length - ending.length) : null

@@ -1,6 +1,5 @@
 /**
- * Writes blueprints as YAML. Values become nodes that the YAML library serializes, so that no value is ever
- * parsed as YAML syntax.
+ * Writes blueprints as YAML. The YAML library serializes all values, so no value can be read as YAML syntax.
  */
 import { Document, isScalar, type Node, type Scalar, visit } from 'yaml'
 
@@ -13,7 +12,9 @@ export type BlueprintValue =
   | readonly BlueprintValue[]
   | { [key: string]: BlueprintValue }
 
-/** Value that authentik resolves when authentik applies the blueprint: `!KeyOf`, `!Find` or `!File`. */
+/**
+ * YAML value with a tag, which authentik resolves when reading the blueprint: `!KeyOf`, `!Find` or `!File`.
+ */
 export class Tagged {
   readonly tag: string
   readonly value: BlueprintValue
@@ -27,8 +28,8 @@ export const tagged = (tag: '!KeyOf' | '!Find' | '!File', value: BlueprintValue)
   new Tagged(tag, value)
 
 /**
- * Serializes a blueprint as YAML. All strings are quoted, because authentik's YAML 1.1 parser reads `no` as
- * false and 0x85 as a line end.
+ * Returns a blueprint as YAML. All strings are quoted, because authentik's YAML 1.1 parser would read `no` as
+ * false.
  * @throws for text that YAML can't represent.
  */
 export function toBlueprint(value: BlueprintValue): string {
@@ -61,10 +62,7 @@ function toNode(document: Document, value: BlueprintValue): Node {
   return document.createNode(Object.fromEntries(pairs))
 }
 
-/**
- * Escapes unprintable characters. The characters occur only inside quotes, where an escape has the same
- * meaning.
- */
+/** Escapes unprintable characters in YAML text, where these characters occur only inside quotes. */
 function escapeUnprintable(text: string): string {
   return text.replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
