@@ -93,7 +93,6 @@ const environment = z.object({
 /** Names of all environment variables that the agent reads. */
 export const SETTINGS = Object.keys(environment.shape)
 
-/** Settings of the agent, read from its environment. */
 export interface Config {
   /** URL of the database. If undefined, `npm start` runs an embedded PostgreSQL. */
   databaseUrl: string | undefined
@@ -120,7 +119,6 @@ export interface Config {
    * `watchdogMs` is the interval in which systemd expects a heartbeat, in ms.
    */
   supervision: { enabled: boolean; watchdogMs: number | undefined }
-  /** Settings that only the NixOS host uses. */
   nixos: NixosSettings
   logLevel: string
 }
@@ -140,10 +138,7 @@ export interface NixosSettings {
    * agent.
    */
   provided: Record<string, string>
-  /**
-   * Public URLs of apps for single sign-on. The placeholders `{app}` and `{port}` stand for the app's name
-   * and port.
-   */
+  /** Public URLs of apps for single sign-on, with the placeholders `{app}` and `{port}`. */
   baseUrls: string[]
   /** Public URL of authentik, the single sign-on server. If undefined, the URL is made from `baseUrls`. */
   ssoUrl: string | undefined

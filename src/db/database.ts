@@ -1,6 +1,5 @@
 import pg from 'pg'
 
-/** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
 /** Default upper limit of the wait for the result of an SQL statement, in milliseconds. */
 const ANSWER_LIMIT_MS = 30_000
@@ -36,7 +35,6 @@ export async function connectionProblem(url: string): Promise<Error | null> {
   }
 }
 
-/** Error for a database that did not answer in time. */
 export class NoResponseError extends Error {
   readonly code = 'no_answer'
 

@@ -6,7 +6,6 @@ import pg from 'pg'
 import type { StreamRow } from '../domain/app.ts'
 import { sessionUrl } from './url.ts'
 
-/** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
 /**
  * Query for the events after an event number (seq). Because the query has a name, PostgreSQL parses the query

@@ -8,7 +8,6 @@ const createSubscriber = pgListen.default
 const HEARTBEAT_MS = 5_000
 /** Upper limit of the duration of a test query, in milliseconds. */
 const HEARTBEAT_LIMIT_MS = 5_000
-/** Upper limit of the time for connecting to the database, in milliseconds. */
 const CONNECT_LIMIT_MS = 5_000
 /**
  * Upper limit of the time for connecting and executing LISTEN, in milliseconds. After that time, a new
@@ -37,7 +36,6 @@ export interface ListenerEvents {
 }
 
 export interface Listener {
-  /** True while a session executes LISTEN. */
   isListening(): boolean
   close(): Promise<void>
 }

@@ -40,7 +40,6 @@ const DROP_LEFTOVERS = `
   end
   $$`
 
-/** Error for a database that cannot be migrated to the schema of this program. */
 export class MigrationError extends Error {
   readonly code: 'schema_newer' | 'roles_missing' | 'migration_failed' | 'busy'
 

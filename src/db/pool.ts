@@ -49,8 +49,8 @@ export function openPool(
     idleTimeout: IDLE_TIMEOUT_MS,
     statementTimeout: STATEMENT_TIMEOUT_MS,
     idleInTransactionSessionTimeout: STATEMENT_TIMEOUT_MS,
-    // A connection needs no reset between two uses, because the agent makes all settings with `set local`,
-    // which ends with the transaction.
+    // Settings are made with `set local` and end with the transaction, so a connection needs no reset between
+    // two uses.
     resetConnection: async () => {},
     driverFactory: createTimeLimitedDriver(answerLimitMs),
     interceptors: [checkRows],

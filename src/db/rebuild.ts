@@ -104,7 +104,6 @@ export async function reportWarnings(
   await rows(pool, z.unknown(), call)
 }
 
-/** Result of a rebuild on the host. */
 export interface Outcome {
   switched: boolean
   exitCode: number | null

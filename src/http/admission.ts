@@ -9,7 +9,6 @@ const ADMISSION_LIMITS = {
    * have the same address.
    */
   perAddress: 200,
-  /** Upper limit of open streams of all clients. */
   total: 12_000,
   /**
    * Number of streams, out of `total`, that are reserved for clients on this machine. Otherwise clients on
@@ -47,7 +46,6 @@ class CountedConnection implements ConnectionEvents {
   }
 }
 
-/** Client that opens a stream. */
 export interface Caller {
   /** Key under which the streams of a client are counted, made from the client's address. */
   key: string

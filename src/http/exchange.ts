@@ -67,7 +67,6 @@ export class Exchange implements Sink {
     this.#finish()
   }
 
-  /** Closes the connection at once, without ending the reply. */
   close(): void {
     if (!this.ended) this.#res.close()
   }

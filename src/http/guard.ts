@@ -12,7 +12,6 @@ import { hostname, networkInterfaces } from 'node:os'
 import { Problem } from '../domain/problem.ts'
 
 export interface GuardOptions {
-  /** Address that the server listens on. */
   listen: string
   /** Host names, in lower case, that are allowed in the header `Host` besides the machine's own names. */
   allowedHosts: readonly string[]

@@ -83,10 +83,6 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
     void started.ended.then((ending) => onExit(describeExit(ending), Date.now() - begin))
   }
 
-  /**
-   * Checks the first message of the child.
-   * @throws ChildError unless the message is `ready`.
-   */
   function accept(message: unknown): void {
     if (message === undefined) {
       throw new ChildError('silent', `The ${name} was not ready within ${READY_LIMIT_MS / 1000} s.`)

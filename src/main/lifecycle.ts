@@ -23,7 +23,6 @@ export interface Lifecycle {
   /** Stops all services, the last started service first. Further calls have no effect. */
   stop(): Promise<void>
   kill(): void
-  /** True after the first call of `stop`. */
   readonly stopping: boolean
 }
 

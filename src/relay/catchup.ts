@@ -25,7 +25,6 @@ export type Catchup = ReturnType<typeof createCatchup>
 
 export function createCatchup(options: CatchupOptions) {
   const { clients, ring, tail, backlog, snapshots } = options
-  /** Clients that wait until the database can be read. */
   const waiting = new Set<Client>()
   /** Clients for which old events are being read from the database. */
   const readingBacklog = new Set<Client>()
@@ -127,7 +126,6 @@ export function createCatchup(options: CatchupOptions) {
       waiting.clear()
       for (const client of clientsToStart) if (!client.queue.closed) start(client)
     },
-    /** Removes a disconnected client from the clients that wait for the database. */
     cancel: (client: Client) => waiting.delete(client),
     get waiting() {
       return waiting.size

@@ -8,12 +8,12 @@ export interface StreamPosition {
   seq: number
 }
 
-/** Newest event of the history, and the seq up to which old events were deleted. */
+/** Position of the newest event, and the seq up to which old events were deleted. */
 export interface Head extends StreamPosition {
   prunedTo: number
 }
 
-/** Reason why a client cannot continue after the last event that it received and needs a snapshot. */
+/** Reason why a client cannot resume its stream and needs a snapshot. */
 export type ResetReason = 'malformed_id' | 'unknown_epoch' | 'future_id' | 'older_than_retention' | 'too_slow'
 
 const ID = /^([A-Za-z0-9_-]{1,64})\.(0|[1-9][0-9]{0,14})$/

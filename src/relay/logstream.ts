@@ -29,7 +29,6 @@ export interface LogSource {
 const LOG_LIMITS = {
   /** Upper limit of the number of lines in one query. */
   readLines: 500,
-  /** Interval between two heartbeats to a reader, in milliseconds. */
   heartbeatMs: 15_000,
   /**
    * Interval of reads that happen without a notification, in milliseconds. These reads find lines whose
@@ -38,9 +37,7 @@ const LOG_LIMITS = {
   tickMs: 5000,
   /** Readers are closed if their connection has accepted no data for this time, in milliseconds. */
   stuckMs: 15_000,
-  /** Upper limit of the duration of one read, in milliseconds. */
   readLimitMs: 10_000,
-  /** Delay before a failed read is repeated, in milliseconds. */
   retryMs: 1000,
   /** Upper limit of the number of readers. The HTTP server refuses further readers. */
   readers: 500,
@@ -55,7 +52,6 @@ export interface LogForm {
    * First bytes of the response. Without these bytes, the headers would be sent only with the first log line.
    */
   begin: Uint8Array
-  /** Last bytes of the response, sent when the log is complete. */
   end: Uint8Array
   heartbeat: Uint8Array
   /** True if the stream stays open for new lines. */

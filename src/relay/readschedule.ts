@@ -51,7 +51,6 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     if (tail.eventsRead === before) await tail.sync()
   }
 
-  /** Reads new events at an interval, because a notification can be lost. */
   function tick(): void {
     attemptRead(tail.sync)
     tickTimer = setTimeout(tick, tail.stale || !listening ? limits.degradedTickMs : limits.tickMs)

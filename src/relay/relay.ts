@@ -34,7 +34,6 @@ export const RELAY_LIMITS = {
   flushMs: 10,
   flushShare: 0.5,
   longestFlushMs: 30,
-  /** Interval between two heartbeats to a client, in milliseconds. */
   heartbeatMs: 15_000,
   /**
    * Delay in milliseconds before the event `refresh` is sent after a change that is not recorded as an event.

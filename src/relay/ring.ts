@@ -165,7 +165,6 @@ export function createRing(limits: RingLimits) {
     get head() {
       return head()
     },
-    /** Number of events in the ring buffer. */
     get size() {
       return frames.size
     },

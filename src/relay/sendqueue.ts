@@ -16,7 +16,6 @@ export interface Sink {
    * afterwards.
    */
   write(chunk: Uint8Array): boolean
-  /** Ends the stream regularly. */
   end(): void
   /** Closes the connection without ending the stream. */
   close(): void
@@ -49,7 +48,6 @@ export function createSendQueue(sink: Sink): SendQueue {
   return { sink, queue: [], fullSince: undefined, closed: false }
 }
 
-/** Bytes and writes of all connections since the process started. */
 export const written = { bytes: 0, writes: 0 }
 
 function writePiece(sendQueue: SendQueue, piece: Uint8Array): void {

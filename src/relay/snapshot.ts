@@ -60,7 +60,6 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
     return encoded
   }
 
-  /** Reads a snapshot that contains all changes made before the call. */
   const fresh = createCoalesced(load)
 
   /**

@@ -5,7 +5,6 @@
 import type { Logger } from '../log.ts'
 import type { Head, StreamPosition } from './eventid.ts'
 
-/** Event of the history. */
 export interface StreamEvent extends StreamPosition {
   /** Event number (seq) up to which old events had been deleted when this event was read. */
   pruned_to: number
@@ -30,5 +29,4 @@ export interface StreamSource {
   snapshot(): Promise<Snapshot>
 }
 
-/** Functions of a logger that the relay uses. */
 export type RelayLog = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>

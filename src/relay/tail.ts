@@ -25,7 +25,6 @@ export interface TailOptions {
   warmRows: number
   /** Upper limit of the duration of a read, in milliseconds. */
   readLimitMs: number
-  /** Called after new events were added to the ring buffer. */
   onEvents(): void
   /**
    * Called if the history was replaced, or if events were deleted before the relay read them. All clients
@@ -34,7 +33,6 @@ export interface TailOptions {
   onReset(reason: ResetReason): void
   /** Called after all new events were read. `recovered` is true if events could not be read before. */
   onFresh(recovered: boolean): void
-  /** Called if events cannot be read. */
   onStale(error: unknown): void
 }
 
@@ -143,11 +141,9 @@ export function createTail(options: TailOptions) {
     get head(): Head | undefined {
       return head && { epoch: head.epoch, seq: Math.max(cursor, ring.head), prunedTo: head.prunedTo }
     },
-    /** Number of events read since the process started. */
     get eventsRead() {
       return eventsRead
     },
-    /** Number of failed reads in a row. */
     get failures() {
       return failures
     },

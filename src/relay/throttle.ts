@@ -22,7 +22,6 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
      * needed.
      */
     wait: (now: number): number => due - now,
-    /** Records a finished round of writes, whose duration determines the start of the next round. */
     done(begin: number, end: number): void {
       due = begin + Math.min(Math.max(flushMs, (end - begin) / flushShare), longestFlushMs)
     },
