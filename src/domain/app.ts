@@ -107,7 +107,7 @@ export type AppEvent = z.infer<typeof AppEvent>
 export const StreamRow = z.object({
   epoch: z.string(),
   seq: z.number().int(),
-  /** Event number (seq) of the newest event that has been deleted by pruning. */
+  /** Event number (seq) of the newest event that has been deleted because of its age. */
   pruned_to: z.number().int(),
   app: z.string(),
   json: z.string(),
@@ -150,8 +150,8 @@ export const Snapshot = z.object({ epoch: z.string(), seq: z.number().int(), app
 export type Snapshot = z.infer<typeof Snapshot>
 
 /**
- * Newest position of the event stream (epoch and seq). Events with a seq up to `oldest` have been deleted by
- * pruning.
+ * Newest position of the event stream (epoch and seq). Events with a seq up to `oldest` have been deleted
+ * because of their age.
  */
 export const StreamHead = z.object({
   epoch: z.string(),

@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { AppEvent, AppStatus, timestamp } from './app.ts'
 
-/** Event id `<epoch>.<seq>`. A new history (for example after a restored backup) has a new epoch. */
+/** Event id `<epoch>.<seq>`. The epoch changes when the database is restored from a backup. */
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}\.(0|[1-9][0-9]{0,14})$/)
 
 /** Reason why the stream can't continue after the last event id that a client received. */

@@ -110,8 +110,8 @@ export interface Host {
    */
   readLog(run: Run, offset: number, maxBytes: number): Promise<LogSlice>
   /**
-   * Calls `onChange` when the log of a run may have grown. Calls can be missing, because file events can be
-   * lost.
+   * Calls `onChange` when the log of a run may have grown. Some changes cause no call, because file events
+   * can be lost.
    * @returns a function that ends the calls.
    */
   watchLog(run: Run, onChange: () => void): () => void

@@ -28,7 +28,8 @@ export async function takeLease(pool: Pool, worker: string, log: Logger): Promis
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
     } catch (error) {
-      // While the database is unreachable, the lease is not lost, because no other worker can take it.
+      // Any other error means that the database is unreachable. No other worker can then take the lease, so
+      // this worker keeps the lease.
       if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
       log.warn({ attempt }, 'the lease was taken by another worker')
       lost.abort()

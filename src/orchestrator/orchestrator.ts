@@ -78,10 +78,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     // The first housekeeping loads the catalog of this program version. Rebuilds use the catalog, so they
     // wait for the first housekeeping.
     const firstHousekeeping = housekeeping.tick()
-    /**
-     * True after this worker has written the configuration of the wanted apps. An earlier worker may have
-     * died before writing the configuration.
-     */
+    /** True after this worker has written the configuration of the wanted apps. */
     let configured = false
     try {
       await Promise.all([

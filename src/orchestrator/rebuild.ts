@@ -78,7 +78,7 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
 
 /**
  * Writes the configuration of the wanted apps while no rebuild is active. Failed and cancelled apps are left
- * out, because the operator may rebuild the machine by hand.
+ * out, so that a rebuild by hand does not install them.
  */
 export async function configureWanted({ pool, host, log }: Context): Promise<void> {
   try {
@@ -96,8 +96,8 @@ function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outc
 }
 
 /**
- * Returns the apps that must not be built, with the cause for each app. The install was cancelled, or the
- * host refused the app.
+ * Returns the apps that must not be built, with the causes. An app must not be built if its install was
+ * cancelled or if the host refuses the app.
  */
 async function findFailures(
   { pool, host }: Context,
@@ -184,7 +184,7 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
   context.progress.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
   if ((await host.inspect(run)).state === 'absent') {
-    // A cancel may have been requested while the configuration was written.
+    // The rebuild may have been cancelled while the configuration was written.
     const reason = await reasonToStop(context, rebuild)
     if (reason) return end(context, rebuild, notSwitched(reason.causes, reason.all))
     await host.startSwitch(run, rebuild.rolls_back_to)
@@ -211,7 +211,7 @@ async function mustRunAgain(
   const locked = state.state === 'exited' && state.exitCode === LOCKED_EXIT_CODE
   const retryable = state.state === 'exited' && RETRYABLE_EXIT_CODES.has(state.exitCode)
   const interrupted = state.state === 'lost' || retryable
-  // If another switch command was running, a changed host generation comes from that command.
+  // If another switch command was running, that command has changed the host generation, not this one.
   const switched = !locked && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
   if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !locked)) return false

@@ -4,8 +4,8 @@ import type { Context } from './context.ts'
 import { decideOutcome, type Observation } from './outcome.ts'
 
 /**
- * Returns the cause with a message that begins with "The rollback did not succeed", because an app of the
- * rollback may not have failed itself.
+ * Returns the cause with a message that begins with "The rollback did not succeed". The message is shown for
+ * every app of the rollback.
  */
 const asRollbackCause = (cause: Cause): Cause => ({
   ...cause,
@@ -13,8 +13,8 @@ const asRollbackCause = (cause: Cause): Cause => ({
 })
 
 /**
- * Returns the cause why a rollback must not begin: a cancel, a switch of the machine without the agent, or a
- * missing target generation. Returns null if the rollback may begin.
+ * Returns the cause why a rollback must not begin: a cancel, a host generation that the agent did not
+ * activate, or a missing target generation. Returns null if the rollback may begin.
  */
 export async function rollbackObstacle(
   { pool, host }: Context,

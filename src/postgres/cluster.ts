@@ -114,8 +114,8 @@ async function runInitdb(
 }
 
 /**
- * Returns the owner of an existing cluster, which may be another user than `user`. A cluster of root, for
- * example a copy, is given to `user`.
+ * Returns the owner of an existing cluster, which may be another user than `user`. A cluster that belongs to
+ * root, for example a restored copy, is given to `user`.
  */
 export async function ownerOfCluster(dataDir: string, user: ServerUser): Promise<ServerUser> {
   const directory = clusterDirectory(dataDir)

@@ -1,4 +1,4 @@
-/** Prepares the first start of the PostgreSQL server: programs, system user, data directory and passwords. */
+/** Creates what the PostgreSQL server needs to start: programs, system user, data directory and passwords. */
 import * as fs from 'node:fs/promises'
 import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
 import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
@@ -14,7 +14,8 @@ export interface Prepared {
 }
 
 /**
- * Creates everything that a start of the server needs. The caller must hold the lock of the data directory.
+ * Creates everything that a start of the server needs, if missing. The caller must hold the lock of the data
+ * directory.
  */
 export async function prepare(dataDir: string): Promise<Prepared> {
   await fs.mkdir(dataDir, { recursive: true, mode: 0o700 })

@@ -110,7 +110,7 @@ async function isServerOf(pid: number, directory: string): Promise<boolean> {
 }
 
 async function awaitEnd(pid: number): Promise<string> {
-  // Node reports the end only of child processes, and this server was started by an earlier agent.
+  // The end of this server is polled, because Node reports the end only of child processes.
   while (isAlive(pid)) await sleep(ADOPTED_CHECK_INTERVAL_MS)
   return 'has ended'
 }

@@ -180,7 +180,8 @@ export async function runInTerminal(
   args: string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number | null> {
-  // Ctrl-C is meant for the program. psql, for example, then cancels the current statement.
+  // This process ignores Ctrl-C, because Ctrl-C is meant for the program. psql, for example, cancels a
+  // statement.
   const ignore = () => {}
   process.on('SIGINT', ignore)
   try {

@@ -44,7 +44,7 @@ const supervisorStateSchema = z.object({
   pid: z.number().int(),
   /**
    * Number of the host generation whose apps the supervisor runs. 0 if no generation was ever activated, null
-   * before the first check.
+   * if the supervisor has not read the manifest yet.
    */
   generation: z.number().int().nullable(),
   /** Id of the last completed activation. */

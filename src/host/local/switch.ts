@@ -22,8 +22,8 @@ import type { StoreOptions } from './store.ts'
 import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
 /**
- * Time in ms to wait for a file lock. The process of an earlier run may hold the lock for a moment after its
- * end.
+ * Time in ms to wait for a file lock. An earlier run of the switch command may hold the lock until its
+ * process has ended.
  */
 const LOCK_LIMIT_MS = 10_000
 

@@ -99,7 +99,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     if (view.state === 'running' && ranMs >= STABLE_MS) pause = FIRST_PAUSE_MS
     writeNote(`${reason}; next start in ${pause / 1000} s`)
     change({ state: 'backoff', pid: null, exitCode })
-    // Child processes of the app could still use its port, so they are killed before the restart.
+    // Child processes of the app are killed before the restart, because they could still use the app's port.
     await killGroup(group()).catch((error: Error) => writeNote(error.message))
     child = null // From now on the kernel may reuse the process id.
     if (stopping || view.state !== 'backoff') return

@@ -1,7 +1,7 @@
 /**
- * Builds authentik blueprints, which declare the apps' sign-in to authentik. Each app has its own blueprint.
- * A common blueprint assigns the providers of all apps to outposts, because authentik replaces the whole list
- * of an outpost.
+ * Builds authentik blueprints, which declare apps and their sign-in to authentik. Each app has its own
+ * blueprint. A common blueprint assigns the apps to the outposts (authentik's proxy and LDAP servers),
+ * because a blueprint replaces the whole list of an outpost's apps.
  */
 import { type Sso, ssoName } from './sso.ts'
 import { type BlueprintValue, tagged } from './yaml.ts'
@@ -18,8 +18,8 @@ const FLOWS = {
 }
 
 /**
- * Names of blueprints that authentik brings along. They create objects that Bloud's blueprints refer to, and
- * authentik may apply them late.
+ * Names of blueprints that are part of authentik. Bloud's blueprints refer to objects of these blueprints,
+ * which must therefore be applied first.
  */
 const SYSTEM_BLUEPRINTS = {
   base: [

@@ -7,7 +7,7 @@ import type { RunFailure, RunResult } from '../contract.ts'
 const EXIT_LOCK_HELD = 75
 export const EXIT_UNITS_FAILED = 4
 const EXIT_NEEDS_REBOOT = 100
-/** Exit codes of nixos-rebuild that can have any reason. */
+/** Exit codes of nixos-rebuild that do not show the reason of a failure. */
 const UNSPECIFIC = new Set([1, 2])
 const LOG_LINES = 40
 const MAX_MESSAGE_CHARACTERS = 1_000
@@ -20,8 +20,8 @@ const BUILD_FAILED =
   /builder for '([^']+)' failed|[Cc]annot build '([^']+)'|hash mismatch in fixed-output derivation '([^']+)'/
 
 /**
- * Returns the exit code of the activation. nixos-rebuild itself often exits with 1 and only prints the
- * activation's exit code.
+ * Returns the exit code of the activation. If nixos-rebuild exited with 1 or 2, the exit code is read from
+ * the output.
  */
 export function trueExitCode(code: number, lines: readonly string[]): number {
   if (!UNSPECIFIC.has(code)) return code

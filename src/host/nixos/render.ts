@@ -22,7 +22,7 @@ const DATABASE_APP = 'postgres'
 /** Directory in the container of authentik that contains the blueprints. */
 const BLUEPRINTS_IN_CONTAINER = '/blueprints/bloud'
 
-/** Patterns of values that become arguments of podman. nix/app-options.nix has the same patterns. */
+/** Patterns of values that become arguments of podman. nix/app-options.nix refuses other values, too. */
 const IMAGE = /^[A-Za-z0-9][\w.:/@-]{0,254}$/
 const MEMORY = /^[0-9]+[bkmgBKMG]?$/
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
