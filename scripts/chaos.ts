@@ -1,9 +1,8 @@
 /**
  * Longer variant of the test tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`.
  *
- * 16 sessions write transitions and 200 clients reconnect, while the relay's database sessions are terminated
- * every 100 ms. Then the relay and PostgreSQL are killed, notifications are forged, and packets of the relay
- * are dropped. Prints the numbers of lost and reordered events, and exits with 1 if a number is not 0.
+ * 16 sessions write transitions and 200 clients reconnect, while database sessions, the relay and PostgreSQL
+ * are killed. Prints the numbers of lost and reordered events, and exits with 1 if a number is not 0.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -51,7 +50,7 @@ async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
 }
 
 /**
- * Terminates the relay's database sessions every 100 ms. Ignores errors, because the database may be
+ * Terminates the relay's database sessions every 100 ms. Errors are ignored, because the database may be
  * unreachable for a moment.
  */
 async function endSessions(forSeconds: number): Promise<number> {

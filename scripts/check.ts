@@ -1,6 +1,6 @@
 /**
- * Command `npm run check`: checks types, lint, format, imports between layers, and the width of lines. The
- * checks need no database and take about 15 s.
+ * Command `npm run check`: checks types, lint, format, imports between layers, and the width of lines. No
+ * check needs a database.
  */
 import { join } from 'node:path'
 import { run } from '../src/system/childprocess.ts'

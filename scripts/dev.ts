@@ -1,7 +1,6 @@
 /**
- * Command `npm run dev`: runs the agent as `npm start` does, and restarts the agent after a change of its
- * source files. After a change during a start or stop of the agent, the restart follows when the start or
- * stop has ended. Ctrl-C stops the agent and this program.
+ * Command `npm run dev`: runs the agent as `npm start` does, and restarts the agent after each change of its
+ * source files. Ctrl-C stops the agent and this program.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { watch } from 'node:fs'
@@ -11,7 +10,7 @@ import { exitOf } from '../src/system/childprocess.ts'
 const ROOT = join(import.meta.dirname, '..')
 const FOLDERS = ['src', 'sql', 'public', 'nix/catalog']
 /**
- * Time in ms within which several changes of files cause only one restart. An editor may write a file in
+ * Time in ms within which several file changes cause only one restart, because an editor may write a file in
  * several steps.
  */
 const JOIN_MS = 200

@@ -1,7 +1,4 @@
-/**
- * Writes docs/events.schema.json from the zod schemas: `node scripts/eventschema.ts`. A test checks that the
- * file matches the schemas.
- */
+/** Writes docs/events.schema.json from the zod schemas: `node scripts/eventschema.ts`. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { zodToJsonSchema } from 'zod-to-json-schema'
@@ -10,8 +7,8 @@ import { PolledEvents, STREAM_EVENTS } from '../src/domain/event.ts'
 export const SCHEMA_FILE = join(import.meta.dirname, '../docs/events.schema.json')
 
 /**
- * Returns the JSON Schemas of the stream events by event name, and the JSON Schema of the response to polling
- * clients (`polled`).
+ * Returns the JSON Schemas of the stream events by event name. The key `polled` has the JSON Schema of the
+ * response to polling clients.
  */
 export function eventSchemas(): object {
   const all = Object.entries({ ...STREAM_EVENTS, polled: PolledEvents })

@@ -1,11 +1,11 @@
 /**
- * Checks the layers of the code: a folder imports only from lower layers, and each special API is used in one
- * folder.
+ * Checks the layers of the code: a folder imports only from lower layers, and special APIs such as SQL are
+ * used only in certain folders.
  *
  * - src/: a folder imports only from the layers below its own layer in LAYERS.
  * - public/: net/ imports only from state/, state/ from no folder, views/ only from state/.
  * - src/host/: local/ and nixos/ never import each other.
- * - If a file contains the path of a program to start, the file counts as importing the program.
+ * - A file that contains the path of a program to start counts as importing the program.
  *
  * SQL text and reads of the environment are found with regular expressions, so unusual spellings are not
  * found.
@@ -13,10 +13,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
-/**
- * Layers of src/ from top to bottom, with the folders of each layer. Folders of the same layer never import
- * each other.
- */
+/** Layers of src/ from top to bottom. Folders of the same layer never import each other. */
 const LAYERS = [
   ['main'],
   ['config'],
@@ -29,24 +26,21 @@ const LAYERS = [
 ]
 /** Layers of the web page, from top to bottom. `page` stands for the files directly in public/. */
 const PAGE_LAYERS = [['page'], ['views', 'net'], ['state']]
-/** File src/log.ts, which every folder of src/ except domain may import. */
+/** Name of src/log.ts, which every folder of src/ except domain may import. */
 const EVERYWHERE = 'log'
 const DOMAIN_PACKAGES = ['zod', 'yaml']
 /** Folders of src/ that may start processes. */
 const PROCESS_FOLDERS = ['host', 'postgres', 'system']
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\('([^']+)'\)/gm
-/**
- * Matches code that names another file by its path, to start the file as a program. Examples:
- * `new URL('./switch.ts', import.meta.url)` and `join(import.meta.dirname, …)`.
- */
+/** Matches the path of a program to start, such as `new URL('./switch.ts', import.meta.url)`. */
 const PROGRAM = /\bnew URL\('(\.[^']+)', import\.meta\.url\)|\bimport\.meta\.dirname, '([^']+\.[jt]s)'/g
 const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bsql`/
 
 interface SourceFile {
   /** Path of the file relative to the repository, for example src/db/pool.ts. */
   path: string
-  /** Folder of the file in LAYERS: `db` for src/db/pool.ts, `config` for src/config.ts. */
+  /** Layer name of the file: `db` for src/db/pool.ts, `config` for src/config.ts. */
   folder: string
   text: string
   /** Import targets as written in the file, for example ../db/pool.ts or pg. */
@@ -54,8 +48,8 @@ interface SourceFile {
 }
 
 /**
- * Checks all source files below `root`. @returns a sentence for each import or call that is not allowed in
- * its folder.
+ * Checks all source files below `root`.
+ * @returns a sentence for each import or call that is not allowed.
  */
 export function checkFloors(root: string): string[] {
   const server = readSources(root, 'src/**/*.{ts,js}', folderOf)
@@ -87,8 +81,8 @@ function readSources(root: string, pattern: string, folder: (path: string) => st
 }
 
 /**
- * Returns the text without comments that fill whole lines. Comments after code are kept, because `//` after
- * code may be part of a string.
+ * Returns the text without comments that fill whole lines. Comments after code are kept, because `//` may be
+ * part of a string.
  */
 const withoutComments = (text: string) =>
   text.replace(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '').replace(/^\s*\/\/.*$/gm, '')

@@ -1,9 +1,8 @@
 /**
- * Freezes new migrations: adds their hashes to sql/migrations/FROZEN, a file that `sha256sum -c` can check.
- * Must run when a migration reaches the main branch. After that, a change of the migration is an error,
- * because databases may have applied the migration.
+ * Adds the hashes of new migrations to sql/migrations/FROZEN: `node scripts/freeze.ts`. A frozen migration
+ * must not be changed, because databases may have applied the migration.
  *
- *   node scripts/freeze.ts
+ * Must be run when a migration reaches the main branch.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -15,11 +14,11 @@ const HEAD =
 const LINE = /^([0-9a-f]{64}) {2}(\S+\.sql)$/
 
 export interface Frozen {
-  /** Hashes of the frozen migrations by file name, in the order of the file FROZEN. */
+  /** Hashes of the frozen migrations by file name. */
   hashes: Map<string, string>
-  /** File names of the migrations that are not frozen yet. */
+  /** File names of the migrations that are not in the file FROZEN yet. */
   unfrozen: string[]
-  /** Violations, such as a changed frozen migration, as one sentence per violation. */
+  /** One sentence for each violation, such as a changed frozen migration. */
   problems: string[]
 }
 
@@ -48,8 +47,8 @@ export function readFrozen(folder: string): Frozen {
 }
 
 /**
- * Adds new migrations to the file FROZEN of `folder`. Returns the names of the added migrations. @throws if a
- * frozen migration was changed or another rule for migrations is violated.
+ * Adds new migrations to the file FROZEN of `folder`. Returns the names of the added migrations.
+ * @throws if a frozen migration was changed.
  */
 export function freeze(folder: string): string[] {
   const { hashes, unfrozen, problems } = readFrozen(folder)

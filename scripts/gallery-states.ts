@@ -1,4 +1,4 @@
-/** States of the web page with invented data: one entry for each state that the views distinguish. */
+/** States of the web page with invented data, for the gallery. */
 import { initialState, reduce } from '../public/state/store.js'
 import type { AppStatus, CatalogEntry, Cause, Message, Plan, State, Status } from '../public/types.js'
 
@@ -16,8 +16,8 @@ const allowed = { allowed: true, reason: null, code: null }
 const refused = (reason: string) => ({ allowed: false, reason, code: 'busy' })
 
 /**
- * Returns the controls that the database would allow for an app with the status. A control names a verb
- * (install, uninstall …) and states whether the verb is allowed.
+ * Returns for each verb (install, uninstall …) whether the database would allow the verb for an app with the
+ * status.
  */
 function controlsFor(status: Status): NonNullable<AppStatus['controls']> {
   const isWork = ['queued', 'configuring', 'building'].includes(status)
@@ -140,9 +140,7 @@ const HISTORY: Message = {
 
 const statuses: Status[] = ['queued', 'configuring', 'building', 'starting', 'running', 'stopping', 'stopped']
 
-/**
- * States of the web page by name: the states of an install in order, then failures, dialogs and connections.
- */
+/** States of the web page by name, in the order of the gallery's list. */
 export const GALLERY: Record<string, State> = {
   loading: stateOf(),
   'no-apps': withApps(),

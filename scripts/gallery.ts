@@ -1,10 +1,9 @@
 /**
- * Command `npm run gallery [-- PORT]`: shows every state of the web page with invented data, without an agent
- * or a database.
+ * Command `npm run gallery [-- PORT]`: serves every state of the web page with invented data, without an
+ * agent or a database.
  *
- * Listens on 127.0.0.1, port 3100 by default, and prints the address of a list of states. A changed style
- * sheet takes effect after a reload of the page, a changed module after a restart of this command. Buttons of
- * the pages have no effect.
+ * Listens on 127.0.0.1, by default on port 3100. A changed style sheet takes effect after a reload of the
+ * page, a changed module after a restart of the command.
  */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -33,7 +32,7 @@ const index = () =>
     .map((name) => `<li><a href="/state/${name}">${name}</a>`)
     .join('')}</ul>`
 
-/** Returns the content type and the text of the response for a path. Returns null for an unknown path. */
+/** Returns the content type and the text of the response for a path, or null for an unknown path. */
 function answer(path: string): [type: string, text: string] | null {
   if (path === '/') return ['text/html', index()]
   const state = Object.entries(GALLERY).find(([name]) => path === `/state/${name}`)?.[1]

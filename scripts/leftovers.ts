@@ -1,12 +1,12 @@
 /** Finds and kills processes that a test run has not stopped. */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
-/** Upper limit of the number of characters of a command line that are reported. */
+/** Number of characters after which a reported command line is cut off. */
 const SHOWN = 160
 
 /**
- * Returns the command line of process `pid` if the process belongs to `folder`, and null otherwise. The
- * working directory, the arguments and the environment of the process are checked.
+ * Returns the command line of process `pid` if its working directory, arguments or environment name `folder`.
+ * Returns null otherwise.
  */
 async function commandIfIn(folder: string, pid: string): Promise<string | null> {
   const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
@@ -20,7 +20,7 @@ async function commandIfIn(folder: string, pid: string): Promise<string | null> 
 }
 
 /**
- * Kills the processes that still run after a test run whose temporary directory was `folder`. Works only on
+ * Kills the processes that a test run with the temporary directory `folder` has left running. Works only on
  * Linux.
  * @returns the command lines of the killed processes.
  */
@@ -34,7 +34,7 @@ export async function endLeftovers(folder: string): Promise<string[]> {
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // An error is ignored, because the process may end before the kill.
+      // The error is ignored, because the process may have ended before the kill.
     }
   }
   return found

@@ -3,8 +3,8 @@
  *
  *   node scripts/random-failures.ts [--rounds=100] [--seed=1]
  *
- * Runs rebuilds while the orchestrator, the relay and PostgreSQL are killed at times derived from the seed.
- * Prints the number of kills of each process. Exits with 1 and prints the round if a result is wrong.
+ * Prints the number of kills of each process. Exits with 1 if a rebuild has a wrong result, and prints the
+ * number of the round.
  */
 import { startFailingMachine } from '../tests/support/random-failures.ts'
 import { option } from './bench/kit.ts'

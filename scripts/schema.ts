@@ -1,9 +1,8 @@
 /**
  * Writes sql/schema.sql, the tables after all migrations: `npm run schema`.
  *
- * Starts a PostgreSQL server in a temporary directory, runs all migrations, and reads the tables from the
- * system catalog. pg_dump is not used, because it refuses a newer server, and the operating system's pg_dump
- * is often older than this server.
+ * The tables are read from PostgreSQL's system catalog. pg_dump is not used, because the operating system's
+ * pg_dump is often too old for the embedded PostgreSQL.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -55,8 +54,8 @@ const COLUMNS = `
   where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum`
 
 /**
- * Query of the constraints of a table. Not-null constraints (contype n) are left out, because the definition
- * of the column already contains `not null`.
+ * Query for the constraints of a table, without not-null constraints (contype n), because the column
+ * definition already contains `not null`.
  */
 const CONSTRAINTS = `
   select format('constraint %I %s', conname, pg_get_constraintdef(oid)) as definition,
@@ -75,9 +74,7 @@ interface Part {
   comment: string | null
 }
 
-/**
- * Returns the text with lines of at most WIDTH columns. A line is broken before a keyword or after a comma.
- */
+/** Returns the text broken into lines of at most WIDTH columns, before a keyword or after a comma. */
 function wrapped(text: string, indent: string): string {
   const lines: string[] = []
   let line = ''
@@ -94,7 +91,7 @@ function wrapped(text: string, indent: string): string {
 const commentLines = (comment: string | null, indent: string): string =>
   comment === null ? '' : `${wrapped(comment, `${indent}-- `).replaceAll('--   ', '-- ')}\n`
 
-/** Returns an SQL statement with its comment. Each line of the definition is wrapped separately. */
+/** Returns an SQL statement with its comment. */
 function statement({ definition, comment }: Part): string {
   const lines = definition.split('\n').map((line) => {
     const indent = /^ */.exec(line)?.[0] ?? ''
@@ -103,10 +100,7 @@ function statement({ definition, comment }: Part): string {
   return `${commentLines(comment, '')}${lines.join('\n')}\n`
 }
 
-/**
- * Returns a column or constraint as SQL. The comment of the column or constraint is on the same line, if both
- * fit.
- */
+/** Returns a column or constraint as SQL, with its comment on the same line if both fit. */
 function member({ definition, comment }: Part, end: string): string {
   const line = `  ${definition}${end}${comment === null ? '' : ` -- ${comment}`}`
   if (line.length <= WIDTH) return `${line}\n`

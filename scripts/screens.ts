@@ -1,6 +1,6 @@
 /**
  * Takes the screenshots of the README: `node scripts/screens.ts`. An agent in a temporary directory installs
- * apps from the npm registry. An app is then stopped with SIGSTOP to make its health check fail.
+ * apps from the npm registry.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,8 +17,8 @@ import { prepareTools } from './test-tools.ts'
 const SCREENS = join(ROOT, 'docs/screens')
 const INSTALL_LIMIT_MS = 5 * 60_000
 /**
- * Number of colours of a screenshot. 64 colours are enough, because the page consists of flat surfaces. The
- * file has a third of its size with all colours.
+ * Number of colours of a screenshot. 64 colours are enough for flat surfaces, and the file has a third of the
+ * size.
  */
 const COLOURS = '64'
 

@@ -1,7 +1,6 @@
 /**
  * Installs the packages of package-lock.json before `npm start` and `npm test`, unless they are already
- * installed. Written in JavaScript, because the Node of the machine may be too old for TypeScript. All later
- * steps run on the Node in node_modules.
+ * installed. Written in JavaScript, because the machine's Node may be too old for TypeScript.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -26,8 +25,7 @@ const readJson = (name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8'))
 const wantedNode = () => `v${readJson('package.json').devDependencies.node}`
 
 /**
- * True if every package of the lock file is installed. npm writes node_modules/.package-lock.json at the end,
- * so an interrupted installation counts as missing. Optional packages may be missing, because some are for
+ * True if every package of the lock file is installed. Optional packages may be missing, because some are for
  * other platforms.
  */
 function isInstalled() {
@@ -45,10 +43,7 @@ function isInstalled() {
  */
 const isSame = (wanted, found) => wanted.version === found?.version && wanted.integrity === found.integrity
 
-/**
- * Returns the version of the Node in node_modules. Returns an empty text if this Node is missing or can't
- * run.
- */
+/** Returns the version of the Node in node_modules, or an empty text if this Node is missing or can't run. */
 function installedNode() {
   try {
     return execFileSync(OWN_NODE, ['--version'], {
@@ -80,8 +75,8 @@ function install() {
 }
 
 /**
- * Downloads the required Node to node_modules. The package `node` would download Node in its install script,
- * but some machines forbid install scripts.
+ * Downloads the required Node to node_modules. The install script of the package `node` is not used, because
+ * some machines forbid install scripts.
  */
 function fetchNode() {
   const folder = join(MODULES, 'node')
@@ -92,8 +87,8 @@ function fetchNode() {
     stdio: 'inherit',
     env: { ...process.env, npm_config_ignore_scripts: 'false' },
   })
-  // Creates the link to Node in node_modules/.bin. npm did not create this link, because Node was not yet
-  // downloaded when npm ran.
+  // Creates the link to Node in node_modules/.bin, because Node was not yet downloaded when npm created the
+  // other links.
   rmSync(OWN_NODE, { force: true })
   symlinkSync(join('..', 'node', 'bin', 'node'), OWN_NODE)
 }

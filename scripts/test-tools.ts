@@ -1,5 +1,5 @@
 /**
- * Finds the programs that the tests need in addition to npm packages. Missing programs are installed with apt
+ * Finds the programs that the tests need in addition to npm packages, and installs missing programs with apt
  * if the tests run as root.
  */
 import { accessSync, constants } from 'node:fs'
@@ -9,9 +9,12 @@ import { hasServer, installedClients } from '../src/postgres/clientprograms.ts'
 import { run } from '../src/system/childprocess.ts'
 
 export interface Tools {
-  /** Paths of the programs as environment variables of the tests. The path of a missing program is empty. */
+  /**
+   * Environment variables of the tests with the paths of the programs. The path of a missing program is
+   * empty.
+   */
   env: { BLOUD_TEST_PSQL: string; BLOUD_TEST_CHROMIUM: string; BLOUD_TEST_NIX: string }
-  /** Missing programs, as one sentence per program. */
+  /** One sentence for each missing program. */
   missing: string[]
 }
 
@@ -30,8 +33,8 @@ const WANTED = [
 const APT_LIMIT_MS = 15 * 60_000
 
 /**
- * Package of a PostgreSQL server for the backup tests. Installed if pg_dump is older than the embedded
- * PostgreSQL, because pg_dump refuses a server newer than pg_dump.
+ * Package with a PostgreSQL server for the backup tests, for machines whose pg_dump is too old for the
+ * embedded PostgreSQL.
  */
 const SERVER_PACKAGE = 'postgresql'
 
@@ -55,8 +58,8 @@ export async function prepareTools(log: (line: string) => void): Promise<Tools> 
 }
 
 /**
- * True if pg_dump can be tested: pg_dump is not older than the embedded PostgreSQL, or a PostgreSQL server of
- * the version of pg_dump is installed.
+ * True if this machine has a PostgreSQL server that its pg_dump can dump. pg_dump refuses a server newer than
+ * pg_dump.
  */
 async function canDump(): Promise<boolean> {
   const { major } = await installedBinaries()
@@ -83,10 +86,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/**
- * Installs packages with apt. Returns the text that is reported as the reason if a program is still missing
- * afterwards.
- */
+/** Installs packages with apt. Returns the reason to report if a program is still missing afterwards. */
 async function install(packages: string[], log: (line: string) => void): Promise<string> {
   if (process.getuid?.() !== 0) return 'not root, so not installed'
   if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'

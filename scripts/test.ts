@@ -1,6 +1,5 @@
 /**
- * Command `npm test`: runs the static checks and all test files against the embedded PostgreSQL. A part of
- * the test files runs again against PostgreSQL 15, the oldest supported version.
+ * Command `npm test`: runs the static checks and all tests.
  *
  *   npm test                              all
  *   npm test -- tests/db/error.test.ts    one test file, without the static checks
@@ -24,8 +23,8 @@ import { prepareTools } from './test-tools.ts'
 const ROOT = join(import.meta.dirname, '..')
 const ALL_TESTS = 'tests/**/*.test.ts'
 /**
- * Test files that also run against PostgreSQL 15. The tests with random sequences are left out, because these
- * tests take a minute.
+ * Test files that also run against PostgreSQL 15, the oldest supported version. Tests with random sequences
+ * are left out, because they take a minute.
  */
 const OLDEST_TESTS = [
   'tests/sql/*.test.ts',
@@ -35,7 +34,7 @@ const OLDEST_TESTS = [
 ]
 const OLDEST_EXCLUDED = /tests\/sql\/(model|migrate|schema)\.test\.ts/
 /**
- * Number of test files that run at the same time. Larger than the number of cores (two), because a test file
+ * Number of test files that run at the same time. Larger than the number of cores (2), because a test file
  * waits for other processes half of the time.
  */
 const CONCURRENCY = 3
@@ -44,8 +43,8 @@ const ALL_LIMIT_MS = 40 * 60_000
 const END_LIMIT_MS = 10_000
 
 /**
- * Settings of the PostgreSQL for tests. Protection against power failures is off, because it slows down the
- * tests. Tests need more connections than an agent.
+ * Settings of PostgreSQL for tests. The protection against power failures is off, because it slows down the
+ * tests.
  */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
 
@@ -65,7 +64,7 @@ interface Selection {
   flags: string[]
 }
 
-/** Returns the test files and the options of node's test runner that the command's arguments select. */
+/** Returns the test files and the options of node's test runner that the command line selects. */
 function select(args: string[]): Selection {
   const flags = args.filter((arg) => arg.startsWith('-'))
   const files: string[] = []
@@ -80,13 +79,13 @@ function select(args: string[]): Selection {
 }
 
 /**
- * Runs test files in a separate process group, so that all their processes can be killed. @returns true if
- * all tests passed.
+ * Runs test files in a new process group, so that their processes can be killed together.
+ * @returns true if all tests passed.
  */
 async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Promise<boolean> {
   const options = [`--test-concurrency=${CONCURRENCY}`, `--test-timeout=${ONE_TEST_LIMIT_MS}`, ...flags]
-  // With a name filter, the test process exits although servers are still open. Node runs no cleanup hooks in
-  // a file whose tests are all filtered out.
+  // With a name filter, Node runs no cleanup hooks in a file without a matching test. The process must then
+  // exit although servers are still open.
   if (flags.some((flag) => flag.startsWith('--test-name-pattern'))) options.push('--test-force-exit')
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], {
     cwd: ROOT,
@@ -108,7 +107,7 @@ async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Pr
   return (await ending).code === 0
 }
 
-/** Starts the embedded PostgreSQL, calls `work` with its URL and stops PostgreSQL afterwards. */
+/** Calls `work` with the URL of a new embedded PostgreSQL, which is stopped afterwards. */
 async function withEmbeddedServer<T>(folder: string, work: (url: string) => Promise<T>): Promise<T> {
   const dataDir = await fs.mkdtemp(join(folder, 'server-'))
   const postgres = createEmbeddedPostgres({ dataDir, log: createLogger('test', 'error'), settings: SETTINGS })
@@ -120,7 +119,7 @@ async function withEmbeddedServer<T>(folder: string, work: (url: string) => Prom
   }
 }
 
-/** Runs a part of the test files on PostgreSQL 15, if the operating system provides PostgreSQL 15. */
+/** Runs the test files OLDEST_TESTS on PostgreSQL 15, if the operating system provides PostgreSQL 15. */
 async function runOnOldest(folder: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   const server = await startOldestServer(folder)
   if (!server) return true
@@ -134,9 +133,6 @@ async function runOnOldest(folder: string, env: NodeJS.ProcessEnv): Promise<bool
   }
 }
 
-/**
- * Prints the skipped tests. Called before and after the tests, because skipped tests are easily overlooked.
- */
 function printMissing(missing: string[]): void {
   for (const sentence of missing) print(`\n⚠ SKIPPED: ${sentence}`)
 }
@@ -147,7 +143,7 @@ function printMissing(missing: string[]): void {
  */
 async function runAll(args: string[], tools: NodeJS.ProcessEnv): Promise<string[]> {
   const folder = await fs.mkdtemp(join(tmpdir(), 'bloud-'))
-  // Every user may create files in the directory, because the tests start programs as other users.
+  // Every user may create files in the directory, because some tests start programs as other users.
   await fs.chmod(folder, 0o1777)
   const env = { ...cleanEnvironment(), ...tools, TMPDIR: folder }
   const failed: string[] = []

@@ -1,6 +1,4 @@
-/**
- * Finds lines wider than 110 columns in SQL, comments and Markdown. The width of other code is left to Biome.
- */
+/** Finds lines wider than 110 columns in SQL, comments and Markdown. Biome checks the width of other code. */
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -13,7 +11,10 @@ const UNBREAKABLE = /^\s*\||https?:\/\/|\]\(/
 
 const isProse = (path: string, line: string) => /\.(sql|md)$/.test(path) || /^\s*(\/?\*|\/\/)/.test(line)
 
-/** Checks all files below `root`. @returns a sentence for each line that is too wide. */
+/**
+ * Checks all files below `root`.
+ * @returns a sentence for each line that is too wide.
+ */
 export function checkWidth(root: string): string[] {
   return globSync(FILES, { cwd: root })
     .filter((path) => !EXCLUDED.test(path))

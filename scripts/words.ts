@@ -1,26 +1,23 @@
 /**
- * Counts words that the style rules ban in comments and documentation: `npm run words [-- PATH…]`.
- *
- * The words are counted in comments, in the text of a `comment on` and in Markdown outside code. Migrations
- * are left out, because landed migrations are frozen. tests/scripts/words.test.ts contains the limits.
+ * Counts words that the style rules ban in comments and documentation: `npm run words [-- PATH…]`. The limits
+ * are in tests/scripts/words.test.ts.
  */
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const CATEGORIES = {
   /**
-   * Words such as `anyone` for people without a role. The subject of a sentence must be a component or a
-   * role, such as the operator.
+   * Words such as `anyone`. The subject of a sentence must be a component or a role, such as the operator.
    */
   indefinitePerson:
     /\b(?:whoever|whomever|nobody|somebody|everybody|anybody|someone|anyone|everyone|no one)(?:'s)?\b/gi,
   /**
-   * Verbs of speaking or seeing, which do not fit software. `seen:` is allowed as the label of an
+   * Verbs of speaking or seeing, which do not fit software. Only `seen:` is allowed, as the label of an
    * observation.
    */
   speakingOrSeeing:
     /\b(?:say|says|said|saying|tells?|told|telling|hears?|heard|hearing|looks?|looked|looking|sees?|saw|seen(?!:)|seeing|speaks?|spoke|spoken|speaking|talks?|talked|talking|asks?|asked|asking)\b/gi,
-  /** Words of this project for things that have a standard term in the glossary of ARCHITECTURE.md. */
+  /** Invented words for things that have a standard term in the glossary of ARCHITECTURE.md. */
   private:
     /\b(?:bells?|doorbells?|rings|rang|rung|ringing|rides?|rode|riding|heeds?|guilty|innocent|seats?|seated|nursery|hindsight|carr(?:y|ies|ied) out)\b/gi,
 } as const
@@ -30,13 +27,13 @@ export type Category = keyof typeof CATEGORIES
 export interface Hit {
   path: string
   category: Category
-  /** Banned word with some of the text before and after the word. */
+  /** Banned word with the text around the word. */
   context: string
 }
 
 const PATHS = ['*.md', 'docs', 'nix', 'public', 'scripts', 'sql', 'src', 'tests']
 const FILES = '**/*.{ts,js,mjs,md,sql,nix,sh,css}'
-/** Files that are not checked. docs/psql-session.md is the output of a test. */
+/** Files that are not checked. docs/psql-session.md is left out, because a test generates that file. */
 const EXCLUDED =
   /sql\/migrations\/|node_modules\/|docs\/psql-session\.md$|scripts\/words\.ts$|words\.test\.ts$/
 const CONTEXT_CHARACTERS = 45
@@ -65,7 +62,10 @@ function filesOf(root: string, paths: readonly string[]): string[] {
   return found.filter((path) => !EXCLUDED.test(path)).sort()
 }
 
-/** Counts the words and finds the banned words in the files of `paths` below `root`. */
+/**
+ * Counts the words and finds the banned words in the comments and documentation of `paths`, relative to
+ * `root`.
+ */
 export function countWords(root: string, paths: readonly string[] = PATHS): { words: number; hits: Hit[] } {
   const hits: Hit[] = []
   let words = 0

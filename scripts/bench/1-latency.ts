@@ -1,6 +1,6 @@
 /**
- * Measures the time from sending a commit to receiving its event through the relay. Compares the relay with a
- * session that only runs LISTEN, on an idle and on a busy database.
+ * Measures the time from sending a commit to receiving the event through the relay. Compares the relay with a
+ * session that only runs LISTEN.
  */
 import { get } from 'node:http'
 import { join } from 'node:path'
@@ -38,11 +38,11 @@ async function untilReady(): Promise<void> {
 }
 
 /**
- * Way to receive an event without the relay: the session receives only the notification, or also reads the
+ * Way to receive an event directly from PostgreSQL: only the notification, or the notification and then the
  * event's row.
  */
 type Way = 'notification' | 'row'
-/** Times in µs at which transitions of app-1 were received, by way. */
+/** Times in µs at which events of app-1 were received, by way of receipt. */
 const received = { stream: [] as number[], notification: [] as number[], row: [] as number[] }
 const bare = await database.session()
 const reader = await database.session()
@@ -72,8 +72,8 @@ async function listenAll(): Promise<void> {
 }
 
 /**
- * Runs LISTEN only in the session of `way`. If both sessions received notifications, they would compete with
- * the relay for the processor.
+ * Runs LISTEN only in the session that measures `way`, because a second listening session would use processor
+ * time.
  */
 async function listenOnlyBy(way: Way): Promise<void> {
   await (way === 'notification' ? reader : bare).query('unlisten *')
@@ -81,8 +81,8 @@ async function listenOnlyBy(way: Way): Promise<void> {
 }
 
 /**
- * Makes transitions one after the other. Returns the times in ms from sending the commit to receiving the
- * event, by the relay and by `way`.
+ * Commits status transitions one after the other. Returns the times in ms from sending a commit to receiving
+ * the event, through the relay and by `way`.
  */
 async function measure(writer: pg.Client, way: Way) {
   await listenOnlyBy(way)
@@ -112,7 +112,6 @@ async function measure(writer: pg.Client, way: Way) {
 }
 
 type Found = Awaited<ReturnType<typeof measure>>
-/** Returns the rounds that contain measurements of `way`. */
 const roundsOf = (all: Found[], way: keyof Found) => all.filter((round) => round[way].length > 0)
 const ratios = (all: Found[], way: Way, part: number) =>
   spread(roundsOf(all, way).map((round) => quantile(round.stream, part) / quantile(round[way], part)))
@@ -148,8 +147,8 @@ const writing = others.map(async (client, index) => {
     await sleep((1000 * others.length) / writesPerSecond)
   }
 })
-// On a busy database the notification is not measured, because a notification contains no data and may come
-// from a different writer.
+// On a busy database only `row` is measured, because a notification does not name the app and may come from a
+// different writer.
 for (let round = 0; round < rounds; round += 1) busy.push(await measure(admin, 'row'))
 stopped = true
 await Promise.all(writing)

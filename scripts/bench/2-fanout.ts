@@ -1,19 +1,20 @@
 /**
- * Measures the highest rate at which a server can send events to a thousand clients in time, and the CPU time
+ * Measures the highest rate at which a server sends events to a thousand clients in time, and the CPU time
  * per delivered event.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { option, publishAt, report, SERVERS, type Server, spread, startLoad, timesOf } from './kit.ts'
 
 const [clients, rounds, seconds] = [option('clients', 1000), option('rounds', 2), option('seconds', 1.5)]
-/** Rates of the steps in events per second. */
+/** Rates at which events are published, in events per second. A step of the benchmark has one rate. */
 const RATES = [25, 50, 100, 200, 400, 800, 1600, 3200]
-/** Rates in events per second at which the CPU time per delivery is compared. */
+/** Rates in events per second for which the CPU time per delivery is printed. */
 const COMPARED_RATES = [100, 400, 1600]
 /** Upper limit of the 99th percentile of the latency in ms. A step with a higher latency fails. */
 const LIMIT_MS = 100
 /**
- * Names of the servers to measure, from `--only=bloud,nchan`. Without the option all servers are measured.
+ * Names of the servers to measure, from the option `--only=bloud,nchan`. Without the option all servers are
+ * measured.
  */
 const only = process.argv
   .find((arg) => arg.startsWith('--only='))
@@ -29,18 +30,15 @@ interface Step {
   max: number
   /** True if every client received every event exactly once. */
   contiguous: boolean
-  /** CPU time of the server per delivery, in µs. */
+  /** CPU time of the server per delivered event, in µs. */
   serverCpuUs: number
-  /**
-   * Part of the CPU time per delivery spent outside the kernel, in µs. The kernel's part is mostly one system
-   * call per write.
-   */
+  /** CPU time of the server per delivered event without the time in the kernel, in µs. */
   serverUserUs: number
-  /** Share of a core that the load client used. */
+  /** CPU time of the load client divided by the elapsed time. Near 1, the load client limits the result. */
   clientBusy: number
 }
 
-/** Publishes events at the rate `rate`. Measures latency, lost events and CPU time. */
+/** Publishes events at the rate `rate` and measures latency, lost events and CPU time. */
 async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>, rate: number, from: number) {
   load.send('reset')
   const before = await load.stat()
@@ -73,8 +71,8 @@ async function ladder(make: () => Promise<Server>): Promise<Step[]> {
     let from = await publishAt(server, 50, 1, 1) // warm-up
     await sleep(300)
     let failures = 0
-    // The measurement ends after three failed steps in a row, because other load on the machine may cause a
-    // single failed step.
+    // A failed step is repeated up to two times, because other load on the machine may have caused the
+    // failure.
     for (let at = 0; at < RATES.length && failures < 3; ) {
       const { result, next } = await step(server, load, RATES[at] as number, from)
       from = next

@@ -1,12 +1,11 @@
 /**
- * Stalls every fifth client. Measures the latency of the healthy clients, the growth of the server's memory,
- * and whether the stalled clients later receive every event.
+ * Stalls every fifth client. Measures the latency of the other clients, the memory of the server, and whether
+ * the stalled clients later receive every event.
  *
- * The events are large and the socket buffers of the stalled clients are small, so that the buffers fill
- * during the benchmark. The kernel buffers up to 4 MB per socket.
+ * The events are large and the socket buffers of the stalled clients are small, because the kernel would
+ * otherwise buffer all events of the benchmark.
  *
- * The histories of the servers are filled first, so that only stalled clients make memory grow. Clients stall
- * for 12 s, because the relay closes a connection on which the client reads nothing for 15 s.
+ * Clients stall for 12 s, because the relay closes a connection on which the client reads nothing for 15 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -15,14 +14,14 @@ process.env.BENCH_KEPT ??= '2000'
 const { nowUs, option, publishAt, report, rssOf, SERVERS, spread, startLoad } = await import('./kit.ts')
 
 const [clients, rounds, seconds] = [option('clients', 400), option('rounds', 3), option('seconds', 12)]
-/** Rate in events per second. All servers reach this rate without stalled clients. */
+/** Rate in events per second. All measured servers reach this rate while no client is stalled. */
 const rate = option('rate', 100)
 const eventBytes = Number(process.env.BENCH_PAD ?? 200)
 const stalled = clients / 5
 const SMALL_BUFFER = { LOAD_RCVBUF: '16384' }
 /**
- * Number of events published before clients stall. The number is larger than the number of events that a
- * server keeps in its history.
+ * Number of events published before clients stall. The events fill the server's history, so that the history
+ * does not grow during the measurement.
  */
 const PAST = 2500
 /** Upper limit of the time in which the stalled clients catch up, in ms. */

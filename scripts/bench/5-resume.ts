@@ -1,6 +1,6 @@
 /**
  * Reconnects many clients at once with an old event id. Measures the time until all clients have received the
- * missed events, and the number of database queries.
+ * missed events.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuOf, option, publishAt, report, SERVERS, spread, startLoad } from './kit.ts'
@@ -24,7 +24,7 @@ const queriesOf = async (port: number) =>
 
 async function measure(name: string): Promise<Outcome> {
   const server = await (SERVERS[name] as (typeof SERVERS)[string])()
-  /** Last event number that the clients received before they reconnect. */
+  /** Number of the last event that the clients received before they reconnect. */
   const last = 500
   await publishAt(server, 1000, (last + missed) / 1000, 1)
   await sleep(500)

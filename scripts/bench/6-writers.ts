@@ -1,7 +1,8 @@
 /**
  * Measures how many status transitions per second PostgreSQL commits with the agent's triggers. Compares this
- * rate with two others: the same update without triggers, and the same update with a trigger that only calls
- * NOTIFY. The writers loop inside PostgreSQL, because a client program would limit the rate.
+ * rate with updates without a trigger, and with updates whose trigger only calls NOTIFY.
+ *
+ * The writers loop inside PostgreSQL, because a client program would limit the rate.
  */
 import type pg from 'pg'
 import { settingsOf, startDatabase } from './database.ts'
@@ -72,8 +73,8 @@ async function run(table: string, sessions: number): Promise<number> {
 }
 
 /**
- * Returns 0 if every transition after event `before` has an event and the event numbers are contiguous.
- * Otherwise returns the larger number: missing events, or missing event numbers.
+ * Returns the number of events that are missing after event `before`, or the number of missing event numbers
+ * if that is larger.
  */
 async function lost(before: number, transitions: number): Promise<number> {
   const { rows } = await admin.query(

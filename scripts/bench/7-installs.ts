@@ -1,6 +1,6 @@
 /**
- * Measures the install of fifty apps on a host whose switch command takes 1 s. The installs are requested all
- * at once, or one after the other.
+ * Measures the install of fifty apps, requested at once or one after the other, on a host whose switch
+ * command takes 1 s.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -19,7 +19,7 @@ const [apps, rounds, switchMs] = [option('apps', 50), option('rounds', 3), optio
 const LIMIT_MS = 180_000
 const names = Array.from({ length: apps }, (_, index) => `app-${index + 1}`)
 
-/** Returns a host whose switch command only waits `switchMs` ms, and whose apps are healthy at once. */
+/** Returns a host whose switch command only waits `switchMs` ms. All apps of the host are healthy at once. */
 function slowHost(url: string): Host {
   const runs = new Map<string, number>()
   const isOver = ({ id }: Run) => performance.now() - (runs.get(id) ?? 0) >= switchMs

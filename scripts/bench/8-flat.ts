@@ -8,7 +8,7 @@ import { nowUs, option, report, rssOf, SERVERS, startLoad } from './kit.ts'
 
 const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
 const LIMIT_MS = 30_000
-/** Number of events published at once. Equal to the number of events that the measured server keeps. */
+/** Number of events published at once. The measured server keeps the same number of events. */
 const BURST = 1000
 
 const server = await (SERVERS.bloud as (typeof SERVERS)[string])()

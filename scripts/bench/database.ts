@@ -1,5 +1,6 @@
 /**
- * Starts an embedded PostgreSQL with the agent's schema and the settings of `npm start`, including `fsync`.
+ * Starts an embedded PostgreSQL with the agent's schema and the same settings as `npm start`, including
+ * `fsync`.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,7 +12,6 @@ import { createEmbeddedPostgres, LOGINS, type Login } from '../../src/postgres/e
 
 const PASSWORD = 'bench'
 
-/** Statement that inserts $1 apps with minimal catalog entries and the status `queued`. */
 const MAKE_APPS = `
   with added as (
     insert into bloud.catalog_cache
@@ -54,7 +54,7 @@ export async function startDatabase() {
       for (const status of ['configuring', 'building', 'starting', 'running'])
         await client.query('update bloud.apps set status = $1', [status])
     },
-    /** Kills PostgreSQL. `createEmbeddedPostgres` then restarts PostgreSQL. */
+    /** Kills PostgreSQL, which is then restarted by `createEmbeddedPostgres`. */
     async crash(): Promise<void> {
       const pid = Number((await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split('\n')[0])
       process.kill(pid, 'SIGKILL')

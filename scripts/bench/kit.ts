@@ -1,4 +1,4 @@
-/** Shared parts of the benchmarks: measured servers, the load client, statistics and tables. */
+/** Shared parts of the benchmarks: the measured servers, the load client, statistics and tables. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ export const HERE = import.meta.dirname
 export const FOLDER = mkdtempSync(join(tmpdir(), 'bloud-bench-'))
 const NCHAN = '/usr/share/nginx/modules/ngx_nchan_module.so'
 const children = new Set<ChildProcess>()
-/** Upper limit of the time until a server prints its port, in ms. */
+/** Upper limit of the time until a started server prints its port, in ms. */
 const START_LIMIT_MS = 30_000
 /** Number of messages that nchan keeps for reconnecting clients. */
 const KEPT_MESSAGES = process.env.BENCH_KEPT ?? '20000'
@@ -52,7 +52,7 @@ export interface Server {
   name: string
   port: number
   pid: number
-  /** Publishes an event with the number `seq` and the time at which the event was due, in µs. */
+  /** Publishes event number `seq`, which was due at `dueUs` (in µs of CLOCK_MONOTONIC). */
   publish(seq: number, dueUs: number): void
   stop(): Promise<void>
 }
@@ -82,9 +82,7 @@ async function isUp(port: number): Promise<boolean> {
   )
 }
 
-/**
- * Publishes events to nchan by POST requests on one keep-alive connection, without waiting for the responses.
- */
+/** Publishes events to nchan by POST requests on one connection, without waiting for the responses. */
 function poster(socket: Socket) {
   socket.setNoDelay(true)
   socket.on('data', () => undefined)
@@ -141,7 +139,7 @@ export const SERVERS: Record<string, () => Promise<Server>> = {
   'better-sse': () => nodeServer('better-sse', 'better-sse.mjs', betterSseFolder()),
 }
 
-/** Statistics of the load client since its last command `reset`. */
+/** Statistics of the load client since its last `reset` command. */
 export interface LoadStats {
   opened: number
   /** Number of clients that have received the header of the HTTP response. */
@@ -154,11 +152,11 @@ export interface LoadStats {
   /** Number of events that a client received twice or out of order. */
   repeats: number
   bytes: number
-  /** Smallest of the clients' last event numbers. */
+  /** Smallest last event number of all clients. */
   lowest: number
-  /** Largest of the clients' last event numbers. */
+  /** Largest last event number of all clients. */
   highest: number
-  /** Percentiles of the latency from the due time to the receipt, in ms. */
+  /** Percentiles of the time from the due time of an event to its receipt, in ms. */
   p50: number
   p99: number
   max: number
@@ -194,8 +192,8 @@ export async function startLoad(
       return JSON.parse(await answer)
     },
     /**
-     * Reads the statistics until `enough` returns true. Returns the time taken in ms, or undefined if
-     * `limitMs` has passed.
+     * Reads the statistics until `enough` returns true. Returns the time taken in ms, or undefined after
+     * `limitMs` ms.
      */
     async until(enough: (stats: LoadStats) => boolean, limitMs: number): Promise<number | undefined> {
       const begin = performance.now()
@@ -211,8 +209,8 @@ export async function startLoad(
 }
 
 /**
- * Publishes events at a fixed rate. An event contains the time at which the event was due, so a slow server
- * does not lower the rate. Returns the number after the last event.
+ * Publishes events at a fixed rate and returns the next event number. Each event contains its due time, so
+ * that the latency includes the time by which publishing is late.
  */
 export async function publishAt(
   server: Server,
@@ -230,7 +228,7 @@ export async function publishAt(
   return from + total
 }
 
-/** Returns the CPU time of a process in s: the total, and the part spent outside the kernel. */
+/** Returns the CPU time of a process in s: in total, and without the time in the kernel. */
 export function timesOf(pid: number): { all: number; user: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return { all: (Number(fields[11]) + Number(fields[12])) / 100, user: Number(fields[11]) / 100 }
@@ -248,7 +246,7 @@ export const quantile = (values: number[], part: number): number =>
   sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? Number.NaN
 
 const short = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
-/** Returns numbers as text in the form `median (min–max)`. */
+/** Returns the median, the minimum and the maximum as text in the form `median (min–max)`. */
 export const spread = (values: number[]): string =>
   values.length === 0
     ? 'none'
@@ -262,7 +260,7 @@ function version(command: string, ...args: string[]): string {
   }
 }
 
-/** Returns the description of the machine and the versions of its programs. */
+/** Returns a description of the machine and the versions of its programs. */
 export const machine = () => ({
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,
@@ -276,7 +274,7 @@ export const machine = () => ({
   date: new Date().toISOString(),
 })
 
-/** Prints the results as a table, and all numbers as a line of JSON. */
+/** Prints the results as a table and as a line of JSON. */
 export function report(
   name: string,
   settings: object,
@@ -288,7 +286,7 @@ export function report(
   console.log(JSON.stringify({ name, machine: machine(), settings, rows, numbers }))
 }
 
-/** Returns the number in the option `--name=value` of the command line, or `fallback` without the option. */
+/** Returns the number in the command line option `--name=value`, or `fallback` without the option. */
 export function option(name: string, fallback: number): number {
   const given = process.argv.find((arg) => arg.startsWith(`--${name}=`))
   return given ? Number(given.split('=')[1]) : fallback

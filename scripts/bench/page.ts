@@ -1,7 +1,5 @@
 /**
- * Measures the time that the web page spends in scripts per frame, with many apps and events. The times come
- * from Chromium's trace of the page. The page is served by the agent's own server, with a database created
- * for the measurement.
+ * Measures the time that the web page spends in scripts per frame, from Chromium's trace of the page.
  *
  *   node scripts/bench/page.ts [apps] [events/s] [slowdown]
  *
@@ -44,9 +42,7 @@ interface TraceEvent {
   tid: number
   ts: number
   dur?: number
-  /**
-   * CPU time of the trace event in µs. The time in which the thread waited for a processor is not included.
-   */
+  /** CPU time of the trace event in µs, without the time in which the thread waited for a processor. */
   tdur?: number
 }
 

@@ -1,5 +1,5 @@
 /**
- * Server of the benchmarks with the agent's unchanged relay and HTTP server. The history is in memory instead
+ * Server for the benchmarks, with the agent's relay and HTTP server. The event history is in memory instead
  * of the database.
  */
 import { setFlagsFromString } from 'node:v8'
@@ -9,7 +9,7 @@ import { createServer } from '../../../src/http/server.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { printReady, startHistory } from './history.ts'
 
-// Limits V8's memory for new objects as src/main/relay.ts does.
+// Limits V8's memory for new objects, as src/main/relay.ts does.
 setFlagsFromString('--semi-space-growth-factor=1')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0

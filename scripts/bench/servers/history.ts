@@ -1,9 +1,9 @@
-/** Keeps a history of events in memory for the measured servers. The events arrive as lines over a socket. */
+/** Keeps a history of events in memory for the measured servers. */
 import { createServer } from 'node:net'
 
-/** Padding text of an event. Its length is BENCH_PAD bytes, or 200 bytes as in a small event. */
+/** Padding text of each event, 200 bytes long unless the variable BENCH_PAD sets the length. */
 export const PADDING = 'x'.repeat(Number(process.env.BENCH_PAD ?? 200))
-/** Number of newest events that the history always keeps. Older events are removed from time to time. */
+/** Number of newest events that the history keeps at least. */
 const KEPT = 20_000
 
 export interface Row {
@@ -14,8 +14,8 @@ export interface Row {
 }
 
 /**
- * Reads lines of the form `<seq> <due time in µs>` from a new port. Returns the port and functions that read
- * the kept events.
+ * Listens on a free port for lines of the form `<seq> <due time in µs>`, and adds an event per line. Returns
+ * the port and functions that read the events.
  */
 export async function startHistory(onRows: (rows: Row[]) => void) {
   let rows: Row[] = []
@@ -48,5 +48,5 @@ export async function startHistory(onRows: (rows: Row[]) => void) {
 
 export const frameOf = (row: Row): string => `event: app\nid: e.${row.seq}\ndata: ${JSON.stringify(row)}\n\n`
 
-/** Prints the ports of the server and of its event source as JSON, for the benchmark. */
+/** Prints the ports of the server and of its event source as JSON, which the benchmark reads. */
 export const printReady = (port: number, feed: number): void => console.log(JSON.stringify({ port, feed }))

@@ -1,6 +1,5 @@
 /**
- * Server of the benchmarks with node:http. An event is serialised once for all clients and written without
- * delay (TCP_NODELAY).
+ * Server for the benchmarks, written with node:http. An event is serialised once for all clients.
  *
  * The first argument is a batching interval in ms. The first event is written at once, and later events are
  * written together at the end of an interval. With the second argument `throttled`, the interval becomes
@@ -24,7 +23,7 @@ function flush(): void {
   const bytes = Buffer.from(gathered)
   gathered = ''
   for (const client of clients) client.write(bytes)
-  // The end of writing is reported in the next tick, because Node writes to the sockets in ticks that are
+  // The end of writing is measured in the next tick, because Node writes to the sockets in ticks that are
   // already queued.
   process.nextTick(() => throttle.done(begin, performance.now()))
 }
@@ -44,10 +43,7 @@ const history = await startHistory((rows) => {
   else timer = setTimeout(flush, wait)
 })
 
-/**
- * Serialised events after an event id, by event id. The events are serialised once for all clients that
- * reconnect with the same id.
- */
+/** Serialised missed events by event id, shared by all clients that reconnect with the same id. */
 const missed = new Map<string, Buffer>()
 function after(id: string): Buffer {
   const key = `${id} ${history.head()}`
