@@ -26,8 +26,7 @@ const NO_ACTIONS = {
 }
 
 /**
- * Returns the title and the HTML of the page for the given facts. `known` is false if the URL names an app
- * that does not exist.
+ * Returns the title and the HTML of the page. `known` is false if the URL names an app that does not exist.
  * @param {Facts} facts
  * @returns {{ title: string, body: string, known: boolean }}
  */

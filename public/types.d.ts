@@ -4,7 +4,7 @@ import type { Status } from '../src/domain/status.ts'
 
 export type { Status }
 
-/** Operation that a user can request. `purge` uninstalls an app and deletes the app's data. */
+/** Operation that a user can request. `purge` is an uninstall that also deletes the data of the app. */
 export type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
 
 /** Reason why an operation failed or was cancelled. */
@@ -109,7 +109,7 @@ export interface LogLine {
 
 /** App in the state of the page: a row of GET /api/status with two more fields. */
 export type App = AppStatus & {
-  /** True after an event, until the controls for the new status arrive. */
+  /** True between an event and the response that contains the new controls. */
   stale: boolean
   /** Sequence number of the newest event that the object includes. */
   seq: number
@@ -143,7 +143,7 @@ export interface PlanChoice {
   chosen: string[] | null
 }
 
-/** Consequences of an install that is not requested yet. The database computes the plan. */
+/** Consequences of an install: the apps to install, the choices of the user, and the blockers. */
 export interface Plan {
   app: string
   /** Names of all apps to install, in order. The requested app is last. */
@@ -225,7 +225,7 @@ export interface State {
   /** Latest rollback plan from the agent, or null before the first request. */
   rollback: RollbackPlan | null
   log: Log | null
-  /** Id of the operation whose log the user closed. Only the user can open this log again. */
+  /** Id of the operation whose log the user closed. The page reopens the log only after a navigation. */
   logClosed: string | null
   liveRegions: LiveRegions
 }
@@ -274,7 +274,7 @@ export type Message =
 export interface Actions {
   /** Requests a verb for an app. A refusal is shown on the app's card. */
   request(app: string, action: Verb): void
-  /** Returns the consequences of a rollback. After a failure the card of `app` shows an error. */
+  /** Returns the consequences of a rollback, or null after a failure, which the card of `app` shows. */
   planRollback(app: string): Promise<RollbackPlan | null>
   /** Requests a rollback of the whole machine. The card of `app` shows a refusal. */
   rollback(app: string, plan: RollbackPlan): void

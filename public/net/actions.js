@@ -1,4 +1,4 @@
-/** Actions of the user. Each action sends requests to the agent or dispatches messages to the reducer. */
+/** Actions of the user, which send requests to the agent or dispatch messages to the reducer. */
 import { callVerb, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
 
 /** @import { Verb, Choices, Message, Plan, State, Actions } from '../types.js' */
@@ -87,7 +87,7 @@ function createRequests(dispatch, refreshStatus) {
     } catch (error) {
       const problem = problemOf(error)
       dispatch({ type: 'refused', app, action, problem })
-      // Opens the plan dialog, because the catalog changed and the install now needs a choice of the user.
+      // The catalog has changed, and the install now needs a choice of the user.
       if (problem.code === 'choice_needed') await openPlan(app, false)
     }
     refreshStatus(0)

@@ -91,8 +91,8 @@ export const getLog = (operationId, after) =>
   requestJson(`/api/operations/${encodeURIComponent(operationId)}/log?after=${after}`)
 
 /**
- * Sends the HTTP request for a verb. A purge is sent as an uninstall with `purge: true`. A rollback has a URL
- * without an app, because a rollback concerns the whole machine.
+ * Sends the HTTP request for a verb. A rollback has a URL without an app, because a rollback concerns the
+ * whole machine.
  * @param {string} app
  * @param {Verb} action
  * @param {object} [body]

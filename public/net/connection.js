@@ -68,7 +68,7 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
 
   return {
     close,
-    /** Closes the former connection and opens a new connection. @param {string} url */
+    /** @param {string} url */
     open(url) {
       close()
       const fresh = new Source(url)
@@ -94,7 +94,6 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
   }
 }
 
-/** Returns a timer with one callback. A new start cancels the former callback. */
 function createTimer() {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer
@@ -128,7 +127,7 @@ export function createBackoff(firstMs, limitMs) {
 }
 
 /**
- * Converts the events of an EventSource to messages and passes the messages to `receive`.
+ * Passes the events of an EventSource to `receive` as messages.
  * @param {EventSource} source
  * @param {(message: Message) => void} receive
  */

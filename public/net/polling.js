@@ -50,7 +50,6 @@ export function createPolling({ visible, onSuccess, onFailure, ...options }) {
       running = false
       clearTimeout(timer)
     },
-    /** Polls immediately instead of at the next interval. */
     now() {
       if (running) void round()
     },
@@ -87,7 +86,7 @@ async function poll(options) {
     // If polling was stopped meanwhile, a stream works again and delivers the remaining events.
     if (!isRunning()) return
     onMessage({ type: 'app', id: `${epoch}.${event.seq}`, event, receivedAt: Date.now(), fresh: false })
-    // Waits for a microtask, so that the page renders each status before the next event replaces the status.
+    // Waits for a microtask, so that the page renders each status before the next event.
     await null
   }
 }

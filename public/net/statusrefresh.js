@@ -1,16 +1,12 @@
 /**
- * Plans requests of GET /api/status. The response contains values that events lack: controls, causes and
- * queue positions.
+ * Plans requests of GET /api/status, which contains values that events lack: controls and queue positions.
  */
 
 /** Delay in ms between an event and the request, because events often arrive in groups. */
 const DELAY_MS = 100
 /** Delay in ms before a failed request is repeated. */
 const RETRY_MS = 3000
-/**
- * Pause after a request, as a multiple of the duration of the request. The pause limits the load of the
- * agent.
- */
+/** Pause after a request, as a multiple of the duration of the request. The pause limits the load. */
 const REST_FACTOR = 8
 /**
  * Upper limit of the pause in ms. Without the limit, a request during which the machine sleeps would cause a

@@ -39,8 +39,7 @@ const WAKE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'focus']
  */
 
 /**
- * Returns an object that starts and stops the stream of events. Each wake event, such as `online`, causes a
- * check of the connection.
+ * Returns an object that starts and stops the stream of events.
  * @param {Omit<TransportOptions, 'visible'> & WakeOptions} options
  */
 export function createStream({ wakeTargets = [], visible = () => true, ...options }) {
@@ -151,7 +150,7 @@ function createFeed(onMessage) {
   let lastId = ''
   let lastActivity = 0
 
-  /** Sends a message with the state of the connection. @param {Connection} state */
+  /** @param {Connection} state */
   function report(state) {
     const since = lastActivity ? new Date(lastActivity).toISOString() : null
     onMessage({ type: 'connection', state, since })
@@ -170,7 +169,7 @@ function createFeed(onMessage) {
       if (message.type === 'reset') lastId = ''
       onMessage(message)
     },
-    /** Sets the id of the last event that the page already has. @param {string} id */
+    /** @param {string} id */
     beginAfter(id) {
       lastId = id
     },

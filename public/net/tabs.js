@@ -67,11 +67,8 @@ export function createTabs({
   setInterval(() => announce(true), HEARTBEAT_MS)
 
   return {
-    /** Returns true if this window may hold connections open. */
     mayStream: () => mayStream,
-    /**
-     * Sends a heartbeat and requests replies. Must be called after this window was opened, shown or hidden.
-     */
+    /** Sends a heartbeat and requests replies, after this window was opened, shown or hidden. */
     announce: () => announce(),
     /** Notifies the other windows that this window closes. */
     leave: () => channel?.postMessage({ id, since, visible: false, answer: true }),

@@ -1,11 +1,8 @@
 /**
  * Reducer functions for the apps in the state of the page.
  *
- * An event changes one app immediately. A response of GET /api/status contains more values, but can be older
- * or newer than the stream.
- *
- * An older response does not change apps with a later event. A newer response waits for the events of the
- * stream, because the page would otherwise skip statuses.
+ * An event changes one app immediately. A response of GET /api/status that is newer than the stream waits for
+ * the events, because the page would otherwise skip statuses.
  */
 import { isCancelled, needsAttention } from './status.js'
 import { LABELS } from './text.js'
@@ -121,7 +118,7 @@ const isSameOperation = (a, b) => a !== undefined && String(a.operation_id) === 
 /** @param {State} state @param {Extract<Message, { type: 'app' }>} message @returns {State} */
 export function applyEvent(state, { id, event, receivedAt, fresh }) {
   const at = parseId(id)
-  // Ignores events that the page already has, because the server may replay events after a reconnect.
+  // Ignores known events, because the server may replay events after a reconnect.
   if (at.epoch === state.epoch && at.seq <= state.seq) return state
   const name = event.name ?? event.app
   // Copies all apps and deletes one app, because a filter over hundreds of apps is much slower.
@@ -165,7 +162,7 @@ function applyTransition(before, event, seq) {
 }
 
 /**
- * Returns the duration of each finished status of an app in seconds, including the status that just ended.
+ * Returns the duration of each finished status of an app in seconds.
  * @param {App | undefined} before
  * @param {Status | null} ended
  * @param {string} at
@@ -213,7 +210,7 @@ export function measureSkew(skew, at, receivedAt, fresh) {
 const skewOf = (state, list, receivedAt) =>
   list.reduce((least, row) => measureSkew(least, row.status_since, receivedAt, false), state.skew)
 
-/** Upper limit of the number of urgent announcements in the live regions. */
+/** Upper limit of urgent announcements in the live regions. */
 const MAX_URGENT = 12
 
 /** @param {LiveRegions} before @param {Pick<App, 'name' | 'display_name' | 'status' | 'cause'>} app */

@@ -11,7 +11,7 @@ export function applyHistory(state, { app: name, rows }) {
 }
 
 /**
- * Adds an event to the history of an app whose page was opened before.
+ * Adds an event to the history of an app, if the history was loaded.
  * @param {State} state
  * @param {AppEvent} event
  * @returns {State}

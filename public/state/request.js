@@ -27,7 +27,7 @@ export function reduceRequest(state, message) {
 }
 
 /**
- * Applies messages about the plans of installs and rollbacks to the state.
+ * Applies messages about the plans of installs and rollbacks.
  * @param {State} state
  * @param {Message} message
  * @returns {State}
@@ -97,10 +97,8 @@ export function applyEventToRequests(state, name, uninstalled) {
 }
 
 /**
- * Returns true if the apps show the effect of a pending request.
- *
- * A cancel has its effect when the operation has ended. A rollback has its effect when an app has an
- * operation with a higher id than the rollback.
+ * Returns true if the apps show the effect of a pending request. The effect of a cancel is the end of the
+ * operation. The effect of a rollback is a newer operation of any app.
  * @param {Pending} pending
  * @param {App | undefined} app
  * @param {Record<string, App>} apps

@@ -1,4 +1,4 @@
-/** Labels, formatted durations and colours of the page. The functions use no DOM and no clock. */
+/** Labels, formatted durations and colours of the page. */
 
 import { inFlight } from './status.js'
 
@@ -145,7 +145,7 @@ export function titleOf({ apps, route }) {
 
 /**
  * Returns a text about the author of an event. The PostgreSQL role bloud_operator is not named, because all
- * users share the role.
+ * users of the page share the role.
  * @param {{ actor: string, origin: string }} event
  */
 export function authorOf({ actor, origin }) {

@@ -45,7 +45,7 @@ export function AppList({ state, actions }) {
 }
 
 /**
- * Returns the apps sorted by displayed name. The order is kept while the names stay the same.
+ * Returns the apps sorted by displayed name.
  * @param {App[]} apps
  * @returns {App[]}
  */
@@ -185,10 +185,7 @@ const LogButton = ({ app, actions }) => html`
     aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>
 `
 
-/**
- * Shows a status by icon, label and colour, so that users need not distinguish colours.
- * @param {{ status: Status }} props
- */
+/** Shows a status by icon, label and colour. @param {{ status: Status }} props */
 export const StatusPill = ({ status }) => html`
   <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
 `

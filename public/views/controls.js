@@ -78,7 +78,7 @@ function labelOf(app, action) {
 }
 
 /**
- * Returns the reason why a verb is not allowed, or null if the verb is allowed.
+ * Returns the reason why a verb is not allowed, otherwise null.
  * @param {App} app
  * @param {Verb} action
  */

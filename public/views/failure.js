@@ -46,7 +46,7 @@ function unaffected(app, cause) {
 }
 
 /**
- * Shows a failure: the cause, a hint, the last log lines and the effect on other apps. `Heading` is the HTML
+ * Shows the cause of a failure, the last log lines and the effect on other apps. `Heading` is the HTML
  * element of the title.
  * @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, actions: Actions, Heading:
  *   string }} props

@@ -1,10 +1,7 @@
 import { colourOf, initial } from '../state/text.js'
 import { html } from './html.js'
 
-/**
- * SVG paths of the icons, on a grid of 24 × 24. The icons of the statuses differ in shape, because some users
- * cannot distinguish colours.
- */
+/** SVG paths of the icons, on a grid of 24 × 24. The icons of different statuses have different shapes. */
 const PATHS = {
   queued: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5l3 2',
   configuring:

@@ -168,7 +168,7 @@ const Line = ({ line, times, mark }) =>
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false })
 
 /**
- * Shows the time since the last log line if that time exceeds SILENT_MS, otherwise "live".
+ * Shows the time since the last log line, or "live" if the time is shorter than SILENT_MS.
  * @param {{ since: string | undefined, skew: number }} props
  */
 function Silence({ since, skew }) {

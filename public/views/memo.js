@@ -58,18 +58,14 @@ export function createMemo(isUrgent) {
   }
 }
 
-/**
- * Removes from the cache the elements that the last render did not use.
- * @param {Map<string, { round: number }>} cache
- * @param {number} round
- */
+/** @param {Map<string, { round: number }>} cache @param {number} round */
 function dropUnused(cache, round) {
   for (const [key, entry] of cache) if (entry.round < round) cache.delete(key)
 }
 
 /**
  * Returns the `memo` function of a component. While an element has its former content, the component is
- * rendered again in the next animation frame. A hidden page renders all elements at once.
+ * rendered again in the next animation frame.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
  */
@@ -87,11 +83,7 @@ export function useMemoized(isUrgent) {
   return memo
 }
 
-/**
- * Returns true if two objects have equal property values.
- * @param {Record<string, any>} a
- * @param {Record<string, any>} b
- */
+/** @param {Record<string, any>} a @param {Record<string, any>} b */
 function isSame(a, b) {
   for (const key in b) if (a[key] !== b[key]) return false
   return true

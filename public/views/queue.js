@@ -6,10 +6,7 @@ import { Elapsed } from './time.js'
 
 /** @import { App, State } from '../types.js' */
 
-/**
- * Returns true if the running rebuild includes the app. At most one rebuild runs at a time.
- * @param {App} app
- */
+/** Returns true if the running rebuild includes the app. @param {App} app */
 const isRebuilding = (app) =>
   app.status === 'configuring' ||
   app.status === 'building' ||

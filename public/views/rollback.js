@@ -6,7 +6,7 @@ import { html } from './html.js'
 /** @import { App, Pending, RollbackPlan, Actions } from '../types.js' */
 
 /**
- * Shows the button of a rollback. A click requests a new plan, and a dialog shows the consequences.
+ * Shows the button of a rollback. A click requests a new plan and opens a dialog.
  * @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, actions: Actions }} props
  */
 export function RollbackControl({ app, known, pending, actions }) {

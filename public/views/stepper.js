@@ -27,7 +27,7 @@ export const Stepper = ({ app, skew }) => html`
 `
 
 /**
- * Returns the duration of a step. The present step has a running clock.
+ * Returns the duration of a step, or a running clock for the present step.
  * @param {App} app
  * @param {import('../types.js').Status} step
  * @param {string} state

@@ -31,7 +31,7 @@ export function createTicker(everyMs, nextFrame = (run) => requestAnimationFrame
   }
 
   /**
-   * Adds a listener. Returns the function that removes the listener.
+   * Adds a listener and returns a function that removes the listener.
    * @param {(now: number) => void} listener
    */
   return function subscribe(listener) {

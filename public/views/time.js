@@ -28,10 +28,7 @@ export function useTime(compute, slow = false) {
   return compute(Date.now())
 }
 
-/**
- * Returns false on the server and in the first render of the browser, because both renders must be equal.
- * Later renders use the time zone and language of the browser.
- */
+/** Returns false on the server and in the first render of the browser, because both renders must be equal. */
 export function useIsBrowser() {
   const [isBrowser, setIsBrowser] = useState(false)
   useEffect(() => setIsBrowser(true), [])
@@ -75,7 +72,7 @@ const localTime = (at, skew, isBrowser, name) =>
   formatOf(name, isBrowser).format(new Date(Date.parse(at) + (isBrowser ? skew : 0)))
 
 /**
- * Shows the elapsed time since `since`, a time of the server's clock.
+ * Shows the time since `since`, a time of the server's clock.
  * @param {{ since: string, skew: number, slow?: boolean, format?: (ms: number) => string }} props
  */
 export function Elapsed({ since, skew, slow = false, format = clock }) {
