@@ -52,6 +52,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   let mark = ''
   let generation: number | null = null
   let activation: string | null = null
+  let starting: Promise<boolean> | undefined
   let stopping: Promise<void> | undefined
   let lastError = ''
 
@@ -120,24 +121,30 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     done.resolve()
   }
 
+  async function begin(): Promise<boolean> {
+    await mkdir(paths.supervisor, { recursive: true })
+    lock = await acquireFileLock(paths.supervisorLock, LOCK_LIMIT_MS)
+    if (!lock) return false
+    await writeState() // replaces the outdated state and process id of the previous supervisor
+    mark = `${await readMark(paths.mark)}/unit`
+    await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
+    watcher = watch(paths.state, () => void reconcile())
+    watcher.on('error', report)
+    timer = setInterval(() => void reconcile(), ROUND_INTERVAL_MS)
+    void reconcile()
+    return true
+  }
+
+  /** Stops after the start has finished, because a start that goes on would keep the process alive. */
   function stop(): Promise<void> {
-    stopping ??= shutDown()
+    stopping ??= (starting ?? Promise.resolve()).then(shutDown, shutDown)
     return stopping
   }
 
   return {
-    async start() {
-      await mkdir(paths.supervisor, { recursive: true })
-      lock = await acquireFileLock(paths.supervisorLock, LOCK_LIMIT_MS)
-      if (!lock) return false
-      await writeState() // replaces the outdated state and process id of the previous supervisor
-      mark = `${await readMark(paths.mark)}/unit`
-      await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
-      watcher = watch(paths.state, () => void reconcile())
-      watcher.on('error', report)
-      timer = setInterval(() => void reconcile(), ROUND_INTERVAL_MS)
-      void reconcile()
-      return true
+    start() {
+      starting ??= begin()
+      return starting
     },
     stop,
     stopped: done.promise,

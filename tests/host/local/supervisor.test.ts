@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -6,6 +8,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { supervisorState } from '../../../src/host/local/statefiles.ts'
 import { isLocked } from '../../../src/system/filelock.ts'
+import { MARK, readMark } from '../../../src/system/processgroup.ts'
 import { answer, createTestHost, get, until } from '../../support/local-host.ts'
 
 const supervisorPid = async (paths: Parameters<typeof supervisorState>[0]) =>
@@ -151,6 +154,24 @@ test('the initial files of an app are written once, and not overwritten later', 
   await answer(good)
   const file = join(dataDir, 'apps', 'good', 'etc', 'app.conf')
   assert.equal(await readFile(file, 'utf8'), `port=${good.port}\n`)
+})
+
+test('a supervisor that is stopped while it starts ends by itself', async (t) => {
+  const { host, paths } = await createTestHost(t)
+  await host.stop()
+  // The supervisor's start waits for this old process of an app, which ignores SIGTERM.
+  const script = 'trap "echo stopping" TERM; echo ready; while :; do sleep 0.1; done'
+  const env = { PATH: process.env.PATH, [MARK]: `${await readMark(paths.mark)}/unit/old` }
+  const old = spawn('sh', ['-c', script], { env, stdio: ['ignore', 'pipe', 'ignore'] })
+  await once(old.stdout, 'data')
+  const program = join(import.meta.dirname, '../../../src/host/local/supervisormain.ts')
+  const supervisor = spawn(process.execPath, [program, '--state', paths.state], { stdio: 'ignore' })
+  t.after(() => supervisor.kill('SIGKILL'))
+  await once(old.stdout, 'data')
+  supervisor.kill('SIGTERM')
+  old.kill('SIGKILL')
+  await until('the supervisor has ended', () => supervisor.exitCode !== null || supervisor.signalCode)
+  assert.equal(supervisor.exitCode, 0)
 })
 
 test('the state file of a killed supervisor is ignored after another supervisor has started', async (t) => {
