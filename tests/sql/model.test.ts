@@ -1,6 +1,5 @@
 /**
- * Tests that the database agrees with a small model after random sequences of commands. Two operators and the
- * orchestrator send the commands.
+ * Tests that the database agrees with a small model after random sequences of commands.
  *
  *   MODEL_SEED=… MODEL_PATH=… npm test -- tests/sql/model.test.ts   repeats the sequence of a failure
  *   MODEL_RUNS=20000 npm test -- tests/sql/model.test.ts            runs more sequences
@@ -28,13 +27,13 @@ import {
   wholeRebuild,
 } from '../support/model-steps.ts'
 
-const RUNS = Number(process.env.MODEL_RUNS ?? 900)
+const RUNS = Number(process.env.MODEL_RUNS ?? 600)
 const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 2 ** 31)
 const PATH = process.env.MODEL_PATH
-/** Number of databases on which sequences run in parallel. */
+/** Number of databases on which sequences run at the same time. */
 const DATABASES = PATH ? 1 : 3
 
-/** Command with its result on the database and the answer of the model. */
+/** Command with the result from the database and the answer of the model. */
 interface Exchange {
   command: Command
   result: Result
@@ -44,7 +43,7 @@ interface Exchange {
 const isVerb = ({ verb }: Command): boolean =>
   ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'].includes(verb)
 
-/** Returns each set of apps that a session may have locked while the session runs the command. */
+/** Returns every set of apps that a session may have locked while it runs the command. */
 function possiblyHeld(world: World, command: Command): string[][] {
   if (!('app' in command)) return [[]]
   const choices = command.verb === 'install' ? command.choices : {}
@@ -89,8 +88,8 @@ async function runOne(
 }
 
 /**
- * Runs two commands at the same time from two sessions. Checks that the outcome equals that of one of the two
- * orders. A command of the orchestrator may also have skipped apps that the other session had locked.
+ * Runs two commands at the same time in two sessions, and checks that the outcome equals that of one of the
+ * two orders. A command of the orchestrator may skip apps that the other session has locked.
  */
 async function runBoth(database: ModelDatabase, world: World, commands: [Command, Command]): Promise<World> {
   const [a, b] = commands

@@ -8,7 +8,7 @@ import { connect, createServer, type Socket } from 'node:net'
 export async function startCuttingProxy(
   url: string,
   chunks: number,
-): Promise<{ url: string; hasCut(): boolean; stop(): void }> {
+): Promise<{ url: string; sent(): number; stop(): void }> {
   const target = new URL(url)
   let sent = 0
   const server = createServer((client: Socket) => {
@@ -25,5 +25,5 @@ export async function startCuttingProxy(
   const address = server.address()
   const proxied = new URL(url)
   proxied.port = String(typeof address === 'object' ? address?.port : 0)
-  return { url: proxied.href, hasCut: () => sent >= chunks, stop: () => void server.close() }
+  return { url: proxied.href, sent: () => sent, stop: () => void server.close() }
 }
