@@ -1,13 +1,5 @@
--- Privileges of the PostgreSQL roles. Only the owner writes tables, and PUBLIC has no privilege. Every deploy
--- revokes all privileges and grants those of this file again.
---
---   role               may
---   bloud_viewer       read tables and views, call the reading functions
---   bloud_relay        do the same as bloud_viewer; assume bloud_operator to call a verb (install, cancel …)
---   bloud_operator     do the same as bloud_viewer; call the verbs
---   bloud_orchestrator do the same as bloud_viewer; call the functions that take an attempt number
---
--- PostgreSQL reports a missing privilege as SQLSTATE 42501.
+-- Privileges of the PostgreSQL roles (roles.sql). Every deploy revokes all privileges and grants the
+-- privileges of this file again.
 
 revoke all on schema bloud from public;
 revoke all on all tables in schema bloud
@@ -22,7 +14,7 @@ alter default privileges for role bloud_owner revoke execute on functions from p
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;
 grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
--- Readers need the sequence, because check_invariants() reads the last value of the sequence.
+-- Readers need the sequence, because check_invariants() reads its last value.
 grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay;
 grant execute on function
   bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.schema_version(),

@@ -1,5 +1,5 @@
--- PostgreSQL roles of the agent, created before the migrations. Only missing roles are created, because all
--- databases of a cluster share the roles. The login that runs this file needs CREATEROLE.
+-- Creates the missing PostgreSQL roles of the agent, before the migrations. Some roles may exist already,
+-- because all databases of a server share the roles.
 --
 --   bloud_owner         owns every object and can't log in
 --   bloud_viewer        reads
@@ -7,8 +7,8 @@
 --   bloud_relay         reads, and assumes bloud_operator only while it calls a verb for the page or the API
 --   bloud_orchestrator  reads, and calls the functions that take an attempt number
 --
--- src/db/migration.ts sets login and password of the roles afterwards. If the login may not create roles,
--- PostgreSQL raises 42501, and an administrator must run this file once.
+-- src/db/migration.ts sets the passwords of the roles afterwards. If the login has no CREATEROLE privilege,
+-- an administrator must run this file once.
 do $$
 declare
   v_role text;
@@ -31,16 +31,16 @@ begin
       execute pg_catalog.format('grant bloud_viewer to %I', v_role);
     end if;
   end loop;
-  -- bloud_relay has the privileges of bloud_operator only while it assumes that role. PostgreSQL 15 can
-  -- disable inheritance only for a whole role, so grants.sql grants reading privileges to bloud_relay itself.
+  -- The role bloud_relay inherits no privileges, so that a session of the relay can call verbs only while the
+  -- session assumes the role bloud_operator.
   if exists (select from pg_catalog.pg_roles where rolname = 'bloud_relay' and rolinherit) then
     alter role bloud_relay noinherit;
   end if;
   if not pg_catalog.pg_has_role('bloud_relay', 'bloud_operator', 'member') then
     execute 'grant bloud_operator to bloud_relay' || case when v_new then ' with inherit false' else '' end;
   end if;
-  -- Grants the roles to the login of the migration, because the login migrates as bloud_owner. The grant is
-  -- needed since PostgreSQL 16, where the creator of a role may administer the role but not assume it.
+  -- Grants the roles to the login of the migration, because the login assumes the role bloud_owner. Since
+  -- PostgreSQL 16 the creator of a role can't assume the role without a grant.
   foreach v_role in array array['bloud_owner', 'bloud_operator', 'bloud_relay', 'bloud_orchestrator'] loop
     if not pg_catalog.pg_has_role(v_role, case when v_new then 'set' else 'member' end) then
       execute pg_catalog.format('grant %I to %I', v_role, current_user);

@@ -1,21 +1,18 @@
 -- Triggers that check every transition, write the history and send all notifications. No other file calls
 -- pg_notify.
 --
---   write to apps.status → guard_app checks and stamps → commit → append_event: row of events + NOTIFY bloud
+-- guard_app() checks each change of the status of an app. At the commit, append_event() records the change as
+-- a row of bloud.events. The notifications have no payload, so the receiver reads the tables:
 --
--- Nouns:
---   transition    a change of an app's status; the rows of bloud.status_transitions are legal
---   event         the row of bloud.events that records a transition, numbered in commit order
---   notification  a NOTIFY without payload, which means "read the tables":
---                   bloud       an event was appended, or the epoch changed
---                   bloud_work  an operation was inserted or changed: the orchestrator reads its queue
---                   bloud_apps  a display name changed, or cancel, purge or warnings of an operation
---                   bloud_log   lines were appended to the log of a rebuild
+--   bloud       an event was appended, or the epoch of the history changed
+--   bloud_work  an operation was inserted or changed
+--   bloud_apps  a display name changed, or the cancel request, purge or warnings of an operation
+--   bloud_log   lines were appended to the log of a rebuild
 --
 -- Errors raised: BL003 illegal_transition, BL018 append_only.
 
--- guard_app() and append_event() call clock() and session_origin() only in sessions that set the clock or the
--- origin. The two calls are slow, and all other commits wait while append_event() runs.
+-- guard_app() and append_event() avoid calls of clock() and session_origin() in most sessions. The calls are
+-- slow, and all other commits wait while append_event() runs.
 
 create or replace function bloud.guard_app() returns trigger
 language plpgsql as $$
@@ -41,7 +38,7 @@ begin
   new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
     else pg_catalog.clock_timestamp() end;
   new.updated_at := new.status_since;
-  -- Records the role before the commit, because the session may assume another role until then.
+  -- Records the role before the commit, because the session may assume another role before the commit.
   new.status_actor := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
   new.status_origin := case
     when new.status_actor = 'bloud_orchestrator' or pg_catalog.current_setting('bloud.origin', true) <> ''
@@ -53,8 +50,8 @@ begin
 end
 $$;
 comment on function bloud.guard_app() is
-  'Refuses (BL003) every transition that is not a row of status_transitions. Sets status_since, '
-  'status_actor and status_origin of the app.';
+  'Refuses (BL003) every transition that is not a row of status_transitions. Records the time, role and '
+  'origin of the transition in the row of the app.';
 
 create or replace trigger guard_app_insert before insert on bloud.apps
   for each row execute function bloud.guard_app();
@@ -76,7 +73,7 @@ begin
     delete from bloud.deletions d where d.app_id = old.id
     returning d.actor, d.origin into new.status_actor, new.status_origin;
   end if;
-  -- Takes the lock before the event number, so that event numbers become visible in ascending order. The lock
+  -- Locks before taking the event number, so that event numbers become visible in ascending order. The lock
   -- can't cause a deadlock, because this deferred trigger takes the last lock of the transaction. The calls
   -- are assignments, because `perform` is slower.
   v_done := pg_notify('bloud', '') is null;
@@ -92,7 +89,7 @@ begin
 end
 $$;
 comment on function bloud.append_event() is
-  'Appends a transition of an app to bloud.events in commit order. Notifies the channel bloud.';
+  'Appends a transition of an app to bloud.events and notifies the channel bloud.';
 
 drop trigger if exists append_event on bloud.apps;
 create constraint trigger append_event after insert or update of status or delete on bloud.apps
@@ -120,7 +117,7 @@ begin
 end
 $$;
 comment on function bloud.guard_append_only() is 'Refuses (BL018) to change or empty the history.';
--- Only prune() may delete events. prune() sets the setting bloud.pruning while it deletes.
+-- Only prune() may delete events, while the setting bloud.pruning is on.
 create or replace trigger history_stays before update or delete on bloud.events
   for each row when (pg_catalog.current_setting('bloud.pruning', true) is distinct from 'on')
   execute function bloud.guard_append_only();
@@ -155,12 +152,12 @@ create or replace trigger notify_work after insert or update on bloud.operations
   for each statement execute function bloud.notify_channel('bloud_work');
 create or replace trigger notify_log after insert on bloud.rebuild_log
   for each statement execute function bloud.notify_channel('bloud_log');
--- The channel bloud_apps reports changes that the web page shows although no status changes.
+-- The channel bloud_apps reports changes of an app that leave the status of the app as it is.
 create or replace trigger notify_rename after update of display_name on bloud.apps
   for each statement execute function bloud.notify_channel('bloud_apps');
 create or replace trigger notify_request
   after update of cancel_requested_at, purge, warnings on bloud.operations
   for each statement execute function bloud.notify_channel('bloud_apps');
--- A new epoch means that the history was replaced, so listeners must read stream_head() again.
+-- Notifies listeners of a new epoch, because they must then start again with a snapshot.
 create or replace trigger notify_epoch after update of epoch on bloud.stream
   for each statement execute function bloud.notify_channel('bloud');

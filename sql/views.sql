@@ -1,15 +1,5 @@
 -- Views for operators and for the processes of the agent. Every deploy drops and creates the views, because
 -- `create or replace view` can't drop a column.
---
---   queue         operations that wait for the next rebuild
---   active        open operations and their rebuild
---   history       events, newest first
---   app_status    one row per app, with its controls
---   catalog       apps that can be installed
---   desired_apps  apps of the next generation
---   probed_apps   apps whose health is probed
---
--- No view raises errors.
 
 drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, bloud.history,
   bloud.desired_apps, bloud.probed_apps;
@@ -36,9 +26,7 @@ select e.seq, e.at, e.app, e.from_status, e.to_status,
   date_trunc('milliseconds', lead(e.at) over (partition by e.app order by e.seq) - e.at) as duration,
   e.operation_id, e.actor, e.origin, e.cause ->> 'class' as class, e.cause ->> 'message' as message
 from bloud.events e order by e.seq desc;
-comment on view bloud.history is
-  'Every transition of every app, newest first. The column duration is the time that the app stayed in '
-  'to_status.';
+comment on view bloud.history is 'Every transition of every app, newest first.';
 
 create view bloud.app_status as
 select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config,
@@ -56,16 +44,13 @@ left join bloud.catalog_cache c on c.name = a.name
 left join bloud.operations o on o.id = a.operation_id
 left join bloud.queue q on q.operation_id = o.id;
 comment on view bloud.app_status is
-  'Each app with its status, cause, position in the queue, protocol and controls. The column controls has '
-  'for each verb (install, uninstall …) whether the verb is allowed now, and if not, the reason.';
+  'Each app with its status, cause, position in the queue and allowed verbs.';
 
 create view bloud.catalog as
 select c.name, c.display_name, c.description, c.category, c.version, c.port, c.is_system, c.unavailable,
   a.status
 from bloud.catalog_cache c left join bloud.apps a on a.name = c.name order by c.name;
-comment on view bloud.catalog is
-  'Apps of the catalog. The column unavailable has the reason why an app can''t be installed on this '
-  'machine.';
+comment on view bloud.catalog is 'Apps of the catalog, also apps that this machine can''t run.';
 
 create view bloud.desired_apps as
 select a.name, a.version, a.port, a.status, a.integration_config, c.entry

@@ -1,8 +1,4 @@
--- Functions for the names of an app. The name never changes; rename() changes the display name.
---
--- rename() inserts an operation that already has the state succeeded. The status of the app does not change.
--- The verbs (install.sql, uninstall.sql, cancel.sql, rollback.sql) and the orchestrator change the status.
--- The table bloud.status_transitions has the legal transitions.
+-- Functions for the names of an app. The name never changes. The verb rename() changes the display name.
 -- Errors raised: BL002 invalid_name, BL005 not_installed, BL017 invalid_options, BL019 wrong_isolation.
 
 create or replace function bloud.check_name(p_app text) returns void
@@ -46,5 +42,4 @@ begin
 end
 $$;
 comment on function bloud.rename(text, text) is
-  'Changes the display name of an app (1 to 80 characters). The name of the app stays the same. Returns '
-  'the operation, which has already succeeded.';
+  'Changes the display name of an app (1 to 80 characters). Returns an operation that has succeeded.';

@@ -1,10 +1,9 @@
--- Verb cancel(), which ends the open operation of an app.
+-- Verb cancel(), which ends the open operation of an app. The states of the operation are:
 --
---   queued → cancelled              at once, with the queued dependencies that no other app uses
---   queued, part of a rollback      the whole rollback is cancelled at once
---   active → active with cancel_requested_at → cancelled, once the orchestrator has stopped the work
---                                            → active, if the host already activates the new generation
+--   queued → cancelled    at once, together with queued dependencies that no other app uses
+--   active → cancelled    after the orchestrator has stopped the work; active if the stop came too late
 --
+-- Operations of a rollback are cancelled together.
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL013 nothing_to_cancel, BL014 too_late_to_cancel,
 -- BL019 wrong_isolation.
 
@@ -32,8 +31,8 @@ begin
       bloud.cancelled_cause(v_row.status));
     return (select o from bloud.operations o where o.id = v_open.id);
   end if;
-  -- Waits for other transactions that install an app with the same dependencies. All such transactions lock
-  -- the names in the same order, to avoid deadlocks.
+  -- Waits for transactions that install an app with the same dependencies. All transactions lock the names
+  -- in alphabetical order, to avoid deadlocks.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select n from unnest(v_names) as n order by n) s;
   perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
@@ -42,6 +41,5 @@ begin
 end
 $$;
 comment on function bloud.cancel(text) is
-  'Cancels the open operation of an app and returns the operation. A queued operation ends at once, '
-  'together with queued dependencies that no other app needs. An active operation ends once the '
+  'Cancels the open operation of an app and returns the operation. An active operation ends after the '
   'orchestrator has stopped the work.';

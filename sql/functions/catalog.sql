@@ -1,11 +1,7 @@
--- Functions that store the catalog, the apps that can be installed. The orchestrator reads one file per app
--- and replaces the rows of bloud.catalog_cache with the content of the files.
+-- Functions that store the catalog, the list of apps that can be installed. The orchestrator reads one file
+-- per app and passes the content to sync_catalog(), which replaces the rows of bloud.catalog_cache.
 --
---   file changed, or refresh_catalog() → files are read → sync_catalog(): the refresh has succeeded
---                                                       → fail_refresh(): the refresh has failed
---   file of an app deleted → row deleted, or marked unavailable while the app has a row in bloud.apps
---
--- plan.sql describes the slots of a catalog entry.
+-- If the file of an app is gone, the row is deleted. The row of an installed app is kept as unavailable.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.sync_catalog(
@@ -17,7 +13,7 @@ declare
 begin
   perform bloud.assert_attempt(p_attempt);
   -- Keeps the entry of an app that another transaction has locked, because that transaction may install the
-  -- app. A later call deletes the entry.
+  -- app.
   v_removed := array(select c.name from bloud.catalog_cache c
     where not exists (select from jsonb_array_elements(p_entries) e where e ->> 'name' = c.name)
       and pg_try_advisory_xact_lock(45069, hashtext(c.name)));
@@ -48,8 +44,8 @@ begin
 end
 $$;
 comment on function bloud.sync_catalog(bigint, jsonb, jsonb) is
-  'Replaces the catalog with the entries that the orchestrator has read from the catalog files. Ends '
-  'queued operations of kind refresh_catalog as succeeded. Returns the number of new or changed entries.';
+  'Replaces the catalog with the entries read from the catalog files. Ends queued operations of kind '
+  'refresh_catalog as succeeded. Returns the number of new or changed entries.';
 
 create or replace function bloud.fail_refresh(p_attempt bigint, p_cause jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -60,8 +56,7 @@ begin
 end
 $$;
 comment on function bloud.fail_refresh(bigint, jsonb) is
-  'Ends the queued operations of kind refresh_catalog as failed. The orchestrator calls fail_refresh() if '
-  'the catalog files can''t be read.';
+  'Ends the queued operations of kind refresh_catalog as failed, because the catalog files can''t be read.';
 
 create or replace function bloud.refresh_catalog() returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -80,5 +75,4 @@ begin
 end
 $$;
 comment on function bloud.refresh_catalog() is
-  'Requests that the orchestrator reads the catalog files again. Returns the operation. A repeated call '
-  'returns the same operation while the operation is queued.';
+  'Requests that the orchestrator reads the catalog files again. Returns the operation.';

@@ -1,10 +1,6 @@
--- Functions with which a worker (orchestrator process) claims all queued operations for one rebuild. A
--- rebuild changes the host with one switch command.
---
---   operation queued → claim_rebuild(): lock, filter → rebuild active, operations active, apps configuring
---
--- An app that another transaction has locked stays queued until the next claim. A rollback (rollback.sql) is
--- claimed before all other operations, and the rebuild of a rollback includes no other operation.
+-- Functions with which the orchestrator starts a rebuild that includes the queued operations. A rebuild
+-- changes the host with one switch command. A queued rollback gets a rebuild of its own, before all other
+-- operations.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.filter_claimable(p_names text[]) returns text[]
@@ -32,8 +28,8 @@ begin
 end
 $$;
 comment on function bloud.filter_claimable(text[]) is
-  'Returns those of the given queued apps that can be built now. The install of an app fails if a '
-  'dependency was cancelled or has failed. An app is omitted if a dependency is queued but not in p_names.';
+  'Returns those of the given queued apps whose dependencies are installed or also among the returned apps. '
+  'Ends the install of an app as failed if a dependency was cancelled or has failed.';
 
 create or replace function bloud.start_rebuild(p_operations bigint[], p_deadline_seconds integer)
 returns bloud.rebuilds
@@ -57,7 +53,7 @@ begin
 end
 $$;
 comment on function bloud.start_rebuild(bigint[], integer) is
-  'Starts a rebuild that includes the given queued operations, for the lease holder. Returns the rebuild.';
+  'Starts and returns a rebuild that includes the given queued operations.';
 
 create or replace function bloud.claim_rebuild(p_attempt bigint, p_deadline_seconds integer)
 returns setof bloud.rebuilds
@@ -91,7 +87,7 @@ begin
     return query select * from bloud.claim_rollback(v_rollback, p_deadline_seconds);
     return;
   end if;
-  -- Skips apps that another transaction holds. The next claim can include these apps.
+  -- Skips apps that another transaction has locked. The next call of claim_rebuild() can include these apps.
   select array_agg(o.app) into v_names from (
     select q.app from bloud.operations q
     where q.state = 'queued' and q.kind in ('install', 'uninstall') order by q.app) o
@@ -107,6 +103,5 @@ begin
 end
 $$;
 comment on function bloud.claim_rebuild(bigint, integer) is
-  'Returns the active rebuild, or else starts and returns a waiting or a new rebuild. A new rebuild includes '
-  'either the queued rollback or all queued operations, and fails after p_deadline_seconds seconds. Returns '
-  'no row if there is no work.';
+  'Returns the active rebuild, or else starts and returns a waiting or new rebuild. The rebuild fails after '
+  'p_deadline_seconds seconds. Returns no row if there is no work.';

@@ -1,10 +1,4 @@
 -- Function why(), which explains the present status of one app in rows of question and answer.
---
---   status → cause, hint, last lines          for failed and error
---          → position in the queue            for a queued operation
---          → rebuild, lease, last log line    for an active operation
---          → health check, dependencies       for a started app
---
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL005 not_installed.
 
 create or replace function bloud.why(app text)
@@ -69,5 +63,5 @@ begin
 end
 $$;
 comment on function bloud.why(text) is
-  'Returns rows with a question and an answer that explain the status of an app: cause, position in the '
-  'queue, rebuild, dependencies that are not running, and deadlines.';
+  'Returns rows with a question and an answer that explain the status of an app, for example the cause of a '
+  'failure or the position in the queue.';

@@ -1,11 +1,6 @@
--- Functions for durations: the usual duration of a phase, and the duration of each step of one operation.
--- Both functions read the column lasted of bloud.events, the time that an app spent in from_status.
---
---   queued → configuring → building → starting → running       the phases of an install
---   stopping → stopped                                         the phase of an uninstall
---
--- A phase is a status of limited duration: queued, configuring, building, starting or stopping. The statuses
--- running and error are no phases, because an app may keep them for years.
+-- Functions for durations: the usual duration of a phase, and the duration of each phase of one operation. A
+-- phase is a status that ends by itself: queued, configuring, building, starting or stopping. Both functions
+-- read the column lasted of bloud.events, the time that an app spent in from_status.
 -- Errors raised: none.
 
 create or replace function bloud.usual_duration(p_app text, p_status text) returns jsonb
@@ -28,9 +23,8 @@ language sql stable as $$
   from samples s group by s.of having count(*) >= 5 order by s.of desc limit 1
 $$;
 comment on function bloud.usual_duration(text, text) is
-  'Returns the median and the 90th percentile, in seconds, of the last 50 successful runs of a phase of the '
-  'app. Durations of all apps are used if this app has fewer than five. Returns null if all apps together '
-  'have fewer than five.';
+  'Returns the median and the 90th percentile, in seconds, of the last 50 durations of a status. Durations '
+  'of all apps are used if the app itself has fewer than five. Returns null below five in total.';
 
 create or replace function bloud.step_durations(p_app text, p_operation bigint) returns jsonb
 language sql stable as $$
@@ -40,5 +34,4 @@ language sql stable as $$
   where e.operation_id = p_operation and e.from_status in ('queued', 'configuring', 'building', 'starting')
 $$;
 comment on function bloud.step_durations(text, bigint) is
-  'Returns the seconds that an app spent in each finished status of an operation: {status: seconds}. Only '
-  'the last 20 events of the app are read.';
+  'Returns the seconds that an app spent in each finished status of an operation: {status: seconds}.';

@@ -1,12 +1,9 @@
--- Functions that read the event stream. Events are the rows of bloud.events, which a trigger writes
--- (triggers.sql) and prune() deletes (retention.sql).
+-- Functions that read the event stream. Events are the rows of bloud.events, which triggers.sql writes.
 --
--- Nouns:
---   seq       number of an event, assigned under a lock at commit, so that numbers become visible in
---             ascending order. A reader that keeps the last seq and reads greater numbers misses no event.
---   epoch     identity of the history; a restored backup gets a new epoch, and readers start over
---   head      epoch, seq of the newest event, and the oldest seq after which a reader can continue
---   snapshot  all apps, together with the seq of that moment
+--   seq       number of an event. Numbers become visible in ascending order, so a reader that keeps the last
+--             seq and reads greater numbers misses no event.
+--   epoch     identity of the history. A restored backup gets a new epoch, so that all readers start again.
+--   snapshot  all apps, together with the seq of the newest event
 --
 -- Errors raised: none.
 
@@ -16,8 +13,7 @@ language sql stable as $$
   from bloud.stream s
 $$;
 comment on function bloud.stream_head() is
-  'Returns the epoch (identity of the history), the seq of the newest event, and the seq up to which '
-  'events are pruned (oldest).';
+  'Returns the epoch, the seq of the newest event, and the seq up to which events are pruned (oldest).';
 
 create or replace function bloud.events_after(p_seq bigint, p_limit integer) returns setof bloud.events
 language sql stable as $$
@@ -39,7 +35,7 @@ language sql stable as $$
 $$;
 comment on function bloud.stream_after(bigint, integer) is
   'Returns at most p_limit events with a seq above p_seq, in order. The column event is the JSON that the '
-  'relay sends to clients. The JSON includes the values of the app after the transition.';
+  'relay sends to clients.';
 
 create or replace function bloud.snapshot() returns jsonb
 language sql stable as $$
@@ -48,13 +44,12 @@ language sql stable as $$
   from bloud.stream_head() h
 $$;
 comment on function bloud.snapshot() is
-  'Returns the rows of app_status as JSON, together with the epoch and the seq of the newest event. All '
-  'values belong to the same moment.';
+  'Returns the rows of app_status as JSON, with the epoch and the seq of the newest event at that moment.';
 
 create or replace function bloud.new_epoch() returns text
 language sql as $$
   update bloud.stream set epoch = left(replace(gen_random_uuid()::text, '-', ''), 12) returning epoch
 $$;
 comment on function bloud.new_epoch() is
-  'Gives the event history a new epoch, so that every reader starts again with a snapshot. The owner calls '
-  'new_epoch() after a backup was restored. Returns the new epoch.';
+  'Gives the event history a new epoch after a backup was restored, so that every reader starts again with a '
+  'snapshot. Returns the new epoch.';

@@ -1,5 +1,4 @@
--- Function status_at(), which reads the status of an app at an earlier time from its events. The status is
--- to_status of the last event of the app before that time.
+-- Function status_at(), which reads the status of an app at an earlier time from the events of the app.
 -- Errors raised: none.
 
 create or replace function bloud.status_at(app text, at timestamptz) returns text
@@ -8,5 +7,4 @@ language sql stable as $$
   where e.app = status_at.app and e.at <= status_at.at order by e.seq desc limit 1
 $$;
 comment on function bloud.status_at(text, timestamptz) is
-  'Returns the status of an app at a time. Returns null if the app had no row at that time, or if its '
-  'events of that time are pruned.';
+  'Returns the status of an app at a time, or null if not known.';

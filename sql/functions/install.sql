@@ -1,6 +1,4 @@
--- Verb install(), which queues an app and every dependency that is not installed yet. install() checks the
--- options, plans the install (plan.sql) and locks the apps (lock.sql). Then install() returns the open
--- install, refuses the plan, or inserts one queued operation per app.
+-- Verb install(), which queues the install of an app and of every dependency that is not installed yet.
 --
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL006 not_available_here,
 -- BL007 choice_needed, BL008 choice_not_compatible, BL009 dependency_cycle, BL012 port_taken,
@@ -38,7 +36,7 @@ begin
   values (p_app, 'install', p_options, p_for, (select a.status from bloud.apps a where a.name = p_app), '',
     'psql', bloud.clock())
   returning * into v_operation;
-  -- Sets a deadline of one day, because an install long after its request would surprise the operator.
+  -- Sets a deadline of one day, because an operator no longer expects an install after that time.
   insert into bloud.apps as a (name, display_name, version, status, port, is_system, integration_config,
     operation_id, deadline)
   select c.name, c.display_name, c.version, 'queued', c.port, c.is_system, p_config, v_operation.id,
@@ -51,8 +49,8 @@ begin
 end
 $$;
 comment on function bloud.request_install(text, jsonb, jsonb, bigint) is
-  'Inserts one install operation, sets its app to queued, and returns the operation. p_for is the id of the '
-  'operation that needs this install, or null.';
+  'Inserts an install operation, sets the app to queued, and returns the operation. p_for is the id of the '
+  'operation that needs the install, or null.';
 
 create or replace function bloud.write_plan(p_app text, p_options jsonb, p_plan jsonb)
 returns bloud.operations
@@ -73,8 +71,8 @@ begin
 end
 $$;
 comment on function bloud.write_plan(text, jsonb, jsonb) is
-  'Inserts one install operation per app of a plan, or raises the first refusal of the plan. The caller '
-  'has locked the apps. Returns the operation of the app p_app.';
+  'Inserts an install operation for each app of a plan, or raises the first refusal of the plan. Returns the '
+  'operation of p_app. The caller has locked the apps.';
 
 create or replace function bloud.detach_from_requester(p_open bloud.operations) returns bloud.operations
 language plpgsql as $$
@@ -86,8 +84,8 @@ begin
 end
 $$;
 comment on function bloud.detach_from_requester(bloud.operations) is
-  'Makes the queued install of a dependency independent of the app that needs the dependency, because an '
-  'operator has requested the dependency too. A cancel of that app then keeps the dependency.';
+  'Keeps the queued install of a dependency from being cancelled together with the app that needs the '
+  'dependency, because an operator has requested the dependency too.';
 
 create or replace function bloud.install(app text, options jsonb default '{}') returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -106,5 +104,5 @@ begin
 end
 $$;
 comment on function bloud.install(text, jsonb) is
-  'Installs an app and its dependencies with the options {"choices": {slot: app or [apps]}}. Returns the '
-  'operation. A repeated call returns the same operation while the operation is open.';
+  'Installs an app and its dependencies with the options {"choices": {slot: app or [apps]}}. Returns the new '
+  'operation, or the open install of the app.';

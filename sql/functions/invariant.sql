@@ -1,7 +1,5 @@
 -- Function check_invariants(), which checks conditions that must hold after every commit. Each part of the
--- query returns the violations of one condition, and its first column describes the condition.
---
--- The orchestrator runs check_invariants() when it starts. The relay exports the number of rows as a metric.
+-- query returns the violations of one condition.
 -- Errors raised: none.
 
 create or replace function bloud.check_invariants() returns table (invariant text, app text, detail text)
@@ -75,5 +73,4 @@ language sql stable as $$
   where a.status in ('queued', 'configuring', 'building', 'starting', 'stopping') and a.deadline is null
 $$;
 comment on function bloud.check_invariants() is
-  'Returns one row for each violation of a condition that must hold after every commit. Returns no rows if '
-  'the data is consistent.';
+  'Returns one row for each violation of a condition that must hold after every commit.';

@@ -1,10 +1,7 @@
--- Functions of the lease, which lets at most one worker (orchestrator process) act on the host at a time. The
--- lease is the only row of bloud.lease.
+-- Functions of the lease, which lets at most one worker (orchestrator process) act on the host at a time.
 --
---   free → held by a worker (acquire_lease, renew_lease …) → free (release_lease, or lease_until has passed)
---
--- Each lease holder gets a new attempt number (fencing token). Every write of the orchestrator includes its
--- attempt number, and an old number is refused. A worker that lost the lease therefore can't write any more.
+-- Each lease holder gets a new attempt number (fencing token), which every write of the worker includes. A
+-- worker that lost the lease can't write any more, because older attempt numbers are refused.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.acquire_lease(p_worker text, p_seconds integer) returns bigint
@@ -26,13 +23,13 @@ begin
 end
 $$;
 comment on function bloud.acquire_lease(text, integer) is
-  'Acquires the lease for a worker (orchestrator process) for p_seconds seconds. Returns the attempt '
-  'number, or null while another worker holds the lease.';
+  'Acquires the lease for p_seconds seconds. Returns the attempt number, or null while another worker holds '
+  'the lease.';
 
 create or replace function bloud.assert_attempt(p_attempt bigint) returns void
 language plpgsql as $$
 begin
-  -- The row lock (for share) keeps other workers from acquiring the lease while this transaction writes.
+  -- Locks the row, so that no other worker can acquire the lease before the end of this transaction.
   perform from bloud.lease where attempt = p_attempt for share;
   if not found then
     raise exception using errcode = 'BL016', message = format('Attempt %s is over', p_attempt),
@@ -56,12 +53,11 @@ begin
 end
 $$;
 comment on function bloud.renew_lease(bigint, integer) is
-  'Extends the lease of a worker to p_seconds seconds from now. Refused (BL016) once another worker has '
-  'acquired the lease.';
+  'Extends the lease to p_seconds seconds from now. Refused (BL016) if another worker has the lease.';
 
 create or replace function bloud.release_lease(p_attempt bigint) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   update bloud.lease set lease_until = null where attempt = p_attempt
 $$;
 comment on function bloud.release_lease(bigint) is
-  'Releases the lease of a worker that ends, so that the next worker can acquire the lease at once.';
+  'Releases the lease, so that the next worker can acquire the lease at once.';

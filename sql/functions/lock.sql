@@ -1,18 +1,18 @@
 -- Functions that lock apps for a verb (install, uninstall …) until the transaction of the verb ends.
 --
 -- A verb computes which apps to lock, locks these apps and computes the list again. If the list has changed
--- meanwhile, the verb releases the locks and starts over.
+-- meanwhile, the verb releases the locks and starts again.
 -- All locks are advisory locks, because an app that is about to be installed has no row to lock yet:
 --
---   45069, hash of an app    exclusive: a verb, a claim, a health report or a sweep that concerns the app
---   45070, 0                 exclusive: order of the events; taken at the commit, always last (triggers.sql)
---   45072, hash of an app    shared: an install that builds on the app; exclusive: an uninstall of the app
---   45073, port              exclusive: an install of an app that listens on the port
---   45074, 0                 shared: every verb; exclusive: rollback(), which may concern any app
---   45074, 1                 exclusive: one rollback() at a time
+--   45069, hash of an app    exclusive for every change of the app
+--   45070, 0                 exclusive for the numbering of events, at the commit (triggers.sql)
+--   45072, hash of an app    shared for an install that uses the app, exclusive for an uninstall of the app
+--   45073, port              exclusive for an install of an app that listens on the port
+--   45074, 0                 shared for every verb, exclusive for rollback(), which may concern any app
+--   45074, 1                 exclusive for rollback(), so that two calls don't run at the same time
 --
--- Locks of one class are taken in the order of the names, so that two verbs never deadlock. The orchestrator
--- never waits for the lock of an app, but skips the app until the next claim, probe or sweep.
+-- Apps are locked in the order of their names, so that two verbs never deadlock. A claim of a rebuild, a
+-- health report and a sweep never wait for a lock, but skip the locked app.
 -- Errors raised: BL019 wrong_isolation.
 
 create or replace function bloud.lock_apps(p_names text[]) returns void
@@ -27,7 +27,7 @@ begin
         current_setting('transaction_isolation')),
       hint = 'Call it outside of a transaction, or begin with: begin isolation level read committed;';
   end if;
-  -- Limits the idle time of the transaction, because a rebuild can't end while its apps are locked.
+  -- Limits the idle time of the transaction, because a rebuild of locked apps can't end.
   if current_setting('idle_in_transaction_session_timeout')::interval
      not between interval '1 ms' and interval '1 min' then
     perform set_config('idle_in_transaction_session_timeout', '1min', true);
@@ -39,8 +39,8 @@ begin
 end
 $$;
 comment on function bloud.lock_apps(text[]) is
-  'Locks the given apps until the transaction ends. Verbs on the same apps wait for the locks. PostgreSQL '
-  'ends the session if the open transaction is idle for a minute.';
+  'Locks the given apps until the transaction ends. PostgreSQL ends the session if the transaction is idle '
+  'for a minute.';
 
 create or replace function bloud.lock_plan(p_plan jsonb) returns void
 language plpgsql as $$
@@ -51,7 +51,7 @@ declare
 begin
   perform bloud.lock_apps(v_installs || (p_plan ->> 'app'));
   -- Keeps the dependencies of the plan from being uninstalled meanwhile. The lock is shared, because several
-  -- installs may use one dependency. Only uninstall() and cancel() wait for the lock.
+  -- installs may use one dependency.
   for v_name in
     select distinct n.name from jsonb_each(p_plan -> 'config') c
     cross join jsonb_each(c.value) s cross join jsonb_array_elements_text(s.value) as n (name) order by n.name
@@ -112,4 +112,4 @@ end
 $$;
 comment on function bloud.lock_related(text) is
   'Locks an app, the apps of the same rollback, and the dependencies queued for the app. Returns the open '
-  'operation of the app.';
+  'operation.';

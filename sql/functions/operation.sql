@@ -1,18 +1,13 @@
--- Functions of operations. An operation is one request of an operator. The verbs (install, uninstall …)
--- insert operations and return at once; the orchestrator does the work later.
+-- Functions of operations. The verbs (install, uninstall …) insert an operation and return at once. The
+-- orchestrator does the work later.
 --
 --   queued → active → succeeded | failed | cancelled
---   queued → cancelled     by cancel(), before any work began
---   queued → superseded    by uninstall(), which ends an install that is no longer needed
---   queued → failed        by sweep(), after no orchestrator has claimed the operation for a day
+--   queued → cancelled     by cancel(), before the work began
+--   queued → superseded    by uninstall(), which ends a queued install of the app
+--   queued → failed        by sweep(), after a day
 --
--- An open operation is queued or active. An app has at most one open operation. A repeated verb returns the
--- open operation. refusal.sql has the refusals of verbs.
---
--- A dependency that is installed together with an app has its own operation. The column requested_for of that
--- operation is the id of the operation of the app. If the operation of the app is cancelled or superseded,
--- queued dependencies that no other app uses are withdrawn too.
--- Files of the verbs: install.sql, uninstall.sql, retry.sql, cancel.sql, app.sql, rollback.sql, catalog.sql.
+-- An app has at most one open (queued or active) operation. A dependency that is installed for an app has an
+-- operation of its own, whose column requested_for is the id of the operation of the app.
 -- Errors raised: none.
 
 create or replace function bloud.open_operation(p_app text) returns bloud.operations
@@ -65,8 +60,7 @@ begin
 end
 $$;
 comment on function bloud.withdraw_install(bloud.apps, jsonb) is
-  'Takes a queued app out of the queue. The app becomes stopped if it was stopped or installed before, and '
-  'failed if not.';
+  'Takes an app out of the queue. The app becomes stopped if the app was installed before, or else failed.';
 
 create or replace function bloud.withdraw_operation(
   p_row bloud.apps, p_operation bloud.operations, p_cause jsonb) returns void
@@ -81,8 +75,8 @@ begin
 end
 $$;
 comment on function bloud.withdraw_operation(bloud.apps, bloud.operations, jsonb) is
-  'Sets the status of an app whose queued operation is withdrawn. An app with an install becomes stopped or '
-  'failed. An app that is stopping becomes error, because the app still runs.';
+  'Sets the status of an app whose queued operation has ended. An app that was to be uninstalled becomes '
+  'error, because the app still runs. An app that was to be installed becomes stopped or failed.';
 
 create or replace function bloud.dependencies_queued_for(p_app text) returns text[]
 language sql stable as $$
@@ -90,8 +84,7 @@ language sql stable as $$
   where o.kind = 'install' and o.state = 'queued' and o.requested_for = (bloud.open_operation(p_app)).id
 $$;
 comment on function bloud.dependencies_queued_for(text) is
-  'Returns the queued apps that were requested as dependencies of p_app, in the reverse order of their '
-  'requests.';
+  'Returns the queued dependencies that were requested for p_app, newest first.';
 
 create or replace function bloud.withdraw_dependencies(p_names text[], p_state text, p_cause jsonb)
 returns void
@@ -115,7 +108,7 @@ end
 $$;
 comment on function bloud.withdraw_dependencies(text[], text, jsonb) is
   'Ends the queued installs of the given dependencies, except dependencies that other apps use. The caller '
-  'has locked the dependencies, so that no other install can begin to use the dependencies.';
+  'has locked the dependencies.';
 
 create or replace function bloud.operation_log(p_operation bigint, p_after bigint, p_limit integer)
 returns table (line_no bigint, at timestamptz, line text)
@@ -125,5 +118,4 @@ language sql stable as $$
   where o.id = p_operation and l.line_no > p_after order by l.line_no limit p_limit
 $$;
 comment on function bloud.operation_log(bigint, bigint, integer) is
-  'Returns at most p_limit lines, after line p_after, from the log of the rebuild that includes the '
-  'operation.';
+  'Returns at most p_limit lines after line p_after of the log of the rebuild that includes the operation.';

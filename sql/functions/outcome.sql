@@ -1,13 +1,10 @@
--- Functions that end a rebuild and the operations that the rebuild includes.
+-- Functions that end a rebuild and the operations that the rebuild includes. After a failed rebuild, a new
+-- rebuild includes the operations of all apps that have not failed.
 --
---   rebuild active → succeeded    apps: configuring, building → starting; stopping → stopped or deleted
---                  → failed       failed apps: → failed or error; the other apps: a new rebuild follows
---
--- Nouns:
---   failures   {app: cause} of the failed apps; an app that requires a failed app fails too
---   cause      reason of a failure that can't be assigned to an app; all operations fail with this cause
---   split      division of the requests of a failed rebuild into two halves, with a new rebuild each. The
---              second rebuild is `waiting`. Splits repeat until the failed request is alone.
+--   failures   {app: cause} of the failed apps. An app that requires a failed app fails too.
+--   cause      reason of a failure that can't be assigned to an app. All operations fail with this cause.
+--   split      division of the operations of a failed rebuild into two new rebuilds. Splits repeat until the
+--              operation that fails has a rebuild of its own.
 --
 -- Errors raised: BL016 stale_attempt.
 
@@ -37,8 +34,7 @@ begin
 end
 $$;
 comment on function bloud.add_dependents(jsonb, bigint) is
-  'Returns p_failures ({app: cause}) with a failure added for each app of the rebuild that requires a '
-  'failed app.';
+  'Returns p_failures ({app: cause}) with a failure added for each app that requires a failed app.';
 
 create or replace function bloud.fail_operation(p_operation bloud.operations, p_cause jsonb) returns void
 language plpgsql as $$
@@ -51,12 +47,11 @@ begin
     update bloud.apps set status = 'failed', wanted = false, deadline = null, cause = v_cause
     where operation_id = p_operation.id;
   elsif p_operation.previous_status = 'failed' then
-    -- Stops an app that had failed before its uninstall, so that the next rebuild does not include the app.
+    -- Sets the app to stopped instead of error, so that the next host generation does not include the app.
     update bloud.apps set status = 'stopped', deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   else
-    -- After a failed uninstall the app is still installed and may still run. The app is wanted again, and its
-    -- status error shows the failure.
+    -- Includes the app in the next host generation again, because the app is still installed.
     update bloud.apps set status = 'error', wanted = true, deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   end if;
@@ -88,7 +83,7 @@ begin
 end
 $$;
 comment on function bloud.complete_operation(bloud.operations) is
-  'Records for one operation that the rebuild succeeded. An installed app becomes starting. An uninstalled '
+  'Records that the rebuild of an operation has succeeded. An installed app becomes starting. An uninstalled '
   'app becomes stopped, and the row of a purged app is deleted.';
 
 create or replace function bloud.requests_in(p_rebuild bigint) returns bigint[]
@@ -104,14 +99,14 @@ language sql stable as $$
   ranks as (
     select r.request, 0 as rank from included r
     union
-    -- Limits the recursion to 50 levels. No catalog has deeper dependencies.
+    -- Limits the recursion to 50 levels, because requests that need each other would cause an endless loop.
     select n.request, r.rank + 1 from ranks r join needs n on n.needed = r.request where r.rank < 50)
   select array_agg(m.request order by m.rank, m.request)
   from (select r.request, max(r.rank) as rank from ranks r group by r.request) m
 $$;
 comment on function bloud.requests_in(bigint) is
-  'Returns the ids of the active operations of a rebuild, without operations that were requested for '
-  'another operation. The id of a dependency is before the ids of the operations that need the dependency.';
+  'Returns the ids of the active operations of a rebuild, dependencies first. Operations that were requested '
+  'for another operation are omitted.';
 
 create or replace function bloud.follow_rebuild(p_old bloud.rebuilds, p_split boolean)
 returns setof bloud.rebuilds
@@ -139,8 +134,8 @@ begin
 end
 $$;
 comment on function bloud.follow_rebuild(bloud.rebuilds, boolean) is
-  'Starts and returns a rebuild for the remaining operations of a failed rebuild. With p_split the new '
-  'rebuild gets the first half of the requests, and a waiting rebuild gets the second half.';
+  'Starts and returns a rebuild for the remaining operations of a failed rebuild. With p_split a second, '
+  'waiting rebuild gets half of the operations.';
 
 create or replace function bloud.end_rebuild(p_attempt bigint, p_rebuild bigint, p_switched boolean,
   p_exit_code integer, p_generation_after text, p_failures jsonb default '{}', p_cause jsonb default null,
@@ -180,7 +175,7 @@ begin
   for v_operation in select o.* from bloud.operations o where o.state = 'active'
       and (o.rebuild_id = p_rebuild or (not p_switched and v_failures ? o.app)) order by o.id loop
     if p_switched and v_operation.purge and v_failures ? v_operation.app then
-      -- Ends a purge as failed if the app is stopped but its data could not be deleted.
+      -- Ends a purge as failed, because the data of the app could not be deleted.
       update bloud.apps set status = 'stopped', deadline = null
       where operation_id = v_operation.id and status = 'stopping';
       perform bloud.end_operation(v_operation.id, 'failed', v_failures -> v_operation.app);
@@ -196,14 +191,13 @@ begin
      and exists (select from bloud.operations o where o.rebuild_id = p_rebuild and o.state = 'active') then
     return query select * from bloud.follow_rebuild(v_old, v_split);
   end if;
-  -- Ends waiting rebuilds whose operations have all ended.
+  -- Ends waiting rebuilds that include no active operation any more.
   update bloud.rebuilds r set state = 'failed', finished_at = bloud.clock()
   where r.state = 'waiting'
     and not exists (select from bloud.operations o where o.rebuild_id = r.id and o.state = 'active');
 end
 $$;
 comment on function bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean) is
-  'Ends a rebuild with the outcome that the orchestrator observed. p_switched is true if the host runs the '
-  'new configuration; p_failures then has the purges that failed. If p_switched is false, the apps in '
-  'p_failures ({app: cause}) fail, and a new rebuild of the other apps is returned. If p_cause is given, '
-  'the other apps fail too, unless p_split is true and the rebuild can be split.';
+  'Ends a rebuild. p_switched is true if the host runs the new configuration. p_failures has the failed apps '
+  'or purges ({app: cause}). Returns a new rebuild of the apps that have not failed. With p_cause all apps '
+  'fail, unless p_split is true and the rebuild can be split.';

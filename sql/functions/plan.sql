@@ -1,14 +1,14 @@
 -- Functions that compute a plan: the effect of install() or uninstall() for an app, without writing anything.
 --
--- A plan of an install has installs (apps to install, dependencies first), choices (one per slot) and
--- blockers (refusals). A slot is a named place for a dependency in the catalog entry of an app
--- (integrations), with a list of compatible apps. The first rule that matches fills the slot:
+-- The plan of an install has installs (apps to install, dependencies first), choices (one per slot) and
+-- blockers (refusals). A slot is a named place for a dependency in the catalog entry of an app, with a list
+-- of compatible apps. These apps fill a slot:
 --
---   a choice was given            the chosen apps; BL008 if an app is not compatible, or if there are several
---                                 and the slot is not multi
---   one compatible app installed  that app
---   several installed             all of them if the slot is multi, otherwise BL007 (choice needed)
---   none installed                for a required slot its default, or else BL007; otherwise no app
+--   if the operator gave a choice              the chosen apps, or BL008 if the slot does not accept them
+--   if one compatible app is installed         the installed app
+--   if several compatible apps are installed   all of them if the slot is multi, or else BL007
+--   if no compatible app is installed          the default of a required slot, or BL007 without a default;
+--                                              no app if the slot is optional
 --
 -- Errors raised: BL002 invalid_name, BL017 invalid_options. Blockers: BL001 unknown_app, BL007 choice_needed,
 -- BL008 choice_not_compatible, BL009 dependency_cycle, BL012 port_taken, BL017 invalid_options, and every
@@ -20,8 +20,7 @@ language sql stable as $$
     where a.name = p_app and a.status not in ('failed', 'stopped', 'stopping'))
 $$;
 comment on function bloud.is_installed(text) is
-  'Returns true if the app is installed or is being installed, so that other apps may use the app as a '
-  'dependency.';
+  'True if the app is installed or is being installed, so that other apps can use the app as a dependency.';
 
 create or replace function bloud.fill_slot(p_app text, p_slot text, p_spec jsonb, p_choice jsonb)
 returns jsonb
@@ -65,8 +64,8 @@ begin
 end
 $$;
 comment on function bloud.fill_slot(text, text, jsonb, jsonb) is
-  'Returns the dependencies chosen for one slot of an app. The result has a refusal if the given choice is '
-  'not possible, or if a choice is needed but not given.';
+  'Returns the dependencies chosen for one slot of an app, or a refusal if the given choice is not possible '
+  'or a choice is missing.';
 
 create or replace function bloud.add_blocker(p_plan jsonb, p_refusal bloud.refusal) returns jsonb
 language sql immutable as $$
@@ -125,8 +124,8 @@ begin
 end
 $$;
 comment on function bloud.resolve_dependencies(text, jsonb, text[], jsonb) is
-  'Adds an app and the dependencies of the app to a plan, dependencies first. p_path has the chain of apps '
-  'from the requested app to this dependency. Returns the plan.';
+  'Returns the plan with an app and its dependencies added, dependencies first. p_path has the chain of apps '
+  'from the requested app to p_app.';
 
 create or replace function bloud.plan_install(app text, options jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -158,8 +157,8 @@ begin
       'Choose one of them, or change a port in the catalog.');
     v_plan := bloud.add_blocker(v_plan, v_refusal);
   end loop;
-  -- Accepts choices for slots of all catalog apps, also of apps that are installed already. retry() repeats
-  -- all choices of the first call, and a dependency may have been installed since that call.
+  -- Accepts choices for apps that are already installed, because retry() repeats all choices of the failed
+  -- install, and some of the dependencies may be installed by now.
   select array_agg(k.key) into v_unknown from jsonb_object_keys(coalesce(options -> 'choices', '{}')) k (key)
   where not exists (
     select from bloud.catalog_cache c cross join jsonb_object_keys(c.entry -> 'integrations') s (slot)
@@ -178,7 +177,7 @@ end
 $$;
 comment on function bloud.plan_install(text, jsonb) is
   'Returns the effect of install(app, options) without writing anything: the apps to install in order, the '
-  'choices per slot, and blockers (refusals).';
+  'choices per slot, and the refusals (blockers).';
 
 create or replace function bloud.needs_of(p_app bloud.apps) returns setof text
 language sql stable as $$

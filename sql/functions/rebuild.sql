@@ -3,12 +3,7 @@
 --
 --   configuring → begin_run() → building → append_log()… → begin_activation() → end_rebuild()
 --
--- Nouns:
---   run          one run of the switch command for a rebuild; a lost switch command is run again
---   log offset   number of bytes of the log of the run that are stored in rebuild_log
---   activation   start of the new host generation; from then on a cancel is refused (BL014)
---
--- Every call includes the attempt number of the lease (lease.sql). Errors raised: BL016 stale_attempt.
+-- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.begin_run(
   p_attempt bigint, p_rebuild bigint, p_generation_before text, p_desired jsonb default null)
@@ -30,8 +25,7 @@ end
 $$;
 comment on function bloud.begin_run(bigint, bigint, text, jsonb) is
   'Records that the orchestrator starts the switch command. Returns the number of starts, or null if the '
-  'rebuild has ended. p_desired has the apps of the new host generation, {app: {version, port, '
-  'integration_config}}, for a later rollback to this generation.';
+  'rebuild has ended. p_desired has the apps of the new host generation, for a later rollback.';
 
 create or replace function bloud.append_log(
   p_attempt bigint, p_rebuild bigint, p_from_offset bigint, p_to_offset bigint, p_lines text[])
@@ -54,7 +48,7 @@ end
 $$;
 comment on function bloud.append_log(bigint, bigint, bigint, bigint, text[]) is
   'Appends lines of the output of the switch command, from byte p_from_offset to byte p_to_offset. Returns '
-  'false and writes nothing unless the stored offset is p_from_offset, so that no line is lost or repeated.';
+  'false without writing anything if other lines would be lost or repeated.';
 
 create or replace function bloud.revert_cancel(p_operation bloud.operations) returns void
 language plpgsql as $$
@@ -70,7 +64,7 @@ begin
 end
 $$;
 comment on function bloud.revert_cancel(bloud.operations) is
-  'Reverts a cancel request that came too late. The operation continues and gets a warning with the reason.';
+  'Removes a cancel request that came too late, and adds a warning to the operation.';
 
 create or replace function bloud.begin_activation(p_attempt bigint, p_rebuild bigint) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -87,8 +81,8 @@ begin
 end
 $$;
 comment on function bloud.begin_activation(bigint, bigint) is
-  'Records that the host activates the new generation. From then on a cancel is refused (BL014), and '
-  'earlier cancel requests are reverted. A repeated call changes nothing.';
+  'Records that the host activates the new generation. Earlier cancel requests are removed, and later ones '
+  'are refused (BL014).';
 
 create or replace function bloud.report_warnings(p_attempt bigint, p_rebuild bigint, p_warnings jsonb)
 returns void
@@ -101,5 +95,4 @@ begin
 end
 $$;
 comment on function bloud.report_warnings(bigint, bigint, jsonb) is
-  'Stores the parts of apps that the orchestrator could not set up, {app: [sentence]}, as warnings of the '
-  'operations.';
+  'Stores sentences about parts of apps that could not be set up, {app: [sentence]}, in the operations.';

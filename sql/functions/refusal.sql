@@ -1,11 +1,6 @@
 -- Functions that return a refusal: the reason why a verb (install, uninstall …) is not possible for an app
--- now. The verbs raise refusals as errors, and the web page shows a refusal beside the button.
---
---   refusal_of(verb, app)   returns SQLSTATE, message, detail and hint, or null if the verb is possible
---   controls(app)           returns the refusals of all verbs
---
--- The functions only read. A verb calls refusal_of() after it has locked the app (lock.sql), so that the
--- result stays true until the verb has written its rows.
+-- now. The verbs raise refusals as errors, and the web page shows refusals beside the buttons. A verb locks
+-- the app before it calls refusal_of(), so that the result stays true until the verb has written its rows.
 -- Errors raised, by refuse() for the verbs: BL001 unknown_app, BL004 busy, BL005 not_installed,
 -- BL006 not_available_here, BL010 required_by_others, BL011 system_app, BL012 port_taken,
 -- BL013 nothing_to_cancel, BL014 too_late_to_cancel, BL015 nothing_to_retry, BL020 already_installed.
@@ -63,7 +58,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_install(text, bloud.apps, bloud.operations) is
-  'Returns the reason why the app can''t be installed now. Returns null if the app can be installed.';
+  'Returns the reason why the app can''t be installed now, or null.';
 
 create or replace function bloud.refusal_of_uninstall(
   p_app text, p_row bloud.apps, p_open bloud.operations, p_purge boolean) returns bloud.refusal
@@ -100,7 +95,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean) is
-  'Returns the reason why the app can''t be uninstalled now. Returns null if the app can be uninstalled.';
+  'Returns the reason why the app can''t be uninstalled now, or null.';
 
 create or replace function bloud.refusal_of_cancel(p_app text, p_row bloud.apps, p_open bloud.operations)
 returns bloud.refusal
@@ -145,8 +140,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_cancel(text, bloud.apps, bloud.operations) is
-  'Returns the reason why the open operation of the app can''t be cancelled. Returns null if a cancel is '
-  'possible.';
+  'Returns the reason why the open operation of the app can''t be cancelled, or null.';
 
 create or replace function bloud.refusal_of_retry(p_app text, p_row bloud.apps, p_open bloud.operations)
 returns bloud.refusal
@@ -172,8 +166,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_retry(text, bloud.apps, bloud.operations) is
-  'Returns the reason why the last operation of the app can''t be repeated. Returns null if a retry is '
-  'possible.';
+  'Returns the reason why the last operation of the app can''t be repeated, or null.';
 
 create or replace function bloud.refusal_of(p_verb text, p_app text) returns bloud.refusal
 language plpgsql stable as $$
@@ -196,8 +189,8 @@ begin
 end
 $$;
 comment on function bloud.refusal_of(text, text) is
-  'Returns the reason why a verb (install, uninstall, purge, cancel, retry) would be refused for an app '
-  'now. Returns null if the verb is possible.';
+  'Returns the reason why a verb (install, uninstall, purge, cancel, retry) would be refused for an app now, '
+  'or null.';
 
 create or replace function bloud.controls(p_app text) returns jsonb
 language sql stable as $$
@@ -207,5 +200,4 @@ language sql stable as $$
   cross join lateral (select bloud.refusal_of(v.verb, p_app) as r offset 0) r
 $$;
 comment on function bloud.controls(text) is
-  'Returns for each verb (install, uninstall …) whether the verb is allowed for the app now. A verb that is '
-  'not allowed has a code and a reason.';
+  'Returns whether each verb is allowed for the app now: {verb: {allowed, code, reason}}.';

@@ -1,7 +1,5 @@
--- Function prune(), which deletes old events and log lines in batches, so that no transaction is long.
---
--- The column pruned_to of bloud.stream has the greatest deleted seq. A reader that has received events only
--- up to a smaller seq must start again with a snapshot.
+-- Function prune(), which deletes old events and log lines. The column pruned_to of bloud.stream has the
+-- greatest deleted seq. A reader that continues from a smaller seq must start again with a snapshot.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.prune(
@@ -42,6 +40,6 @@ begin
 end
 $$;
 comment on function bloud.prune(bigint, interval, integer, integer) is
-  'Deletes events and log lines older than p_older_than, at most p_batch of each. Keeps the rows of the '
-  'last p_keep_operations operations of each app, and the last event of every app. Returns the number of '
-  'deleted rows; the orchestrator repeats the call until the result is 0.';
+  'Deletes events and log lines older than p_older_than, at most p_batch of each, to keep the transaction '
+  'short. Keeps the rows of the last p_keep_operations operations of each app. Returns the number of deleted '
+  'rows.';

@@ -1,7 +1,5 @@
--- Verb retry(), which repeats the last failed operation of an app with the same options.
---
---   failed | error → queued     the last operation was an install, or the app became unhealthy after it
---                  → stopping   the last operation was an uninstall that failed
+-- Verb retry(), which repeats the last failed operation of an app. An install is also repeated if the app
+-- became unhealthy after a successful install.
 --
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL005 not_installed,
 -- BL015 nothing_to_retry, BL019 wrong_isolation, and those of the verb that is repeated (install.sql,
@@ -16,8 +14,8 @@ declare
   v_options jsonb;
 begin
   perform bloud.check_name(retry.app);
-  -- Takes the locks in the order in which install() takes them, so that retry() and install() never deadlock.
-  -- The failed operation determines the locks, so the operation is read again once the locks are held.
+  -- Locks the app and its dependencies in the same order as install(), so that retry() and install() never
+  -- deadlock. Starts again if another operation of the app was inserted before the app was locked.
   loop
     v_last := bloud.last_operation(retry.app);
     v_options := case when v_last.kind = 'install' then v_last.options else '{}' end;
@@ -50,5 +48,4 @@ begin
 end
 $$;
 comment on function bloud.retry(text) is
-  'Repeats the last failed operation of an app in the status failed or error, with the same options. '
-  'Returns the operation.';
+  'Repeats the last failed operation of an app with the same options. Returns the new operation.';

@@ -1,11 +1,8 @@
 -- Verb rollback(), which returns the host and its apps to the host generation before the current one.
 --
--- rollback() inserts one operation of kind rollback, and one uninstall or install per changed app. One
--- rebuild includes exactly these operations, so these operations succeed, fail or are cancelled together.
---
--- Each succeeded rebuild records the generation before and after it, and the apps of the generation after it
--- (generation_before, generation_after, desired). The target is generation_before of the newest rebuild that
--- made the current generation. Rebuilds of rollbacks are skipped, so a second rollback goes further back.
+-- rollback() inserts an operation of kind rollback, and an uninstall or install for each changed app. All
+-- these operations succeed, fail or are cancelled together. A second rollback goes one generation further
+-- back.
 --
 -- Errors raised: BL004 busy, BL021 nothing_to_roll_back.
 
@@ -15,7 +12,7 @@ language plpgsql stable as $$
 declare
   v_switch bloud.rebuilds;
 begin
-  -- Orders rebuilds by their end, because a waiting rebuild may run after rebuilds with higher ids.
+  -- Orders rebuilds by the time of their end, because a waiting rebuild may end after newer rebuilds.
   select r.generation_after into current_generation from bloud.rebuilds r
   where r.state = 'succeeded' order by r.finished_at desc, r.id desc limit 1;
   select * into v_switch from bloud.rebuilds r
@@ -25,7 +22,7 @@ begin
   target := v_switch.generation_before;
   select r.desired into desired from bloud.rebuilds r
   where r.state = 'succeeded' and r.generation_after = target order by r.finished_at desc, r.id desc limit 1;
-  -- The host generation before the first rebuild of the agent has no apps of the agent.
+  -- Returns no apps for the host generation before the first rebuild, which the agent did not create.
   if not found and not exists (select from bloud.rebuilds r
       where r.state = 'succeeded' and (r.finished_at, r.id) < (v_switch.finished_at, v_switch.id)) then
     desired := '{}';
@@ -34,7 +31,7 @@ end
 $$;
 comment on function bloud.find_rollback() is
   'Returns the current host generation, the host generation to which a rollback would return (target), and '
-  'the apps of the target (desired). A value that is not known is null.';
+  'the apps of the target (desired), or nulls.';
 
 create or replace function bloud.refusal_of_rollback() returns bloud.refusal
 language plpgsql stable as $$
@@ -75,7 +72,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_rollback() is
-  'Returns the reason why the host can''t be rolled back now. Returns null if a rollback is possible.';
+  'Returns the reason why the host can''t be rolled back now, or null.';
 
 create or replace function bloud.plan_rollback() returns jsonb
 language plpgsql stable as $$
@@ -95,8 +92,8 @@ begin
 end
 $$;
 comment on function bloud.plan_rollback() is
-  'Returns the effect of rollback() without writing anything: the generations from and to, the apps turned '
-  'off and on, and blockers (refusals).';
+  'Returns the effect of rollback() without writing anything: generations, apps turned off and on, and '
+  'refusals (blockers).';
 
 create or replace function bloud.lock_all_apps() returns void
 language plpgsql as $$
@@ -128,7 +125,7 @@ declare
   v_child bloud.operations;
   v_name text;
 begin
-  -- Lets concurrent calls of rollback() wait for each other, so that all calls return the same operation.
+  -- Lets concurrent calls of rollback() wait for each other, so that only one call inserts an operation.
   perform pg_advisory_xact_lock(45074, 1);
   select * into v_operation from bloud.operations o
   where o.kind = 'rollback' and o.state in ('queued', 'active');
@@ -137,7 +134,7 @@ begin
   end if;
   perform bloud.refuse(bloud.refusal_of_rollback());
   perform bloud.lock_all_apps();
-  -- Checks for a refusal again, because another verb may have committed before the lock was taken.
+  -- Checks for a refusal again, because another verb may have committed before the apps were locked.
   perform bloud.refuse(bloud.refusal_of_rollback());
   select * into v_found from bloud.find_rollback();
   insert into bloud.operations (kind, options, requested_by, origin, requested_at)
@@ -161,9 +158,8 @@ begin
 end
 $$;
 comment on function bloud.rollback() is
-  'Requests a rollback to the host generation before the current one. Apps that the older generation lacks '
-  'are uninstalled, but their data is kept. Missing apps of the older generation are installed again. '
-  'Returns the new rollback, or the open rollback.';
+  'Requests a rollback to the host generation before the current one. The data of all apps is kept. Returns '
+  'the new rollback, or the open rollback.';
 
 create or replace function bloud.rollback_of(p_operation bloud.operations) returns bigint
 language sql stable as $$
@@ -171,7 +167,7 @@ language sql stable as $$
   where r.id = p_operation.requested_for and r.kind = 'rollback' and r.state in ('queued', 'active')
 $$;
 comment on function bloud.rollback_of(bloud.operations) is
-  'Returns the id of the open rollback that the operation is a part of, or null.';
+  'Returns the id of the open rollback that includes the operation, or null.';
 
 create or replace function bloud.apps_with(p_app text) returns text[]
 language sql stable as $$
@@ -180,8 +176,7 @@ language sql stable as $$
     order by 1)
 $$;
 comment on function bloud.apps_with(text) is
-  'Returns p_app, and if p_app is part of an open rollback, all apps of the rollback. The apps of a rollback '
-  'are locked and ended together.';
+  'Returns p_app, and all apps of the open rollback that includes p_app.';
 
 create or replace function bloud.withdraw_rollback(p_rollback bigint, p_state text, p_cause jsonb)
 returns void
@@ -200,7 +195,7 @@ begin
 end
 $$;
 comment on function bloud.withdraw_rollback(bigint, text, jsonb) is
-  'Ends a queued rollback and all operations that are a part of it.';
+  'Ends a queued rollback and all operations of the rollback.';
 
 create or replace function bloud.claim_rollback(p_rollback bloud.operations, p_deadline_seconds integer)
 returns setof bloud.rebuilds
@@ -210,7 +205,7 @@ declare
     select o.id from bloud.operations o where o.requested_for = p_rollback.id and o.state = 'queued');
   v_rebuild bloud.rebuilds;
 begin
-  -- Leaves the rollback queued until the next claim if another transaction has locked an app of the rollback.
+  -- Starts no rebuild if another transaction has locked an app of the rollback.
   if exists (select from bloud.operations o
       where o.id = any (v_ids) and not pg_try_advisory_xact_lock(45069, hashtext(o.app))) then
     return;

@@ -4,10 +4,9 @@
 --   origin   web | api    a session of the relay, which sets the setting bloud.origin
 --            agent        a session of the orchestrator
 --            psql         any other session
---   time     the server's clock, or the clock that the owner has set for the session (tests)
+--   time     the server's clock, or the time that a test has set for the session
 --
--- The values come from the session and never from an argument, because a caller could forge an argument. This
--- file is applied before the other files of the folder, because this file creates the type bloud.refusal.
+-- No value comes from an argument, because a caller could forge an argument.
 -- Errors raised: none.
 
 create or replace function bloud.clock() returns timestamptz
@@ -16,7 +15,7 @@ declare
   v_set text := pg_catalog.current_setting('bloud.clock', true);
 begin
   -- Ignores the setting bloud.clock unless the login may assume the role bloud_owner, so that no operator can
-  -- forge a time in the history.
+  -- forge a time.
   if v_set is null or v_set = '' or not pg_catalog.pg_has_role(session_user, 'bloud_owner', 'member') then
     return pg_catalog.clock_timestamp();
   end if;
@@ -24,8 +23,8 @@ begin
 end
 $$;
 comment on function bloud.clock() is
-  'Returns the time that is recorded with every row. Only the owner can set another time for a session (set '
-  'bloud.clock = ''2026-01-01''), for tests of deadlines.';
+  'Returns the time that is recorded with every row. Tests set another time as the owner, for example with '
+  'set bloud.clock = ''2026-01-01''.';
 
 create or replace function bloud.session_actor() returns text
 language sql stable parallel safe as $$
@@ -42,8 +41,8 @@ begin
   if bloud.session_actor() = 'bloud_orchestrator' then
     return 'agent';
   end if;
-  -- Ignores the setting bloud.origin unless the session belongs to the relay, because only the relay acts for
-  -- other clients.
+  -- Ignores the setting bloud.origin in other sessions than those of the relay, so that no operator can forge
+  -- an origin.
   if v_origin in ('web', 'api') and pg_catalog.pg_has_role(session_user, 'bloud_relay', 'member') then
     return v_origin;
   end if;
@@ -51,8 +50,7 @@ begin
 end
 $$;
 comment on function bloud.session_origin() is
-  'Returns the origin of the session: web or api for the relay, agent for the orchestrator, psql for any '
-  'other session.';
+  'Returns the origin of the session: web or api for the relay, agent for the orchestrator, or else psql.';
 
 create or replace function bloud.schema_version() returns text
 language sql stable as $$
@@ -61,7 +59,7 @@ $$;
 comment on function bloud.schema_version() is
   'Returns the name of the last migration applied to this database.';
 
--- Type of a refusal. A verb raises a refusal as an error; the view app_status shows refusals in controls.
+-- The type is created here, because this file is applied before all other files of the folder.
 do $$
 begin
   create type bloud.refusal as (sqlstate text, message text, detail text, hint text);

@@ -1,13 +1,5 @@
 -- Verb uninstall(), which stops an app and keeps the data of the app. With purge the data and the row of the
--- app are deleted too.
---
---   running | starting | error | failed → stopping → stopped | (row deleted)
---   stopped → (row deleted)                                       with purge only
---   queued → (row deleted)                                        at once, if the app was never configured
---   queued → stopped                                              at once, if the app was stopped before
---   queued → failed → stopping → stopped | (row deleted)          otherwise
---
--- The open install of a queued app is superseded.
+-- app are deleted too. If the install of the app is still queued, the install ends as superseded.
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL005 not_installed,
 -- BL010 required_by_others, BL011 system_app, BL019 wrong_isolation.
 
@@ -30,8 +22,7 @@ begin
 end
 $$;
 comment on function bloud.request_uninstall(bloud.apps, boolean) is
-  'Inserts one uninstall operation and returns the operation. Sets the app to stopping, unless the app is '
-  'already stopped.';
+  'Inserts and returns an uninstall operation. Sets the app to stopping, unless the app is stopped already.';
 
 create or replace function bloud.uninstall(app text, purge boolean default false) returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -45,8 +36,8 @@ begin
   uninstall.purge := coalesce(uninstall.purge, false);
   perform bloud.lock_related(uninstall.app);
   v_names := bloud.dependencies_queued_for(uninstall.app);
-  -- Waits for other transactions that install an app with the same dependencies. All such transactions lock
-  -- the names in the same order, to avoid deadlocks.
+  -- Waits for transactions that install an app with the same dependencies. All transactions lock the names
+  -- in alphabetical order, to avoid deadlocks.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select distinct n from unnest(v_names || uninstall.app) as n order by n) s;
   v_open := bloud.open_operation(uninstall.app);
@@ -81,4 +72,4 @@ end
 $$;
 comment on function bloud.uninstall(text, boolean) is
   'Stops an app and keeps the data of the app. With purge the data and the row are deleted too. Returns the '
-  'uninstall, or the superseded install if the install had not begun.';
+  'uninstall, or the install that was ended before it began.';
