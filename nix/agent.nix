@@ -1,5 +1,5 @@
-# The two processes of the agent, the relay and the orchestrator, with separate system users. The relay is
-# reachable from the network, so the relay can neither read a secret nor request a rebuild.
+# systemd services of the agent: relay and orchestrator, each with a system user of its own. The relay can
+# neither read a secret nor rebuild the machine, because the relay is reachable from the network.
 {
   config,
   lib,
@@ -11,8 +11,8 @@ let
   cfg = config.services.bloud;
   local = cfg.database.createLocally;
 
-  # Host part of the URL: the directory /run/postgresql with its slashes encoded as %2F. The character % is
-  # doubled, because systemd treats a single % in a unit as the start of a placeholder.
+  # Returns the URL of PostgreSQL's socket in /run/postgresql. The % of each encoded slash (%2F) is doubled,
+  # because systemd treats a single % as the start of a placeholder.
   urlAs = role: "postgresql://${role}@%%2Frun%%2Fpostgresql/bloud_host_agent";
 
   toText =
@@ -24,12 +24,11 @@ let
     else
       toString value;
 
-  # Returns a setting as text with each % doubled, because systemd would replace e.g. `%h` by the home
-  # directory.
+  # Returns a setting as text with each % doubled, because systemd would replace `%h` by the home directory.
   escaped = value: lib.replaceStrings [ "%" ] [ "%%" ] (toText value);
 
-  # Settings without the two names that module.nix refuses with an error message. Nix would otherwise report a
-  # conflict of values before that message.
+  # Settings without the two names that module.nix refuses. With these names, Nix would report a conflict of
+  # values before module.nix can report its clearer error.
   allowed = removeAttrs cfg.settings [
     "DATABASE_URL"
     "DATABASE_URL_FILE"
@@ -41,12 +40,11 @@ let
     BLOUD_LISTEN = cfg.listenAddress;
     BLOUD_CATALOG_DIR = toString cfg.catalogDir;
   }
-  # The app "postgres" is this machine's own PostgreSQL server, so containers.nix creates no container for the
-  # app.
+  # Uses this machine's PostgreSQL server as the app "postgres", which therefore gets no container.
   // lib.optionalAttrs local { BLOUD_NIXOS_PROVIDED = "postgres=postgresql.service"; };
 
-  # Returns the database settings of a process. A URL with a password is passed as a systemd credential, which
-  # only the process can read.
+  # Returns the database settings of an agent process. A URL with a password is passed as a systemd
+  # credential, so that other users can't read the password.
   databaseOf =
     role:
     if local then
@@ -60,8 +58,7 @@ let
         serviceConfig.LoadCredential = [ "database-url:${toString cfg.database.urlFile}" ];
       };
 
-  # Hardening options of systemd for the agent's units. MemoryDenyWriteExecute is missing, because Node's V8
-  # generates machine code and executes the code.
+  # Hardening options of systemd. MemoryDenyWriteExecute is missing, because Node generates machine code.
   hardening = {
     AmbientCapabilities = "";
     CapabilityBoundingSet = "";
@@ -96,8 +93,8 @@ let
     "bloud-migrate.service"
   ]
   ++ lib.optionals local databaseUnits;
-  # Units after which the agent starts. The unit postgresql.target exists since NixOS 25.11 and is reached
-  # once PostgreSQL's roles and databases exist.
+  # Units after which the agent starts. postgresql.target, which exists since NixOS 25.11, is reached after
+  # NixOS has created PostgreSQL's roles and databases.
   databaseUnits = [
     "postgresql.service"
     "postgresql.target"
@@ -113,26 +110,24 @@ let
     lib.mkMerge [
       {
         inherit description after;
-        # `wants` is used instead of `requires`, because a restart of PostgreSQL would otherwise stop the
-        # agent. The agent reconnects to PostgreSQL by itself.
+        # `wants` instead of `requires`, so that a restart of PostgreSQL does not stop the agent.
         wants = [ "bloud-migrate.service" ] ++ lib.optionals local [ "postgresql.service" ];
         wantedBy = [ "multi-user.target" ];
         environment = settings;
-        # A rebuild never restarts the agent, because the agent waits for the end of the rebuild. The unit
-        # bloud-refresh.service restarts the agent afterwards.
+        # Keeps the agent running during a rebuild of the machine, because the agent waits for the end of the
+        # rebuild. bloud-refresh.service restarts the agent afterwards.
         restartIfChanged = false;
         # systemd restarts the unit without a limit, because the database may be unavailable for a long time.
         startLimitIntervalSec = 0;
         serviceConfig = hardening // {
           Type = "notify";
-          # All processes of the unit may notify systemd, because the agent sends notifications with the child
-          # process systemd-notify.
+          # Accepts notifications of all processes of the unit, because the agent starts systemd-notify as a
+          # child process.
           NotifyAccess = "all";
           ExecStart = "${cfg.package}/bin/${program}";
           Restart = "always";
           RestartSec = 2;
-          # Upper limit in seconds of the start. systemd restarts a process that has not reported readiness
-          # within this time.
+          # Time in seconds after which systemd restarts a process that has not reported readiness.
           TimeoutStartSec = 120;
           TimeoutStopSec = 30;
           WatchdogSec = 60;
@@ -147,8 +142,7 @@ in
     users.users.bloud = {
       isSystemUser = true;
       group = "bloud";
-      # The uid is fixed, because containers run as this uid. Only this user may read the files that the agent
-      # writes for containers.
+      # Fixed user id, because containers run as this user to read the files that the agent writes for them.
       uid = lib.mkDefault 389;
       description = "Bloud orchestrator";
     };
@@ -169,8 +163,7 @@ in
         Group = "bloud-relay";
         # Hides the data directory from the relay, because the relay needs only the database.
         InaccessiblePaths = [ "-/var/lib/bloud" ];
-        # AF_NETLINK allows the relay to list the machine's addresses, because a browser may use any of them
-        # as host name.
+        # Includes AF_NETLINK, so that the relay can list the machine's addresses.
         RestrictAddressFamilies = [
           "AF_UNIX"
           "AF_INET"
@@ -189,8 +182,7 @@ in
       more.serviceConfig = {
         User = "bloud";
         Group = "bloud";
-        # The group gives access to the journal, from which the orchestrator reads the last output of a failed
-        # app.
+        # Gives the orchestrator access to the journal, which has the last output of a failed app.
         SupplementaryGroups = [ "systemd-journal" ];
         StateDirectory = [
           "bloud/nixos"
@@ -198,8 +190,8 @@ in
           "bloud/clients"
         ];
         StateDirectoryMode = "0711";
-        # Directories of the agent that containers mount. The parent directory belongs to root, so that only
-        # root can replace a mounted directory by a link.
+        # Directories of the agent that containers mount. The mounted paths are below a directory of root, so
+        # that only root can replace a mounted directory by a link.
         BindPaths = [
           "/var/lib/bloud/blueprints:/var/lib/bloud/nixos/blueprints"
           "/var/lib/bloud/clients:/var/lib/bloud/nixos/clients"
@@ -212,9 +204,8 @@ in
       };
     };
 
-    # Migrates the database to the schema of the package. Every start of an agent process starts this unit,
-    # which is quick if the schema is current. A rebuild of the machine does not start this unit, because the
-    # old agent still runs and calls the old database functions.
+    # Migrates the database before an agent process starts. A rebuild of the machine does not start this unit,
+    # because the old agent still runs and needs the old database functions.
     systemd.services.bloud-migrate = lib.mkMerge [
       {
         description = "Bloud: brings the database to its schema";
@@ -229,8 +220,7 @@ in
           Restart = "on-failure";
           RestartSec = 5;
           TimeoutStartSec = 300;
-          # User of the migration. A local migration runs as the superuser postgres, because only a superuser
-          # may create the roles. For a remote PostgreSQL, the URL contains the role.
+          # A local migration runs as the superuser postgres, so that the migration can create the roles.
           User = if local then "postgres" else "bloud";
           Group = if local then "postgres" else "bloud";
           InaccessiblePaths = [ "-/var/lib/bloud" ];
@@ -244,8 +234,8 @@ in
       (databaseOf "postgres")
     ];
 
-    # Restarts the agent when its package or settings have changed. During a rebuild by the agent this unit
-    # only writes a marker file, and bloud-rebuild.service restarts the agent at its end.
+    # Restarts the agent when its package or settings have changed. During a rebuild that the agent started,
+    # refresh.sh postpones the restart until the end of the rebuild.
     systemd.services.bloud-refresh = {
       description = "Bloud: restarts the agent when it has changed";
       wantedBy = [ "multi-user.target" ];

@@ -1,5 +1,4 @@
-# PostgreSQL databases of the apps that need a database, and the socket through which containers reach
-# PostgreSQL.
+# PostgreSQL databases of apps, and the socket through which containers reach PostgreSQL.
 {
   config,
   lib,
@@ -35,8 +34,8 @@ let
         app.database.passwordFile
         "${./scripts/app-database.sql}"
       ];
-      # The script starts as root, because it switches to two other users: the owner of the password file and
-      # PostgreSQL's superuser. The script needs no further rights of root.
+      # The script runs as root only to switch to two users: the owner of the password file and the superuser
+      # of PostgreSQL.
       CapabilityBoundingSet = [
         "CAP_SETUID"
         "CAP_SETGID"
@@ -54,13 +53,13 @@ in
 {
   config = lib.mkIf (cfg.enable && databases != { }) {
     # Forwards connections from apps to PostgreSQL's Unix socket, so that PostgreSQL itself listens on no
-    # further address. For these connections database.nix requires the password of the app's role.
+    # further address.
     systemd.sockets.bloud-postgres = {
       description = "Bloud: PostgreSQL for apps";
       wantedBy = [ "sockets.target" ];
       listenStreams = [ "${network.gateway}:5432" ];
-      # FreeBind is needed, because the address of the podman network does not exist before the first
-      # container starts.
+      # Lets the socket listen before the first container starts, although the address of the podman network
+      # does not exist yet.
       socketConfig.FreeBind = true;
     };
     systemd.services = {

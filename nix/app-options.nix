@@ -1,16 +1,15 @@
-# Options of one app, `bloud.apps.<name>`. Each value of apps.json must match the pattern of its option,
-# because the values become arguments of podman and lines of units and scripts.
+# Options of one app, `bloud.apps.<name>`. The patterns of the options exclude characters with a special
+# meaning, because the values become arguments of podman and lines of scripts.
 { lib }:
 let
   inherit (lib) mkOption types;
   state = "/var/lib/bloud/nixos";
 
-  # Pattern of an image name. The pattern prevents shell code in the name, because NixOS puts the name
-  # unquoted into a shell script.
+  # Pattern of an image name without shell code, because NixOS puts the name unquoted into a shell script.
   image = types.strMatching "[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}";
   volumeName = types.strMatching "[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}";
-  # Pattern of a path inside a container. Colons and commas are excluded, because podman would read the text
-  # after a colon or comma as options.
+  # Pattern of a path inside a container, without colons and commas, because podman would read the text after
+  # a colon or comma as options.
   containerPath = types.strMatching "/[A-Za-z0-9_./@+-]*";
   secretFile = types.strMatching (
     "${state}/(secrets|clients)/[A-Za-z0-9_./-]+|/run/[A-Za-z0-9_./-]+|/etc/[A-Za-z0-9_./-]+"

@@ -1,11 +1,11 @@
-# Sets of apps that several modules use. The set `apps` contains the apps that run in a container; `databases`
-# contains the apps that have a database.
+# Sets of apps that several modules use: `apps` that run in a container, and `databases` with the apps that
+# have a database.
 { config, lib }:
 let
   cfg = config.services.bloud;
 
-  # True for the app "postgres" if the machine itself runs the PostgreSQL server. The app then gets no
-  # container, because a second server could not listen on the same port.
+  # True for the app "postgres" if the machine itself runs PostgreSQL. The app then gets no container, because
+  # a second PostgreSQL server could not listen on the same port.
   isProvided = name: name == "postgres" && cfg.database.createLocally;
 in
 rec {

@@ -1,6 +1,5 @@
-# Reads apps.json, which the agent writes, into the option `bloud.apps`. The file contains only data, and
-# every value is checked against the type of its option. The values become defaults of `bloud.apps.<name>`, so
-# that the operator can override any value in the machine's configuration.
+# Reads apps.json, which the agent writes, into the option `bloud.apps`. The values are defaults, so that the
+# operator can override any value in the machine's configuration.
 {
   config,
   lib,
@@ -18,8 +17,7 @@ let
     if cfg.apps.file == null then
       { apps = [ ]; }
     else if isPure && !inStore then
-      # Nix without the flag --impure can't read apps.json. Without this error, such a rebuild would silently
-      # uninstall every app.
+      # Nix without the flag --impure can't read apps.json. Such a rebuild would uninstall every app.
       throw "services.bloud: the apps are in ${cfg.apps.file}, which is not part of your flake: build with --impure"
     else if builtins.pathExists cfg.apps.file then
       builtins.fromJSON (builtins.readFile cfg.apps.file)
@@ -45,13 +43,12 @@ let
     ) listed
   );
 
-  # Returns an entry of apps.json with every value as a default. Environment variables are separate defaults,
-  # so that the operator can override a single variable.
+  # Returns an entry of apps.json with every value as a default. Each environment variable is a default of its
+  # own, so that the operator can override a single variable.
   asDefaults =
     entry:
     let
-      # Values of the entry, without the options that only the operator may set. The agent may neither add
-      # arguments of podman nor choose the user of a container.
+      # Values of the entry, without the options that only the operator may set.
       known = builtins.intersectAttrs (removeAttrs appOptions [
         "enable"
         "user"

@@ -13,8 +13,8 @@ let
   network = cfg.apps.network;
   inherit (import ./app-sets.nix { inherit config lib; }) apps;
   workers = lib.filterAttrs (_: app: app.worker != [ ]) apps;
-  # Returns the name of an app's worker container. The underscore prevents a conflict with an app's name,
-  # because app names contain no underscore.
+  # Returns the name of an app's worker container. No app can have this name, because app names contain no
+  # underscore.
   workerOf = name: "${name}_worker";
 
   memory =
@@ -42,16 +42,17 @@ let
       throw "bloud: ${app.name}: resources.cpus must be a number";
 
   # Returns the path from which a container mounts a directory of the agent. The path is below a directory of
-  # root, so that only root can replace the mounted directory by a link.
+  # root, so that the agent can't replace the mounted directory by a link.
   hostPath = mount: lib.replaceStrings [ "${state}/" ] [ "${data}/" ] mount.host;
   bind = from: { container, readOnly, ... }: "${from}:${container}${lib.optionalString readOnly ":ro"}";
 
   container = name: app: {
-    # The service is not called `name`, because NixOS removes the directory /run/<service name> when the
-    # container stops.
+    # NixOS removes the directory /run/<service name> when the container stops. The prefix keeps an app from
+    # removing the directory of a service that is named like the app.
     serviceName = "podman-${name}";
     inherit (app) image environment;
-    # A container with mounts runs as the agent's user, because only that user may read the mounted files.
+    # User of the container. A container with mounts runs as the agent's user to be able to read the mounted
+    # files.
     user =
       if app.user == null && app.mounts != [ ] then
         "${toString config.users.users.bloud.uid}:${toString config.users.groups.bloud.gid}"
@@ -82,13 +83,12 @@ let
       serviceName = "podman-${workerOf name}";
       cmd = app.worker;
       ports = [ ];
-      # The worker container gets no network alias, because the app's name on the network must lead to the
-      # main container.
+      # Removes the network alias, because the app's name on the network must lead to the main container.
       extraOptions = lib.filter (option: option != "--network-alias=${name}") (container name app).extraOptions;
     };
 
-  # Returns the systemd unit of an app's worker container, which starts and stops with the app's unit. The
-  # app's unit creates the directories and secrets of both containers.
+  # Returns the systemd unit of an app's worker container, which starts and stops with the app's main
+  # container.
   workerUnit = name: {
     requires = [ "podman-${name}.service" ];
     after = [ "podman-${name}.service" ];
@@ -99,8 +99,8 @@ let
   containerUnit =
     name: app:
     let
-      # `wants` and `after` are used instead of `requires`, because a restart of a database must not stop the
-      # apps that use the database.
+      # Units that start before the container. `requires` is not used, because a restart of a database would
+      # then stop the apps that use the database.
       before = map (other: "podman-${other}.service") (lib.filter (other: apps ? ${other}) app.dependsOn);
       needed = [ "bloud-network.service" ] ++ lib.optional (app.database != null) "bloud-database-${name}.service";
     in
@@ -174,8 +174,7 @@ in
         };
       }
     ];
-    # Opens port 53 (DNS) to apps, because apps resolve the names of other apps. The file app-databases.nix
-    # opens the port of PostgreSQL.
+    # Opens port 53 (DNS) to apps, because apps resolve the names of other apps.
     networking.firewall.interfaces."${network.name}0".allowedUDPPorts = [ 53 ];
   };
 }

@@ -23,8 +23,7 @@ in
     services.postgresql = {
       enable = true;
       ensureDatabases = [ "bloud_host_agent" ];
-      # Creates the roles with the right to log in; bloud-migrate.service creates all other roles. The option
-      # `identMap` below defines which system user may log in as which role.
+      # Creates the roles that may log in. bloud-migrate.service creates all other roles.
       ensureUsers = map login [
         "bloud_relay"
         "bloud_orchestrator"
@@ -40,8 +39,8 @@ in
         ++ map (name: mapped name "bloud_operator") cfg.database.operators
         ++ [ "" ]
       );
-      # Lines of pg_hba.conf, in which PostgreSQL uses the first line that matches. These lines precede the
-      # lines of NixOS, which admit every system user as the role of the same name.
+      # First lines of pg_hba.conf. PostgreSQL uses the first line that matches, and the later lines of NixOS
+      # would admit every system user as the role of the same name.
       authentication = ''
         # Bloud: the agent and its operators
         local bloud_host_agent bloud_relay,bloud_orchestrator,bloud_operator peer map=bloud

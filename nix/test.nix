@@ -1,7 +1,5 @@
-# Tests the NixOS module in a virtual machine, which rebuilds itself from its own configuration. The test
-# needs KVM and the packages of NixOS:
+# Tests the NixOS module in a virtual machine that rebuilds itself. The test needs KVM and NixOS packages:
 #   nix build .#checks.x86_64-linux.machine
-# The two apps of the test are container images that this file builds.
 { module }:
 { pkgs, lib, ... }:
 let
@@ -65,8 +63,7 @@ let
     };
   };
 
-  # Configuration file from which the machine rebuilds itself. The file contains the same settings as the
-  # machine of this test.
+  # Configuration file from which the machine of this test rebuilds itself, with the settings of the machine.
   configuration = pkgs.writeText "configuration.nix" ''
     { lib, pkgs, modulesPath, ... }:
     {
@@ -94,7 +91,7 @@ in
     { pkgs, ... }:
     {
       imports = [ machine ];
-      # Includes everything that a rebuild of the machine needs, because the machine has no network.
+      # Includes all packages that a rebuild of the machine needs, because the machine has no network.
       system.includeBuildDependencies = true;
       system.switch.enable = true;
       virtualisation.cores = 2;

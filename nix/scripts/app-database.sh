@@ -1,8 +1,7 @@
 #!/bin/sh
 # Creates the PostgreSQL role and database of one app, both named <role>, with the password in <file>.
 #   app-database.sh <owner> <role> <file> <sql>
-# If the role exists already, the script only sets the password again. The script reads the password with the
-# rights of <owner> and passes the password to psql through a pipe.
+# The password of an existing role is set again. The file is read with the rights of <owner>.
 set -eu
 owner=$1 role=$2 file=$3 sql=$4
 

@@ -1,7 +1,7 @@
 -- Creates the role and the database of one app, both named :role. Reads the password from standard input.
 \set password `cat`
 
--- Statement logging is off, because a statement below contains the password.
+-- Turns the log of statements off, because a statement contains the password.
 set log_statement = 'none';
 set log_min_duration_statement = -1;
 set log_min_duration_sample = -1;
@@ -12,8 +12,7 @@ set password_encryption = 'scram-sha-256';
 select 'create role bloud_apps nologin'
 where not exists (select from pg_catalog.pg_roles where rolname = 'bloud_apps') \gexec
 
--- An existing role is changed only if it is a member of bloud_apps, because only those roles were created by
--- this script.
+-- Refuses an existing role that is not a member of bloud_apps, because this script did not create the role.
 select pg_catalog.format('create role %I login in role bloud_apps', :'role')
 where not exists (select from pg_catalog.pg_roles where rolname = :'role') \gexec
 select exists (

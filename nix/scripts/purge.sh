@@ -1,10 +1,9 @@
 #!/bin/sh
 # Deletes the data of purged apps. Runs as root, because the files belong to the users inside the containers.
 #   purge.sh <owner> <requests> <apps>
-# Each file in <requests> has the name of an app, whose data is deleted. The script then removes the file,
-# even if the deletion failed, because the agent itself checks whether <apps>/<app> still exists. <requests>
-# belongs to <owner> and is accessed with the rights of <owner>. <apps> belongs to root, so that only root can
-# create a link in <apps>.
+# Each file in <requests> has the name of an app, whose data is deleted. The file is removed even after a
+# failure, because the agent itself checks whether <apps>/<app> still exists. <apps> belongs to root, so that
+# only root can create a link in <apps>.
 set -eu
 export LC_ALL=C
 owner=$1 requests=$2 apps=$3
@@ -35,5 +34,5 @@ as_owner find "$requests/" -mindepth 1 -maxdepth 1 -printf '%f\n' | while IFS= r
   purge "$app" || echo "$app could not be deleted" >&2
   as_owner rm -rf -- "$requests/$app"
 done
-# Removes request files whose names contain a newline or other characters that the loop above can't process.
+# Removes files whose names contain a newline or other characters that the loop above can't process.
 as_owner find "$requests/" -mindepth 1 -maxdepth 1 -name '*[!a-z0-9-]*' -exec rm -rf -- {} +

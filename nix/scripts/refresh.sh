@@ -1,7 +1,6 @@
 #!/bin/sh
-# Restarts the agent after its package or settings have changed, but never during a rebuild that the agent
-# started.
-#   refresh.sh changed     called by bloud-refresh.service when the package or the settings have changed
+# Restarts the agent after its package or settings have changed, but not before the end of a rebuild.
+#   refresh.sh changed     called by bloud-refresh.service after a change
 #   refresh.sh finished    called by bloud-rebuild.service and bloud-rollback.service at their end
 set -eu
 marker=${RUNTIME_DIRECTORY:-/run/bloud-refresh}/pending
