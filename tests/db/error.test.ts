@@ -4,8 +4,8 @@ import { translate } from '../../src/db/error.ts'
 import { Problem } from '../../src/domain/problem.ts'
 
 /**
- * Returns an error like the errors that slonik throws. The cause of such an error is the error of the server
- * or of the driver.
+ * Returns an error in the form that slonik throws, with the error of the server or of the driver as the
+ * cause.
  */
 const wrapped = (message: string, code?: string) =>
   new Error('Query failed', { cause: Object.assign(new Error(message), code && { code }) })

@@ -1,4 +1,4 @@
-/** Tests that the event reader returns the same rows as the query of the pool, which validates every row. */
+/** Tests that the event reader returns the same rows as `streamAfter`, which validates every row. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { streamAfter } from '../../src/db/event.ts'
@@ -26,7 +26,7 @@ test('the event reader returns the same rows as the pool, and reconnects after a
   await client.query(
     "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'reader-quick'",
   )
-  // This read may fail or succeed, because the event reader may not know yet that its session was ended.
+  // This read may fail, because the event reader may not have noticed the end of its session yet.
   await reader.after(0, 1).catch(() => undefined)
   assert.deepEqual(await reader.after(0, 100), checked)
 })

@@ -1,14 +1,11 @@
-/** Tests that opening a pool fails with an error if the connection is lost while the pool is opened. */
+/** Tests that opening a pool fails with an error if the connection is lost meanwhile. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPool } from '../../src/db/pool.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { startCuttingProxy } from '../support/cutting-proxy.ts'
 
-/**
- * Number of attempts to open a pool. In attempt n, a proxy cuts the connection after n chunks of data. An
- * undisturbed pool needs fewer chunks than this number of attempts.
- */
+/** Number of attempts to open a pool. In attempt n, a proxy closes the connection after n chunks of data. */
 const PIECES = 12
 
 test('opening a pool fails with an error, wherever the connection is cut', async (t) => {
@@ -22,6 +19,6 @@ test('opening a pool fails with an error, wherever the connection is cut', async
     await pool?.end().catch(() => undefined)
     if (!pool) failed += 1
   }
-  // Without a password (PostgreSQL 15 in the tests) the handshake has two chunks, with SCRAM it has more.
+  // At least two attempts fail, because even a handshake without a password has two chunks.
   assert.ok(failed >= 2, `${failed} attempts failed`)
 })

@@ -1,6 +1,5 @@
 /**
- * Tests that the remaining time until a deadline is correct even if the clocks of the database and of the
- * agent differ.
+ * Tests of the remaining time until a deadline, with a database clock that differs from the agent's clock.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -1,4 +1,4 @@
-/** Tests of the HTTP API with requests as a script or curl sends them. */
+/** Tests of the HTTP API with requests that curl or a script would send. */
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { after, before, test } from 'node:test'

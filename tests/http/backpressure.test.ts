@@ -1,7 +1,4 @@
-/**
- * Tests of clients that stop reading, over real sockets. The event history is in memory, because megabytes
- * of events are needed to fill a socket.
- */
+/** Tests of clients that stop reading. The sockets are real, and the event history is in memory. */
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
@@ -32,7 +29,7 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   })
   await ready()
 
-  /** Connects a client to the server. The client stores the received bytes. */
+  /** Connects a client that stores the bytes it receives. */
   function join(path = '/api/events?since=abc.0') {
     const socket = connect(port, '127.0.0.1')
     sockets.push(socket)
@@ -51,8 +48,7 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   }
 
   /**
-   * Appends `megabytes` MB of events to the history, with about 2 kB per event. So many events fill the
-   * socket of a client that has stopped reading.
+   * Adds `megabytes` MB of events to the history, to fill the socket of a client that has stopped reading.
    */
   async function flood(megabytes: number): Promise<void> {
     const goal = relay.stats().bytesSent + megabytes * MEGABYTE

@@ -10,8 +10,8 @@ const join = (files: Record<string, string>) =>
   })
 
 /**
- * Joins the modules in `files` into one script and runs the script. Returns the value that the script
- * assigns to `world.result`.
+ * Joins the modules in `files` into one script, runs the script, and returns the value assigned to
+ * `world.result`.
  */
 function run(files: Record<string, string>): unknown {
   const world: { result?: unknown } = {}

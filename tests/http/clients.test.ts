@@ -1,6 +1,6 @@
 /**
- * Tests that event stream clients of other projects receive every transition once and in order, even if
- * their connection is cut or the server is restarted.
+ * Tests that event stream clients of other projects receive every transition once and in order, also after a
+ * lost connection.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ async function addTransitions(agent: Agent, rounds: number): Promise<void> {
   }
 }
 
-/** Starts the relay as a separate process. Waits until the relay listens on `port`. */
+/** Starts the relay as a separate process that listens on `port`. */
 async function startRelay(t: { after(fn: () => unknown): void }, agent: Agent, port: number) {
   const env = settings({
     DATABASE_URL: agent.database.urlFor('bloud_relay'),

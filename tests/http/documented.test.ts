@@ -1,4 +1,4 @@
-/** Tests that docs/http.md lists exactly the routes and the error codes that the server has. */
+/** Tests that docs/http.md lists exactly the routes and error codes of the server. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,7 +1,4 @@
-/**
- * Tests that the example programs in docs/events.md run, and that the schemas in the documentation are those
- * of the program.
- */
+/** Tests that the example programs in docs/events.md run, and that the documented schemas are correct. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

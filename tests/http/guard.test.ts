@@ -81,8 +81,8 @@ test('an HTTP request without a Host header is refused', async () => {
 })
 
 /**
- * Returns the error code with which the guard refuses a request with these headers. Returns undefined if the
- * guard accepts the request.
+ * Returns the error code with which the guard refuses a request with the headers, or undefined if the guard
+ * accepts the request.
  */
 function refusalCode(guard: ReturnType<typeof createGuard>, host: string, origin = ''): string | undefined {
   try {

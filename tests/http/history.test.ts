@@ -1,7 +1,4 @@
-/**
- * Tests of the HTTP routes for the history of an app, for a plan with choices, and for reading a log in
- * parts.
- */
+/** Tests of the HTTP routes for the history of an app, for install plans, and for parts of a log. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { lead } from '../support/sql.ts'

@@ -1,7 +1,4 @@
-/**
- * Tests of the web page as sent by the server: size, security headers, and text that is readable without
- * JavaScript.
- */
+/** Tests of the web page as the server sends it: size, security headers, and text without JavaScript. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Agent, startAgent } from './support.ts'
@@ -19,7 +16,7 @@ after(async () => {
 const FIRST_LOAD_BYTES = 50_000
 const page = async (path: string) => (await agent.get(path)).text()
 /**
- * Returns the size of a compressed reply in bytes. `fetch` is not used, because `fetch` returns only the
+ * Returns the size of a compressed reply in bytes. `fetch` can't be used, because it returns only the
  * decompressed body.
  */
 async function wireBytes(path: string): Promise<number> {

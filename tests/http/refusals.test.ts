@@ -19,8 +19,8 @@ after(async () => {
 })
 
 /**
- * Checks that a reply is an error document (application/problem+json) with this status and code. Returns the
- * parsed document.
+ * Checks that a reply is an error document (application/problem+json) with the status and code. Returns the
+ * document.
  */
 async function problem(answer: Response, status: number, code: string) {
   const body = await answer.text()
@@ -34,7 +34,7 @@ async function problem(answer: Response, status: number, code: string) {
   return parsed
 }
 
-/** Checks that the server refuses a request with this status and code and writes nothing to the database. */
+/** Checks that the server refuses a request with the status and code and writes nothing to the database. */
 async function refusesToWrite(send: () => Promise<Response>, status: number, code: string) {
   const before = await agent.written()
   const parsed = await problem(await send(), status, code)
@@ -42,7 +42,7 @@ async function refusesToWrite(send: () => Promise<Response>, status: number, cod
   return parsed
 }
 
-/** Request line and headers of a POST request with a JSON body, without the header Content-Length. */
+/** Start of a POST request whose header Content-Length is still missing. */
 const INSTALL_HEAD =
   'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
 

@@ -8,7 +8,7 @@ import { startAgent, untilOk } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** Changes the status of an app twice, with the SQL functions that an operator calls in psql. */
+/** Changes the status of an app twice. */
 async function addTransitions(agent: Agent, app = 'alpha'): Promise<void> {
   await agent.admin.query('select bloud.install($1)', [app])
   await agent.admin.query('select bloud.cancel($1)', [app])
@@ -220,7 +220,7 @@ test('the log of an operation is streamed line by line to its end', async (t) =>
   assert.equal(await text.text(), 'one\ntwo\nthree\n')
 })
 
-/** Writes to the database that rebuild 1 is active and includes the operation. */
+/** Inserts rebuild 1 and makes the operation an active part of the rebuild. */
 async function includeInRebuild(agent: Agent, operation: number): Promise<void> {
   await agent.admin.query(`insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at)
     values (1, 'test', now() + interval '1 hour', now() + interval '1 hour', now())`)

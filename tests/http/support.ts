@@ -1,6 +1,5 @@
 /**
- * Test support that starts the real HTTP server with a real database, and HTTP clients that return the
- * received bytes.
+ * Starts the real HTTP server with a real database, and provides HTTP clients that return the received bytes.
  */
 import { connect } from 'node:net'
 import pg from 'pg'
@@ -27,9 +26,8 @@ const CATALOG = `
 export type Agent = Awaited<ReturnType<typeof startAgent>>
 
 /**
- * Starts the server on a free port, with a new database and three apps in the catalog. Server and database
- * are stopped when the test ends. If `databasePort` is set, the server connects to the database through a
- * proxy on that port.
+ * Starts the server on a free port, with a new database and three apps in the catalog. If `databasePort` is
+ * set, the server connects to the database through a proxy on that port.
  */
 export async function startAgent(t: Tests, options: Partial<RelayServerOptions> = {}, databasePort?: number) {
   const database = await testDatabase('http')
@@ -66,8 +64,8 @@ export async function startAgent(t: Tests, options: Partial<RelayServerOptions> 
     stream: (path = '/api/events', headers: Record<string, string> = {}) =>
       openStream(t, url + path, headers),
     /**
-     * Returns the number of operations and the number of events in the database. A refused HTTP request must
-     * not change these numbers.
+     * Returns the numbers of operations and events in the database as text. A refused request must not change
+     * this text.
      */
     async written(): Promise<string> {
       const { rows } = await admin.query(
@@ -88,7 +86,7 @@ function throughPort(url: string, port: number | undefined): string {
 
 const untilReady = (url: string) => untilOk(() => fetch(`${url}/readyz`))
 
-/** Repeats an HTTP request until the status of the response is 2xx. */
+/** Repeats an HTTP request until the response has a status of 2xx. */
 export async function untilOk(send: () => Promise<Response>): Promise<void> {
   const deadline = performance.now() + OK_LIMIT_MS
   for (;;) {
@@ -102,8 +100,8 @@ export async function untilOk(send: () => Promise<Response>): Promise<void> {
 }
 
 /**
- * Sends the text `request` unchanged to the server. Returns the received text when the reply is complete or
- * the connection is closed.
+ * Sends the text `request` unchanged. Returns the received text when the reply is complete or the connection
+ * is closed.
  */
 export function raw(port: number, request: string): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,4 @@
-/**
- * Tests with a network that drops all data of open connections. The connections stay open, but no bytes
- * arrive.
- */
+/** Tests with a network that drops all data of open connections without closing the connections. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'slonik'
@@ -55,7 +52,7 @@ test('a query on a silent connection fails, and the next query uses a new connec
   assert.deepEqual(await Promise.all([query(), query(), query()]), [1, 1, 1])
   proxy.setMode('dropping')
   await assert.rejects(query(), { code: 'database_unavailable' })
-  // From now on, no data arrives on connections that are already open. New connections work.
+  // Drops the data of all open connections. New connections still work.
   proxy.muteOpenConnections()
   assert.equal(await query(), 1)
 })
@@ -76,7 +73,7 @@ test('connections that are cut during a query do not exhaust the pool', async (t
     await row(pool, one, sql.fragment`select 1 as row`)
     proxy.cut()
     await assert.rejects(slow, { code: 'database_unavailable' })
-    // A connection that was cut while idle reports the loss only at its next query, so this query may fail.
+    // This query may fail, because an idle connection reports its loss only at the next query.
     await row(pool, one, sql.fragment`select 1 as row`).catch(() => undefined)
   }
   assert.equal(await row(pool, one, sql.fragment`select 1 as row`), 1)

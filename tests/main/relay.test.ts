@@ -21,7 +21,6 @@ function start(t: Tests, settings: Record<string, string>): ChildProcess {
   return child
 }
 
-/** Waits for the first message of the child process to its parent. */
 async function firstMessage(child: ChildProcess): Promise<{ type: string; code?: string; message?: string }> {
   const [message] = await once(child, 'message', { signal: AbortSignal.timeout(LIMIT_MS) })
   return message

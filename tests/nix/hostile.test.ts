@@ -43,8 +43,7 @@ const PIECES = [
 ]
 
 /**
- * Generator of hostile texts. The texts contain no NUL and no lone surrogates, because the agent refuses such
- * texts before Nix reads them.
+ * Generator of hostile texts without NUL and lone surrogates, because the agent refuses such texts earlier.
  */
 const hostile = fc
   .array(fc.oneof(fc.constantFrom(...PIECES), fc.string({ unit: 'grapheme' })), { maxLength: 6 })

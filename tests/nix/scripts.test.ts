@@ -1,6 +1,6 @@
 /**
- * Tests the scripts that run as root on NixOS. The tests replace the programs that would change the whole
- * machine by stand-ins.
+ * Tests of the scripts that run as root on NixOS. Programs that would change the machine are replaced by
+ * stand-ins.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -17,7 +17,7 @@ import { needs } from '../support/tools.ts'
 const LIMIT_MS = 30_000
 const onlyLinux = { skip: process.platform === 'linux' ? false : 'for NixOS' }
 
-/** Creates stand-ins for the named programs. Returns a PATH on which the stand-ins come first. */
+/** Creates stand-ins for the named programs. Returns a PATH that starts with the folder of the stand-ins. */
 function programs(scripts: Record<string, string>): string {
   const dir = temporaryDirectory()
   for (const [name, body] of Object.entries(scripts)) {
@@ -28,8 +28,8 @@ function programs(scripts: Record<string, string>): string {
 }
 
 /**
- * Stand-in for setpriv, a program that runs a command as another user. The stand-in ignores the options and
- * runs the command as the current user.
+ * Stand-in for setpriv, a program that runs a command as another user. The stand-in runs the command as the
+ * current user.
  */
 const SETPRIV = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
 
@@ -132,10 +132,7 @@ test('The agent is restarted after a rebuild, never during it', onlyLinux, async
 
 const psqlOnLinux = { skip: onlyLinux.skip || needs('psql').skip }
 
-/**
- * Runs app-database.sh. The environment contains the connection settings, with which psql connects to the
- * test server as superuser.
- */
+/** Runs app-database.sh as superuser of the test server. */
 function databaseScript(role: string, password: string) {
   const { hostname, port, username, password: login } = new URL(urlOf('postgres'))
   const file = join(temporaryDirectory(), 'password')

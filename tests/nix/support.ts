@@ -1,7 +1,4 @@
-/**
- * Evaluates Nix expressions with the program nix-instantiate. No Nix store is used, so nothing is built or
- * downloaded.
- */
+/** Evaluates Nix expressions with nix-instantiate, without building or downloading packages. */
 import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,8 +19,8 @@ const env = {
 }
 
 /**
- * Runs nix-instantiate and returns its output.
- * @throws with the error output of nix-instantiate as `stderr`.
+ * Runs nix-instantiate and returns the printed text.
+ * @throws an error whose field `stderr` has the error output.
  */
 export async function nixInstantiate(...args: string[]): Promise<string> {
   const options = { env, timeout: LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, cwd: ROOT }
@@ -59,7 +56,7 @@ export interface Container {
   extraOptions: string[]
 }
 
-/** Result of tests/nix/stubs/system.nix: the evaluated machine as data. */
+/** Evaluated machine as data, printed by tests/nix/stubs/system.nix. */
 export interface System {
   failed: string[]
   services: Record<string, Unit>
@@ -81,8 +78,8 @@ export interface System {
 let files = 0
 
 /**
- * Evaluates the configuration of a machine that uses the NixOS module. The file apps.json contains `apps`,
- * and `configuration` contains additional options.
+ * Evaluates the configuration of a machine that uses the NixOS module, with the apps in apps.json and
+ * additional options in `configuration`.
  */
 export function system(apps: object[], configuration = '', version = 1): Promise<System> {
   const file = join(top, `apps-${files++}.json`)
@@ -99,7 +96,7 @@ export function system(apps: object[], configuration = '', version = 1): Promise
   }`)
 }
 
-/** Returns the error output of Nix for an evaluation that must fail. */
+/** Returns the error output of an evaluation that must fail. */
 export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   try {
     await evaluation
@@ -109,7 +106,7 @@ export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   throw new Error('The evaluation was expected to fail')
 }
 
-/** Returns an entry of apps.json in the form that the agent writes. */
+/** Returns an entry of apps.json as the agent writes it. */
 export function app(name: string, more: object = {}): object {
   return {
     name,

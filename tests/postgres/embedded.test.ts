@@ -21,8 +21,8 @@ const LIMIT_MS = 30_000
 
 const agents: TestProcess[] = []
 
-// Hooks run in the order of registration. This hook is registered before temporaryDirectory(), so that the
-// servers are stopped before their directory is deleted.
+// This hook is registered before temporaryDirectory(), because hooks run in the order of registration and the
+// servers must stop before their directory is deleted.
 after(async () => {
   for (const { child, end } of agents) if (child.exitCode === null && !child.signalCode) await end('SIGKILL')
   // Stops the servers that a killed agent left running.
@@ -42,7 +42,7 @@ const embedded = (directory: string): EmbeddedPostgres =>
     settings: { fsync: 'off' },
   })
 
-/** Starts a server, calls `work` and stops the server, also after an error. */
+/** Calls `work` with a running server, which is also stopped after an error. */
 async function withPostgres<T>(
   directory: string,
   work: (running: Awaited<ReturnType<EmbeddedPostgres['start']>>, postgres: EmbeddedPostgres) => Promise<T>,

@@ -10,13 +10,13 @@ import { temporaryDirectory } from '../support/directory.ts'
 
 const isRoot = process.getuid?.() === 0
 const onlyRoot = { skip: isRoot ? false : 'only root can become another user' }
-/** User id of an account that owns no files. */
+/** Id of a user who owns no files. */
 const UNPRIVILEGED_UID = 65_534
 const AGENT = 'tests/postgres/fixtures/postgres-agent.ts'
 
 /**
- * Creates a clone of the repository in a directory that every user may enter, so that the permissions of the
- * repository itself stay unchanged. The files of the clone are hard links.
+ * Copies the repository to a directory that every user may enter, so that the permissions of the repository
+ * stay unchanged.
  */
 async function publicClone(): Promise<string> {
   const clone = temporaryDirectory()

@@ -1,4 +1,4 @@
-/** Tests of requested verbs in the state of the page: pending, accepted or refused. */
+/** Tests of requested verbs (install, uninstall …) in the state of the page. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'

@@ -1,4 +1,4 @@
-/** Tests of the event stream with a fake EventSource, and of polling while streams are blocked. */
+/** Tests of the page's event stream with a fake EventSource, and of polling while streams are blocked. */
 import assert from 'node:assert/strict'
 import { beforeEach, mock, test } from 'node:test'
 import { OPEN_LIMIT_MS, SILENCE_MS } from '../../public/net/connection.js'
@@ -60,7 +60,7 @@ function startStream(options: { events?: unknown[]; mayStream?: () => boolean } 
   return { messages, wakeTarget, stream, state, polls }
 }
 
-/** Returns a promise that resolves after the callbacks of all settled promises have run. */
+/** Returns a promise that resolves after the callbacks of all settled promises. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 function resetFakes() {
@@ -143,7 +143,7 @@ test('the stream reconnects at once when the machine wakes', () => {
   FakeSource.last.open()
   wakeTarget.dispatchEvent(new Event('visibilitychange'))
   assert.equal(FakeSource.all.length, 1)
-  // Advances the clock without timers, because timers do not run in a frozen page.
+  // Advances the clock without running timers, because a frozen page runs no timers.
   mock.timers.setTime(SILENCE_MS + 1)
   wakeTarget.dispatchEvent(new Event('online'))
   assert.equal(FakeSource.all.length, 2)

@@ -1,6 +1,6 @@
 /**
- * Tests of full clients, whose connection accepts no more data. The relay writes nothing to a full client.
- * If a client stays full, the relay resets the client or closes its connection.
+ * Tests of full clients, whose connections accept no more data. If a client stays full, the relay resets the
+ * client or closes the connection.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -23,7 +23,7 @@ test('nothing is written to a full client, and the client continues without a ga
   assert.deepEqual(client.seqs(), range(1, 505))
 })
 
-// The comment is necessary, because uWebSockets.js sends its buffered bytes only with the next write.
+// The relay must send a comment, because uWebSockets.js sends its buffered bytes only with the next write.
 test('a client without pending events receives a comment when it is writable again', async (t) => {
   const { history, relay, join } = await begin(t, 0)
   const { client, connection } = join('abc.0')

@@ -1,6 +1,6 @@
 /**
- * Provides an event history in memory and clients that record all writes. Tests of the relay then need no
- * database and no network.
+ * Provides an event history in memory and clients that record all writes, for tests of the relay without a
+ * database and a network.
  */
 
 import type { TestContext } from 'node:test'
@@ -10,15 +10,12 @@ import type { StreamEvent, StreamSource } from '../../src/relay/streamsource.ts'
 
 export const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
 
-/**
- * Upper limit of the time that `until` waits for a condition, in milliseconds. The limit is far longer than
- * any wait on a busy machine.
- */
+/** Upper limit of the time that `until` waits for a condition, in ms. */
 const WAIT_LIMIT_MS = 60_000
 
 /**
- * Waits until `condition` returns true. If the wait takes too long, throws an error whose message contains
- * `purpose`.
+ * Waits until `condition` returns true.
+ * @throws an error that contains `purpose`, if the wait takes too long.
  */
 export async function until(condition: () => boolean, purpose = 'the condition'): Promise<void> {
   const deadline = performance.now() + WAIT_LIMIT_MS
@@ -38,7 +35,7 @@ export function fakeHistory() {
     json: JSON.stringify({ seq, ...more }),
   })
   const calls = { head: 0, streamAfter: 0, snapshot: 0 }
-  /** Values of the argument `seq` in all calls of `streamAfter`, in the order of the calls. */
+  /** Values of the argument `seq` in all calls of `streamAfter`. */
   const readsAfter: number[] = []
   const history = {
     epoch: 'abc',
@@ -51,18 +48,18 @@ export function fakeHistory() {
       for (let added = 0; added < count; added += 1) rows.push(row(history.seq + 1, more))
     },
     /**
-     * Replaces the history by events with these numbers (seqs). A gap between two numbers represents a
-     * rolled-back transaction.
+     * Replaces the history by events with the numbers `seqs`. Rolled-back transactions are simulated as gaps
+     * between the numbers.
      */
     set(seqs: number[]): void {
       rows = seqs.map((seq) => row(seq))
     },
-    /** Removes the old events up to the event number `to`, inclusive. */
+    /** Removes the events up to event number `to`. */
     prune(to: number): void {
       rows = rows.filter((row) => row.seq > to)
       history.prunedTo = to
     },
-    /** Replaces the history by `count` events with a new epoch, as a restore of a backup does. */
+    /** Replaces the history by `count` events with a new epoch, as the restore of a backup does. */
     restore(epoch: string, count: number): void {
       history.epoch = epoch
       history.prunedTo = 0
@@ -118,7 +115,7 @@ export function parseEvents(text: string): ReceivedEvent[] {
   })
 }
 
-/** Creates a client that records all writes. The client accepts every write until the test sets `full`. */
+/** Creates a client that records all writes and accepts every write until the test sets `full`. */
 export function fakeClient() {
   const writes: string[] = []
   const sizes: number[] = []
@@ -132,10 +129,7 @@ export function fakeClient() {
     text: () => writes.join(''),
     events: () => parseEvents(client.text()),
     named: (name: string) => client.events().filter((received) => received.event === name),
-    /**
-     * Returns the event numbers (seqs) in all ids that the client received, including the id of the
-     * snapshot.
-     */
+    /** Returns the event numbers in all ids that the client received, including the id of the snapshot. */
     seqs: () => client.events().flatMap(({ id }) => (id === undefined ? [] : [Number(id.split('.')[1])])),
     sink: undefined as unknown as Sink,
   }
@@ -157,8 +151,8 @@ export function fakeClient() {
 }
 
 /**
- * Starts a relay that reads from `history`. The test must stop the relay with `t.after(relay.stop)`. Unless
- * `limits` sets shorter intervals, the timers of the relay do not fire during a test.
+ * Starts a relay that reads from `history`. Unless `limits` sets shorter intervals, no timer of the relay
+ * fires during a test.
  */
 export function startRelay(history: History, limits: Partial<RelayLimits> = {}) {
   const relay = createRelay({
@@ -179,7 +173,7 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
   }
 }
 
-/** Starts a relay with a history of `events` events. Waits until the relay has read these events. */
+/** Starts a relay and waits until the relay has read a history of `events` events. */
 export async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
   const history = fakeHistory()
   history.add(events)

@@ -1,4 +1,4 @@
-/** Tests of event streams with a filter, in which a client receives only the events of some apps. */
+/** Tests of event streams with a filter, which contain only the events of some apps. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { RelayLimits } from '../../src/relay/relay.ts'

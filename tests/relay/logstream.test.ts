@@ -9,10 +9,7 @@ import {
 } from '../../src/relay/logstream.ts'
 import { fakeClient, range, silentLog, until } from './fakes.ts'
 
-/**
- * Creates a log of operation 1 in memory with `count` lines, and starts the server part that streams this
- * log to readers.
- */
+/** Creates a log with `count` lines in memory, and starts the log stream that sends the lines to readers. */
 function begin(t: { after(fn: () => void): void }, count: number, limits: Partial<LogLimits> = {}) {
   const lines: { line_no: number; at: string; line: string }[] = []
   const state = { over: false, queries: 0, down: false, beforeIsOver: () => {} }

@@ -1,7 +1,4 @@
-/**
- * TCP proxy in front of PostgreSQL that simulates network failures: refused connections, lost connections and
- * dropped packets.
- */
+/** TCP proxy in front of PostgreSQL that simulates refused connections, lost connections and dropped data. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 export type ProxyMode = 'open' | 'refusing' | 'dropping'
@@ -40,13 +37,13 @@ export async function startProxy(target: { host: string; port: number }) {
     port: (server.address() as AddressInfo).port,
     /**
      * Sets the mode of the proxy. In mode `refusing`, the proxy closes all connections. In mode `dropping`,
-     * connections stay open and the proxy drops every byte.
+     * connections stay open and the proxy drops all bytes.
      */
     setMode(next: ProxyMode): void {
       mode = next
       if (next === 'refusing') for (const socket of pairs) socket.destroy()
     },
-    /** From now on, drops all bytes of connections that are already open. New connections work. */
+    /** Drops all bytes of connections that are now open. New connections work. */
     muteOpenConnections(): void {
       for (const socket of pairs) muted.add(socket)
       mode = 'open'

@@ -1,7 +1,4 @@
-/**
- * Tests of the event stream of the relay: snapshots, events, notifications, outages and restores of the
- * database, and the stop of the relay.
- */
+/** Tests of the relay's event stream: snapshots, events, and outages and restores of the database. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { begin, fakeHistory, range, startRelay, until } from './fakes.ts'

@@ -1,6 +1,6 @@
 /**
- * Tests of clients that reconnect with the id of their last event. A client then receives the missed events
- * from the ring buffer or from the database, or is reset.
+ * Tests of clients that reconnect with the id of their last event. The client receives the missed events or
+ * is reset.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -7,10 +7,7 @@ import { type Category, countWords, ratesOf } from '../../scripts/words.ts'
 import { ROOT } from '../../src/config.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/**
- * Upper limits of banned words per 1,000 words, by category. A commit may lower a limit, but must not raise a
- * limit.
- */
+/** Upper limits of banned words per 1,000 words, by category. A commit must not raise a limit. */
 const LIMITS: Record<Category, number> = { indefinitePerson: 0.3, speakingOrSeeing: 3, private: 0 }
 
 const top = temporaryDirectory()

@@ -1,4 +1,4 @@
-/** Tests of the verbs cancel and uninstall on queued, active and stopped apps. */
+/** Tests of cancels and uninstalls of queued, active and stopped apps. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'

@@ -1,6 +1,6 @@
 /**
- * Tests that each error code raised in sql/ is listed in sql/README.md and mapped in src/domain/problem.ts.
- * The tests raise each code at least once.
+ * Tests that each error code raised in sql/ is documented in sql/README.md and mapped in
+ * src/domain/problem.ts.
  */
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
@@ -28,7 +28,7 @@ const CATALOG = [
   entry('egg', { integrations: needing('hen', 'hen') }),
 ]
 
-/** Statements that are refused while no app is installed, each with the expected code. */
+/** Statements that the database refuses while no app is installed, with the expected error code. */
 const WITHOUT_APPS: [code: string, statement: string][] = [
   ['BL001', "select bloud.install('nope')"],
   ['BL001', "select bloud.uninstall('nope')"],
@@ -52,7 +52,9 @@ const WITHOUT_APPS: [code: string, statement: string][] = [
   ['BL021', 'select bloud.rollback()'],
 ]
 
-/** Statements that are refused while the apps flow, reader, disk and db run and cloud is being built. */
+/**
+ * Statements that the database refuses while the apps flow, reader, disk and db run and cloud is being built.
+ */
 const WITH_APPS: [code: string, statement: string][] = [
   ['BL004', "select bloud.uninstall('cloud')"],
   ['BL010', "select bloud.uninstall('disk')"],
@@ -63,7 +65,7 @@ const WITH_APPS: [code: string, statement: string][] = [
   ['BL020', "select bloud.install('flow')"],
 ]
 
-/** Direct writes to the tables that are refused to every PostgreSQL role, even to a superuser. */
+/** Direct writes to the tables, which the database refuses even to a superuser. */
 const DIRECT_WRITES: [code: string, statement: string][] = [
   ['BL003', "update bloud.apps set status = 'queued' where name = 'flow'"],
   ['BL003', "delete from bloud.apps where name = 'flow'"],
@@ -108,8 +110,8 @@ const sqlText = (): string =>
 const raised = (): string[] => [...new Set(sqlText().match(/(?<=')BL\d{3}(?=')/g))].sort()
 
 /**
- * Returns the elements of the SQL list at the start of `text`, which are separated by commas outside of
- * brackets. The list ends at the first unmatched closing bracket.
+ * Returns the elements of an SQL list, separated by commas outside of brackets. The list ends at the first
+ * unmatched closing bracket.
  */
 function elements(text: string): string[] {
   const found = ['']

@@ -7,7 +7,7 @@ import { session, transitionsOf, value } from '../support/sql.ts'
 
 const WRITERS = 24
 const ROUNDS = 40
-/** Statuses that a writer sets in this order on an app. At the end of the list the writer starts again. */
+/** Statuses that a writer sets on an app, repeatedly and in this order. */
 const LIFE = ['configuring', 'building', 'starting', 'running', 'error', 'stopping', 'stopped']
 
 let database: TestDatabase
@@ -22,7 +22,7 @@ interface Reading {
   outOfOrder: number
 }
 
-/** Reads new events repeatedly until `done` settles. Returns the read events and the missed events. */
+/** Polls for new events until `done` settles. Returns the read events and the missed events. */
 async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading> {
   const client = await session(url)
   let writing = true
@@ -50,8 +50,8 @@ async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading>
 }
 
 /**
- * Sets the statuses of LIFE on one app, with one or two transitions per transaction at random. A quarter of
- * the transactions is rolled back and repeated. Returns the numbers of transitions and deadlocks.
+ * Sets the statuses of LIFE on one app. A quarter of the transactions is rolled back and repeated. Returns
+ * the numbers of transitions and deadlocks.
  */
 async function write(url: string, name: string): Promise<{ transitions: number; deadlocks: number }> {
   const client = await session(url)

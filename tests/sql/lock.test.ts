@@ -1,4 +1,4 @@
-/** Tests of the locks that verbs of concurrent sessions take (sql/functions/lock.sql). */
+/** Tests of the locks that concurrent verbs (install, uninstall …) take. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -39,8 +39,8 @@ test('concurrent calls of install return the same operation', async () => {
 })
 
 /**
- * Runs the statement `second` while another session has run `first` in an open transaction. The other session
- * commits once `second` waits for a lock. Returns the SQLSTATE with which `second` is refused.
+ * Runs `first` in a transaction that stays open until the statement `second` of another session waits for a
+ * lock. Returns the SQLSTATE with which `second` is refused.
  */
 async function whileOpen(first: string, second: string): Promise<string> {
   const holder = await session(database.urlFor('bloud_operator'))
@@ -68,7 +68,7 @@ test('a concurrent install and retry of one app take their locks in the same ord
   await holder.query("begin; select bloud.install('disk')")
   const retried = value(operator, "select id from bloud.retry('multi')")
   await waitingForLock(root)
-  // The install and the retry both lock disk before multi, so there is no deadlock and no lock timeout.
+  // No deadlock occurs, because the install and the retry both lock disk before multi.
   await holder.query("set lock_timeout = '2s'; select bloud.install('multi')")
   await holder.query('commit')
   await retried

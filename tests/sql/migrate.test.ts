@@ -18,7 +18,7 @@ import { session, value } from '../support/sql.ts'
 const top = temporaryDirectory()
 const log = { info() {} }
 const LIMIT_MS = 20_000
-/** Step between the numbers of the statements at which a test ends a migration. */
+/** Step between the numbers of the statements at which a test kills a migration. */
 const EVERY = 12
 /** Number of chunks at the begin and at the end of a migration at which a test cuts the connection. */
 const DENSE = 8
@@ -29,7 +29,7 @@ interface Database {
   dump(): Promise<string[]>
 }
 
-/** Creates an empty database and drops the database after the test. */
+/** Creates an empty database, which is dropped after the test. */
 async function empty(t: TestContext): Promise<Database> {
   const name = `migrate_${randomBytes(6).toString('hex')}`
   await administer((admin) => admin.query(`create database ${name}`))
@@ -42,8 +42,8 @@ async function empty(t: TestContext): Promise<Database> {
 }
 
 /**
- * Writes an sql folder of an imaginary later version, and returns its path. The version adds objects, changes
- * a view and drops a function.
+ * Writes the sql folder of an imaginary later version, which adds objects, changes a view and drops a
+ * function. Returns the path.
  */
 function nextVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
@@ -104,8 +104,8 @@ test('a fresh install has the same schema as an upgrade from the version before'
 })
 
 /**
- * Writes an sql folder with only the first migration and returns its path. Grants and comments are emptied,
- * because they name columns of later migrations.
+ * Writes an sql folder with only the first migration and returns the path. The folder has no grants and
+ * comments, because they name columns of later migrations.
  */
 function firstVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
@@ -197,8 +197,8 @@ test('the error of a deploy names the failing file, and the schema is unchanged'
 })
 
 /**
- * Installs a trigger that terminates a migrating session at its n-th statement that changes the schema.
- * Returns the function that sets n.
+ * Installs a trigger that kills the migrating session at its n-th statement that changes the schema. Returns
+ * a function that sets n.
  */
 async function endAtStatement(client: pg.Client): Promise<(n: number) => Promise<unknown>> {
   await client.query(`

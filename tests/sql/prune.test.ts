@@ -22,7 +22,7 @@ async function close(): Promise<void> {
   await database?.drop()
 }
 
-/** Makes bloud.clock() return, in this session, the time `days` days before now. */
+/** Sets the clock of this database session to `days` days before now. */
 const daysAgo = (days: number): Promise<unknown> =>
   client.query("select set_config('bloud.clock', (now() - make_interval(days => $1))::text, false)", [days])
 

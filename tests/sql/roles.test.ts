@@ -1,4 +1,4 @@
-/** Tests that each PostgreSQL role has exactly the privileges listed in EXPECTED, on every object. */
+/** Tests that each PostgreSQL role has exactly the privileges listed in EXPECTED. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
@@ -7,7 +7,7 @@ import { migrate } from '../../src/db/migration.ts'
 import { administer, type TestDatabase, testDatabase, urlOf } from '../support/cluster.ts'
 import { entry, lead, refusalOf, session } from '../support/sql.ts'
 
-/** Name of a login without any grant. The login has only the privileges of PUBLIC. */
+/** Name of a login without any grant, which has only the privileges of PUBLIC. */
 const STRANGER = `stranger_${randomBytes(4).toString('hex')}`
 const READERS = ['bloud_viewer', 'bloud_operator', 'bloud_relay', 'bloud_orchestrator']
 const ROLES = [STRANGER, ...READERS, 'bloud_owner']
@@ -15,7 +15,10 @@ const ROLES = [STRANGER, ...READERS, 'bloud_owner']
 type Grants = Partial<Record<string, string[]>>
 const READ_ONLY: Grants = { select: READERS }
 
-/** Roles with a privilege, by object and privilege. The owner is omitted, because it has all privileges. */
+/**
+ * PostgreSQL roles with a privilege, by object and privilege. The owner is omitted, because it has all
+ * privileges.
+ */
 const EXPECTED: Record<string, Grants> = {
   'schema bloud': { usage: READERS },
   ...each('type', {}, 'refusal app_name tcp_port status cause choices'),
@@ -60,7 +63,10 @@ function each(kind: string, grants: Grants, names: string): Record<string, Grant
   return Object.fromEntries(names.split(/\s+/).map((name) => [`${kind} ${name}`, grants]))
 }
 
-/** Query with one row per object, role and privilege. PostgreSQL 17 introduced the privilege MAINTAIN. */
+/**
+ * Query with one row per object, role and privilege. Only PostgreSQL 17 and later have the privilege
+ * MAINTAIN.
+ */
 const CELLS = `
   with things as (
     select case c.relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind,

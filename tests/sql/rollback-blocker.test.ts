@@ -1,4 +1,4 @@
-/** Tests of the blockers that plan_rollback() lists and with which rollback() is refused. */
+/** Tests of the blockers (reasons against a rollback) that plan_rollback() lists. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusalOf, value } from '../support/sql.ts'

@@ -1,4 +1,4 @@
-/** Tests that sql/schema.sql contains the tables of a migrated database. */
+/** Tests that sql/schema.sql matches the tables of a migrated database. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -6,7 +6,9 @@ import { SCHEMA_FILE, schemaText } from '../../scripts/schema.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { session, value } from '../support/sql.ts'
 
-/** Major version of the embedded PostgreSQL. Other versions print expressions in a different form. */
+/**
+ * Major version of the PostgreSQL that wrote sql/schema.sql. Other versions print expressions differently.
+ */
 const MAJOR = 18
 
 test('sql/schema.sql equals the output of `npm run schema`', async (t) => {

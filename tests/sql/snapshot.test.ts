@@ -1,4 +1,6 @@
-/** Tests that snapshot() returns for each app the same values as the functions that compute these values. */
+/**
+ * Tests that snapshot() returns the same values as the SQL functions that compute a single value of an app.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -19,7 +21,9 @@ const STATUSES = [
 const INACTIVE = ['failed', 'stopped', 'stopping']
 const APPS = 54
 
-/** Query that inserts $1 catalog entries with a required slot `base` and an optional slot `extra`. */
+/**
+ * Query that inserts $1 catalog entries with a required integration slot `base` and an optional slot `extra`.
+ */
 const MAKE_APPS = `
   insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description,
     category, version, is_system)

@@ -1,4 +1,6 @@
-/** Tests that a failed rebuild is repeated without the failed app, and is split if that app is not known. */
+/**
+ * Tests that a failed rebuild is repeated without the failed app, or is split if the failed app is unknown.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { entry, rebuildAll, transitionsOf, value } from '../support/sql.ts'
@@ -44,8 +46,8 @@ test('a failed app fails alone, and the next rebuild includes the other apps', a
 })
 
 /**
- * Claims and ends rebuilds until no operation is queued. A rebuild that includes the app `bad` fails with a
- * cause that names no app. Returns the apps of each rebuild.
+ * Runs rebuilds until no operation is queued. A rebuild that includes the app `bad` fails with a cause that
+ * names no app. Returns the apps of each rebuild.
  */
 async function endAll(bad: string): Promise<string[][]> {
   const rebuilds: string[][] = []

@@ -1,4 +1,4 @@
-/** Tests status_at() with random histories and times. */
+/** Tests status_at(), which returns an app's status at a past time, with random histories. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import fc from 'fast-check'
@@ -27,8 +27,8 @@ after(async () => {
 })
 
 /**
- * Generator of one transition. `pick` selects one of the legal transitions of the app. `seconds` is the time
- * between the previous transition and this transition, and is often 0.
+ * Generator of a transition. `pick` selects one of the legal transitions, and `seconds` is the time since the
+ * previous transition.
  */
 const transition = fc.record({
   app: fc.constantFrom(...APPS),
@@ -46,7 +46,7 @@ interface Transition {
   at: number
 }
 
-/** Writes the generated transitions to the database, each at its time. Returns the written transitions. */
+/** Writes each transition to the database with its time. Returns the written transitions. */
 async function apply(transitions: { app: string; pick: number; seconds: number }[]): Promise<Transition[]> {
   const now = new Map<string, string>()
   const done: Transition[] = []
@@ -59,7 +59,7 @@ async function apply(transitions: { app: string; pick: number; seconds: number }
     at += seconds * 1000
     const from = now.get(app) ?? null
     const choices = legal.filter(({ from_status, to_status }) => {
-      // Omits the deletion of a queued app, because only an app that was never configured can be deleted.
+      // Omits the deletion of a queued app, which the database refuses if the app was configured before.
       return from_status === from && !(from === 'queued' && to_status === null)
     })
     const to = choices[pick % choices.length]?.to_status ?? null
@@ -94,7 +94,7 @@ function fold(done: Transition[], app: string, time: number): string | null {
 
 async function compare(transitions: Parameters<typeof apply>[0], seconds: number[]): Promise<void> {
   const done = await apply(transitions)
-  // Queries the random times, the time of each transition, and the millisecond before each transition.
+  // Queries random times, the time of each transition, and the millisecond before each transition.
   const times = [...seconds.map((each) => BEGINNING + each * 1000), ...done.flatMap(({ at }) => [at, at - 1])]
   const queries = times.flatMap((time) => APPS.map((app) => ({ app, at: new Date(time).toISOString() })))
   const text = `select jsonb_agg(bloud.status_at(q ->> 'app', (q ->> 'at')::timestamptz) order by n)

@@ -1,4 +1,4 @@
-/** Creates databases for the SQL tests, and acts as the worker that claims operations and ends rebuilds. */
+/** Creates databases for the SQL tests, and claims and ends rebuilds as the orchestrator does. */
 import assert from 'node:assert/strict'
 import { after, afterEach, beforeEach } from 'node:test'
 import type pg from 'pg'
@@ -11,13 +11,13 @@ export interface Fixture {
   root: pg.Client
   /** Session of the PostgreSQL role bloud_operator. */
   operator: pg.Client
-  /** Attempt number of the lease that the tests hold. */
+  /** Attempt number of the lease, which the SQL functions of the orchestrator require. */
   attempt: number
 }
 
 /**
- * Creates a new database with the catalog `entries` before each test. The fields of the returned fixture are
- * undefined before the first test.
+ * Creates a new database with the catalog `entries` before each test. The returned fields are undefined
+ * before the first test.
  */
 export function useDatabase(label: string, entries: object[]): Fixture {
   const db = {} as Fixture
@@ -37,17 +37,20 @@ export function useDatabase(label: string, entries: object[]): Fixture {
   return db
 }
 
-/** Claims the queued operations. Returns the id of their rebuild, or undefined if no operation is queued. */
+/**
+ * Claims the queued operations as a rebuild. Returns the rebuild's id, or undefined if no operation is
+ * queued.
+ */
 export function claim(db: Fixture): Promise<string | undefined> {
   return value(db.root, 'select id from bloud.claim_rebuild($1, 60)', [db.attempt])
 }
 
-/** Records that the switch command of a rebuild starts while host generation 1 is current. */
+/** Records that the switch command of a rebuild has started on host generation 1. */
 export function begin(db: Fixture, id: string): Promise<number> {
   return value(db.root, "select bloud.begin_run($1, $2, '1')", [db.attempt, id])
 }
 
-/** Reads the status of each app from the database. Returns the statuses by app name. */
+/** Returns the status of each app by app name. */
 export async function statuses(db: Fixture): Promise<Record<string, string>> {
   const { rows } = await db.root.query('select name, status from bloud.apps order by name')
   return Object.fromEntries(rows.map(({ name, status }) => [name, status]))
@@ -62,8 +65,8 @@ const READER = entry('reader', {
 export const APP_CATALOG = ['a', 'b', 'c', 'd'].map((name, nth) => entry(name, { port: 4000 + nth }))
 
 /**
- * Creates a new database before each test. The catalog has the apps of `APP_CATALOG` and the app reader,
- * which requires a or b. Checks the invariants after each test.
+ * Creates a new database before each test, with the apps of `APP_CATALOG` and the app reader, which requires
+ * a or b.
  */
 export function useGenerations(label: string): Fixture {
   const db = useDatabase(label, [...APP_CATALOG, READER])
@@ -73,14 +76,16 @@ export function useGenerations(label: string): Fixture {
   return db
 }
 
-/** Query for the apps of the next host generation, in the form of the argument p_desired of begin_run(). */
+/**
+ * Query for the apps that the next host generation must contain, as the argument p_desired of begin_run().
+ */
 export const DESIRED = `select coalesce(jsonb_object_agg(d.name, jsonb_build_object(
   'version', d.version, 'port', d.port, 'integration_config', d.integration_config)), '{}')
   from bloud.desired_apps d`
 
 /**
- * Claims the queued operations, ends their rebuild as succeeded and reports the started apps as healthy. The
- * rebuild replaces host generation `from` by `to`. The apps of `to` are recorded if `known` is true.
+ * Runs a successful rebuild of the queued operations from host generation `from` to `to`. The apps of `to`
+ * are stored only if `known` is true.
  */
 export async function rebuild(db: Fixture, from: string | null, to: string, known = true): Promise<void> {
   const id = await claim(db)
@@ -105,7 +110,7 @@ export async function install(
   await rebuild(db, from, to)
 }
 
-/** Requests a rollback as an operator. Returns the id of the operation. */
+/** Requests a rollback and returns the id of the operation. */
 export function rollback(db: Fixture): Promise<string> {
   return value(db.operator, 'select id from bloud.rollback()')
 }
@@ -118,7 +123,7 @@ export interface RollbackPlan {
   blockers: unknown[]
 }
 
-/** Returns the result of plan_rollback() for an operator. */
+/** Returns the result of plan_rollback(). */
 export function plan(db: Fixture): Promise<RollbackPlan> {
   return value(db.operator, 'select bloud.plan_rollback()')
 }

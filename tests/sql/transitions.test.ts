@@ -6,7 +6,7 @@ import { STATUSES } from '../../src/domain/status.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { refusalOf, session, value } from '../support/sql.ts'
 
-/** For each status, the statuses that a new app in the status queued passes to reach that status. */
+/** Statuses through which a new app reaches a status, by that status. */
 const PATHS: Record<string, string[]> = {
   queued: [],
   configuring: ['configuring'],
@@ -18,7 +18,7 @@ const PATHS: Record<string, string[]> = {
   stopping: ['configuring', 'failed', 'stopping'],
   stopped: ['configuring', 'failed', 'stopping', 'stopped'],
 }
-/** All legal transitions. A change of the table status_transitions must be repeated in this list. */
+/** All legal transitions, which must match the table status_transitions. */
 const SEED = `→queued
   queued→configuring queued→failed queued→stopped queued→
   configuring→building configuring→failed
@@ -43,7 +43,7 @@ after(async () => {
 
 const INSERT = "insert into bloud.apps (name, display_name, version, status) values ('app', 'App', '1', $1)"
 
-/** Calls `run` while the database has an app in `status`. The transaction is rolled back afterwards. */
+/** Calls `run` in a transaction with an app in `status`, and rolls the transaction back. */
 async function at<T>(status: string, run: () => Promise<T>): Promise<T> {
   await client.query('begin')
   try {

@@ -182,7 +182,8 @@ test('the controls of an app have the code and message of the errors that its ve
     >(root, "select controls from bloud.app_status where name = 'flow'")
     for (const [control, verb] of Object.entries(verbs)) {
       const shown = controls[control]
-      // Skips the code BL004 (busy), because a repeated verb returns the open operation instead of an error.
+      // Controls with the code BL004 (busy) are skipped, because a repeated verb returns the open operation
+      // instead of an error.
       if (shown?.allowed || shown?.code === 'BL004') continue
       const purge = control === 'purge' ? ', true' : ''
       const refusal = await refusalOf(operator, `select bloud.${verb}('flow'${purge})`)

@@ -1,4 +1,4 @@
-/** Tests of queued operations that are withdrawn together with queued dependencies. */
+/** Tests that queued dependencies are withdrawn together with the operation that requested them. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'

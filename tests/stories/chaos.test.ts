@@ -1,7 +1,6 @@
 /**
- * Tests that no client loses an event or receives events out of order. 16 writers and 200 clients work while
- * database sessions, the relay and the network fail. `scripts/chaos.ts` runs the same test for longer and
- * also restarts PostgreSQL.
+ * Tests that no client loses an event or receives events out of order while database sessions, the relay and
+ * the network fail. `scripts/chaos.ts` runs the same test for longer.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -35,7 +34,7 @@ async function begin(t: T) {
   return { database, admin }
 }
 
-/** Ends the database sessions of the relay `times` times, with a pause of `everyMs` ms between. */
+/** Ends the database sessions of the relay `times` times, with pauses of `everyMs` ms. */
 async function endSessions(admin: Awaited<ReturnType<typeof session>>, times: number, everyMs: number) {
   for (let time = 0; time < times; time += 1) {
     await admin.query(END_RELAYS)

@@ -1,6 +1,5 @@
 /**
- * Tests that accepted operations succeed although SIGKILL ends the orchestrator during them. No step of an
- * operation may run twice.
+ * Tests that accepted operations succeed although SIGKILL ends the orchestrator, and that no step runs twice.
  */
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
@@ -19,7 +18,7 @@ const LIFE = [
   'starting→running',
 ]
 
-/** Keeps every app in the status `phase`, until the returned function is called. */
+/** Keeps every app in the status `phase` until the returned function is called. */
 async function hold(home: Home, phase: string): Promise<() => Promise<void>> {
   const holder = await session(home.database.url)
   await holder.query('select pg_advisory_lock(1)')
@@ -49,8 +48,8 @@ for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']
   test(`after a kill while ${phase}, the next orchestrator brings the app to running with one switch`, async (t) => {
     const home = await killIn(t, phase)
     await letInstall(home.packages, 'app')
-    // After a kill in the phase `building` the test does not shorten the lease of the killed orchestrator.
-    // The next orchestrator therefore waits until that lease expires.
+    // In the phase `building`, the next orchestrator must wait until the lease of the killed orchestrator
+    // expires.
     if (phase !== 'building') await home.expireLease()
     await home.orchestrator()
     await home.until('app', 'running')

@@ -1,7 +1,4 @@
-/**
- * Tests of cancels in each phase of an install on NixOS. A cancel leaves no files or processes behind, or is
- * refused.
- */
+/** Tests of cancels in each phase of an install on NixOS. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
@@ -23,7 +20,7 @@ async function begin(t: TestContext, scenario: object, ...more: string[]) {
   return { ...home, relay, cancel }
 }
 
-/** Asserts that the install was cancelled without leftovers, and that the next install succeeds. */
+/** Checks that the install was cancelled without leftovers, and that the next install succeeds. */
 async function assertCancelled(home: Omit<NixosHome, 'relay'>, moves: string[]): Promise<void> {
   await home.until('app', 'failed')
   assert.deepEqual(await home.transitionsOf('app'), moves)

@@ -1,7 +1,4 @@
-/**
- * Tests that the secrets of an app on NixOS appear only in the secret files. The test runs the real processes
- * of the agent.
- */
+/** Tests that the secrets of an app on NixOS appear only in the secret files. */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,10 +18,7 @@ async function filesUnder(dir: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-/**
- * Starts to read an event stream. The returned function `close` ends the connection and returns the received
- * text.
- */
+/** Starts to read an event stream. The returned `close` ends the connection and returns the received text. */
 function listen(address: string) {
   const end = new AbortController()
   let text = ''

@@ -1,6 +1,6 @@
 /**
- * Tests the first steps of a new user: one command starts the agent, and one install fetches Node-RED from
- * the npm registry.
+ * Tests the first steps of a new user: the start of the agent and the install of Node-RED from the npm
+ * registry.
  */
 import assert from 'node:assert/strict'
 import { access, chmod, mkdir, writeFile } from 'node:fs/promises'
@@ -34,8 +34,7 @@ function appEvents(printed: string): Frame[] {
 
 test('Node-RED is installed from the registry, followed with curl, opened, uninstalled and purged', async (t) => {
   await chmod(top, 0o700)
-  // Writes a package.json of type "module" above the data directory. The default data directory also has such
-  // a file above it, because it is inside the clone of the repository.
+  // The default data directory is inside the repository, so it is also below a package.json of type "module".
   await writeFile(join(top, 'package.json'), '{ "type": "module" }')
   const dataDir = join(top, 'data')
   await mkdir(dataDir, { mode: 0o700 })

@@ -1,5 +1,5 @@
 /**
- * Tests of announcements for screen readers, copy and download of a log, reloads during a dialog, and touch
+ * Tests of screen reader announcements, copy and download of a log, reloads during a dialog, and touch
  * scrolling.
  */
 import assert from 'node:assert/strict'
@@ -16,7 +16,7 @@ interface Announcements {
   announced: string[]
 }
 
-/** Records new text in live regions, which a screen reader reads aloud. Runs inside the page. */
+/** Records the text of live regions, which a screen reader reads aloud. Runs inside the page. */
 function recordAnnouncements(): void {
   const announced: string[] = []
   ;(window as unknown as Announcements).announced = announced

@@ -1,4 +1,4 @@
-/** Tests that the page recovers after PostgreSQL was killed. The agent runs as with `npm start`. */
+/** Tests that the page recovers after PostgreSQL was killed. */
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

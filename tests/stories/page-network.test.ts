@@ -1,6 +1,6 @@
 /**
- * Tests of the page without JavaScript, offline, with a slow or broken connection, in several windows, and
- * with long logs.
+ * Tests of the page without JavaScript, offline, with a bad connection, in several windows, and with long
+ * logs.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -21,7 +21,7 @@ test('without JavaScript the page shows the list and reloads itself', needs('chr
   assert.equal(await page.locator('button:visible').count(), 0)
   await screenshot('no-javascript')
   await agent.claim()
-  // The page reloads itself because of its refresh header; the test does not reload the page.
+  // The page reloads itself because of its refresh header.
   await page.locator('article[data-app="node-red"][data-status="configuring"]').waitFor()
   await assertMatchesDatabase(page, agent.sql, { buttons: false })
 })
@@ -82,12 +82,12 @@ test(
     await agent.bringUp('miniflux')
     const { page, screenshot } = await openPage(agent.address)
     await page.clock.install()
-    // The page is reloaded, so that all its timers use the fake clock.
+    // Reloads the page, so that all timers of the page use the fake clock.
     await page.reload()
     await page.locator('[data-connection="live"]').waitFor()
     await page.context().setOffline(true)
     // When Chromium is set offline, the open event stream stays open without data. The page must notice the
-    // silence and try a new stream, which fails.
+    // silence.
     await page.clock.runFor(60_000)
     await page
       .locator('[data-connection="reconnecting"]')

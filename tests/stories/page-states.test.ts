@@ -1,6 +1,6 @@
 /**
- * Tests that the page matches the database in every status of an app and for every kind of failure. The page
- * must also be accessible and fit every screen size.
+ * Tests that the page matches the database, is accessible and fits every screen, for each status and each
+ * kind of failure.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -149,7 +149,7 @@ const FAILURES: (Failure & { phase: string })[] = [
   { class: 'cancelled', phase: 'building', message: 'Cancelled on request.' },
 ]
 
-/** Returns true if the log line is visible without scrolling the log. */
+/** True if the log line is visible without scrolling the log. */
 const isVisibleInLog = (line: Locator) =>
   line.evaluate((element) => {
     const box = element.closest('.log-body')?.getBoundingClientRect()

@@ -16,8 +16,8 @@ async function psql(home: Home, statement: string): Promise<void> {
 }
 
 /**
- * Returns the events of an app after the event number `after`. Omits the columns that differ between two runs
- * of the same operation: numbers, times and origin.
+ * Returns the events of an app after event number `after`, without numbers, times and origin, which differ
+ * between runs of the same operation.
  */
 async function eventRows(home: Home, app: string, after: number): Promise<object[]> {
   const { rows } = await home.sql.query(

@@ -1,4 +1,4 @@
-/** Tests all operations on an app with psql alone, and writes the session to docs/psql-session.md. */
+/** Tests all operations on an app with psql, and writes the psql session to docs/psql-session.md. */
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { needs } from '../support/tools.ts'
 const DOCUMENT = join(ROOT, 'docs/psql-session.md')
 const REFRESHED = `select not exists (select from bloud.operations where kind = 'refresh_catalog' and state = 'queued')`
 
-/** Wraps a psql session. Records the typed lines and their output as paragraphs of a document. */
+/** Wraps a psql session, and records the typed lines and their output as paragraphs of a document. */
 function recorded(psql: Psql) {
   const paragraphs: string[] = []
   const note = (line: string, output: string): string => {
@@ -31,7 +31,7 @@ function recorded(psql: Psql) {
   }
 }
 
-/** Returns one table for each status of the app from the output of psql's `\watch`, which repeats a query. */
+/** Returns a table for each status of the app, from the output of psql's `\watch`, which repeats a query. */
 function frames(output: string): string {
   const tables = output.split(/\n\n+(?=\S.*\(every 1s\))/)
   const status = (table = '') => /│ (\w+) +│/.exec(table.split('┼').at(-1) ?? '')?.[1]
@@ -42,7 +42,7 @@ function frames(output: string): string {
 const trimmed = (text: string): string => text.replace(/^ npm warn .*\n/gm, '').replace(/ +$/gm, '')
 
 /**
- * Replaces the app's package by a package whose install takes up to 60 s, so that the install can be
+ * Replaces the app's package by a package whose install waits up to 60 s, so that the install can be
  * cancelled.
  */
 async function makeItSlow(home: Home, port: number): Promise<void> {

@@ -1,7 +1,6 @@
 /**
  * Tests that rebuilds have the expected result although the orchestrator, the relay and PostgreSQL are killed
- * at random moments.
- * A failed test prints its seed. `node scripts/random-failures.ts --seed=…` repeats the same sequence.
+ * at random moments. `node scripts/random-failures.ts --seed=…` repeats the sequence of a failed test.
  */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'

@@ -1,4 +1,4 @@
-/** Tests of the PostgreSQL logins and roles that the processes of a running agent use. */
+/** Tests of the PostgreSQL roles that the processes of a running agent use. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'

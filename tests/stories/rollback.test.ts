@@ -1,4 +1,4 @@
-/** Tests of rollbacks to the previous host generation, with the real processes on a machine without NixOS. */
+/** Tests of rollbacks to the previous host generation, on a machine without NixOS. */
 import assert from 'node:assert/strict'
 import { access, readlink, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -117,8 +117,8 @@ test('the next orchestrator finishes the rollback of a killed orchestrator, and 
   await home.install('a')
   await home.install('b')
   await home.rollback()
-  // Waits until the process of the switch command runs. If no process had started, the next orchestrator
-  // would start the switch command again.
+  // Waits until the switch command runs, because the next orchestrator would otherwise start the switch
+  // command again.
   await home.untilTrue(
     "select exists (select from bloud.rebuild_log where line like 'going back to generation 1%')",
   )

@@ -67,8 +67,8 @@ test('a bad app in a rebuild fails alone, and the other apps run', async (t) => 
   for (const name of ['one', 'two']) await home.addApp(name)
   await home.addApp('bad', 'healthy', { npm: { package: 'file:/nowhere/at/all', bin: 'app' } })
   for (const name of ['one', 'bad', 'two']) {
-    // Stops the orchestrator once the catalog is filled. The next orchestrator then claims all installs as
-    // one rebuild.
+    // Stops the orchestrator once it has stored the catalog, so that the next orchestrator claims all
+    // installs as one rebuild.
     if (name === 'one') await (await home.orchestrator()).end('SIGTERM')
     await home.sql.query('select bloud.install($1)', [name])
   }

@@ -1,6 +1,6 @@
 /**
- * Tests that Ctrl-C stops all processes of the agent and loses no operation. Ctrl-C also stops the processes
- * that an earlier, killed agent left behind.
+ * Tests that Ctrl-C stops all processes of the agent, including processes of an earlier, killed agent, and
+ * loses no operation.
  */
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'

@@ -1,4 +1,7 @@
-/** Tests that the same operations by psql, HTTP and the page leave the same history except for the origin. */
+/**
+ * Tests that the same operations by psql, HTTP and the page leave the same history, except for the origin of
+ * the requests.
+ */
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,7 +23,7 @@ const LIFE = [
   ...['failed→stopping', 'stopping→stopped', 'stopped→'],
 ]
 
-/** Requests an install that fails, a retry that is cancelled during the build, an uninstall and a purge. */
+/** Requests a failing install, a retry that is cancelled during the build, an uninstall and a purge. */
 async function callVerbs(home: Home, call: Call): Promise<void> {
   const known = Number((await home.sql.query('select count(*) from bloud.operations')).rows[0].count)
   await rm(join(home.packages, 'later'), { recursive: true, force: true })
@@ -44,8 +47,7 @@ async function callVerbs(home: Home, call: Call): Promise<void> {
 }
 
 /**
- * Returns the row with placeholders instead of times and durations, so that rows of different runs can be
- * compared.
+ * Returns the row with placeholders for times and durations, so that rows of different runs can be compared.
  */
 const withoutTimes = (row: object): unknown =>
   JSON.parse(
@@ -61,8 +63,8 @@ interface StoryHistory {
 }
 
 /**
- * Returns the events of the app of this test after event number `seq`, without their numbers and times. Also
- * returns the origins of the requests.
+ * Returns the app's events after event number `seq`, without numbers and times, and the origins of the
+ * requests.
  */
 async function historySince(home: Home, seq: number): Promise<StoryHistory> {
   const { rows } = await home.sql.query(
@@ -87,7 +89,7 @@ async function historyOf(home: Home, call: Call): Promise<StoryHistory> {
   return historySince(home, Number(rows[0].seq))
 }
 
-/** Clicks the button of a verb (install, uninstall …). Opens the menu first if the button is in the menu. */
+/** Clicks the button of a verb (install, uninstall …), which may be in a menu that must be opened first. */
 async function press(page: Page, verb: Verb): Promise<void> {
   const button = page.locator(
     `[data-app="${APP}"] [data-action="${verb}"]:not([aria-disabled="true"]):not([aria-busy="true"])`,

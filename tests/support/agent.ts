@@ -1,22 +1,22 @@
-/** Starts a process for a test, waits for lines of its output, and stops the process. */
+/** Starts a process for a test, waits for lines of output, and stops the process. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 export interface TestProcess {
   child: ChildProcess
-  /** Returns the output of the process so far, stdout and stderr together. */
+  /** Returns the text that the process has printed so far, stdout and stderr together. */
   output(): string
   /**
    * Waits until the output matches the pattern, and returns the match.
-   * @throws an error if the process ends before a match, or if no match is found within `limitMs` ms.
+   * @throws an error if the process ends first, or if no match is found within `limitMs` ms.
    */
   waitFor(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
   /**
-   * Sends the signal and waits until the process ends. @returns the exit code, or null if the signal ended
-   * the process.
+   * Sends the signal and waits until the process ends.
+   * @returns the exit code, or null if the signal ended the process.
    */
   end(signal: NodeJS.Signals): Promise<number | null>
-  /** Resolves with the exit code when the process has ended, or with null if a signal ended the process. */
+  /** Resolves with the exit code when the process ends, or with null if a signal ended the process. */
   ended: Promise<number | null>
 }
 

@@ -1,7 +1,4 @@
-/**
- * Reads authentik blueprints (YAML files) with two YAML parsers that do not share code with the agent. A YAML
- * tag becomes an object `{ tag, value }`.
- */
+/** Reads authentik blueprints (YAML files) with two YAML parsers that share no code with the agent. */
 import { execFileSync } from 'node:child_process'
 import { DEFAULT_SCHEMA, load, Type } from 'js-yaml'
 

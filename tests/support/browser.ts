@@ -1,4 +1,4 @@
-/** Opens the page in a real Chromium and records the app statuses that the page shows. */
+/** Opens the web page in a real Chromium and records the app statuses that the page shows. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -6,12 +6,13 @@ import { type Browser, type BrowserContext, chromium, type Page } from 'playwrig
 import { toolPath } from './tools.ts'
 
 /**
- * Folder for screenshots, from the environment variable SCREENSHOTS. No screenshots are taken without this
- * variable, because a screenshot takes 0.3 s.
+ * Folder for screenshots. Without the environment variable no screenshots are taken, because a screenshot
+ * takes 0.3 s.
  */
 const SCREENSHOTS = process.env.SCREENSHOTS
 /**
- * Flags that keep Chromium from using the network, because the tests also run on machines without a network.
+ * Flags of Chromium. Background requests to the network are off, because the tests also run without a
+ * network.
  */
 const FLAGS = [
   '--no-sandbox',
@@ -23,7 +24,7 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** Upper limit in ms of each wait in the page, far longer than any wait at a load of 20. */
+/** Upper limit in ms of each wait in the page, far longer than any wait on a busy machine. */
 const PAGE_LIMIT_MS = 120_000
 
 let browser: Promise<Browser> | undefined
@@ -31,18 +32,18 @@ after(async () => (await browser)?.close())
 
 export interface OpenPage {
   page: Page
-  /** Returns every status that the card of the app `app` has shown, in order. */
+  /** Returns all statuses that the card of the app `app` has shown, in order. */
   shown(app: string): Promise<string[]>
   /** Saves a screenshot of the page, if the variable SCREENSHOTS is set. */
   screenshot(name: string): Promise<void>
-  /** Errors on the console of the page, and uncaught exceptions. */
+  /** Errors on the page's console and uncaught exceptions. */
   complaints: string[]
 }
 
 export interface PageOptions {
   dark?: boolean
   width?: number
-  /** Open page with which the new page shares a browser context, like two tabs of the same window. */
+  /** Page that shares its browser context with the new page, like two tabs of one window. */
   beside?: Page
   path?: string
   javaScript?: boolean
@@ -83,16 +84,14 @@ export async function openPage(address: string, options: PageOptions = {}): Prom
   }
 }
 
-/** CSS selector that matches when the page receives events by the stream or by polling. */
+/** CSS selector that matches while the page receives events, by a stream or by polling. */
 const UP_TO_DATE = '[data-connection="live"], [data-connection="polling"]'
 
 interface Shown {
   shown: Record<string, string[]>
 }
 
-/**
- * Records each status that the cards of the page show. Runs inside the page, before the scripts of the page.
- */
+/** Records each status that a card shows. Runs inside the page, before the page's own scripts. */
 function recordStatuses(): void {
   const shown: Record<string, string[]> = {}
   ;(window as unknown as Shown).shown = shown

@@ -1,4 +1,4 @@
-/** Starts writers and resuming clients, and counts the events that clients lost or received out of order. */
+/** Starts writers and reconnecting clients, and counts events that clients lost or received out of order. */
 import { type ClientRequest, get } from 'node:http'
 import pg from 'pg'
 
@@ -7,21 +7,18 @@ const TOGGLE_STATUS = `update bloud.apps set status = case status when 'running'
 
 export interface Tally {
   /**
-   * Number of event numbers (seq) that clients did not receive. The number includes the event numbers that
-   * PostgreSQL skips after a crash. The function `countLost` omits such numbers.
+   * Number of event numbers that clients did not receive, including numbers that PostgreSQL skipped after a
+   * crash. `countLost` omits skipped numbers.
    */
   lost: number
-  /** Ranges of missed event numbers as `from-to`, with the number of clients that missed the range. */
+  /** Number of clients that missed a range of event numbers, by range in the form `from-to`. */
   gaps: Map<string, number>
   reordered: number
   resets: number
   connects: number
 }
 
-/**
- * Starts a client of the event stream. After a lost connection the client reconnects with the id of its last
- * event.
- */
+/** Starts a client of the event stream that reconnects with the id of its last event. */
 function startClient(port: number, tally: Tally) {
   let last = -1
   let id = ''
@@ -70,7 +67,7 @@ function startClient(port: number, tally: Tally) {
   connect()
   return {
     last: () => last,
-    /** Closes the client's connection. The client then reconnects by itself. */
+    /** Closes the client's connection, after which the client reconnects. */
     cut: () => request?.destroy(),
     stop() {
       stopped = true
@@ -94,10 +91,7 @@ export function startClients(port: number, count: number) {
   }
 }
 
-/**
- * Starts writers. Each writer changes the status of an app of its own as fast as PostgreSQL commits, and
- * reconnects after a lost session.
- */
+/** Starts writers, which change the status of one app each as fast as PostgreSQL commits. */
 export function startWriters(url: string, count: number) {
   let stopped = false
   let transitions = 0
@@ -143,7 +137,7 @@ export async function makeApps(admin: pg.Client, count: number): Promise<void> {
   }
 }
 
-/** Counts the events that clients did not receive, once per client. Omits event numbers without an event. */
+/** Returns the number of events that clients did not receive, counted once per client. */
 export async function countLost(admin: pg.Client, { gaps }: Tally): Promise<number> {
   let lost = 0
   for (const [gap, clients] of gaps) {

@@ -1,6 +1,6 @@
 /**
- * Creates test databases on the PostgreSQL server that `npm test` started. Each test database is a copy of a
- * migrated template database.
+ * Creates test databases, as copies of a migrated template database, on the PostgreSQL server that `npm test`
+ * started.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -13,24 +13,24 @@ import { LOGINS, type Login } from '../../src/postgres/embedded.ts'
 
 export interface TestDatabase {
   name: string
-  /** Database address for the superuser, who owns the test database. */
+  /** Database address for the superuser who owns the test database. */
   url: string
   superuserUrl: string
-  /** Returns the database address for a login of the agent. */
+  /** Returns the database address for a login. */
   urlFor(login: Login): string
   /** Ends all connections to the test database and drops the database. */
   drop(): Promise<void>
 }
 
-/** Key of the advisory lock for the creation of the template. The number is arbitrary. */
+/** Key of the advisory lock for creating the template database. The number is arbitrary. */
 const TEMPLATE_LOCK = 7_309_441
 const FOLDERS = ['sql', 'src/db']
-/** Upper limit of a database name in bytes, because PostgreSQL truncates longer names. */
+/** Upper limit in bytes of a database name. PostgreSQL truncates longer names. */
 const NAME_BYTES = 63
 
 /**
- * Creates a test database. @param label prefix of the database name, so that the test is recognizable in logs
- * and in psql.
+ * Creates a test database.
+ * @param label prefix of the database name, which identifies the test in logs and in psql.
  */
 export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   const template = await ensureTemplate()
@@ -49,7 +49,7 @@ export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   }
 }
 
-/** Returns the address of a database on the test server, for the superuser unless a login is given. */
+/** Returns the address of a database on the test server, for the superuser if no login is given. */
 export function urlOf(database: string, login?: Login): string {
   const url = new URL(serverUrl())
   url.pathname = `/${database}`
@@ -60,7 +60,7 @@ export function urlOf(database: string, login?: Login): string {
   return url.href
 }
 
-/** Runs the work with a superuser's connection to the database `postgres`. */
+/** Calls `work` with a superuser's connection to the database `postgres`. */
 export async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: urlOf('postgres') })
   await client.connect()
@@ -78,8 +78,8 @@ function serverUrl(): string {
 }
 
 /**
- * Returns the password of all test logins. All test files share the server's logins, so the password derives
- * from the server's address.
+ * Returns the password of all test logins. The password derives from the server's address, because all test
+ * files share the server and its logins.
  */
 const loginPassword = () => createHash('sha256').update(serverUrl()).digest('hex')
 
@@ -91,8 +91,8 @@ function ensureTemplate(): Promise<string> {
 }
 
 /**
- * Creates the template database unless it exists. An advisory lock keeps parallel test files from creating
- * the same template.
+ * Creates the template database unless it exists. An advisory lock prevents two test files from creating it
+ * at the same time.
  */
 async function makeTemplate(client: pg.Client): Promise<string> {
   const template = `bloud_template_${await stateOfSql()}`

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 
 /**
- * Creates a directory with mode 0700, and removes the directory after all tests of the test file.
- * Must be called at the top level of the file, because a call inside a test would remove the directory before
- * the test's own clean-up.
+ * Creates a directory with mode 0700, which is removed after all tests of the file.
+ *
+ * Must be called at the top level of the test file, because a call inside a test would remove the directory
+ * before the test's own clean-up.
  */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'bloud-test-'))

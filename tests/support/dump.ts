@@ -1,7 +1,10 @@
-/** Lists a database schema as sorted lines, one line per object, independent of the order of creation. */
+/** Lists a database schema as sorted lines, one line per object. */
 import type pg from 'pg'
 
-/** Returns SQL that prints an access list in a fixed order, including the owner's implicit rights. */
+/**
+ * Returns SQL that prints the privileges on an object in a fixed order, including the owner's implicit
+ * privileges.
+ */
 const acl = (list: string, kind: string, owner: string): string =>
   `(select string_agg(format('%s=%s', coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC'), a.privilege_type), ' '
      order by a.grantee::regrole::text, a.privilege_type) from (select distinct grantee, privilege_type from aclexplode(coalesce(${list}, acldefault('${kind}', ${owner})))) a)`
@@ -39,7 +42,7 @@ const DUMP = `
   union all select format('transition: %s', t) from bloud.status_transitions t
   order by 1`
 
-/** Returns the lines of the schema bloud, or an empty list if the database has no such schema. */
+/** Returns the lines of the schema bloud, or an empty list if the database has no schema bloud. */
 export async function schemaDump(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query(
     "select to_regclass('bloud.migrations') is not null as there, to_regnamespace('bloud') is null as none",

@@ -7,8 +7,8 @@ import { startServer } from './postgres-server.ts'
 import { value } from './sql.ts'
 
 /**
- * Returns the superuser's address of a server that this machine's pg_dump can dump, or null without such a
- * server. A server started by this function stops at the end of the test file.
+ * Returns the superuser's address of a server that the installed pg_dump can dump, or null without such a
+ * server.
  * @throws if servers are installed and none of them starts.
  */
 export async function serverForDump(): Promise<string | null> {

@@ -1,6 +1,6 @@
 /**
- * Parts of a test machine whose processes are killed: restarted programs, a PostgreSQL server, and sessions
- * with retries.
+ * Parts of a test machine on which processes are killed: restarted programs, a PostgreSQL server, and
+ * sessions with retries.
  */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -14,13 +14,10 @@ import type { TestProcess } from './agent.ts'
 
 const PASSWORD = 'test-password'
 export const POLL_MS = 60
-/**
- * Upper limit of a round (operations on several apps, with kills) in ms, far above the longest round on a
- * slow machine.
- */
+/** Upper limit of a round (operations on several apps, with kills) in ms. */
 export const ROUND_LIMIT_MS = 90_000
 
-/** Starts a program, restarts the program each time it ends, and writes its process id to `pidFile`. */
+/** Starts a program, restarts the program whenever it ends, and writes its process id to `pidFile`. */
 export function keepRunning(pidFile: string, start: () => TestProcess, onEnd: () => Promise<unknown>) {
   let child: TestProcess
   let stopping = false
@@ -58,8 +55,8 @@ export async function startPostgres(dataDir: string) {
 }
 
 /**
- * Runs the work in a new session. Repeats the work while the database is unavailable, for `ROUND_LIMIT_MS` at
- * most.
+ * Calls `work` with a new session, and repeats the call for up to `ROUND_LIMIT_MS` while the database is
+ * unavailable.
  */
 export async function withRetries<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const end = Date.now() + ROUND_LIMIT_MS

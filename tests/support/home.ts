@@ -1,6 +1,6 @@
 /**
- * Creates a home server for a test: a database, a catalog of small npm packages, and real processes of the
- * agent.
+ * Creates a home server for a test: a database, a catalog of small npm packages, and the agent's real
+ * processes.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,11 +18,11 @@ import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
 import { session, transitionsOf } from './sql.ts'
 
-/** Upper limit of a wait in ms, far above the longest wait on a slow machine. */
+/** Upper limit in ms of a wait, far above the longest wait on a slow machine. */
 const LIMIT_MS = 90_000
 /**
- * Interval in ms between two checks of a condition. The tests poll, because notifications are lost if a
- * database session ends.
+ * Interval in ms between two checks of a condition. Tests poll, because notifications are lost if a database
+ * session ends.
  */
 const POLL_MS = 250
 
@@ -30,32 +30,32 @@ export interface Home {
   database: TestDatabase
   dataDir: string
   packages: string
-  /** Database session of the superuser. */
   sql: pg.Client
-  /** Writes a catalog file and the npm package of an app. Returns the app's port. */
+  /** Writes the catalog file and the npm package of an app. Returns the app's port. */
   addApp(name: string, behaviour?: Behaviour, more?: object): Promise<number>
-  /** Starts an orchestrator, and waits until the orchestrator holds the lease and has read the catalog. */
+  /** Starts an orchestrator and waits until it holds the lease and has read the catalog. */
   orchestrator(more?: Record<string, string>): Promise<TestProcess>
-  /** Starts a relay and waits until the relay listens on `port`, or on a free port by default. */
+  /** Starts a relay and waits until it listens on `port`, or on a free port by default. */
   relay(port?: number): Promise<TestProcess & { address: string }>
-  /** Ends the lease of a killed orchestrator at once. Otherwise the lease would expire after ten seconds. */
+  /** Ends the lease of a killed orchestrator, which would otherwise expire after ten seconds. */
   expireLease(): Promise<unknown>
   /**
-   * Waits until the app has one of the statuses; the status null means that the app is purged.
-   * @throws an error that contains the app's history, if the app has none of the statuses within `LIMIT_MS`.
+   * Waits until the app has one of the statuses. The status null means that the app is purged.
+   * @throws an error that contains the app's history, if the wait takes longer than `LIMIT_MS`.
    */
   until(app: string, ...statuses: (string | null)[]): Promise<void>
   /** Waits until an SQL query returns true. */
   untilTrue(text: string, values?: unknown[]): Promise<void>
   transitionsOf(app: string): Promise<string[]>
   cause(app: string): Promise<Record<string, unknown> | null>
-  /** Returns the ids of running processes of the given kind that belong to this home server. */
+  /** Returns the ids of running processes of the given kind on this home server. */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
 /**
- * Creates the home server. @param endMore function that is called after the agent's processes ended and
- * before their data is deleted.
+ * Creates the home server.
+ * @param endMore function that is called after the agent's processes have ended and before the data is
+ * deleted.
  */
 export async function makeHome(
   t: TestContext,

@@ -1,4 +1,4 @@
-/** Generates texts that are likely to cause defects. Every call generates the same texts. */
+/** Generates the same texts, which are likely to cause defects, on every call. */
 
 /** Texts with special meaning in Nix, YAML, JSON, HTML, shell or Unicode. */
 const PIECES = [
@@ -69,7 +69,7 @@ const PIECES = [
 ]
 const MAX_PIECES = 6
 
-/** Returns a random number generator (mulberry32) that returns the same numbers for the same seed. */
+/** Returns a random number generator (mulberry32) that repeats the same numbers for the same seed. */
 function numbers(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -80,7 +80,7 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-/** Returns `count` texts. NUL and unpaired surrogates are left out, because PostgreSQL can't store them. */
+/** Returns `count` texts without NUL and unpaired surrogates, which PostgreSQL can't store. */
 export function hostileTexts(count: number): string[] {
   const next = numbers(20_240_501)
   return Array.from({ length: count }, (_, index) => {

@@ -1,7 +1,4 @@
-/**
- * Creates a local host (apps as processes, without NixOS) in a temporary directory. Waits for conditions with
- * a time limit.
- */
+/** Creates a host that runs apps as processes, without NixOS, in a temporary directory. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +11,7 @@ import { pollUntil } from '../../src/system/timeout.ts'
 import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
 
-/** Upper limit of a wait in ms, far above the longest wait on a slow machine. */
+/** Upper limit in ms of a wait, far above the longest wait on a slow machine. */
 export const LIMIT_MS = 60_000
 
 export interface TestHost {
@@ -22,12 +19,12 @@ export interface TestHost {
   dataDir: string
   packages: string
   paths: Paths
-  /** Creates the host object of a second agent on the same data directory. */
+  /** Creates the host object of a second agent with the same data directory. */
   another(): Host
   app(name: string, behaviour?: Behaviour): Promise<WantedApp>
-  /** Configures the apps, starts the switch command and waits until the command ends. */
+  /** Configures the apps and runs the switch command until it ends. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[] }>
-  /** Returns the ids of running processes of the given kind that belong to this data directory. */
+  /** Returns the ids of running processes of the given kind that use this data directory. */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
@@ -74,8 +71,8 @@ export function wanted(name: string, port: number, spec: string): WantedApp {
 }
 
 /**
- * Polls until the check returns a value. @throws an error with the description `what`, if the check returns
- * no value within `LIMIT_MS`.
+ * Calls `check` repeatedly until it returns a value.
+ * @throws an error with the description `what` after `LIMIT_MS`.
  */
 export async function until<T>(what: string, check: Parameters<typeof pollUntil<T>>[0]): Promise<T> {
   const found = await pollUntil(check, LIMIT_MS)
@@ -91,8 +88,8 @@ export function ended(host: Host, run: { id: string }): Promise<RunState> {
 }
 
 /**
- * Returns the body of the app's HTTP response. Returns null if the app does not respond, or responds with an
- * error status.
+ * Returns the body of the app's HTTP response, or null if the app does not respond or responds with an error
+ * status.
  */
 export async function get(app: WantedApp, path: string): Promise<string | null> {
   try {

@@ -1,7 +1,7 @@
-/** Functions that change the world (the model of the database). The commands of the model call them. */
+/** Functions that change the model of the database. */
 import type { App, Operation, Status, World } from './model-rules.ts'
 
-/** Returns the operations of the rebuild that runs in the model, each operation with its app. */
+/** Returns the operations of the running rebuild, each with its app. */
 export function activeOperations(world: World): { operation: Operation; app: App }[] {
   return world.operations.flatMap((operation) => {
     const app = world.apps[operation.app]
@@ -10,7 +10,7 @@ export function activeOperations(world: World): { operation: Operation; app: App
   })
 }
 
-/** Appends a transition of an app to the model's history. */
+/** Appends a status transition of an app to the model's history. */
 export function record(world: World, app: string, from: Status | null, to: Status | null): void {
   world.transitions[app] = [...(world.transitions[app] ?? []), `${from ?? ''}→${to ?? ''}`]
 }
@@ -53,8 +53,7 @@ export function addOperation(
 }
 
 /**
- * Takes a queued app out of the queue. The app becomes stopped if the app was stopped before, otherwise
- * failed.
+ * Removes a queued app from the queue. The app becomes stopped if it was stopped before, otherwise failed.
  */
 export function withdraw(world: World, name: string, operation: Operation): void {
   const app = world.apps[name] as App

@@ -1,7 +1,4 @@
-/**
- * Runs the commands of the model test on a real database, in sessions of two operators and of the
- * orchestrator.
- */
+/** Runs the commands of the model test on a real database. */
 import type pg from 'pg'
 import type { TestDatabase } from './cluster.ts'
 import {
@@ -19,7 +16,7 @@ import { entry, lead, session, value } from './sql.ts'
 
 /** Result of a command on the database. At most one field is set. */
 export interface Result {
-  /** SQLSTATE of the database error, if the database refused the command. */
+  /** SQLSTATE with which the database refused the command. */
   refused?: string
   /** Id of the returned operation or rebuild. */
   id?: string
@@ -27,7 +24,7 @@ export interface Result {
   status?: string | null
 }
 
-/** Content of the database tables, in the form of the model. */
+/** Content of the database tables, in a form that can be compared with the model. */
 export interface Tables {
   apps: Record<string, App & { controls: Record<string, string | null> }>
   operations: (Pick<
@@ -85,7 +82,7 @@ const READ_TABLES = `
         from bloud.events e group by e.app) m),
     'violated', (select coalesce(jsonb_agg(i), '[]') from bloud.check_invariants() i))`
 
-/** Returns the content that the database tables have if the database agrees with the model. */
+/** Returns the content that the database tables must have according to the model. */
 export function expected(world: World): Omit<Tables, 'violated'> {
   const apps = Object.entries(world.apps).map(([name, app]) => {
     const controls = {

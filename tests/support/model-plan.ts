@@ -1,19 +1,15 @@
-/**
- * Computes the plan of an install in the model: the apps to install, their choices, and the reasons against
- * the install.
- */
+/** Computes the plan of an install in the model of the database. */
 import { type App, type Choices, installed, refusalOfInstall, type Slot, type World } from './model-rules.ts'
 
 export interface Plan {
   installs: string[]
   config: Record<string, App['config']>
-  /** SQLSTATEs of all reasons why the install is not possible; empty if the install is possible. */
+  /** SQLSTATEs of all reasons against the install. Empty if the install is possible. */
   blockers: string[]
 }
 
 /**
- * Returns the apps that fill an integration slot. Returns an SQLSTATE if the choice is missing or not
- * possible.
+ * Returns the apps that fill an integration slot, or an SQLSTATE if the choice is missing or not possible.
  */
 function fill(world: World, slot: Slot, choice: string | string[] | undefined): string[] | string {
   if (choice !== undefined) {
@@ -29,10 +25,7 @@ function fill(world: World, slot: Slot, choice: string | string[] | undefined): 
   return slot.default ? [slot.default] : 'BL007'
 }
 
-/**
- * Returns the plan of install(name, choices). In the plan, a dependency precedes the apps that need the
- * dependency.
- */
+/** Returns the plan of an install, in which a dependency precedes the apps that require the dependency. */
 export function planInstall(world: World, name: string, choices: Choices): Plan {
   const plan: Plan = { installs: [], config: {}, blockers: [] }
   resolve(world, name, choices, [], plan)

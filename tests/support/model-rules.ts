@@ -1,7 +1,4 @@
-/**
- * Types of the model of the database, and functions that read a world (a state of the model). The functions
- * return installed apps, dependencies, and reasons to refuse verbs (install, uninstall …).
- */
+/** Types of the model of the database, and functions that read a state of the model. */
 
 export interface Slot {
   compatible: string[]
@@ -35,9 +32,9 @@ export interface App {
   wanted: boolean
   displayName: string
   config: Record<string, string[]>
-  /** True if the app has been healthy once. */
+  /** True if the app has been healthy at least once. */
   ran: boolean
-  /** True if the app has been configured once, so that the app may have data. */
+  /** True if the app has been configured at least once, so that it may have data. */
   configured: boolean
   operation: string
 }
@@ -51,13 +48,10 @@ export interface Operation {
   purge: boolean
   cancelling: boolean
   choices: Choices
-  /**
-   * Status of the app when the operation was requested. Null if the database had no row for the app at that
-   * time.
-   */
+  /** Status of the app at the time of the request, or null if the database had no row for the app. */
   before: Status | null
   /**
-   * Name of the install that requested this install of a dependency. Null if an operator requested this
+   * Name of the install that requires this app as a dependency, or null if an operator requested the
    * operation.
    */
   requestedFor: string | null
@@ -74,16 +68,13 @@ export interface World {
   transitions: Record<string, string[]>
 }
 
-/** Outcome of a rebuild, as the orchestrator reports it to end_rebuild(). */
+/** Outcome of a rebuild that the orchestrator reports to end_rebuild(). */
 export interface Ending {
   /** True if the host runs the new configuration. */
   switched: boolean
-  /** Causes by app of failed or cancelled installs. If `switched` is true, causes of failed purges. */
+  /** Causes of failed or cancelled installs by app. If `switched` is true, causes of failed purges. */
   failures: Record<string, 'build' | 'cancelled' | 'activate'>
-  /**
-   * True if all operations of the rebuild fail, because the host could not determine which app caused the
-   * failure.
-   */
+  /** True if all operations of the rebuild fail, because no single app is known as the cause. */
   all: boolean
 }
 
@@ -97,8 +88,8 @@ export type Command =
   | { verb: 'sweep'; after: 'no time' | 'a minute' | 'a day' }
 
 /**
- * Answer of the model to a command. The field `refused` contains the SQLSTATEs with which the database may
- * refuse the command.
+ * Answer of the model to a command. `refused` lists the SQLSTATEs with which the database may refuse the
+ * command.
  */
 export type Answer =
   | { refused: string[] }
@@ -108,19 +99,13 @@ export type Answer =
 
 const NOT_INSTALLED = new Set(['failed', 'stopped', 'stopping'])
 
-/**
- * Returns true if other apps may use the app as a dependency, because the app is active or will become
- * active.
- */
+/** True if other apps may use the app as a dependency. */
 export function installed(world: World, name: string): boolean {
   const app = world.apps[name]
   return app !== undefined && !NOT_INSTALLED.has(app.status)
 }
 
-/**
- * Returns the apps that an app requires as dependencies, according to the present choices for its integration
- * slots.
- */
+/** Returns the apps that an app requires, according to the choices for its integration slots. */
 export function neededBy(world: World, name: string): string[] {
   const slots = world.catalog[name]?.slots ?? {}
   return Object.entries(world.apps[name]?.config ?? {}).flatMap(([slot, chosen]) =>
@@ -135,7 +120,7 @@ export function requiredBy(world: World, name: string): string[] {
   )
 }
 
-/** Returns true if another app listens on the port of the app, or will listen on that port. */
+/** True if another app uses the port of the app, or will use the port. */
 export function portTaken(world: World, name: string): boolean {
   const { port } = world.catalog[name] ?? {}
   return Object.entries(world.apps).some(
@@ -155,7 +140,7 @@ export function openOperation(world: World, app: string): Operation | undefined 
 
 const isOpen = ({ state }: Operation): boolean => state === 'queued' || state === 'active'
 
-/** Returns the SQLSTATE with which an install of an app is refused now, or null. Dependencies are ignored. */
+/** Returns the SQLSTATE with which an install of an app is refused, or null. Dependencies are not checked. */
 export function refusalOfInstall(world: World, name: string): string | null {
   const entry = world.catalog[name]
   if (!entry) return 'BL001'
@@ -165,7 +150,7 @@ export function refusalOfInstall(world: World, name: string): string | null {
   return portTaken(world, name) ? 'BL012' : null
 }
 
-/** Returns the SQLSTATE with which an uninstall of an app is refused now, or null. */
+/** Returns the SQLSTATE with which an uninstall of an app is refused, or null. */
 export function refusalOfUninstall(world: World, name: string, purge: boolean): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -176,7 +161,7 @@ export function refusalOfUninstall(world: World, name: string, purge: boolean): 
   return requiredBy(world, name).length > 0 ? 'BL010' : null
 }
 
-/** Returns the SQLSTATE with which a retry of the last operation of an app is refused now, or null. */
+/** Returns the SQLSTATE with which a retry of an app's last operation is refused, or null. */
 export function refusalOfRetry(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -187,12 +172,12 @@ export function refusalOfRetry(world: World, name: string): string | null {
   return refusalOfInstall(world, name)
 }
 
-/** Returns the open operation of an app, or else its last operation. */
+/** Returns the open operation of an app, or the last operation if none is open. */
 export function lastOperation(world: World, app: App): Operation {
   return world.operations.find(({ name }) => name === app.operation) as Operation
 }
 
-/** Returns the SQLSTATE with which a cancel of the open operation of an app is refused now, or null. */
+/** Returns the SQLSTATE with which a cancel of an app's open operation is refused, or null. */
 export function refusalOfCancel(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app && !world.catalog[name]) return 'BL001'

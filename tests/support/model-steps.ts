@@ -1,4 +1,4 @@
-/** Generates random sequences of steps for the model test, and the commands of each step. */
+/** Generates random sequences of commands for the model test. */
 import fc from 'fast-check'
 import {
   type Catalog,
@@ -12,8 +12,8 @@ import {
 const store = { compatible: ['disk', 'cloud'], required: true }
 
 /**
- * Catalog for the model test. The catalog has dependencies of two levels, choices, a slot for several apps, a
- * shared port and a cycle.
+ * Catalog for the model test, with dependencies of two levels, choices, a slot for several apps, a shared
+ * port and a cycle.
  */
 export const CATALOG: Catalog = {
   db: { port: 5432, isSystem: true },
@@ -36,8 +36,8 @@ export const CATALOG: Catalog = {
 }
 
 /**
- * Lists of apps. Each generated sequence uses a single list, which is short so that several commands concern
- * the same app.
+ * Lists of apps. A generated sequence uses one list, which is short so that several commands concern the same
+ * app.
  */
 const APPS = [
   ['disk', 'cloud', 'solo', 'twin'],
@@ -64,10 +64,7 @@ const CHOICES: Choices[] = [
 const VERBS = ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'] as const
 const WORK = ['claim', 'begin', 'end', 'health', 'sweep', 'takeover'] as const
 
-/**
- * Command whose app and details are still numbers. The function `commandFor` selects the app and the details
- * when the state of the model is known.
- */
+/** Generated command with numbers, from which `commandFor` selects the app and the details. */
 export interface CommandDraft {
   verb: (typeof VERBS)[number] | (typeof WORK)[number]
   app: number
@@ -77,10 +74,7 @@ export interface CommandDraft {
 export type Step =
   | { does: 'one'; operator: 0 | 1; command: CommandDraft }
   | { does: 'both'; commands: [CommandDraft, CommandDraft] }
-  /**
-   * Whole rebuild as one step, so that sequences reach later statuses. After a successful rebuild the apps
-   * are healthy.
-   */
+  /** Complete rebuild in one step, so that sequences reach later statuses. */
   | { does: 'rebuild'; succeeds: boolean }
 
 export interface Sequence {
@@ -137,7 +131,7 @@ export const sequence: fc.Arbitrary<Sequence> = fc.record({
 
 const from = <T>(list: readonly T[], nth: number): T => list[nth % list.length] as T
 
-/** Returns the command for a draft. The numbers of the draft select the app and the details. */
+/** Returns the command with the app and the details that the numbers of the draft select. */
 export function commandFor(
   world: World,
   apps: readonly string[],
@@ -165,8 +159,8 @@ export function commandFor(
 }
 
 /**
- * Returns an outcome of a rebuild that the orchestrator could report. `switched` is true only after the run
- * of the switch command has begun. Each cancelled operation has an entry in `failures`.
+ * Returns an outcome of a rebuild that the orchestrator could report. Each cancelled operation has an entry
+ * in `failures`.
  */
 function endingOf(world: World, pick: number): Ending {
   const active = Object.entries(world.apps).flatMap(([app, { status }]) => {
@@ -188,7 +182,7 @@ function endingOf(world: World, pick: number): Ending {
   return { switched: false, failures, all: Object.keys(failures).length === 0 }
 }
 
-/** Returns the commands of a whole rebuild: claim, begin and end. */
+/** Returns the commands of a complete rebuild: claim, begin and end. */
 export function wholeRebuild(succeeds: boolean): Command[] {
   return [
     { verb: 'claim' },

@@ -1,4 +1,4 @@
-/** Commands of the orchestrator in the model: rebuilds, health reports and deadlines. */
+/** Commands of the orchestrator in the model of the database: rebuilds, health reports and deadlines. */
 import { activeOperations, deleteApp, setStatus, withdraw } from './model-change.ts'
 import {
   type Answer,
@@ -30,9 +30,8 @@ export function claim(world: World, held: readonly string[]): Answer {
 }
 
 /**
- * Removes from `taken` an install whose dependency is not met. Returns true if `taken` contained such an
- * install. The install fails if the dependency is not installed, and stays queued if the dependency is
- * queued.
+ * Removes an install with an unmet dependency from `taken`, and returns true if there was such an install.
+ * The install stays queued if the dependency is queued, and fails otherwise.
  */
 function dropOne(world: World, taken: Set<Operation>): boolean {
   const installs = [...taken].filter(({ kind }) => kind === 'install')
@@ -59,8 +58,8 @@ function fail(world: World, operation: Operation, state: 'failed' | 'cancelled')
   const app = world.apps[operation.app] as App
   operation.state = state
   if (operation.kind === 'install') setStatus(world, operation.app, 'failed', false)
-  // After a failed uninstall, an app that was failed before the uninstall becomes stopped. An app that was
-  // active becomes error.
+  // After a failed uninstall, an app that was failed before becomes stopped, and an app that was active
+  // becomes error.
   else if (app.status === 'stopping' && operation.before === 'failed')
     setStatus(world, operation.app, 'stopped', false)
   else if (app.status === 'stopping') setStatus(world, operation.app, 'error', true)

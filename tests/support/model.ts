@@ -1,9 +1,6 @@
 /**
- * Model of the database for tests: a pure program that computes the effect of each command on a world, and
- * the answer. The model was written independently of the SQL, so that a mistake in the model or in the SQL
- * causes a difference.
- *
- * This file has the verbs (install, uninstall …); model-work.ts has the commands of the orchestrator.
+ * Model of the database for tests: computes the effect of a command on a state of the model, and the answer.
+ * The model was written independently of the SQL, so that a mistake in either causes a difference.
  */
 import { addOperation, deleteApp, record, setStatus, withdraw } from './model-change.ts'
 import { planInstall } from './model-plan.ts'
@@ -30,7 +27,7 @@ export function emptyWorld(catalog: Catalog): World {
 }
 
 /**
- * Returns the world after a command, and the answer. The world `before` is not changed.
+ * Returns the state after a command, and the answer. The state `before` is not changed.
  * @param held apps that another open transaction has locked. The orchestrator skips these apps.
  */
 export function apply(before: World, command: Command, held: readonly string[] = []): [World, Answer] {
@@ -82,7 +79,7 @@ function install(world: World, name: string, choices: Choices): Answer {
   return { operation: requested.name }
 }
 
-/** Makes the queued install of a dependency independent of the app that needs the dependency. */
+/** Keeps the queued install of a dependency even if the app that requires the dependency is cancelled. */
 function detach(open: Operation): Answer {
   if (open.state === 'queued') open.requestedFor = null
   return { operation: open.name }
@@ -139,10 +136,7 @@ function uninstall(world: World, name: string, purge: boolean): Answer {
   return { operation: requested.name }
 }
 
-/**
- * Withdraws the queued installs of dependencies that an operation requested, except dependencies that other
- * apps also need. A dependency is withdrawn before its own dependencies.
- */
+/** Withdraws the queued dependencies of an operation, except dependencies that other apps also require. */
 function withdrawDependencies(world: World, requester: Operation): void {
   const waiting = world.operations.filter(
     (each) => each.requestedFor === requester.name && each.state === 'queued',

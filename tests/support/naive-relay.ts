@@ -1,6 +1,6 @@
 /**
- * Relay with a wrong design: after a notification the relay sends only the newest event. Clients lose events
- * if the database session ends, or if two events are committed at almost the same time.
+ * Wrong relay that sends only the newest event after a notification. The chaos test must find the events that
+ * clients of this relay lose.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'

@@ -1,4 +1,6 @@
-/** Creates a home server on a simulated NixOS machine: the real agent and a stand-in for nixos-rebuild. */
+/**
+ * Creates a home server on a simulated NixOS machine, with the real agent and a stand-in for nixos-rebuild.
+ */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -39,13 +41,13 @@ export async function makeNixosHome(t: TestContext) {
       home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
     install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
     scenario: (what: object) => writeScenario(home.dataDir, what),
-    /** Waits until the rebuild has reached `phase` and waits in that phase, as configured in the scenario. */
+    /** Waits until the rebuild waits in `phase`. */
     held: (phase: string) =>
       until(
         `the rebuild waits in ${phase}`,
         async () => (await readFile(machine('held'), 'utf8').catch(() => '')) === phase,
       ),
-    /** Lets a rebuild that waits in a phase continue. */
+    /** Continues a rebuild that waits in a phase. */
     go: () => writeFile(machine('go'), ''),
     starts: async () =>
       (await readFile(machine('starts'), 'utf8').catch(() => '')).split('\n').filter(Boolean).length,
@@ -55,7 +57,7 @@ export async function makeNixosHome(t: TestContext) {
         `the configured apps are ${names}`,
         async () => String(await configured().catch(() => null)) === String(names),
       ),
-    /** Returns what rebuilds left behind: processes, held locks and partly written files. */
+    /** Returns leftovers of rebuilds: processes, held locks and partly written files. */
     async leftovers() {
       const processes = await membersOf({ marks: [`${await readMark(paths.mark)}/rebuild`] })
       const runs = await readdir(paths.runs).catch(() => [])
@@ -64,8 +66,8 @@ export async function makeNixosHome(t: TestContext) {
       return [...processes, ...locks, ...files]
     },
     /**
-     * Starts an orchestrator, which stores the catalog in the database, and stops that orchestrator. Installs
-     * requested before the next start then share a rebuild.
+     * Runs an orchestrator until it has stored the catalog, so that the next orchestrator claims all later
+     * installs as one rebuild.
      */
     async fillCatalog() {
       await (await home.orchestrator(env)).end('SIGTERM')

@@ -1,7 +1,4 @@
-/**
- * Creates a NixOS host for a test: a data directory, and a simulated machine that
- * tests/fixtures/nixos-rebuild rebuilds.
- */
+/** Creates a NixOS host for a test, with a stand-in for nixos-rebuild (tests/fixtures/nixos-rebuild). */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -22,26 +19,23 @@ export interface TestMachine {
   host: Host
   dataDir: string
   paths: NixosPaths
-  /** Creates the host object of a second agent on the same data directory. */
+  /** Creates the host object of a second agent with the same data directory. */
   another(more?: Partial<NixosHostOptions['nixos']>): Host
-  /**
-   * Sets the behaviour of the following rebuild phases. The keys are described in
-   * tests/fixtures/nixos-rebuild.
-   */
+  /** Sets the behaviour of the next rebuilds, with the keys described in tests/fixtures/nixos-rebuild. */
   scenario(what: object): Promise<void>
-  /** Lets a rebuild that waits in a phase continue. */
+  /** Continues a rebuild that waits in a phase. */
   go(): Promise<void>
-  /** Returns the phase in which the rebuild waits or hangs. Returns null if no rebuild waits. */
+  /** Returns the phase in which the rebuild waits, or null if no rebuild waits. */
   held(): Promise<string | null>
-  /** Configures the apps, starts the switch command and waits until the command ends. */
+  /** Configures the apps and runs the switch command until it ends. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[]; result: RunResult }>
-  /** Returns the ids of running processes of rebuilds. */
+  /** Returns the ids of the running processes of rebuilds. */
   processes(): Promise<number[]>
-  /** Returns how often nixos-rebuild was started. */
+  /** Returns the number of starts of nixos-rebuild. */
   starts(): Promise<number>
 }
 
-/** Returns the settings of a NixOS host that uses the simulated machine in a data directory. */
+/** Returns the settings of a NixOS host that uses the simulated machine in `dataDir`. */
 export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   return {
     profile: join(dataDir, 'machine/profiles/system'),
@@ -53,15 +47,15 @@ export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   }
 }
 
-/** Creates the simulated machine in the data directory. `endMachine` ends the machine's processes. */
+/** Creates the files of the simulated machine in `dataDir`. */
 export async function makeMachine(dataDir: string): Promise<void> {
   await mkdir(join(dataDir, 'machine'), { recursive: true })
   await writeFile(join(dataDir, 'machine/scenario.json'), '{}')
 }
 
 /**
- * Writes the scenario (behaviour of the stand-in for nixos-rebuild) atomically, because a rebuild can read
- * the scenario at any time.
+ * Writes the behaviour of the stand-in for nixos-rebuild. The write is atomic, because a rebuild may read the
+ * file at any time.
  */
 export const writeScenario = (dataDir: string, what: object): Promise<void> =>
   writeAtomic(join(dataDir, 'machine/scenario.json'), JSON.stringify(what))
@@ -122,7 +116,7 @@ export async function createTestMachine(t: TestContext): Promise<TestMachine> {
 const countLines = async (file: string): Promise<number> =>
   (await readFile(file, 'utf8').catch(() => '')).split('\n').filter(Boolean).length
 
-/** Returns an app that runs as a container and has a free port. */
+/** Returns an app that runs as a container on a free port. */
 export async function container(name: string, more: object = {}): Promise<WantedApp> {
   const port = await freePort()
   return { name, port, catalog: image(name, port, more), integrationConfig: {} }

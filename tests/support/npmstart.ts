@@ -9,9 +9,7 @@ export interface WholeAgent extends TestProcess {
   up(): Promise<unknown>
 }
 
-/**
- * Returns the environment of the test without the settings of Bloud and PostgreSQL, plus the given settings.
- */
+/** Returns the environment without the settings of Bloud and PostgreSQL, plus the given settings. */
 export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(BLOUD_|PG|DATABASE_URL$|NODE_TEST)/.test(name),
@@ -19,7 +17,7 @@ export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), ...given }
 }
 
-/** Starts src/main/start.ts, the program that `npm start` runs after the installation of npm packages. */
+/** Starts src/main/start.ts, the program that `npm start` runs. */
 export function startWholeAgent(
   dataDir: string,
   port: number,

@@ -40,10 +40,10 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
   return `file:${path}`
 }
 
-/** Lets the waiting install of a `slow-install` package continue. */
+/** Continues the waiting install of a `slow-install` package. */
 export const letInstall = (dir: string, name: string): Promise<void> => writeFile(join(dir, name, 'go'), '')
 
-/** Returns a complete catalog entry for an npm package, with a health check every 0.2 s. */
+/** Returns a catalog entry for an npm package, with a health check every 0.2 s. */
 export function makeApp(name: string, port: number, npmPackage: string, more: object = {}): CatalogApp {
   return catalogAppSchema.parse({
     name,

@@ -1,6 +1,5 @@
 /**
- * Checks that tests apply to every state of the page. The page must match the database, be accessible, and
- * fit small screens.
+ * Checks for every state of the page: the page must match the database, be accessible, and fit small screens.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -30,8 +29,8 @@ function readCards(): Record<string, Card> {
 }
 
 /**
- * Returns the cards that the page should show, from the view `bloud.app_status`. A card has no purge button
- * if uninstall is also allowed, because the uninstall dialog offers the purge.
+ * Returns the cards that the page should show according to the database. A card has no purge button if
+ * uninstall is allowed, because the uninstall dialog offers the purge.
  */
 async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
   const { rows } = await sql.query('select name, status, controls from bloud.app_status')
@@ -45,9 +44,9 @@ async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
 }
 
 export interface Expected {
-  /** Name of the app, if the checked page shows a single app. Omitted for the page that lists all apps. */
+  /** Name of the app on a page that shows a single app. Omitted for the page that lists all apps. */
   only?: string | undefined
-  /** False if the page shows no buttons, because JavaScript is off. */
+  /** False if the page has no buttons, because JavaScript is off. */
   buttons?: false | undefined
 }
 
@@ -77,7 +76,7 @@ export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Ex
 }
 
 /**
- * Returns no cards if the error was caused by a reload of the page.
+ * Returns no cards if a reload of the page caused the error.
  * @throws the error otherwise.
  */
 function ignoreNavigation(error: Error): Record<string, Card> {
@@ -89,8 +88,8 @@ const sorted = (all: Record<string, Card>) =>
   Object.entries(all).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 
 /**
- * Checks the page with all rules of axe in the light theme. The check of the dark theme needs only the
- * contrast rule, because no other rule depends on colours.
+ * Checks the page with axe in the light and the dark theme. The dark theme needs only the contrast rule,
+ * because no other rule depends on colours.
  */
 export async function assertAccessible(page: Page, state: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -109,10 +108,7 @@ export async function assertAccessible(page: Page, state: string): Promise<void>
   await page.emulateMedia({ colorScheme: 'light' })
 }
 
-/**
- * Screens to check: a phone, a browser window of 1280 × 1024 pixels zoomed to 200 %, and a font size of 200
- * %. A zoom of 200 % halves the pixels and doubles the density.
- */
+/** Screens to check: a phone, a window of 1280 × 1024 pixels at 200 % zoom, and a font size of 200 %. */
 const SCREENS = [
   { name: '320 px', width: 320, height: 640, density: 1, letters: '' },
   { name: '200 %', width: 640, height: 512, density: 2, letters: '' },
@@ -120,8 +116,8 @@ const SCREENS = [
 ]
 
 /**
- * Returns by how many pixels the page exceeds the window width, and up to three elements that are too wide.
- * Runs inside the page.
+ * Returns by how many pixels the page is too wide, and up to three elements that are too wide. Runs inside
+ * the page.
  */
 function overhang(): [number, string[]] {
   const { clientWidth, scrollWidth } = document.documentElement
@@ -131,7 +127,7 @@ function overhang(): [number, string[]] {
   return [scrollWidth - clientWidth, out.slice(0, 3).map((element) => element.outerHTML.slice(0, 150))]
 }
 
-/** Checks that the page needs no horizontal scrolling on a small screen, zoomed, and with large letters. */
+/** Checks that the page needs no horizontal scrolling on a small screen, zoomed, or with large letters. */
 export async function assertFitsNarrow(page: Page, state: string): Promise<void> {
   const size = page.viewportSize() ?? { width: 1100, height: 900 }
   const screen = await page.context().newCDPSession(page)

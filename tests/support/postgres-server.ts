@@ -1,4 +1,4 @@
-/** Starts a PostgreSQL server of the operating system. Most tests use the embedded server instead. */
+/** Starts an installed PostgreSQL server of the operating system. */
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -10,7 +10,7 @@ import { startProcess } from './agent.ts'
 import { freePort } from './port.ts'
 
 const LIMIT_MS = 60_000
-/** Oldest supported version, as stated in README.md. */
+/** Oldest supported version of PostgreSQL, as stated in README.md. */
 const OLDEST_MAJOR = 15
 
 export interface SystemServer {
@@ -33,7 +33,8 @@ async function isUp(url: string): Promise<true | undefined> {
 }
 
 /**
- * Creates a cluster in `folder` and starts a server for the cluster. @param bin folder of initdb and postgres
+ * Creates a PostgreSQL cluster in `folder` and starts a server for the cluster.
+ * @param bin folder of initdb and postgres
  */
 export async function startServer(bin: string, folder: string): Promise<SystemServer> {
   const top = mkdtempSync(join(folder, 'cluster-'))
@@ -41,8 +42,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   const user = await serverUser()
   mkdirSync(data)
   if (user) {
-    // The server runs as another system user, who needs access to the cluster's folder and to its parent
-    // folder.
+    // The server runs as another system user, who must be able to enter both folders.
     for (const each of [folder, top]) chmodSync(each, statSync(each).mode | 0o055)
     chownSync(data, user.uid, user.gid)
   }
@@ -68,7 +68,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
 }
 
 /**
- * Starts a server of the oldest supported version. Returns null if the operating system has no such server.
+ * Starts a PostgreSQL server of the oldest supported version. Returns null if no such server is installed.
  */
 export async function startOldestServer(folder: string): Promise<(SystemServer & { major: number }) | null> {
   const clients = (await installedClients(process.env)).filter(hasServer)

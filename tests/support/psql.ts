@@ -1,4 +1,4 @@
-/** Opens a session in the real psql, as `npm run psql` does, and types lines and Ctrl-C. */
+/** Opens a psql session as `npm run psql` does, and types lines and Ctrl-C. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -6,9 +6,9 @@ import { ROOT } from '../../src/config.ts'
 import { settings } from './npmstart.ts'
 
 export interface Psql {
-  /** Types a line into psql. Returns the output of psql, errors included. */
+  /** Types a line into psql and returns the output, errors included. */
   type(line: string): Promise<string>
-  /** Types a line that repeats, e.g. `\watch`. Presses Ctrl-C as soon as the output matches `pattern`. */
+  /** Types a line that repeats, e.g. `\watch`, and presses Ctrl-C when the output matches `pattern`. */
   watch(line: string, pattern: RegExp): Promise<string>
   /** Text that psql printed at its start. */
   greeting: string
@@ -17,10 +17,13 @@ export interface Psql {
 
 const LIMIT_MS = 90_000
 
-/** Opens psql. @param url database address for a login with the role bloud_operator */
+/**
+ * Opens psql.
+ * @param url database address for a login with the role bloud_operator
+ */
 export async function openPsql(url: string): Promise<Psql> {
-  // The option `detached` creates a process group, so that Ctrl-C reaches psql and its child processes, as in
-  // a terminal. Stdout and stderr use the same pipe, because two pipes would lose the order of lines.
+  // The option `detached` creates a process group, so that Ctrl-C also reaches the child processes. Stdout
+  // and stderr share a pipe, because two pipes would lose the order of lines.
   const command = ['-c', 'exec "$0" "$@" 2>&1', process.execPath, join(ROOT, 'src/main/psql.ts')]
   const child = spawn('sh', command, {
     env: settings({ DATABASE_URL: url }),
@@ -47,8 +50,8 @@ export async function openPsql(url: string): Promise<Psql> {
 
   let lines = 0
   /**
-   * Returns the output of psql since the last call. psql prints an end marker after the output of all earlier
-   * lines.
+   * Returns the output of psql since the last call. psql prints an end marker to show that the output is
+   * complete.
    */
   async function take(): Promise<string> {
     const mark = `--- end of ${++lines} ---`

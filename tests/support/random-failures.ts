@@ -1,9 +1,9 @@
 /**
  * Runs rebuilds on a simulated NixOS machine while processes are killed at random moments.
  *
- * Each round requests operations on several apps at once. The stand-in for nixos-rebuild kills PostgreSQL,
- * the orchestrator, the relay or all three at a moment chosen by the seed. Killed processes are restarted,
- * and the result must be the same as without failures.
+ * A round requests operations on several apps at once. The stand-in for nixos-rebuild kills PostgreSQL, the
+ * orchestrator, the relay or all three. The killed processes are restarted, and the result must be the same
+ * as without kills.
  */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -34,16 +34,14 @@ export interface Tally {
   transitions: number
 }
 
-/** Expected statuses of an app in a round, in order, by kind of operation. */
+/** Expected statuses of an app in a round, by kind of operation. */
 const EXPECTED: Record<Kind, string[]> = {
   install: ['queued', 'configuring', 'building', 'starting', 'running'],
   uninstall: ['stopping', 'stopped'],
   purge: ['stopping', '∅'],
 }
 
-/**
- * Creates a generator of random numbers (mulberry32). The same seed yields the same numbers on every machine.
- */
+/** Returns a random number generator (mulberry32) that repeats the same numbers for the same seed. */
 export function createRandom(seed: number) {
   let state = seed >>> 0
   const next = (): number => {
@@ -86,7 +84,7 @@ export async function startFailingMachine(seed: number) {
     startProcess(process.execPath, [join(ROOT, `src/main/${name}.ts`)], {
       env: settings({ ...common, ...nixos, DATABASE_URL: postgres.urlOf(`bloud_${name}`) }),
     })
-  /** Ends the lease of a killed orchestrator at once. Otherwise the lease would expire after ten seconds. */
+  /** Ends the lease of a killed orchestrator, which would otherwise expire after ten seconds. */
   const expireLease = () => asAdmin((client) => client.query('update bloud.lease set lease_until = null'))
   const orchestrator = keepRunning(pidFiles.orchestrator, program('orchestrator'), expireLease)
   const relay = keepRunning(pidFiles.relay, program('relay'), async () => undefined)
@@ -125,10 +123,7 @@ export async function startFailingMachine(seed: number) {
     )
   }
 
-  /**
-   * Requests all operations in one transaction, so that they share a rebuild. If the connection is lost after
-   * the commit, the retry creates no second operation.
-   */
+  /** Requests all operations in one transaction, so that one rebuild includes all of them. */
   const request = (work: Map<string, Kind>) =>
     asAdmin(async (client) => {
       const calls = [...work].map(([name, kind]) =>

@@ -1,6 +1,6 @@
 /**
- * Starts the real relay with a real database, while the test acts as the orchestrator. An app changes its
- * status only when the test calls a function for that step.
+ * Starts the real relay with a real database. The test acts as the orchestrator and changes the status of
+ * apps step by step.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -24,36 +24,30 @@ export interface Failure {
 
 export interface ScriptedAgent {
   address: string
-  /** Database session of the superuser. */
   sql: pg.Client
-  /** Proxy between the relay and the database, to simulate network failures. */
+  /** Proxy between the relay and the database, which simulates network failures. */
   network: Awaited<ReturnType<typeof startProxy>>
   /** Calls a verb (install, uninstall …), as an operator does in psql. */
   request(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
-  /** Claims the queued operations as a rebuild. The apps change from queued to configuring. */
+  /** Claims the queued operations as a rebuild, so that apps change from queued to configuring. */
   claim(): Promise<void>
   /**
-   * Begins the claimed rebuild and stores the given lines in its log. The apps change from configuring to
-   * building.
+   * Begins the claimed rebuild with the given log lines, so that apps change from configuring to building.
    */
   build(...lines: string[]): Promise<void>
   log(lines: string[]): Promise<void>
-  /** Ends the rebuild with success. The apps are then starting, stopped or purged. */
+  /** Ends the rebuild with success, so that apps become starting, stopped or purged. */
   succeed(): Promise<void>
   /**
-   * Ends the rebuild with a failure. A failed install sets the app to failed. A failed uninstall sets the app
-   * to error.
+   * Ends the rebuild with a failure. An app becomes failed after an install, and error after an uninstall.
    */
   fail(failure: Failure): Promise<void>
   health(app: string, healthy: boolean, cause?: Failure): Promise<void>
-  /** Installs the apps: runs all steps up to the status running. */
+  /** Runs all steps of the installs, up to the status running. */
   bringUp(...apps: string[]): Promise<void>
 }
 
-/**
- * Returns the catalog entries of nix/catalog and of the test. All apps except home-assistant can be
- * installed.
- */
+/** Returns the catalog entries of nix/catalog and `more`. Only home-assistant can't be installed. */
 function entries(more: object[]): object[] {
   const files = globSync('nix/catalog/*.yaml', { cwd: ROOT }).sort()
   return files

@@ -1,4 +1,4 @@
-/** Helpers of SQL tests: sessions, a small catalog, and functions that return database errors. */
+/** Helpers of SQL tests: database sessions, catalog entries, and rebuilds. */
 import pg from 'pg'
 
 export interface Refusal {
@@ -8,7 +8,7 @@ export interface Refusal {
   hint: string | undefined
 }
 
-/** Opens a database session on a test database. */
+/** Opens a session on a test database. */
 export async function session(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
@@ -16,7 +16,10 @@ export async function session(url: string): Promise<pg.Client> {
   return client
 }
 
-/** Returns the error of a statement that the database must refuse. @throws if the statement succeeds. */
+/**
+ * Returns the error of a statement that the database must refuse.
+ * @throws if the statement succeeds.
+ */
 export async function refusalOf(client: pg.Client, text: string, values: unknown[] = []): Promise<Refusal> {
   try {
     await client.query(text, values)
@@ -59,7 +62,7 @@ export function entry(name: string, options: EntryOptions = {}): object {
 }
 
 /**
- * Acts as a starting orchestrator: takes the lease and stores the catalog entries. Returns the attempt number
+ * Takes the lease and stores the catalog entries, as a starting orchestrator does. Returns the attempt number
  * of the lease.
  */
 export async function lead(client: pg.Client, entries: object[]): Promise<number> {
@@ -68,7 +71,7 @@ export async function lead(client: pg.Client, entries: object[]): Promise<number
   return attempt
 }
 
-/** Runs a successful rebuild of all queued operations, and reports the installed apps as healthy. */
+/** Runs a successful rebuild of all queued operations and reports the installed apps as healthy. */
 export async function rebuildAll(client: pg.Client, attempt: number): Promise<void> {
   const id = await value<string>(client, 'select id from bloud.claim_rebuild($1, 3600)', [attempt])
   if (id === undefined) return
@@ -89,7 +92,7 @@ export async function transitionsOf(client: pg.Client, app: string): Promise<str
   return rows.map(({ transition }) => transition)
 }
 
-/** Waits until a session of the test database is blocked by a lock. Checks the sessions up to 500 times. */
+/** Waits until a session of the test database is blocked by a lock. */
 export async function waitingForLock(client: pg.Client): Promise<void> {
   const waits =
     "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"

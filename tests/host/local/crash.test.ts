@@ -5,9 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { answer, createTestHost, ended, until } from '../../support/local-host.ts'
 import { letInstall } from '../../support/packages.ts'
 
-/**
- * Times of the kill, in ms after the start of a switch command. A complete switch command takes about 2.5 s.
- */
+/** Times in ms after which the switch command is killed. An undisturbed switch command takes about 2.5 s. */
 const MOMENTS = [0, 40, 120, 250, 400, 600, 800, 1000, 1300, 1800]
 
 test('a switch killed with SIGKILL at any moment is lost or done, and the next switch works', async (t) => {
@@ -18,7 +16,6 @@ test('a switch killed with SIGKILL at any moment is lost or done, and the next s
     const run = { id: `kill-${index}` }
     await host.configure(apps)
     await host.startSwitch(run)
-    // The switch command is killed after a fixed time, so that the kill interrupts an arbitrary step.
     await sleep(moment)
     for (const pid of await processes('switch')) process.kill(pid, 'SIGKILL')
     const { state } = await ended(host, run)

@@ -181,8 +181,8 @@ test('the state file of a killed supervisor is ignored after another supervisor 
   await answer(stubborn)
   const old = await supervisorPid(paths)
   process.kill(old, 'SIGKILL')
-  // The next supervisor first stops the remaining processes of the killed supervisor, and this app takes long
-  // to stop.
+  // The new supervisor takes the lock, then stops the processes of the killed supervisor, and only then
+  // writes its state file.
   await until('another supervisor has the lock', () => isLocked(paths.supervisorLock))
   await until('the state file is of the new supervisor', async () => (await supervisorPid(paths)) !== old)
   assert.equal(

@@ -12,8 +12,7 @@ const RUN = { id: '1-1' }
 const ROUNDS = 8
 
 /**
- * Program that writes two different configurations in turn, without end. Prints a line after every
- * configuration.
+ * Program that writes two configurations alternately without end, and prints a line after each configuration.
  */
 const CONFIGURER = `
 import { createNixosHost } from '${join(import.meta.dirname, '../../../src/host/nixos/host.ts')}'

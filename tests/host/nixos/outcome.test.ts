@@ -94,8 +94,7 @@ test('a run without output has no failures', () => {
 })
 
 /**
- * Returns the error output of this machine's Nix for a failing expression. Returns null if Nix is not
- * installed.
+ * Returns the error output of the installed Nix for a failing expression, or null if Nix is not installed.
  */
 function realError(expression: string): string | null {
   try {

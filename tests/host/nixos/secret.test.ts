@@ -17,7 +17,6 @@ const wiki = {
 }
 const authentik = { name: 'authentik', port: 9000, integrationConfig: {}, catalog: image('authentik', 9000) }
 
-/** Returns the paths of all files below a directory. */
 async function filesUnder(dir: string): Promise<string[]> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true })
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))

@@ -18,11 +18,11 @@ import {
 
 const RUN = { id: '3-2' }
 const PROGRAM = join(import.meta.dirname, '../../../src/host/nixos/rebuild.ts')
-/** Id of a user without any rights on this machine. */
+/** Id of a user without any rights on the machine. */
 const OTHER_UID = 65_534
 const isRoot = process.geteuid?.() === 0
 
-/** Starts rebuild.ts with the arguments that systemd's oneshot unit uses. */
+/** Starts rebuild.ts with the arguments that the systemd unit passes. */
 function unit(
   { paths, dataDir }: TestMachine,
   command = [REBUILD, join(paths.runs, '0-0')],
@@ -36,7 +36,7 @@ function unit(
   return { child, ended: once(child, 'exit').then(([code]) => code as number) }
 }
 
-/** Returns a test machine with a requested run that no systemd unit has taken yet. */
+/** Returns a test machine on which a switch command was requested and has not started. */
 async function requested(t: Parameters<typeof createTestMachine>[0]) {
   const machine = await createTestMachine(t)
   const host = machine.another({ rebuild: undefined })
@@ -153,7 +153,7 @@ test('started as root, the program follows no link of the agent to a file that o
   assert.equal(await machine.starts(), 0)
 })
 
-/** Gives the state directory to a user that is not root, as on a real machine. */
+/** Changes the owner of the state directory to a user that is not root, as on a real machine. */
 async function changeOwner({ dataDir, paths }: TestMachine): Promise<void> {
   await chmod(dataDir, 0o755)
   const run = runPaths(paths, RUN.id)

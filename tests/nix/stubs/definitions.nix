@@ -1,5 +1,5 @@
 # Evaluates definitions of options as nixpkgs does: unwraps mkIf, mkMerge, mkOverride and mkOrder, and merges
-# several definitions into the value of an option.
+# all definitions of an option.
 let
   inherit (builtins)
     concatMap
@@ -57,8 +57,7 @@ let
         }
       ];
 
-  # Moves the conditions and priorities of a whole module (mkIf, mkOverride …) to the attributes of the
-  # module, without evaluating the attributes.
+  # Moves a mkIf or mkOverride around a whole module to each attribute of the module.
   pushDown =
     value:
     if isKind "merge" value then
@@ -70,7 +69,7 @@ let
     else
       [ value ];
 
-  # Returns the values of those definitions that have the strongest priority, sorted by `order`.
+  # Returns the values of the definitions with the strongest priority, sorted by `order`.
   strongest =
     definitions:
     let
@@ -79,7 +78,7 @@ let
     in
     map (one: one.value) (sort (a: b: a.order < b.order) (filter (one: one.priority == best) found));
 
-  # Checks the strongest values of an option against the option's type, and merges the values.
+  # Checks the strongest values of an option against the option's type and merges the values.
   mergeAs =
     type: location: definitions:
     let

@@ -1,6 +1,5 @@
 # Stand-in for the lib and the module system of nixpkgs, so that tests can evaluate the NixOS module without
-# nixpkgs. The stand-in implements only the features that the module uses. A successful evaluation does not
-# prove that a real NixOS has the same options.
+# nixpkgs. Only the features that the NixOS module uses are implemented.
 let
   inherit (builtins)
     all

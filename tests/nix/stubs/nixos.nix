@@ -1,12 +1,11 @@
-# Declares the NixOS options that nix/*.nix set, without any effect. Names and merge rules are those of NixOS.
+# Declares the NixOS options that nix/*.nix set, without any effect.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
   option = default: type: mkOption { inherit default type; };
   list = option [ ] (types.listOf types.str);
   loose = option { } (types.attrsOf types.anything);
-  # Directives of a systemd unit. If several modules define the same directive as a list, the lists are joined
-  # as in NixOS.
+  # Directives of a systemd unit. Lists from several modules are joined, as in NixOS.
   directives = loose;
   unit = {
     freeformType = types.attrsOf types.anything;
@@ -86,6 +85,6 @@ in
     virtualisation.oci-containers.containers = option { } (types.attrsOf (types.submodule container));
   };
 
-  # Default line of NixOS in pg_hba.conf. A test checks that the lines of the Bloud module precede this line.
+  # Default line of NixOS in pg_hba.conf. The lines of the Bloud module must precede this line.
   config.services.postgresql.authentication = lib.mkAfter "local all all peer";
 }

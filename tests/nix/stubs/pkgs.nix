@@ -1,4 +1,4 @@
-# Stand-in for the packages of nixpkgs. A package has a name and a path, and is never built.
+# Stand-in for the packages of nixpkgs. A package has only a name and a path.
 { lib }:
 let
   package = name: {
@@ -29,7 +29,7 @@ let
       __functor = _: attributes: package "npm-deps" // attributes;
       npmConfigHook = package "npm-config-hook";
     };
-    # Returns the build arguments merged with the resulting package, so that tests can check the arguments.
+    # Returns the package together with its build arguments, which tests check.
     buildNpmPackage = attributes: attributes // package "${attributes.pname}-${attributes.version}";
     dockerTools.buildImage = attributes: package attributes.tag;
     writeText = name: _: package name;

@@ -8,7 +8,7 @@
 let
   pkgs = import ./pkgs.nix { inherit lib; };
   utils = {
-    # Quotes arguments for a systemd unit. A copy of the function in nixpkgs.
+    # Quotes arguments for a systemd unit, as the function in nixpkgs does.
     escapeSystemdExecArgs = lib.concatMapStringsSep " " (
       argument: lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON argument)
     );

@@ -1,4 +1,4 @@
-# Types of options as in nixpkgs. A type checks a value and merges several values.
+# Types of options as in nixpkgs. A type checks a value and merges several values of an option.
 { definitions, evalModules }:
 let
   inherit (builtins)
