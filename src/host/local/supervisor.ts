@@ -1,7 +1,7 @@
 /**
- * Keeps the apps of the current generation running. The supervisor is a separate process, so that the apps
- * survive a killed agent. At least once per second, the supervisor compares the running apps with the
- * manifest, so a lost file event causes a delay of at most 1 s.
+ * Keeps the apps of the active host generation running. The supervisor is a separate process, so the apps
+ * continue to run if the agent is killed. The supervisor reads the manifest at least once per second, because
+ * file events can be lost.
  */
 import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -13,31 +13,28 @@ import { statePaths } from './paths.ts'
 import { activationSchema, currentManifest, digestOf, type Manifest, readStateFile } from './statefiles.ts'
 import { createUnit, type Unit } from './unit.ts'
 
-/** Interval between two rounds without a file event, in ms. */
+/** Upper limit of the time between two reads of the manifest, in ms. */
 const ROUND_INTERVAL_MS = 1_000
-/**
- * Time in ms to wait for the supervisor lock. A process that checks the lock holds the lock for a moment, and
- * a supervisor that stops holds the lock until its end.
- */
+/** Time in ms to wait for the supervisor lock. A supervisor that is stopping holds the lock until its end. */
 const LOCK_LIMIT_MS = 5_000
 /** Time in ms between SIGTERM and SIGKILL for apps that a killed supervisor left running. */
 const LEFTOVER_TERM_LIMIT_MS = 10_000
 
 export interface SupervisorOptions {
-  /** State directory of the local host, `<data>/host`. */
+  /** Directory of the local host's files, `<data>/host`. */
   stateDir: string
   log: (line: string) => void
 }
 
 export interface Supervisor {
   /**
-   * Takes the supervisor lock and starts the rounds.
+   * Takes the supervisor lock and starts the apps.
    * @returns false if another supervisor runs already.
    */
   start(): Promise<boolean>
-  /** Stops all apps. Idempotent. */
+  /** Stops all apps and the supervisor. Idempotent. */
   stop(): Promise<void>
-  /** Resolves when the supervisor has stopped. The supervisor also stops if its directory was deleted. */
+  /** Resolves when the supervisor has stopped, for example because its directory was deleted. */
   stopped: Promise<void>
 }
 
@@ -78,7 +75,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     await writeAtomic(paths.supervisorState, toJson({ pid: process.pid, generation, activation, apps }))
   }, report)
 
-  /** Logs an error once, not on every round. */
+  /** Logs an error, unless the error equals the last logged error. */
   function report(error: Error): void {
     if (error.message !== lastError) log(error.message)
     lastError = error.message
@@ -87,7 +84,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   async function apply(manifest: Manifest | null): Promise<void> {
     const apps = manifest?.apps ?? {}
     const outdated = [...units].filter(([name, unit]) => !apps[name] || digestOf(apps[name]) !== unit.digest)
-    // All outdated apps are stopped before any app is started, because a new app may use the port of an old
+    // All outdated apps are stopped before the first start, because a new app may use the port of an outdated
     // app.
     await Promise.all(outdated.map(([name]) => stopUnit(name)))
     for (const [name, spec] of Object.entries(apps)) {
@@ -135,7 +132,10 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     return true
   }
 
-  /** Stops after the start has finished, because a start that goes on would keep the process alive. */
+  /**
+   * Stops the apps and the supervisor. A start in progress is first completed, because the rest of the start
+   * would keep the process alive.
+   */
   function stop(): Promise<void> {
     stopping ??= (starting ?? Promise.resolve()).then(shutDown, shutDown)
     return stopping
@@ -152,8 +152,8 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
 }
 
 /**
- * Returns a function that calls `work`, but never twice at the same time. A call while `work` runs causes one
- * more run afterwards. The function resolves after the last run.
+ * Returns a function that runs `work`, but never twice at the same time. A call during a run causes one more
+ * run of `work`.
  */
 function createSerial(work: () => Promise<void>, onError: (error: Error) => void): () => Promise<void> {
   let running: Promise<void> | null = null
