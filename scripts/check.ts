@@ -16,7 +16,7 @@ async function check(name: string, command: string, args: string[]): Promise<str
   return code === 0 ? null : name
 }
 
-/** Runs all checks at the same time. @returns the names of the failed checks. */
+/** Runs all checks at the same time, and returns the names of the failed checks. */
 export async function staticChecks(): Promise<string[]> {
   const program = (name: string) => join(ROOT, 'node_modules/.bin', name)
   const outcomes = await Promise.all([

@@ -12,7 +12,6 @@ interface Outcome {
   ms: number
   /** CPU time of the server in s. */
   cpu: number
-  /** CPU time of the load client in s. */
   clientCpu: number
   /** True if every client received every missed event exactly once. */
   exact: boolean

@@ -19,7 +19,7 @@ const [apps, rounds, switchMs] = [option('apps', 50), option('rounds', 3), optio
 const LIMIT_MS = 180_000
 const names = Array.from({ length: apps }, (_, index) => `app-${index + 1}`)
 
-/** Returns a host whose switch command only waits `switchMs` ms. All apps of the host are healthy at once. */
+/** Returns a host on which the switch command only waits `switchMs` ms, and apps are healthy at once. */
 function slowHost(url: string): Host {
   const runs = new Map<string, number>()
   const isOver = ({ id }: Run) => performance.now() - (runs.get(id) ?? 0) >= switchMs

@@ -48,7 +48,6 @@ export async function startDatabase() {
       await client.connect()
       return client
     },
-    /** Inserts `count` running apps with the names app-1, app-2 and so on. */
     async makeApps(client: pg.Client, count: number): Promise<void> {
       await client.query(MAKE_APPS, [count])
       for (const status of ['configuring', 'building', 'starting', 'running'])

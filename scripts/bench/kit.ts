@@ -40,7 +40,7 @@ export async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-/** Returns the next line of a child process's output. */
+/** Returns the next line that a child process prints. */
 export async function line(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   const [text] = await once(lines, 'line', { signal: AbortSignal.timeout(START_LIMIT_MS) })

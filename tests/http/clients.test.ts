@@ -18,7 +18,6 @@ import { startAgent } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** Changes the status of the app alpha twice per round. */
 async function addTransitions(agent: Agent, rounds: number): Promise<void> {
   for (let round = 0; round < rounds; round += 1) {
     await agent.admin.query("select bloud.install('alpha')")

@@ -8,7 +8,6 @@ import { startAgent, untilOk } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
-/** Changes the status of an app twice. */
 async function addTransitions(agent: Agent, app = 'alpha'): Promise<void> {
   await agent.admin.query('select bloud.install($1)', [app])
   await agent.admin.query('select bloud.cancel($1)', [app])

@@ -56,7 +56,7 @@ export interface Container {
   extraOptions: string[]
 }
 
-/** Evaluated machine as data, printed by tests/nix/stubs/system.nix. */
+/** Evaluated configuration of a machine, as tests/nix/stubs/system.nix prints it. */
 export interface System {
   failed: string[]
   services: Record<string, Unit>

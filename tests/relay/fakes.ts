@@ -43,7 +43,6 @@ export function fakeHistory() {
     down: false,
     calls,
     readsAfter,
-    /** Appends `count` events to the history. */
     add(count = 1, more: object = {}): void {
       for (let added = 0; added < count; added += 1) rows.push(row(history.seq + 1, more))
     },
@@ -54,7 +53,6 @@ export function fakeHistory() {
     set(seqs: number[]): void {
       rows = seqs.map((seq) => row(seq))
     },
-    /** Removes the events up to event number `to`. */
     prune(to: number): void {
       rows = rows.filter((row) => row.seq > to)
       history.prunedTo = to

@@ -8,7 +8,6 @@ export async function startProxy(target: { host: string; port: number }) {
   const muted = new Set<Socket>()
   let mode: ProxyMode = 'open'
 
-  /** Forwards bytes from the socket `from` to the socket `to`. */
   function join(from: Socket, to: Socket): void {
     pairs.add(from)
     from.on('data', (bytes) => {
@@ -48,7 +47,6 @@ export async function startProxy(target: { host: string; port: number }) {
       for (const socket of pairs) muted.add(socket)
       mode = 'open'
     },
-    /** Closes all open connections on both sides. */
     cut(): void {
       for (const socket of pairs) socket.destroy()
     },

@@ -40,8 +40,8 @@ test('a rollback activates the previous generation, and the next install does no
   assert.deepEqual(await home.configured(), ['a', 'c'])
   assert.deepEqual(await home.transitionsOf('a'), before)
 
-  // A second rollback is refused, because `nixos-rebuild --rollback` would activate generation 2, which the
-  // first rollback has left.
+  // The first rollback has left generation 2. A second rollback is refused, because `nixos-rebuild
+  // --rollback` would activate generation 2 again.
   await home.sql.query('select bloud.rollback()')
   await home.untilTrue(
     "select exists (select from bloud.operations where kind = 'rollback' and state = 'failed')",

@@ -149,7 +149,6 @@ const FAILURES: (Failure & { phase: string })[] = [
   { class: 'cancelled', phase: 'building', message: 'Cancelled on request.' },
 ]
 
-/** True if the log line is visible without scrolling the log. */
 const isVisibleInLog = (line: Locator) =>
   line.evaluate((element) => {
     const box = element.closest('.log-body')?.getBoundingClientRect()

@@ -36,7 +36,7 @@ export interface OpenPage {
   shown(app: string): Promise<string[]>
   /** Saves a screenshot of the page, if the variable SCREENSHOTS is set. */
   screenshot(name: string): Promise<void>
-  /** Errors on the page's console and uncaught exceptions. */
+  /** Console errors and uncaught exceptions of the page. */
   complaints: string[]
 }
 

@@ -16,7 +16,6 @@ export interface TestDatabase {
   /** Database address for the superuser who owns the test database. */
   url: string
   superuserUrl: string
-  /** Returns the database address for a login. */
   urlFor(login: Login): string
   /** Ends all connections to the test database and drops the database. */
   drop(): Promise<void>

@@ -44,7 +44,6 @@ export interface Home {
    * @throws an error that contains the app's history, if the wait takes longer than `LIMIT_MS`.
    */
   until(app: string, ...statuses: (string | null)[]): Promise<void>
-  /** Waits until an SQL query returns true. */
   untilTrue(text: string, values?: unknown[]): Promise<void>
   transitionsOf(app: string): Promise<string[]>
   cause(app: string): Promise<Record<string, unknown> | null>

@@ -18,9 +18,7 @@ import { entry, lead, session, value } from './sql.ts'
 export interface Result {
   /** SQLSTATE with which the database refused the command. */
   refused?: string
-  /** Id of the returned operation or rebuild. */
   id?: string
-  /** Status that report_health() returned. */
   status?: string | null
 }
 
@@ -35,7 +33,6 @@ export interface Tables {
   })[]
   rebuild: World['rebuild']
   transitions: World['transitions']
-  /** Result rows of check_invariants(). */
   violated: unknown[]
 }
 

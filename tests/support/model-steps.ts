@@ -182,7 +182,7 @@ function endingOf(world: World, pick: number): Ending {
   return { switched: false, failures, all: Object.keys(failures).length === 0 }
 }
 
-/** Returns the commands of a complete rebuild: claim, begin and end. */
+/** Returns the commands of a complete rebuild. */
 export function wholeRebuild(succeeds: boolean): Command[] {
   return [
     { verb: 'claim' },

@@ -41,13 +41,13 @@ export async function makeNixosHome(t: TestContext) {
       home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
     install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
     scenario: (what: object) => writeScenario(home.dataDir, what),
-    /** Waits until the rebuild waits in `phase`. */
+    /** Waits until the stand-in for nixos-rebuild pauses in `phase`. */
     held: (phase: string) =>
       until(
         `the rebuild waits in ${phase}`,
         async () => (await readFile(machine('held'), 'utf8').catch(() => '')) === phase,
       ),
-    /** Continues a rebuild that waits in a phase. */
+    /** Ends the pause of the stand-in for nixos-rebuild. */
     go: () => writeFile(machine('go'), ''),
     starts: async () =>
       (await readFile(machine('starts'), 'utf8').catch(() => '')).split('\n').filter(Boolean).length,

@@ -23,15 +23,14 @@ export interface TestMachine {
   another(more?: Partial<NixosHostOptions['nixos']>): Host
   /** Sets the behaviour of the next rebuilds, with the keys described in tests/fixtures/nixos-rebuild. */
   scenario(what: object): Promise<void>
-  /** Continues a rebuild that waits in a phase. */
+  /** Ends the pause of the stand-in for nixos-rebuild. */
   go(): Promise<void>
-  /** Returns the phase in which the rebuild waits, or null if no rebuild waits. */
+  /** Returns the phase in which the stand-in for nixos-rebuild pauses, or null without a pause. */
   held(): Promise<string | null>
   /** Configures the apps and runs the switch command until it ends. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[]; result: RunResult }>
   /** Returns the ids of the running processes of rebuilds. */
   processes(): Promise<number[]>
-  /** Returns the number of starts of nixos-rebuild. */
   starts(): Promise<number>
 }
 

@@ -40,7 +40,7 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
   return `file:${path}`
 }
 
-/** Continues the waiting install of a `slow-install` package. */
+/** Lets a `slow-install` package finish the install. */
 export const letInstall = (dir: string, name: string): Promise<void> => writeFile(join(dir, name, 'go'), '')
 
 /** Returns a catalog entry for an npm package, with a health check every 0.2 s. */

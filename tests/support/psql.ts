@@ -10,7 +10,6 @@ export interface Psql {
   type(line: string): Promise<string>
   /** Types a line that repeats, e.g. `\watch`, and presses Ctrl-C when the output matches `pattern`. */
   watch(line: string, pattern: RegExp): Promise<string>
-  /** Text that psql printed at its start. */
   greeting: string
   close(): Promise<void>
 }

@@ -18,7 +18,6 @@ import {
 
 const RUN = { id: '3-2' }
 const PROGRAM = join(import.meta.dirname, '../../../src/host/nixos/rebuild.ts')
-/** Id of a user without any rights on the machine. */
 const OTHER_UID = 65_534
 const isRoot = process.geteuid?.() === 0
 

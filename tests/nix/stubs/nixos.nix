@@ -43,7 +43,6 @@ in
   options = {
     assertions = option [ ] (types.listOf types.anything);
     warnings = list;
-    # Options that only the VM test (nix/test.nix) sets.
     system.includeBuildDependencies = option false types.bool;
     system.switch.enable = option true types.bool;
     nix.settings = loose;
