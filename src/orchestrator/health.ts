@@ -13,6 +13,8 @@ const PROBE_LIMIT_MS = 5_000
  * make an app unhealthy.
  */
 const FAILURES_TO_ERROR = 3
+/** Upper limit of the interval in ms between two probes of an app whose last probe failed. */
+const FAILING_INTERVAL_MS = 10_000
 /** Number of restarts after which a starting app whose process exits after each start counts as failed. */
 const RESTARTS_TO_GIVE_UP = 2
 /** Interval in ms between two probes of a starting app, and between two reads of the list of apps. */
@@ -142,7 +144,8 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     } finally {
       state.busy = false
       const interval = wantedApp(app).catalog.healthCheck.interval * 1000
-      state.nextProbeAt = performance.now() + interval
+      const pause = state.failures > 0 ? Math.min(interval, FAILING_INTERVAL_MS) : interval
+      state.nextProbeAt = performance.now() + pause
     }
   }
 
