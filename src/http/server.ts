@@ -48,6 +48,9 @@ export function createServer(options: ServerOptions) {
     if (pending === 0) onIdle?.()
   }
 
+  const logRequest = ({ method, path }: HttpRequest, status: number) =>
+    log.debug({ method, path, status }, 'HTTP request')
+
   async function handle(res: HttpResponse, request: HttpRequest, exchange: Exchange): Promise<void> {
     guard.check(request.method, request)
     const { handler, params } = router.match(request)
@@ -58,6 +61,7 @@ export function createServer(options: ServerOptions) {
       timeLimitError('The HTTP request'),
     )
     const isHead = request.method === 'HEAD'
+    logRequest(request, 'open' in reply ? 200 : reply.status)
     if ('open' in reply) exchange.stream(reply, isHead)
     else exchange.reply(reply, isHead)
   }
@@ -65,14 +69,13 @@ export function createServer(options: ServerOptions) {
   function refuse(request: HttpRequest, exchange: Exchange, error: unknown): void {
     if (exchange.ended) return
     const isHead = request.method === 'HEAD'
-    if (error instanceof MethodNotAllowed) {
-      exchange.reply(problemReply(error, { allow: error.allow }), isHead)
-      return
-    }
     const isTooLarge = error instanceof Problem && error.code === 'body_too_large'
     const closeAfter =
       isTooLarge && !(Number(request.contentLength) <= DISCARD_LIMIT_BYTES && request.contentLength)
-    exchange.reply(errorReply(error, log), isHead, closeAfter)
+    const reply =
+      error instanceof MethodNotAllowed ? problemReply(error, { allow: error.allow }) : errorReply(error, log)
+    logRequest(request, reply.status)
+    exchange.reply(reply, isHead, closeAfter)
   }
 
   app.any('/*', (res: HttpResponse, req: UwsRequest) => {

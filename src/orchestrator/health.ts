@@ -124,6 +124,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
       ? 'its process is not running'
       : await probe(host.url(wanted), wanted.catalog.healthCheck)
     state.failures = problem === null ? 0 : state.failures + 1
+    log.debug({ app: app.name, problem, failures: state.failures }, 'health probe')
     if (signal.aborted) return
     state.verified ||= problem === null || app.status === 'error' || state.failures >= FAILURES_TO_ERROR
     if (problem === null) {
