@@ -131,6 +131,9 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
     start,
     stop,
     restart: () => void child?.stop(STOP_LIMIT_MS),
-    kill: () => child?.kill(),
+    kill() {
+      wanted = false
+      child?.kill()
+    },
   }
 }
