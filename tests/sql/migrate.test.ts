@@ -112,7 +112,7 @@ function firstVersion(): string {
   cpSync(join(ROOT, 'sql'), dir, { recursive: true })
   for (const file of readdirSync(join(dir, 'migrations')))
     if (!file.startsWith('0001')) rmSync(join(dir, 'migrations', file))
-  for (const file of ['grants.sql', 'comments.sql']) writeFileSync(join(dir, file), '')
+  for (const file of ['views.sql', 'grants.sql', 'comments.sql']) writeFileSync(join(dir, file), '')
   return dir
 }
 
