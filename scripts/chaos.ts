@@ -1,8 +1,9 @@
 /**
  * Longer variant of the test tests/stories/chaos.test.ts: `node scripts/chaos.ts [--seconds=60]`.
  *
- * 16 sessions write transitions and 200 clients reconnect, while database sessions, the relay and PostgreSQL
- * are killed. Prints the numbers of lost and reordered events, and exits with 1 if a number is not 0.
+ * 16 database sessions change statuses and 200 clients read the event stream, while the relay's database
+ * sessions, the relay and PostgreSQL are killed. Prints how many events clients lost or received out of
+ * order, and exits with 1 if there are any.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -50,8 +51,8 @@ async function asAdmin<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
 }
 
 /**
- * Terminates the relay's database sessions every 100 ms. Errors are ignored, because the database may be
- * unreachable for a moment.
+ * Terminates the relay's database sessions every 100 ms. Errors are ignored, because PostgreSQL may be
+ * starting.
  */
 async function endSessions(forSeconds: number): Promise<number> {
   const end = performance.now() + forSeconds * 1000

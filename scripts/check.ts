@@ -1,6 +1,6 @@
 /**
- * Command `npm run check`: checks types, lint, format, imports between layers, and the width of lines. No
- * check needs a database.
+ * Command `npm run check`: checks types, lint, format, imports between layers, and the width of lines, all
+ * without a database.
  */
 import { join } from 'node:path'
 import { run } from '../src/system/childprocess.ts'
@@ -16,7 +16,6 @@ async function check(name: string, command: string, args: string[]): Promise<str
   return code === 0 ? null : name
 }
 
-/** Runs all checks at the same time, and returns the names of the failed checks. */
 export async function staticChecks(): Promise<string[]> {
   const program = (name: string) => join(ROOT, 'node_modules/.bin', name)
   const outcomes = await Promise.all([

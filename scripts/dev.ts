@@ -1,7 +1,4 @@
-/**
- * Command `npm run dev`: runs the agent as `npm start` does, and restarts the agent after each change of its
- * source files. Ctrl-C stops the agent and this program.
- */
+/** Command `npm run dev`: runs the agent as `npm start` does, and restarts it when a source file changes. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { watch } from 'node:fs'
 import { join } from 'node:path'
@@ -10,8 +7,8 @@ import { exitOf } from '../src/system/childprocess.ts'
 const ROOT = join(import.meta.dirname, '..')
 const FOLDERS = ['src', 'sql', 'public', 'nix/catalog']
 /**
- * Time in ms within which several file changes cause only one restart, because an editor may write a file in
- * several steps.
+ * File changes within this time in ms cause only one restart, because an editor may write a file in several
+ * steps.
  */
 const JOIN_MS = 200
 

@@ -7,8 +7,8 @@ import { PolledEvents, STREAM_EVENTS } from '../src/domain/event.ts'
 export const SCHEMA_FILE = join(import.meta.dirname, '../docs/events.schema.json')
 
 /**
- * Returns the JSON Schemas of the stream events by event name. The key `polled` has the JSON Schema of the
- * response to polling clients.
+ * Returns the JSON Schema of each event of the stream, by event name. The key `polled` describes the response
+ * to clients that poll instead.
  */
 export function eventSchemas(): object {
   const all = Object.entries({ ...STREAM_EVENTS, polled: PolledEvents })

@@ -1,19 +1,18 @@
 /**
- * Checks the layers of the code: a folder imports only from lower layers, and special APIs such as SQL are
- * used only in certain folders.
+ * Checks that a folder imports only from lower layers, and that certain APIs (SQL, process.env …) are used
+ * only in certain folders.
  *
  * - src/: a folder imports only from the layers below its own layer in LAYERS.
  * - public/: net/ imports only from state/, state/ from no folder, views/ only from state/.
  * - src/host/: local/ and nixos/ never import each other.
- * - A file that contains the path of a program to start counts as importing the program.
+ * - A file that starts a program of this repository as a process counts as importing the program.
  *
- * SQL text and reads of the environment are found with regular expressions, so unusual spellings are not
- * found.
+ * SQL text and reads of process.env are found with regular expressions, which miss unusual spellings.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
-/** Layers of src/ from top to bottom. Folders of the same layer never import each other. */
+/** Layers of src/ from top to bottom. Folders of the same layer must not import each other. */
 const LAYERS = [
   ['main'],
   ['config'],
@@ -24,33 +23,27 @@ const LAYERS = [
   ['system'],
   ['domain'],
 ]
-/** Layers of the web page, from top to bottom. `page` stands for the files directly in public/. */
+/** Layers of public/ from top to bottom. `page` stands for the files directly in public/. */
 const PAGE_LAYERS = [['page'], ['views', 'net'], ['state']]
-/** Name of src/log.ts, which every folder of src/ except domain may import. */
+/** src/log.ts, the only file that every folder of src/ except domain may import. */
 const EVERYWHERE = 'log'
 const DOMAIN_PACKAGES = ['zod', 'yaml']
-/** Folders of src/ that may start processes. */
 const PROCESS_FOLDERS = ['host', 'postgres', 'system']
 
 const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\('([^']+)'\)/gm
-/** Matches the path of a program to start, such as `new URL('./switch.ts', import.meta.url)`. */
+/** Matches the path of a program that is started as a process: `new URL('./switch.ts', import.meta.url)`. */
 const PROGRAM = /\bnew URL\('(\.[^']+)', import\.meta\.url\)|\bimport\.meta\.dirname, '([^']+\.[jt]s)'/g
 const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bsql`/
 
 interface SourceFile {
-  /** Path of the file relative to the repository, for example src/db/pool.ts. */
   path: string
-  /** Layer name of the file: `db` for src/db/pool.ts, `config` for src/config.ts. */
+  /** Folder or file directly below src/: `db` for src/db/pool.ts, `config` for src/config.ts. */
   folder: string
   text: string
-  /** Import targets as written in the file, for example ../db/pool.ts or pg. */
   imports: string[]
 }
 
-/**
- * Checks all source files below `root`.
- * @returns a sentence for each import or call that is not allowed.
- */
+/** Returns a sentence for each import or call below `root` that is not allowed. */
 export function checkFloors(root: string): string[] {
   const server = readSources(root, 'src/**/*.{ts,js}', folderOf)
   const page = readSources(root, 'public/**/*.js', pageFolderOf)
@@ -81,8 +74,8 @@ function readSources(root: string, pattern: string, folder: (path: string) => st
 }
 
 /**
- * Returns the text without comments that fill whole lines. Comments after code are kept, because `//` may be
- * part of a string.
+ * Removes comments that fill whole lines. Comments after code stay, because `//` there may be part of a
+ * string.
  */
 const withoutComments = (text: string) =>
   text.replace(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '').replace(/^\s*\/\/.*$/gm, '')

@@ -1,8 +1,8 @@
 /**
- * Adds the hashes of new migrations to sql/migrations/FROZEN: `node scripts/freeze.ts`. A frozen migration
- * must not be changed, because databases may have applied the migration.
+ * Adds the hashes of new migrations to sql/migrations/FROZEN: `node scripts/freeze.ts`. A migration in this
+ * file is frozen (it must not change), because databases may already have applied it.
  *
- * Must be run when a migration reaches the main branch.
+ * To be run when a new migration is merged into the main branch.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,17 +14,14 @@ const HEAD =
 const LINE = /^([0-9a-f]{64}) {2}(\S+\.sql)$/
 
 export interface Frozen {
-  /** Hashes of the frozen migrations by file name. */
+  /** Hashes of the frozen migrations, by file name. */
   hashes: Map<string, string>
-  /** File names of the migrations that are not in the file FROZEN yet. */
   unfrozen: string[]
-  /** One sentence for each violation, such as a changed frozen migration. */
   problems: string[]
 }
 
 const hashOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
 
-/** Compares the migrations of a folder with the hashes in its file FROZEN. */
 export function readFrozen(folder: string): Frozen {
   const manifest = join(folder, 'FROZEN')
   const text = existsSync(manifest) ? readFileSync(manifest, 'utf8') : ''
@@ -47,7 +44,7 @@ export function readFrozen(folder: string): Frozen {
 }
 
 /**
- * Adds new migrations to the file FROZEN of `folder`. Returns the names of the added migrations.
+ * Adds new migrations to the file FROZEN, and returns their file names.
  * @throws if a frozen migration was changed.
  */
 export function freeze(folder: string): string[] {

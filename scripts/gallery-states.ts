@@ -1,4 +1,4 @@
-/** States of the web page with invented data, for the gallery. */
+/** States of the web page with invented data, for `npm run gallery`. */
 import { initialState, reduce } from '../public/state/store.js'
 import type { AppStatus, CatalogEntry, Cause, Message, Plan, State, Status } from '../public/types.js'
 
@@ -15,10 +15,7 @@ const NAMES: Record<string, string> = {
 const allowed = { allowed: true, reason: null, code: null }
 const refused = (reason: string) => ({ allowed: false, reason, code: 'busy' })
 
-/**
- * Returns for each verb (install, uninstall …) whether the database would allow the verb for an app with the
- * status.
- */
+/** Returns for each button of an app with this status (install, uninstall …) whether it is enabled. */
 function controlsFor(status: Status): NonNullable<AppStatus['controls']> {
   const isWork = ['queued', 'configuring', 'building'].includes(status)
   const isSettled = ['running', 'error', 'failed', 'stopped'].includes(status)
@@ -140,7 +137,6 @@ const HISTORY: Message = {
 
 const statuses: Status[] = ['queued', 'configuring', 'building', 'starting', 'running', 'stopping', 'stopped']
 
-/** States of the web page by name, in the order of the gallery's list. */
 export const GALLERY: Record<string, State> = {
   loading: stateOf(),
   'no-apps': withApps(),

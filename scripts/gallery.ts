@@ -1,9 +1,9 @@
 /**
- * Command `npm run gallery [-- PORT]`: serves every state of the web page with invented data, without an
+ * Command `npm run gallery [-- PORT]`: serves the web page in every state with invented data, without an
  * agent or a database.
  *
- * Listens on 127.0.0.1, by default on port 3100. A changed style sheet takes effect after a reload of the
- * page, a changed module after a restart of the command.
+ * Listens on 127.0.0.1, by default on port 3100. Changed style sheets appear after a reload of the page,
+ * changed modules after a restart of the command.
  */
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -15,7 +15,7 @@ import { GALLERY } from './gallery-states.ts'
 const PUBLIC = join(import.meta.dirname, '../public')
 const DEFAULT_PORT = 3100
 
-/** Returns the HTML document of a state, without the script that would connect to an agent. */
+/** Returns the page in a state as HTML, without the script, which would try to connect to an agent. */
 export function documentOf(state: State): string {
   const { title, body } = renderState(state)
   return readFileSync(join(PUBLIC, 'index.html'), 'utf8')
@@ -32,7 +32,6 @@ const index = () =>
     .map((name) => `<li><a href="/state/${name}">${name}</a>`)
     .join('')}</ul>`
 
-/** Returns the content type and the text of the response for a path, or null for an unknown path. */
 function answer(path: string): [type: string, text: string] | null {
   if (path === '/') return ['text/html', index()]
   const state = Object.entries(GALLERY).find(([name]) => path === `/state/${name}`)?.[1]

@@ -1,12 +1,10 @@
-/** Finds and kills processes that a test run has not stopped. */
+/** Finds and kills processes that the tests have left running. */
 import { readdir, readFile, readlink } from 'node:fs/promises'
 
-/** Number of characters after which a reported command line is cut off. */
 const SHOWN = 160
 
 /**
- * Returns the command line of process `pid` if its working directory, arguments or environment name `folder`.
- * Returns null otherwise.
+ * Returns the command line of a process if its working directory, arguments or environment contain `folder`.
  */
 async function commandIfIn(folder: string, pid: string): Promise<string | null> {
   const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
@@ -20,8 +18,7 @@ async function commandIfIn(folder: string, pid: string): Promise<string | null> 
 }
 
 /**
- * Kills the processes that a test run with the temporary directory `folder` has left running. Works only on
- * Linux.
+ * Kills all processes that use the tests' temporary directory `folder`. Works only on Linux.
  * @returns the command lines of the killed processes.
  */
 export async function endLeftovers(folder: string): Promise<string[]> {
@@ -34,7 +31,7 @@ export async function endLeftovers(folder: string): Promise<string[]> {
     try {
       process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // The error is ignored, because the process may have ended before the kill.
+      // The process may have ended by itself since it was found.
     }
   }
   return found

@@ -3,8 +3,8 @@
  *
  *   node scripts/random-failures.ts [--rounds=100] [--seed=1]
  *
- * Prints the number of kills of each process. Exits with 1 if a rebuild has a wrong result, and prints the
- * number of the round.
+ * Prints how often each process was killed. Exits with 1 if a rebuild (one change of the machine for several
+ * operations) has a wrong result, and prints in which round.
  */
 import { startFailingMachine } from '../tests/support/random-failures.ts'
 import { option } from './bench/kit.ts'

@@ -1,8 +1,8 @@
 /**
- * Writes sql/schema.sql, the tables after all migrations: `npm run schema`.
+ * Command `npm run schema`: writes sql/schema.sql, which shows the tables after all migrations.
  *
- * The tables are read from PostgreSQL's system catalog. pg_dump is not used, because the operating system's
- * pg_dump is often too old for the embedded PostgreSQL.
+ * The tables are read from PostgreSQL's system catalog, because the installed pg_dump is often older than the
+ * embedded PostgreSQL and can't read it.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -54,8 +54,8 @@ const COLUMNS = `
   where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped order by a.attnum`
 
 /**
- * Query for the constraints of a table, without not-null constraints (contype n), because the column
- * definition already contains `not null`.
+ * Constraints of a table. Not-null constraints (contype n) are omitted, because the column definition shows
+ * them.
  */
 const CONSTRAINTS = `
   select format('constraint %I %s', conname, pg_get_constraintdef(oid)) as definition,
@@ -74,7 +74,6 @@ interface Part {
   comment: string | null
 }
 
-/** Returns the text broken into lines of at most WIDTH columns, before a keyword or after a comma. */
 function wrapped(text: string, indent: string): string {
   const lines: string[] = []
   let line = ''
@@ -91,7 +90,6 @@ function wrapped(text: string, indent: string): string {
 const commentLines = (comment: string | null, indent: string): string =>
   comment === null ? '' : `${wrapped(comment, `${indent}-- `).replaceAll('--   ', '-- ')}\n`
 
-/** Returns an SQL statement with its comment. */
 function statement({ definition, comment }: Part): string {
   const lines = definition.split('\n').map((line) => {
     const indent = /^ */.exec(line)?.[0] ?? ''
@@ -100,14 +98,13 @@ function statement({ definition, comment }: Part): string {
   return `${commentLines(comment, '')}${lines.join('\n')}\n`
 }
 
-/** Returns a column or constraint as SQL, with its comment on the same line if both fit. */
 function member({ definition, comment }: Part, end: string): string {
   const line = `  ${definition}${end}${comment === null ? '' : ` -- ${comment}`}`
   if (line.length <= WIDTH) return `${line}\n`
   return `${commentLines(comment, '  ')}${wrapped(definition + end, '  ')}\n`
 }
 
-/** Returns the types, sequences and tables of schema bloud as SQL text. */
+/** Returns the types, sequences and tables of the schema `bloud` as SQL text. */
 export async function schemaText(client: pg.ClientBase): Promise<string> {
   const query = async <T extends object = Part>(text: string, values: unknown[] = []) =>
     (await client.query(text, values)).rows as T[]

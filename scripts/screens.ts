@@ -1,6 +1,6 @@
 /**
- * Takes the screenshots of the README: `node scripts/screens.ts`. An agent in a temporary directory installs
- * apps from the npm registry.
+ * Takes the screenshots for README.md: `node scripts/screens.ts`. Starts an agent in a temporary directory
+ * and installs apps from the npm registry.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,10 +16,7 @@ import { prepareTools } from './test-tools.ts'
 
 const SCREENS = join(ROOT, 'docs/screens')
 const INSTALL_LIMIT_MS = 5 * 60_000
-/**
- * Number of colours of a screenshot. 64 colours are enough for flat surfaces, and the file has a third of the
- * size.
- */
+/** Number of colours of a screenshot. The page has few colours, and the file is a third of the size. */
 const COLOURS = '64'
 
 async function open(

@@ -1,6 +1,6 @@
 /**
- * Installs the packages of package-lock.json before `npm start` and `npm test`, unless they are already
- * installed. Written in JavaScript, because the machine's Node may be too old for TypeScript.
+ * Installs the packages of package-lock.json before `npm start` and `npm test`, unless they are installed.
+ * Written in JavaScript, because the Node of the machine may be too old to run TypeScript.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -21,12 +21,11 @@ function giveUp(message) {
 /** @param {string} name */
 const readJson = (name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8'))
 
-/** Returns the version of Node that package.json requires as a development dependency. */
 const wantedNode = () => `v${readJson('package.json').devDependencies.node}`
 
 /**
- * True if every package of the lock file is installed. Optional packages may be missing, because some are for
- * other platforms.
+ * True if every package of package-lock.json is installed. Optional packages may be missing, because some of
+ * them are for other operating systems.
  */
 function isInstalled() {
   if (!existsSync(join(MODULES, '.package-lock.json'))) return false
@@ -43,7 +42,7 @@ function isInstalled() {
  */
 const isSame = (wanted, found) => wanted.version === found?.version && wanted.integrity === found.integrity
 
-/** Returns the version of the Node in node_modules, or an empty text if this Node is missing or can't run. */
+/** Returns the version of Node in node_modules, or an empty text if it is missing or can't run. */
 function installedNode() {
   try {
     return execFileSync(OWN_NODE, ['--version'], {
@@ -60,7 +59,7 @@ function installedNode() {
  * @param {string} [cwd]
  */
 function npm(args, cwd = ROOT) {
-  // The npm that started this script is used, because a different npm may come first in the PATH.
+  // Uses the npm that started this script, because the first npm in PATH may be another version.
   const cli = process.env.npm_execpath
   const [command, first] = cli && /\.c?js$/.test(cli) ? [process.execPath, [cli]] : ['npm', []]
   return spawnSync(command, [...first, ...args], { cwd, stdio: 'inherit' }).status === 0
@@ -68,15 +67,15 @@ function npm(args, cwd = ROOT) {
 
 function install() {
   console.log('Installing what package-lock.json lists (once; about 300 MB) …')
-  // The option --include=dev is needed because Node is a development dependency.
+  // --include=dev is needed because Node itself is a development dependency.
   if (!npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])) {
     giveUp('npm ci failed, its output is above. Check that the registry is reachable, then try again.')
   }
 }
 
 /**
- * Downloads the required Node to node_modules. The install script of the package `node` is not used, because
- * some machines forbid install scripts.
+ * Downloads Node to node_modules. The npm package `node` would do so in its install script, but npm may be
+ * configured to run no install scripts.
  */
 function fetchNode() {
   const folder = join(MODULES, 'node')
@@ -87,8 +86,7 @@ function fetchNode() {
     stdio: 'inherit',
     env: { ...process.env, npm_config_ignore_scripts: 'false' },
   })
-  // Creates the link to Node in node_modules/.bin, because Node was not yet downloaded when npm created the
-  // other links.
+  // npm creates a link in node_modules/.bin only for a file that exists, and Node was not downloaded then.
   rmSync(OWN_NODE, { force: true })
   symlinkSync(join('..', 'node', 'bin', 'node'), OWN_NODE)
 }

@@ -1,6 +1,6 @@
 /**
- * Finds the programs that the tests need in addition to npm packages, and installs missing programs with apt
- * if the tests run as root.
+ * Finds the programs other than npm packages that tests need, and installs missing programs with apt if the
+ * tests run as root.
  */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -9,12 +9,8 @@ import { hasServer, installedClients } from '../src/postgres/clientprograms.ts'
 import { run } from '../src/system/childprocess.ts'
 
 export interface Tools {
-  /**
-   * Environment variables of the tests with the paths of the programs. The path of a missing program is
-   * empty.
-   */
+  /** Paths of the programs, for the environment of the tests. Empty for a missing program. */
   env: { BLOUD_TEST_PSQL: string; BLOUD_TEST_CHROMIUM: string; BLOUD_TEST_NIX: string }
-  /** One sentence for each missing program. */
   missing: string[]
 }
 
@@ -29,16 +25,15 @@ const WANTED = [
   { variable: 'BLOUD_TEST_NIX', names: ['nix-instantiate'], aptPackage: 'nix-bin', tests: 'Nix tests' },
 ] as const
 
-/** Upper limit of the duration of an apt-get command, in ms. */
 const APT_LIMIT_MS = 15 * 60_000
 
 /**
- * Package with a PostgreSQL server for the backup tests, for machines whose pg_dump is too old for the
+ * Debian package with a PostgreSQL server. Backup tests need it if the installed pg_dump is too old for the
  * embedded PostgreSQL.
  */
 const SERVER_PACKAGE = 'postgresql'
 
-/** Finds the programs and installs missing programs. Passes progress messages to `log`. */
+/** Finds the programs and installs missing programs, with progress messages to `log`. */
 export async function prepareTools(log: (line: string) => void): Promise<Tools> {
   const absent: string[] = WANTED.filter(({ names }) => !findProgram(names)).map(
     ({ aptPackage }) => aptPackage,
@@ -57,10 +52,7 @@ export async function prepareTools(log: (line: string) => void): Promise<Tools> 
   return { env, missing }
 }
 
-/**
- * True if this machine has a PostgreSQL server that its pg_dump can dump. pg_dump refuses a server newer than
- * pg_dump.
- */
+/** True if pg_dump can dump a server on this machine. pg_dump refuses servers newer than itself. */
 async function canDump(): Promise<boolean> {
   const { major } = await installedBinaries()
   const clients = await installedClients(process.env)
@@ -86,7 +78,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Installs packages with apt. Returns the reason to report if a program is still missing afterwards. */
+/** Installs packages with apt, and returns why a program may still be missing afterwards. */
 async function install(packages: string[], log: (line: string) => void): Promise<string> {
   if (process.getuid?.() !== 0) return 'not root, so not installed'
   if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'

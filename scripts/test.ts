@@ -1,9 +1,9 @@
 /**
- * Command `npm test`: runs the static checks and all tests.
+ * Command `npm test`: runs the static checks and the tests.
  *
- *   npm test                              all
+ *   npm test                              everything
  *   npm test -- tests/db/error.test.ts    one test file, without the static checks
- *   npm test -- rollback                  test files with this text in the path, otherwise tests by name
+ *   npm test -- rollback                  test files with this text in the path, or else in the test name
  *   npm test -- --test-name-pattern=psql tests/main/start.test.ts   with options of node's test runner
  */
 import { spawn } from 'node:child_process'
@@ -22,10 +22,7 @@ import { prepareTools } from './test-tools.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const ALL_TESTS = 'tests/**/*.test.ts'
-/**
- * Test files that also run against PostgreSQL 15, the oldest supported version. Tests with random sequences
- * are left out, because they take a minute.
- */
+/** Tests that also run on PostgreSQL 15, the oldest supported version. */
 const OLDEST_TESTS = [
   'tests/sql/*.test.ts',
   'tests/db/*.test.ts',
@@ -34,8 +31,8 @@ const OLDEST_TESTS = [
 ]
 const OLDEST_EXCLUDED = /tests\/sql\/(model|migrate|schema)\.test\.ts/
 /**
- * Number of test files that run at the same time. Larger than the number of cores (2), because a test file
- * waits for other processes half of the time.
+ * Test files that run at the same time. One more than the two processor cores of the build machine, because
+ * tests often wait for other processes.
  */
 const CONCURRENCY = 3
 const ONE_TEST_LIMIT_MS = 10 * 60_000
@@ -43,16 +40,16 @@ const ALL_LIMIT_MS = 40 * 60_000
 const END_LIMIT_MS = 10_000
 
 /**
- * Settings of PostgreSQL for tests. The protection against power failures is off, because it slows down the
- * tests.
+ * Settings of PostgreSQL for tests. Protection against power failures is off, because the tests are faster
+ * without it.
  */
 const SETTINGS = { fsync: 'off', full_page_writes: 'off', max_connections: '300' }
 
 const print = (line: string) => console.log(line)
 
 /**
- * Returns the environment without settings of the agent and of PostgreSQL, so that the tests behave the same
- * on every machine.
+ * Returns the environment without variables of the agent and of PostgreSQL, because they would change the
+ * tests.
  */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const ours = /^(BLOUD_|PG[A-Z]+$|DATABASE_URL$|NODE_TEST_CONTEXT$)/
@@ -64,7 +61,6 @@ interface Selection {
   flags: string[]
 }
 
-/** Returns the test files and the options of node's test runner that the command line selects. */
 function select(args: string[]): Selection {
   const flags = args.filter((arg) => arg.startsWith('-'))
   const files: string[] = []
@@ -79,13 +75,14 @@ function select(args: string[]): Selection {
 }
 
 /**
- * Runs test files in a new process group, so that their processes can be killed together.
+ * Runs test files in a process group of their own, so that one signal ends them with all their child
+ * processes.
  * @returns true if all tests passed.
  */
 async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Promise<boolean> {
   const options = [`--test-concurrency=${CONCURRENCY}`, `--test-timeout=${ONE_TEST_LIMIT_MS}`, ...flags]
-  // With a name filter, Node runs no cleanup hooks in a file without a matching test. The process must then
-  // exit although servers are still open.
+  // With a name filter, Node skips the cleanup of files in which no test matches, so servers stay open and
+  // the process would never exit.
   if (flags.some((flag) => flag.startsWith('--test-name-pattern'))) options.push('--test-force-exit')
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], {
     cwd: ROOT,
@@ -107,7 +104,6 @@ async function runTests({ files, flags }: Selection, env: NodeJS.ProcessEnv): Pr
   return (await ending).code === 0
 }
 
-/** Calls `work` with the URL of a new embedded PostgreSQL, which is stopped afterwards. */
 async function withEmbeddedServer<T>(folder: string, work: (url: string) => Promise<T>): Promise<T> {
   const dataDir = await fs.mkdtemp(join(folder, 'server-'))
   const postgres = createEmbeddedPostgres({ dataDir, log: createLogger('test', 'error'), settings: SETTINGS })
@@ -119,7 +115,7 @@ async function withEmbeddedServer<T>(folder: string, work: (url: string) => Prom
   }
 }
 
-/** Runs the test files OLDEST_TESTS on PostgreSQL 15, if the operating system provides PostgreSQL 15. */
+/** Runs OLDEST_TESTS on PostgreSQL 15. Returns true without a test if PostgreSQL 15 is not installed. */
 async function runOnOldest(folder: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   const server = await startOldestServer(folder)
   if (!server) return true
@@ -138,12 +134,12 @@ function printMissing(missing: string[]): void {
 }
 
 /**
- * Runs the selected tests with a temporary directory that is removed afterwards.
+ * Runs the selected tests with a new temporary directory.
  * @returns a sentence for each part that failed.
  */
 async function runAll(args: string[], tools: NodeJS.ProcessEnv): Promise<string[]> {
   const folder = await fs.mkdtemp(join(tmpdir(), 'bloud-'))
-  // Every user may create files in the directory, because some tests start programs as other users.
+  // Writable for every user, because some tests start programs as other users.
   await fs.chmod(folder, 0o1777)
   const env = { ...cleanEnvironment(), ...tools, TMPDIR: folder }
   const failed: string[] = []

@@ -4,17 +4,19 @@ import { join } from 'node:path'
 
 const WIDTH = 110
 const FILES = '{*.md,{docs,nix,public,scripts,sql,src,tests}/**/*.{ts,js,sql,md}}'
-/** Files that are not checked: frozen migrations, text printed by psql, and packages. */
+/**
+ * Files that are not checked: old migrations, which must not change, the output of psql, and npm packages.
+ */
 const EXCLUDED = /sql\/migrations\/000[12]|docs\/psql-session\.md$|node_modules\//
-/** Lines that are not checked, because a Markdown table row, a link or a URL can't be broken. */
+/**
+ * Lines with a table row, a link or a URL are not checked, because Markdown does not allow a line break in
+ * them.
+ */
 const UNBREAKABLE = /^\s*\||https?:\/\/|\]\(/
 
 const isProse = (path: string, line: string) => /\.(sql|md)$/.test(path) || /^\s*(\/?\*|\/\/)/.test(line)
 
-/**
- * Checks all files below `root`.
- * @returns a sentence for each line that is too wide.
- */
+/** Returns a sentence for each line below `root` that is too wide. */
 export function checkWidth(root: string): string[] {
   return globSync(FILES, { cwd: root })
     .filter((path) => !EXCLUDED.test(path))

@@ -1,23 +1,22 @@
 /**
- * Counts words that the style rules ban in comments and documentation: `npm run words [-- PATH…]`. The limits
- * are in tests/scripts/words.test.ts.
+ * Counts words that comments and documentation of this project should not contain. The test
+ * tests/scripts/words.test.ts limits how many there may be.
+ *
+ *   npm run words [-- PATH…]
  */
 import { globSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const CATEGORIES = {
-  /**
-   * Words such as `anyone`. The subject of a sentence must be a component or a role, such as the operator.
-   */
+  /** Words such as `anyone`. A sentence should name the component or the role, such as the operator. */
   indefinitePerson:
     /\b(?:whoever|whomever|nobody|somebody|everybody|anybody|someone|anyone|everyone|no one)(?:'s)?\b/gi,
   /**
-   * Verbs of speaking or seeing, which do not fit software. Only `seen:` is allowed, as the label of an
-   * observation.
+   * Verbs that fit persons but not software. `seen:` is allowed, because it is the label of an observation.
    */
   speakingOrSeeing:
     /\b(?:say|says|said|saying|tells?|told|telling|hears?|heard|hearing|looks?|looked|looking|sees?|saw|seen(?!:)|seeing|speaks?|spoke|spoken|speaking|talks?|talked|talking|asks?|asked|asking)\b/gi,
-  /** Invented words for things that have a standard term in the glossary of ARCHITECTURE.md. */
+  /** Invented words, for which the glossary of ARCHITECTURE.md has a standard term. */
   private:
     /\b(?:bells?|doorbells?|rings|rang|rung|ringing|rides?|rode|riding|heeds?|guilty|innocent|seats?|seated|nursery|hindsight|carr(?:y|ies|ied) out)\b/gi,
 } as const
@@ -27,18 +26,17 @@ export type Category = keyof typeof CATEGORIES
 export interface Hit {
   path: string
   category: Category
-  /** Banned word with the text around the word. */
+  /** The word with the text around it. */
   context: string
 }
 
 const PATHS = ['*.md', 'docs', 'nix', 'public', 'scripts', 'sql', 'src', 'tests']
 const FILES = '**/*.{ts,js,mjs,md,sql,nix,sh,css}'
-/** Files that are not checked. docs/psql-session.md is left out, because a test generates that file. */
 const EXCLUDED =
   /sql\/migrations\/|node_modules\/|docs\/psql-session\.md$|scripts\/words\.ts$|words\.test\.ts$/
 const CONTEXT_CHARACTERS = 45
 
-/** Returns the comments and documentation text of a file, without text in backticks. */
+/** Returns the comments of a source file or the text of a document, without text in backticks. */
 export function proseOf(path: string, text: string): string {
   return extract(path, text).replace(/`[^`\n]*`/g, ' ')
 }
@@ -62,10 +60,7 @@ function filesOf(root: string, paths: readonly string[]): string[] {
   return found.filter((path) => !EXCLUDED.test(path)).sort()
 }
 
-/**
- * Counts the words and finds the banned words in the comments and documentation of `paths`, relative to
- * `root`.
- */
+/** Counts all words and finds the unwanted ones in the comments and documents below `paths`. */
 export function countWords(root: string, paths: readonly string[] = PATHS): { words: number; hits: Hit[] } {
   const hits: Hit[] = []
   let words = 0
@@ -82,7 +77,7 @@ export function countWords(root: string, paths: readonly string[] = PATHS): { wo
   return { words, hits }
 }
 
-/** Returns the number of banned words per 1,000 words, by category. */
+/** Returns the number of unwanted words per 1,000 words, by category. */
 export function ratesOf({ words, hits }: ReturnType<typeof countWords>): Record<Category, number> {
   const rate = (category: Category) =>
     (hits.filter((hit) => hit.category === category).length / Math.max(words, 1)) * 1000

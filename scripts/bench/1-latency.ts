@@ -1,6 +1,7 @@
 /**
- * Measures the time from sending a commit to receiving the event through the relay. Compares the relay with a
- * session that only runs LISTEN.
+ * Benchmark of the time from sending a commit to PostgreSQL until a client receives the event through the
+ * relay (HTTP server and event stream). Compares this time with a database session that receives the
+ * notification directly, with LISTEN.
  */
 import { get } from 'node:http'
 import { join } from 'node:path'
@@ -13,7 +14,6 @@ const [rounds, transitions, gapMs] = [option('rounds', 5), option('transitions',
 const [readers, writesPerSecond] = [option('readers', 500), option('writes', 100)]
 const FLIP =
   "update bloud.apps set status = case status when 'running' then 'error' else 'running' end where name = $1"
-/** Upper limit of the time until an event is received, in ms. */
 const LIMIT_MS = 5000
 const port = 21_000 + Math.floor(Math.random() * 5000)
 
@@ -38,11 +38,11 @@ async function untilReady(): Promise<void> {
 }
 
 /**
- * Way to receive an event directly from PostgreSQL: only the notification, or the notification and then the
- * event's row.
+ * How an event is received directly from PostgreSQL: as the notification alone, or by reading the event's row
+ * after the notification.
  */
 type Way = 'notification' | 'row'
-/** Times in µs at which events of app-1 were received, by way of receipt. */
+/** Times in µs at which the events of app-1 were received: through the relay, as notification, and as row. */
 const received = { stream: [] as number[], notification: [] as number[], row: [] as number[] }
 const bare = await database.session()
 const reader = await database.session()
@@ -72,18 +72,14 @@ async function listenAll(): Promise<void> {
 }
 
 /**
- * Runs LISTEN only in the session that measures `way`, because a second listening session would use processor
- * time.
+ * Stops LISTEN in the database session that is not measured, because two listening sessions would share the
+ * processor.
  */
 async function listenOnlyBy(way: Way): Promise<void> {
   await (way === 'notification' ? reader : bare).query('unlisten *')
   await (way === 'notification' ? bare : reader).query('listen bloud')
 }
 
-/**
- * Commits status transitions one after the other. Returns the times in ms from sending a commit to receiving
- * the event, through the relay and by `way`.
- */
 async function measure(writer: pg.Client, way: Way) {
   await listenOnlyBy(way)
   const found = {
@@ -147,8 +143,8 @@ const writing = others.map(async (client, index) => {
     await sleep((1000 * others.length) / writesPerSecond)
   }
 })
-// On a busy database only `row` is measured, because a notification does not name the app and may come from a
-// different writer.
+// While other sessions also commit, only `row` is measured, because a notification alone does not show which
+// app changed.
 for (let round = 0; round < rounds; round += 1) busy.push(await measure(admin, 'row'))
 stopped = true
 await Promise.all(writing)

@@ -1,26 +1,20 @@
 /**
- * Measures the highest rate at which a server sends events to a thousand clients in time, and the CPU time
- * per delivered event.
+ * Benchmark: finds the highest rate of events that a server delivers to a thousand clients within 100 ms, and
+ * the processor time per delivered event.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { option, publishAt, report, SERVERS, type Server, spread, startLoad, timesOf } from './kit.ts'
 
 const [clients, rounds, seconds] = [option('clients', 1000), option('rounds', 2), option('seconds', 1.5)]
-/** Rates at which events are published, in events per second. A step of the benchmark has one rate. */
 const RATES = [25, 50, 100, 200, 400, 800, 1600, 3200]
-/** Rates in events per second for which the CPU time per delivery is printed. */
 const COMPARED_RATES = [100, 400, 1600]
-/** Upper limit of the 99th percentile of the latency in ms. A step with a higher latency fails. */
+/** A step fails if more than 1 % of its events arrive later than this, in ms. */
 const LIMIT_MS = 100
-/**
- * Names of the servers to measure, from the option `--only=bloud,nchan`. Without the option all servers are
- * measured.
- */
+/** Servers to measure, from the option `--only=bloud,nchan`. Undefined means all servers. */
 const only = process.argv
   .find((arg) => arg.startsWith('--only='))
   ?.slice(7)
   .split(',')
-/** Upper limit of the time until all clients have received the last event of a step, in ms. */
 const DRAIN_LIMIT_MS = 5000
 
 interface Step {
@@ -28,17 +22,18 @@ interface Step {
   p50: number
   p99: number
   max: number
-  /** True if every client received every event exactly once. */
   contiguous: boolean
-  /** CPU time of the server per delivered event, in µs. */
+  /** Processor time of the server per delivered event, in µs. */
   serverCpuUs: number
-  /** CPU time of the server per delivered event without the time in the kernel, in µs. */
+  /** The same without the time spent in the kernel, in µs. */
   serverUserUs: number
-  /** CPU time of the load client divided by the elapsed time. Near 1, the load client limits the result. */
+  /**
+   * Processor time of the load client (load.c) divided by the elapsed time. Near 1, the load client is busy
+   * all the time, so the result shows the speed of the client and not of the server.
+   */
   clientBusy: number
 }
 
-/** Publishes events at the rate `rate` and measures latency, lost events and CPU time. */
 async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>, rate: number, from: number) {
   load.send('reset')
   const before = await load.stat()
@@ -61,7 +56,7 @@ async function step(server: Server, load: Awaited<ReturnType<typeof startLoad>>,
   return { result, next }
 }
 
-/** Measures a server at increasing rates until three steps in a row fail. */
+/** Measures a server at each rate, from low to high. Ends when the same rate has failed three times. */
 async function ladder(make: () => Promise<Server>): Promise<Step[]> {
   const server = await make()
   const load = await startLoad(server.port, clients)
@@ -71,7 +66,7 @@ async function ladder(make: () => Promise<Server>): Promise<Step[]> {
     let from = await publishAt(server, 50, 1, 1) // warm-up
     await sleep(300)
     let failures = 0
-    // A failed step is repeated up to two times, because other load on the machine may have caused the
+    // A failed rate is tried again up to two times, because other programs on the machine may have caused the
     // failure.
     for (let at = 0; at < RATES.length && failures < 3; ) {
       const { result, next } = await step(server, load, RATES[at] as number, from)

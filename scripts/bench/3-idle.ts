@@ -1,16 +1,16 @@
-/** Measures the memory of a server per idle connection. */
+/** Benchmark of the memory that a server needs per connection without events. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { option, report, rssOf, SERVERS, spread, startLoad } from './kit.ts'
 
 const [clients, rounds] = [option('clients', 10_000), option('rounds', 3)]
-/** Pause before memory is measured, in ms. */
 const SETTLE_MS = 2000
 const all: Record<string, number[]> = {}
 
 async function measure(name: string): Promise<number> {
   const server = await (SERVERS[name] as (typeof SERVERS)[string])()
   server.publish(1, 0)
-  // Connects 100 clients before the measurement, so that memory allocated once per server is not counted.
+  // The first 100 clients are not measured, because a server allocates some memory only once, for its first
+  // clients.
   const warm = await startLoad(server.port, 100)
   await warm.until(({ answered }) => answered === 100, 10_000)
   await sleep(SETTLE_MS)

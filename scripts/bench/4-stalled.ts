@@ -1,11 +1,12 @@
 /**
- * Stalls every fifth client. Measures the latency of the other clients, the memory of the server, and whether
- * the stalled clients later receive every event.
+ * Benchmark with every fifth client stalled (the client does not read from its connection). Measures the
+ * latency of the other clients, the memory of the server, and whether the stalled clients later receive every
+ * event.
  *
- * The events are large and the socket buffers of the stalled clients are small, because the kernel would
- * otherwise buffer all events of the benchmark.
+ * The events are large and the receive buffers of the stalled clients are small, because otherwise the kernel
+ * could buffer all events and the server would never wait for a client.
  *
- * Clients stall for 12 s, because the relay closes a connection on which the client reads nothing for 15 s.
+ * Clients stall for 12 s, because the relay closes a connection from which the client reads nothing for 15 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -14,17 +15,16 @@ process.env.BENCH_KEPT ??= '2000'
 const { nowUs, option, publishAt, report, rssOf, SERVERS, spread, startLoad } = await import('./kit.ts')
 
 const [clients, rounds, seconds] = [option('clients', 400), option('rounds', 3), option('seconds', 12)]
-/** Rate in events per second. All measured servers reach this rate while no client is stalled. */
+/** Events per second. The rate is so low that every measured server can deliver the events in time. */
 const rate = option('rate', 100)
 const eventBytes = Number(process.env.BENCH_PAD ?? 200)
 const stalled = clients / 5
 const SMALL_BUFFER = { LOAD_RCVBUF: '16384' }
 /**
- * Number of events published before clients stall. The events fill the server's history, so that the history
- * does not grow during the measurement.
+ * Number of events published before clients stall. They fill the servers' buffers of recent events, because
+ * otherwise the growth of these buffers would count as memory needed for stalled clients.
  */
 const PAST = 2500
-/** Upper limit of the time in which the stalled clients catch up, in ms. */
 const CATCH_UP_LIMIT_MS = 15_000
 
 interface Outcome {
@@ -32,7 +32,6 @@ interface Outcome {
   p99: number
   max: number
   grownMB: number
-  /** True if the stalled clients received every event exactly once. */
   exact: boolean
   closed: number
 }

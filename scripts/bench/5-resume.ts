@@ -1,6 +1,6 @@
 /**
- * Reconnects many clients at once with an old event id. Measures the time until all clients have received the
- * missed events.
+ * Benchmark: connects many clients at once, each with the id of an event that is not the newest. Measures the
+ * time until all clients have received the events after this id.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuOf, option, publishAt, report, SERVERS, spread, startLoad } from './kit.ts'
@@ -10,10 +10,8 @@ const LIMIT_MS = 60_000
 
 interface Outcome {
   ms: number
-  /** CPU time of the server in s. */
   cpu: number
   clientCpu: number
-  /** True if every client received every missed event exactly once. */
   exact: boolean
   queries: number
 }
@@ -23,7 +21,7 @@ const queriesOf = async (port: number) =>
 
 async function measure(name: string): Promise<Outcome> {
   const server = await (SERVERS[name] as (typeof SERVERS)[string])()
-  /** Number of the last event that the clients received before they reconnect. */
+  /** The clients connect with the id of this event, as if it were the last event that they had received. */
   const last = 500
   await publishAt(server, 1000, (last + missed) / 1000, 1)
   await sleep(500)

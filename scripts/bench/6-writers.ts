@@ -1,8 +1,8 @@
 /**
- * Measures how many status transitions per second PostgreSQL commits with the agent's triggers. Compares this
- * rate with updates without a trigger, and with updates whose trigger only calls NOTIFY.
+ * Benchmark of the status transitions that PostgreSQL commits per second with the agent's triggers. Compares
+ * this rate with the rate of updates without a trigger, and of updates whose trigger only calls NOTIFY.
  *
- * The writers loop inside PostgreSQL, because a client program would limit the rate.
+ * The updates run in a loop inside PostgreSQL, because a client program would be slower than PostgreSQL.
  */
 import type pg from 'pg'
 import { settingsOf, startDatabase } from './database.ts'
@@ -73,8 +73,8 @@ async function run(table: string, sessions: number): Promise<number> {
 }
 
 /**
- * Returns the number of events that are missing after event `before`, or the number of missing event numbers
- * if that is larger.
+ * Returns how many of the events after event number `before` are missing, by the count of the rows or by
+ * their highest event number, whichever shows more.
  */
 async function lost(before: number, transitions: number): Promise<number> {
   const { rows } = await admin.query(

@@ -1,6 +1,6 @@
 /**
- * Measures the install of fifty apps, requested at once or one after the other, on a host whose switch
- * command takes 1 s.
+ * Benchmark of the install of fifty apps, requested at once or one after the other, on a host whose switch
+ * command (which applies the new configuration) takes 1 s.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -19,7 +19,9 @@ const [apps, rounds, switchMs] = [option('apps', 50), option('rounds', 3), optio
 const LIMIT_MS = 180_000
 const names = Array.from({ length: apps }, (_, index) => `app-${index + 1}`)
 
-/** Returns a host on which the switch command only waits `switchMs` ms, and apps are healthy at once. */
+/**
+ * Returns a simulated host. Its switch command only waits `switchMs` ms, and every app is healthy at once.
+ */
 function slowHost(url: string): Host {
   const runs = new Map<string, number>()
   const isOver = ({ id }: Run) => performance.now() - (runs.get(id) ?? 0) >= switchMs

@@ -1,6 +1,6 @@
 /**
- * Measures the memory and file descriptors of a server over a million events, while clients connect and
- * disconnect.
+ * Benchmark of the memory and the number of file descriptors of the relay while a million events are
+ * published and clients connect and disconnect. Both numbers should stay constant.
  */
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,7 +8,7 @@ import { nowUs, option, report, rssOf, SERVERS, startLoad } from './kit.ts'
 
 const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
 const LIMIT_MS = 30_000
-/** Number of events published at once. The measured server keeps the same number of events. */
+/** Number of events published together, before waiting until all clients have received them. */
 const BURST = 1000
 
 const server = await (SERVERS.bloud as (typeof SERVERS)[string])()

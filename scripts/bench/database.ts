@@ -1,7 +1,4 @@
-/**
- * Starts an embedded PostgreSQL with the agent's schema and the same settings as `npm start`, including
- * `fsync`.
- */
+/** Starts PostgreSQL for a benchmark, with the agent's schema and with the settings of `npm start`. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,7 +50,7 @@ export async function startDatabase() {
       for (const status of ['configuring', 'building', 'starting', 'running'])
         await client.query('update bloud.apps set status = $1', [status])
     },
-    /** Kills PostgreSQL, which is then restarted by `createEmbeddedPostgres`. */
+    /** Kills PostgreSQL. `createEmbeddedPostgres` starts it again. */
     async crash(): Promise<void> {
       const pid = Number((await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split('\n')[0])
       process.kill(pid, 'SIGKILL')
@@ -65,7 +62,6 @@ export async function startDatabase() {
   }
 }
 
-/** Returns the settings of PostgreSQL that influence the results. */
 export async function settingsOf(client: pg.Client): Promise<object> {
   const names = ['fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'server_version']
   const { rows } = await client.query('select name, setting from pg_settings where name = any($1)', [names])

@@ -1,4 +1,4 @@
-/** Shared parts of the benchmarks: the measured servers, the load client, statistics and tables. */
+/** Shared code of the benchmarks: the servers to compare, the load client (load.c), statistics and output. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -13,9 +13,8 @@ export const HERE = import.meta.dirname
 export const FOLDER = mkdtempSync(join(tmpdir(), 'bloud-bench-'))
 const NCHAN = '/usr/share/nginx/modules/ngx_nchan_module.so'
 const children = new Set<ChildProcess>()
-/** Upper limit of the time until a started server prints its port, in ms. */
 const START_LIMIT_MS = 30_000
-/** Number of messages that nchan keeps for reconnecting clients. */
+/** Number of messages that nchan (an nginx module for event streams) keeps for clients that reconnect. */
 const KEPT_MESSAGES = process.env.BENCH_KEPT ?? '20000'
 const BETTER_SSE = 'better-sse@0.16.1'
 
@@ -24,7 +23,10 @@ process.on('exit', () => {
   rmSync(FOLDER, { recursive: true, force: true })
 })
 
-/** Returns the time of CLOCK_MONOTONIC in µs. The load client reads the same clock. */
+/**
+ * Returns the time of CLOCK_MONOTONIC in µs. The load client uses the same clock, so the times can be
+ * compared.
+ */
 export const nowUs = (): number => Number(process.hrtime.bigint() / 1000n)
 
 export function start(command: string, args: string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
@@ -40,7 +42,6 @@ export async function stop(child: ChildProcess): Promise<void> {
   await once(child, 'exit')
 }
 
-/** Returns the next line that a child process prints. */
 export async function line(child: ChildProcess): Promise<string> {
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   const [text] = await once(lines, 'line', { signal: AbortSignal.timeout(START_LIMIT_MS) })
@@ -52,7 +53,7 @@ export interface Server {
   name: string
   port: number
   pid: number
-  /** Publishes event number `seq`, which was due at `dueUs` (in µs of CLOCK_MONOTONIC). */
+  /** Publishes event number `seq`. Its latency is measured from `dueUs`, in µs of CLOCK_MONOTONIC. */
   publish(seq: number, dueUs: number): void
   stop(): Promise<void>
 }
@@ -82,7 +83,10 @@ async function isUp(port: number): Promise<boolean> {
   )
 }
 
-/** Publishes events to nchan by POST requests on one connection, without waiting for the responses. */
+/**
+ * Publishes events to nchan by POST requests on one connection, without waiting for the responses, because
+ * waiting would limit the rate.
+ */
 function poster(socket: Socket) {
   socket.setNoDelay(true)
   socket.on('data', () => undefined)
@@ -139,28 +143,25 @@ export const SERVERS: Record<string, () => Promise<Server>> = {
   'better-sse': () => nodeServer('better-sse', 'better-sse.mjs', betterSseFolder()),
 }
 
-/** Statistics of the load client since its last `reset` command. */
 export interface LoadStats {
   opened: number
-  /** Number of clients that have received the header of the HTTP response. */
+  /** Number of clients that have received the HTTP response header. */
   answered: number
   failed: number
   closed: number
   events: number
-  /** Number of missed events, summed over all clients. */
   gaps: number
-  /** Number of events that a client received twice or out of order. */
   repeats: number
   bytes: number
-  /** Smallest last event number of all clients. */
+  /** Last event number received by the client that is furthest behind. */
   lowest: number
-  /** Largest last event number of all clients. */
+  /** Last event number received by the client that is furthest ahead. */
   highest: number
-  /** Percentiles of the time from the due time of an event to its receipt, in ms. */
+  /** Percentiles of the latency in ms, measured from the time at which an event was due to be published. */
   p50: number
   p99: number
   max: number
-  /** CPU time of the load client in s. */
+  /** Processor time of the load client in s. */
   cpu: number
 }
 
@@ -172,7 +173,7 @@ function compiled(): string {
   return loadClient
 }
 
-/** Starts the load client, a separate process with many connections to a server. */
+/** Starts the load client (load.c), a process that opens many connections to a server and counts events. */
 export async function startLoad(
   port: number,
   connections: number,
@@ -192,7 +193,7 @@ export async function startLoad(
       return JSON.parse(await answer)
     },
     /**
-     * Reads the statistics until `enough` returns true. Returns the time taken in ms, or undefined after
+     * Reads the statistics repeatedly until `enough` returns true. Returns the elapsed ms, or undefined after
      * `limitMs` ms.
      */
     async until(enough: (stats: LoadStats) => boolean, limitMs: number): Promise<number | undefined> {
@@ -209,8 +210,8 @@ export async function startLoad(
 }
 
 /**
- * Publishes events at a fixed rate and returns the next event number. Each event contains its due time, so
- * that the latency includes the time by which publishing is late.
+ * Publishes events at a fixed rate and returns the number of the next event. An event contains the time at
+ * which it was due, so that an event that is published late counts as late.
  */
 export async function publishAt(
   server: Server,
@@ -228,7 +229,7 @@ export async function publishAt(
   return from + total
 }
 
-/** Returns the CPU time of a process in s: in total, and without the time in the kernel. */
+/** Returns the processor time of a process in s: all of it, and the part outside the kernel. */
 export function timesOf(pid: number): { all: number; user: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
   return { all: (Number(fields[11]) + Number(fields[12])) / 100, user: Number(fields[11]) / 100 }
@@ -246,7 +247,7 @@ export const quantile = (values: number[], part: number): number =>
   sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? Number.NaN
 
 const short = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
-/** Returns the median, the minimum and the maximum as text in the form `median (min–max)`. */
+/** Returns the text `median (minimum–maximum)`. */
 export const spread = (values: number[]): string =>
   values.length === 0
     ? 'none'
@@ -260,7 +261,6 @@ function version(command: string, ...args: string[]): string {
   }
 }
 
-/** Returns a description of the machine and the versions of its programs. */
 export const machine = () => ({
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,
@@ -274,7 +274,6 @@ export const machine = () => ({
   date: new Date().toISOString(),
 })
 
-/** Prints the results as a table and as a line of JSON. */
 export function report(
   name: string,
   settings: object,
@@ -286,7 +285,6 @@ export function report(
   console.log(JSON.stringify({ name, machine: machine(), settings, rows, numbers }))
 }
 
-/** Returns the number in the command line option `--name=value`, or `fallback` without the option. */
 export function option(name: string, fallback: number): number {
   const given = process.argv.find((arg) => arg.startsWith(`--${name}=`))
   return given ? Number(given.split('=')[1]) : fallback

@@ -59,7 +59,7 @@ static void note(Client *c, long seq, long sent, long now) {
   histogram[bucket > BUCKETS ? BUCKETS : bucket]++;
 }
 
-/* Counts the complete events in `text`. Stores an incomplete event at the end of `text` for the next read. */
+/* Counts the complete events in `text`. The beginning of an incomplete event is kept for the next read. */
 static void scan(Client *c, char *text, long length) {
   static const char mark[] = "{\"seq\":";
   long now = now_us();
@@ -92,7 +92,7 @@ static int hex(char c) {
   return -1;
 }
 
-/* Copies the data of HTTP chunks from `from` to `to`. Returns the number of bytes copied. */
+/* Decodes HTTP chunks: copies their content from `from` to `to`, and returns the number of bytes copied. */
 static long unchunk(Client *c, const char *from, long length, char *to) {
   long made = 0;
   for (long i = 0; i < length;) {

@@ -1,9 +1,9 @@
 /**
- * Measures the time that the web page spends in scripts per frame, from Chromium's trace of the page.
+ * Benchmark of the web page: measures the time spent in scripts per frame, from a trace recorded by Chromium.
  *
  *   node scripts/bench/page.ts [apps] [events/s] [slowdown]
  *
- * The slowdown is a factor by which Chromium simulates a slower processor.
+ * Chromium simulates a processor that is slower by the factor `slowdown`.
  */
 import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,13 +19,9 @@ import { prepareTools } from '../test-tools.ts'
 
 const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWDOWN = 1] = process.argv.slice(2).map(Number)
 const SECONDS = 10
-/**
- * Upper limit of the time until the page is first rendered, in ms. The limit is large, because the machine
- * may be busy.
- */
 const SETTLE_LIMIT_MS = 120_000
 const FRAME_MS = 1000 / 60
-/** Names of the trace events that count as script time. */
+/** Names of the events in Chromium's trace that count as time in scripts. */
 const SCRIPT = new Set([
   'FunctionCall',
   'EventDispatch',
@@ -42,7 +38,7 @@ interface TraceEvent {
   tid: number
   ts: number
   dur?: number
-  /** CPU time of the trace event in µs, without the time in which the thread waited for a processor. */
+  /** Processor time in µs. Unlike `dur`, without the time in which other threads used the processor. */
   tdur?: number
 }
 
@@ -80,7 +76,7 @@ async function makeEvents(sql: pg.Client): Promise<number> {
   return made
 }
 
-/** Returns the script time in ms for each frame of the page's main thread. Nested calls are counted once. */
+/** Returns the ms spent in scripts, for each frame. A call inside another call is not counted twice. */
 function scriptPerFrame(events: TraceEvent[]): number[] {
   const calls = events.filter(({ name, ph, dur }) => ph === 'X' && dur && SCRIPT.has(name))
   const threads = Object.values(Object.groupBy(calls, ({ pid, tid }) => `${pid}/${tid}`))

@@ -1,5 +1,5 @@
 /**
- * Server of the benchmarks with better-sse on node:http, as in the manual of better-sse: all sessions in one
+ * Server for comparison in the benchmarks: better-sse, used as in its manual, with all clients in one
  * channel.
  */
 import { createServer } from 'node:http'

@@ -1,6 +1,6 @@
 /**
- * Server for the benchmarks, with the agent's relay and HTTP server. The event history is in memory instead
- * of the database.
+ * Server in the benchmarks: the agent's relay and HTTP server, with an event history in memory instead of
+ * PostgreSQL.
  */
 import { setFlagsFromString } from 'node:v8'
 import { createAdmission } from '../../../src/http/admission.ts'
@@ -9,7 +9,7 @@ import { createServer } from '../../../src/http/server.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { printReady, startHistory } from './history.ts'
 
-// Limits V8's memory for new objects, as src/main/relay.ts does.
+// Same limit on V8's memory for new objects as in src/main/relay.ts.
 setFlagsFromString('--semi-space-growth-factor=1')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0

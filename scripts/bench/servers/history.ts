@@ -1,22 +1,18 @@
-/** Keeps a history of events in memory for the measured servers. */
+/** Keeps the events of a measured server in memory, for clients that reconnect. */
 import { createServer } from 'node:net'
 
-/** Padding text of each event, 200 bytes long unless the variable BENCH_PAD sets the length. */
+/** Text that makes each event longer, by 200 bytes or by the number in BENCH_PAD. */
 export const PADDING = 'x'.repeat(Number(process.env.BENCH_PAD ?? 200))
-/** Number of newest events that the history keeps at least. */
 const KEPT = 20_000
 
 export interface Row {
   seq: number
-  /** Time at which the event was due, in µs of CLOCK_MONOTONIC. */
+  /** Time at which the event was due to be published, in µs of CLOCK_MONOTONIC. */
   t: number
   pad: string
 }
 
-/**
- * Listens on a free port for lines of the form `<seq> <due time in µs>`, and adds an event per line. Returns
- * the port and functions that read the events.
- */
+/** Listens for lines `<event number> <due time in µs>` from the benchmark, and adds one event per line. */
 export async function startHistory(onRows: (rows: Row[]) => void) {
   let rows: Row[] = []
   let rest = ''
@@ -48,5 +44,5 @@ export async function startHistory(onRows: (rows: Row[]) => void) {
 
 export const frameOf = (row: Row): string => `event: app\nid: e.${row.seq}\ndata: ${JSON.stringify(row)}\n\n`
 
-/** Prints the ports of the server and of its event source as JSON, which the benchmark reads. */
+/** Prints the port for clients and the port for new events as JSON, which the benchmark reads. */
 export const printReady = (port: number, feed: number): void => console.log(JSON.stringify({ port, feed }))

@@ -1,9 +1,9 @@
 /**
- * Server for the benchmarks, written with node:http. An event is serialised once for all clients.
+ * Server for comparison in the benchmarks: node:http. An event is serialised once for all clients.
  *
- * The first argument is a batching interval in ms. The first event is written at once, and later events are
- * written together at the end of an interval. With the second argument `throttled`, the interval becomes
- * longer if writing takes long, as in the relay.
+ * The first argument is an interval in ms. After an event, later events are collected for this interval and
+ * then written together. With `throttled` as second argument the interval grows when writing takes long, as
+ * in the relay.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import { RELAY_LIMITS } from '../../../src/relay/relay.ts'
@@ -23,8 +23,8 @@ function flush(): void {
   const bytes = Buffer.from(gathered)
   gathered = ''
   for (const client of clients) client.write(bytes)
-  // The end of writing is measured in the next tick, because Node writes to the sockets in ticks that are
-  // already queued.
+  // The end is measured in the next tick, because Node writes to the sockets only after this function
+  // returns.
   process.nextTick(() => throttle.done(begin, performance.now()))
 }
 
@@ -43,7 +43,7 @@ const history = await startHistory((rows) => {
   else timer = setTimeout(flush, wait)
 })
 
-/** Serialised missed events by event id, shared by all clients that reconnect with the same id. */
+/** Serialised events for clients that reconnect, by the id of their last event. */
 const missed = new Map<string, Buffer>()
 function after(id: string): Buffer {
   const key = `${id} ${history.head()}`
