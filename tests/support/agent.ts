@@ -1,22 +1,21 @@
-/** Starts a process for a test, waits for lines of output, and stops the process. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 
 export interface TestProcess {
   child: ChildProcess
-  /** Returns the text that the process has printed so far, stdout and stderr together. */
+  /** Returns what the process has printed so far, stdout and stderr together. */
   output(): string
   /**
    * Waits until the output matches the pattern, and returns the match.
-   * @throws an error if the process ends first, or if no match is found within `limitMs` ms.
+   * @throws if the process ends first, or after `limitMs` ms.
    */
   waitFor(pattern: RegExp, limitMs?: number): Promise<RegExpExecArray>
   /**
-   * Sends the signal and waits until the process ends.
-   * @returns the exit code, or null if the signal ended the process.
+   * Sends the signal and waits for the end of the process.
+   * @returns the exit code, or null if a signal ended the process.
    */
   end(signal: NodeJS.Signals): Promise<number | null>
-  /** Resolves with the exit code when the process ends, or with null if a signal ended the process. */
+  /** Exit code of the process when it ends, or null if a signal ended it. */
   ended: Promise<number | null>
 }
 

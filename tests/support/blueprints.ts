@@ -1,4 +1,7 @@
-/** Reads authentik blueprints (YAML files) with two YAML parsers that share no code with the agent. */
+/**
+ * Reads authentik blueprints (YAML files that set up sign-in) with two YAML parsers that the agent does not
+ * use, so that tests find mistakes of the agent's own YAML code.
+ */
 import { execFileSync } from 'node:child_process'
 import { DEFAULT_SCHEMA, load, Type } from 'js-yaml'
 
@@ -20,7 +23,7 @@ export interface Blueprint {
   entries: any[]
 }
 
-/** Python program that reads blueprints with PyYAML, configured as in authentik. */
+/** Reads blueprints with PyYAML, configured as in authentik. */
 const PROGRAM = `
 import json, sys, yaml
 class Loader(yaml.SafeLoader): pass

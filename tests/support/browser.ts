@@ -1,18 +1,14 @@
-/** Opens the web page in a real Chromium and records the app statuses that the page shows. */
+/** Opens the web page in Chromium and records each status that the page shows for an app. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { toolPath } from './tools.ts'
 
-/**
- * Folder for screenshots. Without the environment variable no screenshots are taken, because a screenshot
- * takes 0.3 s.
- */
+/** Folder for screenshots. Unset by default, because each screenshot takes 0.3 s. */
 const SCREENSHOTS = process.env.SCREENSHOTS
 /**
- * Flags of Chromium. Background requests to the network are off, because the tests also run without a
- * network.
+ * Flags of Chromium. Its own network requests, such as for updates, are off, because tests must pass offline.
  */
 const FLAGS = [
   '--no-sandbox',
@@ -24,7 +20,6 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** Upper limit in ms of each wait in the page, far longer than any wait on a busy machine. */
 const PAGE_LIMIT_MS = 120_000
 
 let browser: Promise<Browser> | undefined
@@ -32,18 +27,20 @@ after(async () => (await browser)?.close())
 
 export interface OpenPage {
   page: Page
-  /** Returns all statuses that the card of the app `app` has shown, in order. */
+  /** Returns the statuses that the page has shown for the app, in order. */
   shown(app: string): Promise<string[]>
-  /** Saves a screenshot of the page, if the variable SCREENSHOTS is set. */
   screenshot(name: string): Promise<void>
-  /** Console errors and uncaught exceptions of the page. */
+  /** Errors in the browser's console and uncaught exceptions of the page. */
   complaints: string[]
 }
 
 export interface PageOptions {
   dark?: boolean
   width?: number
-  /** Page that shares its browser context with the new page, like two tabs of one window. */
+  /**
+   * Page that is already open in the same browser. The new page shares its cookies and storage, as a second
+   * tab does.
+   */
   beside?: Page
   path?: string
   javaScript?: boolean
@@ -84,14 +81,14 @@ export async function openPage(address: string, options: PageOptions = {}): Prom
   }
 }
 
-/** CSS selector that matches while the page receives events, by a stream or by polling. */
+/** Matches while the page is connected, by an event stream or by polling. */
 const UP_TO_DATE = '[data-connection="live"], [data-connection="polling"]'
 
 interface Shown {
   shown: Record<string, string[]>
 }
 
-/** Records each status that a card shows. Runs inside the page, before the page's own scripts. */
+/** Records each status that the page shows for an app. Runs in the browser, before the page's own scripts. */
 function recordStatuses(): void {
   const shown: Record<string, string[]> = {}
   ;(window as unknown as Shown).shown = shown

@@ -1,4 +1,7 @@
-/** Starts writers and reconnecting clients, and counts events that clients lost or received out of order. */
+/**
+ * Starts clients of the event stream that reconnect, and counts the events that they lose or receive out of
+ * order. Starts writers, which cause events.
+ */
 import { type ClientRequest, get } from 'node:http'
 import pg from 'pg'
 
@@ -7,18 +10,17 @@ const TOGGLE_STATUS = `update bloud.apps set status = case status when 'running'
 
 export interface Tally {
   /**
-   * Number of event numbers that clients did not receive, including numbers that PostgreSQL skipped after a
-   * crash. `countLost` omits skipped numbers.
+   * Number of event numbers that were missing in the stream. Includes numbers that PostgreSQL skipped after a
+   * crash, which `countLost` does not count.
    */
   lost: number
-  /** Number of clients that missed a range of event numbers, by range in the form `from-to`. */
+  /** How many clients missed the same event numbers, by range in the form `from-to`. */
   gaps: Map<string, number>
   reordered: number
   resets: number
   connects: number
 }
 
-/** Starts a client of the event stream that reconnects with the id of its last event. */
 function startClient(port: number, tally: Tally) {
   let last = -1
   let id = ''
@@ -67,7 +69,6 @@ function startClient(port: number, tally: Tally) {
   connect()
   return {
     last: () => last,
-    /** Closes the client's connection, after which the client reconnects. */
     cut: () => request?.destroy(),
     stop() {
       stopped = true
@@ -91,7 +92,7 @@ export function startClients(port: number, count: number) {
   }
 }
 
-/** Starts writers, which change the status of one app each as fast as PostgreSQL commits. */
+/** Starts database sessions that each change the status of one app, as fast as PostgreSQL can commit. */
 export function startWriters(url: string, count: number) {
   let stopped = false
   let transitions = 0
@@ -125,7 +126,6 @@ export function startWriters(url: string, count: number) {
   }
 }
 
-/** Creates `count` running apps named app-1, app-2 and so on. */
 export async function makeApps(admin: pg.Client, count: number): Promise<void> {
   await admin.query(
     `insert into bloud.apps (name, display_name, version, status)
@@ -137,7 +137,9 @@ export async function makeApps(admin: pg.Client, count: number): Promise<void> {
   }
 }
 
-/** Returns the number of events that clients did not receive, counted once per client. */
+/**
+ * Returns how many existing events clients did not receive. An event that two clients missed counts twice.
+ */
 export async function countLost(admin: pg.Client, { gaps }: Tally): Promise<number> {
   let lost = 0
   for (const [gap, clients] of gaps) {

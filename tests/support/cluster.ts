@@ -1,6 +1,6 @@
 /**
- * Creates test databases, as copies of a migrated template database, on the PostgreSQL server that `npm test`
- * started.
+ * Creates a database for each test on the PostgreSQL server that `npm test` has started. Each database is a
+ * copy of a template with the agent's schema, because a copy is faster than migrations.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
@@ -13,23 +13,21 @@ import { LOGINS, type Login } from '../../src/postgres/embedded.ts'
 
 export interface TestDatabase {
   name: string
-  /** Database address for the superuser who owns the test database. */
   url: string
   superuserUrl: string
   urlFor(login: Login): string
-  /** Ends all connections to the test database and drops the database. */
   drop(): Promise<void>
 }
 
-/** Key of the advisory lock for creating the template database. The number is arbitrary. */
+/** Arbitrary number of the advisory lock that test files take while they create the template database. */
 const TEMPLATE_LOCK = 7_309_441
 const FOLDERS = ['sql', 'src/db']
-/** Upper limit in bytes of a database name. PostgreSQL truncates longer names. */
+/** Longest database name in bytes. PostgreSQL truncates longer names. */
 const NAME_BYTES = 63
 
 /**
- * Creates a test database.
- * @param label prefix of the database name, which identifies the test in logs and in psql.
+ * Creates a database for a test.
+ * @param label start of the database name, which helps to find the test in PostgreSQL's log.
  */
 export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   const template = await ensureTemplate()
@@ -48,7 +46,7 @@ export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   }
 }
 
-/** Returns the address of a database on the test server, for the superuser if no login is given. */
+/** Returns the URL of a database on the test server, for the superuser if `login` is omitted. */
 export function urlOf(database: string, login?: Login): string {
   const url = new URL(serverUrl())
   url.pathname = `/${database}`
@@ -59,7 +57,6 @@ export function urlOf(database: string, login?: Login): string {
   return url.href
 }
 
-/** Calls `work` with a superuser's connection to the database `postgres`. */
 export async function administer<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: urlOf('postgres') })
   await client.connect()
@@ -77,8 +74,8 @@ function serverUrl(): string {
 }
 
 /**
- * Returns the password of all test logins. The password derives from the server's address, because all test
- * files share the server and its logins.
+ * Password of all logins of the tests. Test files run in separate processes and share the logins, so the
+ * password is computed from the URL that all of them know.
  */
 const loginPassword = () => createHash('sha256').update(serverUrl()).digest('hex')
 
@@ -90,8 +87,8 @@ function ensureTemplate(): Promise<string> {
 }
 
 /**
- * Creates the template database unless it exists. An advisory lock prevents two test files from creating it
- * at the same time.
+ * Creates the template database, unless another test file has created it. Test files run at the same time,
+ * therefore the lock.
  */
 async function makeTemplate(client: pg.Client): Promise<string> {
   const template = `bloud_template_${await stateOfSql()}`

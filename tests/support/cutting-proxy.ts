@@ -1,10 +1,9 @@
-/** TCP proxy to PostgreSQL that closes a connection after a given number of chunks. */
+/**
+ * TCP proxy to PostgreSQL that cuts the connection after a given number of chunks, to test a connection loss
+ * at any point of a conversation.
+ */
 import { connect, createServer, type Socket } from 'node:net'
 
-/**
- * Starts the proxy. The proxy forwards the given number of chunks from a client to PostgreSQL, then closes
- * the connections to the client and to PostgreSQL.
- */
 export async function startCuttingProxy(
   url: string,
   chunks: number,

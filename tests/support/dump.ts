@@ -1,9 +1,9 @@
-/** Lists a database schema as sorted lines, one line per object. */
+/** Describes a database schema as sorted lines, so that a test can compare two schemas. */
 import type pg from 'pg'
 
 /**
- * Returns SQL that prints the privileges on an object in a fixed order, including the owner's implicit
- * privileges.
+ * Returns an SQL expression for the privileges on an object, sorted, including the privileges that the owner
+ * always has.
  */
 const acl = (list: string, kind: string, owner: string): string =>
   `(select string_agg(format('%s=%s', coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC'), a.privilege_type), ' '
@@ -42,7 +42,6 @@ const DUMP = `
   union all select format('transition: %s', t) from bloud.status_transitions t
   order by 1`
 
-/** Returns the lines of the schema bloud, or an empty list if the database has no schema bloud. */
 export async function schemaDump(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query(
     "select to_regclass('bloud.migrations') is not null as there, to_regnamespace('bloud') is null as none",

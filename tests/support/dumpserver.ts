@@ -1,4 +1,7 @@
-/** Finds or starts a PostgreSQL server for tests of pg_dump. pg_dump refuses a server newer than itself. */
+/**
+ * Provides a PostgreSQL server for tests of pg_dump. The usual test server may be newer than the installed
+ * pg_dump, and pg_dump refuses newer servers.
+ */
 import { after } from 'node:test'
 import { hasServer, installedClients } from '../../src/postgres/clientprograms.ts'
 import { administer, urlOf } from './cluster.ts'
@@ -7,8 +10,7 @@ import { startServer } from './postgres-server.ts'
 import { value } from './sql.ts'
 
 /**
- * Returns the superuser's address of a server that the installed pg_dump can dump, or null without such a
- * server.
+ * Returns the superuser's URL of a server that the installed pg_dump can dump, or null if there is none.
  * @throws if servers are installed and none of them starts.
  */
 export async function serverForDump(): Promise<string | null> {

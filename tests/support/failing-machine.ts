@@ -1,6 +1,6 @@
 /**
- * Parts of a test machine on which processes are killed: restarted programs, a PostgreSQL server, and
- * sessions with retries.
+ * Functions for tests that kill processes: they restart killed programs, start PostgreSQL, and repeat queries
+ * while PostgreSQL is unavailable.
  */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
@@ -14,10 +14,12 @@ import type { TestProcess } from './agent.ts'
 
 const PASSWORD = 'test-password'
 export const POLL_MS = 60
-/** Upper limit of a round (operations on several apps, with kills) in ms. */
+/**
+ * Upper limit in ms of a round. A round requests operations on several apps and kills processes meanwhile.
+ */
 export const ROUND_LIMIT_MS = 90_000
 
-/** Starts a program, restarts the program whenever it ends, and writes its process id to `pidFile`. */
+/** Starts a program, starts it again each time it ends, and writes its process id to `pidFile`. */
 export function keepRunning(pidFile: string, start: () => TestProcess, onEnd: () => Promise<unknown>) {
   let child: TestProcess
   let stopping = false
@@ -55,8 +57,8 @@ export async function startPostgres(dataDir: string) {
 }
 
 /**
- * Calls `work` with a new session, and repeats the call for up to `ROUND_LIMIT_MS` while the database is
- * unavailable.
+ * Calls `work` with a database session. Calls it again while PostgreSQL is unavailable, for at most
+ * ROUND_LIMIT_MS.
  */
 export async function withRetries<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const end = Date.now() + ROUND_LIMIT_MS

@@ -1,6 +1,6 @@
 /**
- * Creates a home server for a test: a database, a catalog of small npm packages, and the agent's real
- * processes.
+ * Creates a home server for a test: the agent's real processes, a database, and a catalog of small npm
+ * packages.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,11 +18,10 @@ import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
 import { session, transitionsOf } from './sql.ts'
 
-/** Upper limit in ms of a wait, far above the longest wait on a slow machine. */
 const LIMIT_MS = 90_000
 /**
- * Interval in ms between two checks of a condition. Tests poll, because notifications are lost if a database
- * session ends.
+ * Interval in ms at which conditions are checked even without a notification, because notifications are lost
+ * while a database session reconnects.
  */
 const POLL_MS = 250
 
@@ -31,31 +30,34 @@ export interface Home {
   dataDir: string
   packages: string
   sql: pg.Client
-  /** Writes the catalog file and the npm package of an app. Returns the app's port. */
+  /** Adds an app to the catalog. Returns the app's port. */
   addApp(name: string, behaviour?: Behaviour, more?: object): Promise<number>
-  /** Starts an orchestrator and waits until it holds the lease and has read the catalog. */
+  /**
+   * Starts an orchestrator (worker that carries out operations) and waits until it has stored the catalog.
+   */
   orchestrator(more?: Record<string, string>): Promise<TestProcess>
-  /** Starts a relay and waits until it listens on `port`, or on a free port by default. */
+  /**
+   * Starts a relay (HTTP server and event stream) and waits until it listens on `port`, by default a free
+   * port.
+   */
   relay(port?: number): Promise<TestProcess & { address: string }>
-  /** Ends the lease of a killed orchestrator, which would otherwise expire after ten seconds. */
+  /**
+   * Frees the lease (lock in the database that makes one orchestrator the active one) of a killed
+   * orchestrator, so that a test need not wait ten seconds until the lease expires.
+   */
   expireLease(): Promise<unknown>
   /**
-   * Waits until the app has one of the statuses. The status null means that the app is purged.
-   * @throws an error that contains the app's history, if the wait takes longer than `LIMIT_MS`.
+   * Waits until the app has one of the statuses. Null stands for a deleted app.
+   * @throws with the app's history after `LIMIT_MS`.
    */
   until(app: string, ...statuses: (string | null)[]): Promise<void>
   untilTrue(text: string, values?: unknown[]): Promise<void>
   transitionsOf(app: string): Promise<string[]>
   cause(app: string): Promise<Record<string, unknown> | null>
-  /** Returns the ids of running processes of the given kind on this home server. */
+  /** Returns the process ids of apps (`unit`), of npm, or of the switch command on this home server. */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
-/**
- * Creates the home server.
- * @param endMore function that is called after the agent's processes have ended and before the data is
- * deleted.
- */
 export async function makeHome(
   t: TestContext,
   endMore: (dataDir: string) => Promise<void> = async () => undefined,

@@ -1,6 +1,5 @@
-/** Generates the same texts, which are likely to cause defects, on every call. */
+/** Generates texts that are likely to cause mistakes. The texts are the same in each test run. */
 
-/** Texts with special meaning in Nix, YAML, JSON, HTML, shell or Unicode. */
 const PIECES = [
   '${',
   '}',
@@ -69,7 +68,7 @@ const PIECES = [
 ]
 const MAX_PIECES = 6
 
-/** Returns a random number generator (mulberry32) that repeats the same numbers for the same seed. */
+/** Returns a random number generator (mulberry32). The same seed gives the same numbers. */
 function numbers(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
@@ -80,7 +79,10 @@ function numbers(seed: number): (below: number) => number {
   }
 }
 
-/** Returns `count` texts without NUL and unpaired surrogates, which PostgreSQL can't store. */
+/**
+ * Returns `count` texts. They contain no NUL and no unpaired surrogates, because PostgreSQL can't store
+ * these.
+ */
 export function hostileTexts(count: number): string[] {
   const next = numbers(20_240_501)
   return Array.from({ length: count }, (_, index) => {

@@ -1,4 +1,4 @@
-/** Creates a host that runs apps as processes, without NixOS, in a temporary directory. */
+/** Creates a local host (apps as child processes, without NixOS) in a temporary directory for a test. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,6 @@ import { pollUntil } from '../../src/system/timeout.ts'
 import { type Behaviour, makeApp, makePackage } from './packages.ts'
 import { freePort } from './port.ts'
 
-/** Upper limit in ms of a wait, far above the longest wait on a slow machine. */
 export const LIMIT_MS = 60_000
 
 export interface TestHost {
@@ -19,12 +18,11 @@ export interface TestHost {
   dataDir: string
   packages: string
   paths: Paths
-  /** Creates the host object of a second agent with the same data directory. */
   another(): Host
   app(name: string, behaviour?: Behaviour): Promise<WantedApp>
-  /** Configures the apps and runs the switch command until it ends. */
+  /** Configures the apps, runs the switch command, and waits for its end. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[] }>
-  /** Returns the ids of running processes of the given kind that use this data directory. */
+  /** Returns the process ids of apps (`unit`), of npm, or of the switch command in this data directory. */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
@@ -72,7 +70,7 @@ export function wanted(name: string, port: number, spec: string): WantedApp {
 
 /**
  * Calls `check` repeatedly until it returns a value.
- * @throws an error with the description `what` after `LIMIT_MS`.
+ * @throws an error that contains `what`, after `LIMIT_MS`.
  */
 export async function until<T>(what: string, check: Parameters<typeof pollUntil<T>>[0]): Promise<T> {
   const found = await pollUntil(check, LIMIT_MS)
@@ -87,10 +85,7 @@ export function ended(host: Host, run: { id: string }): Promise<RunState> {
   })
 }
 
-/**
- * Returns the body of the app's HTTP response, or null if the app does not respond or responds with an error
- * status.
- */
+/** Returns the body of the app's HTTP response, or null without a successful response. */
 export async function get(app: WantedApp, path: string): Promise<string | null> {
   try {
     const response = await fetch(`http://127.0.0.1:${app.port}${path}`, {

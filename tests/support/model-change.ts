@@ -1,7 +1,6 @@
-/** Functions that change the model of the database. */
+/** Functions that change the state of the model (tests/support/model.ts). */
 import type { App, Operation, Status, World } from './model-rules.ts'
 
-/** Returns the operations of the running rebuild, each with its app. */
 export function activeOperations(world: World): { operation: Operation; app: App }[] {
   return world.operations.flatMap((operation) => {
     const app = world.apps[operation.app]
@@ -10,7 +9,7 @@ export function activeOperations(world: World): { operation: Operation; app: App
   })
 }
 
-/** Appends a status transition of an app to the model's history. */
+/** Adds a status transition to the history of an app. */
 export function record(world: World, app: string, from: Status | null, to: Status | null): void {
   world.transitions[app] = [...(world.transitions[app] ?? []), `${from ?? ''}→${to ?? ''}`]
 }
@@ -53,7 +52,7 @@ export function addOperation(
 }
 
 /**
- * Removes a queued app from the queue. The app becomes stopped if it was stopped before, otherwise failed.
+ * Removes the queued install of an app. The app becomes stopped if it was stopped before, otherwise failed.
  */
 export function withdraw(world: World, name: string, operation: Operation): void {
   const app = world.apps[name] as App

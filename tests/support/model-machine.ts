@@ -1,4 +1,7 @@
-/** Runs the commands of the model test on a real database. */
+/**
+ * Executes the commands of the model test on a real database, and reads its tables for the comparison with
+ * the model (tests/support/model.ts).
+ */
 import type pg from 'pg'
 import type { TestDatabase } from './cluster.ts'
 import {
@@ -14,15 +17,14 @@ import {
 } from './model-rules.ts'
 import { entry, lead, session, value } from './sql.ts'
 
-/** Result of a command on the database. At most one field is set. */
+/** What the database returned for a command. At most one field is set. */
 export interface Result {
-  /** SQLSTATE with which the database refused the command. */
   refused?: string
   id?: string
   status?: string | null
 }
 
-/** Content of the database tables, in a form that can be compared with the model. */
+/** Content of the tables, in the same form as the model's state. */
 export interface Tables {
   apps: Record<string, App & { controls: Record<string, string | null> }>
   operations: (Pick<
@@ -79,7 +81,7 @@ const READ_TABLES = `
         from bloud.events e group by e.app) m),
     'violated', (select coalesce(jsonb_agg(i), '[]') from bloud.check_invariants() i))`
 
-/** Returns the content that the database tables must have according to the model. */
+/** Returns the content that the tables should have according to the model. */
 export function expected(world: World): Omit<Tables, 'violated'> {
   const apps = Object.entries(world.apps).map(([name, app]) => {
     const controls = {
@@ -121,7 +123,7 @@ function entriesOf(catalog: Catalog): object[] {
   })
 }
 
-/** Stores the catalog in a database, and opens the sessions of two operators and of the orchestrator. */
+/** Stores the catalog in the database, and opens a session each for two operators and the orchestrator. */
 export async function openModelDatabase(database: TestDatabase, catalog: Catalog): Promise<ModelDatabase> {
   const root = await session(database.url)
   const orchestrator = await session(database.urlFor('bloud_orchestrator'))

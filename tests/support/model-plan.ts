@@ -1,15 +1,16 @@
-/** Computes the plan of an install in the model of the database. */
+/** Computes in the model (tests/support/model.ts) which apps an install of an app includes. */
 import { type App, type Choices, installed, refusalOfInstall, type Slot, type World } from './model-rules.ts'
 
 export interface Plan {
   installs: string[]
   config: Record<string, App['config']>
-  /** SQLSTATEs of all reasons against the install. Empty if the install is possible. */
+  /** SQLSTATEs of the reasons that prevent the install. Empty if there are none. */
   blockers: string[]
 }
 
 /**
- * Returns the apps that fill an integration slot, or an SQLSTATE if the choice is missing or not possible.
+ * Returns the apps for an integration slot (e.g. which app is the database), or an SQLSTATE if the operator's
+ * choice is missing or not possible.
  */
 function fill(world: World, slot: Slot, choice: string | string[] | undefined): string[] | string {
   if (choice !== undefined) {
@@ -25,7 +26,7 @@ function fill(world: World, slot: Slot, choice: string | string[] | undefined): 
   return slot.default ? [slot.default] : 'BL007'
 }
 
-/** Returns the plan of an install, in which a dependency precedes the apps that require the dependency. */
+/** Returns the plan of an install. A dependency comes before the apps that require it. */
 export function planInstall(world: World, name: string, choices: Choices): Plan {
   const plan: Plan = { installs: [], config: {}, blockers: [] }
   resolve(world, name, choices, [], plan)

@@ -1,4 +1,4 @@
-/** Types of the model of the database, and functions that read a state of the model. */
+/** Types of the model (tests/support/model.ts), and functions that read its state. */
 
 export interface Slot {
   compatible: string[]
@@ -32,15 +32,15 @@ export interface App {
   wanted: boolean
   displayName: string
   config: Record<string, string[]>
-  /** True if the app has been healthy at least once. */
+  /** True if the app was healthy at least once. */
   ran: boolean
-  /** True if the app has been configured at least once, so that it may have data. */
+  /** True if the app was configured at least once, and may therefore have data. */
   configured: boolean
   operation: string
 }
 
 export interface Operation {
-  /** Name of the operation, made of the app and a number per app, such as `flow#2`. */
+  /** App and number of the operation on this app, such as `flow#2`. */
   name: string
   app: string
   kind: 'install' | 'uninstall' | 'rename'
@@ -48,11 +48,10 @@ export interface Operation {
   purge: boolean
   cancelling: boolean
   choices: Choices
-  /** Status of the app at the time of the request, or null if the database had no row for the app. */
+  /** Status of the app when the operation was requested, or null if the app was not in the database. */
   before: Status | null
   /**
-   * Name of the install that requires this app as a dependency, or null if an operator requested the
-   * operation.
+   * For a dependency, the name of the install that requires it. Null if an operator requested the operation.
    */
   requestedFor: string | null
 }
@@ -64,17 +63,19 @@ export interface World {
   apps: Record<string, App>
   operations: Operation[]
   rebuild: { begun: boolean } | null
-  /** Transitions of each app so far, such as `queued→configuring`. */
+  /** Past transitions by app, such as `queued→configuring`. */
   transitions: Record<string, string[]>
 }
 
-/** Outcome of a rebuild that the orchestrator reports to end_rebuild(). */
+/**
+ * Result of a rebuild (one change of the machine for all queued operations), passed to bloud.end_rebuild().
+ */
 export interface Ending {
-  /** True if the host runs the new configuration. */
+  /** True if the new configuration is active on the machine. */
   switched: boolean
-  /** Causes of failed or cancelled installs by app. If `switched` is true, causes of failed purges. */
+  /** Causes of failed or cancelled installs, by app. If `switched` is true: causes of failed purges. */
   failures: Record<string, 'build' | 'cancelled' | 'activate'>
-  /** True if all operations of the rebuild fail, because no single app is known as the cause. */
+  /** True if all operations fail, because the app that caused the failure is not known. */
   all: boolean
 }
 
@@ -87,10 +88,7 @@ export type Command =
   | { verb: 'health'; app: string; healthy: boolean }
   | { verb: 'sweep'; after: 'no time' | 'a minute' | 'a day' }
 
-/**
- * Answer of the model to a command. `refused` lists the SQLSTATEs with which the database may refuse the
- * command.
- */
+/** What the model returns for a command. The database may refuse with any of the SQLSTATEs in `refused`. */
 export type Answer =
   | { refused: string[] }
   | { operation: string }
@@ -99,13 +97,12 @@ export type Answer =
 
 const NOT_INSTALLED = new Set(['failed', 'stopped', 'stopping'])
 
-/** True if other apps may use the app as a dependency. */
 export function installed(world: World, name: string): boolean {
   const app = world.apps[name]
   return app !== undefined && !NOT_INSTALLED.has(app.status)
 }
 
-/** Returns the apps that an app requires, according to the choices for its integration slots. */
+/** Returns the apps that an app requires, from the apps chosen for its integration slots. */
 export function neededBy(world: World, name: string): string[] {
   const slots = world.catalog[name]?.slots ?? {}
   return Object.entries(world.apps[name]?.config ?? {}).flatMap(([slot, chosen]) =>
@@ -113,14 +110,13 @@ export function neededBy(world: World, name: string): string[] {
   )
 }
 
-/** Returns the installed apps that require an app. */
 export function requiredBy(world: World, name: string): string[] {
   return Object.keys(world.apps).filter(
     (other) => installed(world, other) && neededBy(world, other).includes(name),
   )
 }
 
-/** True if another app uses the port of the app, or will use the port. */
+/** True if another app has the same port and uses it, or will use it after its install. */
 export function portTaken(world: World, name: string): boolean {
   const { port } = world.catalog[name] ?? {}
   return Object.entries(world.apps).some(
@@ -133,14 +129,14 @@ export function portTaken(world: World, name: string): boolean {
   )
 }
 
-/** Returns the open (queued or active) operation of an app. */
+/** Returns the operation of an app that is queued or active, if there is one. */
 export function openOperation(world: World, app: string): Operation | undefined {
   return world.operations.find((each) => each.app === app && isOpen(each) && each.kind !== 'rename')
 }
 
 const isOpen = ({ state }: Operation): boolean => state === 'queued' || state === 'active'
 
-/** Returns the SQLSTATE with which an install of an app is refused, or null. Dependencies are not checked. */
+/** SQLSTATE with which the database refuses an install, or null. Does not check dependencies. */
 export function refusalOfInstall(world: World, name: string): string | null {
   const entry = world.catalog[name]
   if (!entry) return 'BL001'
@@ -150,7 +146,6 @@ export function refusalOfInstall(world: World, name: string): string | null {
   return portTaken(world, name) ? 'BL012' : null
 }
 
-/** Returns the SQLSTATE with which an uninstall of an app is refused, or null. */
 export function refusalOfUninstall(world: World, name: string, purge: boolean): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -161,7 +156,6 @@ export function refusalOfUninstall(world: World, name: string, purge: boolean): 
   return requiredBy(world, name).length > 0 ? 'BL010' : null
 }
 
-/** Returns the SQLSTATE with which a retry of an app's last operation is refused, or null. */
 export function refusalOfRetry(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app) return world.catalog[name] ? 'BL005' : 'BL001'
@@ -172,12 +166,11 @@ export function refusalOfRetry(world: World, name: string): string | null {
   return refusalOfInstall(world, name)
 }
 
-/** Returns the open operation of an app, or the last operation if none is open. */
+/** Returns the newest operation of an app. */
 export function lastOperation(world: World, app: App): Operation {
   return world.operations.find(({ name }) => name === app.operation) as Operation
 }
 
-/** Returns the SQLSTATE with which a cancel of an app's open operation is refused, or null. */
 export function refusalOfCancel(world: World, name: string): string | null {
   const app = world.apps[name]
   if (!app && !world.catalog[name]) return 'BL001'

@@ -1,4 +1,4 @@
-/** Generates random sequences of commands for the model test. */
+/** Generates random sequences of commands (install, cancel, end of a rebuild …) for the model test. */
 import fc from 'fast-check'
 import {
   type Catalog,
@@ -12,8 +12,8 @@ import {
 const store = { compatible: ['disk', 'cloud'], required: true }
 
 /**
- * Catalog for the model test, with dependencies of two levels, choices, a slot for several apps, a shared
- * port and a cycle.
+ * Catalog of the model test: dependencies of dependencies, slots with one or several apps to choose, two apps
+ * with the same port, and apps that require each other.
  */
 export const CATALOG: Catalog = {
   db: { port: 5432, isSystem: true },
@@ -36,8 +36,7 @@ export const CATALOG: Catalog = {
 }
 
 /**
- * Lists of apps. A generated sequence uses one list, which is short so that several commands concern the same
- * app.
+ * A random sequence uses only one of these short lists, so that often several commands concern the same app.
  */
 const APPS = [
   ['disk', 'cloud', 'solo', 'twin'],
@@ -64,7 +63,7 @@ const CHOICES: Choices[] = [
 const VERBS = ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'] as const
 const WORK = ['claim', 'begin', 'end', 'health', 'sweep', 'takeover'] as const
 
-/** Generated command with numbers, from which `commandFor` selects the app and the details. */
+/** Random numbers, from which `commandFor` chooses a command that fits the state of the model. */
 export interface CommandDraft {
   verb: (typeof VERBS)[number] | (typeof WORK)[number]
   app: number
@@ -74,7 +73,7 @@ export interface CommandDraft {
 export type Step =
   | { does: 'one'; operator: 0 | 1; command: CommandDraft }
   | { does: 'both'; commands: [CommandDraft, CommandDraft] }
-  /** Complete rebuild in one step, so that sequences reach later statuses. */
+  /** All steps of a rebuild at once, because single random commands rarely reach the later statuses. */
   | { does: 'rebuild'; succeeds: boolean }
 
 export interface Sequence {
@@ -131,7 +130,6 @@ export const sequence: fc.Arbitrary<Sequence> = fc.record({
 
 const from = <T>(list: readonly T[], nth: number): T => list[nth % list.length] as T
 
-/** Returns the command with the app and the details that the numbers of the draft select. */
 export function commandFor(
   world: World,
   apps: readonly string[],
@@ -158,10 +156,7 @@ export function commandFor(
   }
 }
 
-/**
- * Returns an outcome of a rebuild that the orchestrator could report. Each cancelled operation has an entry
- * in `failures`.
- */
+/** Returns a random result of a rebuild that the orchestrator could report. */
 function endingOf(world: World, pick: number): Ending {
   const active = Object.entries(world.apps).flatMap(([app, { status }]) => {
     const open = openOperation(world, app)
@@ -182,7 +177,6 @@ function endingOf(world: World, pick: number): Ending {
   return { switched: false, failures, all: Object.keys(failures).length === 0 }
 }
 
-/** Returns the commands of a complete rebuild. */
 export function wholeRebuild(succeeds: boolean): Command[] {
   return [
     { verb: 'claim' },

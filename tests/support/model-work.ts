@@ -1,4 +1,7 @@
-/** Commands of the orchestrator in the model of the database: rebuilds, health reports and deadlines. */
+/**
+ * What the orchestrator does, in the model (tests/support/model.ts): rebuilds, health reports and time
+ * limits.
+ */
 import { activeOperations, deleteApp, setStatus, withdraw } from './model-change.ts'
 import {
   type Answer,
@@ -11,7 +14,7 @@ import {
   type World,
 } from './model-rules.ts'
 
-/** Starts a rebuild with all queued operations, except installs whose dependencies are missing. */
+/** Starts a rebuild with all queued operations, except installs with missing dependencies. */
 export function claim(world: World, held: readonly string[]): Answer {
   if (world.rebuild) return { done: true }
   const taken = new Set<Operation>()
@@ -30,8 +33,9 @@ export function claim(world: World, held: readonly string[]): Answer {
 }
 
 /**
- * Removes an install with an unmet dependency from `taken`, and returns true if there was such an install.
- * The install stays queued if the dependency is queued, and fails otherwise.
+ * Removes one install with a missing dependency from `taken`. It stays queued if the dependency is queued,
+ * otherwise it fails.
+ * @returns false if no install has a missing dependency.
  */
 function dropOne(world: World, taken: Set<Operation>): boolean {
   const installs = [...taken].filter(({ kind }) => kind === 'install')
@@ -58,8 +62,8 @@ function fail(world: World, operation: Operation, state: 'failed' | 'cancelled')
   const app = world.apps[operation.app] as App
   operation.state = state
   if (operation.kind === 'install') setStatus(world, operation.app, 'failed', false)
-  // After a failed uninstall, an app that was failed before becomes stopped, and an app that was active
-  // becomes error.
+  // If an uninstall fails, the app gets the status error. An app that had failed before its uninstall was not
+  // active, and becomes stopped.
   else if (app.status === 'stopping' && operation.before === 'failed')
     setStatus(world, operation.app, 'stopped', false)
   else if (app.status === 'stopping') setStatus(world, operation.app, 'error', true)

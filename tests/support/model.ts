@@ -1,6 +1,7 @@
 /**
- * Model of the database for tests: computes the effect of a command on a state of the model, and the answer.
- * The model was written independently of the SQL, so that a mistake in either causes a difference.
+ * Model of the database for tests: computes what a command (install, cancel …) should change, and which
+ * errors it may cause. The model was written independently of the SQL, so that a mistake in one of them
+ * causes a difference.
  */
 import { addOperation, deleteApp, record, setStatus, withdraw } from './model-change.ts'
 import { planInstall } from './model-plan.ts'
@@ -27,8 +28,8 @@ export function emptyWorld(catalog: Catalog): World {
 }
 
 /**
- * Returns the state after a command, and the answer. The state `before` is not changed.
- * @param held apps that another open transaction has locked. The orchestrator skips these apps.
+ * Returns the state after the command, and the result of the command. `before` is not changed.
+ * @param held apps that another transaction has locked. The orchestrator skips them.
  */
 export function apply(before: World, command: Command, held: readonly string[] = []): [World, Answer] {
   const world = structuredClone(before)
@@ -79,7 +80,10 @@ function install(world: World, name: string, choices: Choices): Answer {
   return { operation: requested.name }
 }
 
-/** Keeps the queued install of a dependency even if the app that requires the dependency is cancelled. */
+/**
+ * An install or retry of a dependency that is already queued. It then stays queued even if the install that
+ * requires it is cancelled.
+ */
 function detach(open: Operation): Answer {
   if (open.state === 'queued') open.requestedFor = null
   return { operation: open.name }
@@ -136,7 +140,7 @@ function uninstall(world: World, name: string, purge: boolean): Answer {
   return { operation: requested.name }
 }
 
-/** Withdraws the queued dependencies of an operation, except dependencies that other apps also require. */
+/** Withdraws the queued installs of dependencies, except those that another app also requires. */
 function withdrawDependencies(world: World, requester: Operation): void {
   const waiting = world.operations.filter(
     (each) => each.requestedFor === requester.name && each.state === 'queued',

@@ -1,6 +1,6 @@
 /**
- * Wrong relay that sends only the newest event after a notification. The chaos test must find the events that
- * clients of this relay lose.
+ * Relay with a mistake: after a notification it sends only the newest event, and omits events before it.
+ * Shows that the chaos test finds lost events.
  */
 import { createServer, type ServerResponse } from 'node:http'
 import pg from 'pg'

@@ -1,5 +1,6 @@
 /**
- * Creates a home server on a simulated NixOS machine, with the real agent and a stand-in for nixos-rebuild.
+ * Creates a home server on a simulated NixOS machine, with the agent's real processes and a program in place
+ * of nixos-rebuild.
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -41,23 +42,21 @@ export async function makeNixosHome(t: TestContext) {
       home.addApp(name, 'healthy', { image: `example/${name}:1`, ...more }),
     install: (name: string) => home.sql.query('select bloud.install($1)', [name]),
     scenario: (what: object) => writeScenario(home.dataDir, what),
-    /** Waits until the stand-in for nixos-rebuild pauses in `phase`. */
     held: (phase: string) =>
       until(
         `the rebuild waits in ${phase}`,
         async () => (await readFile(machine('held'), 'utf8').catch(() => '')) === phase,
       ),
-    /** Ends the pause of the stand-in for nixos-rebuild. */
+    /** Lets the simulated nixos-rebuild continue after a pause. */
     go: () => writeFile(machine('go'), ''),
     starts: async () =>
       (await readFile(machine('starts'), 'utf8').catch(() => '')).split('\n').filter(Boolean).length,
-    /** Waits until the configuration contains exactly the named apps. */
     untilConfigured: (...names: string[]) =>
       until(
         `the configured apps are ${names}`,
         async () => String(await configured().catch(() => null)) === String(names),
       ),
-    /** Returns leftovers of rebuilds: processes, held locks and partly written files. */
+    /** Returns what rebuilds should have removed: processes, locks and partly written files. */
     async leftovers() {
       const processes = await membersOf({ marks: [`${await readMark(paths.mark)}/rebuild`] })
       const runs = await readdir(paths.runs).catch(() => [])
@@ -66,8 +65,8 @@ export async function makeNixosHome(t: TestContext) {
       return [...processes, ...locks, ...files]
     },
     /**
-     * Runs an orchestrator until it has stored the catalog, so that the next orchestrator claims all later
-     * installs as one rebuild.
+     * Stores the catalog by starting and stopping an orchestrator. Installs can then be requested before the
+     * next orchestrator starts, which includes all of them in one rebuild.
      */
     async fillCatalog() {
       await (await home.orchestrator(env)).end('SIGTERM')

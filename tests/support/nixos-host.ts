@@ -1,4 +1,6 @@
-/** Creates a NixOS host for a test, with a stand-in for nixos-rebuild (tests/fixtures/nixos-rebuild). */
+/**
+ * Creates a NixOS host for a test. The program tests/fixtures/nixos-rebuild takes the place of nixos-rebuild.
+ */
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,22 +21,19 @@ export interface TestMachine {
   host: Host
   dataDir: string
   paths: NixosPaths
-  /** Creates the host object of a second agent with the same data directory. */
   another(more?: Partial<NixosHostOptions['nixos']>): Host
-  /** Sets the behaviour of the next rebuilds, with the keys described in tests/fixtures/nixos-rebuild. */
+  /** Sets what the simulated nixos-rebuild does. The keys are described in tests/fixtures/nixos-rebuild. */
   scenario(what: object): Promise<void>
-  /** Ends the pause of the stand-in for nixos-rebuild. */
   go(): Promise<void>
-  /** Returns the phase in which the stand-in for nixos-rebuild pauses, or null without a pause. */
+  /** Returns the phase in which the simulated nixos-rebuild pauses, or null if it does not pause. */
   held(): Promise<string | null>
-  /** Configures the apps and runs the switch command until it ends. */
+  /** Configures the apps, runs the simulated nixos-rebuild, and waits for its end. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[]; result: RunResult }>
-  /** Returns the ids of the running processes of rebuilds. */
+  /** Returns the process ids of the simulated nixos-rebuild and its children. */
   processes(): Promise<number[]>
   starts(): Promise<number>
 }
 
-/** Returns the settings of a NixOS host that uses the simulated machine in `dataDir`. */
 export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   return {
     profile: join(dataDir, 'machine/profiles/system'),
@@ -46,15 +45,14 @@ export function machineSettings(dataDir: string): NixosHostOptions['nixos'] {
   }
 }
 
-/** Creates the files of the simulated machine in `dataDir`. */
 export async function makeMachine(dataDir: string): Promise<void> {
   await mkdir(join(dataDir, 'machine'), { recursive: true })
   await writeFile(join(dataDir, 'machine/scenario.json'), '{}')
 }
 
 /**
- * Writes the behaviour of the stand-in for nixos-rebuild. The write is atomic, because a rebuild may read the
- * file at any time.
+ * Sets what the simulated nixos-rebuild does. The file is replaced at once, because nixos-rebuild may be
+ * reading it.
  */
 export const writeScenario = (dataDir: string, what: object): Promise<void> =>
   writeAtomic(join(dataDir, 'machine/scenario.json'), JSON.stringify(what))
@@ -115,7 +113,7 @@ export async function createTestMachine(t: TestContext): Promise<TestMachine> {
 const countLines = async (file: string): Promise<number> =>
   (await readFile(file, 'utf8').catch(() => '')).split('\n').filter(Boolean).length
 
-/** Returns an app that runs as a container on a free port. */
+/** Returns an app that NixOS would run as a container, on a free port. */
 export async function container(name: string, more: object = {}): Promise<WantedApp> {
   const port = await freePort()
   return { name, port, catalog: image(name, port, more), integrationConfig: {} }

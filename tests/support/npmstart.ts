@@ -1,15 +1,14 @@
-/** Starts the whole agent as `npm start` does, in a data directory of the test. */
+/** Starts the same program as `npm start`, with a data directory of the test. */
 import { join } from 'node:path'
 import { ROOT } from '../../src/config.ts'
 import { startProcess, type TestProcess } from './agent.ts'
 
 export interface WholeAgent extends TestProcess {
   address: string
-  /** Waits until the agent has printed the address of the page. */
   up(): Promise<unknown>
 }
 
-/** Returns the environment without the settings of Bloud and PostgreSQL, plus the given settings. */
+/** Returns the environment without variables of the agent and of PostgreSQL, plus the given variables. */
 export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(BLOUD_|PG|DATABASE_URL$|NODE_TEST)/.test(name),
@@ -17,7 +16,6 @@ export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   return { ...Object.fromEntries(kept), ...given }
 }
 
-/** Starts src/main/start.ts, the program that `npm start` runs. */
 export function startWholeAgent(
   dataDir: string,
   port: number,

@@ -1,16 +1,16 @@
-/** Creates small npm packages that behave like healthy or faulty apps. */
+/** Creates small npm packages for tests, which are apps that run well or have a fault. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
 
 /**
- * Behaviour of the app in a package.
+ * What the app in a package does:
  * - `healthy` responds on $PORT: 200 on /health, its process id on /pid, its environment on /env
  * - `exits` prints a message and ends with exit code 3 at once
  * - `silent` accepts connections and never responds
- * - `switchable` is unhealthy after POST /unhealthy, and healthy again after POST /healthy
- * - `slow-install` is healthy, but its install waits for the file `<package>/go`, for 60 s at most
- * - `forks` is healthy, and its child process ends only with the whole process group
+ * - `switchable` becomes unhealthy after POST /unhealthy, and healthy after POST /healthy
+ * - `slow-install` is healthy, but its install waits until the file `<package>/go` exists, at most 60 s
+ * - `forks` is healthy, and starts a child process that does not end together with its parent
  * - `stubborn` is healthy, and ignores SIGTERM
  */
 export type Behaviour = 'healthy' | 'exits' | 'silent' | 'switchable' | 'slow-install' | 'forks' | 'stubborn'
@@ -21,7 +21,7 @@ export interface PackageOptions {
   version?: string
 }
 
-/** Creates the npm package `<dir>/<name>`. Returns the `file:` spec of the package for npm. */
+/** Creates the npm package `<dir>/<name>`. Returns its name for `npm install`, which begins with `file:`. */
 export async function makePackage(dir: string, options: PackageOptions): Promise<string> {
   const { name, behaviour = 'healthy', version = '1.0.0' } = options
   const path = join(dir, name)
@@ -40,10 +40,10 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
   return `file:${path}`
 }
 
-/** Lets a `slow-install` package finish the install. */
+/** Creates the file for which the install of a `slow-install` package waits. */
 export const letInstall = (dir: string, name: string): Promise<void> => writeFile(join(dir, name, 'go'), '')
 
-/** Returns a catalog entry for an npm package, with a health check every 0.2 s. */
+/** Returns the catalog entry of an npm package. Its health is checked every 0.2 s. */
 export function makeApp(name: string, port: number, npmPackage: string, more: object = {}): CatalogApp {
   return catalogAppSchema.parse({
     name,

@@ -1,6 +1,4 @@
-/**
- * Checks for every state of the page: the page must match the database, be accessible, and fit small screens.
- */
+/** Checks for the web page in any state: it matches the database, is accessible, and fits small screens. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -15,7 +13,7 @@ interface Card {
   allowed: string[]
 }
 
-/** Returns the status and the enabled buttons of each card. Runs inside the page. */
+/** Returns the status and the enabled buttons of each app on the page. Runs in the browser. */
 function readCards(): Record<string, Card> {
   const cards: Record<string, Card> = {}
   for (const card of document.querySelectorAll<HTMLElement>('article[data-app][data-status]')) {
@@ -29,8 +27,8 @@ function readCards(): Record<string, Card> {
 }
 
 /**
- * Returns the cards that the page should show according to the database. A card has no purge button if
- * uninstall is allowed, because the uninstall dialog offers the purge.
+ * Returns the status and the buttons that the page should show according to the database. The button for
+ * purge is missing if uninstall is allowed, because the uninstall dialog then offers the purge.
  */
 async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
   const { rows } = await sql.query('select name, status, controls from bloud.app_status')
@@ -44,9 +42,9 @@ async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
 }
 
 export interface Expected {
-  /** Name of the app on a page that shows a single app. Omitted for the page that lists all apps. */
+  /** Set on the page of a single app: the name of this app. */
   only?: string | undefined
-  /** False if the page has no buttons, because JavaScript is off. */
+  /** False if JavaScript is off, because the page then has no buttons. */
   buttons?: false | undefined
 }
 
@@ -58,8 +56,8 @@ function expected(all: Record<string, Card>, { only, buttons }: Expected): Recor
 }
 
 /**
- * Waits until the cards and buttons of the page match the database.
- * @throws an error that contains the difference, if the page does not match in time.
+ * Waits until the page shows the statuses and buttons that it should according to the database.
+ * @throws with the differences, if the page does not match in time.
  */
 export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Expected = {}): Promise<void> {
   const end = Date.now() + LIMIT_MS
@@ -76,8 +74,8 @@ export async function assertMatchesDatabase(page: Page, sql: pg.Client, what: Ex
 }
 
 /**
- * Returns no cards if a reload of the page caused the error.
- * @throws the error otherwise.
+ * Ignores the error that the browser reports if the page is reloaded while it is read.
+ * @throws any other error.
  */
 function ignoreNavigation(error: Error): Record<string, Card> {
   if (/context was destroyed/.test(error.message)) return {}
@@ -88,8 +86,8 @@ const sorted = (all: Record<string, Card>) =>
   Object.entries(all).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
 
 /**
- * Checks the page with axe in the light and the dark theme. The dark theme needs only the contrast rule,
- * because no other rule depends on colours.
+ * Checks the page with axe (an accessibility checker) in the light and the dark theme. In the dark theme only
+ * contrast is checked, because the other rules do not depend on colours.
  */
 export async function assertAccessible(page: Page, state: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -108,7 +106,7 @@ export async function assertAccessible(page: Page, state: string): Promise<void>
   await page.emulateMedia({ colorScheme: 'light' })
 }
 
-/** Screens to check: a phone, a window of 1280 × 1024 pixels at 200 % zoom, and a font size of 200 %. */
+/** A phone, a window of 1280 × 1024 pixels at 200 % zoom, and a window with letters of twice the size. */
 const SCREENS = [
   { name: '320 px', width: 320, height: 640, density: 1, letters: '' },
   { name: '200 %', width: 640, height: 512, density: 2, letters: '' },
@@ -116,8 +114,8 @@ const SCREENS = [
 ]
 
 /**
- * Returns by how many pixels the page is too wide, and up to three elements that are too wide. Runs inside
- * the page.
+ * Returns by how many pixels the page is too wide, and up to three elements that cause this. Runs in the
+ * browser.
  */
 function overhang(): [number, string[]] {
   const { clientWidth, scrollWidth } = document.documentElement
@@ -127,7 +125,6 @@ function overhang(): [number, string[]] {
   return [scrollWidth - clientWidth, out.slice(0, 3).map((element) => element.outerHTML.slice(0, 150))]
 }
 
-/** Checks that the page needs no horizontal scrolling on a small screen, zoomed, or with large letters. */
 export async function assertFitsNarrow(page: Page, state: string): Promise<void> {
   const size = page.viewportSize() ?? { width: 1100, height: 900 }
   const screen = await page.context().newCDPSession(page)

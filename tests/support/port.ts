@@ -1,8 +1,7 @@
 import { createServer } from 'node:net'
 
 /**
- * First port of the range for tests. The range ends below 32768, because Linux uses higher ports for outgoing
- * connections.
+ * Ports for tests begin here and end below 32768, because Linux uses higher ports for outgoing connections.
  */
 const FIRST = 20_000
 const COUNT = 12_000
@@ -14,7 +13,6 @@ const isFree = (port: number): Promise<boolean> =>
     probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
   })
 
-/** Returns a random port on which no program listens. */
 export async function freePort(): Promise<number> {
   for (let n = 0; n < TRIES; n++) {
     const port = FIRST + Math.floor(Math.random() * COUNT)

@@ -1,4 +1,4 @@
-/** Starts an installed PostgreSQL server of the operating system. */
+/** Starts a PostgreSQL server that is installed on the operating system. */
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -10,11 +10,10 @@ import { startProcess } from './agent.ts'
 import { freePort } from './port.ts'
 
 const LIMIT_MS = 60_000
-/** Oldest supported version of PostgreSQL, as stated in README.md. */
 const OLDEST_MAJOR = 15
 
 export interface SystemServer {
-  /** Address of the database `postgres` for the superuser. */
+  /** Superuser's URL of the database `postgres`. */
   url: string
   stop(): Promise<unknown>
 }
@@ -33,8 +32,8 @@ async function isUp(url: string): Promise<true | undefined> {
 }
 
 /**
- * Creates a PostgreSQL cluster in `folder` and starts a server for the cluster.
- * @param bin folder of initdb and postgres
+ * Creates a PostgreSQL data directory in `folder` and starts a server on it.
+ * @param bin folder with the programs initdb and postgres.
  */
 export async function startServer(bin: string, folder: string): Promise<SystemServer> {
   const top = mkdtempSync(join(folder, 'cluster-'))
@@ -42,7 +41,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   const user = await serverUser()
   mkdirSync(data)
   if (user) {
-    // The server runs as another system user, who must be able to enter both folders.
+    // PostgreSQL refuses to run as root, and the other user must be able to enter both folders.
     for (const each of [folder, top]) chmodSync(each, statSync(each).mode | 0o055)
     chownSync(data, user.uid, user.gid)
   }
@@ -67,9 +66,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   throw new Error(server.output())
 }
 
-/**
- * Starts a PostgreSQL server of the oldest supported version. Returns null if no such server is installed.
- */
+/** Starts PostgreSQL 15. Returns null if it is not installed. */
 export async function startOldestServer(folder: string): Promise<(SystemServer & { major: number }) | null> {
   const clients = (await installedClients(process.env)).filter(hasServer)
   const oldest = clients.find(({ major }) => major === OLDEST_MAJOR)

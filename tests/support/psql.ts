@@ -1,4 +1,4 @@
-/** Opens a psql session as `npm run psql` does, and types lines and Ctrl-C. */
+/** Opens psql as `npm run psql` does, and types lines and Ctrl-C into it. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -6,9 +6,9 @@ import { ROOT } from '../../src/config.ts'
 import { settings } from './npmstart.ts'
 
 export interface Psql {
-  /** Types a line into psql and returns the output, errors included. */
+  /** Types a line and returns what psql prints, errors included. */
   type(line: string): Promise<string>
-  /** Types a line that repeats, e.g. `\watch`, and presses Ctrl-C when the output matches `pattern`. */
+  /** Types a line that repeats, such as `\watch`, and presses Ctrl-C when the output matches `pattern`. */
   watch(line: string, pattern: RegExp): Promise<string>
   greeting: string
   close(): Promise<void>
@@ -16,13 +16,9 @@ export interface Psql {
 
 const LIMIT_MS = 90_000
 
-/**
- * Opens psql.
- * @param url database address for a login with the role bloud_operator
- */
 export async function openPsql(url: string): Promise<Psql> {
-  // The option `detached` creates a process group, so that Ctrl-C also reaches the child processes. Stdout
-  // and stderr share a pipe, because two pipes would lose the order of lines.
+  // `detached` creates a process group, so that Ctrl-C can be sent to psql and its parent, as in a terminal.
+  // Stdout and stderr are one pipe, because the order of lines would be lost with two.
   const command = ['-c', 'exec "$0" "$@" 2>&1', process.execPath, join(ROOT, 'src/main/psql.ts')]
   const child = spawn('sh', command, {
     env: settings({ DATABASE_URL: url }),
@@ -49,8 +45,8 @@ export async function openPsql(url: string): Promise<Psql> {
 
   let lines = 0
   /**
-   * Returns the output of psql since the last call. psql prints an end marker to show that the output is
-   * complete.
+   * Returns what psql has printed since the last call. psql prints a mark with `\echo`, which shows that its
+   * output is complete.
    */
   async function take(): Promise<string> {
     const mark = `--- end of ${++lines} ---`

@@ -1,9 +1,9 @@
 /**
- * Runs rebuilds on a simulated NixOS machine while processes are killed at random moments.
+ * Runs rebuilds (changes of a simulated NixOS machine) while processes are killed at random moments.
  *
- * A round requests operations on several apps at once. The stand-in for nixos-rebuild kills PostgreSQL, the
- * orchestrator, the relay or all three. The killed processes are restarted, and the result must be the same
- * as without kills.
+ * In each round operations on several apps are requested. The simulated nixos-rebuild kills PostgreSQL, the
+ * orchestrator, the relay or all three of them. They are restarted, and the result must be the same as if no
+ * process had been killed.
  */
 import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -34,14 +34,14 @@ export interface Tally {
   transitions: number
 }
 
-/** Expected statuses of an app in a round, by kind of operation. */
+/** Statuses that an app must have in this order, by kind of operation. */
 const EXPECTED: Record<Kind, string[]> = {
   install: ['queued', 'configuring', 'building', 'starting', 'running'],
   uninstall: ['stopping', 'stopped'],
   purge: ['stopping', '∅'],
 }
 
-/** Returns a random number generator (mulberry32) that repeats the same numbers for the same seed. */
+/** Returns a random number generator (mulberry32). The same seed gives the same numbers. */
 export function createRandom(seed: number) {
   let state = seed >>> 0
   const next = (): number => {
@@ -84,7 +84,10 @@ export async function startFailingMachine(seed: number) {
     startProcess(process.execPath, [join(ROOT, `src/main/${name}.ts`)], {
       env: settings({ ...common, ...nixos, DATABASE_URL: postgres.urlOf(`bloud_${name}`) }),
     })
-  /** Ends the lease of a killed orchestrator, which would otherwise expire after ten seconds. */
+  /**
+   * Frees the lease (lock in the database that makes one orchestrator the active one) of a killed
+   * orchestrator, because the lease would expire only after ten seconds.
+   */
   const expireLease = () => asAdmin((client) => client.query('update bloud.lease set lease_until = null'))
   const orchestrator = keepRunning(pidFiles.orchestrator, program('orchestrator'), expireLease)
   const relay = keepRunning(pidFiles.relay, program('relay'), async () => undefined)
@@ -123,7 +126,7 @@ export async function startFailingMachine(seed: number) {
     )
   }
 
-  /** Requests all operations in one transaction, so that one rebuild includes all of them. */
+  /** Requests all operations in one transaction, because they must all be in the same rebuild. */
   const request = (work: Map<string, Kind>) =>
     asAdmin(async (client) => {
       const calls = [...work].map(([name, kind]) =>

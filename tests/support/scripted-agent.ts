@@ -1,6 +1,6 @@
 /**
- * Starts the real relay with a real database. The test acts as the orchestrator and changes the status of
- * apps step by step.
+ * Starts the real relay and a real database. The test itself does the work of the orchestrator, to change
+ * statuses at exact moments.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -25,29 +25,27 @@ export interface Failure {
 export interface ScriptedAgent {
   address: string
   sql: pg.Client
-  /** Proxy between the relay and the database, which simulates network failures. */
+  /** Proxy between relay and database, for simulated network failures. */
   network: Awaited<ReturnType<typeof startProxy>>
-  /** Calls a verb (install, uninstall …), as an operator does in psql. */
   request(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
-  /** Claims the queued operations as a rebuild, so that apps change from queued to configuring. */
+  /** Starts a rebuild with all queued operations. Its apps become configuring. */
   claim(): Promise<void>
-  /**
-   * Begins the claimed rebuild with the given log lines, so that apps change from configuring to building.
-   */
+  /** Continues the rebuild: its apps become building, and the lines are added to its log. */
   build(...lines: string[]): Promise<void>
   log(lines: string[]): Promise<void>
-  /** Ends the rebuild with success, so that apps become starting, stopped or purged. */
+  /** Ends the rebuild successfully: its apps become starting or stopped, or are deleted after a purge. */
   succeed(): Promise<void>
-  /**
-   * Ends the rebuild with a failure. An app becomes failed after an install, and error after an uninstall.
-   */
+  /** Ends the rebuild with a failure: its apps become failed after an install, error after an uninstall. */
   fail(failure: Failure): Promise<void>
   health(app: string, healthy: boolean, cause?: Failure): Promise<void>
-  /** Runs all steps of the installs, up to the status running. */
+  /** Installs the apps, up to the status running. */
   bringUp(...apps: string[]): Promise<void>
 }
 
-/** Returns the catalog entries of nix/catalog and `more`. Only home-assistant can't be installed. */
+/**
+ * Returns the catalog entries of nix/catalog and `more`. home-assistant is marked as not installable, so that
+ * tests also have such an app.
+ */
 function entries(more: object[]): object[] {
   const files = globSync('nix/catalog/*.yaml', { cwd: ROOT }).sort()
   return files

@@ -1,4 +1,4 @@
-/** Helpers of SQL tests: database sessions, catalog entries, and rebuilds. */
+/** Functions for tests of the SQL code: sessions, catalog entries, and whole rebuilds. */
 import pg from 'pg'
 
 export interface Refusal {
@@ -8,7 +8,6 @@ export interface Refusal {
   hint: string | undefined
 }
 
-/** Opens a session on a test database. */
 export async function session(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
@@ -17,7 +16,7 @@ export async function session(url: string): Promise<pg.Client> {
 }
 
 /**
- * Returns the error of a statement that the database must refuse.
+ * Returns the error with which the database refuses a statement.
  * @throws if the statement succeeds.
  */
 export async function refusalOf(client: pg.Client, text: string, values: unknown[] = []): Promise<Refusal> {
@@ -30,7 +29,6 @@ export async function refusalOf(client: pg.Client, text: string, values: unknown
   throw new Error(`This was not refused: ${text}`)
 }
 
-/** Returns the first column of the first row of a query. */
 export async function value<T>(client: pg.Client, text: string, values: unknown[] = []): Promise<T> {
   const { rows } = await client.query({ text, values, rowMode: 'array' })
   return (rows as unknown[][])[0]?.[0] as T
@@ -44,7 +42,7 @@ export interface EntryOptions {
   timeout?: number
 }
 
-/** Returns a catalog entry in the form that the orchestrator passes to `bloud.sync_catalog`. */
+/** Returns a catalog entry, as the orchestrator passes it to bloud.sync_catalog(). */
 export function entry(name: string, options: EntryOptions = {}): object {
   const healthCheck = { path: '/', interval: 10, timeout: options.timeout ?? 60 }
   return {
@@ -62,8 +60,8 @@ export function entry(name: string, options: EntryOptions = {}): object {
 }
 
 /**
- * Takes the lease and stores the catalog entries, as a starting orchestrator does. Returns the attempt number
- * of the lease.
+ * Takes the lease (lock in the database that makes one orchestrator the active one) and stores the catalog,
+ * as an orchestrator does at its start. Returns the attempt number (fencing token of the lease).
  */
 export async function lead(client: pg.Client, entries: object[]): Promise<number> {
   const attempt = Number(await value(client, "select bloud.acquire_lease('test', 3600)"))
@@ -71,7 +69,7 @@ export async function lead(client: pg.Client, entries: object[]): Promise<number
   return attempt
 }
 
-/** Runs a successful rebuild of all queued operations and reports the installed apps as healthy. */
+/** Runs one rebuild of all queued operations with success, and reports the installed apps as healthy. */
 export async function rebuildAll(client: pg.Client, attempt: number): Promise<void> {
   const id = await value<string>(client, 'select id from bloud.claim_rebuild($1, 3600)', [attempt])
   if (id === undefined) return
@@ -83,7 +81,7 @@ export async function rebuildAll(client: pg.Client, attempt: number): Promise<vo
   )
 }
 
-/** Returns all transitions of an app, oldest first, as `from→to`. */
+/** Returns the transitions of an app as `from→to`, oldest first. */
 export async function transitionsOf(client: pg.Client, app: string): Promise<string[]> {
   const { rows } = await client.query(
     "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as transition from bloud.events where app = $1 order by seq",
@@ -92,7 +90,7 @@ export async function transitionsOf(client: pg.Client, app: string): Promise<str
   return rows.map(({ transition }) => transition)
 }
 
-/** Waits until a session of the test database is blocked by a lock. */
+/** Resolves when a session of this database is blocked by a lock. */
 export async function waitingForLock(client: pg.Client): Promise<void> {
   const waits =
     "select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"

@@ -1,4 +1,4 @@
-/** Catalog for tests of verbs (install, uninstall …), with a few apps for each kind of refusal. */
+/** Catalog for tests of install, uninstall and other requests, with apps for each reason of refusal. */
 import { entry } from './sql.ts'
 
 export const VERB_CATALOG = [
