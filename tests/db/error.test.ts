@@ -3,10 +3,7 @@ import { test } from 'node:test'
 import { translate } from '../../src/db/error.ts'
 import { Problem } from '../../src/domain/problem.ts'
 
-/**
- * Returns an error in the form that slonik throws, with the error of the server or of the driver as the
- * cause.
- */
+/** Returns an error as slonik throws it: the error of PostgreSQL or of the driver is the cause. */
 const wrapped = (message: string, code?: string) =>
   new Error('Query failed', { cause: Object.assign(new Error(message), code && { code }) })
 

@@ -1,4 +1,3 @@
-/** Tests that the event reader returns the same rows as `streamAfter`, which validates every row. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { streamAfter } from '../../src/db/event.ts'
@@ -26,7 +25,7 @@ test('the event reader returns the same rows as the pool, and reconnects after a
   await client.query(
     "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'reader-quick'",
   )
-  // This read may fail, because the event reader may not have noticed the end of its session yet.
+  // The first read after the session was terminated may fail, because the reader may not have noticed it yet.
   await reader.after(0, 1).catch(() => undefined)
   assert.deepEqual(await reader.after(0, 100), checked)
 })

@@ -1,11 +1,10 @@
-/** Tests that opening a pool fails with an error if the connection is lost meanwhile. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPool } from '../../src/db/pool.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { startCuttingProxy } from '../support/cutting-proxy.ts'
 
-/** Number of attempts to open a pool. In attempt n, a proxy closes the connection after n chunks of data. */
+/** Number of attempts to open a pool. In attempt n, the connection is cut after n chunks from the client. */
 const PIECES = 12
 
 test('opening a pool fails with an error, wherever the connection is cut', async (t) => {
@@ -19,6 +18,5 @@ test('opening a pool fails with an error, wherever the connection is cut', async
     await pool?.end().catch(() => undefined)
     if (!pool) failed += 1
   }
-  // At least two attempts fail, because even a handshake without a password has two chunks.
   assert.ok(failed >= 2, `${failed} attempts failed`)
 })

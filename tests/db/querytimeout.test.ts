@@ -1,6 +1,3 @@
-/**
- * Tests of the remaining time until a deadline, with a database clock that differs from the agent's clock.
- */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { probedApps } from '../../src/db/health.ts'

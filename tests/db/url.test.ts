@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sessionUrl, urlAsRole } from '../../src/db/url.ts'
 
-/** Returns the host, login and other parts that slonik reads from a database URL. */
 async function parseWithSlonik(url: string) {
   const { parseDsn } = await import('slonik')
   return parseDsn(url)

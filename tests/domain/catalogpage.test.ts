@@ -1,4 +1,3 @@
-/** Tests that docs/catalog.md describes every key of a catalog file. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,7 +15,6 @@ interface Schema {
   items?: Schema
 }
 
-/** Returns the keys of a JSON Schema, including the keys of nested objects. */
 function keysOf(schema: Schema): string[] {
   const own = Object.entries(schema.properties ?? {}).flatMap(([key, inner]) => [key, ...keysOf(inner)])
   const nested = [schema.additionalProperties, schema.items].filter((each) => typeof each === 'object')

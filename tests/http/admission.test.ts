@@ -1,4 +1,4 @@
-/** Tests of the limits on the number of open streams. */
+/** Tests of the limits on the number of open event streams. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Caller, callerOf, createAdmission } from '../../src/http/admission.ts'

@@ -1,4 +1,3 @@
-/** Tests of the HTTP API with requests that curl or a script would send. */
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { after, before, test } from 'node:test'

@@ -1,4 +1,4 @@
-/** Tests of clients that stop reading. The sockets are real, and the event history is in memory. */
+/** Tests of event stream clients that stop reading, with real sockets and an event history in memory. */
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
@@ -29,7 +29,6 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   })
   await ready()
 
-  /** Connects a client that stores the bytes it receives. */
   function join(path = '/api/events?since=abc.0') {
     const socket = connect(port, '127.0.0.1')
     sockets.push(socket)
@@ -47,9 +46,6 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
     return { socket, state, events: () => parseEvents(unchunk(Buffer.concat(chunks))) }
   }
 
-  /**
-   * Adds `megabytes` MB of events to the history, to fill the socket of a client that has stopped reading.
-   */
   async function flood(megabytes: number): Promise<void> {
     const goal = relay.stats().bytesSent + megabytes * MEGABYTE
     for (let sent = 0; sent < megabytes * MEGABYTE; sent += 250 * EVENT_BYTES) {
@@ -63,7 +59,6 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
   return { history, relay, join, flood }
 }
 
-/** Returns the body of an HTTP reply with chunked transfer encoding. */
 function unchunk(answer: Buffer): string {
   const chunks: Buffer[] = []
   let at = answer.indexOf('\r\n\r\n') + 4

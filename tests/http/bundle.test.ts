@@ -9,10 +9,6 @@ const join = (files: Record<string, string>) =>
     resolve: (specifier) => specifier.replace('./', ''),
   })
 
-/**
- * Joins the modules in `files` into one script, runs the script, and returns the value assigned to
- * `world.result`.
- */
 function run(files: Record<string, string>): unknown {
   const world: { result?: unknown } = {}
   new Function('world', join(files))(world)

@@ -1,6 +1,6 @@
 /**
- * Tests that event stream clients of other projects receive every transition once and in order, also after a
- * lost connection.
+ * Tests that third-party clients of the event stream receive every status change once and in order, even if
+ * the connection is lost.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -25,7 +25,6 @@ async function addTransitions(agent: Agent, rounds: number): Promise<void> {
   }
 }
 
-/** Starts the relay as a separate process that listens on `port`. */
 async function startRelay(t: { after(fn: () => unknown): void }, agent: Agent, port: number) {
   const env = settings({
     DATABASE_URL: agent.database.urlFor('bloud_relay'),

@@ -1,4 +1,7 @@
-/** Tests that the example programs in docs/events.md run, and that the documented schemas are correct. */
+/**
+ * Tests that the example programs in docs/events.md work, and that the documented JSON Schemas match the
+ * events.
+ */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -29,7 +32,6 @@ async function addTransitions(agent: Agent): Promise<void> {
   await agent.admin.query("select bloud.cancel('alpha')")
 }
 
-/** Waits until the example program has opened an event stream. */
 async function untilConnected(agent: Agent): Promise<void> {
   const deadline = performance.now() + START_LIMIT_MS
   while (!/^bloud_stream_clients 1$/m.test(await (await agent.get('/metrics')).text())) {

@@ -1,4 +1,4 @@
-/** Tests that every route refuses HTTP requests from web pages of other sites. */
+/** Tests of the guard, which refuses HTTP requests from web pages of other sites. */
 import assert from 'node:assert/strict'
 import { hostname, networkInterfaces } from 'node:os'
 import { after, before, test } from 'node:test'
@@ -80,10 +80,6 @@ test('an HTTP request without a Host header is refused', async () => {
   assert.match(await request('GET', '/healthz', 'Host: '), /"code":"invalid_request"/)
 })
 
-/**
- * Returns the error code with which the guard refuses a request with the headers, or undefined if the guard
- * accepts the request.
- */
 function refusalCode(guard: ReturnType<typeof createGuard>, host: string, origin = ''): string | undefined {
   try {
     guard.check('GET', { host, origin, secFetchSite: '' })

@@ -1,4 +1,6 @@
-/** Tests of the HTTP routes for the history of an app, for install plans, and for parts of a log. */
+/**
+ * Tests of the HTTP routes for the history of an app, the plan of an install, and the log of an operation.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { lead } from '../support/sql.ts'

@@ -1,4 +1,6 @@
-/** Tests of the web page as the server sends it: size, security headers, and text without JavaScript. */
+/**
+ * Tests of the web page as the server sends it: size, security headers, and the content without JavaScript.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Agent, startAgent } from './support.ts'
@@ -15,10 +17,7 @@ after(async () => {
 
 const FIRST_LOAD_BYTES = 50_000
 const page = async (path: string) => (await agent.get(path)).text()
-/**
- * Returns the size of a compressed reply in bytes. `fetch` can't be used, because it returns only the
- * decompressed body.
- */
+/** Returns the size of a compressed reply in bytes. `fetch` is not used, because it decompresses the body. */
 async function wireBytes(path: string): Promise<number> {
   const answer = await agent.raw(
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${agent.port}\r\n` +

@@ -18,10 +18,7 @@ after(async () => {
   for (const end of ends.reverse()) await end()
 })
 
-/**
- * Checks that a reply is an error document (application/problem+json) with the status and code. Returns the
- * document.
- */
+/** Returns the error document of a reply, after checks of its media type, status and code. */
 async function problem(answer: Response, status: number, code: string) {
   const body = await answer.text()
   assert.equal(answer.status, status, body)
@@ -34,7 +31,6 @@ async function problem(answer: Response, status: number, code: string) {
   return parsed
 }
 
-/** Checks that the server refuses a request with the status and code and writes nothing to the database. */
 async function refusesToWrite(send: () => Promise<Response>, status: number, code: string) {
   const before = await agent.written()
   const parsed = await problem(await send(), status, code)
@@ -42,7 +38,6 @@ async function refusesToWrite(send: () => Promise<Response>, status: number, cod
   return parsed
 }
 
-/** Start of a POST request whose header Content-Length is still missing. */
 const INSTALL_HEAD =
   'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
 

@@ -1,4 +1,4 @@
-/** Tests of the HTTP routes for the rollback to the previous host generation. */
+/** Tests of the HTTP routes for a rollback, which activates the previous configuration of the machine. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { refusalOf } from '../support/sql.ts'

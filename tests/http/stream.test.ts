@@ -219,7 +219,6 @@ test('the log of an operation is streamed line by line to its end', async (t) =>
   assert.equal(await text.text(), 'one\ntwo\nthree\n')
 })
 
-/** Inserts rebuild 1 and makes the operation an active part of the rebuild. */
 async function includeInRebuild(agent: Agent, operation: number): Promise<void> {
   await agent.admin.query(`insert into bloud.rebuilds (attempt, worker, lease_until, deadline, started_at)
     values (1, 'test', now() + interval '1 hour', now() + interval '1 hour', now())`)

@@ -1,5 +1,5 @@
 /**
- * Starts the real HTTP server with a real database, and provides HTTP clients that return the received bytes.
+ * Starts the HTTP server with a real database for tests, and provides helpers for requests and event streams.
  */
 import { connect } from 'node:net'
 import pg from 'pg'
@@ -26,8 +26,8 @@ const CATALOG = `
 export type Agent = Awaited<ReturnType<typeof startAgent>>
 
 /**
- * Starts the server on a free port, with a new database and three apps in the catalog. If `databasePort` is
- * set, the server connects to the database through a proxy on that port.
+ * Starts the HTTP server on a free port with a new database. If `databasePort` is set, the server connects to
+ * the database through the test's proxy on that port.
  */
 export async function startAgent(t: Tests, options: Partial<RelayServerOptions> = {}, databasePort?: number) {
   const database = await testDatabase('http')
@@ -63,10 +63,7 @@ export async function startAgent(t: Tests, options: Partial<RelayServerOptions> 
     raw: (request: string) => raw(server.port, request),
     stream: (path = '/api/events', headers: Record<string, string> = {}) =>
       openStream(t, url + path, headers),
-    /**
-     * Returns the numbers of operations and events in the database as text. A refused request must not change
-     * this text.
-     */
+    /** Returns the numbers of operations and events, which a refused request must not change. */
     async written(): Promise<string> {
       const { rows } = await admin.query(
         `select (select count(*) from bloud.operations) || $1 || (select count(*) from bloud.events)
@@ -86,7 +83,6 @@ function throughPort(url: string, port: number | undefined): string {
 
 const untilReady = (url: string) => untilOk(() => fetch(`${url}/readyz`))
 
-/** Repeats an HTTP request until the response has a status of 2xx. */
 export async function untilOk(send: () => Promise<Response>): Promise<void> {
   const deadline = performance.now() + OK_LIMIT_MS
   for (;;) {
@@ -100,7 +96,7 @@ export async function untilOk(send: () => Promise<Response>): Promise<void> {
 }
 
 /**
- * Sends the text `request` unchanged. Returns the received text when the reply is complete or the connection
+ * Sends `request` unchanged over TCP. Returns the received text when the reply is complete or the connection
  * is closed.
  */
 export function raw(port: number, request: string): Promise<string> {
@@ -128,7 +124,6 @@ export function raw(port: number, request: string): Promise<string> {
   })
 }
 
-/** Opens an event stream and stores the received data in the background. */
 async function openStream(t: Tests, url: string, headers: Record<string, string>) {
   const abort = new AbortController()
   t.after(() => abort.abort())

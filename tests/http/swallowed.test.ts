@@ -1,4 +1,4 @@
-/** Tests with a network that drops all data of open connections without closing the connections. */
+/** Tests of lost database connections, including connections that stay open but transfer no data. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from 'slonik'
@@ -52,7 +52,7 @@ test('a query on a silent connection fails, and the next query uses a new connec
   assert.deepEqual(await Promise.all([query(), query(), query()]), [1, 1, 1])
   proxy.setMode('dropping')
   await assert.rejects(query(), { code: 'database_unavailable' })
-  // Drops the data of all open connections. New connections still work.
+  // From here on, new connections transfer data again, but the connections that are already open do not.
   proxy.muteOpenConnections()
   assert.equal(await query(), 1)
 })
@@ -73,7 +73,7 @@ test('connections that are cut during a query do not exhaust the pool', async (t
     await row(pool, one, sql.fragment`select 1 as row`)
     proxy.cut()
     await assert.rejects(slow, { code: 'database_unavailable' })
-    // This query may fail, because an idle connection reports its loss only at the next query.
+    // This query may fail, because the pool may use a connection that was cut while it was idle.
     await row(pool, one, sql.fragment`select 1 as row`).catch(() => undefined)
   }
   assert.equal(await row(pool, one, sql.fragment`select 1 as row`), 1)

@@ -1,4 +1,4 @@
-/** Tests of the commands backup and restore while an agent runs. */
+/** Tests of `npm run db:backup` and `npm run db:restore`, also while an agent runs. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync, statSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,6 @@ const log = { info() {} }
 const server = await serverForDump()
 const needsServer = { skip: server ? false : 'no PostgreSQL server here that its pg_dump can dump' }
 
-/** Creates an empty database, which is dropped at the end of the test. */
 async function emptyDatabase(t: TestContext): Promise<{ url: string; client: pg.Client }> {
   const name = `backup_${randomBytes(6).toString('hex')}`
   const admin = await session(server ?? '')
@@ -41,7 +40,6 @@ async function emptyDatabase(t: TestContext): Promise<{ url: string; client: pg.
   return { url: url.href, client }
 }
 
-/** Creates a database with the running app `alpha` and the uninstalled app `beta`. */
 async function filledDatabase(t: TestContext): Promise<{ url: string; client: pg.Client; attempt: number }> {
   const { url, client } = await emptyDatabase(t)
   await migrate({ url, log })
@@ -69,7 +67,6 @@ async function backUp(url: string, file: string): Promise<string> {
 const apps = async (client: pg.Client): Promise<string[]> =>
   (await client.query('select name from bloud.apps order by name')).rows.map(({ name }) => name)
 
-/** Starts a relay and connects a client to the relay's event stream. */
 async function openStream(
   t: TestContext,
   url: string,

@@ -1,4 +1,4 @@
-/** Tests of the relay as a separate process. */
+/** Tests of the relay (HTTP server and event stream) as a separate process. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'

@@ -40,7 +40,7 @@ async function assertReady(address: string): Promise<void> {
   assert.ok(await pollUntil(() => isReady(address), LIMIT_MS), `${address}/readyz is not 200`)
 }
 
-/** Returns the ids of the child processes of `pid` by script name, for example "relay". */
+/** Returns the children of process `pid`, as a map from script name (such as "relay") to process id. */
 async function childrenOf(pid: number | undefined): Promise<Map<string, number>> {
   const text = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(pid)], { encoding: 'utf8' })
   const found = [...text.matchAll(/^ *(\d+) .*?(?:main\/(\w+)\.ts|bin\/(postgres) )/gm)]

@@ -12,9 +12,9 @@ const STRINGS = 10_000
 const APPS = 50
 const SEED = 4
 
-/** Texts with a special meaning for Nix, a shell, systemd or podman. */
+/** Texts with a special meaning in Nix, a shell, systemd or podman. */
 const PIECES = [
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax is Nix's interpolation
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: `${` is syntax of Nix, not a template
   '${builtins.abort "x"}',
   '$${',
   "''",
@@ -43,7 +43,8 @@ const PIECES = [
 ]
 
 /**
- * Generator of hostile texts without NUL and lone surrogates, because the agent refuses such texts earlier.
+ * Generates texts from PIECES and random characters. NUL and unpaired surrogates are removed, because Nix
+ * can't read them and the agent refuses them.
  */
 const hostile = fc
   .array(fc.oneof(fc.constantFrom(...PIECES), fc.string({ unit: 'grapheme' })), { maxLength: 6 })

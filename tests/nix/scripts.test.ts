@@ -1,6 +1,6 @@
 /**
- * Tests of the scripts that run as root on NixOS. Programs that would change the machine are replaced by
- * stand-ins.
+ * Tests of the shell scripts in nix/scripts, which run as root on NixOS. Programs that would change the
+ * machine are replaced by fakes.
  */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -17,7 +17,6 @@ import { needs } from '../support/tools.ts'
 const LIMIT_MS = 30_000
 const onlyLinux = { skip: process.platform === 'linux' ? false : 'for NixOS' }
 
-/** Creates stand-ins for the named programs. Returns a PATH that starts with the folder of the stand-ins. */
 function programs(scripts: Record<string, string>): string {
   const dir = temporaryDirectory()
   for (const [name, body] of Object.entries(scripts)) {
@@ -27,10 +26,7 @@ function programs(scripts: Record<string, string>): string {
   return [dir, process.env.PATH].join(delimiter)
 }
 
-/**
- * Stand-in for setpriv, a program that runs a command as another user. The stand-in runs the command as the
- * current user.
- */
+/** Fake of setpriv, which runs a command as another user. The fake runs the command as the current user. */
 const SETPRIV = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
 
 function runScript(name: string, args: string[], env: Record<string, string>) {
@@ -132,7 +128,6 @@ test('The agent is restarted after a rebuild, never during it', onlyLinux, async
 
 const psqlOnLinux = { skip: onlyLinux.skip || needs('psql').skip }
 
-/** Runs app-database.sh as superuser of the test server. */
 function databaseScript(role: string, password: string) {
   const { hostname, port, username, password: login } = new URL(urlOf('postgres'))
   const file = join(temporaryDirectory(), 'password')

@@ -18,10 +18,6 @@ const env = {
   HOME: top,
 }
 
-/**
- * Runs nix-instantiate and returns the printed text.
- * @throws an error whose field `stderr` has the error output.
- */
 export async function nixInstantiate(...args: string[]): Promise<string> {
   const options = { env, timeout: LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, cwd: ROOT }
   const program = toolPath('nix') ?? 'nix-instantiate'
@@ -29,7 +25,6 @@ export async function nixInstantiate(...args: string[]): Promise<string> {
   return stdout
 }
 
-/** Evaluates a Nix expression completely and returns its value. */
 export async function evaluate<T>(expression: string): Promise<T> {
   return JSON.parse(await nixInstantiate('--eval', '--strict', '--json', '-E', expression)) as T
 }
@@ -56,7 +51,6 @@ export interface Container {
   extraOptions: string[]
 }
 
-/** Evaluated configuration of a machine, as tests/nix/stubs/system.nix prints it. */
 export interface System {
   failed: string[]
   services: Record<string, Unit>
@@ -78,8 +72,8 @@ export interface System {
 let files = 0
 
 /**
- * Evaluates the configuration of a machine that uses the NixOS module, with the apps in apps.json and
- * additional options in `configuration`.
+ * Evaluates the configuration of a machine with the NixOS module. `apps` is the content of apps.json, and
+ * `configuration` contains additional options in Nix syntax.
  */
 export function system(apps: object[], configuration = '', version = 1): Promise<System> {
   const file = join(top, `apps-${files++}.json`)
@@ -96,7 +90,6 @@ export function system(apps: object[], configuration = '', version = 1): Promise
   }`)
 }
 
-/** Returns the error output of an evaluation that must fail. */
 export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   try {
     await evaluation
@@ -106,7 +99,7 @@ export async function errorOf(evaluation: Promise<unknown>): Promise<string> {
   throw new Error('The evaluation was expected to fail')
 }
 
-/** Returns an entry of apps.json as the agent writes it. */
+/** Returns an app as in apps.json, the file that the agent writes and the NixOS module reads. */
 export function app(name: string, more: object = {}): object {
   return {
     name,

@@ -21,11 +21,11 @@ const LIMIT_MS = 30_000
 
 const agents: TestProcess[] = []
 
-// This hook is registered before temporaryDirectory(), because hooks run in the order of registration and the
-// servers must stop before their directory is deleted.
+// Hooks run in the order of registration. This hook is registered before that of temporaryDirectory(),
+// because the servers must stop before their directory is deleted.
 after(async () => {
   for (const { child, end } of agents) if (child.exitCode === null && !child.signalCode) await end('SIGKILL')
-  // Stops the servers that a killed agent left running.
+  // Kills the PostgreSQL servers that a killed agent left running.
   for (const name of await fs.readdir(top)) {
     const found = await postmasterPid(join(top, name)).catch(() => 0)
     if (found && isAlive(found)) process.kill(found, 'SIGKILL')
@@ -42,7 +42,6 @@ const embedded = (directory: string): EmbeddedPostgres =>
     settings: { fsync: 'off' },
   })
 
-/** Calls `work` with a running server, which is also stopped after an error. */
 async function withPostgres<T>(
   directory: string,
   work: (running: Awaited<ReturnType<EmbeddedPostgres['start']>>, postgres: EmbeddedPostgres) => Promise<T>,

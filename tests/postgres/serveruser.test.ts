@@ -10,13 +10,12 @@ import { temporaryDirectory } from '../support/directory.ts'
 
 const isRoot = process.getuid?.() === 0
 const onlyRoot = { skip: isRoot ? false : 'only root can become another user' }
-/** Id of a user who owns no files. */
 const UNPRIVILEGED_UID = 65_534
 const AGENT = 'tests/postgres/fixtures/postgres-agent.ts'
 
 /**
- * Copies the repository to a directory that every user may enter, so that the permissions of the repository
- * stay unchanged.
+ * Copies the program to a directory that every user may read, because the repository may be readable only by
+ * its owner.
  */
 async function publicClone(): Promise<string> {
   const clone = temporaryDirectory()

@@ -5,7 +5,6 @@ import { ansiSegments, plainText } from '../../public/state/ansi.js'
 
 const styleOf = (codes: string) => ansiSegments(`\x1b[${codes}mx`)[0]?.style
 
-/** Terminal sequences that print no visible text. */
 const INVISIBLE = [
   '\x1b[K',
   '\x1b[?25l',

@@ -1,7 +1,6 @@
 import { initialState, reduce } from '../../public/state/store.js'
 import type { AppEvent, AppStatus, Message, State, Status } from '../../public/types.js'
 
-/** Returns a row of GET /api/status. */
 export function appStatus(name: string, status: Status, more: Partial<AppStatus> = {}): AppStatus {
   return {
     id: 1,

@@ -8,7 +8,6 @@ interface Facts {
   controls: number
 }
 
-/** Returns a function that renders a list of cards and returns only the cards that were rendered again. */
 function createList() {
   const begin = createMemo<Facts>((before, now) => before.status !== now.status)
   return (cards: Record<string, Facts>, part = PART) => {

@@ -1,4 +1,4 @@
-/** Tests of requested verbs (install, uninstall …) in the state of the page. */
+/** Tests of how long the page shows a requested install, uninstall … as pending. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'

@@ -1,4 +1,6 @@
-/** Tests of the page's state after snapshots, events and status results in any order. */
+/**
+ * Tests of the page's state after messages of the event stream and results of GET /api/status, in any order.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'
@@ -10,7 +12,6 @@ const summary = (state: State) =>
     Object.values(state.apps).map((app) => [app.name, [app.status, app.operation_id, app.status_since]]),
   )
 
-/** Returns a random number generator that repeats the same numbers for the same seed. */
 function createRandom(seed: number) {
   let state = seed
   return (sides: number) => {
@@ -31,7 +32,10 @@ const ALL: Status[] = [
   'failed',
 ]
 
-/** Returns the messages of a random history in a possible order, and a snapshot of the final state. */
+/**
+ * Returns 120 random changes as messages to the page, some of them repeated or late, and a snapshot of the
+ * final state.
+ */
 function randomHistory(seed: number) {
   const random = createRandom(seed)
   const present = new Map<string, AppStatus>()
@@ -48,7 +52,6 @@ function randomHistory(seed: number) {
     if (uninstalled) present.delete(name)
     else present.set(name, app)
     copies.push({ seq, apps: [...present.values()] })
-    // Adds a status result, which may be older or newer than the stream, and events that may be repeated.
     if (random(4) === 0) messages.push(status(seq, [...present.values()]))
     if (random(10) > 0) messages.push(event(seq, app, uninstalled ? null : app.status))
     else messages.push(snapshot(seq, [...present.values()]))
@@ -206,7 +209,7 @@ test('a failure stays announced after events of other apps, until an event of it
   assert.deepEqual(failed.liveRegions.urgent, [{ app: 'a', text: 'A: Install failed. No such package.' }])
   const again = reduce(failed, event(8, appStatus('a', 'queued')))
   assert.deepEqual(again.liveRegions, { polite: { app: 'a', text: 'A: Queued' }, urgent: [] })
-  // The same failure is announced again, because the app was queued between the two failures.
+  // The second failure is urgent, so it removes the polite announcement of the same app.
   const twice = reduce(again, event(9, appStatus('a', 'failed', { cause })))
   assert.equal(twice.liveRegions.polite.text, '')
 })

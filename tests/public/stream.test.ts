@@ -1,11 +1,13 @@
-/** Tests of the page's event stream with a fake EventSource, and of polling while streams are blocked. */
+/**
+ * Tests of the page's event stream with a fake EventSource, and of polling while no event stream can be
+ * opened.
+ */
 import assert from 'node:assert/strict'
 import { beforeEach, mock, test } from 'node:test'
 import { OPEN_LIMIT_MS, SILENCE_MS } from '../../public/net/connection.js'
 import { createStream, FIRST_BLOCK_MS } from '../../public/net/stream.js'
 import type { Message } from '../../public/types.js'
 
-/** Fake EventSource whose events the test controls. */
 class FakeSource extends EventTarget {
   static readonly CLOSED = 2
   static all: FakeSource[] = []
@@ -60,7 +62,6 @@ function startStream(options: { events?: unknown[]; mayStream?: () => boolean } 
   return { messages, wakeTarget, stream, state, polls }
 }
 
-/** Returns a promise that resolves after the callbacks of all settled promises. */
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
 function resetFakes() {
@@ -143,7 +144,7 @@ test('the stream reconnects at once when the machine wakes', () => {
   FakeSource.last.open()
   wakeTarget.dispatchEvent(new Event('visibilitychange'))
   assert.equal(FakeSource.all.length, 1)
-  // Advances the clock without running timers, because a frozen page runs no timers.
+  // Advances the clock without running timers, because no timer runs while the machine sleeps.
   mock.timers.setTime(SILENCE_MS + 1)
   wakeTarget.dispatchEvent(new Event('online'))
   assert.equal(FakeSource.all.length, 2)

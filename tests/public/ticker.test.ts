@@ -14,7 +14,7 @@ describe('the ticker', () => {
     const removers = calls.map((_, index) => subscribe(() => (calls[index] = (calls[index] ?? 0) + 1)))
     t.mock.timers.tick(EVERY_MS)
     assert.equal(sum(), PART)
-    // A tick is skipped until the previous tick has called all listeners.
+    // This tick is skipped, because not all listeners of the previous tick have been called.
     t.mock.timers.tick(EVERY_MS)
     assert.deepEqual([sum(), frames.length], [PART, 1])
     removers[PART]?.()

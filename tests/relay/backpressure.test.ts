@@ -1,7 +1,4 @@
-/**
- * Tests of full clients, whose connections accept no more data. If a client stays full, the relay resets the
- * client or closes the connection.
- */
+/** Tests of full clients: clients that read too slowly, so that their connections accept no more data. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CHUNK_BYTES } from '../../src/relay/sendqueue.ts'
@@ -23,7 +20,7 @@ test('nothing is written to a full client, and the client continues without a ga
   assert.deepEqual(client.seqs(), range(1, 505))
 })
 
-// The relay must send a comment, because uWebSockets.js sends its buffered bytes only with the next write.
+// uWebSockets.js sends its buffered bytes only with the next write, so the relay writes a comment (`:`).
 test('a client without pending events receives a comment when it is writable again', async (t) => {
   const { history, relay, join } = await begin(t, 0)
   const { client, connection } = join('abc.0')

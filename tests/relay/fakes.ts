@@ -1,6 +1,5 @@
 /**
- * Provides an event history in memory and clients that record all writes, for tests of the relay without a
- * database and a network.
+ * Provides a fake event history and fake clients, for tests of the relay without a database and a network.
  */
 
 import type { TestContext } from 'node:test'
@@ -10,13 +9,8 @@ import type { StreamEvent, StreamSource } from '../../src/relay/streamsource.ts'
 
 export const silentLog = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** Upper limit of the time that `until` waits for a condition, in ms. */
 const WAIT_LIMIT_MS = 60_000
 
-/**
- * Waits until `condition` returns true.
- * @throws an error that contains `purpose`, if the wait takes too long.
- */
 export async function until(condition: () => boolean, purpose = 'the condition'): Promise<void> {
   const deadline = performance.now() + WAIT_LIMIT_MS
   while (!condition()) {
@@ -35,7 +29,6 @@ export function fakeHistory() {
     json: JSON.stringify({ seq, ...more }),
   })
   const calls = { head: 0, streamAfter: 0, snapshot: 0 }
-  /** Values of the argument `seq` in all calls of `streamAfter`. */
   const readsAfter: number[] = []
   const history = {
     epoch: 'abc',
@@ -47,8 +40,8 @@ export function fakeHistory() {
       for (let added = 0; added < count; added += 1) rows.push(row(history.seq + 1, more))
     },
     /**
-     * Replaces the history by events with the numbers `seqs`. Rolled-back transactions are simulated as gaps
-     * between the numbers.
+     * Replaces the history by events with these numbers. In PostgreSQL, a rolled-back transaction leaves a
+     * gap between the numbers.
      */
     set(seqs: number[]): void {
       rows = seqs.map((seq) => row(seq))
@@ -57,7 +50,10 @@ export function fakeHistory() {
       rows = rows.filter((row) => row.seq > to)
       history.prunedTo = to
     },
-    /** Replaces the history by `count` events with a new epoch, as the restore of a backup does. */
+    /**
+     * Replaces the history by `count` events with another epoch (id of the history), as the restore of a
+     * backup does.
+     */
     restore(epoch: string, count: number): void {
       history.epoch = epoch
       history.prunedTo = 0
@@ -96,7 +92,6 @@ export function fakeHistory() {
 
 export type History = ReturnType<typeof fakeHistory>
 
-/** Event that a client received from the stream. */
 export interface ReceivedEvent {
   event: string
   id: string | undefined
@@ -113,13 +108,14 @@ export function parseEvents(text: string): ReceivedEvent[] {
   })
 }
 
-/** Creates a client that records all writes and accepts every write until the test sets `full`. */
+/**
+ * Creates a client that records all writes. A test sets `full` to simulate a client that reads too slowly.
+ */
 export function fakeClient() {
   const writes: string[] = []
   const sizes: number[] = []
   const client = {
     writes,
-    /** Size of each write to the client in bytes. */
     sizes,
     full: false,
     ended: false,
@@ -127,7 +123,6 @@ export function fakeClient() {
     text: () => writes.join(''),
     events: () => parseEvents(client.text()),
     named: (name: string) => client.events().filter((received) => received.event === name),
-    /** Returns the event numbers in all ids that the client received, including the id of the snapshot. */
     seqs: () => client.events().flatMap(({ id }) => (id === undefined ? [] : [Number(id.split('.')[1])])),
     sink: undefined as unknown as Sink,
   }
@@ -149,8 +144,8 @@ export function fakeClient() {
 }
 
 /**
- * Starts a relay that reads from `history`. Unless `limits` sets shorter intervals, no timer of the relay
- * fires during a test.
+ * Starts a relay that reads from `history`. By default, the intervals of its periodic timers are so long that
+ * no timer runs during a test.
  */
 export function startRelay(history: History, limits: Partial<RelayLimits> = {}) {
   const relay = createRelay({
@@ -171,7 +166,6 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
   }
 }
 
-/** Starts a relay and waits until the relay has read a history of `events` events. */
 export async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
   const history = fakeHistory()
   history.add(events)
@@ -181,6 +175,5 @@ export async function begin(t: TestContext, events: number, limits: Partial<Rela
   return { history, ...started }
 }
 
-/** Returns the integers from `from` to `to`, both included. */
 export const range = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index)

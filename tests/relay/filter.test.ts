@@ -6,7 +6,6 @@ import { fakeClient, fakeHistory, startRelay, until } from './fakes.ts'
 
 const APPS = ['alpha', 'beta', 'gamma']
 
-/** Starts a relay with a history in which the events belong in turn to the apps alpha, beta and gamma. */
 async function begin(t: TestContext, events: number, limits: Partial<RelayLimits> = {}) {
   const history = fakeHistory()
   const add = (count: number) => {

@@ -9,7 +9,6 @@ import {
 } from '../../src/relay/logstream.ts'
 import { fakeClient, range, silentLog, until } from './fakes.ts'
 
-/** Creates a log with `count` lines in memory, and starts the log stream that sends the lines to readers. */
 function begin(t: { after(fn: () => void): void }, count: number, limits: Partial<LogLimits> = {}) {
   const lines: { line_no: number; at: string; line: string }[] = []
   const state = { over: false, queries: 0, down: false, beforeIsOver: () => {} }

@@ -35,14 +35,13 @@ export async function startProxy(target: { host: string; port: number }) {
   return {
     port: (server.address() as AddressInfo).port,
     /**
-     * Sets the mode of the proxy. In mode `refusing`, the proxy closes all connections. In mode `dropping`,
-     * connections stay open and the proxy drops all bytes.
+     * Sets the mode of the proxy. In mode `refusing`, the proxy closes all connections, also new ones. In
+     * mode `dropping`, the connections stay open, but the proxy drops their data.
      */
     setMode(next: ProxyMode): void {
       mode = next
       if (next === 'refusing') for (const socket of pairs) socket.destroy()
     },
-    /** Drops all bytes of connections that are now open. New connections work. */
     muteOpenConnections(): void {
       for (const socket of pairs) muted.add(socket)
       mode = 'open'

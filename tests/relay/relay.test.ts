@@ -1,4 +1,7 @@
-/** Tests of the relay's event stream: snapshots, events, and outages and restores of the database. */
+/**
+ * Tests of the relay's event stream: snapshots (status of all apps), events, and a database that is
+ * unreachable or restored from a backup.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { begin, fakeHistory, range, startRelay, until } from './fakes.ts'

@@ -1,6 +1,6 @@
 /**
- * Tests of clients that reconnect with the id of their last event. The client receives the missed events or
- * is reset.
+ * Tests of clients that reconnect with the id of their last event, and receive the missed events or the event
+ * `reset`.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

@@ -6,7 +6,6 @@ import { checkFloors } from '../../scripts/floors.ts'
 import { ROOT } from '../../src/config.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/** Writes files to a temporary folder, and returns the violations of the layer rules in those files. */
 function problemsOf(files: Record<string, string>): string[] {
   const root = temporaryDirectory()
   for (const [path, text] of Object.entries(files)) {

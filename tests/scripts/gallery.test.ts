@@ -1,4 +1,3 @@
-/** Tests that the gallery renders every state of the web page with invented data. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { documentOf } from '../../scripts/gallery.ts'

@@ -1,4 +1,3 @@
-/** Tests that comments and documentation contain few words that the style rules ban. */
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +6,10 @@ import { type Category, countWords, ratesOf } from '../../scripts/words.ts'
 import { ROOT } from '../../src/config.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/** Upper limits of banned words per 1,000 words, by category. A commit must not raise a limit. */
+/**
+ * Maximum number of banned words (listed in scripts/words.ts) per 1,000 words, by category. A commit must not
+ * raise a limit.
+ */
 const LIMITS: Record<Category, number> = { indefinitePerson: 0.3, speakingOrSeeing: 3, private: 0 }
 
 const top = temporaryDirectory()

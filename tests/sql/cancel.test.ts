@@ -1,4 +1,4 @@
-/** Tests of cancels and uninstalls of queued, active and stopped apps. */
+/** Tests of the SQL functions cancel() and uninstall() while an app is queued, active or stopped. */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'

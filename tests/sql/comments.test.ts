@@ -7,7 +7,7 @@ import { ROOT } from '../../src/config.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { session } from '../support/sql.ts'
 
-/** Query for database objects without a comment, except constraints, which need no comment. */
+/** Query for database objects without a comment. Constraints need no comment. */
 const UNCOMMENTED = `
   with named as (
     select 'pg_namespace'::regclass as class, oid, 0 as sub, 'schema' as what

@@ -28,7 +28,6 @@ const CATALOG = [
   entry('egg', { integrations: needing('hen', 'hen') }),
 ]
 
-/** Statements that the database refuses while no app is installed, with the expected error code. */
 const WITHOUT_APPS: [code: string, statement: string][] = [
   ['BL001', "select bloud.install('nope')"],
   ['BL001', "select bloud.uninstall('nope')"],
@@ -52,9 +51,6 @@ const WITHOUT_APPS: [code: string, statement: string][] = [
   ['BL021', 'select bloud.rollback()'],
 ]
 
-/**
- * Statements that the database refuses while the apps flow, reader, disk and db run and cloud is being built.
- */
 const WITH_APPS: [code: string, statement: string][] = [
   ['BL004', "select bloud.uninstall('cloud')"],
   ['BL010', "select bloud.uninstall('disk')"],
@@ -65,7 +61,6 @@ const WITH_APPS: [code: string, statement: string][] = [
   ['BL020', "select bloud.install('flow')"],
 ]
 
-/** Direct writes to the tables, which the database refuses even to a superuser. */
 const DIRECT_WRITES: [code: string, statement: string][] = [
   ['BL003', "update bloud.apps set status = 'queued' where name = 'flow'"],
   ['BL003', "delete from bloud.apps where name = 'flow'"],
@@ -110,8 +105,8 @@ const sqlText = (): string =>
 const raised = (): string[] => [...new Set(sqlText().match(/(?<=')BL\d{3}(?=')/g))].sort()
 
 /**
- * Returns the elements of an SQL list, separated by commas outside of brackets. The list ends at the first
- * unmatched closing bracket.
+ * Splits an SQL argument list at the commas outside of brackets. The list ends at the first unmatched closing
+ * bracket.
  */
 function elements(text: string): string[] {
   const found = ['']

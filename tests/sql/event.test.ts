@@ -1,4 +1,4 @@
-/** Tests that readers of bloud.events miss no event while many sessions write. */
+/** Tests that a reader of the table bloud.events misses no event while many sessions write events. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -7,7 +7,7 @@ import { session, transitionsOf, value } from '../support/sql.ts'
 
 const WRITERS = 24
 const ROUNDS = 40
-/** Statuses that a writer sets on an app, repeatedly and in this order. */
+/** Statuses that a writer sets on its app, in this order, again and again. */
 const LIFE = ['configuring', 'building', 'starting', 'running', 'error', 'stopping', 'stopped']
 
 let database: TestDatabase
@@ -22,7 +22,6 @@ interface Reading {
   outOfOrder: number
 }
 
-/** Polls for new events until `done` settles. Returns the read events and the missed events. */
 async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading> {
   const client = await session(url)
   let writing = true
@@ -49,10 +48,6 @@ async function pollEvents(url: string, done: Promise<unknown>): Promise<Reading>
   return { read, missed, outOfOrder }
 }
 
-/**
- * Sets the statuses of LIFE on one app. A quarter of the transactions is rolled back and repeated. Returns
- * the numbers of transitions and deadlocks.
- */
 async function write(url: string, name: string): Promise<{ transitions: number; deadlocks: number }> {
   const client = await session(url)
   let transitions = 0

@@ -1,4 +1,6 @@
-/** Tests of the locks that concurrent verbs (install, uninstall …) take. */
+/**
+ * Tests of the locks that install(), uninstall() and other SQL functions take when they run at the same time.
+ */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -39,8 +41,8 @@ test('concurrent calls of install return the same operation', async () => {
 })
 
 /**
- * Runs `first` in a transaction that stays open until the statement `second` of another session waits for a
- * lock. Returns the SQLSTATE with which `second` is refused.
+ * Runs `first` in a transaction, and commits it as soon as `second` waits for a lock in another session.
+ * Returns the error code of `second`.
  */
 async function whileOpen(first: string, second: string): Promise<string> {
   const holder = await session(database.urlFor('bloud_operator'))
@@ -68,7 +70,7 @@ test('a concurrent install and retry of one app take their locks in the same ord
   await holder.query("begin; select bloud.install('disk')")
   const retried = value(operator, "select id from bloud.retry('multi')")
   await waitingForLock(root)
-  // No deadlock occurs, because the install and the retry both lock disk before multi.
+  // No deadlock occurs, because install() and retry() both lock the app disk before the app multi.
   await holder.query("set lock_timeout = '2s'; select bloud.install('multi')")
   await holder.query('commit')
   await retried

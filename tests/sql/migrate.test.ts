@@ -1,4 +1,4 @@
-/** Tests that a deploy of the schema is applied completely or not at all. */
+/** Tests that a migration of the schema is applied completely or not at all. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,9 +18,9 @@ import { session, value } from '../support/sql.ts'
 const top = temporaryDirectory()
 const log = { info() {} }
 const LIMIT_MS = 20_000
-/** Step between the numbers of the statements at which a test kills a migration. */
+/** In the middle of a migration, the tests interrupt only every 12th SQL statement or network chunk. */
 const EVERY = 12
-/** Number of chunks at the begin and at the end of a migration at which a test cuts the connection. */
+/** Number of network chunks at the start and at the end of a migration that are all interrupted. */
 const DENSE = 8
 
 interface Database {
@@ -29,7 +29,6 @@ interface Database {
   dump(): Promise<string[]>
 }
 
-/** Creates an empty database, which is dropped after the test. */
 async function empty(t: TestContext): Promise<Database> {
   const name = `migrate_${randomBytes(6).toString('hex')}`
   await administer((admin) => admin.query(`create database ${name}`))
@@ -42,8 +41,8 @@ async function empty(t: TestContext): Promise<Database> {
 }
 
 /**
- * Writes the sql folder of an imaginary later version, which adds objects, changes a view and drops a
- * function. Returns the path.
+ * Writes a copy of sql/ with the changes of a fictitious later version: new objects, a changed view and a
+ * dropped function.
  */
 function nextVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
@@ -104,8 +103,8 @@ test('a fresh install has the same schema as an upgrade from the version before'
 })
 
 /**
- * Writes an sql folder with only the first migration and returns the path. The folder has no grants and
- * comments, because they name columns of later migrations.
+ * Writes a copy of sql/ with only the first migration. Files that name columns of later migrations are
+ * emptied.
  */
 function firstVersion(): string {
   const dir = mkdtempSync(join(top, 'sql-'))
@@ -196,10 +195,7 @@ test('the error of a deploy names the failing file, and the schema is unchanged'
   }
 })
 
-/**
- * Installs a trigger that kills the migrating session at its n-th statement that changes the schema. Returns
- * a function that sets n.
- */
+/** Creates an event trigger that ends a session at its n-th DDL statement. Returns a function that sets n. */
 async function endAtStatement(client: pg.Client): Promise<(n: number) => Promise<unknown>> {
   await client.query(`
     create sequence public.statement;
@@ -235,7 +231,6 @@ test('an upgrade killed at any statement leaves the old schema, and the next upg
   assert.deepEqual(await database.dump(), await wanted.dump())
 })
 
-/** Returns the first and the last numbers from 1 to `count`, and some numbers in between. */
 function cutPoints(count: number): number[] {
   const all = Array.from({ length: count }, (_, index) => index + 1)
   return all.filter((n) => n <= DENSE || n > count - DENSE || n % EVERY === 0)

@@ -1,5 +1,6 @@
 /**
- * Tests that the database agrees with a small model after random sequences of commands.
+ * Tests that the database and a model in TypeScript (tests/support/model.ts) agree after random sequences of
+ * commands.
  *
  *   MODEL_SEED=… MODEL_PATH=… npm test -- tests/sql/model.test.ts   repeats the sequence of a failure
  *   MODEL_RUNS=20000 npm test -- tests/sql/model.test.ts            runs more sequences
@@ -30,10 +31,9 @@ import {
 const RUNS = Number(process.env.MODEL_RUNS ?? 600)
 const SEED = Number(process.env.MODEL_SEED ?? Date.now() % 2 ** 31)
 const PATH = process.env.MODEL_PATH
-/** Number of databases on which sequences run at the same time. */
+/** Number of databases that are used at the same time. The repetition of one sequence needs only one. */
 const DATABASES = PATH ? 1 : 3
 
-/** Command with the result from the database and the answer of the model. */
 interface Exchange {
   command: Command
   result: Result
@@ -43,7 +43,6 @@ interface Exchange {
 const isVerb = ({ verb }: Command): boolean =>
   ['install', 'uninstall', 'purge', 'retry', 'cancel', 'rename'].includes(verb)
 
-/** Returns every set of apps that a session may have locked while it runs the command. */
 function possiblyHeld(world: World, command: Command): string[][] {
   if (!('app' in command)) return [[]]
   const choices = command.verb === 'install' ? command.choices : {}
@@ -88,8 +87,8 @@ async function runOne(
 }
 
 /**
- * Runs two commands at the same time in two sessions, and checks that the outcome equals that of one of the
- * two orders. A command of the orchestrator may skip apps that the other session has locked.
+ * Runs two commands at the same time, and checks that the result is that of one of the two orders. A command
+ * of the orchestrator (worker that executes operations) may skip apps that the other command has locked.
  */
 async function runBoth(database: ModelDatabase, world: World, commands: [Command, Command]): Promise<World> {
   const [a, b] = commands

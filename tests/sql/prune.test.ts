@@ -22,7 +22,6 @@ async function close(): Promise<void> {
   await database?.drop()
 }
 
-/** Sets the clock of this database session to `days` days before now. */
 const daysAgo = (days: number): Promise<unknown> =>
   client.query("select set_config('bloud.clock', (now() - make_interval(days => $1))::text, false)", [days])
 

@@ -1,4 +1,7 @@
-/** Tests that each reading role can run every query, whatever the status of the apps. */
+/**
+ * Tests that every PostgreSQL role with read access can run every read query, whatever the status of the
+ * apps.
+ */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'

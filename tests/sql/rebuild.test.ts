@@ -1,4 +1,7 @@
-/** Tests of rebuilds: claimed operations, outcomes, logs, the lease and deadlines. */
+/**
+ * Tests of rebuilds (one change of the machine for all queued operations), from the claim of the operations
+ * to the outcome.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { entry, rebuildAll, refusalOf, session, value } from '../support/sql.ts'
@@ -157,7 +160,6 @@ test('an app whose dependency was cancelled fails before it is built', async () 
   assert.deepEqual(await statuses(db), { a: 'queued', reader: 'queued' }, 'a retry queues the dependency too')
 })
 
-/** Fails a rebuild of all queued operations with a cause that names no app. */
 async function failAll(): Promise<void> {
   const id = (await claim(db)) as string
   await begin(db, id)
@@ -215,7 +217,8 @@ test('a sweep reads an app again after locking it', async () => {
   await db.root.query("select bloud.install('a')")
   await db.root.query("update bloud.apps set deadline = now() - interval '1 minute'")
   const source = await value<string>(db.root, "select pg_get_functiondef('bloud.sweep'::regproc)")
-  // Changes sweep() so that the app is cancelled and retried between the read and the lock of the app.
+  // Inserts a cancel and a retry between the read and the lock of the app in sweep(), as another session
+  // could run them.
   const concurrent = `perform bloud.cancel(v_row.name); perform bloud.retry(v_row.name);
     continue when not pg_try_advisory`
   await db.root.query(source.replace('continue when not pg_try_advisory', concurrent))

@@ -7,7 +7,7 @@ import { migrate } from '../../src/db/migration.ts'
 import { administer, type TestDatabase, testDatabase, urlOf } from '../support/cluster.ts'
 import { entry, lead, refusalOf, session } from '../support/sql.ts'
 
-/** Name of a login without any grant, which has only the privileges of PUBLIC. */
+/** Login role without any grant, which therefore has only the privileges of PUBLIC (every role). */
 const STRANGER = `stranger_${randomBytes(4).toString('hex')}`
 const READERS = ['bloud_viewer', 'bloud_operator', 'bloud_relay', 'bloud_orchestrator']
 const ROLES = [STRANGER, ...READERS, 'bloud_owner']
@@ -15,10 +15,7 @@ const ROLES = [STRANGER, ...READERS, 'bloud_owner']
 type Grants = Partial<Record<string, string[]>>
 const READ_ONLY: Grants = { select: READERS }
 
-/**
- * PostgreSQL roles with a privilege, by object and privilege. The owner is omitted, because it has all
- * privileges.
- */
+/** Roles with a privilege, by object and privilege. bloud_owner, which has all privileges, is omitted. */
 const EXPECTED: Record<string, Grants> = {
   'schema bloud': { usage: READERS },
   ...each('type', {}, 'refusal app_name tcp_port status cause choices'),
@@ -64,8 +61,7 @@ function each(kind: string, grants: Grants, names: string): Record<string, Grant
 }
 
 /**
- * Query with one row per object, role and privilege. Only PostgreSQL 17 and later have the privilege
- * MAINTAIN.
+ * Query with one row for each object, role and privilege. $2 adds MAINTAIN, a privilege since PostgreSQL 17.
  */
 const CELLS = `
   with things as (
@@ -108,7 +104,7 @@ before(async () => {
   database = await testDatabase('roles')
   root = await session(database.url)
   await administer((client) => client.query(`create role ${STRANGER} login password '${STRANGER}'`))
-  // Deploys the schema again, because a database made from a template lacks the grants on the database.
+  // The test database was copied from a template, which does not copy the grants on the database itself.
   await migrate({ url: database.url, log: { info() {} } })
   await lead(root, [entry('flow')])
   await root.query("select bloud.install('flow')")
@@ -144,7 +140,7 @@ test('an additional privilege is found, so the first test can fail', async () =>
   await root.query('begin; grant update (status) on bloud.apps to bloud_viewer')
   const unexpected = (await cells()).filter((cell) => cell.granted !== isExpected(cell))
   await root.query('rollback')
-  // bloud_operator and bloud_orchestrator inherit the privileges of bloud_viewer; bloud_relay inherits none.
+  // bloud_operator and bloud_orchestrator inherit the privileges of bloud_viewer, but bloud_relay does not.
   const granted = ['bloud_operator', 'bloud_orchestrator', 'bloud_viewer']
   assert.deepEqual(
     unexpected.map(({ thing, role, privilege }) => [thing, role, privilege]).sort(),

@@ -1,4 +1,4 @@
-/** Tests of the blockers (reasons against a rollback) that plan_rollback() lists. */
+/** Tests of the blockers (reasons why a rollback is not possible) in the result of plan_rollback(). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusalOf, value } from '../support/sql.ts'

@@ -1,4 +1,4 @@
-/** Tests of rollback(): the apps that a rollback uninstalls, installs and changes, and its outcome. */
+/** Tests of rollback(), which returns the machine to its previous generation (complete configuration). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { refusalOf, session, transitionsOf, value } from '../support/sql.ts'

@@ -1,4 +1,3 @@
-/** Tests that sql/schema.sql matches the tables of a migrated database. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -7,7 +6,8 @@ import { testDatabase } from '../support/cluster.ts'
 import { session, value } from '../support/sql.ts'
 
 /**
- * Major version of the PostgreSQL that wrote sql/schema.sql. Other versions print expressions differently.
+ * Major version of the PostgreSQL that wrote sql/schema.sql. The test is skipped with others, because they
+ * format expressions differently.
  */
 const MAJOR = 18
 

@@ -1,5 +1,5 @@
 /**
- * Tests that snapshot() returns the same values as the SQL functions that compute a single value of an app.
+ * Tests that snapshot() (status of all apps) returns the same values as the SQL functions for a single app.
  */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
@@ -21,16 +21,12 @@ const STATUSES = [
 const INACTIVE = ['failed', 'stopped', 'stopping']
 const APPS = 54
 
-/**
- * Query that inserts $1 catalog entries with a required integration slot `base` and an optional slot `extra`.
- */
 const MAKE_APPS = `
   insert into bloud.catalog_cache (name, yaml_content, updated_at, entry, display_name, description,
     category, version, is_system)
   select 'app-' || i, '', now(),
     '{"integrations": {"base": {"required": true}, "extra": {"required": false}}}', 'app', '', '', '1', false
   from generate_series(0, $1 - 1) i;`
-/** Query that inserts $1 apps. Each app requires one or two other apps and uses an optional app. */
 const MAKE_ROWS = `
   insert into bloud.apps (name, display_name, version, status, integration_config)
   select 'app-' || i, 'App ' || i, '1', ($2::text[])[i / 6 % 9 + 1], jsonb_build_object(

@@ -1,5 +1,6 @@
 /**
- * Tests that a failed rebuild is repeated without the failed app, or is split if the failed app is unknown.
+ * Tests that a failed rebuild (one change of the machine for several apps) is repeated without the failed
+ * app, or in halves if that app is unknown.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -46,8 +47,8 @@ test('a failed app fails alone, and the next rebuild includes the other apps', a
 })
 
 /**
- * Runs rebuilds until no operation is queued. A rebuild that includes the app `bad` fails with a cause that
- * names no app. Returns the apps of each rebuild.
+ * Runs rebuilds until no operation is queued, and returns the apps of each rebuild. A rebuild with the app
+ * `bad` fails, but the error does not name the app.
  */
 async function endAll(bad: string): Promise<string[][]> {
   const rebuilds: string[][] = []

@@ -26,10 +26,7 @@ after(async () => {
   await database?.drop()
 })
 
-/**
- * Generator of a transition. `pick` selects one of the legal transitions, and `seconds` is the time since the
- * previous transition.
- */
+/** Random status change: `pick` selects a legal one, and `seconds` is the time since the previous change. */
 const transition = fc.record({
   app: fc.constantFrom(...APPS),
   pick: fc.nat(20),
@@ -46,7 +43,6 @@ interface Transition {
   at: number
 }
 
-/** Writes each transition to the database with its time. Returns the written transitions. */
 async function apply(transitions: { app: string; pick: number; seconds: number }[]): Promise<Transition[]> {
   const now = new Map<string, string>()
   const done: Transition[] = []
@@ -59,7 +55,7 @@ async function apply(transitions: { app: string; pick: number; seconds: number }
     at += seconds * 1000
     const from = now.get(app) ?? null
     const choices = legal.filter(({ from_status, to_status }) => {
-      // Omits the deletion of a queued app, which the database refuses if the app was configured before.
+      // Omits the deletion of a queued app, which the database refuses for an app that was ever configured.
       return from_status === from && !(from === 'queued' && to_status === null)
     })
     const to = choices[pick % choices.length]?.to_status ?? null
@@ -94,7 +90,6 @@ function fold(done: Transition[], app: string, time: number): string | null {
 
 async function compare(transitions: Parameters<typeof apply>[0], seconds: number[]): Promise<void> {
   const done = await apply(transitions)
-  // Queries random times, the time of each transition, and the millisecond before each transition.
   const times = [...seconds.map((each) => BEGINNING + each * 1000), ...done.flatMap(({ at }) => [at, at - 1])]
   const queries = times.flatMap((time) => APPS.map((app) => ({ app, at: new Date(time).toISOString() })))
   const text = `select jsonb_agg(bloud.status_at(q ->> 'app', (q ->> 'at')::timestamptz) order by n)

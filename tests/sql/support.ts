@@ -1,4 +1,7 @@
-/** Creates databases for the SQL tests, and claims and ends rebuilds as the orchestrator does. */
+/**
+ * Creates databases for the SQL tests, and runs rebuilds as the orchestrator (worker that executes
+ * operations) does.
+ */
 import assert from 'node:assert/strict'
 import { after, afterEach, beforeEach } from 'node:test'
 import type pg from 'pg'
@@ -7,17 +10,13 @@ import { entry, lead, session, value } from '../support/sql.ts'
 
 export interface Fixture {
   database: TestDatabase
-  /** Session with all privileges. */
   root: pg.Client
-  /** Session of the PostgreSQL role bloud_operator. */
   operator: pg.Client
-  /** Attempt number of the lease, which the SQL functions of the orchestrator require. */
   attempt: number
 }
 
 /**
- * Creates a new database with the catalog `entries` before each test. The returned fields are undefined
- * before the first test.
+ * Creates a database with the catalog `entries` before each test. The fields of the result are set only then.
  */
 export function useDatabase(label: string, entries: object[]): Fixture {
   const db = {} as Fixture
@@ -37,20 +36,19 @@ export function useDatabase(label: string, entries: object[]): Fixture {
   return db
 }
 
-/**
- * Claims the queued operations as a rebuild. Returns the rebuild's id, or undefined if no operation is
- * queued.
- */
+/** Starts a rebuild of all queued operations. Returns its id, or undefined if no operation is queued. */
 export function claim(db: Fixture): Promise<string | undefined> {
   return value(db.root, 'select id from bloud.claim_rebuild($1, 60)', [db.attempt])
 }
 
-/** Records that the switch command of a rebuild has started on host generation 1. */
+/**
+ * Records that the rebuild has started the switch command (`nixos-rebuild switch`) while generation 1 was
+ * active.
+ */
 export function begin(db: Fixture, id: string): Promise<number> {
   return value(db.root, "select bloud.begin_run($1, $2, '1')", [db.attempt, id])
 }
 
-/** Returns the status of each app by app name. */
 export async function statuses(db: Fixture): Promise<Record<string, string>> {
   const { rows } = await db.root.query('select name, status from bloud.apps order by name')
   return Object.fromEntries(rows.map(({ name, status }) => [name, status]))
@@ -61,12 +59,11 @@ const READER = entry('reader', {
     store: { required: true, compatible: [{ app: 'a', default: true }, { app: 'b' }] },
   },
 })
-/** Catalog of four apps without dependencies. */
 export const APP_CATALOG = ['a', 'b', 'c', 'd'].map((name, nth) => entry(name, { port: 4000 + nth }))
 
 /**
- * Creates a new database before each test, with the apps of `APP_CATALOG` and the app reader, which requires
- * a or b.
+ * Creates a database before each test, with the apps a, b, c, d and reader, which requires a or b. After each
+ * test, the invariants of the database are checked.
  */
 export function useGenerations(label: string): Fixture {
   const db = useDatabase(label, [...APP_CATALOG, READER])
@@ -76,16 +73,14 @@ export function useGenerations(label: string): Fixture {
   return db
 }
 
-/**
- * Query for the apps that the next host generation must contain, as the argument p_desired of begin_run().
- */
+/** Query for the apps of the next configuration of the machine, the argument p_desired of begin_run(). */
 export const DESIRED = `select coalesce(jsonb_object_agg(d.name, jsonb_build_object(
   'version', d.version, 'port', d.port, 'integration_config', d.integration_config)), '{}')
   from bloud.desired_apps d`
 
 /**
- * Runs a successful rebuild of the queued operations from host generation `from` to `to`. The apps of `to`
- * are stored only if `known` is true.
+ * Runs a successful rebuild from generation `from` to generation `to`. If `known` is false, the database does
+ * not store which apps `to` contains.
  */
 export async function rebuild(db: Fixture, from: string | null, to: string, known = true): Promise<void> {
   const id = await claim(db)
@@ -98,7 +93,6 @@ export async function rebuild(db: Fixture, from: string | null, to: string, know
   )
 }
 
-/** Installs an app in a rebuild from host generation `from` to host generation `to`. */
 export async function install(
   db: Fixture,
   app: string,
@@ -110,7 +104,6 @@ export async function install(
   await rebuild(db, from, to)
 }
 
-/** Requests a rollback and returns the id of the operation. */
 export function rollback(db: Fixture): Promise<string> {
   return value(db.operator, 'select id from bloud.rollback()')
 }
@@ -123,7 +116,6 @@ export interface RollbackPlan {
   blockers: unknown[]
 }
 
-/** Returns the result of plan_rollback(). */
 export function plan(db: Fixture): Promise<RollbackPlan> {
   return value(db.operator, 'select bloud.plan_rollback()')
 }

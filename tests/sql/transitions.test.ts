@@ -1,4 +1,4 @@
-/** Tests that the database allows exactly the legal transitions of an app. */
+/** Tests that the database allows exactly the listed status changes of an app. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type pg from 'pg'
@@ -6,7 +6,7 @@ import { STATUSES } from '../../src/domain/status.ts'
 import { type TestDatabase, testDatabase } from '../support/cluster.ts'
 import { refusalOf, session, value } from '../support/sql.ts'
 
-/** Statuses through which a new app reaches a status, by that status. */
+/** For each status, the statuses after `queued` through which a new app reaches it. */
 const PATHS: Record<string, string[]> = {
   queued: [],
   configuring: ['configuring'],
@@ -18,7 +18,9 @@ const PATHS: Record<string, string[]> = {
   stopping: ['configuring', 'failed', 'stopping'],
   stopped: ['configuring', 'failed', 'stopping', 'stopped'],
 }
-/** All legal transitions, which must match the table status_transitions. */
+/**
+ * All legal status changes, as in the table status_transitions. `→queued` is an insert, `queued→` a deletion.
+ */
 const SEED = `→queued
   queued→configuring queued→failed queued→stopped queued→
   configuring→building configuring→failed
@@ -43,7 +45,7 @@ after(async () => {
 
 const INSERT = "insert into bloud.apps (name, display_name, version, status) values ('app', 'App', '1', $1)"
 
-/** Calls `run` in a transaction with an app in `status`, and rolls the transaction back. */
+/** Inserts an app, brings it to `status`, calls `run`, and rolls everything back. */
 async function at<T>(status: string, run: () => Promise<T>): Promise<T> {
   await client.query('begin')
   try {

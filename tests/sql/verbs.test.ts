@@ -1,4 +1,6 @@
-/** Tests of the verbs install, retry, rename and uninstall: results, refusals, controls and roles. */
+/**
+ * Tests of the SQL functions install(), retry(), rename() and uninstall(): results, errors and privileges.
+ */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'
@@ -182,8 +184,7 @@ test('the controls of an app have the code and message of the errors that its ve
     >(root, "select controls from bloud.app_status where name = 'flow'")
     for (const [control, verb] of Object.entries(verbs)) {
       const shown = controls[control]
-      // Controls with the code BL004 (busy) are skipped, because a repeated verb returns the open operation
-      // instead of an error.
+      // BL004 (busy) is skipped, because a repeated call returns the open operation instead of this error.
       if (shown?.allowed || shown?.code === 'BL004') continue
       const purge = control === 'purge' ? ', true' : ''
       const refusal = await refusalOf(operator, `select bloud.${verb}('flow'${purge})`)

@@ -1,4 +1,7 @@
-/** Tests that queued dependencies are withdrawn together with the operation that requested them. */
+/**
+ * Tests that a cancel or uninstall of a queued app also removes its queued dependencies, unless they are
+ * needed otherwise.
+ */
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type pg from 'pg'

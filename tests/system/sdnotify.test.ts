@@ -5,7 +5,6 @@ import { test } from 'node:test'
 import { createSystemdNotifier, type NotifierOptions } from '../../src/system/sdnotify.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 
-/** Creates a fake `systemd-notify` that writes its arguments to a file. */
 function fakeSender(exitCode = 0) {
   const dir = temporaryDirectory()
   const file = join(dir, 'received')

@@ -5,7 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { answer, createTestHost, ended, until } from '../../support/local-host.ts'
 import { letInstall } from '../../support/packages.ts'
 
-/** Times in ms after which the switch command is killed. An undisturbed switch command takes about 2.5 s. */
+/**
+ * Times in ms from the start of switch.ts (the switch command of the local host) until it is killed. Without
+ * the kill, switch.ts ends after about 2.5 s.
+ */
 const MOMENTS = [0, 40, 120, 250, 400, 600, 800, 1000, 1300, 1800]
 
 test('a switch killed with SIGKILL at any moment is lost or done, and the next switch works', async (t) => {

@@ -159,7 +159,8 @@ test('the initial files of an app are written once, and not overwritten later', 
 test('a supervisor that is stopped while it starts ends by itself', async (t) => {
   const { host, paths } = await createTestHost(t)
   await host.stop()
-  // The supervisor's start waits for this old process of an app, which ignores SIGTERM.
+  // Simulates an app process that an earlier supervisor left running. The process ignores SIGTERM, so that
+  // the new supervisor is still starting when the test stops it.
   const script = 'trap "echo stopping" TERM; echo ready; while :; do sleep 0.1; done'
   const env = { PATH: process.env.PATH, [MARK]: `${await readMark(paths.mark)}/unit/old` }
   const old = spawn('sh', ['-c', script], { env, stdio: ['ignore', 'pipe', 'ignore'] })
@@ -181,8 +182,8 @@ test('the state file of a killed supervisor is ignored after another supervisor 
   await answer(stubborn)
   const old = await supervisorPid(paths)
   process.kill(old, 'SIGKILL')
-  // The new supervisor takes the lock, then stops the processes of the killed supervisor, and only then
-  // writes its state file.
+  // The new supervisor takes the lock first, and writes its state file only after it has stopped the
+  // processes of the killed supervisor.
   await until('another supervisor has the lock', () => isLocked(paths.supervisorLock))
   await until('the state file is of the new supervisor', async () => (await supervisorPid(paths)) !== old)
   assert.equal(

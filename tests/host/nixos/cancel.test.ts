@@ -9,7 +9,7 @@ import { container, createTestMachine, type TestMachine } from '../../support/ni
 
 const RUN = { id: '1-1' }
 
-/** Starts a switch command with the given scenario, and returns when the fake nixos-rebuild waits. */
+/** Starts the fake `nixos-rebuild switch`, and returns when it pauses at the step named in `scenario`. */
 async function startHeld(machine: TestMachine, scenario: object): Promise<void> {
   await machine.scenario(scenario)
   await machine.host.configure([await container('one')])
@@ -54,7 +54,7 @@ test('a run that has begun activation is not stopped and ends by itself', async 
   await until('the activation is recorded', () => existsSync(runPaths(machine.paths, RUN.id).activated))
   await machine.go()
   assert.deepEqual(await ended(machine.host, RUN), { state: 'exited', exitCode: 0 })
-  // The process of the switch command ends shortly after it has written the exit code.
+  // The process that runs nixos-rebuild writes the exit code shortly before it ends.
   await until('the processes have ended', async () => (await machine.processes()).length === 0 || null)
   await assertNothingLeft(machine)
 })

@@ -11,9 +11,7 @@ import { container, createTestMachine } from '../../support/nixos-host.ts'
 const RUN = { id: '1-1' }
 const ROUNDS = 8
 
-/**
- * Program that writes two configurations alternately without end, and prints a line after each configuration.
- */
+/** Program that writes two configurations in turn without end, and prints a line after each of them. */
 const CONFIGURER = `
 import { createNixosHost } from '${join(import.meta.dirname, '../../../src/host/nixos/host.ts')}'
 import { machineSettings } from '${join(import.meta.dirname, '../../support/nixos-host.ts')}'

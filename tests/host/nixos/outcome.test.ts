@@ -93,9 +93,6 @@ test('a run without output has no failures', () => {
   assert.deepEqual(readOutcome([], null, []), { failures: {} })
 })
 
-/**
- * Returns the error output of the installed Nix for a failing expression, or null if Nix is not installed.
- */
 function realError(expression: string): string | null {
   try {
     execFileSync('nix-instantiate', ['--eval', '--strict', '--show-trace', '-E', expression], {

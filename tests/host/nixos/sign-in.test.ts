@@ -158,7 +158,7 @@ const hostile = texts.map((text) => {
   assert.ok(sso)
   return toBlueprint(appBlueprint({ ...sso, redirectUrls: [text] }, `/secrets/${text}`))
 })
-// biome-ignore lint/suspicious/noExplicitAny: the result of another parser.
+// biome-ignore lint/suspicious/noExplicitAny: the type of parsed YAML is unknown
 const hostileParts = (blueprint: any) => {
   const [provider, application] = blueprint.entries.slice(-2)
   return [application.attrs.name, provider.attrs.redirect_uris[0].url, provider.attrs.client_secret.value]

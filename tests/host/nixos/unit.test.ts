@@ -21,7 +21,6 @@ const PROGRAM = join(import.meta.dirname, '../../../src/host/nixos/rebuild.ts')
 const OTHER_UID = 65_534
 const isRoot = process.geteuid?.() === 0
 
-/** Starts rebuild.ts with the arguments that the systemd unit passes. */
 function unit(
   { paths, dataDir }: TestMachine,
   command = [REBUILD, join(paths.runs, '0-0')],
@@ -35,7 +34,7 @@ function unit(
   return { child, ended: once(child, 'exit').then(([code]) => code as number) }
 }
 
-/** Returns a test machine on which a switch command was requested and has not started. */
+/** Creates a test machine with a request for `nixos-rebuild switch` that no systemd unit has taken yet. */
 async function requested(t: Parameters<typeof createTestMachine>[0]) {
   const machine = await createTestMachine(t)
   const host = machine.another({ rebuild: undefined })
@@ -152,7 +151,7 @@ test('started as root, the program follows no link of the agent to a file that o
   assert.equal(await machine.starts(), 0)
 })
 
-/** Changes the owner of the state directory to a user that is not root, as on a real machine. */
+/** Changes the owner of the state directory, because the agent on a real machine does not run as root. */
 async function changeOwner({ dataDir, paths }: TestMachine): Promise<void> {
   await chmod(dataDir, 0o755)
   const run = runPaths(paths, RUN.id)

@@ -1,5 +1,5 @@
-# Evaluates definitions of options as nixpkgs does: unwraps mkIf, mkMerge, mkOverride and mkOrder, and merges
-# all definitions of an option.
+# Stand-in for the part of nixpkgs that unwraps mkIf, mkMerge, mkOverride and mkOrder, and merges all
+# definitions of an option.
 let
   inherit (builtins)
     concatMap
@@ -37,7 +37,8 @@ let
   defaultPriority = 100;
   defaultOrder = 1000;
 
-  # Unwraps a definition into a list of { value, priority, order }. The list is empty if a condition is false.
+  # Returns the values inside mkIf, mkMerge, mkOverride and mkOrder, each with its priority and order. A mkIf
+  # with a false condition has no values.
   discharge =
     value:
     if isKind "merge" value then
@@ -57,7 +58,7 @@ let
         }
       ];
 
-  # Moves a mkIf or mkOverride around a whole module to each attribute of the module.
+  # Applies a mkIf or mkOverride around a set to each attribute of the set.
   pushDown =
     value:
     if isKind "merge" value then
@@ -69,7 +70,7 @@ let
     else
       [ value ];
 
-  # Returns the values of the definitions with the strongest priority, sorted by `order`.
+  # Returns the values with the lowest priority number, which override all others, sorted by `order`.
   strongest =
     definitions:
     let
@@ -78,7 +79,6 @@ let
     in
     map (one: one.value) (sort (a: b: a.order < b.order) (filter (one: one.priority == best) found));
 
-  # Checks the strongest values of an option against the option's type and merges the values.
   mergeAs =
     type: location: definitions:
     let

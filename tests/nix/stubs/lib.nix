@@ -1,5 +1,4 @@
-# Stand-in for the lib and the module system of nixpkgs, so that tests can evaluate the NixOS module without
-# nixpkgs. Only the features that the NixOS module uses are implemented.
+# Stand-in for `lib` of nixpkgs with only the functions that nix/*.nix use, so that the tests need no nixpkgs.
 let
   inherit (builtins)
     all

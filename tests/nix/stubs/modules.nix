@@ -1,5 +1,5 @@
-# Evaluates NixOS modules as nixpkgs does, with imports, submodules, freeform settings and an error for
-# unknown options.
+# Stand-in for `evalModules` of nixpkgs, with imports, submodules, freeform settings and an error for unknown
+# options.
 { definitions, lib }:
 let
   inherit (builtins)
@@ -39,7 +39,7 @@ let
       module = if isFunction loaded then loaded arguments else loaded;
       isShort = !(module ? config || module ? options);
       shape = {
-        # Path of the imported file. A file that is imported twice is used only once.
+        # Path of the imported file, so that a file that is imported twice is used only once.
         key = if builtins.isPath given || isString given then toString given else null;
         options = module.options or { };
         freeformType = module.freeformType or null;
@@ -101,8 +101,6 @@ let
         else
           walk path option (at name);
     in
-    # An invalid option does not prevent access to other options, because Nix evaluates a value only when the
-    # value is used.
     mapAttrs value tree // extra;
 
   config = walk location options (map (module: module.config) loaded);

@@ -1,11 +1,10 @@
-# Declares the NixOS options that nix/*.nix set, without any effect.
+# Stand-in for NixOS that declares the options set by nix/*.nix without implementing them.
 { lib, ... }:
 let
   inherit (lib) mkOption types;
   option = default: type: mkOption { inherit default type; };
   list = option [ ] (types.listOf types.str);
   loose = option { } (types.attrsOf types.anything);
-  # Directives of a systemd unit. Lists from several modules are joined, as in NixOS.
   directives = loose;
   unit = {
     freeformType = types.attrsOf types.anything;
@@ -84,6 +83,7 @@ in
     virtualisation.oci-containers.containers = option { } (types.attrsOf (types.submodule container));
   };
 
-  # Default line of NixOS in pg_hba.conf. The lines of the Bloud module must precede this line.
+  # NixOS always ends pg_hba.conf with such a line. PostgreSQL uses the first line that matches, so the lines
+  # of nix/*.nix must come before it.
   config.services.postgresql.authentication = lib.mkAfter "local all all peer";
 }

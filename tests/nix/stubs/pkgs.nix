@@ -1,4 +1,4 @@
-# Stand-in for the packages of nixpkgs. A package has only a name and a path.
+# Stand-in for the packages of nixpkgs, in which a package has only a name and a path.
 { lib }:
 let
   package = name: {
@@ -29,7 +29,7 @@ let
       __functor = _: attributes: package "npm-deps" // attributes;
       npmConfigHook = package "npm-config-hook";
     };
-    # Returns the package together with its build arguments, which tests check.
+    # The result contains the build arguments, so that tests can check them.
     buildNpmPackage = attributes: attributes // package "${attributes.pname}-${attributes.version}";
     dockerTools.buildImage = attributes: package attributes.tag;
     writeText = name: _: package name;

@@ -1,5 +1,5 @@
-# Evaluates the configuration of a machine that uses the NixOS module. Returns the machine's units, users,
-# containers and other options as data.
+# Evaluates nix/module.nix with additional modules, and returns the units, users, containers and other options
+# of the machine as data.
 #   nix-instantiate --eval --strict --json --arg modules '[ … ]' system.nix
 {
   modules,
@@ -8,7 +8,6 @@
 let
   pkgs = import ./pkgs.nix { inherit lib; };
   utils = {
-    # Quotes arguments for a systemd unit, as the function in nixpkgs does.
     escapeSystemdExecArgs = lib.concatMapStringsSep " " (
       argument: lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON argument)
     );

@@ -1,4 +1,4 @@
-# Types of options as in nixpkgs. A type checks a value and merges several values of an option.
+# Stand-in for `lib.types` of nixpkgs. Each type checks a value and merges the values from several modules.
 { definitions, evalModules }:
 let
   inherit (builtins)
