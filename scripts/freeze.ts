@@ -11,6 +11,8 @@ import { join } from 'node:path'
 const MIGRATIONS = join(import.meta.dirname, '../sql/migrations')
 const HEAD =
   '# Migrations that have landed, and their hashes. Never change one: add another. See scripts/freeze.ts.\n'
+/** Length of the number at the start of a migration's file name, as in 0001_core.sql. */
+const NUMBER_LENGTH = 4
 const LINE = /^([0-9a-f]{64}) {2}(\S+\.sql)$/
 
 export interface Frozen {
@@ -40,6 +42,8 @@ export function readFrozen(folder: string): Frozen {
   const unfrozen = files.filter((name) => !hashes.has(name)).sort()
   for (const name of unfrozen)
     if (name < last) problems.push(`${name} would run before ${last}, which is frozen`)
+  for (const same of Object.values(Object.groupBy(files, (name) => name.slice(0, NUMBER_LENGTH))))
+    if (same && same.length > 1) problems.push(`${same.sort().join(' and ')} have the same number`)
   return { hashes, unfrozen, problems }
 }
 

@@ -42,3 +42,10 @@ test('a changed, a deleted and an out-of-order migration are reported, and freez
     '0002_a.sql would run before 0003_c.sql, which is frozen',
   ])
 })
+
+test('two migrations with the same number are reported', () => {
+  const { path, write } = folder()
+  for (const name of ['0001_a.sql', '0001_b.sql']) write(name, 'select 1')
+  assert.deepEqual(readFrozen(path).problems, ['0001_a.sql and 0001_b.sql have the same number'])
+  assert.throws(() => freeze(path), /same number/)
+})
