@@ -104,7 +104,7 @@ before(async () => {
   database = await testDatabase('roles')
   root = await session(database.url)
   await administer((client) => client.query(`create role ${STRANGER} login password '${STRANGER}'`))
-  // The test database was copied from a template, which does not copy the grants on the database itself.
+  // Migrates again, because the copy of a template database lacks the grants on the database itself.
   await migrate({ url: database.url, log: { info() {} } })
   await lead(root, [entry('flow')])
   await root.query("select bloud.install('flow')")
