@@ -1,6 +1,7 @@
 /**
- * Tests that no client loses an event or receives events out of order while database sessions, the relay and
- * the network fail. `scripts/chaos.ts` runs the same test for longer.
+ * Tests that no client of the event stream loses an event or receives events out of order while the relay
+ * (HTTP server and event stream), its database sessions and the network fail. Longer variant:
+ * scripts/chaos.ts.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -34,7 +35,6 @@ async function begin(t: T) {
   return { database, admin }
 }
 
-/** Ends the database sessions of the relay `times` times, with pauses of `everyMs` ms. */
 async function endSessions(admin: Awaited<ReturnType<typeof session>>, times: number, everyMs: number) {
   for (let time = 0; time < times; time += 1) {
     await admin.query(END_RELAYS)

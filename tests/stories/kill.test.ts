@@ -1,5 +1,6 @@
 /**
- * Tests that accepted operations succeed although SIGKILL ends the orchestrator, and that no step runs twice.
+ * Tests that a requested install succeeds although the orchestrator (worker that executes operations) is
+ * killed, and that the next orchestrator does not repeat completed steps.
  */
 import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
@@ -18,7 +19,7 @@ const LIFE = [
   'starting→running',
 ]
 
-/** Prevents every app from leaving the status `phase` until the returned function is called. */
+/** Keeps the app in the status `phase`, until the returned function is called. */
 async function hold(home: Home, phase: string): Promise<() => Promise<void>> {
   const holder = await session(home.database.url)
   await holder.query('select pg_advisory_lock(1)')
@@ -48,8 +49,8 @@ for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']
   test(`after a kill while ${phase}, the next orchestrator brings the app to running with one switch`, async (t) => {
     const home = await killIn(t, phase)
     await letInstall(home.packages, 'app')
-    // In the phase `building`, the next orchestrator must wait until the lease of the killed orchestrator
-    // expires.
+    // The lease (lock in the database that makes one orchestrator the active one) is freed to save time. In
+    // one phase the next orchestrator waits until it expires by itself, as after a real kill.
     if (phase !== 'building') await home.expireLease()
     await home.orchestrator()
     await home.until('app', 'running')

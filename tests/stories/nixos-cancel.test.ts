@@ -20,7 +20,7 @@ async function begin(t: TestContext, scenario: object, ...more: string[]) {
   return { ...home, relay, cancel }
 }
 
-/** Checks that the install was cancelled without leftovers, and that the next install succeeds. */
+/** Checks that the cancelled install has left nothing behind, and that another install succeeds. */
 async function assertCancelled(home: Omit<NixosHome, 'relay'>, moves: string[]): Promise<void> {
   await home.until('app', 'failed')
   assert.deepEqual(await home.transitionsOf('app'), moves)
@@ -103,12 +103,12 @@ test('an accepted cancel that reaches the rebuild too late is withdrawn, with a 
   await home.install('app')
   await home.held('build')
   assert.equal((await home.cancel('app')).status, 202)
-  // The stand-in for nixos-rebuild ignores SIGTERM and continues with the activation.
+  // The simulated nixos-rebuild is set to ignore SIGTERM, and continues until the app is active.
   const { log } = runPaths(home.paths, '1-1')
   await until('the log reports the interruption', async () =>
     (await readFile(log, 'utf8')).includes('SIGTERM ignored'),
   )
-  // The activation takes longer (6.5 s) than the grace period between SIGTERM and SIGKILL.
+  // 65 lines at an interval of 100 ms: the activation takes longer than the time between SIGTERM and SIGKILL.
   await home.scenario({ lines: 65, everyMs: 100, stubborn: true })
   await home.go()
   await home.until('app', 'running')

@@ -1,4 +1,4 @@
-/** Tests that the secrets of an app on NixOS appear only in the secret files. */
+/** Tests that the secrets of an app on NixOS are only in its secret files, and for example not in logs. */
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ async function filesUnder(dir: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-/** Starts to read an event stream. The returned `close` ends the connection and returns the received text. */
+/** Reads an event stream, until `close` is called and returns the received text. */
 function listen(address: string) {
   const end = new AbortController()
   let text = ''

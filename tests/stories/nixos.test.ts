@@ -1,4 +1,7 @@
-/** Tests of operations on a NixOS machine, with the real agent and a stand-in for nixos-rebuild. */
+/**
+ * Tests of installs and other operations on a simulated NixOS machine, with the agent's real processes and a
+ * program in place of nixos-rebuild.
+ */
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
@@ -40,8 +43,9 @@ test('a rollback activates the previous generation, and the next install does no
   assert.deepEqual(await home.configured(), ['a', 'c'])
   assert.deepEqual(await home.transitionsOf('a'), before)
 
-  // The first rollback has left generation 2. A second rollback is refused, because `nixos-rebuild
-  // --rollback` would activate generation 2 again.
+  // Generation 1 (configuration with app a) was active before app c. `nixos-rebuild --rollback` would
+  // activate generation 2, which contains app b, because it only goes to the next lower number. So the
+  // rollback is refused.
   await home.sql.query('select bloud.rollback()')
   const failed = "from bloud.operations where kind = 'rollback' and state = 'failed'"
   await home.untilTrue(`select exists (select ${failed})`)

@@ -1,5 +1,5 @@
 /**
- * Tests the first steps of a new user: the start of the agent and the install of Node-RED from the npm
+ * Tests what a new user does first: start the agent with `npm start`, and install Node-RED from the npm
  * registry.
  */
 import assert from 'node:assert/strict'
@@ -23,7 +23,6 @@ interface Frame {
   name: string | undefined
 }
 
-/** Returns the events of type `app` from an event stream that curl printed. */
 function appEvents(printed: string): Frame[] {
   const frames = printed.split('\n\n').filter((frame) => /^event: app$/m.test(frame))
   return frames.map((frame) => {
@@ -34,7 +33,8 @@ function appEvents(printed: string): Frame[] {
 
 test('Node-RED is installed from the registry, followed with curl, opened, uninstalled and purged', async (t) => {
   await chmod(top, 0o700)
-  // The default data directory is inside the repository, so it is also below a package.json of type "module".
+  // By default the data directory is inside the repository, whose package.json has the type "module". Node
+  // also applies this type to apps below it, unless they have their own package.json.
   await writeFile(join(top, 'package.json'), '{ "type": "module" }')
   const dataDir = join(top, 'data')
   await mkdir(dataDir, { mode: 0o700 })

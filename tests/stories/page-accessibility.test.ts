@@ -1,6 +1,6 @@
 /**
- * Tests of screen reader announcements, copy and download of a log, reloads during a dialog, and touch
- * scrolling.
+ * Tests of the page: announcements for screen readers, copy and download of a log, reloads during a dialog,
+ * and scrolling on a touch screen.
  */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
@@ -16,7 +16,7 @@ interface Announcements {
   announced: string[]
 }
 
-/** Records the text of live regions, which a screen reader reads aloud. Runs inside the page. */
+/** Records what a screen reader would announce. Runs in the browser. */
 function recordAnnouncements(): void {
   const announced: string[] = []
   ;(window as unknown as Announcements).announced = announced

@@ -1,4 +1,3 @@
-/** Tests that the page recovers after PostgreSQL was killed. */
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

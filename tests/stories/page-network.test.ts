@@ -21,7 +21,7 @@ test('without JavaScript the page shows the list and reloads itself', needs('chr
   assert.equal(await page.locator('button:visible').count(), 0)
   await screenshot('no-javascript')
   await agent.claim()
-  // The page reloads itself because of its refresh header.
+  // Without JavaScript the page reloads itself by means of the response header `refresh`.
   await page.locator('article[data-app="node-red"][data-status="configuring"]').waitFor()
   await assertMatchesDatabase(page, agent.sql, { buttons: false })
 })
@@ -82,12 +82,13 @@ test(
     await agent.bringUp('miniflux')
     const { page, screenshot } = await openPage(agent.address)
     await page.clock.install()
-    // Reloads the page, so that all timers of the page use the fake clock.
+    // Timers that were started before the clock became a simulated one still use the real time, therefore the
+    // reload.
     await page.reload()
     await page.locator('[data-connection="live"]').waitFor()
     await page.context().setOffline(true)
-    // When Chromium is set offline, the open event stream stays open without data. The page must notice the
-    // silence.
+    // Chromium does not close the event stream when it is set offline, so the page must recognise a stream
+    // without data.
     await page.clock.runFor(60_000)
     await page
       .locator('[data-connection="reconnecting"]')

@@ -1,4 +1,3 @@
-/** Tests of the rollback button on the failure card. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPage } from '../support/browser.ts'
@@ -7,7 +6,10 @@ import { type ScriptedAgent, startScriptedAgent } from '../support/scripted-agen
 import { value } from '../support/sql.ts'
 import { needs } from '../support/tools.ts'
 
-/** Installs an app as the orchestrator does. The host generation changes from `from` to `to`. */
+/**
+ * Installs an app as the orchestrator does. The machine's generation (a complete configuration that can be
+ * activated again) changes from `from` to `to`.
+ */
 async function install(
   { request, claim, sql, health }: ScriptedAgent,
   app: string,

@@ -1,6 +1,6 @@
 /**
- * Tests that the page matches the database, is accessible and fits every screen, for each status and each
- * kind of failure.
+ * Tests for each status and each kind of failure that the page matches the database, is accessible and fits
+ * small screens.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -18,7 +18,6 @@ const BUILD_LOG = [
   "building '/nix/store/node-red-4.1.0.drv'...",
 ]
 
-/** Saves screenshots of the page in wide and narrow windows, in the light and the dark theme. */
 async function saveScreenshots(opened: OpenPage, name: string): Promise<void> {
   if (!process.env.SCREENSHOTS) return
   const { page, screenshot } = opened
@@ -222,7 +221,8 @@ test(
     await page.clock.install()
     await page.reload()
     await log.waitFor()
-    // The phase begins after the page was loaded, because loading can take longer than the forty seconds.
+    // The build starts after the page has loaded, because loading may take longer than forty seconds on a
+    // busy machine.
     await agent.build()
     await log.getByText('live').waitFor()
     await page.clock.fastForward(25_000)

@@ -1,4 +1,4 @@
-/** Tests of the page with a mouse and a keyboard. After each action the page must match the database. */
+/** Tests of the page with mouse and keyboard. After each action the page must match the database. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openPage } from '../support/browser.ts'
@@ -147,8 +147,8 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   await tabTo('article[data-app="node-red"] h3 a')
   await page.keyboard.press('Enter')
   await page.waitForURL('**/apps/node-red')
-  // Waits for the focus on the title, because the page sets the focus one animation frame after the address
-  // has changed.
+  // The page moves the focus to its title one frame after the URL has changed. Keys pressed earlier would be
+  // lost.
   await page.locator('#page-title:focus').waitFor()
   await tabTo('[data-action="uninstall"]')
   await page.keyboard.press('Enter')
@@ -205,7 +205,7 @@ test('an app with HTTP has a link, and every other app shows its address', needs
     .getByText(/:6379$/)
     .waitFor()
   assert.equal(await card('redis').locator('[data-open]').count(), 0)
-  // The page must keep the address of the app after an event, although events do not contain the protocol.
+  // An event does not contain the app's protocol, so the page must still know it from before.
   await agent.health('redis', false, { class: 'health', message: 'It takes no connections.' })
   await page.locator('article[data-app="redis"][data-status="error"]').waitFor()
   await agent.health('redis', true)

@@ -1,4 +1,4 @@
-/** Tests of the page in a real browser, with the real agent. */
+/** Tests of the page in a real browser, with the agent's real processes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startProcess } from '../support/agent.ts'
@@ -16,8 +16,8 @@ async function psql(home: Home, statement: string): Promise<void> {
 }
 
 /**
- * Returns the events of an app after event number `after`, without numbers, times and origin, which differ
- * between runs of the same operation.
+ * Returns the app's events after event number `after`. Omits numbers, times and the requesting client, which
+ * differ each time.
  */
 async function eventRows(home: Home, app: string, after: number): Promise<object[]> {
   const { rows } = await home.sql.query(

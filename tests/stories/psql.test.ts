@@ -1,4 +1,4 @@
-/** Tests all operations on an app with psql, and writes the psql session to docs/psql-session.md. */
+/** Tests each operation in psql, and writes what was typed and printed to docs/psql-session.md. */
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ import { needs } from '../support/tools.ts'
 const DOCUMENT = join(ROOT, 'docs/psql-session.md')
 const REFRESHED = `select not exists (select from bloud.operations where kind = 'refresh_catalog' and state = 'queued')`
 
-/** Wraps a psql session, and records the typed lines and their output as paragraphs of a document. */
+/** Records what is typed into psql and what psql prints, as paragraphs for a document. */
 function recorded(psql: Psql) {
   const paragraphs: string[] = []
   const note = (line: string, output: string): string => {
@@ -31,20 +31,19 @@ function recorded(psql: Psql) {
   }
 }
 
-/** Returns a table for each status of the app, from the output of psql's `\watch`, which repeats a query. */
+/**
+ * Returns the tables that psql's `\watch` (which repeats a query) has printed, one for each status of the
+ * app.
+ */
 function frames(output: string): string {
   const tables = output.split(/\n\n+(?=\S.*\(every 1s\))/)
   const status = (table = '') => /│ (\w+) +│/.exec(table.split('┼').at(-1) ?? '')?.[1]
   return tables.filter((table, n) => status(table) !== status(tables[n - 1])).join('\n\n')
 }
 
-/** Returns the text without warnings of npm and without spaces at line ends. */
 const trimmed = (text: string): string => text.replace(/^ npm warn .*\n/gm, '').replace(/ +$/gm, '')
 
-/**
- * Replaces the app's package by a package whose install waits up to 60 s, so that the install can be
- * cancelled.
- */
+/** Gives the app a package whose install waits up to 60 s, so that there is time to cancel it. */
 async function makeItSlow(home: Home, port: number): Promise<void> {
   const npm = {
     package: await makePackage(home.packages, { name: 'slow', behaviour: 'slow-install' }),

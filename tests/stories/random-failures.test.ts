@@ -1,6 +1,6 @@
 /**
- * Tests that rebuilds have the expected result although the orchestrator, the relay and PostgreSQL are killed
- * at random moments. `node scripts/random-failures.ts --seed=…` repeats the sequence of a failed test.
+ * Tests that rebuilds (changes of the machine) have the right result although processes are killed at random
+ * moments. If a test fails, `node scripts/random-failures.ts --seed=…` repeats its random numbers.
  */
 import assert from 'node:assert/strict'
 import { randomInt } from 'node:crypto'

@@ -1,4 +1,4 @@
-/** Tests of the PostgreSQL roles that the processes of a running agent use. */
+/** Tests which PostgreSQL roles the processes of a running agent use. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'

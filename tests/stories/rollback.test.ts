@@ -1,4 +1,7 @@
-/** Tests of rollbacks to the previous host generation, on a machine without NixOS. */
+/**
+ * Tests of rollbacks to the previous generation (a complete configuration that can be activated again) on the
+ * local host (apps as child processes, without NixOS).
+ */
 import assert from 'node:assert/strict'
 import { access, readlink, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -117,8 +120,8 @@ test('the next orchestrator finishes the rollback of a killed orchestrator, and 
   await home.install('a')
   await home.install('b')
   await home.rollback()
-  // Waits until the switch command runs, because the next orchestrator would otherwise start the switch
-  // command again.
+  // Waits until the rollback itself runs. If the orchestrator were killed earlier, the next one would start
+  // the rollback again.
   await home.untilTrue(
     "select exists (select from bloud.rebuild_log where line like 'going back to generation 1%')",
   )

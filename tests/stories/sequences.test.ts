@@ -1,4 +1,4 @@
-/** Tests of the status transitions of apps, for operations that succeed and operations that fail. */
+/** Tests which statuses an app has one after the other, when operations succeed and when they fail. */
 import assert from 'node:assert/strict'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -67,8 +67,8 @@ test('a bad app in a rebuild fails alone, and the other apps run', async (t) => 
   for (const name of ['one', 'two']) await home.addApp(name)
   await home.addApp('bad', 'healthy', { npm: { package: 'file:/nowhere/at/all', bin: 'app' } })
   for (const name of ['one', 'bad', 'two']) {
-    // Stops the orchestrator once it has stored the catalog, so that the next orchestrator claims all
-    // installs as one rebuild.
+    // The orchestrator is stopped after it has stored the catalog, so that all installs are queued when the
+    // next orchestrator starts, which includes them in one rebuild.
     if (name === 'one') await (await home.orchestrator()).end('SIGTERM')
     await home.sql.query('select bloud.install($1)', [name])
   }

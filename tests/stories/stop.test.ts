@@ -1,6 +1,6 @@
 /**
- * Tests that Ctrl-C stops all processes of the agent, including processes of an earlier, killed agent, and
- * loses no operation.
+ * Tests that Ctrl-C stops all processes, also those that an earlier, killed agent has left, and that no
+ * operation is lost.
  */
 import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'

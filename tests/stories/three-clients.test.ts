@@ -1,7 +1,4 @@
-/**
- * Tests that the same operations by psql, HTTP and the page leave the same history, except for the origin of
- * the requests.
- */
+/** Tests that psql, the HTTP API and the page cause the same history for the same operations. */
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -23,7 +20,7 @@ const LIFE = [
   ...['failed→stopping', 'stopping→stopped', 'stopped→'],
 ]
 
-/** Requests a failing install, a retry that is cancelled during the build, an uninstall and a purge. */
+/** Requests an install that fails, a retry that is cancelled, an uninstall and a purge. */
 async function callVerbs(home: Home, call: Call): Promise<void> {
   const known = Number((await home.sql.query('select count(*) from bloud.operations')).rows[0].count)
   await rm(join(home.packages, 'later'), { recursive: true, force: true })
@@ -46,9 +43,7 @@ async function callVerbs(home: Home, call: Call): Promise<void> {
   assert.equal(rows[0].count - known, 4, 'one operation for each request')
 }
 
-/**
- * Returns the row with placeholders for times and durations, so that rows of different runs can be compared.
- */
+/** Replaces times and durations in a row by placeholders, because they differ each time. */
 const withoutTimes = (row: object): unknown =>
   JSON.parse(
     JSON.stringify(row)
@@ -63,8 +58,8 @@ interface StoryHistory {
 }
 
 /**
- * Returns the app's events after event number `seq`, without numbers and times, and the origins of the
- * requests.
+ * Returns the app's events after event number `seq` without numbers and times, and which client sent each
+ * request.
  */
 async function historySince(home: Home, seq: number): Promise<StoryHistory> {
   const { rows } = await home.sql.query(
@@ -89,7 +84,7 @@ async function historyOf(home: Home, call: Call): Promise<StoryHistory> {
   return historySince(home, Number(rows[0].seq))
 }
 
-/** Clicks the button of a verb (install, uninstall …), which may be in a menu that must be opened first. */
+/** Clicks the button of a verb (install, uninstall …). Some buttons are in a menu, which is opened first. */
 async function press(page: Page, verb: Verb): Promise<void> {
   const button = page.locator(
     `[data-app="${APP}"] [data-action="${verb}"]:not([aria-disabled="true"]):not([aria-busy="true"])`,

@@ -33,7 +33,7 @@ export interface Home {
   /** Adds an app to the catalog. Returns the app's port. */
   addApp(name: string, behaviour?: Behaviour, more?: object): Promise<number>
   /**
-   * Starts an orchestrator (worker that carries out operations) and waits until it has stored the catalog.
+   * Starts an orchestrator (worker that executes operations) and waits until it has stored the catalog.
    */
   orchestrator(more?: Record<string, string>): Promise<TestProcess>
   /**
