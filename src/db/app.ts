@@ -3,12 +3,15 @@ import { z } from 'zod'
 import { App, AppStatus, HistoryRow } from '../domain/app.ts'
 import { oneRow, type Pool, row, rows } from './pool.ts'
 
-/** Returns all apps, sorted by name. */
+/** Returns all apps of the table `bloud.apps`, sorted by name. */
 export function installedApps(pool: Pool): Promise<readonly App[]> {
   return rows(pool, App, sql.fragment`select to_jsonb(a) as row from bloud.apps a order by a.name`)
 }
 
-/** Returns the status of the app, or undefined if the view `bloud.app_status` has no such app. */
+/**
+ * Returns the app with its status and the actions that are allowed now. Returns undefined if the app is
+ * unknown.
+ */
 export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefined> {
   return row(
     pool,
@@ -17,7 +20,7 @@ export function appStatus(pool: Pool, name: string): Promise<AppStatus | undefin
   )
 }
 
-/** Returns at most `limit` status transitions of an app, newest first. */
+/** Returns the last `limit` status changes of an app, newest first. */
 export function history(pool: Pool, name: string, limit: number): Promise<readonly HistoryRow[]> {
   return rows(
     pool,

@@ -7,7 +7,7 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
-/** Returns all entries of the catalog. */
+/** Returns all apps of the catalog, also apps that this machine can't run. */
 export function catalog(pool: Pool): Promise<readonly CatalogEntry[]> {
   return rows(pool, CatalogEntry, fragment`select to_jsonb(c) as row from bloud.catalog c`)
 }
@@ -24,7 +24,7 @@ export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | u
 const Plan = z.record(z.unknown())
 
 /**
- * Returns the effects that installing the app would have.
+ * Returns what an install of the app would change, without changing anything.
  * @throws Problem if the name of the app is invalid.
  */
 export function planInstall(
@@ -37,19 +37,21 @@ export function planInstall(
 }
 
 /**
- * Returns the effects that uninstalling the app would have.
+ * Returns what an uninstall of the app would change, without changing anything.
  * @throws Problem if the name of the app is invalid.
  */
 export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {
   return oneRow(pool, Plan, fragment`select bloud.plan_uninstall(${name}) as row`)
 }
 
-/** Requests that the orchestrator reads the catalog files again. Returns the new operation. */
+/**
+ * Requests that the orchestrator (worker that executes operations) reads the catalog files again. Returns the
+ * new operation.
+ */
 export function refreshCatalog(pool: Pool, origin: Origin): Promise<Operation> {
   return asOperator(pool, origin, fragment`bloud.refresh_catalog()`)
 }
 
-/** Returns true if a refresh of the catalog is queued. */
 export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
   return oneRow(
     pool,
@@ -74,7 +76,7 @@ export function syncCatalog(
   )
 }
 
-/** Records that a refresh of the catalog failed because the catalog files cannot be read. */
+/** Marks the queued catalog refresh as failed, because the catalog files cannot be read. */
 export async function failRefresh(pool: Pool, attempt: number, cause: Cause): Promise<void> {
   const json = JSON.stringify(cause)
   await rows(

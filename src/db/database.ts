@@ -4,11 +4,13 @@ const CONNECT_LIMIT_MS = 5_000
 /** Default upper limit of the wait for the result of an SQL statement, in milliseconds. */
 const ANSWER_LIMIT_MS = 30_000
 /**
- * Upper limit of the wait until the server confirms a disconnect, in milliseconds. The confirmation never
- * arrives if the network drops packets.
+ * Time in milliseconds after which a connection is closed without the confirmation of the server. The
+ * confirmation never arrives if the network drops packets.
  */
 const END_LIMIT_MS = 2_000
-/** SQLSTATE `duplicate_database`: another process created the same database at the same time. */
+/**
+ * SQLSTATE `duplicate_database`, which occurs if another process creates the same database at the same time.
+ */
 const DUPLICATE = '42P04'
 
 /**
@@ -25,7 +27,7 @@ export async function ensureDatabase(serverUrl: string, name: string): Promise<v
   })
 }
 
-/** Tries to connect to the database. Returns null, or the error if the connection fails. */
+/** Returns null if a connection to the database succeeds, or else the error of the connection. */
 export async function connectionProblem(url: string): Promise<Error | null> {
   try {
     await connected(url, async () => {})
@@ -58,9 +60,8 @@ function hostOf(url: string): string {
 }
 
 export interface ConnectionOptions {
-  /** Name of the session (`application_name`) in pg_stat_activity. */
+  /** Session name that PostgreSQL shows as `application_name` in pg_stat_activity. */
   name?: string
-  /** Upper limit of the wait for the result of a statement, in milliseconds. */
   answerLimitMs?: number | undefined
 }
 
@@ -94,11 +95,9 @@ export async function connected<T>(
   }
 }
 
-/** Returns true if the error or one of its causes has this message. */
 const hasMessage = (error: unknown, message: string): boolean =>
   error instanceof Error && (error.message === message || hasMessage(error.cause, message))
 
-/** Closes the database connection. PostgreSQL then rolls back an open transaction of the connection. */
 async function end(client: pg.Client): Promise<void> {
   const cut = setTimeout(() => client.connection.stream.destroy(), END_LIMIT_MS)
   await client.end().catch(() => {})

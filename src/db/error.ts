@@ -1,6 +1,8 @@
 import { Problem, type ProblemCode, problemCode } from '../domain/problem.ts'
 
-/** Error of node-postgres. The library slonik throws errors of its own that contain this error as `cause`. */
+/**
+ * Error of the driver node-postgres. The query library slonik wraps it in an error of its own, as `cause`.
+ */
 interface PostgresError {
   code?: string
   message: string
@@ -9,12 +11,12 @@ interface PostgresError {
 }
 
 /**
- * Codes of temporary failures (SQLSTATEs and system error codes): the connection was lost, or the server is
- * stopping or out of resources.
+ * Codes of temporary failures (SQLSTATEs and codes of the operating system): the connection is lost, or the
+ * server is stopping or short of memory, disk space or connections.
  */
 const UNAVAILABLE = /^(08...|57P..|53...|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND)$/
 const LOCK_NOT_AVAILABLE = '55P03'
-/** Messages of the database drivers for a lost connection. Used for errors without a code. */
+/** Pattern of the error messages that mean a lost connection. Used only for errors without a code. */
 const CONNECTION_LOST = new RegExp(
   [
     'connection (has been |was )?(terminated|ended|closed|refused|reset)',
@@ -30,7 +32,9 @@ const CONNECTION_LOST = new RegExp(
   'i',
 )
 
-/** Returns the error followed by its causes, outermost first, at most 8 errors. */
+/**
+ * Returns the error and its causes, outermost first. The limit of 8 ends the loop if the causes form a cycle.
+ */
 function chain(error: unknown): PostgresError[] {
   const found: PostgresError[] = []
   for (let at = error; at instanceof Error && found.length < 8; at = at.cause) found.push(at as PostgresError)
@@ -38,8 +42,8 @@ function chain(error: unknown): PostgresError[] {
 }
 
 /**
- * Converts a database error with an SQLSTATE of this program (`BL…`) into a Problem. Returns undefined for
- * any other error.
+ * Converts an error that an SQL function of this program raised (SQLSTATE `BL…`) into a Problem. Returns
+ * undefined for any other error.
  */
 function refusal(error: PostgresError): Problem | undefined {
   const code: ProblemCode | undefined = error.code ? problemCode(error.code) : undefined
@@ -50,7 +54,10 @@ function refusal(error: PostgresError): Problem | undefined {
   })
 }
 
-/** Converts a known database error into a Problem. Returns any other error unchanged. */
+/**
+ * Converts a refused request, a lock timeout or a lost connection into a Problem, which has a message for the
+ * operator. Returns any other error unchanged.
+ */
 export function translate(error: unknown): unknown {
   const errors = chain(error)
   for (const each of errors) {
@@ -72,7 +79,7 @@ export function translate(error: unknown): unknown {
 }
 
 /**
- * Runs a query and returns its result.
+ * Calls `run`, which executes a query, and returns its result.
  * @throws Problem if the database refuses the query or cannot be reached.
  */
 export async function translated<T>(run: () => Promise<T>): Promise<T> {

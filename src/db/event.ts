@@ -2,7 +2,7 @@ import { sql } from 'slonik'
 import { Snapshot, StreamHead, StreamRow } from '../domain/app.ts'
 import { oneRow, type Pool, rows } from './pool.ts'
 
-/** Returns at most `limit` events after the event number `seq`, in the order of their numbers. */
+/** Returns at most `limit` events with a number (seq) above `seq`, sorted by their numbers. */
 export function streamAfter(pool: Pool, seq: number, limit: number): Promise<readonly StreamRow[]> {
   return rows(
     pool,
@@ -15,14 +15,14 @@ export function streamAfter(pool: Pool, seq: number, limit: number): Promise<rea
 }
 
 /**
- * Returns the epoch (id of the event history), the newest event number, and the number up to which old events
- * were deleted.
+ * Returns the epoch (id of the event history; a restored backup gets another), the number of the newest
+ * event, and the number of the newest event that was deleted because of its age.
  */
 export function streamHead(pool: Pool): Promise<StreamHead> {
   return oneRow(pool, StreamHead, sql.fragment`select to_jsonb(h) as row from bloud.stream_head() h`)
 }
 
-/** Returns a snapshot of all apps with the number (seq) of the newest event that the snapshot includes. */
+/** Returns the statuses of all apps, and the number (seq) of the newest event that the statuses include. */
 export function snapshot(pool: Pool): Promise<Snapshot> {
   return oneRow(pool, Snapshot, sql.fragment`select bloud.snapshot() as row`)
 }

@@ -1,6 +1,6 @@
 /**
- * Reads new events with a prepared statement over a session of its own. The pool is not used, because its
- * validation of each row takes longer than the query and would delay every event.
+ * Reads new events with a prepared statement over a database session of its own. The connection pool is not
+ * used, because its validation of each row takes longer than the query and would delay every event.
  */
 import pg from 'pg'
 import type { StreamRow } from '../domain/app.ts'
@@ -8,8 +8,8 @@ import { sessionUrl } from './url.ts'
 
 const CONNECT_LIMIT_MS = 5_000
 /**
- * Query for the events after an event number (seq). Because the query has a name, PostgreSQL parses the query
- * only once per session.
+ * Query for the events after an event number (seq). The name makes it a prepared statement, which PostgreSQL
+ * parses only once per session.
  */
 const AFTER = {
   name: 'stream_after',
@@ -41,7 +41,6 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     return client
   }
 
-  /** Closes the session. A running query fails at once. */
   function drop(client: pg.Client | undefined): void {
     opening = undefined
     client?.end().catch(() => undefined)

@@ -16,14 +16,12 @@ const ProbedApp = z.object({
 })
 export type ProbedApp = z.infer<typeof ProbedApp>
 
-/** Returns the apps whose health must be probed. */
+/** Returns the apps that are starting, running or unhealthy. Only these apps get health probes. */
 export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
   return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
 }
 
-/**
- * Stores the result of a health probe. Returns the new status of the app, or null if the app does not exist.
- */
+/** Stores the result of a health probe. Returns the status of the app, or null if the app does not exist. */
 export function reportHealth(
   pool: Pool,
   attempt: number,
@@ -39,7 +37,9 @@ export function reportHealth(
   )
 }
 
-/** Marks the operation of every app whose deadline has passed as failed. Returns the number of these apps. */
+/**
+ * Ends the operation of every app that exceeded its time limit as failed. Returns the number of these apps.
+ */
 export function sweep(pool: Pool, attempt: number): Promise<number> {
   return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
 }

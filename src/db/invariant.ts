@@ -9,7 +9,10 @@ const Violation = z.object({
 })
 export type Violation = z.infer<typeof Violation>
 
-/** Returns the violated consistency rules (invariants) of the tables, or an empty array. */
+/**
+ * Returns the violations of the consistency rules (invariants) of the tables. The array is empty if all rules
+ * hold.
+ */
 export function checkInvariants(pool: Pool): Promise<readonly Violation[]> {
   return rows(pool, Violation, sql.fragment`select to_jsonb(i) as row from bloud.check_invariants() i`)
 }

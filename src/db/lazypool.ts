@@ -1,4 +1,4 @@
-/** Opens a connection pool on first use, for a process that may start before the database. */
+/** Opens a connection pool on first use, so that a process can start before the database is available. */
 import { translate } from './error.ts'
 import { openPool, type Pool } from './pool.ts'
 
@@ -12,8 +12,8 @@ export interface LazyPool {
 }
 
 /**
- * Returns an object that opens the pool on first use. After a failure, the next call opens a new pool,
- * because slonik reads the data types of the server only once per pool.
+ * Returns an object that opens the pool on first use. slonik connects to the database when it creates a pool,
+ * so the creation can fail. The next call of `open` then tries again.
  */
 export function createLazyPool(url: string, name: string, size: number, answerLimitMs?: number): LazyPool {
   let opening: Promise<Pool> | undefined

@@ -5,8 +5,8 @@ import { oneRow, type Pool, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * Acquires the lease, which allows only one worker at a time to change the host. Returns the number of this
- * lease (attempt), or null while another worker holds the lease.
+ * Acquires the lease (lock in the database that makes one orchestrator the active one) for `seconds` seconds.
+ * Returns the attempt number (fencing token of the lease), or null while another worker holds the lease.
  */
 export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
   return oneRow(
@@ -17,14 +17,14 @@ export function acquireLease(pool: Pool, worker: string, seconds: number): Promi
 }
 
 /**
- * Extends the lease with this attempt number to `seconds` from now.
+ * Extends the lease with this attempt number (fencing token) until `seconds` seconds from now.
  * @throws Problem stale_attempt if another worker has acquired the lease.
  */
 export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
 }
 
-/** Releases the lease with this attempt number, so that another worker can acquire the lease at once. */
+/** Releases the lease, so that another worker can acquire the lease at once and not only after its expiry. */
 export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
 }

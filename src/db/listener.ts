@@ -4,30 +4,26 @@ import { sessionUrl } from './url.ts'
 // pg-listen is a CommonJS module, so its function is a property of the default import.
 const createSubscriber = pgListen.default
 
-/** Interval between two test queries on the session that executes LISTEN, in milliseconds. */
+/** Interval in milliseconds between two test queries, which detect a lost connection. */
 const HEARTBEAT_MS = 5_000
-/** Upper limit of the duration of a test query, in milliseconds. */
 const HEARTBEAT_LIMIT_MS = 5_000
 const CONNECT_LIMIT_MS = 5_000
-/**
- * Upper limit of the time for connecting and executing LISTEN, in milliseconds. After that time, a new
- * attempt starts.
- */
+/** Time in milliseconds after which an attempt to connect and to execute LISTEN is abandoned and repeated. */
 const ATTEMPT_LIMIT_MS = 10_000
 /**
- * Delays before the attempts to connect again, in milliseconds. The first delays are short, because a restart
- * of PostgreSQL takes only 1 to 2 s.
+ * Delays in milliseconds before each new attempt to connect. The first delays are short, because a restart of
+ * PostgreSQL takes only 1 to 2 s.
  */
 const RETRY_MS = [100, 250, 500, 1_000, 2_000]
 
 export interface ListenerEvents {
   /**
-   * Called after a notification on `channel`. A notification contains no data, so the caller must read the
+   * Called after a notification on `channel`. A notification contains no data, so the callback must read the
    * changed rows.
    */
   onNotification(channel: string): void
   /**
-   * Called when the session has executed LISTEN. The caller must then read all changes, because earlier
+   * Called when the session has executed LISTEN. The callback must then read all changes, because earlier
    * notifications may be lost.
    */
   onListening(): void
@@ -41,8 +37,8 @@ export interface Listener {
 }
 
 /**
- * Keeps a database session open that listens on `channels`, until `close` is called. A dead connection is
- * detected within HEARTBEAT_MS + HEARTBEAT_LIMIT_MS.
+ * Keeps a database session open that receives the PostgreSQL notifications of `channels` (LISTEN), until
+ * `close` is called. A lost connection is detected within HEARTBEAT_MS + HEARTBEAT_LIMIT_MS.
  */
 export function openListener(
   url: string,
@@ -67,7 +63,6 @@ export function openListener(
     listening = false
   }
 
-  /** Replaces a failed session by a new session after a delay. */
   function restart(failed: Subscriber, reason: string): void {
     if (closed || failed !== subscriber) return
     subscriber = undefined
@@ -85,8 +80,8 @@ export function openListener(
         query_timeout: HEARTBEAT_LIMIT_MS,
       },
       {
-        // pg-listen must not connect again by itself, because its attempts continue after close(). Seen: each
-        // attempt left a session without LISTEN, and no notification ever arrived.
+        // pg-listen must not connect again by itself, because its attempts continue after close() and leave
+        // sessions that never receive a notification.
         retryLimit: 1,
         paranoidChecking: HEARTBEAT_MS,
         parse: (payload) => payload, // not parsed as JSON, because notifications carry no data

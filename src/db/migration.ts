@@ -5,11 +5,11 @@ import pg from 'pg'
 import { connected } from './database.ts'
 
 const SQL_DIR = join(import.meta.dirname, '../../sql')
-/** Upper limit of the wait for the migration of another process, in milliseconds. */
+/** Upper limit in milliseconds of the wait for another process that migrates the same database. */
 const LOCK_LIMIT_MS = 60_000
 /**
- * Upper limit of the duration of a statement, in milliseconds, including the wait for the migration of
- * another process.
+ * Upper limit of the duration of an SQL statement, in milliseconds. It is longer than LOCK_LIMIT_MS, because
+ * a statement also waits for the lock of the migration.
  */
 const ANSWER_LIMIT_MS = 2 * LOCK_LIMIT_MS
 /** Key of the PostgreSQL advisory lock that allows only one migration at a time. */
@@ -17,8 +17,8 @@ const MIGRATION_LOCK = 45_071
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
- * SQL statement that drops the triggers, views and routines of an earlier version of the schema. These are
- * the objects that the current transaction has not created.
+ * SQL statement that drops the triggers, views and routines of earlier versions of the schema. These are all
+ * that the current transaction has not created, because a migration creates the current ones again.
  */
 const DROP_LEFTOVERS = `
   do $$
@@ -51,16 +51,14 @@ export class MigrationError extends Error {
 
 export interface MigrateOptions {
   /**
-   * URL of the database. The login must be a member of role `bloud_owner`, or be allowed to create roles and
-   * schemas.
+   * URL of the database. The login must be a member of the PostgreSQL role `bloud_owner`, or be allowed to
+   * create roles and schemas.
    */
   url: string
   /** Passwords by PostgreSQL role. A role without a password cannot log in. */
   rolePasswords?: Record<string, string>
   log: { info: (line: string) => void }
-  /** Folder with the SQL files. The default is the program's own folder `sql`; tests use other folders. */
   sqlDir?: string
-  /** Upper limit of the duration of a statement, in milliseconds. */
   answerLimitMs?: number
 }
 
@@ -86,10 +84,6 @@ export async function migrate(options: MigrateOptions): Promise<void> {
   for (const name of applied) log.info(`migrated: ${name}`)
 }
 
-/**
- * Acquires the lock that allows only one migration at a time.
- * @throws MigrationError `busy` if another process holds the lock for longer than LOCK_LIMIT_MS.
- */
 async function acquireMigrationLock(client: pg.Client): Promise<void> {
   await client.query(`set lock_timeout = ${LOCK_LIMIT_MS}`)
   await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]).catch((error) => {
@@ -133,7 +127,8 @@ async function prepareRoles(
 }
 
 /**
- * Creates the PostgreSQL roles but no tables, because a backup can be restored only if the roles exist.
+ * Creates the PostgreSQL roles but no tables. A backup grants rights to these roles, so it can be restored
+ * only if the roles exist.
  * @throws MigrationError
  */
 export function createRoles(url: string): Promise<void> {
@@ -146,10 +141,6 @@ export async function knownMigrations(sqlDir = SQL_DIR): Promise<Set<string>> {
   return new Set(files.filter((file) => file.endsWith('.sql')).map((file) => file.replace(/\.sql$/, '')))
 }
 
-/**
- * Checks that this program contains every migration of the database.
- * @throws MigrationError `schema_newer` if a newer version of the program has migrated the database.
- */
 async function refuseNewer(client: pg.Client, sqlDir: string): Promise<void> {
   const exists = await client.query("select to_regclass('bloud.migrations') is not null as yes")
   if (!exists.rows[0].yes) return
@@ -165,8 +156,8 @@ async function refuseNewer(client: pg.Client, sqlDir: string): Promise<void> {
 }
 
 /**
- * Returns a database client for node-pg-migrate that ignores `begin` and `commit`, because all migrations run
- * in one transaction.
+ * Returns a database client for the library node-pg-migrate that ignores `begin` and `commit`, because all
+ * migrations run in one transaction.
  */
 function withoutTransactions(client: pg.Client): pg.ClientBase {
   const query = (text: string | object, values?: unknown[]) =>
@@ -176,7 +167,6 @@ function withoutTransactions(client: pg.Client): pg.ClientBase {
   return { query } as unknown as pg.ClientBase
 }
 
-/** Applies the migrations that the database lacks, and returns their names. */
 async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[]> {
   let file = ''
   const recordFile = (line: string) => {
@@ -204,8 +194,8 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
 }
 
 /**
- * Creates all functions, triggers, views, grants and comments of the schema again. Drops the functions,
- * triggers and views that no SQL file creates.
+ * Creates all functions, triggers, views, grants and comments of the schema again, and drops the functions,
+ * triggers and views that no SQL file creates any more.
  */
 async function applyReplaceable(client: pg.Client, sqlDir: string): Promise<void> {
   const functions = (await readdir(join(sqlDir, 'functions'))).sort().map((file) => `functions/${file}`)

@@ -8,8 +8,8 @@ type Transaction = Pick<DatabasePool, 'any' | 'query'>
 const anyRow = z.object({}).passthrough()
 
 /**
- * Calls a verb (install, uninstall …) for an HTTP request with the rights of the PostgreSQL role
- * `bloud_operator`. Returns the new operation.
+ * Calls an SQL function that requests an operation (install, uninstall …), with the rights of the PostgreSQL
+ * role `bloud_operator`. Returns the new operation.
  */
 export function asOperator(
   pool: Pool,
@@ -34,8 +34,8 @@ export function install(pool: Pool, origin: Origin, app: string, options: object
 }
 
 /**
- * Requests that an app is uninstalled. With `purge`, the data of the app is deleted. Returns the new
- * operation.
+ * Requests that an app is uninstalled, and with `purge` also that the data of the app is deleted. Returns the
+ * new operation.
  * @throws Problem if the database refuses the request.
  */
 export function uninstall(pool: Pool, origin: Origin, app: string, purge: boolean): Promise<Operation> {
@@ -43,7 +43,7 @@ export function uninstall(pool: Pool, origin: Origin, app: string, purge: boolea
 }
 
 /**
- * Requests another attempt for a failed app. Returns the operation.
+ * Requests that the last failed operation of an app is repeated with the same options. Returns the operation.
  * @throws Problem if the database refuses the request.
  */
 export function retry(pool: Pool, origin: Origin, app: string): Promise<Operation> {
@@ -76,7 +76,6 @@ export function listOperations(pool: Pool, limit: number, app?: string): Promise
   )
 }
 
-/** Returns the operation, or undefined if the id is unknown. */
 export function findOperation(pool: Pool, id: number): Promise<Operation | undefined> {
   return row(
     pool,
@@ -86,7 +85,8 @@ export function findOperation(pool: Pool, id: number): Promise<Operation | undef
 }
 
 /**
- * Returns at most `limit` log lines of the rebuild that executes the operation, after line number `after`.
+ * Returns at most `limit` lines, after line number `after`, from the log of the rebuild (change of the
+ * machine) that executes the operation.
  */
 export function operationLog(
   pool: Pool,

@@ -12,13 +12,13 @@ type Runner = Pick<DatabasePool, 'any'>
 const STATEMENT_TIMEOUT_MS = 15_000
 /**
  * Upper limit of the wait for an answer of PostgreSQL, in milliseconds. The limit is longer than
- * STATEMENT_TIMEOUT_MS, so that PostgreSQL cancels a slow statement first.
+ * STATEMENT_TIMEOUT_MS, because PostgreSQL then normally cancels a slow statement first and the connection
+ * survives.
  */
 const ANSWER_LIMIT_MS = STATEMENT_TIMEOUT_MS + 1_000
 const CONNECT_TIMEOUT_MS = 5_000
 const IDLE_TIMEOUT_MS = 30_000
 
-/** Validates every row with the zod schema of its query. */
 const checkRows: Interceptor = {
   name: 'check-rows',
   transformRow: ({ resultParser }, query, row) => {
@@ -30,7 +30,7 @@ const checkRows: Interceptor = {
 }
 
 /**
- * Opens a pool of at most `size` connections.
+ * Opens a pool of at most `size` database connections.
  * @param name application_name of the sessions in pg_stat_activity.
  * @param answerLimitMs time in milliseconds without an answer after which a connection is closed.
  */

@@ -8,8 +8,8 @@ import type { DriverClient, DriverFactory } from 'slonik'
 import { withTimeout } from '../system/timeout.ts'
 
 /**
- * PostgreSQL client that ignores `error` events, because Node ends a process after an `error` event without a
- * listener. Seen: a starting relay ended when its connection was lost.
+ * PostgreSQL client that ignores `error` events. Node ends a process after an `error` event without a
+ * listener, so a lost connection would end the whole process.
  */
 class SafeClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {
@@ -20,8 +20,8 @@ class SafeClient extends pg.Client {
 ;(pg as { Client: typeof pg.Client }).Client = SafeClient
 
 /**
- * Error for an answer that did not arrive in time. The text "timeout expired" makes `translate` treat the
- * error as a lost connection.
+ * Error for an answer that did not arrive in time. The text "timeout expired" makes the function `translate`
+ * treat the error as a lost connection.
  */
 class NoAnswerError extends Error {
   constructor(milliseconds: number) {
@@ -30,8 +30,8 @@ class NoAnswerError extends Error {
 }
 
 /**
- * Returns a client that emits `destroy` even if its connection is lost during a query. slonik removes a
- * connection from its pool only after `destroy`. Seen: without this event, all callers waited forever.
+ * Returns a client that emits `destroy` even if its connection is lost during a query. Without this event,
+ * slonik keeps the dead connection in its pool, and all later queries wait forever.
  */
 function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverClient {
   const listeners = new Set<() => void>()

@@ -8,22 +8,22 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * SQL expression for a rebuild as JSON, with the milliseconds that remain until the deadline. The deadline is
- * not used, because the clocks of the database and of this process may differ.
+ * SQL expression for a rebuild as JSON, plus the milliseconds until the rebuild's deadline. A duration is
+ * used instead of a time, because the clocks of the database and of this process may differ.
  */
 const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
   round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
 
 const ClaimedRebuild = Rebuild.transform(({ remaining_ms, ...rebuild }) => ({
   ...rebuild,
-  /** Deadline of the rebuild, in milliseconds of performance.now(). */
+  /** Deadline of the rebuild in milliseconds, comparable with `performance.now()`. */
   endsAt: performance.now() + remaining_ms,
 }))
 export type ClaimedRebuild = z.infer<typeof ClaimedRebuild>
 
 /**
- * Returns the active rebuild, or creates a rebuild of the queued operations. Returns undefined if no
- * operation is queued.
+ * Returns the active rebuild (one change of the machine for all queued operations), or starts the next
+ * rebuild. Returns undefined if there is no work.
  */
 export function claimRebuild(
   pool: Pool,
@@ -38,9 +38,10 @@ export function claimRebuild(
 }
 
 /**
- * Records the start of a run of the switch command. Returns the number of the run within the rebuild.
- * @param generation the host generation that is active before the run.
- * @param apps the apps with the configuration of this run.
+ * Records that the switch command (`nixos-rebuild switch`, or switch.ts on the local host) starts. Returns
+ * the number of its starts in this rebuild.
+ * @param generation complete configuration of the machine that is active before the start.
+ * @param apps apps with the configurations that become active, recorded for a later rollback.
  */
 export function beginRun(
   pool: Pool,
@@ -61,8 +62,8 @@ export function beginRun(
 }
 
 /**
- * Records that the host begins to activate the new host generation. The database then refuses to cancel the
- * operations of the rebuild.
+ * Records that the host begins to activate the new configuration. The database then refuses to cancel the
+ * operations of the rebuild, because an activation can't be stopped.
  */
 export async function beginActivation(pool: Pool, attempt: number, rebuild: number): Promise<void> {
   const call = fragment`select null as row from bloud.begin_activation(${attempt}, ${rebuild})`
@@ -70,8 +71,8 @@ export async function beginActivation(pool: Pool, attempt: number, rebuild: numb
 }
 
 /**
- * Appends `lines`, the output of the switch command between two byte offsets, to the stored log of the
- * rebuild.
+ * Appends output of the switch command (`nixos-rebuild switch`, or switch.ts on the local host) to the stored
+ * log. `from` and `to` are the byte offsets of `lines` in the output.
  * @returns false, without a change, if the stored log does not end at offset `from`.
  */
 export function appendLog(
@@ -91,7 +92,7 @@ export function appendLog(
 }
 
 /**
- * Stores warnings by app. A warning names a part of an app that failed although the app itself was set up.
+ * Stores the warnings of each app, for example that single sign-on could not be set up for an installed app.
  */
 export async function reportWarnings(
   pool: Pool,
@@ -108,18 +109,17 @@ export interface Outcome {
   switched: boolean
   exitCode: number | null
   generation: string | null
-  /** Cause of failure of each failed app, by name of the app. */
+  /** Recorded reason of the failure of each failed app, by app name. */
   failures: Record<string, Cause>
-  /** Cause of failure of all apps without an entry in `failures`. Null if these apps did not fail. */
+  /** Recorded reason why all apps without an entry in `failures` failed. Null if these apps did not fail. */
   cause: Cause | null
   /**
-   * True if the rebuild failed but the failed app is unknown. Each of the next rebuilds then contains only
-   * half of the apps, to find the failed app.
+   * True if the rebuild failed but the failed app is unknown. The operations are then divided into two
+   * smaller rebuilds, to find the failed app.
    */
   split: boolean
 }
 
-/** Ends the rebuild and stores its result. */
 export async function endRebuild(
   pool: Pool,
   attempt: number,
@@ -161,7 +161,7 @@ const RebuildOperation = z.object({
 })
 export type RidingOperation = z.infer<typeof RebuildOperation>
 
-/** Returns the active operations of the rebuild that concern an app. */
+/** Returns the installs and uninstalls that the rebuild executes. */
 export function operationsOf(pool: Pool, rebuild: number): Promise<readonly RidingOperation[]> {
   return rows(
     pool,

@@ -1,4 +1,4 @@
-/** Queries for backup and restore, and the SQL that runs before and after the statements of a backup. */
+/** Queries for backup and restore, and the SQL that runs before and after the SQL script of a backup. */
 
 import { connected } from './database.ts'
 import { knownMigrations, MigrationError } from './migration.ts'
@@ -25,8 +25,8 @@ export function databaseState(url: string): Promise<DatabaseState> {
 }
 
 /**
- * SQL that runs before the statements of the backup. Raises an error if a rebuild is active. Saves the number
- * of the current worker lease (attempt), because the backup contains an older number.
+ * SQL that runs before the SQL script of a backup. Raises an error if a rebuild (change of the machine) is
+ * active. Remembers the lease's attempt number (fencing token), because the number in the backup is older.
  */
 export const BEFORE_RESTORE = `
 set role bloud_owner;
@@ -48,8 +48,9 @@ drop schema if exists bloud cascade;
 `
 
 /**
- * SQL that runs after the statements of the backup. A higher attempt number stops workers that started before
- * the restore. A new epoch makes connected clients read a snapshot.
+ * SQL that runs after the SQL script of a backup. With a higher attempt number (fencing token), the database
+ * refuses writes of workers that started before the restore. With a new epoch (id of the event history),
+ * connected clients load all statuses again.
  */
 export const AFTER_RESTORE = `
 update bloud.lease set lease_until = null, worker = null,
@@ -59,7 +60,7 @@ select bloud.new_epoch();
 
 /**
  * Checks that this program contains every migration of the backup.
- * @param copy the rows of bloud.migrations as printed by pg_restore.
+ * @param copy rows of the table bloud.migrations, as printed by pg_restore.
  * @throws MigrationError if the backup contains an unknown migration.
  */
 export async function refuseNewerBackup(copy: string): Promise<void> {

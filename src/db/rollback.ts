@@ -6,13 +6,16 @@ import { ConfiguredApp } from './rebuild.ts'
 
 const fragment = sql.fragment
 
-/** Returns the effects that a rollback to the previous host generation would have. */
+/**
+ * Returns what a rollback to the previous generation (complete configuration of the machine) would change.
+ */
 export function planRollback(pool: Pool): Promise<RollbackPlan> {
   return oneRow(pool, RollbackPlan, fragment`select bloud.plan_rollback() as row`)
 }
 
 /**
- * Requests a rollback to the previous host generation. Returns the new operation.
+ * Requests a rollback to the previous generation (complete configuration of the machine). Returns the new
+ * operation.
  * @throws Problem if the database refuses the request.
  */
 export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
@@ -20,8 +23,8 @@ export function rollback(pool: Pool, origin: Origin): Promise<Operation> {
 }
 
 /**
- * Returns the apps of the host generation that a rollback restores, with their configurations in that
- * generation.
+ * Returns the apps of the generation (complete configuration of the machine) that the rollback activates
+ * again, with their configurations in that generation.
  */
 export function rollbackApps(pool: Pool, rebuild: number): Promise<readonly ConfiguredApp[]> {
   return rows(

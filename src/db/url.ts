@@ -1,9 +1,9 @@
-/** Upper limit of the wait for a lock in PostgreSQL, in milliseconds. */
+/** Time in milliseconds after which a statement that waits for a lock fails. */
 const LOCK_TIMEOUT_MS = 5_000
 
 /**
- * Returns the database URL with the settings of the agent's sessions. `name` appears as application_name in
- * pg_stat_activity.
+ * Returns the database URL with the settings of the agent's sessions: time zone, lock timeout and name. The
+ * name appears as application_name in pg_stat_activity.
  */
 export function sessionUrl(url: string, name: string): string {
   const parsed = parse(url)
@@ -23,9 +23,9 @@ export function urlAsRole(url: string, role: string): string {
 }
 
 /**
- * Parses a database URL. Rewrites a URL with a socket folder
- * (`postgresql:///db?host=/run/postgresql&user=me`) to `postgresql://me@%2Frun%2Fpostgresql/db`, which psql,
- * slonik and pg all accept.
+ * Parses a database URL. If the URL contains the folder of a Unix socket, for example
+ * `postgresql:///db?host=/run/postgresql&user=me`, rewrites it to `postgresql://me@%2Frun%2Fpostgresql/db`,
+ * because psql, slonik and pg all accept this form.
  */
 function parse(url: string): URL {
   const parsed = new URL(url)
@@ -44,8 +44,8 @@ function addOptions(url: URL, ...more: string[]): void {
 }
 
 /**
- * Returns the URL as text. A space in the query is written as `%20`, because pg does not decode the `+` that
- * the class `URL` writes.
+ * Returns the URL as text. Replaces `+` by `%20`, because the class `URL` writes a space in the query as `+`
+ * and pg does not decode `+`.
  */
 function write(url: URL): string {
   const search = url.search.replaceAll('+', '%20')

@@ -4,7 +4,6 @@ import type { Pool } from './pool.ts'
 
 type PoolFunction = (pool: Pool, ...args: never[]) => Promise<unknown>
 
-/** Functions `T` without their first argument, the pool. */
 type WithPool<T extends Record<string, PoolFunction>> = {
   [Name in keyof T]: T[Name] extends (pool: Pool, ...args: infer Args) => infer Result
     ? (...args: Args) => Result
