@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { STATUSES } from './status.ts'
 
-/** Time in ISO 8601 format with UTC offset, as PostgreSQL writes a time to JSON. */
+/** Time in ISO 8601 format with UTC offset, as in the JSON output of PostgreSQL. */
 export const timestamp = z.string()
 const status = z.enum(STATUSES)
 
-/** Cause of a failed operation, with a message and a hint for the operator. */
+/** Recorded reason of a failure, with a message and a hint for the operator. */
 export const Cause = z
   .object({
     class: z.enum([
@@ -24,13 +24,13 @@ export const Cause = z
     hint: z.string().optional(),
     exit_code: z.number().int().optional(),
     unit: z.string().optional(),
-    /** Last lines of the log that shows the failure, at most 20 lines. */
+    /** Last lines, at most 20, of the log that shows the failure. */
     log: z.array(z.string()).optional(),
   })
   .passthrough()
 export type Cause = z.infer<typeof Cause>
 
-/** Columns of `bloud.apps` that every view of an app contains. The keys are the SQL names. */
+/** Columns of the table `bloud.apps`. The keys are the SQL column names. */
 export const App = z.object({
   id: z.number().int(),
   name: z.string(),
@@ -48,14 +48,14 @@ export type App = z.infer<typeof App>
 const Control = z.object({ allowed: z.boolean(), code: z.string().nullable(), reason: z.string().nullable() })
 
 /**
- * Row of the view `bloud.app_status`: an app, its current operation, and the verbs (install, uninstall …)
- * that are allowed now.
+ * Row of the view `bloud.app_status`: an app, its current operation, and its controls (actions such as
+ * install, each with whether it is allowed now).
  */
 export const AppStatus = App.extend({
   status_since: timestamp,
   /**
-   * Usual duration of the current phase of the app's operation. Null if no operation is in progress, or if
-   * fewer than five earlier operations are known.
+   * Usual duration of the current phase (status) of the app's operation. Null if no operation is in progress,
+   * or if fewer than five earlier durations are known.
    */
   usual: z
     .object({
@@ -65,7 +65,6 @@ export const AppStatus = App.extend({
       of: z.enum(['this app', 'all apps']),
     })
     .nullable(),
-  /** Duration of each finished phase of the app's operation, in seconds, by phase. */
   step_seconds: z.record(z.number()),
   wanted: z.boolean(),
   operation_id: z.number().int().nullable(),
@@ -77,15 +76,15 @@ export const AppStatus = App.extend({
   deadline: timestamp.nullable(),
   queue_position: z.number().int().nullable(),
   required_by: z.array(z.string()),
-  /** Protocol of the app's port. A browser can't open an app with `tcp`. */
+  /** Protocol of the app's port. A browser can't open an app that uses plain TCP (`tcp`). */
   protocol: z.enum(['http', 'tcp']),
   controls: z.record(Control),
 })
 export type AppStatus = z.infer<typeof AppStatus>
 
 /**
- * Transition of an app's status, as an event of the history. `to_status` is null if the app's row was
- * deleted, and `status` is then the last status.
+ * Event of the history: the status of an app changed. If the app's row was deleted, `to_status` is null and
+ * `status` is the last status.
  */
 export const AppEvent = App.extend({
   seq: z.number().int(),
@@ -101,20 +100,20 @@ export const AppEvent = App.extend({
 export type AppEvent = z.infer<typeof AppEvent>
 
 /**
- * Row of the function `bloud.stream_after`: an event as JSON text, and the columns that decide which clients
- * receive the event.
+ * Row of the SQL function `bloud.stream_after`: an event as JSON text, and the columns that decide which
+ * clients receive the event.
  */
 export const StreamRow = z.object({
   epoch: z.string(),
   seq: z.number().int(),
-  /** Event number (seq) of the newest event that has been deleted because of its age. */
+  /** Number (seq) of the newest event that was deleted because of its age. */
   pruned_to: z.number().int(),
   app: z.string(),
   json: z.string(),
 })
 export type StreamRow = z.infer<typeof StreamRow>
 
-/** Row of `bloud.history`: a transition of an app to a new status. */
+/** Row of the view `bloud.history`: a change of an app's status. */
 export const HistoryRow = z.object({
   seq: z.number().int(),
   at: timestamp,
@@ -131,7 +130,10 @@ export const HistoryRow = z.object({
 })
 export type HistoryRow = z.infer<typeof HistoryRow>
 
-/** Row of `bloud.catalog`: an app that can be installed. */
+/**
+ * Row of the view `bloud.catalog`: an app of the catalog. `unavailable` is the reason why this machine can't
+ * run the app.
+ */
 export const CatalogEntry = z.object({
   name: z.string(),
   display_name: z.string(),
@@ -145,13 +147,13 @@ export const CatalogEntry = z.object({
 })
 export type CatalogEntry = z.infer<typeof CatalogEntry>
 
-/** Statuses of all apps at one position (epoch and seq) of the event stream. */
+/** Statuses of all apps after the event number `seq` of the history with the id `epoch`. */
 export const Snapshot = z.object({ epoch: z.string(), seq: z.number().int(), apps: z.array(AppStatus) })
 export type Snapshot = z.infer<typeof Snapshot>
 
 /**
- * Newest position of the event stream (epoch and seq). Events with a seq up to `oldest` have been deleted
- * because of their age.
+ * Id of the event history (epoch) and number of its newest event (seq). All events up to the number `oldest`
+ * were deleted because of their age.
  */
 export const StreamHead = z.object({
   epoch: z.string(),

@@ -1,8 +1,8 @@
 /**
  * Schema and parser of catalog files (`nix/catalog/<name>.yaml`). A catalog file describes an app that can be
  * installed.
- *
- * An unknown key is only a warning, because an older agent must accept the catalog files of a newer version.
+ * An unknown key causes only a warning, because an older agent must accept the catalog files of a newer
+ * version.
  */
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
@@ -12,7 +12,7 @@ export const APP_NAME = /^[a-z][a-z0-9-]{0,62}$/
 
 /** Default interval between two health probes of an app, in seconds. */
 const DEFAULT_INTERVAL_SECONDS = 10
-/** Default time in seconds after which a starting app that does not respond is unhealthy. */
+/** Default time in seconds within which a starting app must respond to a health probe. */
 const DEFAULT_TIMEOUT_SECONDS = 120
 
 const appName = z
@@ -21,8 +21,7 @@ const appName = z
 const port = z.number().int().min(1).max(65535)
 const text = z.string().min(1)
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-// Numbers and booleans such as `PORT: 80` are converted to text, because the values of environment variables
-// are text.
+// A value such as the number in `PORT: 80` is converted to text, because environment variables contain text.
 const environment = z
   .record(envName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
   .default({})
@@ -66,7 +65,10 @@ const npmForm = z
     entry: text.optional(),
     args: z.array(z.union([z.string(), z.number()]).transform(String)).default([]),
     environment,
-    /** Exact versions of indirect dependencies, to replace versions that can't be installed. */
+    /**
+     * Exact versions of indirect dependencies, by package name. They replace versions that can't be
+     * installed.
+     */
     overrides: z.record(z.string().regex(NPM_NAME), exactVersion).default({}),
     /** Names of the npm packages whose install scripts may run. */
     installScripts: z.array(z.string().regex(NPM_NAME)).default([]),
@@ -138,9 +140,7 @@ export interface CatalogProblem {
 }
 export type ParsedFile = { ok: CatalogApp; warnings: CatalogProblem[] } | { error: CatalogProblem }
 
-/**
- * Parses the text of a catalog file. `filename` has no directory, and must be the app's name with `.yaml`.
- */
+/** Parses the text of a catalog file. `filename` must be the name of the app plus `.yaml` or `.yml`. */
 export function parseCatalogFile(content: string, filename: string): ParsedFile {
   const lines = new LineCounter()
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
@@ -179,8 +179,8 @@ export function parseCatalogFile(content: string, filename: string): ParsedFile 
 type YamlDocument = ReturnType<typeof parseDocument>
 
 /**
- * Returns the YAML document as plain values. Returns null if the aliases in the document expand to too many
- * values.
+ * Returns the YAML document as plain values. Returns null if its aliases expand to too many values, which
+ * could use up the memory.
  */
 function readTree(document: YamlDocument): unknown {
   try {
@@ -192,7 +192,7 @@ function readTree(document: YamlDocument): unknown {
 
 /**
  * Returns the offset of a key in the text of the file, for error messages. If the key is missing, returns the
- * offset of the nearest existing parent.
+ * offset of the nearest parent that exists.
  */
 function offsetOf(document: YamlDocument, path: (string | number)[]): number {
   for (let length = path.length; length > 0; length--) {

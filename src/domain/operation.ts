@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { Cause, timestamp } from './app.ts'
 
-/** Row of `bloud.operations`, for example an install or an uninstall of an app. */
+/**
+ * Row of the table `bloud.operations`: a requested action, for example an install or an uninstall of an app.
+ */
 export const Operation = z.object({
   id: z.number().int(),
   /** Name of the app. Null for an operation without an app, such as a catalog refresh. */
@@ -23,7 +25,7 @@ export const Operation = z.object({
 })
 export type Operation = z.infer<typeof Operation>
 
-/** Rebuild of the host, which executes one or more operations. */
+/** Rebuild (one change of the machine), which executes one or more operations. */
 export const Rebuild = z.object({
   id: z.number().int(),
   state: z.enum(['active', 'succeeded', 'failed']),
@@ -31,17 +33,20 @@ export const Rebuild = z.object({
   attempt: z.number().int(),
   run: z.number().int(),
   log_offset: z.number().int(),
-  /** Time until the deadline of the rebuild in ms, computed with the clock of the database. */
+  /** Time in ms until the deadline of the rebuild, computed with the clock of the database. */
   remaining_ms: z.number(),
   generation_before: z.string().nullable(),
-  /** Older host generation that the rebuild activates again. Null if the rebuild is not a rollback. */
+  /**
+   * Earlier generation (complete configuration of the machine) that the rebuild activates again. Null if the
+   * rebuild is not a rollback.
+   */
   rolls_back_to: z.string().nullable(),
 })
 export type Rebuild = z.infer<typeof Rebuild>
 
 /**
- * Preview of a rollback: the host generations, the apps that would change, and the reasons that forbid the
- * rollback.
+ * Preview of a rollback: the generations (complete configurations of the machine), the apps that would
+ * change, and the blockers (reasons why the rollback is refused).
  */
 export const RollbackPlan = z.object({
   from: z.string().nullable(),
@@ -59,7 +64,6 @@ export const RollbackPlan = z.object({
 })
 export type RollbackPlan = z.infer<typeof RollbackPlan>
 
-/** Line of the log of a rebuild. */
 export const LogLine = z.object({ line_no: z.number().int(), at: timestamp, line: z.string() })
 export type LogLine = z.infer<typeof LogLine>
 

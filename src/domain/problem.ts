@@ -1,6 +1,6 @@
 /**
- * Errors of the agent with their HTTP status. SQL functions raise an error with the SQLSTATE given for the
- * error code.
+ * Error codes of the agent, each with its HTTP status. An SQL function raises an error with the SQLSTATE of
+ * the code.
  */
 export const PROBLEMS = {
   unknown_app: { sqlstate: 'BL001', status: 404 },

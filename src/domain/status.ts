@@ -1,7 +1,4 @@
-/**
- * Statuses of an app, in the order of an install. The allowed transitions are in the table
- * `bloud.status_transitions`.
- */
+/** Statuses of an app. The table `bloud.status_transitions` contains the allowed changes. */
 export const STATUSES = [
   'queued',
   'configuring',
