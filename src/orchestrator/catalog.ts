@@ -3,7 +3,7 @@ import { readCatalog } from './catalogdirectory.ts'
 import type { Context } from './context.ts'
 
 /**
- * Reads the catalog files from the catalog directory.
+ * Reads the files of the catalog directory.
  * @throws if the directory can't be read. The queued catalog refresh is then stored as failed.
  */
 async function readFiles({ pool, attempt, catalogDir }: Context) {
@@ -18,8 +18,8 @@ async function readFiles({ pool, attempt, catalogDir }: Context) {
 }
 
 /**
- * Writes the catalog files to the database. If this host can't install an app, the reason is stored with the
- * app.
+ * Writes the catalog files to the database. If this machine can't install an app, the reason is stored with
+ * the app.
  */
 export async function refreshCatalog(context: Context): Promise<void> {
   const { pool, host, attempt, log } = context

@@ -14,13 +14,15 @@ export interface CatalogFile {
   yaml: string
 }
 export interface Catalog {
-  /** Valid catalog files, sorted by the name of the app. */
   files: CatalogFile[]
   warnings: CatalogProblem[]
   errors: CatalogProblem[]
 }
 
-/** Reads every YAML file of the directory `dir`. @throws if the directory can't be read. */
+/**
+ * Reads all YAML files of the directory.
+ * @throws if the directory can't be read.
+ */
 export async function readCatalog(dir: string): Promise<Catalog> {
   const names = (await readdir(dir)).filter((name) => /\.ya?ml$/.test(name)).sort()
   const catalog: Catalog = { files: [], warnings: [], errors: [] }

@@ -3,19 +3,23 @@ import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
 import type { Wakeup } from './wakeup.ts'
 
-/** Reports the progress of the worker to systemd. */
+/** Reports the state of the orchestrator (worker that executes operations) to systemd. */
 export interface ProgressReport {
-  /** Reports that the main loop of the worker still runs (heartbeat). */
+  /**
+   * Reports that the orchestrator still works. Without these reports, the watchdog of systemd restarts the
+   * agent.
+   */
   alive(): void
   /**
-   * Reports that the worker has taken over the work of an earlier worker, or that another worker is active.
+   * Reports that the orchestrator is ready: it has read its work from the database, or another orchestrator
+   * is active.
    */
   recovered(): void
   /** Reports a short description of the current work, for the output of `systemctl status`. */
   phase(text: string): void
 }
 
-/** Dependencies and settings of the worker that executes operations. */
+/** Dependencies and settings of the orchestrator (worker that executes operations). */
 export interface Context {
   pool: Pool
   host: Host
@@ -23,15 +27,15 @@ export interface Context {
   progress: ProgressReport
   /**
    * Fencing token of this worker, which is sent with every write. The database refuses writes with an older
-   * token, so a worker that lost the lease can't write.
+   * token, so a worker that is no longer the active one can't write.
    */
   attempt: number
   /**
    * Signal that aborts when this worker must stop. Functions then return early, but a running switch command
-   * continues.
+   * (`nixos-rebuild switch`, or switch.ts on the local host) continues.
    */
   signal: AbortSignal
-  /** Wakes the loop that executes rebuilds when operations have changed. */
+  /** Wakes the loop that executes operations, for example when an operation was requested. */
   work: Wakeup
   buildTimeoutSeconds: number
   catalogDir: string

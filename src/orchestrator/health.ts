@@ -13,21 +13,26 @@ const PROBE_LIMIT_MS = 5_000
  * make an app unhealthy.
  */
 const FAILURES_TO_ERROR = 3
-/** Upper limit of the interval in ms between two probes of an app whose last probe failed. */
+/**
+ * Upper limit of the interval in ms between two probes of an app whose last probe failed. A short interval
+ * detects soon that the app is healthy again.
+ */
 const FAILING_INTERVAL_MS = 10_000
-/** Number of restarts after which a starting app whose process exits after each start counts as failed. */
+/**
+ * If the process of a starting app exits after each start, the app counts as failed after this many restarts.
+ */
 const RESTARTS_TO_GIVE_UP = 2
-/** Interval in ms between two probes of a starting app, and between two reads of the list of apps. */
+/** Interval in ms between two reads of the list of apps, and between two probes of a starting app. */
 export const HEALTH_TICK_MS = 500
 
 interface ProbeState {
-  /** Time of the app's next probe in ms, comparable with `performance.now()`. */
   nextProbeAt: number
-  /** Number of consecutive failed probes. */
   failures: number
-  /** True while a probe is running. */
   busy: boolean
-  /** True if this worker has probed the app. The status that an earlier worker stored may be outdated. */
+  /**
+   * True if probes of this worker have confirmed or replaced the stored status, which may be outdated. Until
+   * then, the app is probed at every tick.
+   */
   verified: boolean
 }
 
@@ -79,7 +84,7 @@ async function probeHttp(url: string, path: string): Promise<string | null> {
   }
 }
 
-/** Returns the health checker. A call of `tick` probes the apps whose next probe is due. */
+/** Creates the health checker. Each call of `tick` starts the probes that are due. */
 export function createHealth(context: Context): { tick(): Promise<void> } {
   const { pool, host, attempt, log, signal } = context
   const probes = new Map<string, ProbeState>()
@@ -108,7 +113,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
   }
 
   /**
-   * True if the start of an app has failed: its deadline has passed, or its process exits after each start.
+   * True if the start of an app has failed: its time limit has passed, or its process exits after each start.
    */
   async function hasFailedToStart(app: ProbedApp): Promise<boolean> {
     if (app.overdue) return true

@@ -4,16 +4,19 @@ import { prune } from '../db/retention.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 
-/** Number of operations per app whose history is kept even if it is old. */
+/** Number of newest operations of each app whose history is kept even if it is old. */
 const KEEP_OPERATIONS = 10
-/** Number of rows deleted in one transaction. A longer transaction would block other sessions. */
+/**
+ * Upper limit of the number of rows that are deleted in one transaction. A longer transaction would block
+ * other sessions.
+ */
 const PRUNE_BATCH = 1_000
 /** Interval between two deletions of old history, in ms. */
 const PRUNE_EVERY_MS = 60 * 60_000
 
 /**
- * Returns the housekeeping, which refreshes the catalog, checks the invariants of the database and deletes
- * old history.
+ * Creates the housekeeping, which refreshes the catalog, checks the consistency rules (invariants) of the
+ * tables and deletes old history.
  */
 export function createHousekeeping(context: Context): { tick(): Promise<void> } {
   const { pool, attempt, log, signal, retentionDays } = context
@@ -36,9 +39,7 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
   }
 
   return {
-    /**
-     * Runs the housekeeping that is due. An error is only logged, and the next call of `tick` tries again.
-     */
+    /** Does the tasks that are due. An error is only logged, and the next call of `tick` tries again. */
     async tick() {
       try {
         if (!begun) await begin()

@@ -3,22 +3,26 @@ import type { Pool } from '../db/pool.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
 
-/** Lifetime of the lease in seconds. If the lease is not renewed in this time, another worker can take it. */
+/**
+ * Lifetime in seconds of the lease (lock in the database that makes one orchestrator the active one). A lease
+ * that is not renewed in this time can be taken by another orchestrator.
+ */
 const LEASE_SECONDS = 10
-/** Interval between two renewals of the lease, in ms. */
 const RENEW_EVERY_MS = 3_000
 
 export interface Lease {
-  /** Fencing token, which increases whenever a worker takes the lease. */
+  /**
+   * Fencing token, which increases whenever an orchestrator takes the lease. The database refuses writes with
+   * an older token.
+   */
   attempt: number
-  /** Signal that aborts when another worker has taken the lease. */
   lost: AbortSignal
   release(): Promise<void>
 }
 
 /**
- * Takes the lease, which makes `worker` the only active worker, and renews the lease until it is released or
- * lost. Returns undefined if another worker holds the lease.
+ * Takes the lease (lock in the database that makes one orchestrator the active one) and renews the lease
+ * until it is released or lost. Returns undefined if another orchestrator holds the lease.
  */
 export async function takeLease(pool: Pool, worker: string, log: Logger): Promise<Lease | undefined> {
   const attempt = await acquireLease(pool, worker, LEASE_SECONDS)
@@ -28,8 +32,8 @@ export async function takeLease(pool: Pool, worker: string, log: Logger): Promis
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
     } catch (error) {
-      // Any other error means that the database is unreachable. No other worker can then take the lease, so
-      // this worker keeps the lease.
+      // Any other error means that the database is unreachable. Another orchestrator then can't take the
+      // lease either, so this one keeps the lease.
       if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
       log.warn({ attempt }, 'the lease was taken by another worker')
       lost.abort()

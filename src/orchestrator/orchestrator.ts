@@ -14,9 +14,8 @@ import { createWakeup, type Wakeup } from './wakeup.ts'
  * notification could delay an operation for ever.
  */
 const SLOW_TICK_MS = 2_000
-/** Pause of a worker loop after an error, in ms. */
 const PAUSE_AFTER_ERROR_MS = 500
-/** Interval between two attempts to take the lease, in ms. */
+/** Interval in ms at which an inactive orchestrator tries to become the active one. */
 const STANDBY_MS = 500
 
 export interface OrchestratorOptions {
@@ -31,13 +30,19 @@ export interface OrchestratorOptions {
 
 export interface Orchestrator {
   start(): void
-  /** Wakes the loops of the worker. Called when operations may have changed. */
+  /** Wakes the orchestrator when operations may have changed. */
   notify(): void
-  /** Stops the worker so that another worker can take over. A running switch command continues. */
+  /**
+   * Stops the orchestrator. A running switch command (`nixos-rebuild switch`, or switch.ts on the local host)
+   * continues, and the next orchestrator waits for its end.
+   */
   stop(): Promise<void>
 }
 
-/** Creates a worker that executes operations. Of several workers, only the holder of the lease is active. */
+/**
+ * Creates an orchestrator (worker that executes operations). Of several orchestrators, only the holder of the
+ * lease (lock in the database) is active.
+ */
 export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const { pool, log, progress } = options
   const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
@@ -75,10 +80,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     log.info({ attempt: lease.attempt, worker }, 'lease acquired')
     const health = createHealth(context)
     const housekeeping = createHousekeeping(context)
-    // The first housekeeping loads the catalog of this program version. Rebuilds use the catalog, so they
-    // wait for the first housekeeping.
+    // The first housekeeping loads the catalog of this program version into the database. Rebuilds (changes
+    // of the machine) use the catalog, so they wait for the first housekeeping.
     const firstHousekeeping = housekeeping.tick()
-    /** True after this worker has written the configuration of the wanted apps. */
+    /** True if the configuration files are up to date. False after the start and after each rebuild. */
     let configured = false
     try {
       await Promise.all([
@@ -88,8 +93,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
           if (!signal.aborted && !configured) await configureWanted(context)
           configured = true
         }),
-        // Housekeeping has its own loop, because a rebuild can take minutes and must not delay a catalog
-        // refresh.
+        // Housekeeping has its own loop, because a rebuild (change of the machine) can take minutes and must
+        // not delay a catalog refresh.
         repeat(signal, log, housekeepingWakeup, SLOW_TICK_MS, async () => {
           await firstHousekeeping
           await housekeeping.tick()
@@ -142,7 +147,6 @@ async function repeat(
   }
 }
 
-/** Waits `ms` milliseconds, or until `signal` aborts. */
 async function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
   await createWakeup().wait(ms, signal)
 }

@@ -3,30 +3,29 @@ import type { Cause } from '../domain/app.ts'
 import type { RunFailure, RunState } from '../host/index.ts'
 
 /**
- * Exit code of `nixos-rebuild switch` if the new host generation is active but a systemd unit failed to
- * start.
+ * Exit code of `nixos-rebuild switch` if the new configuration is active but a systemd unit failed to start.
  */
 const EXIT_SWITCHED_WITH_FAILURES = 4
-/** Number of log lines (the last ones) that are stored with the cause of a failed operation. */
+/** Number of last log lines that are stored with the reason of a failure. */
 export const CAUSE_LOG_LINES = 20
 
 /**
- * Facts about a finished run of the switch command. The outcome of the rebuild depends only on these facts.
+ * Facts about one execution of the switch command (`nixos-rebuild switch`, or switch.ts on the local host).
+ * The outcome of the rebuild depends only on these facts.
  */
 export interface Observation {
   state: RunState
-  /** Host generation that was active before the run. */
+  /** Generation (complete configuration of the machine) that was active before the switch command. */
   before: string | null
-  /** Host generation that is active after the run. */
+  /** Generation (complete configuration of the machine) that is active after the switch command. */
   after: string | null
-  /** Failures of single apps, by the name of the app. */
+  /** Failures of single apps, by app name. */
   failures: Record<string, RunFailure>
-  /** Failure that the host can't attribute to an app. */
+  /** Failure that can't be attributed to an app. */
   unattributed?: RunFailure | undefined
-  /** Names of the apps that the rebuild installs. */
   installing: readonly string[]
   log: readonly string[]
-  /** Reason why the agent stopped the run. Null if the run ended by itself. */
+  /** Reasons why the agent stopped the switch command. Null if the command ended by itself. */
   stopped: { causes: Record<string, Cause>; all: Cause | null } | null
 }
 
@@ -44,15 +43,15 @@ function causeOf(failure: RunFailure, code: number | null): Cause {
 }
 
 /**
- * True if the new host generation became active. With an exit code other than 0 and 4, this is true only if
- * the active host generation changed.
+ * True if the new configuration became active. After an exit code other than 0 and 4, only a changed
+ * generation proves this.
  */
 export function wasSwitched({ state, before, after }: Observation): boolean {
   const code = exitCode(state)
   return code === 0 || code === EXIT_SWITCHED_WITH_FAILURES || after !== before
 }
 
-/** Returns the cause that is stored with all operations of a failed rebuild if the failed app is unknown. */
+/** Returns the reason of a failed rebuild if none of the apps to install is known to have failed. */
 function sharedCause({ state, failures, unattributed, log }: Observation): Cause {
   const other = Object.entries(failures)[0]
   const code = exitCode(state)
@@ -74,7 +73,10 @@ function sharedCause({ state, failures, unattributed, log }: Observation): Cause
   return { class: 'build', message, hint: 'Check its log, then retry.', exit_code: code, log: lastLines }
 }
 
-/** Decides the outcome of a rebuild from the facts about its finished run. */
+/**
+ * Decides the outcome of a rebuild (one change of the machine) from the facts about its finished switch
+ * command.
+ */
 export function decideOutcome(observed: Observation): Outcome {
   const common = { exitCode: exitCode(observed.state), generation: observed.after, split: false }
   if (wasSwitched(observed)) return { ...common, switched: true, failures: {}, cause: null }
@@ -85,8 +87,8 @@ export function decideOutcome(observed: Observation): Outcome {
   const failures = Object.fromEntries(
     failed.map(([app, failure]) => [app, causeOf(failure, common.exitCode)]),
   )
-  // If the failed app is unknown, the database splits the rebuild into two smaller rebuilds. Only the rebuild
-  // with the failing app then fails again.
+  // If the failed app is unknown, the database divides the operations into two smaller rebuilds. Only the
+  // rebuild with the failing app then fails again.
   const split = Object.keys(observed.failures).length === 0 && common.exitCode !== null
   return {
     ...common,

@@ -22,8 +22,8 @@ import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
 import { createWakeup } from './wakeup.ts'
 
 /**
- * Upper limit of the number of runs of the switch command in one rebuild. A run that was interrupted, for
- * example by a power failure, is repeated.
+ * Upper limit of the number of starts of the switch command (`nixos-rebuild switch`, or switch.ts on the
+ * local host) in one rebuild. An interrupted command is started again, for example after a power failure.
  */
 const MAX_RUNS = 3
 /**
@@ -35,10 +35,9 @@ const LOCKED_EXIT_CODE = 75
  * SIGKILL or SIGTERM ended the command.
  */
 const RETRYABLE_EXIT_CODES = new Set([LOCKED_EXIT_CODE, 130, 137, 143])
-/** Pause before the switch command is repeated, in ms. */
 const PAUSE_BEFORE_RERUN_MS = 2_000
 
-/** Converts a database row to the form in which the host expects an app. */
+/** Converts a row of the database to the app type of the host functions. */
 export function wantedApp(
   row: Pick<DesiredApp, 'name' | 'port' | 'integration_config' | 'entry'>,
 ): WantedApp {
@@ -51,7 +50,10 @@ export function wantedApp(
   }
 }
 
-/** Executes the next waiting rebuild. Returns false if no rebuild is waiting. */
+/**
+ * Executes the next rebuild (one change of the machine for all queued operations). Returns false if there is
+ * none.
+ */
 export async function runNextRebuild(context: Context): Promise<boolean> {
   const rebuild = await claimRebuild(context.pool, context.attempt, context.buildTimeoutSeconds)
   context.progress.recovered()
@@ -77,8 +79,8 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
 }
 
 /**
- * Writes the configuration of the wanted apps while no rebuild is active. Failed and cancelled apps are left
- * out, so that a rebuild by hand does not install them.
+ * Writes the configuration files of the wanted apps after a rebuild has ended. Failed and cancelled apps are
+ * left out, so that a manual `nixos-rebuild switch` does not install them.
  */
 export async function configureWanted({ pool, host, log }: Context): Promise<void> {
   try {
@@ -96,8 +98,8 @@ function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outc
 }
 
 /**
- * Returns the apps that must not be built, with the causes. An app must not be built if its install was
- * cancelled or if the host refuses the app.
+ * Returns the apps that must not be built, each with the reason: its install was cancelled, or the host
+ * refuses the app.
  */
 async function findFailures(
   { pool, host }: Context,
@@ -161,8 +163,8 @@ async function begin(
 }
 
 /**
- * Starts a rollback. First writes the configuration of the older host generation, because the next rebuild
- * would otherwise undo the rollback.
+ * Starts a rollback to an earlier generation (complete configuration of the machine). First writes the
+ * configuration files of that generation, because the next rebuild would otherwise undo the rollback.
  */
 async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
   const { pool, host, attempt } = context
@@ -200,8 +202,8 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
 }
 
 /**
- * True if the switch command was interrupted before the new host generation became active, so that the
- * command must be repeated.
+ * True if the switch command was interrupted before the new configuration became active, and must be
+ * repeated.
  */
 async function mustRunAgain(
   { host, log }: Context,
@@ -211,7 +213,8 @@ async function mustRunAgain(
   const locked = state.state === 'exited' && state.exitCode === LOCKED_EXIT_CODE
   const retryable = state.state === 'exited' && RETRYABLE_EXIT_CODES.has(state.exitCode)
   const interrupted = state.state === 'lost' || retryable
-  // If another switch command was running, that command has changed the host generation, not this one.
+  // If another switch command was running, that command changed the generation (configuration of the
+  // machine).
   const switched = !locked && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
   if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !locked)) return false
@@ -220,8 +223,8 @@ async function mustRunAgain(
 }
 
 /**
- * Stores the outcome of a finished run of the switch command. First deletes the data of apps that were
- * uninstalled with their data.
+ * Stores the outcome of a finished switch command. First deletes the data of the apps that were uninstalled
+ * with `purge`.
  */
 async function storeOutcome(
   context: Context,

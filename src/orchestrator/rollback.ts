@@ -4,8 +4,8 @@ import type { Context } from './context.ts'
 import { decideOutcome, type Observation } from './outcome.ts'
 
 /**
- * Returns the cause with a message that begins with "The rollback did not succeed". The message is shown for
- * every app of the rollback.
+ * Adds "The rollback did not succeed" to the message, because the message is shown for every app of the
+ * rollback.
  */
 const asRollbackCause = (cause: Cause): Cause => ({
   ...cause,
@@ -13,8 +13,9 @@ const asRollbackCause = (cause: Cause): Cause => ({
 })
 
 /**
- * Returns the cause why a rollback must not begin: a cancel, a host generation that the agent did not
- * activate, or a missing target generation. Returns null if the rollback may begin.
+ * Returns the reason why a rollback must not begin: a cancel, a generation (configuration of the machine)
+ * that was activated outside the agent, or a missing target generation. Returns null if the rollback may
+ * begin.
  */
 export async function rollbackObstacle(
   { pool, host }: Context,
@@ -38,8 +39,8 @@ export async function rollbackObstacle(
 }
 
 /**
- * Returns the outcome of a rollback, which succeeded only if the host generation `target` is active.
- * Otherwise all operations of the rollback fail.
+ * Decides the outcome of a rollback, which succeeds only if the generation (complete configuration of the
+ * machine) `target` is active. Otherwise all operations of the rollback fail.
  */
 export function decideRollbackOutcome(observed: Observation, target: string): Outcome {
   const { failures, cause, ...decided } = decideOutcome(observed)

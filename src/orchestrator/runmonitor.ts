@@ -3,25 +3,28 @@ import type { Cause } from '../domain/app.ts'
 import type { Run, RunState } from '../host/index.ts'
 import type { Context } from './context.ts'
 
-/** Upper limit of the time between two polls of a running switch command, in ms. */
+/** Upper limit of the time in ms between two checks of a running switch command. */
 const POLL_INTERVAL_MS = 1_000
 /**
- * Time in ms for which an activation may continue after the rebuild's deadline. An activation can't be
- * stopped.
+ * Time in ms after the deadline of the rebuild for which the activation of the new configuration may still
+ * continue. An activation can't be stopped.
  */
 const ACTIVATION_LIMIT_MS = 5 * 60_000
-/** Upper limit of the log lines that are written in one transaction, in bytes. */
+/** Upper limit in bytes of the log lines that are written in one transaction. */
 const LOG_BATCH_BYTES = 64 * 1024
 
-/** Causes for the operations of a run that the agent stops: one cause for each app, or a common cause. */
+/**
+ * Recorded reasons why the agent stopped the switch command: one for each app in `causes`, or one for all
+ * apps in `all`.
+ */
 export interface StopReason {
   causes: Record<string, Cause>
   all: Cause | null
 }
 
 /**
- * State of a run of the switch command when the worker stopped waiting. `state` is `running` if the
- * activation exceeded its time limit.
+ * State of the switch command when the orchestrator stopped waiting for its end. `state` is `running` if the
+ * activation of the new configuration exceeded its time limit.
  */
 export interface MonitoredRun {
   state: RunState
@@ -29,8 +32,8 @@ export interface MonitoredRun {
 }
 
 /**
- * Copies the log of a run of the switch command into the database, starting at byte `from` of the log.
- * Returns the offset in bytes after the last copied line.
+ * Copies the log of the switch command (`nixos-rebuild switch`, or switch.ts on the local host) into the
+ * database, starting at byte `from`. Returns the byte offset after the last copied line.
  */
 async function copyLog(
   { pool, host, attempt }: Context,
@@ -67,10 +70,11 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
 }
 
 /**
- * Waits for the end of the switch command and copies the command's log into the database. Stops the command
- * at the deadline or after a cancel, unless its activation has begun.
- *
- * Returns undefined if the worker must stop. The command then continues, and the next worker waits for it.
+ * Waits for the end of the switch command (`nixos-rebuild switch`, or switch.ts on the local host) and copies
+ * its log into the database. Stops the command at the deadline or after a cancel, unless the activation of
+ * the new configuration has begun.
+ * Returns undefined if the orchestrator must stop. The command then continues, and the next orchestrator
+ * waits for it.
  */
 export async function monitorRun(
   context: Context,

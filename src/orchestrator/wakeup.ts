@@ -1,4 +1,7 @@
-/** Wake-up that can't be lost: `notify` before `wait` makes `wait` return at once. */
+/**
+ * Makes a loop wait for a notification. No notification is lost: after a call of `notify`, the next `wait`
+ * returns at once.
+ */
 export interface Wakeup {
   notify(): void
   /** Waits for `notify`, at most `ms` milliseconds. Also returns when `signal` aborts. */
