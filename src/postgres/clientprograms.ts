@@ -4,14 +4,13 @@ import * as fs from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { run } from '../system/childprocess.ts'
 
-/** Folders in which the packages of operating systems install several PostgreSQL versions. */
+/** Folders in which packages of operating systems install PostgreSQL, with one subfolder for each version. */
 const ROOTS = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt', '/usr']
 const VERSIONED = /^(\d+|libpq|postgresql@\d+|pgsql-\d+)$/
 const PROGRAMS = ['pg_dump', 'pg_restore', 'psql'] as const
 const VERSION_LIMIT_MS = 10_000
 
 export interface PostgresClient {
-  /** Folder that contains the client programs. */
   directory: string
   major: number
 }
@@ -32,7 +31,6 @@ export async function installedClients(env: NodeJS.ProcessEnv): Promise<Postgres
   return found.filter((client) => client !== null)
 }
 
-/** True if the folder of the client also contains the server programs initdb and postgres. */
 export const hasServer = ({ directory }: PostgresClient): boolean =>
   ['initdb', 'postgres'].every((name) => existsSync(join(directory, name)))
 
@@ -54,8 +52,8 @@ async function clientIn(directory: string, env: NodeJS.ProcessEnv): Promise<Post
 }
 
 /**
- * Returns the client with the server's major version, or else the nearest newer client. Older clients are
- * excluded, because pg_dump refuses to dump a newer server.
+ * Returns the client programs with the major version of the server, or else with the nearest newer version.
+ * Older programs are excluded, because pg_dump can't dump the database of a newer server.
  * @throws ClientError
  */
 export function chooseClient(clients: PostgresClient[], serverMajor: number): PostgresClient {

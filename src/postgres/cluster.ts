@@ -12,29 +12,31 @@ import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
 /**
- * Upper limit of the duration of initdb, in ms. Measured: initdb takes about 2 s, and 30 s on a slow disk
- * under load.
+ * Upper limit of the duration of initdb, in ms. initdb takes about 2 s, and 30 s on a slow disk under load
+ * (measured).
  */
 const INITDB_LIMIT_MS = 180_000
 
 /**
- * Options for the deletion of an unfinished cluster. The retries last 8 s, because initdb can write for that
- * long after the agent was killed.
+ * Options for the deletion of a data directory that initdb has not completed. The retries last 8 s, because
+ * initdb can still write for that long after the agent was killed.
  */
 const REMOVAL = { recursive: true, force: true, maxRetries: 12, retryDelay: 100 }
 
-/** Prefix of the names of unfinished clusters. */
+/** Prefix of the name of a data directory that initdb has not completed. */
 const UNFINISHED = 'postgres.new-'
 
 export const clusterDirectory = (dataDir: string) => join(dataDir, 'postgres')
 
 /**
- * Environment of the PostgreSQL programs. The agent's PG* variables are left out, and LC_ALL sets English
- * messages.
+ * Environment of the PostgreSQL programs. LC_ALL makes their messages English, because the agent searches the
+ * messages. The agent's PG* variables are left out, because they change defaults of the programs.
  */
 export const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' }
 
-/** Returns the major version of PostgreSQL that created the cluster. Returns null if there is no cluster. */
+/**
+ * Returns the major version of the PostgreSQL that created the data directory. Returns null if there is none.
+ */
 export async function clusterMajor(dataDir: string): Promise<number | null> {
   try {
     return Number.parseInt(await fs.readFile(join(clusterDirectory(dataDir), 'PG_VERSION'), 'utf8'), 10)
@@ -45,8 +47,8 @@ export async function clusterMajor(dataDir: string): Promise<number | null> {
 }
 
 /**
- * Creates the cluster under a temporary name and then renames the cluster, so that a cluster with the final
- * name is always complete.
+ * Creates the data directory under a temporary name and then renames it, so that a data directory with the
+ * final name is always complete.
  */
 export async function createCluster(
   dataDir: string,
@@ -71,7 +73,8 @@ export async function createCluster(
 }
 
 /**
- * Deletes unfinished clusters of an interrupted start. The caller must hold the lock of the data directory.
+ * Deletes data directories that an interrupted initdb left incomplete. The caller must hold the file lock of
+ * `dataDir`, because another agent could otherwise be using initdb there.
  */
 export async function removeUnfinished(dataDir: string): Promise<void> {
   for (const name of await fs.readdir(dataDir)) {
@@ -114,8 +117,8 @@ async function runInitdb(
 }
 
 /**
- * Returns the owner of an existing cluster, which may be another user than `user`. A cluster that belongs to
- * root, for example a restored copy, is given to `user`.
+ * Returns the owner of an existing data directory, which may be another user than `user`. A data directory
+ * that belongs to root, for example a restored copy, is given to `user`.
  */
 export async function ownerOfCluster(dataDir: string, user: ServerUser): Promise<ServerUser> {
   const directory = clusterDirectory(dataDir)

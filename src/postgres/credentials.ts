@@ -11,7 +11,10 @@ import { PostgresError } from './error.ts'
 export const DATABASE = 'bloud_host_agent'
 export const SUPERUSER = 'postgres'
 
-/** PostgreSQL logins of the relay, of the orchestrator, and of the operator's psql. */
+/**
+ * PostgreSQL logins of the relay (HTTP server and event stream), of the orchestrator (worker that executes
+ * operations), and of the operator's psql.
+ */
 export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_operator'] as const
 export type Login = (typeof LOGINS)[number]
 
@@ -33,7 +36,8 @@ const schema = z.object({
 export type Credentials = z.infer<typeof schema>
 
 /**
- * First port that is tried. Not 5432, because a PostgreSQL server of the operating system may use that port.
+ * First port that is tried for the PostgreSQL server. Not 5432, because a PostgreSQL server of the operating
+ * system may use that port.
  */
 const FIRST_PORT = 54329
 const PASSWORD_BYTES = 24
@@ -52,7 +56,7 @@ export function newCredentials(): Credentials {
   }
 }
 
-/** Reads `database.json`. Returns null if no server was ever started in this data directory. */
+/** Reads `database.json`. Returns null if the file does not exist, because no server was started yet. */
 export async function readCredentials(dataDir: string): Promise<Credentials | null> {
   let text: string
   try {

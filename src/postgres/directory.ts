@@ -1,9 +1,8 @@
 /**
  * Passes directories to a program that runs as another user.
- *
  * The other user can't open the data directory by its path if a parent directory is private, such as /root.
  * On Linux the agent therefore opens the directory as root and passes the open file to the child process. The
- * child process uses the path /proc/self/fd/3, which needs no access to the parent directories.
+ * child process then uses the path /proc/self/fd/3, which needs no access to the parent directories.
  */
 import { closeSync, constants, openSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
@@ -23,7 +22,7 @@ export interface PassedDirectories {
 }
 
 /**
- * Makes paths accessible to the user that runs the PostgreSQL server.
+ * Makes paths accessible to the user that runs the PostgreSQL server, and returns the paths for that user.
  * @param paths directories or files that belong to that user.
  */
 export async function passDirectories(paths: string[], user: ServerUser | null): Promise<PassedDirectories> {

@@ -33,7 +33,7 @@ export { PostgresError } from './error.ts'
 export interface EmbeddedPostgresOptions {
   dataDir: string
   log: Logger
-  /** Settings for postgresql.conf. */
+  /** Settings of PostgreSQL, with the names of postgresql.conf. */
   settings?: Record<string, string>
 }
 
@@ -43,17 +43,17 @@ export interface RunningPostgres {
   port: number
   socketDir: string | null
   facts: Credentials
-  /** True if the server was left running by an earlier agent that was killed. */
+  /** True if the server was started by an earlier agent that was killed, and is used again. */
   adopted: boolean
 }
 
 export interface EmbeddedPostgres {
   /**
-   * Starts the server. Resolves when the server accepts connections. Idempotent.
+   * Starts the server if it is not running. Resolves when the server accepts connections.
    * @throws PostgresError
    */
   start(): Promise<RunningPostgres>
-  /** Stops the server, also during its start. Resolves when the server has ended. Idempotent. */
+  /** Stops the server, even while it starts. Resolves when the server has ended. */
   stop(): Promise<void>
   /** Registers a listener that is called after each automatic restart, because the port can change. */
   onRestart(listener: (running: RunningPostgres) => void): void
@@ -61,8 +61,8 @@ export interface EmbeddedPostgres {
 
 const READY_LIMITS = { startMs: 60_000, recoveryMs: 600_000 }
 /**
- * Upper limit of the number of attempts to start the server. Only temporary errors, such as a used port,
- * cause another attempt.
+ * Upper limit of the number of attempts to start the server. Only a temporary error, such as a port that is
+ * in use, causes another attempt.
  */
 const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 500
@@ -107,8 +107,8 @@ export function createEmbeddedPostgres({
       log.info({ postgresPid: found.pid }, 'adopted the PostgreSQL that was still running')
       return hold(found, { ...facts, port: found.port }, true)
     }
-    // The found server is stopping or accepts no connections, so the server is stopped and the caller starts
-    // a new server.
+    // The running server is stopping or accepts no connections, so it is stopped and the caller starts a new
+    // server.
     await stopServer(found)
     return null
   }

@@ -10,8 +10,8 @@ export type PostgresErrorCode =
   | 'facts_damaged'
 
 /**
- * Error if the agent can't use its PostgreSQL server. The message contains the reason and advice for the
- * operator.
+ * Error that prevents the use of the agent's PostgreSQL server. The message contains the reason and advice
+ * for the operator.
  */
 export class PostgresError extends Error {
   readonly code: PostgresErrorCode

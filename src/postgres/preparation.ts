@@ -1,4 +1,4 @@
-/** Creates what the PostgreSQL server needs to start: programs, system user, data directory and passwords. */
+/** Prepares what the PostgreSQL server needs: programs, system user, data directory and passwords. */
 import * as fs from 'node:fs/promises'
 import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
 import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
@@ -8,14 +8,14 @@ import { type ServerUser, serverUser } from './serveruser.ts'
 
 export interface Prepared {
   binaries: Binaries
-  /** System user that runs the server. Null if the agent's own user runs the server. */
+  /** System user that runs the server, or null if the server runs as the user of the agent. */
   user: ServerUser | null
   facts: Credentials
 }
 
 /**
- * Creates everything that a start of the server needs, if missing. The caller must hold the lock of the data
- * directory.
+ * Creates the parts that are missing for a start of the server. The caller must hold the file lock of
+ * `dataDir`, so that two agents do not create them at the same time.
  */
 export async function prepare(dataDir: string): Promise<Prepared> {
   await fs.mkdir(dataDir, { recursive: true, mode: 0o700 })
@@ -41,8 +41,8 @@ async function factsFor(dataDir: string, clusterExists: boolean): Promise<Creden
     )
   }
   const facts = newCredentials()
-  // The passwords are stored before the cluster is created, because a crash in between would otherwise leave
-  // a cluster with unknown passwords.
+  // The passwords are stored before the data directory is created, because a crash in between would otherwise
+  // leave a data directory with unknown passwords.
   await writeCredentials(dataDir, facts)
   return facts
 }

@@ -1,4 +1,4 @@
-/** Starts, finds, checks and stops one PostgreSQL server process (postmaster). */
+/** Starts, finds, checks and stops one PostgreSQL server process. */
 import { spawn } from 'node:child_process'
 import * as fs from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -15,7 +15,7 @@ import type { ServerUser } from './serveruser.ts'
 
 export interface Server {
   pid: number
-  /** Resolves when the server has ended, with the end of a sentence such as "was ended by SIGKILL". */
+  /** Resolves when the server has ended, with a description such as "was ended by SIGKILL". */
   ended: Promise<string>
 }
 
@@ -24,34 +24,37 @@ export interface ServerOptions {
   user: ServerUser | null
   directory: string
   port: number
-  /** True if the server also listens on a Unix socket, which is in the data directory. */
+  /** True if the server also listens on a Unix socket in its data directory. */
   socket: boolean
-  /** Settings for postgresql.conf. */
+  /** Settings of PostgreSQL, with the names of postgresql.conf. */
   settings: Record<string, string>
   log: ServerLog
 }
 
 /**
- * Upper limit of the duration of a fast shutdown, in ms. A fast shutdown writes a checkpoint, which takes
- * seconds on a home server.
+ * Upper limit in ms of the duration of a fast shutdown, which closes all connections and writes all changed
+ * data to disk. Writing takes seconds on a slow disk.
  */
 const FAST_STOP_LIMIT_MS = 30_000
 const IMMEDIATE_STOP_LIMIT_MS = 5_000
 const KILL_LIMIT_MS = 5_000
 const CONNECT_LIMIT_MS = 5_000
 const CONNECT_INTERVAL_MS = 100
-/** Interval in ms between two checks that a server of an earlier agent still runs. */
+/** Interval in ms between two checks that a server still runs, if an earlier agent started that server. */
 const ADOPTED_CHECK_INTERVAL_MS = 1_000
 const PS_LIMIT_MS = 5_000
-/** Upper limit of the path of a Unix socket in bytes: the kernel's limit minus the final NUL. */
+/**
+ * Upper limit in bytes of the path of a Unix socket: the limit of the operating system minus the final NUL
+ * byte.
+ */
 const SOCKET_PATH_BYTES = process.platform === 'linux' ? 107 : 103
 
 export const fitsSocketPath = (directory: string, port: number) =>
   Buffer.byteLength(join(directory, `.s.PGSQL.${port}`)) <= SOCKET_PATH_BYTES
 
 /**
- * Starts a PostgreSQL server in its own session. In the agent's session, Ctrl-C would stop the server before
- * the agent has closed its connections.
+ * Starts a PostgreSQL server in its own process session (setsid). In the agent's session, Ctrl-C would stop
+ * the server before the agent has closed its connections.
  */
 export async function spawnServer(options: ServerOptions): Promise<Server> {
   const { binaries, user, directory, port, socket, settings, log } = options
@@ -78,16 +81,16 @@ export async function spawnServer(options: ServerOptions): Promise<Server> {
 }
 
 /**
- * Returns the server that a killed agent left running on this data directory. Returns null if there is no
- * such server.
+ * Returns the PostgreSQL server that runs on this data directory because an earlier agent was killed. Returns
+ * null if there is no such server.
  */
 export async function findRunning(directory: string): Promise<(Server & { port: number }) | null> {
   const text = await fs.readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')
   const [pid = 0, , , port = 0] = text.split('\n').map(Number)
   if (!pid || !isAlive(pid)) return null
   if (await isServerOf(pid, directory)) return { pid, port, ended: awaitEnd(pid) }
-  // The process id in postmaster.pid now belongs to another program, so the file is outdated. PostgreSQL
-  // would refuse to start if that program runs under the same user.
+  // The process id in postmaster.pid now belongs to another program, so the file is outdated. With the file,
+  // PostgreSQL could refuse to start.
   await fs.rm(join(directory, 'postmaster.pid'), { force: true })
   return null
 }
@@ -118,8 +121,8 @@ async function awaitEnd(pid: number): Promise<string> {
 export type Readiness = 'ready' | 'ended' | 'recovering' | 'silent' | 'foreign'
 
 /**
- * Waits until a connection to the server succeeds, and returns the state of the server. `foreign` means that
- * the server rejects the password and is therefore another program's server.
+ * Waits until a connection to the server succeeds or its start has failed, and returns the state of the
+ * server. `foreign` means that another PostgreSQL server uses the port, because the password was rejected.
  */
 export async function awaitReady(server: Server, url: string, limits: ReadyLimits): Promise<Readiness> {
   const begin = Date.now()
@@ -156,7 +159,7 @@ async function tryConnect(url: string): Promise<Exclude<Readiness, 'ended'>> {
 }
 
 /**
- * Stops a server with a fast shutdown, and kills the server if the shutdown takes too long.
+ * Stops a server with a fast shutdown (SIGINT), and with stronger signals if that takes too long.
  * @returns true if the server has ended.
  */
 export function stopServer({ pid }: Server): Promise<boolean> {

@@ -1,6 +1,6 @@
 /**
- * Reads and rotates the server log, `<data>/logs/postgresql.log`. For a rotation, the log is copied and then
- * truncated, because the server keeps the file open and would still write to a renamed file.
+ * Reads and rotates the server log, `<data>/logs/postgresql.log`. A rotation copies and then truncates the
+ * log, because the server keeps the file open and would still write to a renamed file.
  */
 import * as fs from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -13,7 +13,7 @@ const TAIL_LINES = 12
 export interface ServerLog {
   path: string
   size(): Promise<number>
-  /** Returns the last lines of the log, but no lines before the byte offset `from`. */
+  /** Returns the last lines of the log that were written after the byte offset `from`. */
   tail(from: number): Promise<string>
   /** Starts a timer that rotates the log when its size exceeds the limit. */
   startRotation(): void

@@ -1,6 +1,6 @@
 /**
- * Selects the system user that runs the PostgreSQL server. An agent that runs as root needs another user,
- * because PostgreSQL refuses to run as root.
+ * Selects the system user that runs the PostgreSQL server. If the agent runs as root, the server needs
+ * another user, because PostgreSQL refuses to run as root.
  */
 import { run } from '../system/childprocess.ts'
 import { PostgresError } from './error.ts'
@@ -17,7 +17,7 @@ export const isRoot = () => process.getuid?.() === 0
 
 /**
  * Returns the system user for the server, or null if the agent's own user can run the server. The user must
- * be in the passwd database, because initdb reads the user's name there.
+ * exist in the system's list of users, because initdb reads the name of the user there.
  */
 export async function serverUser(): Promise<ServerUser | null> {
   if (!isRoot()) return null
