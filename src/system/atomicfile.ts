@@ -40,8 +40,8 @@ export async function readIfExists(path: string): Promise<string | null> {
 }
 
 /**
- * Creates a file and returns true. Returns false if the file exists. If several processes call this function
- * at the same time, only one call returns true.
+ * Creates a file and returns true. Returns false if the file exists. If several processes create the same
+ * file at the same time, only one of them gets true.
  */
 export async function claimFile(path: string, content: string): Promise<boolean> {
   try {

@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { pollUntil, withTimeout } from './timeout.ts'
 
-/** Exit code of a process, or the signal that ended the process. */
 export interface ExitStatus {
   code: number | null
   signal: NodeJS.Signals | null
@@ -22,7 +21,8 @@ export function exitOf(child: ChildProcess): Promise<ExitStatus> {
     child.once('exit', (code, signal) => resolve({ code, signal }))
     child.once('error', reject)
   })
-  // If no caller awaits the promise, a rejection would end the agent without this handler.
+  // Node ends a process after an unhandled rejection. This handler prevents that if no caller awaits the
+  // promise.
   ending.catch(() => {})
   return ending
 }
@@ -32,7 +32,7 @@ export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    // With EPERM, the process exists but belongs to another user.
+    // The error EPERM means that the process exists but belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
   }
   return !isZombie(pid)
@@ -62,8 +62,8 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
 }
 
 /**
- * Terminates any process. Sends the signals in `steps` in turn, and waits for the end of the process for the
- * given number of ms after each signal.
+ * Terminates a process, which need not be a child process. Sends the signals in `steps` in turn, and after
+ * each signal waits the given number of ms for the end of the process.
  * @returns true if the process has ended.
  */
 export async function terminateProcess(pid: number, steps: [NodeJS.Signals, number][]): Promise<boolean> {
@@ -85,7 +85,7 @@ export interface RunOptions {
 }
 
 export interface RunOutcome extends ExitStatus {
-  /** Last output of the command, stdout and stderr together, at most 16 KiB. */
+  /** Last 16 KiB of the output of the command, stdout and stderr together. */
   output: string
 }
 
@@ -113,8 +113,8 @@ export async function run(command: string, args: string[], options: RunOptions):
     keep(`\n(stopped: it took longer than ${limitMs / 1000} s)`)
   }
   const status = await ending
-  // Output can arrive after the exit event. The time limit is needed because a process that the command
-  // started can keep the pipe open.
+  // Output can arrive after the exit event, so the end of the output is awaited. It may never end, because a
+  // process that the command started can keep the pipe open, so the wait has a time limit.
   await withTimeout(closed, OUTPUT_LIMIT_MS)
   return { ...status, output: output.trim() }
 }
@@ -130,7 +130,6 @@ export async function spawnDetached(command: string, args: string[], options: Sp
 }
 
 export interface AgentChild {
-  /** Resolves when the child process has ended. */
   ended: Promise<ExitStatus>
   /**
    * Sends SIGTERM to the child process. After `limitMs`, sends SIGKILL to the child process and to all
@@ -148,7 +147,7 @@ export interface AgentChildOptions {
 }
 
 /**
- * Starts a child process of the agent in its own process group, so that Ctrl-C in the terminal reaches only
+ * Starts a script as a child process in its own process group, so that Ctrl-C in the terminal reaches only
  * the agent. If the agent is killed, the IPC channel closes and the child process stops itself.
  */
 export function startChild({ script, env, onMessage }: AgentChildOptions): AgentChild {
@@ -160,7 +159,8 @@ export function startChild({ script, env, onMessage }: AgentChildOptions): Agent
   child.on('message', onMessage)
   const ended = exitOf(child).catch((): ExitStatus => ({ code: null, signal: null }))
   const kill = () => {
-    // After the end of the child process, another process can get the same process id.
+    // After the end of the child process, the kernel can give its id to another process, which must not be
+    // killed.
     if (child.pid && child.exitCode === null && child.signalCode === null) signal(-child.pid, 'SIGKILL')
   }
   async function stop(limitMs: number): Promise<void> {
@@ -180,8 +180,8 @@ export async function runInTerminal(
   args: string[],
   env: NodeJS.ProcessEnv,
 ): Promise<number | null> {
-  // This process ignores Ctrl-C, because Ctrl-C is meant for the program. psql, for example, cancels a
-  // statement.
+  // This process ignores Ctrl-C, because Ctrl-C is meant for the program. In psql, for example, Ctrl-C
+  // cancels a statement.
   const ignore = () => {}
   process.on('SIGINT', ignore)
   try {

@@ -1,7 +1,7 @@
 /**
- * File locks that the kernel releases when a process ends, even after SIGKILL. A lock is an exclusive SQLite
- * transaction, because Node has no file locks. A file with a process id would not be safe, because the kernel
- * can reuse the id.
+ * File locks that the kernel releases when a process ends, even after SIGKILL. Node has no file locks, so a
+ * lock is an exclusive transaction on an SQLite file. A file with a process id would not be safe, because the
+ * kernel can give the id of an ended process to another process.
  */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -15,16 +15,14 @@ export interface FileLock {
 /** Error code SQLITE_BUSY: another process holds the lock. */
 const BUSY = 5
 
-/**
- * Locks that this process holds. Without a reference in this set, garbage collection would release a lock.
- */
+/** Locks that this process holds. Garbage collection would release a lock to which no reference exists. */
 const held = new Set<DatabaseSync>()
 
 let sqlite: typeof import('node:sqlite') | undefined
 
 /**
- * Returns the module node:sqlite. Suppresses the ExperimentalWarning of Node, which would be the first line
- * of every log file.
+ * Returns the module node:sqlite without the ExperimentalWarning of Node, which would be the first line of
+ * every log file.
  */
 function loadSqlite(): typeof import('node:sqlite') {
   if (sqlite) return sqlite
@@ -57,7 +55,7 @@ function tryLock(path: string): FileLock | null {
 
 /**
  * True if a process holds the lock of the file. The check takes only a shared lock, so that two checks at the
- * same time do not report each other.
+ * same time do not block each other.
  */
 export function isLocked(path: string): boolean {
   let database: DatabaseSync

@@ -1,4 +1,4 @@
-/** Splits the output of other programs into lines that PostgreSQL can store and a browser can show. */
+/** Splits the output of programs into lines that PostgreSQL can store and a browser can show. */
 import { stripVTControlCharacters } from 'node:util'
 
 /** Upper limit of a line in bytes. Longer lines are split. */
@@ -32,7 +32,7 @@ export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; us
   }
 }
 
-/** Returns the last position up to `at` that is not inside a UTF-8 character. */
+/** Returns the last position, at most `at`, that is not inside a UTF-8 character. */
 function cutBefore(bytes: Buffer, from: number, at: number): number {
   const continues = (index: number) => ((bytes[index] ?? 0) & 0xc0) === 0x80
   for (let cut = at; cut > from && cut > at - 4; cut--) if (!continues(cut)) return cut
@@ -40,8 +40,8 @@ function cutBefore(bytes: Buffer, from: number, at: number): number {
 }
 
 /**
- * Removes colours and control characters from a line. If a program has overwritten a line by using carriage
- * returns, only the last text is kept.
+ * Removes colours and control characters from a line. If a program overwrote the line with carriage returns,
+ * for example to show progress, only the last text is kept.
  */
 function cleanLine(bytes: Buffer): string {
   const text = stripVTControlCharacters(bytes.toString('utf8'))

@@ -1,7 +1,7 @@
 /** Checks that a TCP port is free for an app. */
 import { createServer } from 'node:net'
 
-/** Addresses that are checked, because an app may listen on any of these addresses. */
+/** IPv4 and IPv6 addresses that are checked, because an app may listen on any of them. */
 const ADDRESSES = ['127.0.0.1', '0.0.0.0', '::1', '::']
 
 /** Returns the reason why an app can't listen on this port now. Returns null if the port is free. */
@@ -14,7 +14,6 @@ export async function portObstacle(port: number): Promise<string | null> {
   return null
 }
 
-/** Tries to listen on a port. Returns the error code of the attempt, or null if the attempt succeeds. */
 function tryToListen(port: number, host: string): Promise<string | null> {
   const server = createServer()
   return new Promise((resolve) => {

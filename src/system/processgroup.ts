@@ -1,9 +1,8 @@
 /**
- * Finds and terminates processes that the agent started, also processes whose parent was killed.
- *
- * Every process that the agent starts has a process mark, an environment variable that child processes
- * inherit. A process without the mark gets no signal, because the kernel can give the id of an ended process
- * to another program.
+ * Finds and terminates processes that the agent started, even if their parent process was killed.
+ * Every process that the agent starts has a process mark, which is an environment variable that child
+ * processes inherit. A stored process id is not enough to find a process, because the kernel can give the id
+ * of an ended process to another program.
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -23,9 +22,12 @@ const PS_LIMIT_MS = 5_000
 const PS_MAX_BYTES = 16 * 1024 * 1024
 
 export interface ProcessGroup {
-  /** Process group id. Unset after the group's leader has ended, because the kernel can reuse the id. */
+  /**
+   * Process group id. Left out after the first process of the group has ended, because the kernel can then
+   * give the id to another group.
+   */
   pgid?: number
-  /** Process marks. A mark also matches longer marks that begin with the mark and a slash. */
+  /** Values of the process mark. A value also matches longer values that begin with it and a slash. */
   marks: string[]
 }
 
@@ -35,7 +37,7 @@ interface Process {
   mark: string | null
 }
 
-/** Returns the process mark of a state directory. The mark is random and stored in the file `path`. */
+/** Returns the random process mark that is stored in the file `path`. Creates the file if it is missing. */
 export async function readMark(path: string): Promise<string> {
   await claimFile(path, randomUUID())
   const mark = await pollUntil(() => readIfExists(path), KILL_LIMIT_MS)
@@ -43,7 +45,7 @@ export async function readMark(path: string): Promise<string> {
   return mark
 }
 
-/** Returns the ids of the running processes of a group, without the calling process. */
+/** Returns the ids of the running processes of a group. The calling process is left out. */
 export async function membersOf(group: ProcessGroup): Promise<number[]> {
   const all = process.platform === 'linux' ? await fromProc() : await fromPs()
   return all
@@ -58,7 +60,8 @@ function belongs(candidate: Process, group: ProcessGroup): boolean {
 }
 
 /**
- * Sends SIGTERM to a process group, and SIGKILL after `termLimitMs`. Resolves when all processes have ended.
+ * Sends SIGTERM to the processes of a group, and SIGKILL after `termLimitMs`. Resolves when all processes
+ * have ended.
  * @throws if a process can't be killed.
  */
 export async function terminateGroup(group: ProcessGroup, termLimitMs: number): Promise<void> {
@@ -119,8 +122,8 @@ async function readEnviron(pid: string): Promise<string> {
 }
 
 /**
- * Lists processes with `ps` on systems other than Linux. The option `e` adds the environment variables to the
- * command.
+ * Lists processes with `ps` on systems other than Linux. The option `e` prints the environment variables of
+ * each process, which contain the process mark.
  */
 async function fromPs(): Promise<Process[]> {
   const args = ['axeww', '-o', 'pid=,pgid=,stat=,command=']

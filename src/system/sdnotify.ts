@@ -7,27 +7,27 @@ import { run } from './childprocess.ts'
 
 const SEND_LIMIT_MS = 5_000
 /**
- * Number of heartbeats per watchdog interval. With several heartbeats, a single late heartbeat does not cause
- * a restart.
+ * Number of heartbeats in each interval of systemd's watchdog. With several heartbeats, a single late
+ * heartbeat does not cause a restart of the agent.
  */
 const HEARTBEATS_PER_INTERVAL = 3
-/** Upper limit of the length of the status line, in characters. */
 const STATUS_LENGTH = 200
 
 export interface SystemdNotifier {
-  /** Reports that the agent is ready. Only the first call has an effect. */
   ready(): void
   /** Sets the status line that `systemctl status` shows. */
   status(text: string): void
-  /** Reports that the agent still runs. May be called at any rate, because most calls send nothing. */
+  /**
+   * Sends the heartbeat for systemd's watchdog. May be called at any rate, because a heartbeat is sent only
+   * when it is due.
+   */
   alive(): void
   stopping(): void
-  /** Resolves when all pending reports have been sent. */
   flush(): Promise<void>
 }
 
 export interface NotifierOptions {
-  /** True if systemd started the agent and expects reports. */
+  /** True if systemd started the agent and expects its reports (`Type=notify`). */
   enabled: boolean
   /**
    * Time in ms without a heartbeat after which systemd restarts the agent. Undefined if systemd's watchdog is

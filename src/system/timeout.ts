@@ -1,14 +1,13 @@
 /** Waits for promises and conditions, always with a time limit. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Interval between two checks in ms. At this rate, the checks use no measurable CPU time. */
+/** Interval in ms between two checks of a condition. At this rate, the checks use no measurable CPU time. */
 const POLL_INTERVAL_MS = 50
 
-/** Error of a promise that took longer than its limit. */
 export class TimeLimitError extends Error {}
 
 /**
- * Returns the argument `createError` for `withTimeout`. The error message begins with `work`, for example
+ * Returns a function that creates the error of `withTimeout`. The message begins with `work`, for example
  * "Reading the log".
  */
 export const timeLimitError = (work: string) => (limitMs: number) =>
@@ -46,8 +45,8 @@ export async function withTimeout<T>(
 type Falsy = null | undefined | false
 
 /**
- * Calls `check` repeatedly until `check` returns a truthy value.
- * @returns the truthy value, or null after the limit.
+ * Calls `check` repeatedly until it returns a value that is not null, undefined or false.
+ * @returns the value, or null if `limitMs` has passed.
  */
 export async function pollUntil<T>(
   check: () => Promise<T | Falsy> | T | Falsy,
