@@ -1,10 +1,11 @@
 /**
- * Interface between the agent and its host, `nixos` or `local`. The agent writes a configuration and starts
- * the switch command. After a successful switch command, a new host generation is active.
+ * Interface of the two hosts that install and run apps: the NixOS host (apps in containers) and the local
+ * host (apps as child processes, without NixOS). The agent writes the configuration of all apps and starts
+ * the switch command (`nixos-rebuild switch`, or switch.ts on the local host), which activates the
+ * configuration.
  */
 import type { CatalogApp } from '../domain/catalog.ts'
 
-/** App in the configuration of the host. */
 export interface WantedApp {
   name: string
   port: number
@@ -12,29 +13,30 @@ export interface WantedApp {
   integrationConfig: Record<string, unknown>
 }
 
-/** One run of the switch command (`nixos-rebuild switch` on NixOS). */
+/** One execution of the switch command (`nixos-rebuild switch`, or switch.ts on the local host). */
 export interface Run {
-  /** Id of the run, for example "17-1" for the first run of rebuild 17. */
+  /** Numbers of the rebuild (one change of the machine) and of its execution, for example "17-1". */
   id: string
 }
 
 export type RunState =
-  /** The run has never been started. */
+  /** The switch command was never started. */
   | { state: 'absent' }
   /**
-   * The run has a live process. With `activating`, the activation of the new host generation has begun and
-   * can't be stopped.
+   * The switch command still runs. With `activating`, the activation of the new generation has begun and must
+   * not be interrupted.
    */
   | { state: 'running'; activating?: true }
-  /** The run has ended and written its exit code. */
   | { state: 'exited'; exitCode: number }
-  /** The process of the run was killed before writing an exit code, for example by a power failure. */
+  /**
+   * The switch command was cancelled, or was killed for example by a power failure, so there is no exit code.
+   */
   | { state: 'lost' }
 
 export type FailureClass = 'evaluate' | 'build' | 'activate'
 
 /**
- * Reason why an app or a run of the switch command failed. `log` contains the output that shows the reason.
+ * Failure of the switch command, for one app or as a whole. `log` contains the relevant lines of the output.
  */
 export interface RunFailure {
   class: FailureClass
@@ -43,16 +45,16 @@ export interface RunFailure {
 }
 
 export interface RunResult {
-  /** Reasons by the name of the failed app. Empty if the host can't determine which apps failed. */
+  /** Failures by app name. Empty after a success, or if the host can't determine which apps failed. */
   failures: Record<string, RunFailure>
-  /** Reason of a failure that can't be assigned to an app. */
+  /** Failure that can't be assigned to an app. */
   cause?: RunFailure
 }
 
 export interface Configured {
   /**
-   * Warnings by app name, for example that single sign-on could not be set up. The app can run without the
-   * failed part.
+   * Problems by app name that don't prevent an app from running, for example that single sign-on could not be
+   * set up.
    */
   warnings: Record<string, string[]>
 }
@@ -71,9 +73,11 @@ export interface UnitState {
 
 export interface Host {
   kind: 'local' | 'nixos'
-  /** Starts the processes that the host needs, such as the supervisor of the local host. Idempotent. */
+  /**
+   * Creates the host's directories and starts its supervisor (process that runs the apps; local host only).
+   * Idempotent.
+   */
   start(): Promise<void>
-  /** Stops the processes that `start` of this object started. Idempotent. */
   stop(): Promise<void>
   /**
    * Returns the reason why this host can't install the app, as a sentence for the operator. Returns null if
@@ -81,50 +85,54 @@ export interface Host {
    */
   cannotInstall(app: CatalogApp): string | null
   /**
-   * Returns the reason why the app can't start now, for example a used port. Returns null if the app can
-   * start.
+   * Returns the reason why the app could not start now, for example because its port is in use. Returns null
+   * if there is no such reason.
+   * @param running names of the apps that were installed before this rebuild
    */
   preflight(app: WantedApp, running: string[]): Promise<string | null>
-  /** Writes the whole configuration atomically. The same apps always give the same file content. */
+  /** Replaces the configuration of the host by a configuration with exactly these apps. */
   configure(apps: WantedApp[]): Promise<Configured>
-  /** Returns the active host generation. Returns null if no generation was ever activated. */
+  /**
+   * Returns the active generation (a complete configuration of the machine that can be activated again).
+   * Returns null before the first activation.
+   */
   generation(): Promise<string | null>
   /**
-   * Starts a run of the switch command, which continues if the agent ends. A second call for the same run has
-   * no effect.
-   * @param rollBackTo older host generation to activate. If null, a new generation is built from the
-   * configuration.
+   * Starts the switch command, which continues if the agent ends. Does nothing if the same execution was
+   * started before.
+   * @param rollBackTo older generation to activate. If null, the command builds a new generation.
    */
   startSwitch(run: Run, rollBackTo?: string | null): Promise<void>
   /**
-   * Returns the reason why a rollback to this host generation is impossible, as a sentence. Returns null if
-   * the rollback is possible.
+   * Returns the reason why this generation can't be activated again, as a sentence. Returns null if the
+   * generation can be activated.
    */
   whyNoRollback(generation: string): Promise<string | null>
   inspect(run: Run): Promise<RunState>
-  /** Returns the failures of a run. The result is complete only when the run has ended. */
+  /**
+   * Returns the failures of one execution of the switch command. The result is complete only after its end.
+   */
   result(run: Run): Promise<RunResult>
   /**
-   * Reads whole lines of the log of a run, from a byte offset. After the end of the run, text after the last
-   * newline is also a line.
+   * Reads whole lines of the switch command's log from a byte offset. An unfinished last line is returned
+   * only after the command has ended.
    */
   readLog(run: Run, offset: number, maxBytes: number): Promise<LogSlice>
   /**
-   * Calls `onChange` when the log of a run may have grown. Some changes cause no call, because file events
-   * can be lost.
+   * Calls `onChange` when the log may have grown. Callers must also poll the log, because file events can be
+   * lost.
    * @returns a function that ends the calls.
    */
   watchLog(run: Run, onChange: () => void): () => void
   /**
-   * Stops a run and returns true. Returns false if the run's activation has begun, because an activation
-   * can't be stopped.
+   * Stops the switch command and returns true. Returns false if the activation has begun, because an
+   * activation is never interrupted.
    */
   stopSwitch(run: Run): Promise<boolean>
-  /** Returns the URL to which the app's health path is appended. */
+  /** Returns the base URL of the app on this machine, to which the path of the health check is appended. */
   url(app: WantedApp): string
-  /** Returns the last lines of the app's output. */
   appLog(name: string, lines: number): Promise<string[]>
   unitState(name: string): Promise<UnitState>
-  /** Deletes an app's data and log permanently. Idempotent. */
+  /** Deletes the files of an uninstalled app permanently. Idempotent. */
   removeData(name: string): Promise<void>
 }

@@ -1,6 +1,4 @@
-/**
- * Creates the configured host. Code outside this folder uses only this file and the interface in contract.ts.
- */
+/** Creates the host that the settings select. Code outside this folder imports only this file. */
 import type { Host } from './contract.ts'
 import { createLocalHost, type LocalHostOptions } from './local/host.ts'
 import { createNixosHost, type NixosHostOptions } from './nixos/host.ts'

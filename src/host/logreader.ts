@@ -3,15 +3,15 @@ import { open, stat } from 'node:fs/promises'
 import { MAX_LINE_BYTES, splitLines } from '../system/linereader.ts'
 import type { LogSlice } from './contract.ts'
 
-/** Number of bytes at the end of a log file in which the last lines are searched. */
+/** Number of bytes at the end of a log file from which the last lines are read. */
 const TAIL_BYTES = 64 * 1024
 
-/** Returns the name of the older log file, to which a full log file is renamed. */
+/** Returns the path to which a full log file is renamed before a new log file is begun. */
 export const olderLogFile = (file: string): string => `${file}.1`
 
 /**
- * Reads whole lines from a byte offset. With `final`, text after the last newline is also a line. Returns no
- * lines if the file is missing.
+ * Reads whole lines from a byte offset. With `final`, text after the last newline also counts as a line. A
+ * missing file has no lines.
  */
 export async function readLines(
   file: string,
@@ -19,7 +19,8 @@ export async function readLines(
   maxBytes: number,
   final: boolean,
 ): Promise<LogSlice> {
-  // At least one line of maximal length must fit, because a shorter read could never return that line.
+  // At least one line of the maximal length must fit. Otherwise the read could contain no newline, and the
+  // caller would never get past this line.
   const bytes = await readBytes(file, offset, Math.max(maxBytes, MAX_LINE_BYTES + 1))
   const atEnd = offset + bytes.length >= (await sizeOf(file))
   const { lines, used } = splitLines(bytes, final && atEnd)
@@ -27,8 +28,8 @@ export async function readLines(
 }
 
 /**
- * Returns the last lines of a log, oldest first. If the log file has too few lines, lines of the older log
- * file are added.
+ * Returns the last lines of a log, oldest first. If the log file has too few lines, the older log file is
+ * read, too.
  */
 export async function lastLines(file: string, count: number): Promise<string[]> {
   const newer = await tail(file)

@@ -1,15 +1,16 @@
 /**
- * Manages the directory of one run of the switch command. The agent and the run exchange their state through
- * files and a lock, because each of them can be killed.
+ * Manages the directory with the log and exit code of one execution of the switch command (`nixos-rebuild
+ * switch`, or switch.ts on the local host). The agent and the process of the switch command exchange their
+ * state through files and a lock, because each of them can be killed.
  *
- *   created -> claimed -> (activated) -> exit written
+ *   created -> claimed -> (activated) -> exit code written
  *
- * - The agent creates the directory and starts the run. Only one caller can create the directory, so a run
- *   starts once.
- * - The run takes the lock, holds the lock until its process ends, and writes the claim file.
- * - To cancel a run that has not begun, the agent writes the claim file. A run that finds the claim file does
- *   not begin.
- * - If the claim file exists without a held lock and without an exit file, the run was killed.
+ * - The agent creates the directory and starts the process. The directory can be created only once, so the
+ *   process is started only once.
+ * - The process takes the lock, holds the lock until its end, and creates the claim file.
+ * - To cancel a process that has not begun, the agent creates the claim file first. A process that finds the
+ *   claim file ends at once.
+ * - If there is a claim file, but no held lock and no exit code, the process was killed or cancelled.
  */
 import { type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -20,17 +21,16 @@ import type { RunState } from './contract.ts'
 
 export interface RunFiles {
   dir: string
-  /** File with the output of the run. */
   log: string
-  /** File lock that the run holds while its process lives. */
+  /** File lock that the process of the switch command holds until its end. */
   lock: string
   /**
-   * File that the run creates at its beginning. If the agent creates the file first, the run never begins.
+   * File that the process creates when it begins. If the agent has created the file first, the process ends
+   * at once.
    */
   claim: string
   /** File that exists when the activation has begun. */
   activated: string
-  /** File with the exit code of the run. */
   exit: string
 }
 
@@ -46,8 +46,8 @@ export function runFiles(dir: string): RunFiles {
 }
 
 /**
- * Creates the directory of a run.
- * @returns false if the directory already exists.
+ * Creates the directory.
+ * @returns false if the directory already exists, which means that the process was started before.
  */
 export async function createRunDirectory({ dir }: RunFiles, mode?: number): Promise<boolean> {
   try {
@@ -60,9 +60,9 @@ export async function createRunDirectory({ dir }: RunFiles, mode?: number): Prom
 }
 
 /**
- * Takes the lock of a run and then writes the claim file, because a claim file without a held lock means that
- * the run has ended. Waits up to `lockLimitMs` for the lock.
- * @returns false if the run was begun or cancelled before.
+ * Takes the lock and then creates the claim file. In the reverse order, the agent would find a claim file
+ * without a held lock, and would regard the process as killed.
+ * @returns false if the process was begun or cancelled before.
  */
 export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<boolean> {
   return (
@@ -70,15 +70,13 @@ export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<bo
   )
 }
 
-/** Reads the exit code of a run. Returns null if there is no exit code yet. */
 export async function readExit(files: RunFiles): Promise<RunState | null> {
   const code = await readIfExists(files.exit)
   return code === null ? null : { state: 'exited', exitCode: Number(code) }
 }
 
 /**
- * Calls `onChange` when a file in the directory of a run changes. Errors are ignored, because the caller also
- * polls.
+ * Calls `onChange` when a file in the directory changes. Errors are ignored, because the caller also polls.
  * @returns a function that ends the calls.
  */
 export function watchRunDirectory({ dir }: RunFiles, onChange: () => void): () => void {

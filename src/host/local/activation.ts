@@ -1,6 +1,6 @@
 /**
- * Waits until the supervisor process runs the apps of a new host generation. Returns the apps that did not
- * start.
+ * Waits until the supervisor (process that runs the apps) has started the apps of a new generation (complete
+ * configuration of the local host). Returns the apps that did not start.
  */
 import { isLocked } from '../../system/filelock.ts'
 import { pollUntil } from '../../system/timeout.ts'
@@ -9,27 +9,23 @@ import { lastLines } from '../logreader.ts'
 import { appLogFile, type Paths } from './paths.ts'
 import { digestOf, type Manifest, type SupervisorState, supervisorState } from './statefiles.ts'
 
-/**
- * Time in ms within which the supervisor must stop and start the apps of a new host generation. Stopping an
- * app takes up to 15 s.
- */
+/** Time in ms that the supervisor may take to stop and start apps. Stopping an app takes up to 15 s. */
 const APPLY_LIMIT_MS = 45_000
-/** Running time in ms after which an app counts as started. */
+/** Time in ms that an app must run to count as started. */
 const SETTLED_MS = 1_500
 const SETTLE_LIMIT_MS = 15_000
 const SHOWN_LINES = 20
 
 export interface Activation {
-  /** Id of this activation, which the supervisor writes to its state file when the activation is complete. */
+  /** Id that the supervisor writes to its state file when the activation is complete. */
   id: string
   apps: Manifest['apps']
-  /** Names of the apps that this activation starts. */
   changed: string[]
 }
 
 /**
- * Waits for the supervisor and returns the reasons why apps did not start, by app name. Returns null if the
- * supervisor did not finish in time.
+ * Waits until the supervisor has completed the activation. Returns the failures of apps that did not start,
+ * by app name. Returns null if the supervisor did not finish in time.
  */
 export async function awaitActivation(
   paths: Paths,
@@ -48,15 +44,11 @@ export async function awaitActivation(
   return failures
 }
 
-/**
- * Reads the supervisor's state file. Returns null if no supervisor runs, because the file is outdated in that
- * case.
- */
+/** Returns null if no supervisor runs, because the state file is then outdated. */
 async function readState(paths: Paths): Promise<SupervisorState | null> {
   return isLocked(paths.supervisorLock) ? supervisorState(paths) : null
 }
 
-/** Waits until an app has started. Returns null if the app has started, or the reason of the failure. */
 async function awaitUnit(paths: Paths, name: string, digest: string): Promise<string | null> {
   const verdict = await pollUntil(async () => {
     const unit = (await readState(paths))?.apps[name]

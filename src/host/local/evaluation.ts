@@ -1,13 +1,9 @@
-/** Checks the configuration before any app is installed. */
+/** Checks whether the local host (apps as child processes, without NixOS) can install the configured apps. */
 import type { CatalogApp } from '../../domain/catalog.ts'
 import type { RunFailure, WantedApp } from '../contract.ts'
 
 const failure = (message: string): RunFailure => ({ class: 'evaluate', message, log: [] })
 
-/**
- * Returns the reason why the app can't be installed on this machine, as a sentence. Returns null if the app
- * can be installed.
- */
 export function cannotInstall(app: CatalogApp): string | null {
   if (!app.npm) {
     const form = app.image ? 'is published as a container image' : 'is not published as an npm package'
@@ -22,10 +18,8 @@ export function cannotInstall(app: CatalogApp): string | null {
 }
 
 /**
- * Checks that every app can be installed and that no two apps use the same port. Returns the failures by app
- * name.
- * @param current names of the installed apps. If two apps use one port, the app that is not yet installed
- * fails.
+ * Returns the apps that can't be installed or whose port another app uses, with the reasons.
+ * @param current names of the installed apps. An installed app keeps its port if a new app has the same port.
  */
 export function evaluate(apps: WantedApp[], current: string[]): Record<string, RunFailure> {
   const failures: Record<string, RunFailure> = {}

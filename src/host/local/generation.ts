@@ -1,6 +1,7 @@
 /**
- * Writes, activates and deletes host generations. A generation is a numbered folder with a manifest of its
- * apps. The symbolic link `current` points to the active generation.
+ * Writes, activates and deletes generations of the local host. A generation (a complete configuration that
+ * can be activated again) is a numbered folder with a manifest, which lists the apps and their commands. The
+ * symbolic link `current` points to the active generation.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -11,9 +12,8 @@ import { appDataDir, type Paths } from './paths.ts'
 import { digestOf, type Manifest, manifestSchema, readStateFile, type UnitSpec } from './statefiles.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
 
-/** Number of older host generations that are kept for a rollback. */
+/** Number of older generations that are kept for a rollback. */
 const KEPT_GENERATIONS = 5
-/** Number of run directories that are kept for debugging. */
 const KEPT_RUNS = 50
 
 /**
@@ -51,7 +51,7 @@ export const sameApps = (a: Manifest['apps'], b: Manifest['apps']): boolean =>
 const sorted = <T>(map: Record<string, T>): [string, T][] =>
   Object.entries(map).sort(([a], [b]) => (a < b ? -1 : 1))
 
-/** Writes the next host generation and returns its number. The active generation stays active. */
+/** Writes the next generation without activating it. Returns the number of the new generation. */
 export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
   await mkdir(paths.generations, { recursive: true })
   const generation = Math.max(0, ...(await generationNumbers(paths))) + 1
@@ -65,8 +65,8 @@ export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Pro
 }
 
 /**
- * Activates a host generation by replacing the symbolic link `current` atomically. The supervisor then
- * changes the running apps.
+ * Activates a generation by replacing the symbolic link `current` atomically. The supervisor (process that
+ * runs the apps) detects the new link, and then stops and starts apps.
  */
 export async function switchLink(paths: Paths, generation: number): Promise<void> {
   const temp = `${paths.current}.tmp`
@@ -76,16 +76,11 @@ export async function switchLink(paths: Paths, generation: number): Promise<void
   await syncDirectory(paths.state)
 }
 
-/** Reads the manifest of a host generation. Returns null if the generation does not exist. */
 export async function readGeneration(paths: Paths, generation: string): Promise<Manifest | null> {
   if (!/^\d+$/.test(generation)) return null
   return readStateFile(join(paths.generations, generation, 'manifest.json'), manifestSchema)
 }
 
-/**
- * Returns the reason why a host generation can't be activated again, as a sentence. Returns null if there is
- * no reason.
- */
 export async function whyNoRollback(paths: Paths, generation: string): Promise<string | null> {
   const manifest = await readGeneration(paths, generation)
   if (!manifest) return `generation ${generation} does not exist any more`
@@ -102,8 +97,8 @@ async function generationNumbers(paths: Paths): Promise<number[]> {
 }
 
 /**
- * Deletes the temporary folders that killed runs of the switch command left. A caller without the switch lock
- * must pass the `id` of its run, because the folders of other runs may be in use.
+ * Deletes unfinished folders that killed executions of switch.ts left. With `id`, deletes only the folders of
+ * this execution, because other executions may still run.
  */
 export async function removeTemps(dir: string, id?: string): Promise<void> {
   const names = await readdir(dir).catch(() => [])
@@ -111,7 +106,7 @@ export async function removeTemps(dir: string, id?: string): Promise<void> {
   await Promise.all(temps.map((name) => rm(join(dir, name), { recursive: true, force: true })))
 }
 
-/** Deletes old host generations, old run directories, and packages that no remaining generation uses. */
+/** Deletes old generations, old logs of switch.ts, and packages that no remaining generation uses. */
 export async function collectGarbage(paths: Paths, current: number): Promise<void> {
   const all = (await generationNumbers(paths)).filter((number) => number !== current).sort((a, b) => b - a)
   const kept = [current, ...all.slice(0, KEPT_GENERATIONS)]

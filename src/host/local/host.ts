@@ -1,4 +1,7 @@
-/** Host that installs apps as npm packages and runs the apps under a supervisor process. */
+/**
+ * The local host, which installs apps as npm packages and runs them as child processes of a supervisor
+ * process, without NixOS.
+ */
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { APP_NAME } from '../../domain/catalog.ts'
@@ -17,25 +20,19 @@ import { createRunner } from './runner.ts'
 import { currentGeneration, currentManifest, supervisorState } from './statefiles.ts'
 import { createSupervisorProcess } from './supervisorprocess.ts'
 
-/**
- * Time in ms to wait for the end of an app's process. Includes the time for the restart of a crashed
- * supervisor.
- */
+/** Time in ms to wait until an app has stopped, including the restart of a crashed supervisor. */
 const APP_STOP_LIMIT_MS = 25_000
 
 export interface LocalHostOptions {
-  /** Absolute path of the agent's data directory. */
   dataDir: string
   /**
-   * Path of the Node that runs the switch command, the supervisor and the apps. By default, the Node of this
-   * process.
+   * Path of the Node executable for switch.ts, the supervisor and the apps. By default, the executable of
+   * this process.
    */
   nodePath?: string
-  /** Command that runs npm; ['npm'] by default. */
   npmCommand?: string[]
-  /** True if stop() also ends processes that an earlier agent on this data directory left running. */
+  /** True if stop() also ends processes that a previous agent with the same data directory left running. */
   ownsAll?: boolean
-  /** Environment of the agent, from which variables for child processes are selected. */
   environment?: NodeJS.ProcessEnv
 }
 
@@ -99,8 +96,8 @@ async function readRunLog(
   offset: number,
   maxBytes: number,
 ): Promise<LogSlice> {
-  // The state is read before the log. In the reverse order, the run could write more lines and end between
-  // the two reads.
+  // The state is read before the log. If the command ended between the two reads in the reverse order, an
+  // unfinished line would be returned as a whole line.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }
@@ -112,10 +109,6 @@ async function unitState(paths: Paths, name: string): Promise<UnitState> {
   return { state: state && state.generation !== null ? 'stopped' : 'unknown', exitCode: null, restarts: 0 }
 }
 
-/**
- * Deletes an app's data and log.
- * @throws if the app is still installed or its process still runs.
- */
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {
   checkName(name)
   const manifest = await currentManifest(paths)

@@ -1,9 +1,12 @@
-/** Writes the log file of an app. A full file is renamed and replaces the older log file. */
+/**
+ * Writes the output of an app to a log file. A full log file is renamed with the ending `.1`, and a new log
+ * file is begun.
+ */
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { olderLogFile } from '../logreader.ts'
 
-/** Upper limit of a log file in bytes, about a day of output of a verbose app. */
+/** Upper limit of the size of a log file in bytes, about one day of output of a verbose app. */
 export const MAX_LOG_BYTES = 5 * 1024 * 1024
 
 export interface LogFile {
@@ -11,7 +14,7 @@ export interface LogFile {
   close(): void
 }
 
-/** Opens a log file. Writing a line never throws, because a full disk must not stop the app. */
+/** Opens a log file. write() ignores errors, because a full disk must not stop the app. */
 export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
   mkdirSync(dirname(file), { recursive: true })
   let descriptor: number | null = openSync(file, 'a', 0o600)
@@ -30,7 +33,7 @@ export function openLogFile(file: string, maxBytes = MAX_LOG_BYTES): LogFile {
         if (size > 0 && size + chunk.length > maxBytes) rotate()
         if (descriptor !== null) size += writeSync(descriptor, chunk)
       } catch {
-        // The line is lost, for example because the disk is full.
+        // The output is lost, for example because the disk is full.
       }
     },
     close() {

@@ -1,6 +1,6 @@
 /**
- * Provides the C++ headers of the Node that runs the apps, because native modules must be compiled with these
- * headers. The headers come from the npm registry, because nodejs.org may be unreachable.
+ * Provides the C++ headers of Node, with which npm compiles native modules. The headers are downloaded from
+ * the npm registry instead of nodejs.org, so that only one server must be reachable.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
@@ -18,8 +18,8 @@ const PLATFORM_PACKAGE =
 const VERSION = process.versions.node
 
 /**
- * Returns a folder whose subfolder include/node contains the headers of this Node. Downloads the headers if
- * this machine has none. Returns null if the download fails.
+ * Returns a folder whose subfolder include/node contains the headers. Downloads the headers if this machine
+ * has none. Returns null if the download fails.
  */
 export async function ensureHeaders(paths: Paths, options: StoreOptions): Promise<string | null> {
   const kept = join(paths.state, 'node-headers', VERSION)

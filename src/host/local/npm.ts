@@ -3,30 +3,23 @@ import { spawn } from 'node:child_process'
 import { createLineReader } from '../../system/linereader.ts'
 import { MARK, terminateGroup } from '../../system/processgroup.ts'
 
-/**
- * Upper limit of the duration of one `npm install`, in ms. Large downloads and the compilation of native
- * modules can take minutes.
- */
+/** Upper limit of the duration of one `npm install`, in ms. Compiling native modules can take minutes. */
 const INSTALL_LIMIT_MS = 15 * 60_000
-/** Time in ms between SIGTERM and SIGKILL for npm. */
 const TERM_LIMIT_MS = 3_000
-/** Number of npm's last output lines that are kept for the error message. */
 const TAIL_LINES = 40
 
 export interface NpmOptions {
-  /** Command that runs npm, for example ['npm']. */
   command: string[]
   cache: string
-  /** Process mark (environment variable) by which all processes started by npm can be found. */
+  /** Value of the environment variable BLOUD_MARK, by which all child processes of npm can be found. */
   mark: string
   /** Folder with the C++ headers of Node. If undefined, each native module downloads the headers itself. */
   nodeDir?: string
-  /** Signal that stops npm when aborted. */
   signal: AbortSignal
   log: (line: string) => void
 }
 
-/** Error of a failed `npm install`. `log` contains the output that shows the reason. */
+/** Failed `npm install`. `log` contains the last lines of the output. */
 export class InstallError extends Error {
   readonly log: string[]
   constructor(message: string, log: string[]) {
@@ -36,7 +29,8 @@ export class InstallError extends Error {
 }
 
 /**
- * Runs `npm install` in the directory `dir`, which contains a package.json.
+ * Installs the dependencies in the package.json of the folder `dir`. `spec` is the name of the package in
+ * error messages.
  * @throws InstallError
  */
 export async function npmInstall(dir: string, spec: string, options: NpmOptions): Promise<void> {
@@ -60,8 +54,9 @@ function runNpm(
   signal: AbortSignal,
   onLine: (line: string) => void,
 ): Promise<number | string> {
-  // The variables are set by the program `env`, because this module does not read process.env. An empty
-  // npm_config_nodedir overrides the user's npmrc, whose nodedir may belong to another Node.
+  // The program `env` adds variables to the inherited environment, because only config.ts may read
+  // process.env. npm_config_nodedir is set even if empty, because the user's npmrc may name the headers of
+  // another Node.
   const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
   const args = [...variables, ...options.command, ...installArgs(dir, options.cache)]
   const child = spawn('env', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,29 +1,33 @@
-/** Paths of the local host's files below the data directory. */
+/** Paths of the files of the local host (apps as child processes, without NixOS). */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface Paths {
   /** Directory of all files of the local host, `<data>/host`. */
   state: string
-  /** Directory of apps.json, which contains the configuration that the agent writes. */
+  /** Directory of apps.json, the list of apps that switch.ts installs. */
   config: string
-  /** Directory of the installed npm packages. */
   store: string
-  /** Directory that contains one numbered directory per host generation. */
+  /**
+   * Directory with one numbered directory per generation (a complete configuration that can be activated
+   * again).
+   */
   generations: string
-  /** Symbolic link to the active host generation. */
   current: string
   /**
-   * File with the id of the newest activation, which the switch command writes. On a change of this file, the
-   * supervisor restarts failing apps at once.
+   * File to which switch.ts writes the id of each activation. After a change of the id, the supervisor
+   * (process that runs the apps) restarts failing apps at once.
    */
   activation: string
-  /** File lock that allows only one run of the switch command at a time. */
+  /** File lock that prevents two executions of switch.ts at the same time. */
   switchLock: string
   npmCache: string
-  /** Directory that contains one directory per run of the switch command. */
+  /** Directory with one directory per execution of switch.ts, for its log and exit code. */
   runs: string
-  /** File with the process mark (environment variable) of the processes that this host starts. */
+  /**
+   * File with the random text with which the environment variable BLOUD_MARK begins. Child processes of the
+   * agent are found by this variable.
+   */
   mark: string
   supervisor: string
   supervisorLock: string
@@ -32,12 +36,8 @@ export interface Paths {
 }
 
 export interface RunPaths extends RunFiles {
-  /**
-   * File that exists when the process of the run has been started. If the process then ends without an exit
-   * code, the run is lost.
-   */
+  /** File that the agent creates after it has started the process of switch.ts. */
   spawned: string
-  /** File with the apps that failed in the run, as JSON. */
   result: string
 }
 

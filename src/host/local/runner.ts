@@ -1,6 +1,6 @@
 /**
- * Starts, finds and stops runs of the switch command. A run continues when the agent ends, so the agent must
- * find the run again after a restart.
+ * Starts, observes and stops switch.ts, which installs and activates the configured apps. switch.ts continues
+ * when the agent ends, so a restarted agent must find the process again.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, stat, writeFile } from 'node:fs/promises'
@@ -28,13 +28,13 @@ import { npmMarks } from './switchsteps.ts'
 
 const SWITCH = fileURLToPath(new URL('./switch.ts', import.meta.url))
 /**
- * Limit in ms from the creation of a run's directory to the start of the run's process. If no process has
- * started by then, the agent was killed in between.
+ * Time in ms to wait for the process of switch.ts after the creation of its directory. If there is no process
+ * after this time, the agent was killed before starting the process.
  */
 const START_LIMIT_MS = 30_000
-/** Limit in ms for the switch command to end after SIGTERM. Stopping npm takes up to 8 s of this time. */
+/** Time in ms that switch.ts may take to end after SIGTERM, of which stopping npm takes up to 8 s. */
 const STOP_LIMIT_MS = 12_000
-/** Time in ms to wait for the end of an activation, because an activation is never interrupted. */
+/** Time in ms to wait for the end of an activation, which is never interrupted. */
 const ACTIVATION_LIMIT_MS = 15_000
 const RUN_ID = /^[\w.-]{1,64}$/
 
@@ -83,8 +83,8 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     if (isLocked(files.lock))
       return { state: 'running', ...(existsSync(files.activated) && { activating: true }) }
     if (existsSync(files.claim)) return (await readExit(files)) ?? { state: 'lost' }
-    // The run has no live process and has not begun. Unless its process is just starting, the agent writes
-    // the claim file, which prevents a later start.
+    // switch.ts holds no lock and has not begun. Unless its process is just starting, the agent creates the
+    // claim file, so that a process that starts later ends at once.
     if (await isStarting(run, files, directory.ctimeMs)) return { state: 'running' }
     return (await claimFile(files.claim, 'given up')) ? { state: 'lost' } : { state: 'running' }
   }
@@ -98,11 +98,11 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     const files = of(run)
     const activated = () => existsSync(files.activated)
     if (!existsSync(files.dir)) return true
-    // The claim file prevents a run that has not begun from beginning later.
+    // The claim file makes a process of switch.ts that is still starting end at once.
     await claimFile(files.claim, 'stopped')
     const marks = await marksOf(run)
-    // Only the switch command gets SIGTERM, because the switch command itself stops npm. During an
-    // activation, the switch command ignores SIGTERM.
+    // SIGTERM goes only to switch.ts, which stops npm itself, and which ignores the signal during an
+    // activation.
     for (const pid of await membersOf({ marks: [marks.switch] })) sendSignal(pid, 'SIGTERM')
     const hasEnded = async () => (await membersOf({ marks: [marks.switch] })).length === 0
     await pollUntil(async () => activated() || (await hasEnded()), STOP_LIMIT_MS)
@@ -113,10 +113,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     return !activated()
   }
 
-  /**
-   * Stops all runs of the switch command. A run in its activation is not stopped, and the function waits for
-   * its end.
-   */
+  /** Stops all executions of switch.ts. If an activation has begun, waits for its end instead. */
   async function stopAll(): Promise<void> {
     const runs = await readdir(paths.runs).catch(() => [])
     for (const id of runs) {

@@ -1,4 +1,7 @@
-/** Reads and validates the files by which the agent, the switch command and the supervisor exchange state. */
+/**
+ * Reads and validates the files by which the agent, switch.ts and the supervisor (process that runs the apps)
+ * exchange their state.
+ */
 import { createHash } from 'node:crypto'
 import { readlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -9,7 +12,7 @@ import type { Paths } from './paths.ts'
 
 const name = z.string().regex(APP_NAME)
 
-/** Schema of an app in config/apps.json, the configuration that the agent writes for the switch command. */
+/** App in config/apps.json, which the agent writes and switch.ts reads. */
 const wantedSchema = z.object({
   name,
   port: z.number().int().min(1).max(65535),
@@ -19,12 +22,11 @@ const wantedSchema = z.object({
 export const configSchema = z.object({ apps: z.array(wantedSchema) })
 
 /**
- * Schema of an app in a host generation. Contains everything that the supervisor needs, because the
- * supervisor does not read the catalog.
+ * App in a generation (a complete configuration that can be activated again). Contains everything that the
+ * supervisor needs, because the supervisor does not read the catalog.
  */
 const unitSchema = z.object({
   port: z.number(),
-  /** Directory of the app's installed npm package. */
   store: z.string(),
   command: z.array(z.string()).min(1),
   environment: z.record(z.string()),
@@ -33,27 +35,26 @@ const unitSchema = z.object({
 })
 export type UnitSpec = z.infer<typeof unitSchema>
 
-/** Schema of the manifest of a host generation, generations/<n>/manifest.json. */
+/** Content of generations/<number>/manifest.json, which lists the apps of one generation. */
 export const manifestSchema = z.object({ generation: z.number().int(), apps: z.record(name, unitSchema) })
 export type Manifest = z.infer<typeof manifestSchema>
 
 export const activationSchema = z.object({ id: z.string(), generation: z.number().int() })
 
-/** Schema of supervisor/state.json, which contains the state of the supervisor and of its apps. */
+/** Content of supervisor/state.json, in which the supervisor records the state of the apps. */
 const supervisorStateSchema = z.object({
   pid: z.number().int(),
   /**
-   * Number of the host generation whose apps the supervisor runs. 0 if no generation was ever activated, null
-   * if the supervisor has not read the manifest yet.
+   * Number of the generation whose apps the supervisor runs. 0 before the first activation, null until the
+   * supervisor has read a manifest.
    */
   generation: z.number().int().nullable(),
-  /** Id of the last completed activation. */
   activation: z.string().nullable(),
   apps: z.record(
     z.object({
       state: z.enum(['running', 'backoff', 'stopped']),
       pid: z.number().int().nullable(),
-      /** Hash of the app's settings. An app is restarted only if the hash changes. */
+      /** Hash of the app's settings. A changed hash makes the supervisor restart the app. */
       digest: z.string(),
       exitCode: z.number().int().nullable(),
       restarts: z.number().int(),
@@ -74,7 +75,7 @@ export const resultSchema = z.object({
 })
 
 /**
- * Reads and validates a state file. Returns null if the file does not exist.
+ * Returns the validated content of a state file. Returns null if the file does not exist.
  * @throws if the content is not valid.
  */
 export async function readStateFile<T extends z.ZodTypeAny>(
@@ -90,7 +91,7 @@ export async function readStateFile<T extends z.ZodTypeAny>(
   }
 }
 
-/** Returns the number of the active host generation. Returns null if no generation was ever activated. */
+/** Returns the number of the active generation. Returns null before the first activation. */
 export async function currentGeneration(paths: Paths): Promise<string | null> {
   try {
     return basename(await readlink(paths.current))

@@ -1,7 +1,7 @@
 /**
- * Installs npm packages into the package store, which has one folder per package and version. A folder is
- * built under a temporary name and renamed when complete. Folders of the package store are therefore always
- * complete.
+ * Installs npm packages into the package store, which has one folder per installed package. A package is
+ * installed into a temporary folder, which is renamed when complete, so that the package store never contains
+ * an incomplete package.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -10,17 +10,17 @@ import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
 
-/** Prefix of the names of unfinished folders. Only the holder of the switch lock may delete such a folder. */
+/** Prefix of the names of temporary folders. */
 export const TEMP_PREFIX = '.tmp-'
 const FILE = 'file:'
 /**
- * Upper limit of the number of files of a local package that are compared to detect a change of the package.
+ * Upper limit of the number of files of a local package (a folder instead of a name in the npm registry) that
+ * are compared to detect a change of the package.
  */
 const MAX_COMPARED_FILES = 2_000
 
 export interface StoreOptions extends NpmOptions {
   store: string
-  /** Id of the run of the switch command, used in the names of temporary folders. */
   run: string
 }
 
@@ -32,7 +32,8 @@ export async function findInStore(
 ): Promise<{ dir: string; there: boolean }> {
   const spec = specOf(npm)
   const content = isFile(npm) ? await contentOf(pathOf(npm)) : ''
-  // Compiled native modules work only with this Node version and platform.
+  // The name of the folder depends on platform and Node version, because compiled native modules work with no
+  // other.
   const machine = [process.platform, process.arch, process.versions.modules]
   const form = [spec, npm.bin, npm.entry, npm.overrides, npm.installScripts]
   const hash = createHash('sha256')
@@ -49,8 +50,8 @@ const pathOf = (npm: NpmForm): string => npm.package.slice(FILE.length)
 export const specOf = (npm: NpmForm): string => (isFile(npm) ? npm.package : `${npm.package}@${npm.version}`)
 
 /**
- * Returns the name in the package's package.json. The package must be installed under this name, because its
- * code may import itself by name.
+ * Returns the name under which npm installs the package. A local package keeps the name in its package.json,
+ * because its code may import itself by this name.
  */
 async function packageName(npm: NpmForm): Promise<string> {
   if (!isFile(npm)) return npm.package
@@ -62,7 +63,7 @@ async function packageName(npm: NpmForm): Promise<string> {
 }
 
 /**
- * Installs an app into the folder `dir`. Deletes all created files after a failure.
+ * Installs an app into the folder `dir`, completely or not at all.
  * @throws InstallError
  */
 export async function installIntoStore(
@@ -99,7 +100,7 @@ async function wrapperOf(npm: NpmForm): Promise<object> {
 
 /**
  * Returns the file that starts an installed app. `node` is true if the file must be run with Node.
- * @throws InstallError if the package has no program.
+ * @throws InstallError if there is no such file.
  */
 export async function findProgram(dir: string, npm: NpmForm): Promise<{ file: string; node: boolean }> {
   const top = join(dir, 'node_modules', await packageName(npm))

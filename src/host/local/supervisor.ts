@@ -1,7 +1,6 @@
 /**
- * Keeps the apps of the active host generation running. The supervisor is a separate process, so the apps
- * continue to run if the agent is killed. The supervisor reads the manifest at least once per second, because
- * file events can be lost.
+ * Keeps the apps of the active generation (complete configuration of the local host) running. The supervisor
+ * is a separate process, so that the apps continue to run if the agent is killed.
  */
 import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -13,26 +12,27 @@ import { statePaths } from './paths.ts'
 import { activationSchema, currentManifest, digestOf, type Manifest, readStateFile } from './statefiles.ts'
 import { createUnit, type Unit } from './unit.ts'
 
-/** Upper limit of the time between two reads of the manifest, in ms. */
+/** Interval in ms at which the supervisor reads the list of apps again, because file events can be lost. */
 const ROUND_INTERVAL_MS = 1_000
-/** Time in ms to wait for the supervisor lock. A supervisor that is stopping holds the lock until its end. */
+/**
+ * Time in ms to wait for the file lock of the supervisor. A previous supervisor that is stopping still holds
+ * the lock.
+ */
 const LOCK_LIMIT_MS = 5_000
 /** Time in ms between SIGTERM and SIGKILL for apps that a killed supervisor left running. */
 const LEFTOVER_TERM_LIMIT_MS = 10_000
 
 export interface SupervisorOptions {
-  /** Directory of the local host's files, `<data>/host`. */
   stateDir: string
   log: (line: string) => void
 }
 
 export interface Supervisor {
   /**
-   * Takes the supervisor lock and starts the apps.
+   * Starts the apps.
    * @returns false if another supervisor runs already.
    */
   start(): Promise<boolean>
-  /** Stops all apps and the supervisor. Idempotent. */
   stop(): Promise<void>
   /** Resolves when the supervisor has stopped, for example because its directory was deleted. */
   stopped: Promise<void>
@@ -75,7 +75,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     await writeAtomic(paths.supervisorState, toJson({ pid: process.pid, generation, activation, apps }))
   }, report)
 
-  /** Logs an error, unless the error equals the last logged error. */
+  /** Logs an error, but not every second if the error persists. */
   function report(error: Error): void {
     if (error.message !== lastError) log(error.message)
     lastError = error.message
@@ -84,8 +84,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   async function apply(manifest: Manifest | null): Promise<void> {
     const apps = manifest?.apps ?? {}
     const outdated = [...units].filter(([name, unit]) => !apps[name] || digestOf(apps[name]) !== unit.digest)
-    // All outdated apps are stopped before the first start, because a new app may use the port of an outdated
-    // app.
+    // All removed or changed apps are stopped first, because a new app may use the port of one of them.
     await Promise.all(outdated.map(([name]) => stopUnit(name)))
     for (const [name, spec] of Object.entries(apps)) {
       if (units.has(name) || stopping) continue
@@ -133,8 +132,8 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   }
 
   /**
-   * Stops the apps and the supervisor. A start in progress is first completed, because the rest of the start
-   * would keep the process alive.
+   * A start in progress is completed first. Otherwise the timer that the start creates would keep the process
+   * alive.
    */
   function stop(): Promise<void> {
     stopping ??= (starting ?? Promise.resolve()).then(shutDown, shutDown)
@@ -152,8 +151,8 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
 }
 
 /**
- * Returns a function that runs `work`, but never twice at the same time. A call during a run causes one more
- * run of `work`.
+ * Returns a function that calls `work`, but never twice at the same time. If the function is called while
+ * `work` runs, `work` is called once more afterwards.
  */
 function createSerial(work: () => Promise<void>, onError: (error: Error) => void): () => Promise<void> {
   let running: Promise<void> | null = null

@@ -1,6 +1,6 @@
 /**
- * Supervisor process, which keeps the apps running. The agent starts the supervisor, which continues to run
- * when the agent is killed.
+ * Program of the supervisor (process that runs the apps). The agent starts the supervisor, which continues to
+ * run when the agent is killed.
  *
  *   node src/host/local/supervisormain.ts --state <data>/host
  *

@@ -1,4 +1,4 @@
-/** Starts the supervisor process, and restarts the supervisor process if it ends. */
+/** Starts the supervisor (process that runs the apps), and restarts the supervisor whenever it ends. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -12,13 +12,12 @@ import { supervisorState } from './statefiles.ts'
 
 const PROGRAM = fileURLToPath(new URL('./supervisormain.ts', import.meta.url))
 /**
- * Limit in ms for the start of a supervisor. A new supervisor may first need up to 15 s to stop apps of a
- * killed supervisor.
+ * Time in ms that the start of a supervisor may take, of which up to 15 s are for stopping apps that a killed
+ * supervisor left running.
  */
 const START_LIMIT_MS = 20_000
-/** Limit in ms for the stop of a supervisor, which needs up to 15 s to stop its apps. */
+/** Time in ms that the stop of a supervisor may take, of which up to 15 s are for stopping the apps. */
 const STOP_LIMIT_MS = 20_000
-/** Interval in ms between two checks that the supervisor still runs. */
 const CHECK_INTERVAL_MS = 3_000
 const MAX_LOG_BYTES = 1024 * 1024
 
@@ -26,7 +25,7 @@ export interface SupervisorProcessOptions {
   paths: Paths
   nodePath: string
   environment: Environment
-  /** True if stop() also stops a supervisor of an earlier agent. */
+  /** True if stop() also stops a supervisor that a previous agent started. */
   ownsAll: boolean
 }
 
@@ -68,8 +67,8 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
   }
 
   /**
-   * Returns the process id of a supervisor that an earlier agent started. Without a held lock no supervisor
-   * runs, and the state file is outdated.
+   * Returns the process id of a supervisor that a previous agent started. Returns undefined if no supervisor
+   * runs.
    */
   async function adopted(): Promise<number | undefined> {
     return isLocked(paths.supervisorLock) ? (await supervisorState(paths))?.pid : undefined
@@ -88,8 +87,8 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
       timer ??= setInterval(() => void ensure().catch(() => undefined), CHECK_INTERVAL_MS).unref()
     },
     /**
-     * Stops the supervisor and all apps. Does nothing if another agent started the supervisor, unless
-     * `ownsAll` is set.
+     * Stops the supervisor and all apps. A supervisor that another agent started is stopped only with
+     * `ownsAll`.
      */
     async stop(): Promise<void> {
       clearInterval(timer)

@@ -1,11 +1,13 @@
 /**
- * Switch command of the local host, which corresponds to `nixos-rebuild switch`.
+ * Program that changes the local host (apps as child processes, without NixOS), as `nixos-rebuild switch`
+ * changes a NixOS machine.
  *
  *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]']
  *   node switch.ts --back-to <generation> --state <data>/host --run <dir>
  *
- * Installs the configured apps, and writes and activates a host generation. With --back-to, activates an
- * older generation instead. Writes the failed apps to `<run>/result.json` and the exit code to `<run>/exit`.
+ * Installs the configured apps, and writes and activates a generation (a complete configuration that can be
+ * activated again). With --back-to, activates an older generation instead. Writes the failed apps to
+ * `result.json` and the exit code to `exit` in the directory of --run.
  *
  * Exit codes: 0 done; 1 nothing was activated; 4 activated, but some apps did not start; 143 stopped before
  * the activation.
@@ -21,10 +23,7 @@ import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
 import type { StoreOptions } from './store.ts'
 import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
-/**
- * Time in ms to wait for a file lock. An earlier run of the switch command may hold the lock until its
- * process has ended.
- */
+/** Time in ms to wait for a file lock, which an execution of switch.ts that is just ending may still hold. */
 const LOCK_LIMIT_MS = 10_000
 
 const print = (line: string) => console.log(line)
@@ -45,7 +44,8 @@ async function main(): Promise<number> {
   const run = runPaths(resolve(values.run))
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
-  // The agent recognizes a live run by the lock of the run, so this lock is taken first.
+  // The lock in the directory of --run is taken first, because the agent recognizes a running switch.ts by
+  // this lock.
   const begun = await beginRun(run, LOCK_LIMIT_MS)
   if (!begun) throw new Error('this run was started before, or cancelled before its start')
   const code = await withExitCodes(run, (signal, enterActivation) =>
@@ -87,7 +87,6 @@ async function withSwitchLock(paths: Paths, work: () => Promise<number>): Promis
   }
 }
 
-/** Calls `work` and returns an exit code, also after a signal or an error. */
 async function withExitCodes(
   run: RunPaths,
   work: (signal: AbortSignal, enterActivation: () => Promise<void>) => Promise<number>,

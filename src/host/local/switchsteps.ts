@@ -1,4 +1,7 @@
-/** Steps of the switch command: install the apps, write a host generation, and activate the generation. */
+/**
+ * Steps of switch.ts: install the apps, write a generation (complete configuration of the local host), and
+ * activate the generation.
+ */
 import { basename, join } from 'node:path'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { killGroup, readMark } from '../../system/processgroup.ts'
@@ -38,17 +41,17 @@ export interface SwitchContext {
   paths: Paths
   run: RunPaths
   configDir: string
-  /** Older host generation to activate. Null to build a new generation from the configuration. */
+  /** Older generation to activate. If null, a new generation is built. */
   backTo: string | null
   dataDir: string
   store: StoreOptions
-  /** Begins the activation. From this call on, the switch command ignores SIGTERM. */
+  /** Marks the start of the activation. After this call, switch.ts ignores SIGTERM. */
   enterActivation(): Promise<void>
 }
 
 const print = (line: string) => console.log(line)
 
-/** Installs the configured apps, and builds and activates a host generation. Returns the exit code. */
+/** Performs all steps and returns the exit code of switch.ts. */
 export async function runSwitch(context: SwitchContext): Promise<number> {
   const { paths } = context
   await killGroup({ marks: [npmMarks(await readMark(paths.mark))] })
@@ -70,7 +73,6 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
   return activate(context, generation, apps, before)
 }
 
-/** Activates an older host generation. Fails if a package of that generation has been deleted. */
 async function rollBack(
   context: SwitchContext,
   generation: string,
@@ -91,7 +93,7 @@ async function readConfiguration({ configDir }: SwitchContext): Promise<WantedAp
   return config.apps
 }
 
-/** Installs all apps. Continues after a failure, so that all failed apps are reported together. */
+/** Continues after the failure of one app, so that all failed apps are reported together. */
 async function installAll(context: SwitchContext, wanted: WantedApp[]) {
   const apps: Manifest['apps'] = {}
   const failures: Failures = {}
@@ -160,7 +162,7 @@ async function activate(
   return EXIT_UNITS_FAILED
 }
 
-/** Returns the names of the apps that the activation starts. An unchanged running app keeps running. */
+/** Returns the names of the apps that the activation starts: changed apps and apps that do not run. */
 async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifest | null): Promise<string[]> {
   const state = await supervisorState(paths).catch(() => null)
   return Object.keys(apps).filter((name) => {
@@ -169,5 +171,8 @@ async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifes
   })
 }
 
-/** Returns the text with which the process marks (environment variables) of all npm processes begin. */
+/**
+ * Returns the text with which the environment variable BLOUD_MARK of every npm process begins. npm processes
+ * are found by this variable.
+ */
 export const npmMarks = (mark: string) => `${mark}/npm`

@@ -9,16 +9,12 @@ import { appDataDir, appLogFile } from './paths.ts'
 import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
 
 /**
- * Pause before the first restart of an app, in ms. Each further pause is twice as long, up to LAST_PAUSE_MS.
+ * Pause in ms before the first restart of an app. Each further pause is twice as long, up to LAST_PAUSE_MS.
  */
 const FIRST_PAUSE_MS = 1_000
 const LAST_PAUSE_MS = 60_000
-/**
- * Running time in ms after which an app counts as stable, so that the next pause before a restart is short
- * again.
- */
+/** Time in ms that an app must run until the pause is reset to FIRST_PAUSE_MS. */
 const STABLE_MS = 60_000
-/** Time in ms between SIGTERM and SIGKILL for an app. */
 const TERM_LIMIT_MS = 10_000
 /** Exit code that shells use for a program that can't be started. */
 const EXIT_NOT_STARTED = 127
@@ -30,16 +26,14 @@ export interface UnitOptions {
   spec: UnitSpec
   dataDir: string
   mark: string
-  /** Called after each change of the state that view() returns. */
   onChange: () => void
 }
 
 export interface Unit {
   readonly digest: string
   start(): void
-  /** Restarts a waiting app at once, without the pause. */
+  /** If the app waits for its next restart, restarts the app at once. */
   restartNow(): void
-  /** Stops all processes of the app, and resolves when they have ended. */
   stop(): Promise<void>
   view(): UnitView
 }
@@ -138,8 +132,8 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
 }
 
 /**
- * File above the apps' data directories that sets the module type of JavaScript files of the apps. Without
- * it, Node would use the next package.json above, for example the agent's.
+ * package.json in the parent directory of the apps' data directories. Without this file, Node would determine
+ * the module type of an app's JavaScript files from a package.json further above, for example the agent's.
  */
 const PACKAGE_BOUNDARY = { file: 'package.json', content: '{ "private": true, "type": "commonjs" }\n' }
 

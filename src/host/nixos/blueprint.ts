@@ -1,7 +1,7 @@
 /**
- * Builds authentik blueprints, which declare apps and their sign-in to authentik. Each app has its own
- * blueprint. A common blueprint assigns the apps to the outposts (authentik's proxy and LDAP servers),
- * because a blueprint replaces the whole list of an outpost's apps.
+ * Builds authentik blueprints (YAML files that set up sign-in), one per app. A common blueprint assigns the
+ * apps to the outposts (authentik's proxy and LDAP servers), because a blueprint replaces the whole list of
+ * an outpost's apps.
  */
 import { type Sso, ssoName } from './sso.ts'
 import { type BlueprintValue, tagged } from './yaml.ts'
@@ -18,8 +18,8 @@ const FLOWS = {
 }
 
 /**
- * Names of blueprints that are part of authentik. Bloud's blueprints refer to objects of these blueprints,
- * which must therefore be applied first.
+ * Names of blueprints that are part of authentik. They must be applied before Bloud's blueprints, which refer
+ * to their objects.
  */
 const SYSTEM_BLUEPRINTS = {
   base: [
@@ -32,8 +32,8 @@ const SYSTEM_BLUEPRINTS = {
 }
 
 /**
- * Names of the blueprints that are common to all apps. A name with a blank can't be the name of an app's
- * blueprint.
+ * Names of the blueprints that are common to all apps. They contain a blank, so no app can have the same
+ * name.
  */
 const OUTPOSTS_NAME = 'bloud outposts'
 const REMOVED_NAME = 'bloud removed'
@@ -73,8 +73,8 @@ const application = ({ name, displayName, urls }: Sso): Entry => ({
 })
 
 /**
- * Returns an OAuth2 provider. The provider refers to the file of the client secret, so that the blueprint
- * does not contain the secret.
+ * Returns an OAuth2 provider that refers to the file of the client secret, so that the blueprint does not
+ * contain the secret.
  */
 function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry {
   return {
@@ -98,7 +98,7 @@ function oauth2Provider({ name, redirectUrls }: Sso, secretFile: string): Entry 
   }
 }
 
-/** Returns a proxy provider, with which a reverse proxy allows only signed-in users to reach an app. */
+/** Returns a provider with which a reverse proxy lets only signed-in users reach the app. */
 const proxyProvider = ({ name, urls }: Sso): Entry => ({
   model: 'authentik_providers_proxy.proxyprovider',
   id: 'provider',
@@ -118,7 +118,7 @@ const ldapProvider = ({ app, name }: Sso): Entry => ({
   attrs: {
     authorization_flow: flow('default-authentication-flow'),
     invalidation_flow: FLOWS.invalidation_flow,
-    // All apps share one LDAP outpost, which distinguishes the apps by their base DN.
+    // Each app has its own base DN, by which the shared LDAP server distinguishes the apps.
     base_dn: `DC=${app},DC=bloud`,
     bind_mode: 'direct',
     search_mode: 'direct',
@@ -126,8 +126,8 @@ const ldapProvider = ({ app, name }: Sso): Entry => ({
 })
 
 /**
- * Returns a group that authentik creates if missing. An existing group is not changed, because the operator
- * manages its members.
+ * Returns an entry that creates a group if the group is missing. An existing group is not changed, because
+ * the operator manages its members.
  */
 const group = (name: string): Entry => ({
   model: 'authentik_core.group',
@@ -136,9 +136,6 @@ const group = (name: string): Entry => ({
   attrs: { is_superuser: false },
 })
 
-/**
- * Returns the blueprint of one app. `secretFile` is the path of the file with the app's OAuth client secret.
- */
 export function appBlueprint(sso: Sso, secretFile: string): BlueprintValue {
   const { base, oauth2, proxy } = SYSTEM_BLUEPRINTS
   const entries = {
@@ -168,8 +165,8 @@ const outpost = (identifiers: Entry, type: string, model: string, apps: Sso[]): 
 })
 
 /**
- * Returns the blueprint that assigns the providers of all apps to outposts. Returns null if no app needs an
- * outpost.
+ * Returns the blueprint that assigns the apps to outposts (authentik's proxy and LDAP servers). Returns null
+ * if no app needs an outpost.
  */
 export function outpostsBlueprint(all: Sso[]): BlueprintValue | null {
   const proxied = all.filter(({ strategy }) => strategy === 'forward-auth')

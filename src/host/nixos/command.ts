@@ -1,6 +1,4 @@
-/**
- * Runs `nixos-rebuild` and detects the start of the activation, after which the command must not be stopped.
- */
+/** Runs `nixos-rebuild`, and can stop it until the activation of the new system begins. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,32 +6,25 @@ import { exitOf } from '../../system/childprocess.ts'
 import { sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 
-/** Interval in ms between two checks for a stop request and for the start of the activation. */
 const POLL_MS = 100
-/** Time in ms between SIGTERM and SIGKILL, in which Nix deletes half-built outputs. */
+/** Time in ms between SIGTERM and SIGKILL, in which Nix deletes unfinished builds. */
 const TERM_LIMIT_MS = 5_000
 /** Exit code that shells use for a program that can't be started. */
 const EXIT_CANNOT_START = 127
-/** Number that shells add to a signal's number to get the exit code of a process that the signal ended. */
+/** If a signal ended a process, shells use the number of the signal plus 128 as the exit code. */
 const EXIT_OF_SIGNAL = 128
 
 export interface Supervision {
-  /** File descriptor that receives the command's output. */
   output: number
-  /** True if the command runs as root, although this program itself has the rights of the agent's user. */
+  /** True if the command runs as root, although this program has dropped its root privileges. */
   asRoot: boolean
   hasActivated(): Promise<boolean>
-  /** Called once, when the activation has begun. */
   onActivated(): Promise<void>
   mustStop(): boolean
-  /** Appends a line to the run's log. */
   writeLine(line: string): void
 }
 
-/**
- * Runs `nixos-rebuild` to its end.
- * @returns the exit code that a shell would return.
- */
+/** Runs the command to its end. Returns the exit code that a shell would return. */
 export async function superviseCommand(
   [program, ...args]: [string, ...string[]],
   supervision: Supervision,
@@ -76,7 +67,7 @@ async function supervise(
 }
 
 /**
- * Ends the process group of the command with SIGTERM and later SIGKILL. Does not send SIGKILL if the
+ * Stops the command and its child processes with SIGTERM, then with SIGKILL. SIGKILL is not sent if the
  * activation has begun in the meantime.
  */
 async function endCommand(

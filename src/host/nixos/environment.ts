@@ -5,7 +5,6 @@
 const NIX_VARIABLES =
   /^(path|home|user|logname|lang|lc_\w+|tz|tmpdir|nix_path|nix_remote|nix_ssl_cert_file|nix_config|nixos_config|locale_archive|(https?|no|all)_proxy|ssl_cert_(file|dir))$/i
 
-/** Returns the environment of `nixos-rebuild`: the part of the agent's environment that Nix needs. */
 export function rebuildEnvironment(given: NodeJS.ProcessEnv): Record<string, string> {
   const kept = Object.entries(given).filter(
     ([name, value]) => value !== undefined && NIX_VARIABLES.test(name),

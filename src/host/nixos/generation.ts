@@ -1,6 +1,6 @@
 /**
- * Reads the system generation of the next boot (system profile) and the running system. The two can differ,
- * for example after a failed activation.
+ * Reads which NixOS system starts at the next boot, and which system runs now. The two can differ, for
+ * example after a failed activation.
  */
 import { readdir, readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -12,12 +12,13 @@ export interface SystemLinks {
   current: string
 }
 
-/** Number of characters of a store path's hash that are used to identify a system. */
+/** Number of characters of a store path's hash that are enough to identify a system. */
 const HASH_CHARACTERS = 12
 
 /**
- * Returns the current system generation as text, for example "42 (0a1b2c3d4e5f)". If a different system runs,
- * the text names it: "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f". Returns null if a link is missing.
+ * Returns the number and hash of the system of the next boot, for example "42 (0a1b2c3d4e5f)". If another
+ * system is running, its hash is added: "43 (f5e4d3c2b1a0), running 0a1b2c3d4e5f". Returns null if both links
+ * are missing.
  */
 export async function readGeneration({ profile, current }: SystemLinks): Promise<string | null> {
   const [link, set, runs] = await Promise.all([readName(profile), readSystem(profile), readSystem(current)])
@@ -28,7 +29,7 @@ export async function readGeneration({ profile, current }: SystemLinks): Promise
 
 /**
  * Returns the reason why `nixos-rebuild switch --rollback` would not activate this generation, as a sentence,
- * or null. The command always activates the next lower existing generation.
+ * or null. The command always activates the existing generation with the next lower number.
  */
 export async function rollbackObstacle({ profile }: SystemLinks, generation: string): Promise<string | null> {
   const [, number, system] = /^(\d+) \(([^)]+)\)$/.exec(generation) ?? []
@@ -47,10 +48,8 @@ export async function rollbackObstacle({ profile }: SystemLinks, generation: str
   return actual === system ? null : `generation ${number} is now a different system (${actual})`
 }
 
-/** Returns the number of a system generation from the name of its link, or 0 for any other name. */
 const numberOf = (link: string): number => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? 0)
 
-/** Returns the last component of a path. Returns null if the path is missing or is not a link. */
 const baseIfExists = (path: Promise<string>) =>
   path.then(
     (path) => basename(path),

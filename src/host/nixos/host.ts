@@ -1,6 +1,6 @@
 /**
- * Host for NixOS: apps run in containers that the machine's NixOS configuration declares. The switch command
- * is `nixos-rebuild switch`.
+ * The NixOS host, which runs apps in containers. The machine's NixOS configuration declares the containers,
+ * and `nixos-rebuild switch` starts them.
  */
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -20,26 +20,24 @@ import { readRequest } from './runrequest.ts'
 import { journalOf, type Provided, type SystemdCommands, unitOf, unitState } from './systemd.ts'
 import { configure } from './write.ts'
 
-/** Number of lines at the end of a log in which errors of Nix are searched. */
+/** Number of lines at the end of a log in which error messages of Nix are searched. */
 const OUTCOME_LINES = 2_000
 
 export interface NixosHostOptions {
-  /** Absolute path of the agent's data directory. */
   dataDir: string
   nixos: {
     profile: string
     currentSystem: string
-    /** Public addresses of apps, with the placeholders `{app}` (name) and `{port}`. */
+    /** URLs at which users reach an app, with the placeholders `{app}` (name) and `{port}`. */
     baseUrls: string[]
     ssoUrl: string | undefined
     /** Path of the file from which all app secrets are derived; `<data>/nixos/host-secret` by default. */
     hostSecretFile: string | undefined
     /**
-     * Absolute path of a program that the agent starts instead of `nixos-rebuild`. If undefined, a systemd
-     * unit runs `nixos-rebuild`.
+     * Absolute path of a program that the agent starts instead of `nixos-rebuild`, on machines without the
+     * systemd service that runs `nixos-rebuild` as root.
      */
     rebuild: string | undefined
-    /** Systemd units of apps that run as a service of the machine instead of a container. */
     provided?: Provided
   }
   nodePath?: string
@@ -64,8 +62,7 @@ export function createNixosHost(options: NixosHostOptions): Host {
     start: () => makeState(paths),
     stop: async () => undefined,
     cannotInstall,
-    // The port of an app that is a service of the machine is not checked, because the service already uses
-    // the port.
+    // A service of the machine, such as PostgreSQL, already uses its port, so its port is not checked.
     preflight: async (app, running) =>
       app.name in provided ? null : preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
@@ -94,8 +91,8 @@ function checkName(name: string): string {
 }
 
 /**
- * Creates the state directories. Only the agent may write to them, because systemd units of root read their
- * files. Other users may traverse the directories, because containers read files in them.
+ * Creates the state directories. Only the agent may write to them, because services that run as root read the
+ * files. Other users may open files whose path they know, because containers need some of the files.
  */
 async function makeState(paths: NixosPaths): Promise<void> {
   for (const dir of [paths.state, paths.runs, dirname(paths.request), paths.purge]) {
@@ -119,7 +116,7 @@ async function preflight(
   if (other && other.name !== app.name) return `Port ${app.port} is already used by ${other.name}.`
   const taken = await portObstacle(app.port)
   if (taken === null) return null
-  // If the app already runs, its own container uses the port. The port then does not block the install.
+  // The port may be in use by the app's own container, which does not prevent the app from starting.
   const { state } = await unitState(systemd, unitOf(app.name))
   return state === 'running' || state === 'backoff' ? null : taken
 }
@@ -139,16 +136,12 @@ async function result(runner: Runner, run: Run): Promise<RunResult> {
 }
 
 async function readRunLog(runner: Runner, run: Run, offset: number, maxBytes: number): Promise<LogSlice> {
-  // The state is read before the log. In the reverse order, the run could write more lines and end between
-  // the two reads.
+  // The state is read before the log. If the command ended between the two reads in the reverse order, an
+  // unfinished line would be returned as a whole line.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
 }
 
-/**
- * Deletes an app's data.
- * @throws if the app is still in the configuration.
- */
 async function removeData(name: string, options: PurgeOptions): Promise<void> {
   if ((await configuredApps(options.paths)).includes(name)) {
     throw new Error(`${name} is still configured and may use its data: uninstall it first`)

@@ -1,5 +1,5 @@
 /**
- * Finds the failed apps and the reason of the failure in the output of nixos-rebuild. Nix prints an error's
+ * Finds the failed apps and the reason of the failure in the output of `nixos-rebuild`. Nix prints an error's
  * message before the trace (up to version 2.18) or after the trace (since version 2.19).
  */
 import type { RunFailure, RunResult } from '../contract.ts'
@@ -7,7 +7,10 @@ import type { RunFailure, RunResult } from '../contract.ts'
 const EXIT_LOCK_HELD = 75
 export const EXIT_UNITS_FAILED = 4
 const EXIT_NEEDS_REBOOT = 100
-/** Exit codes of nixos-rebuild that do not show the reason of a failure. */
+/**
+ * Exit codes that `nixos-rebuild` uses for several kinds of failures, so the reason must be read from the
+ * output.
+ */
 const UNSPECIFIC = new Set([1, 2])
 const LOG_LINES = 40
 const MAX_MESSAGE_CHARACTERS = 1_000
@@ -20,8 +23,7 @@ const BUILD_FAILED =
   /builder for '([^']+)' failed|[Cc]annot build '([^']+)'|hash mismatch in fixed-output derivation '([^']+)'/
 
 /**
- * Returns the exit code of the activation. If nixos-rebuild exited with 1 or 2, the exit code is read from
- * the output.
+ * Replaces the exit codes 1 and 2 by a more precise exit code if the output shows the reason of the failure.
  */
 export function trueExitCode(code: number, lines: readonly string[]): number {
   if (!UNSPECIFIC.has(code)) return code
@@ -66,8 +68,8 @@ interface ErrorBlock {
 }
 
 /**
- * Returns the parts of the output that are errors of Nix. An error begins with `error:` and ends before text
- * that is not indented.
+ * Returns the parts of the output that are error messages of Nix. An error begins with `error:` and ends
+ * before text that is not indented.
  */
 function errorBlocks(lines: readonly string[]): ErrorBlock[] {
   const blocks: string[][] = []
@@ -113,8 +115,8 @@ function namedIn(block: ErrorBlock, apps: readonly string[], isBuild: boolean): 
 }
 
 /**
- * True if the text names the app in an option, container or systemd unit. The name `x` must not match in
- * `x-y`.
+ * True if the text contains the app as part of a NixOS option, container or systemd unit. The app `x` must
+ * not match in `x-y`.
  */
 function names(text: string, app: string): boolean {
   return new RegExp(
@@ -142,7 +144,10 @@ function failedUnits(lines: readonly string[], apps: readonly string[]): RunResu
   return { failures, cause: { class: 'activate', message, log: lines.slice(at).slice(0, LOG_LINES) } }
 }
 
-/** Returns the lines of `systemctl status` that belong to one unit. */
+/**
+ * Returns the lines about one unit. After a failure, `nixos-rebuild` prints the output of `systemctl status`
+ * for all failed units.
+ */
 function statusOf(lines: readonly string[], unit: string): string[] {
   const isHead = (line: string) => /^[●×○*] /.test(line)
   const from = lines.findIndex((line) => isHead(line) && line.includes(unit))

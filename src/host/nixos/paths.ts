@@ -1,37 +1,41 @@
-/** Paths of the NixOS host's files. The Nix code in `nix/` uses the same names. */
+/**
+ * Paths of the files of the NixOS host (apps in containers). The Nix code in `nix/` contains the same paths.
+ */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface NixosPaths {
   /** Directory of all files of the NixOS host, `<data>/nixos`. */
   state: string
-  /** File with the configuration, which nix/apps.nix reads. */
+  /** JSON file with the configured apps, which nix/apps.nix reads. */
   apps: string
-  /** Directory that contains one directory per app with the app's secrets. */
   secrets: string
   /**
-   * Directory of the OAuth client secrets, one file per app. Separate from the other secrets, because
-   * authentik may read this directory.
+   * Directory with the OAuth client secrets of apps. Separate from the other secrets, because the container
+   * of authentik mounts this directory.
    */
   clients: string
-  /** Directory of the authentik blueprints. */
+  /** Directory of the authentik blueprints (YAML files that set up sign-in). */
   blueprints: string
-  /** Directory that contains one directory per run of the switch command. */
+  /** Directory with one directory per execution of `nixos-rebuild switch`, for its log and exit code. */
   runs: string
-  /** File with the id of a requested run. systemd starts the switch command when the file appears. */
+  /** File that makes systemd start `nixos-rebuild switch`. Contains the id of the execution. */
   request: string
-  /** File with the id of a requested rollback. systemd starts the rollback command when the file appears. */
+  /** File that makes systemd start `nixos-rebuild switch --rollback`. Contains the id of the execution. */
   rollback: string
-  /** Directory of purge requests. A file named after an app requests the deletion of the app's data. */
+  /** Directory of deletion requests. A file with the name of an app makes systemd delete the app's data. */
   purge: string
-  /** File with the process mark (environment variable) of the processes that the agent starts. */
+  /**
+   * File with the random text with which the environment variable BLOUD_MARK begins. Child processes of the
+   * agent are found by this variable.
+   */
   mark: string
 }
 
 export interface RunPaths extends RunFiles {
-  /** File with the names of the run's apps and the generation that was active before the run. */
+  /** File with the names of the configured apps and the system that was active before the execution. */
   request: string
-  /** File that requests the stop of the run. */
+  /** File with which the agent requests the end of the execution. */
   stop: string
 }
 
@@ -52,10 +56,6 @@ export function nixosPaths(state: string): NixosPaths {
   }
 }
 
-/**
- * Returns the paths of the files of a run.
- * @throws if `id` is not the id of a run.
- */
 export function runPaths(paths: NixosPaths, id: string): RunPaths {
   if (!RUN_ID.test(id)) throw new Error(`"${id}" is not a run id`)
   const dir = join(paths.runs, id)

@@ -1,7 +1,7 @@
 /**
- * Deletes the data of an app. The files belong to users of the app's container, so the deletion needs root.
- * The agent writes a request file, which makes systemd start a unit that deletes the data and the request
- * file.
+ * Deletes the data of an app. The files belong to users inside the app's container, so only root can delete
+ * them. The agent creates a request file, which makes systemd start a service that deletes the data and the
+ * request file.
  */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -19,7 +19,10 @@ const PURGE_LIMIT_MS = 10 * 60_000
 export interface PurgeOptions {
   paths: NixosPaths
   dataDir: string
-  /** True if a systemd unit with root rights deletes the data. False if the agent itself deletes the data. */
+  /**
+   * True if a systemd service with root privileges deletes the data. If false, the agent itself deletes the
+   * data.
+   */
   byUnit: boolean
   limitMs?: number
 }

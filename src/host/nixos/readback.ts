@@ -1,11 +1,10 @@
-/** Reads apps.json, the configuration that the agent wrote last. */
+/** Reads apps.json, the list of configured apps that the agent wrote last. */
 import { z } from 'zod'
 import { readIfExists } from '../../system/atomicfile.ts'
 import type { NixosPaths } from './paths.ts'
 
 const appsSchema = z.object({ apps: z.array(z.object({ name: z.string(), port: z.number() })) })
 
-/** Returns the names and ports of the configured apps. Returns an empty list if apps.json does not exist. */
 export async function readApps(paths: NixosPaths): Promise<{ name: string; port: number }[]> {
   const text = await readIfExists(paths.apps)
   return text === null ? [] : appsSchema.parse(JSON.parse(text)).apps

@@ -1,18 +1,18 @@
 /**
- * Program that runs the switch command and continues if the agent ends.
+ * Program that runs `nixos-rebuild switch` for the agent, and continues if the agent ends.
  *
  *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--rollback]
  *     [--] <command> …
  *
- * Without --run, the id of the run is read from the request file, because the arguments in a systemd unit are
- * fixed.
+ * Without --run, the id of the execution is read from the request file that made systemd start this program.
+ * The arguments in a systemd unit are fixed and can't contain the id.
  *
- * The output of the command goes to `<run>/log` and its exit code to `<run>/exit`. The program creates
- * `<run>/activated` when the system profile has changed. If `<run>/stop` appears earlier, the program ends
- * the command.
+ * The output of the command goes to `log` and its exit code to `exit` in the directory of the execution. The
+ * program creates the file `activated` there when the activation has begun. If the file `stop` appears there
+ * earlier, the program stops the command.
  *
- * The agent could replace a file in its state directory by a link to a file of root. Therefore this program
- * accesses files only with the agent's rights, and only the command runs as root.
+ * The agent could replace one of these files by a link to a file of root. A program started as root therefore
+ * drops its privileges before it opens a file, and only the command runs as root.
  */
 import { existsSync, statSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
@@ -23,7 +23,10 @@ import { superviseCommand } from './command.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 
-/** Time in ms to wait for the lock of the run. A process that checks the lock holds the lock for a moment. */
+/**
+ * Time in ms to wait for the lock of the execution. The agent holds the lock for a moment when it checks
+ * whether this program runs.
+ */
 const LOCK_LIMIT_MS = 5_000
 
 interface Arguments {
@@ -55,7 +58,7 @@ function readArguments(): Arguments {
 }
 
 /**
- * Gives this program the rights of the owner of the state directory, if the program was started as root.
+ * Drops root privileges: changes to the user that owns the state directory.
  * @returns true if the program was started as root.
  */
 function becomeOwner(state: string): boolean {
@@ -68,21 +71,17 @@ function becomeOwner(state: string): boolean {
 }
 
 /**
- * Reads the id of the requested run. Returns null if there is no request file.
+ * Returns the id in the request file. Returns null if there is no request file.
  * @throws if the file contains no valid id.
  */
 async function requestedRun(paths: NixosPaths): Promise<string | null> {
   const id = (await readIfExists(paths.request))?.trim() ?? null
   if (id === null || RUN_ID.test(id)) return id
-  // The file is deleted, because systemd would start this program again while the file exists.
+  // Without the deletion, systemd would start this program again and again.
   await rm(paths.request, { force: true })
   throw new Error('the request file contains no run id')
 }
 
-/**
- * Begins a run and deletes its request file.
- * @returns false if the run was begun or cancelled before.
- */
 async function begin(paths: NixosPaths, run: RunPaths, id: string): Promise<boolean> {
   const begun = await beginRun(run, LOCK_LIMIT_MS)
   if ((await readIfExists(paths.request))?.trim() === id) await rm(paths.request, { force: true })

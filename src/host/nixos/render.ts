@@ -1,6 +1,6 @@
 /**
- * Converts apps to the data from which nix/containers.nix declares containers. Text of users and catalog
- * files becomes data, never Nix code.
+ * Converts apps to JSON data, from which nix/containers.nix declares containers. Text from users and catalog
+ * files is never inserted into Nix code.
  */
 import { join } from 'node:path'
 import type { CatalogApp } from '../../domain/catalog.ts'
@@ -10,19 +10,18 @@ import type { Derive } from './secret.ts'
 import { IDENTITY_APP, type Sso } from './sso.ts'
 import { readVolumes } from './volume.ts'
 
-/** Host name that podman gives to the machine inside a container. */
+/** Host name by which a program in a container reaches this machine. */
 const HOST_FROM_CONTAINER = 'host.containers.internal'
 const POSTGRES_PORT = 5432
 /**
- * Name of the integration slot for a database. If this slot is set to PostgreSQL, the app gets its own
- * database and PostgreSQL role.
+ * Integration slot for the database server of an app. If PostgreSQL is selected for this slot, the app gets a
+ * database and a PostgreSQL role of its own.
  */
 const DATABASE_SLOT = 'database'
 const DATABASE_APP = 'postgres'
-/** Directory in the container of authentik that contains the blueprints. */
 const BLUEPRINTS_IN_CONTAINER = '/blueprints/bloud'
 
-/** Patterns of values that become arguments of podman. nix/app-options.nix refuses other values, too. */
+/** Patterns of values that become arguments of podman. The Nix code checks the same patterns again. */
 const IMAGE = /^[A-Za-z0-9][\w.:/@-]{0,254}$/
 const MEMORY = /^[0-9]+[bkmgBKMG]?$/
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/
@@ -76,8 +75,8 @@ function holdsOnlyText(value: unknown): boolean {
 }
 
 /**
- * Converts one app to its entry in apps.json, and lists the app's secrets. `sso` is undefined if there is no
- * identity provider.
+ * Returns the entry of one app in apps.json, and the app's secret files. `sso` is undefined if the app has no
+ * single sign-on.
  */
 export function configureApp(
   app: WantedApp,
@@ -126,20 +125,21 @@ const chosen = (choice: unknown): string[] =>
 const dependencies = ({ name, integrationConfig }: WantedApp): string[] =>
   [...new Set(Object.values(integrationConfig).flatMap(chosen))].filter((other) => other !== name).sort()
 
-/** Returns the path of the file with the app's OAuth client secret. */
 export const clientSecretFile = (paths: NixosPaths, app: string): string => join(paths.clients, app)
 
 const signInSecret = (sso: Sso | undefined, paths: NixosPaths): Record<string, string> =>
   sso?.secretVariable === undefined ? {} : { [sso.secretVariable]: clientSecretFile(paths, sso.app) }
 
-/** Reads the commands of the app's container and of the app's second container from the catalog entry. */
+/**
+ * Returns the commands of the app's container and of its second container (`worker`), as far as the catalog
+ * entry contains them.
+ */
 function words({ bootstrap }: CatalogApp): Record<string, string[]> {
   const { command, worker } = (bootstrap ?? {}) as Record<string, unknown>
   const given = Object.entries({ command, worker }).filter(([, value]) => value !== undefined)
   return Object.fromEntries(given.map(([key, value]) => [key, chosen(value)]))
 }
 
-/** Reads from the catalog entry which environment variables get a random secret. */
 function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   const { secrets = [] } = (catalog.bootstrap ?? {}) as { secrets?: unknown }
   const variables = chosen(secrets).filter((variable) => VARIABLE.test(variable))
@@ -152,7 +152,6 @@ function ownSecrets({ name, catalog }: WantedApp, paths: NixosPaths) {
   }
 }
 
-/** Facts about an app's database that the app can get in an environment variable. */
 type DatabaseKey = 'host' | 'port' | 'name' | 'user' | 'password' | 'url'
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Starts, finds and stops runs of the switch command. A run is started by systemd, or directly if a program
- * for the switch command is configured. The run continues when the agent ends.
+ * Starts, observes and stops `nixos-rebuild switch`. The command is started by systemd, or by the agent
+ * itself if the settings name another program. The command continues when the agent ends.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
@@ -18,22 +18,17 @@ import { type RunRequest, readRequest } from './runrequest.ts'
 
 const REBUILD = fileURLToPath(new URL('./rebuild.ts', import.meta.url))
 /**
- * Limit in ms from the creation of the request file to the start of its systemd unit. Later, the unit counts
- * as missing.
+ * Time in ms for systemd to start the command after the request file was created. Later, the systemd service
+ * counts as missing.
  */
 const START_LIMIT_MS = 60_000
-/** Limit in ms for the stop of a run. rebuild.ts ends the switch command within 5 s of a stop request. */
+/** Time in ms to wait for the end of the command, which rebuild.ts kills 5 s after a stop request. */
 const STOP_LIMIT_MS = 15_000
-/** Number of run directories that are kept for debugging. */
 const RUNS_KEPT = 50
 
 export interface RunnerOptions {
   paths: NixosPaths
   links: SystemLinks
-  /**
-   * Absolute path of a program that the agent starts as the switch command. If undefined, systemd starts the
-   * switch command.
-   */
   rebuild: string | undefined
   nodePath: string
   environment: Record<string, string>
@@ -42,7 +37,7 @@ export interface RunnerOptions {
 export function createRunner({ paths, links, rebuild, nodePath, environment }: RunnerOptions) {
   const of = (run: Run): RunPaths => runPaths(paths, run.id)
   const markOf = async (run: Run) => `${await readMark(paths.mark)}/rebuild/${run.id}`
-  /** Returns the path of the run's request file. Returns null if systemd has already started the run. */
+  /** Returns the path of the request file. Returns null if systemd has already started this execution. */
   async function pendingRequest(run: Run): Promise<string | null> {
     for (const file of [paths.request, paths.rollback]) {
       if ((await readIfExists(file))?.trim() === run.id) return file
@@ -71,13 +66,12 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     })
   }
 
-  /** True if any process of the run is alive. */
   async function isAlive(run: Run): Promise<boolean> {
     if (isLocked(of(run).lock)) return true
     return rebuild !== undefined && (await membersOf({ marks: [await markOf(run)] })).length > 0
   }
 
-  /** True if the run was requested a short time ago and systemd has not started the run yet. */
+  /** True if the execution was requested a short time ago and systemd has not started the command yet. */
   async function isStarting(run: Run, createdMs: number): Promise<boolean> {
     if (rebuild !== undefined) return false // A detached process is alive as soon as startSwitch returns.
     return (await pendingRequest(run)) !== null && Date.now() - createdMs < START_LIMIT_MS
@@ -89,14 +83,14 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!directory) return { state: 'absent' }
     const exited = await readExit(files)
     if (exited) return exited
-    // The request file is checked before the claim file, because rebuild.ts creates the claim file and then
-    // deletes the request file. In the reverse order, both files could seem missing.
+    // rebuild.ts creates the claim file and then deletes the request file. The request file is therefore
+    // checked first. In the reverse order, both files could seem missing.
     const starting = await isStarting(run, directory.ctimeMs)
     if (await isAlive(run))
       return { state: 'running', ...((await hasActivated(run)) && { activating: true }) }
     if (!existsSync(files.claim)) {
       if (starting) return { state: 'running' }
-      // The claim file prevents the run from beginning if systemd starts the run later.
+      // With the claim file, rebuild.ts ends at once if systemd starts rebuild.ts later.
       if (!(await claimFile(files.claim, 'given up'))) return { state: 'running' }
     }
     return (await readExit(files)) ?? { state: 'lost' }
@@ -114,7 +108,8 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!existsSync(files.dir)) return true
     if (await readExit(files)) return (await hasEnded()) === true
     if (await claimFile(files.claim, 'stopped')) {
-      // The claim file prevents a run that has not begun from beginning later.
+      // The command had not begun. With the claim file, rebuild.ts would end at once, so the request is
+      // obsolete.
       const request = await pendingRequest(run)
       if (request) await rm(request, { force: true })
     } else if (await hasActivated(run)) {
@@ -133,8 +128,8 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
 }
 
 /**
- * Deletes the oldest run directories. Ignores errors, because a directory that can't be deleted must not
- * prevent a run.
+ * Deletes the oldest logs. Errors are ignored, because a directory that can't be deleted must not prevent a
+ * rebuild.
  */
 async function removeOldRuns(paths: NixosPaths): Promise<void> {
   const number = (id: string) => id.split('-').map(Number)

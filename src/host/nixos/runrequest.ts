@@ -1,17 +1,18 @@
-/** Reads the file that contains the apps and the previous generation of a run of the switch command. */
+/**
+ * Reads the file that contains, for one execution of `nixos-rebuild switch`, the names of the configured apps
+ * and the system that was active before.
+ */
 import { z } from 'zod'
 import { readIfExists } from '../../system/atomicfile.ts'
 
 const requestSchema = z.object({
   run: z.string(),
-  /** Names of the apps in the run's configuration. */
   apps: z.array(z.string()),
-  /** Host generation that was active before the run. */
+  /** System that was active before the execution, for example "42 (0a1b2c3d4e5f)". */
   generation: z.string().nullable(),
 })
 export type RunRequest = z.infer<typeof requestSchema>
 
-/** Reads the request of a run. Returns null if the file is missing or incomplete. */
 export async function readRequest(path: string): Promise<RunRequest | null> {
   try {
     return requestSchema.parse(JSON.parse((await readIfExists(path)) ?? 'null'))

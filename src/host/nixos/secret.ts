@@ -9,11 +9,11 @@ import { syncDirectory } from '../../system/atomicfile.ts'
 
 const SECRET_BYTES = 32
 
-/** Returns the secret of one app for one purpose, 43 characters of base64url. */
+/** Returns the secret of one app for one purpose: 32 bytes, written as 43 characters of base64url. */
 export type Derive = (app: string, purpose: string) => string
 
 /**
- * Reads the host secret, or creates the host secret on first use.
+ * Reads the host secret. Creates the host secret on first use.
  * @throws if the file is too short to be a host secret.
  */
 export async function readHostSecret(path: string): Promise<Buffer> {
@@ -35,8 +35,8 @@ async function readIfReadable(path: string): Promise<Buffer | null> {
 }
 
 /**
- * Creates the host secret. The file is written under a temporary name and linked to its final name, because a
- * link never replaces an existing host secret.
+ * Creates the host secret under a temporary name and then links the file to its final name. Unlike a rename,
+ * a link never replaces an existing host secret.
  */
 async function makeHostSecret(path: string): Promise<Buffer> {
   await mkdir(dirname(path), { recursive: true })
@@ -54,8 +54,8 @@ async function makeHostSecret(path: string): Promise<Buffer> {
 }
 
 /**
- * Returns the function that derives secrets with HKDF-SHA256. App names contain no slash, so no two pairs of
- * app and purpose have the same info string.
+ * Returns the function that derives secrets with HKDF-SHA256. App names contain no slash, so two different
+ * pairs of app and purpose never give the same secret.
  */
 export function createDerive(hostSecret: Buffer): Derive {
   return (app, purpose) => {

@@ -2,13 +2,9 @@
 import { z } from 'zod'
 import type { WantedApp } from '../contract.ts'
 
-/** Name of the app that is the identity provider. */
 export const IDENTITY_APP = 'authentik'
 const IDENTITY_PORT = 9000
-/**
- * Prefix of the names of objects that Bloud creates in authentik, so that Bloud does not overwrite other
- * objects.
- */
+/** Prefix of the names of Bloud's objects in authentik, so that Bloud does not overwrite other objects. */
 const PREFIX = 'bloud-'
 
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
@@ -36,7 +32,7 @@ const ssoSchema = z.object({
 export interface Addresses {
   /** URLs of apps, with the placeholders `{app}` (name) and `{port}`. */
   baseUrls: string[]
-  /** URL of authentik. If undefined, the URLs of authentik are computed from `baseUrls`. */
+  /** URL of authentik. If undefined, the URL is computed from `baseUrls`. */
   ssoUrl: string | undefined
 }
 
@@ -44,15 +40,13 @@ export interface Sso {
   app: string
   displayName: string
   strategy: 'native-oidc' | 'forward-auth' | 'ldap'
-  /** Name of the provider, slug of the application and id of the client in authentik. */
+  /** Name of the app's provider in authentik. Also the slug of the application and the OAuth client id. */
   name: string
-  /** URLs of the app, at least one. */
   urls: string[]
   redirectUrls: string[]
   issuer: string
-  /** URL of authentik, where users sign in. */
   identityUrl: string
-  /** Environment variables of the app that contain no secret. */
+  /** Environment variables with sign-in settings, without the client secret. */
   environment: Record<string, string>
   /** Name of the environment variable that contains the OAuth client secret. */
   secretVariable: string | undefined
@@ -62,7 +56,7 @@ export interface Sso {
 export const ssoName = (app: string): string => `${PREFIX}${app}`
 
 /**
- * Computes the single sign-on settings of an app. Returns undefined if the catalog file has no `sso` section.
+ * Returns the single sign-on settings of an app. Returns undefined if the catalog file has no `sso` section.
  * @throws an error with a message for the operator if single sign-on can't be set up.
  */
 export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses): Sso | undefined {
@@ -106,7 +100,6 @@ export function readSso({ name, port, catalog }: WantedApp, addresses: Addresses
   }
 }
 
-/** Returns the URLs of one app: replaces the placeholders, and removes duplicates and trailing slashes. */
 function addressesOf(app: string, port: number, baseUrls: string[]): string[] {
   const filled = baseUrls.map((url) => url.replaceAll('{app}', app).replaceAll('{port}', String(port)))
   return [...new Set(filled.map(trimSlash))]

@@ -12,7 +12,10 @@ export interface SystemdCommands {
   journalctl: string
 }
 
-/** Systemd units, by app name, of apps that run as a service of the machine instead of a container. */
+/**
+ * Systemd units, by app name, of apps that are a service of the machine and have no container, such as
+ * PostgreSQL.
+ */
 export type Provided = Record<string, string>
 
 const COMMAND_LIMIT_MS = 5_000
@@ -21,7 +24,6 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 export const unitOf = (name: string, provided: Provided = {}): string =>
   provided[name] ?? `podman-${name}.service`
 
-/** Runs a command and returns its output. Returns null if the command fails or takes too long. */
 async function outputOf(command: string, args: string[]): Promise<Buffer | null> {
   try {
     const options = { timeout: COMMAND_LIMIT_MS, maxBuffer: MAX_OUTPUT_BYTES, encoding: 'buffer' as const }
@@ -33,10 +35,6 @@ async function outputOf(command: string, args: string[]): Promise<Buffer | null>
 
 const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0 }
 
-/**
- * Reads the state of a systemd unit.
- * @param unit name of the unit, from `unitOf`
- */
 export async function unitState({ systemctl }: SystemdCommands, unit: string): Promise<UnitState> {
   const wanted = 'LoadState,ActiveState,SubState,ExecMainStatus,ExecMainExitTimestampMonotonic,NRestarts'
   const output = await outputOf(systemctl, ['show', unit, `--property=${wanted}`])
@@ -60,7 +58,7 @@ function stateOf(active: string, sub: string): UnitState['state'] {
   return active === 'inactive' || active === 'failed' ? 'stopped' : 'running'
 }
 
-/** Reads the last log lines of a systemd unit. Returns an empty list if the log can't be read. */
+/** Returns an empty list if the log can't be read. */
 export async function journalOf(
   { journalctl }: SystemdCommands,
   unit: string,

@@ -1,11 +1,11 @@
 /**
- * Reads the volumes in a catalog file. A volume is written as `data:/config`, or as `{ name: data, container:
- * /config, readOnly: true }`.
+ * Reads the volumes (data directories that the container mounts) in an app's catalog file. A volume is a text
+ * such as `data:/config`, or an object with the properties `name`, `container` and `readOnly`.
  */
 import { z } from 'zod'
 import type { CatalogApp } from '../../domain/catalog.ts'
 
-/** Pattern of a volume name. The name becomes a directory in the app's data, so a slash is not allowed. */
+/** Pattern of a volume name. The name becomes a directory name, so a slash is not allowed. */
 const VOLUME_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/
 /** Pattern of an absolute path in the container, without `..`. */
 const CONTAINER_PATH = /^(?!.*\/\.\.(?:\/|$))\/[\w./@+-]*$/
@@ -23,7 +23,7 @@ const volumeSchema = z.object({
 })
 
 /**
- * Reads the volumes of an app.
+ * Returns the volumes of an app.
  * @throws an error that names the invalid volume.
  */
 export function readVolumes(app: CatalogApp): Volume[] {
@@ -35,7 +35,7 @@ export function readVolumes(app: CatalogApp): Volume[] {
   })
 }
 
-/** Parses a volume such as `data:/config`. Returns null if the text has another format. */
+/** Returns null if the text does not have the form `data:/config`, `data:/config:ro` or `data:/config:rw`. */
 function parseShort(text: string): unknown {
   const [name, container, mode, ...more] = text.split(':')
   if (more.length > 0 || (mode !== undefined && mode !== 'ro' && mode !== 'rw')) return null

@@ -1,6 +1,6 @@
 /**
- * Writes the configuration of the NixOS host. Secrets are written first, because the other files refer to
- * them.
+ * Writes the configuration of the NixOS host (apps in containers). Secrets are written before the files that
+ * refer to them.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
@@ -20,7 +20,10 @@ import { type BlueprintValue, toBlueprint } from './yaml.ts'
 
 const FORMAT_VERSION = 1
 const TEMP = /\.[0-9a-f-]{36}\.tmp$/
-/** File names of the blueprints that are common to all apps. No app's name begins with an underscore. */
+/**
+ * File names of the blueprints that are common to all apps. They begin with an underscore, because no app
+ * name does.
+ */
 const OUTPOSTS_FILE = '_outposts.yaml'
 const REMOVED_FILE = '_removed.yaml'
 
@@ -37,7 +40,8 @@ interface SignIns {
 }
 
 /**
- * Writes the configuration for exactly these apps. Single sign-on that can't be set up causes only a warning.
+ * Writes the configuration for exactly these apps. If single sign-on can't be set up for an app, only a
+ * warning is returned.
  * @throws if the configuration can't be written.
  */
 export async function configure(apps: WantedApp[], options: ConfigureOptions): Promise<Configured> {
@@ -65,7 +69,6 @@ export async function configure(apps: WantedApp[], options: ConfigureOptions): P
   return { warnings: signIns.warnings }
 }
 
-/** Creates the directories. Directories with secrets are readable only for the agent. */
 async function makeDirectories(paths: NixosPaths): Promise<void> {
   for (const dir of [paths.secrets, paths.clients]) await mkdir(dir, { recursive: true, mode: 0o700 })
   for (const dir of [dirname(paths.apps), paths.blueprints, dirname(paths.request)]) {
@@ -143,8 +146,8 @@ async function writeShared(paths: NixosPaths, file: string, content: BlueprintVa
 }
 
 /**
- * Writes a file only if its content changes. Otherwise the new modification time could trigger programs that
- * watch the file.
+ * Writes a file only if its content changes. A new modification time could trigger programs that watch the
+ * file.
  */
 async function writeIfChanged(path: string, content: string): Promise<void> {
   if (existsSync(path) && (await readFile(path, 'utf8')) === content) return
@@ -153,14 +156,13 @@ async function writeIfChanged(path: string, content: string): Promise<void> {
 
 /**
  * Deletes the secrets of apps that are in neither the new nor the previous configuration. Containers of the
- * previous configuration still run until the end of the next switch command, and may need their secrets.
+ * previous configuration run until the next `nixos-rebuild switch`, and may need their secrets.
  */
 async function removeSecrets(paths: NixosPaths, kept: ReadonlySet<string>): Promise<void> {
   await removeOthers(paths.secrets, kept)
   await removeOthers(paths.clients, kept)
 }
 
-/** Deletes every file in the directory that is not in `kept`. */
 async function removeOthers(dir: string, kept: ReadonlySet<string>, ending = ''): Promise<void> {
   for (const file of await readdir(dir)) {
     const name = file.endsWith(ending) ? file.slice(0, file.length - ending.length) : null

@@ -1,5 +1,6 @@
 /**
- * Writes blueprints as YAML. The YAML library serializes all values, so no value can be read as YAML syntax.
+ * Writes authentik blueprints (YAML files that set up sign-in). The YAML library serializes all values, so no
+ * value can be read as YAML syntax.
  */
 import { Document, isScalar, type Node, type Scalar, visit } from 'yaml'
 
@@ -13,7 +14,8 @@ export type BlueprintValue =
   | { [key: string]: BlueprintValue }
 
 /**
- * YAML value with a tag, which authentik resolves when reading the blueprint: `!KeyOf`, `!Find` or `!File`.
+ * YAML value with the tag `!KeyOf`, `!Find` or `!File`. authentik replaces the value by an object or by the
+ * content of a file.
  */
 export class Tagged {
   readonly tag: string
@@ -62,7 +64,7 @@ function toNode(document: Document, value: BlueprintValue): Node {
   return document.createNode(Object.fromEntries(pairs))
 }
 
-/** Escapes unprintable characters in YAML text, where these characters occur only inside quotes. */
+/** Escapes unprintable characters, which occur only inside quoted strings. */
 function escapeUnprintable(text: string): string {
   return text.replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
