@@ -8,7 +8,7 @@ import { option, publishAt, report, SERVERS, type Server, spread, startLoad, tim
 const [clients, rounds, seconds] = [option('clients', 1000), option('rounds', 2), option('seconds', 1.5)]
 const RATES = [25, 50, 100, 200, 400, 800, 1600, 3200]
 const COMPARED_RATES = [100, 400, 1600]
-/** A step fails if more than 1 % of its events arrive later than this, in ms. */
+/** Upper limit of the latency in ms. A step fails if more than 1 % of its events exceed it. */
 const LIMIT_MS = 100
 /** Servers to measure, from the option `--only=bloud,nchan`. Undefined means all servers. */
 const only = process.argv
@@ -25,7 +25,7 @@ interface Step {
   contiguous: boolean
   /** Processor time of the server per delivered event, in µs. */
   serverCpuUs: number
-  /** The same without the time spent in the kernel, in µs. */
+  /** Processor time of the server per delivered event without the time spent in the kernel, in µs. */
   serverUserUs: number
   /**
    * Processor time of the load client (load.c) divided by the elapsed time. Near 1, the load client is busy

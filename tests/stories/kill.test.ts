@@ -50,7 +50,7 @@ for (const phase of ['queued', 'configuring', 'building', 'starting', 'running']
     const home = await killIn(t, phase)
     await letInstall(home.packages, 'app')
     // The lease (lock in the database that makes one orchestrator the active one) is freed to save time. In
-    // one phase the next orchestrator waits until it expires by itself, as after a real kill.
+    // the phase `building` the next orchestrator waits until it expires by itself, as after a real kill.
     if (phase !== 'building') await home.expireLease()
     await home.orchestrator()
     await home.until('app', 'running')

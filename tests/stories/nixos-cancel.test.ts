@@ -103,12 +103,13 @@ test('an accepted cancel that reaches the rebuild too late is withdrawn, with a 
   await home.install('app')
   await home.held('build')
   assert.equal((await home.cancel('app')).status, 202)
-  // The simulated nixos-rebuild is set to ignore SIGTERM, and continues until the app is active.
+  // The simulated nixos-rebuild ignores SIGTERM in this test, so it continues after the cancel.
   const { log } = runPaths(home.paths, '1-1')
   await until('the log reports the interruption', async () =>
     (await readFile(log, 'utf8')).includes('SIGTERM ignored'),
   )
-  // 65 lines at an interval of 100 ms: the activation takes longer than the time between SIGTERM and SIGKILL.
+  // The activation takes 6.5 s. It must not be killed, although the time between SIGTERM and SIGKILL is
+  // shorter.
   await home.scenario({ lines: 65, everyMs: 100, stubborn: true })
   await home.go()
   await home.until('app', 'running')

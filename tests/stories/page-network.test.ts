@@ -82,8 +82,7 @@ test(
     await agent.bringUp('miniflux')
     const { page, screenshot } = await openPage(agent.address)
     await page.clock.install()
-    // Timers that were started before the clock became a simulated one still use the real time, therefore the
-    // reload.
+    // The clock of the page is simulated now. After the reload, all timers of the page use this clock.
     await page.reload()
     await page.locator('[data-connection="live"]').waitFor()
     await page.context().setOffline(true)

@@ -16,8 +16,8 @@ async function psql(home: Home, statement: string): Promise<void> {
 }
 
 /**
- * Returns the app's events after event number `after`. Omits numbers, times and the requesting client, which
- * differ each time.
+ * Returns the app's events after event number `after`. Omits numbers, times and the requesting client,
+ * because they differ between two executions of the same operation.
  */
 async function eventRows(home: Home, app: string, after: number): Promise<object[]> {
   const { rows } = await home.sql.query(

@@ -23,7 +23,7 @@ export interface Blueprint {
   entries: any[]
 }
 
-/** Reads blueprints with PyYAML, configured as in authentik. */
+/** Python program that parses blueprints in the same way as authentik. */
 const PROGRAM = `
 import json, sys, yaml
 class Loader(yaml.SafeLoader): pass

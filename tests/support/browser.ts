@@ -81,7 +81,7 @@ export async function openPage(address: string, options: PageOptions = {}): Prom
   }
 }
 
-/** Matches while the page is connected, by an event stream or by polling. */
+/** CSS selector that matches while the page receives events, by a stream or by polling. */
 const UP_TO_DATE = '[data-connection="live"], [data-connection="polling"]'
 
 interface Shown {

@@ -10,8 +10,8 @@ const TOGGLE_STATUS = `update bloud.apps set status = case status when 'running'
 
 export interface Tally {
   /**
-   * Number of event numbers that were missing in the stream. Includes numbers that PostgreSQL skipped after a
-   * crash, which `countLost` does not count.
+   * Number of missing event numbers, summed over all clients. Includes numbers that PostgreSQL skipped after
+   * a crash, which `countLost` does not count.
    */
   lost: number
   /** How many clients missed the same event numbers, by range in the form `from-to`. */

@@ -20,8 +20,8 @@ import { session, transitionsOf } from './sql.ts'
 
 const LIMIT_MS = 90_000
 /**
- * Interval in ms at which conditions are checked even without a notification, because notifications are lost
- * while a database session reconnects.
+ * Interval in ms at which conditions are checked even without a notification, because not every change in the
+ * database causes a notification.
  */
 const POLL_MS = 250
 
@@ -54,7 +54,9 @@ export interface Home {
   untilTrue(text: string, values?: unknown[]): Promise<void>
   transitionsOf(app: string): Promise<string[]>
   cause(app: string): Promise<Record<string, unknown> | null>
-  /** Returns the process ids of apps (`unit`), of npm, or of the switch command on this home server. */
+  /**
+   * Returns the ids of running processes on this home server: apps (`unit`), npm, or switch.ts (`switch`).
+   */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 

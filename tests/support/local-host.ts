@@ -20,9 +20,11 @@ export interface TestHost {
   paths: Paths
   another(): Host
   app(name: string, behaviour?: Behaviour): Promise<WantedApp>
-  /** Configures the apps, runs the switch command, and waits for its end. */
+  /** Configures the apps, runs switch.ts (which starts and stops apps accordingly), and waits for its end. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[] }>
-  /** Returns the process ids of apps (`unit`), of npm, or of the switch command in this data directory. */
+  /**
+   * Returns the ids of running processes in this data directory: apps (`unit`), npm, or switch.ts (`switch`).
+   */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 

@@ -1,4 +1,4 @@
-/** Functions that change the state of the model (tests/support/model.ts). */
+/** Functions that change the state of the model of the database (tests/support/model.ts). */
 import type { App, Operation, Status, World } from './model-rules.ts'
 
 export function activeOperations(world: World): { operation: Operation; app: App }[] {

@@ -1,6 +1,6 @@
 /**
- * Executes the commands of the model test on a real database, and reads its tables for the comparison with
- * the model (tests/support/model.ts).
+ * Executes the commands of the model test on a real database, and reads the tables to compare them with the
+ * model of the database (tests/support/model.ts).
  */
 import type pg from 'pg'
 import type { TestDatabase } from './cluster.ts'
@@ -24,7 +24,7 @@ export interface Result {
   status?: string | null
 }
 
-/** Content of the tables, in the same form as the model's state. */
+/** Content of the database tables, in the same form as the state of the model. */
 export interface Tables {
   apps: Record<string, App & { controls: Record<string, string | null> }>
   operations: (Pick<
@@ -81,7 +81,7 @@ const READ_TABLES = `
         from bloud.events e group by e.app) m),
     'violated', (select coalesce(jsonb_agg(i), '[]') from bloud.check_invariants() i))`
 
-/** Returns the content that the tables should have according to the model. */
+/** Returns the content that the database tables should have according to the model. */
 export function expected(world: World): Omit<Tables, 'violated'> {
   const apps = Object.entries(world.apps).map(([name, app]) => {
     const controls = {

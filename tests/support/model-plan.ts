@@ -1,4 +1,4 @@
-/** Computes in the model (tests/support/model.ts) which apps an install of an app includes. */
+/** Computes in the model of the database (tests/support/model.ts) which apps an install includes. */
 import { type App, type Choices, installed, refusalOfInstall, type Slot, type World } from './model-rules.ts'
 
 export interface Plan {

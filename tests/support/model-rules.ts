@@ -1,4 +1,4 @@
-/** Types of the model (tests/support/model.ts), and functions that read its state. */
+/** Types of the model of the database (tests/support/model.ts), and functions that read its state. */
 
 export interface Slot {
   compatible: string[]
@@ -73,7 +73,10 @@ export interface World {
 export interface Ending {
   /** True if the new configuration is active on the machine. */
   switched: boolean
-  /** Causes of failed or cancelled installs, by app. If `switched` is true: causes of failed purges. */
+  /**
+   * Causes of failed or cancelled installs, by app. If `switched` is true no install has failed, and these
+   * are the causes of failed purges.
+   */
   failures: Record<string, 'build' | 'cancelled' | 'activate'>
   /** True if all operations fail, because the app that caused the failure is not known. */
   all: boolean

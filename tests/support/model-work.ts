@@ -1,6 +1,6 @@
 /**
- * What the orchestrator does, in the model (tests/support/model.ts): rebuilds, health reports and time
- * limits.
+ * Actions of the orchestrator in the model of the database (tests/support/model.ts): rebuilds, health reports
+ * and time limits.
  */
 import { activeOperations, deleteApp, setStatus, withdraw } from './model-change.ts'
 import {
@@ -33,8 +33,8 @@ export function claim(world: World, held: readonly string[]): Answer {
 }
 
 /**
- * Removes one install with a missing dependency from `taken`. It stays queued if the dependency is queued,
- * otherwise it fails.
+ * Removes one install with a missing dependency from `taken`. The install stays queued if the dependency is
+ * queued, otherwise it fails.
  * @returns false if no install has a missing dependency.
  */
 function dropOne(world: World, taken: Set<Operation>): boolean {

@@ -81,8 +81,8 @@ function install(world: World, name: string, choices: Choices): Answer {
 }
 
 /**
- * An install or retry of a dependency that is already queued. It then stays queued even if the install that
- * requires it is cancelled.
+ * Called for an install or retry of an app that is queued as a dependency. The app then stays queued even if
+ * the install that requires it is cancelled.
  */
 function detach(open: Operation): Answer {
   if (open.state === 'queued') open.requestedFor = null

@@ -41,7 +41,7 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   const user = await serverUser()
   mkdirSync(data)
   if (user) {
-    // PostgreSQL refuses to run as root, and the other user must be able to enter both folders.
+    // PostgreSQL refuses to run as root. It runs as another user, who must be able to enter both folders.
     for (const each of [folder, top]) chmodSync(each, statSync(each).mode | 0o055)
     chownSync(data, user.uid, user.gid)
   }

@@ -1,6 +1,7 @@
 /**
- * Starts the real relay and a real database. The test itself does the work of the orchestrator, to change
- * statuses at exact moments.
+ * Starts the real relay (HTTP server and event stream) on a real database, without an orchestrator (worker
+ * that executes operations). The test calls the orchestrator's SQL functions itself, to change statuses at
+ * exact moments.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -28,14 +29,19 @@ export interface ScriptedAgent {
   /** Proxy between relay and database, for simulated network failures. */
   network: Awaited<ReturnType<typeof startProxy>>
   request(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
-  /** Starts a rebuild with all queued operations. Its apps become configuring. */
+  /** Starts a rebuild with all queued operations. Its apps get the status configuring. */
   claim(): Promise<void>
-  /** Continues the rebuild: its apps become building, and the lines are added to its log. */
+  /** Continues the rebuild: its apps get the status building, and the lines are added to its log. */
   build(...lines: string[]): Promise<void>
   log(lines: string[]): Promise<void>
-  /** Ends the rebuild successfully: its apps become starting or stopped, or are deleted after a purge. */
+  /**
+   * Ends the rebuild successfully: its apps get the status starting or stopped, or are deleted after a purge.
+   */
   succeed(): Promise<void>
-  /** Ends the rebuild with a failure: its apps become failed after an install, error after an uninstall. */
+  /**
+   * Ends the rebuild with a failure: its apps get the status failed after an install, error after an
+   * uninstall.
+   */
   fail(failure: Failure): Promise<void>
   health(app: string, healthy: boolean, cause?: Failure): Promise<void>
   /** Installs the apps, up to the status running. */

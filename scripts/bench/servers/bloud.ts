@@ -9,7 +9,7 @@ import { createServer } from '../../../src/http/server.ts'
 import { createRelay } from '../../../src/relay/relay.ts'
 import { printReady, startHistory } from './history.ts'
 
-// Same limit on V8's memory for new objects as in src/main/relay.ts.
+// Sets the same limit on V8's memory for new objects as src/main/relay.ts, so that results are comparable.
 setFlagsFromString('--semi-space-growth-factor=1')
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 let queries = 0

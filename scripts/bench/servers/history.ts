@@ -12,7 +12,10 @@ export interface Row {
   pad: string
 }
 
-/** Listens for lines `<event number> <due time in µs>` from the benchmark, and adds one event per line. */
+/**
+ * Listens on a TCP port for lines `<event number> <due time in µs>` from the benchmark, and adds one event
+ * per line.
+ */
 export async function startHistory(onRows: (rows: Row[]) => void) {
   let rows: Row[] = []
   let rest = ''
