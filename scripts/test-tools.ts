@@ -18,8 +18,15 @@ const WANTED = [
   { variable: 'BLOUD_TEST_PSQL', names: ['psql'], aptPackage: 'postgresql-client', tests: 'psql tests' },
   {
     variable: 'BLOUD_TEST_CHROMIUM',
-    names: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'],
-    aptPackage: 'chromium',
+    // The headless shell has no windows and needs half of the processor time of the whole browser.
+    names: [
+      'chromium-headless-shell',
+      'chromium',
+      'chromium-browser',
+      'google-chrome-stable',
+      'google-chrome',
+    ],
+    aptPackage: 'chromium-headless-shell',
     tests: 'browser tests',
   },
   { variable: 'BLOUD_TEST_NIX', names: ['nix-instantiate'], aptPackage: 'nix-bin', tests: 'Nix tests' },
