@@ -23,10 +23,6 @@ const hostNames = z
       .filter(Boolean),
   )
 
-/**
- * Public URLs of apps, separated by commas. The placeholders `{app}` and `{port}` stand for the app's name
- * and port.
- */
 const baseUrls = z
   .string()
   .default('')
@@ -45,7 +41,6 @@ const wholeNumber = (least: number, most: number) => {
   return digits.refine((given) => given >= least && given <= most, message)
 }
 
-/** Apps that the machine runs itself, as pairs `app=systemd unit` separated by commas. */
 const provided = z
   .string()
   .default('')
@@ -94,29 +89,34 @@ const environment = z.object({
 export const SETTINGS = Object.keys(environment.shape)
 
 export interface Config {
-  /** URL of the database. If undefined, `npm start` runs an embedded PostgreSQL. */
+  /** URL of an existing PostgreSQL database. If undefined, `npm start` runs a PostgreSQL of its own. */
   databaseUrl: string | undefined
   /** Absolute path of the directory with all data of the agent. */
   dataDir: string
-  /** TCP port of the web page and the API. */
   port: number
   /** IP address on which the web page and the API are served. */
   listen: string
   /** Kind of the host: `nixos` runs apps as services of NixOS, `local` runs apps as child processes. */
   hostKind: 'nixos' | 'local'
   catalogDir: string
-  /** Host names, in lower case, that the HTTP header `Host` may contain besides the machine's own names. */
+  /**
+   * Additional host names, in lower case, that the HTTP header `Host` of a request may contain. The machine's
+   * own names are always allowed.
+   */
   allowedHosts: string[]
   /**
-   * Upper limit of the duration of one run of `nixos-rebuild switch`, or of its equivalent on the local host,
-   * in seconds. The default is 1800, because the first NixOS build on a machine downloads many packages.
+   * Time limit in seconds for one `nixos-rebuild switch`, or on the local host for one execution of
+   * switch.ts. The default is 1800, because the first NixOS build on a machine downloads many packages.
    */
   buildTimeoutSeconds: number
-  /** Age in days at which events and logs are deleted. The last operations of each app are never deleted. */
+  /**
+   * Age in days at which events and log lines are deleted. Those of the last ten operations of each app are
+   * kept longer.
+   */
   retentionDays: number
   /**
-   * Supervision of the agent by systemd. `enabled` is true if systemd expects notifications from the agent.
-   * `watchdogMs` is the interval in which systemd expects a heartbeat, in ms.
+   * Supervision of the agent by systemd. `enabled` is true if systemd expects status messages of the agent.
+   * `watchdogMs` is the time in ms without a heartbeat after which systemd restarts the agent.
    */
   supervision: { enabled: boolean; watchdogMs: number | undefined }
   nixos: NixosSettings
@@ -124,27 +124,30 @@ export interface Config {
 }
 
 export interface NixosSettings {
-  /** Path of the link to the NixOS system that becomes active at the next boot. */
+  /** Path of the symbolic link to the NixOS system that is started at the next boot. */
   profile: string
-  /** Path of the link to the running NixOS system. */
+  /** Path of the symbolic link to the running NixOS system. */
   currentSystem: string
   /**
-   * Path of a program that rebuilds a machine without systemd. With systemd, the agent starts a systemd unit
-   * instead.
+   * Path of a program that the agent starts to rebuild the machine. If undefined, the agent starts a systemd
+   * unit instead.
    */
   rebuild: string | undefined
   /**
-   * Names of systemd units by app, for apps that the machine runs itself instead of in a container of the
-   * agent.
+   * Systemd units by app name, for apps that NixOS already runs as its own services. The agent then starts no
+   * container for these apps.
    */
   provided: Record<string, string>
-  /** Public URLs of apps for single sign-on, with the placeholders `{app}` and `{port}`. */
+  /**
+   * Public URLs of the apps, for redirects after single sign-on. The placeholders `{app}` and `{port}` stand
+   * for the name and the port of an app.
+   */
   baseUrls: string[]
   /** Public URL of authentik, the single sign-on server. If undefined, the URL is made from `baseUrls`. */
   ssoUrl: string | undefined
   /**
-   * Path of the file from which the secrets of apps are derived. If undefined, the agent creates the file in
-   * the data directory.
+   * Path of the file with the secret from which passwords of apps are derived. If undefined, the agent
+   * creates the file in the data directory.
    */
   hostSecretFile: string | undefined
 }
@@ -216,7 +219,7 @@ function readUrlFile(path: string): string {
   }
 }
 
-/** Returns the environment of this process with the variables `changes` replaced. */
+/** Returns a copy of this process's environment variables in which the variables in `changes` are set. */
 export const environmentWith = (changes: Record<string, string>): NodeJS.ProcessEnv => ({
   ...process.env,
   ...changes,

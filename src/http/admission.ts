@@ -1,18 +1,18 @@
-/** Limits the number of open streams, in total and per client address. */
+/** Limits the number of open event streams and log streams, in total and per client address. */
 import { Problem } from '../domain/problem.ts'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
 
 const ADMISSION_LIMITS = {
   /**
-   * Upper limit of open streams per client address. The limit is high, because all clients behind a router
-   * have the same address.
+   * Upper limit of open streams per client address. The limit is high, because many clients behind one router
+   * can have the same address.
    */
   perAddress: 200,
   total: 12_000,
   /**
-   * Number of streams, out of `total`, that are reserved for clients on this machine. Otherwise clients on
-   * other machines could lock out the operator.
+   * Number of streams, out of `total`, that are reserved for clients on this machine. Otherwise other
+   * machines could use up all streams and lock out the operator.
    */
   reserve: 50,
 }
@@ -69,7 +69,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
 
   return {
     /**
-     * Checks that the client may open another stream. The limit per address does not apply to this machine.
+     * Checks that the client may open another stream. Clients on this machine have no limit per address.
      * @throws Problem too_many_clients
      */
     check({ key, isLocal }: Caller): void {
@@ -84,7 +84,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
         })
       }
     },
-    /** Returns the reply, changed so that its stream is counted until the stream is closed. */
+    /** Returns the same reply, but its stream counts as open until it is closed. */
     counted({ key }: Caller, reply: StreamReply): StreamReply {
       function openCounted(sink: Sink): ConnectionEvents {
         open.set(key, (open.get(key) ?? 0) + 1)
@@ -121,8 +121,9 @@ const isLoopback = (address: Uint8Array, key: string): boolean =>
   (address.length === 16 && address.every((byte, index) => byte === Number(index === 15)))
 
 /**
- * Returns the client of a connection, identified by its address. For a connection from a reverse proxy on
- * this machine, the last entry of `X-Forwarded-For` is the address. Other clients could forge this header.
+ * Identifies the client of a connection by its address. For a connection from a reverse proxy on this
+ * machine, the address is the last entry of the header `X-Forwarded-For`. The header is ignored in
+ * connections from other machines, which could forge it.
  */
 export function callerOf(address: Uint8Array, forwardedFor: string): Caller {
   const key = keyOf(address)

@@ -9,7 +9,10 @@ import type { RequestContext, Route } from './router.ts'
 const compressGzip = promisify(gzip)
 const compressBrotli = promisify(brotliCompress)
 
-/** Size in bytes from which a body is compressed. Compressing a smaller body saves no network packet. */
+/**
+ * Size in bytes from which a body is compressed. A smaller body fits into one network packet even without
+ * compression.
+ */
 const COMPRESS_FROM_BYTES = 1000
 const BROTLI = { params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY } }
 
@@ -35,7 +38,6 @@ export async function compressed(
   return { headers: { ...headers, 'content-encoding': 'gzip' }, body: await compressGzip(body) }
 }
 
-/** Returns a function that compresses the body, once per encoding. */
 function createEncodings(body: Buffer) {
   const cache = new Map<string, Promise<Buffer>>()
   const compressors: Record<string, () => Promise<Buffer>> = {

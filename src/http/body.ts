@@ -1,11 +1,11 @@
-/** Reads and parses request bodies, which are small JSON objects or empty. */
+/** Reads and parses the bodies of HTTP requests. A body is a small JSON object or empty. */
 import type { HttpResponse } from 'uWebSockets.js'
 import { type ZodTypeAny, z } from 'zod'
 import { Problem } from '../domain/problem.ts'
 import type { HttpRequest } from './request.ts'
 
 const BODY_LIMIT_BYTES = 64 * 1024
-/** Upper limit of the time in which the whole body of a request must arrive, in milliseconds. */
+/** Time limit for receiving the whole body of a request, in milliseconds. */
 const TIME_LIMIT_MS = 15_000
 
 const tooLarge = () =>
@@ -20,7 +20,7 @@ const tooSlow = () =>
 
 /**
  * Reads the whole body of a request. Rejects as soon as the body is too large. Must be called before the
- * handler of uWebSockets.js returns, because uWebSockets.js delivers the body directly after the handler.
+ * request callback of uWebSockets.js returns, because the body can arrive directly afterwards.
  */
 export function readBody(res: HttpResponse, request: HttpRequest): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 /**
- * Joins the modules of the web page into one script when the agent starts. The browser then needs only one
- * request, and the project needs no build step.
+ * Joins the JavaScript modules of the web page into one script when the agent starts. The browser then needs
+ * only one request, and the project needs no build step.
  *
  * Each module becomes a function, so that local names of different modules cannot collide. Import cycles,
  * `export let`, `export *` and dynamic imports are not supported and throw an error with the name of the
@@ -10,7 +10,6 @@ import { type Comment, type ModuleDeclaration, type Program, parse, type Token }
 
 export interface BundleOptions {
   entry: string
-  /** Returns the source text of a module. */
   read(id: string): string
   /** Returns the id of the module that `from` imports as `specifier`. */
   resolve(specifier: string, from: string): string
@@ -23,7 +22,7 @@ interface Edit {
 }
 
 interface ModuleParts {
-  /** Lines of code that define the imports of the module as constants. */
+  /** Lines of code that define the imported names of the module as constants. */
   head: string[]
   edits: Edit[]
   /** Local name of each export, by exported name. */
@@ -96,7 +95,6 @@ function rejectImportExpressions(tokens: readonly Token[]): void {
   if (found) throw new Error("import( and import. can't be joined into one file")
 }
 
-/** Returns the edit that removes a comment. A line that contains only the comment is removed as a whole. */
 function withoutComment(source: string, { start, end }: Comment): Edit {
   const lineStart = source.lastIndexOf('\n', start - 1) + 1
   const isAlone = source.slice(lineStart, start).trim() === '' && /[\r\n]/.test(source[end] ?? '\n')
@@ -106,8 +104,8 @@ function withoutComment(source: string, { start, end }: Comment): Edit {
 type AnyNode = Program['body'][number] | ModuleDeclaration
 
 /**
- * Converts a top-level statement of a module: replaces an import by a constant, and removes and records an
- * export.
+ * Converts a top-level statement of a module: an import becomes a constant, and an export is added to
+ * `parts.exports`.
  */
 function joinNode(
   node: AnyNode,
@@ -146,8 +144,8 @@ const nameIn = (node: { type: string; name?: string; value?: unknown }): string 
 type Declaration = Extract<AnyNode, { type: 'ExportNamedDeclaration' }>['declaration']
 
 /**
- * Returns the names that an export declares. Only `const` is allowed, because an importing module copies the
- * value only once.
+ * Returns the names that an export declares. `export let` is refused, because importing modules copy the
+ * value once and would miss a later assignment.
  */
 function declaredNames(declaration: Declaration, id: string): string[] {
   if (!declaration) return []
@@ -160,8 +158,8 @@ function declaredNames(declaration: Declaration, id: string): string[] {
 }
 
 /**
- * Returns the source with all edits applied. Skips an edit inside a larger edit, for example the removal of a
- * comment inside an import statement.
+ * Returns the source with all edits applied. An edit inside a larger edit is skipped, for example the removal
+ * of a comment inside an import statement.
  */
 function applyEdits(source: string, edits: readonly Edit[]): string {
   let text = ''

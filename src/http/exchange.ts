@@ -1,4 +1,4 @@
-/** HTTP request and its reply, with workarounds for uWebSockets.js. */
+/** Sends the reply to one HTTP request, with workarounds for uWebSockets.js. */
 import type { HttpResponse } from 'uWebSockets.js'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import { type Reply, type ResponseHeaders, type StreamReply, statusLine, withSecurity } from './reply.ts'
@@ -18,8 +18,9 @@ function endWithoutBody(res: HttpResponse, body: string | Uint8Array | undefined
 }
 
 /**
- * HTTP reply that is sent at once or as a stream. Must be created before the handler of uWebSockets.js
- * returns, because a response without an abort handler ends the process.
+ * HTTP reply that is sent at once or as a stream. Must be created before the request callback of
+ * uWebSockets.js returns. Otherwise no abort handler is registered in time, and uWebSockets.js ends the
+ * process.
  */
 export class Exchange implements Sink {
   ended = false
@@ -54,7 +55,7 @@ export class Exchange implements Sink {
   write(chunk: Uint8Array): boolean {
     if (this.ended) return false
     let acceptsMore = false
-    // `cork` combines the parts of the write. Without `cork`, a write needs four system calls.
+    // `cork` combines the parts of one write, which otherwise needs four system calls.
     this.#res.cork(() => {
       acceptsMore = this.#res.write(chunk)
     })

@@ -13,11 +13,14 @@ import { Problem } from '../domain/problem.ts'
 
 export interface GuardOptions {
   listen: string
-  /** Host names, in lower case, that are allowed in the header `Host` besides the machine's own names. */
+  /**
+   * Additional host names, in lower case, that the header `Host` may contain. The machine's own names are
+   * always allowed.
+   */
   allowedHosts: readonly string[]
 }
 
-/** Headers that the guard checks. An absent header is an empty string. */
+/** Headers that are checked. An absent header is an empty string. */
 export interface GuardedHeaders {
   host: string
   origin: string
@@ -25,16 +28,16 @@ export interface GuardedHeaders {
 }
 
 /**
- * Time in milliseconds for which the list of the machine's addresses is cached. The addresses change when the
- * machine joins another network.
+ * Time in milliseconds for which the list of the machine's addresses is cached. The list is read again,
+ * because the addresses change when the machine joins another network.
  */
 const ADDRESS_CACHE_MS = 10_000
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i
 const ANY_ADDRESS = new Set(['0.0.0.0', '[::]'])
 
 /**
- * Returns a host name with an optional port as a URL, normalized as in a browser. Returns undefined if `host`
- * is invalid.
+ * Parses a host name with an optional port and normalizes it like a browser, for example to lower case.
+ * Returns undefined if `host` is invalid.
  */
 function canonical(host: string, scheme: string): URL | undefined {
   if (!HOST.test(host)) return undefined

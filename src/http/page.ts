@@ -12,8 +12,8 @@ import type { Reply, ResponseHeaders } from './reply.ts'
 import type { Handler, RequestContext, Route } from './router.ts'
 
 /**
- * Upper limit of the time for reading the data of the page, in milliseconds. After this time the page is sent
- * without data, and its script requests the data.
+ * Time limit for reading the data of the page, in milliseconds. After this time, the page is sent without
+ * data, and its script requests the data from the API.
  */
 const FACTS_LIMIT_MS = 2000
 const HISTORY_ROWS = 50

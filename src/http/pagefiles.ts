@@ -1,6 +1,6 @@
 /**
- * HTTP routes of the files of the web page. All files are read when the agent starts, so no request can read
- * another file of the machine.
+ * HTTP routes of the files of the web page. All files are read when the agent starts, so that a request
+ * cannot read any other file of the machine.
  */
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -22,7 +22,7 @@ const TYPES: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 }
 
-/** Files of the npm packages that the page imports, by import name. */
+/** npm packages whose modules the page imports, by import name, each with the file of the module. */
 const VENDOR: Record<string, readonly [name: string, file: string]> = {
   preact: ['preact', 'dist/preact.mjs'],
   'preact/hooks': ['preact', 'hooks/dist/hooks.mjs'],
@@ -54,14 +54,13 @@ const STYLESHEET = /^ *<link rel="stylesheet" href="\/public\/([^"]+)">\n/gm
 const MODULE = /<script type="module" src="\/public\/([^"]+)"><\/script>/
 
 export interface PageShell {
-  /** HTML of the page with links to one style sheet and one script. */
   html: string
   routes: Route[]
 }
 
 /**
  * Joins the style sheets of index.html into one file, and the modules into one script. Browsers can cache
- * both forever, because each file name contains a hash of the content.
+ * both files forever, because their names contain a hash of their content.
  */
 export function pageShell(publicDir: string): PageShell {
   const index = readFileSync(join(publicDir, 'index.html'), 'utf8')

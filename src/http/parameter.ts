@@ -11,7 +11,7 @@ const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
 export function checkName(name: string): string {
   if (NAME.test(name)) return name
-  // The SQL function bloud.check_name() uses the same message.
+  // The SQL function bloud.check_name() has the same error message.
   throw new Problem(
     'invalid_name',
     `'${name.slice(0, 80).replaceAll("'", "''")}' can't be the name of an app`,

@@ -4,7 +4,7 @@ import type { RelayLog } from '../relay/streamsource.ts'
 import { TimeLimitError } from '../system/timeout.ts'
 import { json, type Reply, type ResponseHeaders } from './reply.ts'
 
-/** Seconds after which a client may repeat a request that failed temporarily, by error code. */
+/** Seconds for the header `Retry-After`, by the code of a temporary error. */
 const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
   database_unavailable: 2,
   too_many_clients: 10,
@@ -33,7 +33,8 @@ export function problemReply(problem: Problem, extraHeaders: ResponseHeaders = {
 }
 
 /**
- * Returns the reply for an error. An error that is not a Problem is a bug, so the details are only logged.
+ * Returns the reply for an error. If the error is not a Problem, it is a bug: its message is logged and not
+ * sent to the client.
  */
 export function errorReply(error: unknown, log: RelayLog): Reply {
   if (error instanceof Problem) return problemReply(error)

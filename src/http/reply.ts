@@ -4,7 +4,6 @@ import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 
 export type ResponseHeaders = Record<string, string>
 
-/** Reply whose whole body is sent at once. */
 export interface Reply {
   status: number
   headers: ResponseHeaders
@@ -18,8 +17,8 @@ export interface StreamReply {
 }
 
 /**
- * Security headers of all replies except the web page. A browser then loads and runs nothing from the reply
- * and never shows the reply in a frame.
+ * Security headers of all replies except the web page. They forbid a browser to run scripts of the reply and
+ * to show the reply inside another web page.
  */
 const SECURITY: ResponseHeaders = {
   'content-security-policy':

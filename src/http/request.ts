@@ -6,9 +6,8 @@ import type { HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { type Caller, callerOf } from './admission.ts'
 
 export interface HttpRequest {
-  /** HTTP method in the case that the client sent, because HTTP methods are case-sensitive. */
+  /** HTTP method in the upper or lower case that the client sent, because HTTP methods are case-sensitive. */
   method: string
-  /** Path without the query, still percent-encoded. */
   path: string
   query: URLSearchParams
   host: string
@@ -46,8 +45,8 @@ export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
 }
 
 /**
- * Returns true if the `Accept` header contains `type` itself. A wildcard does not count. A type with q=0 is
- * excluded.
+ * Returns true if the `Accept` header names `type` itself. A wildcard does not count, and `q=0` means that
+ * the client refuses the type.
  */
 export function namesType(accept: string, type: string): boolean {
   return accept.split(',').some((range) => {
@@ -65,6 +64,8 @@ export function acceptsType(accept: string, type: string): boolean {
   return accept === '' || [type, family, '*/*'].some((range) => namesType(accept, range))
 }
 
-/** Returns true if the header `Accept-Encoding` contains the encoding `name`. A wildcard does not count. */
+/**
+ * Returns true if the header `Accept-Encoding` names the encoding `name` itself. A wildcard does not count.
+ */
 export const acceptsEncoding = (acceptEncoding: string, name: string): boolean =>
   namesType(acceptEncoding, name)

@@ -7,7 +7,6 @@ export interface RequestContext {
   request: HttpRequest
   /** Decoded parameters of the path, such as `name` of `/api/apps/:name`. */
   params: Readonly<Record<string, string>>
-  /** Whole body of the request, possibly empty. */
   body: Buffer
 }
 
@@ -27,8 +26,8 @@ interface Match {
 }
 
 /**
- * Decodes a percent-encoded path segment. Returns an invalid segment unchanged, because the check of the
- * parameter refuses a percent sign later.
+ * Decodes a percent-encoded path segment. An invalid segment is returned unchanged, and its percent sign is
+ * refused later by the check of the parameter.
  */
 function decode(segment: string): string {
   try {

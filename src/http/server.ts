@@ -12,21 +12,21 @@ import { copyRequest, type HttpRequest } from './request.ts'
 import { createRouter, MethodNotAllowed, type Route } from './router.ts'
 
 /**
- * Upper limit of the duration of a route's handler, in milliseconds. The limit is longer than PostgreSQL's
- * limit of a statement, so that PostgreSQL cancels a slow statement first.
+ * Upper limit of the duration of a route's handler, in milliseconds. The limit is longer than the statement
+ * timeout of PostgreSQL (15 s), so that PostgreSQL cancels a slow statement first.
  */
 const REQUEST_LIMIT_MS = 20_000
 /** Upper limit of the time in which a stopping server waits for pending replies, in milliseconds. */
 const STOP_LIMIT_MS = 3000
 /**
- * Upper limit of the size of a refused body that is still received, in bytes. Many clients read the reply
- * only after they have sent the whole body. For a larger body, the connection is closed.
+ * Size in bytes up to which a refused body is still received, because many clients read the reply only after
+ * they have sent the whole body. For a larger body, the connection is closed.
  */
 const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024
 const NO_BODY = Buffer.alloc(0)
 
 export interface ServerOptions extends GuardOptions {
-  /** TCP port of the server; 0 selects any free port. */
+  /** TCP port of the server. 0 means any free port. */
   port: number
   routes: readonly Route[]
   log: RelayLog

@@ -1,6 +1,6 @@
 /**
- * Command `npm run db:backup [file]`: writes a backup of schema bloud in pg_dump's custom format. The agent
- * may run at the same time.
+ * Command `npm run db:backup [file]`: saves the agent's database schema `bloud` to a file with pg_dump. The
+ * agent may run at the same time.
  */
 import { chmod, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
@@ -12,11 +12,10 @@ import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 /**
- * Upper limit of the duration of pg_dump, in ms. The limit is reached only on a failing disk, because a
- * backup has a size of megabytes.
+ * Upper limit of the duration of pg_dump, in ms. A backup has a size of megabytes, so only a failing disk or
+ * a blocked table needs more time.
  */
 const DUMP_LIMIT_MS = 30 * 60_000
-/** Umask of the backup file: the group and other users have no access. */
 const OWNER_ONLY = 0o077
 
 async function dump(url: string, file: string): Promise<void> {
@@ -49,8 +48,8 @@ async function main(given: string | undefined): Promise<void> {
   process.umask(OWNER_ONLY)
   const { url, config } = await reachDatabase('superuser')
   const name = `bloud-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.dump`
-  // INIT_CWD is the directory in which the operator ran npm. npm itself changes to the folder of
-  // package.json.
+  // A relative path refers to the directory in which the operator ran npm (INIT_CWD), because npm itself
+  // changes to the folder of package.json.
   const file = given
     ? resolve(environmentWith({}).INIT_CWD ?? '.', given)
     : join(config.dataDir, 'backups', name)

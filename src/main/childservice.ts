@@ -13,17 +13,18 @@ export interface ChildService {
    * @throws ChildError if the child does not become ready.
    */
   start(): Promise<void>
-  /** Stops the child process and starts a new child process with the current result of `env`. */
+  /**
+   * Restarts the child with the environment that `env` returns now, for example with a new port of the
+   * database.
+   */
   restart(): void
   stop(): Promise<void>
-  /** Kills the child without waiting for its end. */
   kill(): void
 }
 
 export interface ChildServiceOptions {
-  /** File name of the child's program in src/main, without `.ts`. */
   name: 'relay' | 'orchestrator'
-  /** Returns the environment of the child. Called before every start. */
+  /** Returns the environment variables of the child. Called before every start. */
   env: () => NodeJS.ProcessEnv
   log: Logger
 }
@@ -38,15 +39,17 @@ export class ChildError extends Error {
   }
 }
 
-/** Upper limit of the time until a child is ready, in ms. */
+/** Upper limit of the time between the start of a child and its message `ready`, in ms. */
 const READY_LIMIT_MS = 60_000
-/** Time in ms after which a child that does not stop is killed. */
+/** Time in ms between SIGTERM and SIGKILL for a child that does not stop. */
 const STOP_LIMIT_MS = 15_000
 /** Pause before the first restart of a child, in ms. The pause doubles after each failed start. */
 const PAUSE_MS = 1_000
-/** Upper limit of the pause between two restarts of a child, in ms. */
 const PAUSE_MAX_MS = 30_000
-/** Runtime in ms after which a child that exits is restarted without a pause. */
+/**
+ * If a child has run for longer than this time in ms, it is restarted without a pause, because its start
+ * succeeded.
+ */
 const STABLE_MS = 60_000
 
 const messages = z.discriminatedUnion('type', [
@@ -98,8 +101,8 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
   }
 
   /**
-   * Restarts the child after `pause` milliseconds. The number of restarts is not limited, because a home
-   * server has no operator on call.
+   * Restarts the child after `pause` milliseconds. Repeats failed starts without limit, because a home server
+   * often has no administrator at hand.
    */
   function scheduleRestart(pause: number): void {
     clearTimeout(timer)

@@ -1,4 +1,6 @@
-/** Opens the agent's database for the operator's commands psql, backup and restore. */
+/**
+ * Connects the commands `npm run psql`, `npm run db:backup` and `npm run db:restore` to the agent's database.
+ */
 import { type Config, environmentWith, readConfig } from '../config.ts'
 import { connectionProblem } from '../db/database.ts'
 import { databaseUrl, type Login, readCredentials } from '../postgres/embedded.ts'
@@ -7,10 +9,10 @@ import { StartError } from './starterror.ts'
 const NOT_RUNNING = 'The database is not running. Start it with "npm start", in another terminal.'
 
 /**
- * Returns the URL of the agent's database after a successful connection.
- * @param login login that is used for the embedded database.
- * @param external converts the URL in DATABASE_URL, for example adds a PostgreSQL role. Not called for the
- * embedded database.
+ * Returns the URL of the agent's database after a test that PostgreSQL accepts connections at this URL.
+ * @param login PostgreSQL login in the URL, if the agent uses the embedded PostgreSQL.
+ * @param external converts DATABASE_URL, for example adds a PostgreSQL role. Not called for the embedded
+ * PostgreSQL.
  * @throws StartError if the database can't be reached.
  */
 export async function reachDatabase(
@@ -32,8 +34,8 @@ function explainProblem(problem: Error & { code?: string }): string {
 }
 
 /**
- * Returns, for psql and pg_dump, a database URL without the password and an environment with the password.
- * The URL becomes part of the command line, which other users can read.
+ * Splits a database URL for psql and pg_dump: `target` is the URL without the password, for the command line,
+ * which other users of the machine can read. `env` contains the password.
  */
 export function clientArguments(url: string, more: Record<string, string> = {}) {
   const target = new URL(url)

@@ -1,10 +1,11 @@
 /**
- * Sends messages from the relay and the orchestrator to their parent process `npm start`. Sends nothing if
- * there is no parent process (`npm run relay`).
+ * Sends messages from the relay or the orchestrator to the parent process `npm start`. Without a parent
+ * process, for example after `npm run relay`, no message is sent.
  */
 
 /**
- * First message of a child to its parent process. `failed` reports a failure that a restart would not fix.
+ * First message of the relay or the orchestrator to its parent process. `failed` means that the process could
+ * not start.
  */
 export type ChildMessage = { type: 'ready' } | { type: 'failed'; code: string; message: string }
 
@@ -12,12 +13,12 @@ const send = (message: ChildMessage) => process.send?.(message)
 
 export const sendReady = () => void send({ type: 'ready' })
 
-/** Reports a failure that a restart would not fix to the parent process, for example a used port. */
+/** Reports to the parent process why this process could not start, for example because its port is in use. */
 export const sendFailed = (code: string, message: string) => void send({ type: 'failed', code, message })
 
 /**
- * Calls `stop` on SIGTERM, on Ctrl-C, or when the parent process ends, which closes the IPC channel even
- * after kill -9. Then exits the process, at the latest after `limitMs` milliseconds.
+ * Calls `stop` after SIGTERM, after Ctrl-C, or when the parent process has ended. A parent that ends closes
+ * the IPC channel, even after kill -9. Then exits the process, at the latest after `limitMs` milliseconds.
  */
 export function stopOnRequest(stop: () => Promise<void>, limitMs = 15_000): void {
   let stopping = false

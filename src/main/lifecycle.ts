@@ -1,4 +1,4 @@
-/** Starts services one after the other and stops the services in reverse order. */
+/** Starts the parts of the agent (services) one after the other, and stops the services in reverse order. */
 
 import type { Logger } from '../log.ts'
 import { withTimeout } from '../system/timeout.ts'
@@ -6,7 +6,7 @@ import { withTimeout } from '../system/timeout.ts'
 export interface Service {
   name: string
   start(): Promise<void>
-  /** Stops the service, also if the start of the service failed or is still in progress. */
+  /** Stops the service. Also called if `start` has failed or has not finished. */
   stop(): Promise<void>
   /** Upper limit of the duration of `stop`, in ms. After this time, the next service is stopped. */
   stopLimitMs: number
@@ -16,7 +16,7 @@ export interface Service {
 
 export interface Lifecycle {
   /**
-   * Starts a service.
+   * Starts a service. `stop` will stop this service.
    * @throws an error if the start fails or if the services have already been stopped.
    */
   add(service: Service): Promise<void>

@@ -1,17 +1,17 @@
-/** Checks before the start of the agent that its address and port are free. */
+/** Checks, before the agent starts its services, that its address and port are free. */
 import { createServer } from 'node:net'
 import type { Config } from '../config.ts'
 import { pollUntil } from '../system/timeout.ts'
 import { StartError } from './starterror.ts'
 
 /**
- * Time in ms during which a used port is tried again. The relay of a killed agent may still use the port for
- * a moment.
+ * Time in ms for which the check is repeated if the port is in use. The port may belong to the relay of a
+ * killed agent, which stops a moment later.
  */
 const PORT_LIMIT_MS = 3_000
 
 /**
- * Checks that the configured address and port are free.
+ * Waits until the configured address and port are free.
  * @throws StartError if the agent can't listen on this address and port.
  */
 export async function refuseTakenPort({ port, listen }: Config): Promise<void> {
@@ -31,10 +31,10 @@ const TEXTS: Record<string, (port: number, listen: string) => string> = {
     `This machine has no address ${listen}. Set BLOUD_LISTEN to an existing address, such as 127.0.0.1.`,
 }
 
-/** True if TEXTS contains an explanation of the error code. */
+/** Returns true if the error code means that the agent can't listen on its address and port. */
 export const isListenCode = (code: string) => code in TEXTS
 
-/** Converts an error of listening on a port into an error whose message names the setting to change. */
+/** Converts an error of `listen` into an error whose message names the setting to change. */
 export function listenError(
   { code = '', message }: NodeJS.ErrnoException,
   port: number,

@@ -13,12 +13,12 @@ import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 
 /**
- * Upper limit of database connections of the orchestrator. Rebuilds, health checks and the lease use one
- * connection each, and concurrent health reports use three.
+ * Upper limit of the number of the orchestrator's database connections: one for rebuilds, one for health
+ * checks, three for reports of these checks, and one for the lease (lock in the database that makes one
+ * orchestrator the active one).
  */
 const POOL_SIZE = 6
 
-/** Interval between two attempts to connect to the database, in ms. */
 const DATABASE_PAUSE_MS = 1_000
 
 /**

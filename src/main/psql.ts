@@ -1,6 +1,6 @@
 /**
- * Command `npm run psql`: starts psql on the agent's database as an operator. All arguments are passed to
- * psql.
+ * Command `npm run psql`: opens psql on the agent's database, with the rights of an operator. All arguments
+ * are passed to psql.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,10 @@ import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 
-/** PostgreSQL role of the psql session. The role may call every verb (install, uninstall …). */
+/**
+ * PostgreSQL role of the psql session. This role may call the SQL functions of all verbs (install, uninstall
+ * …).
+ */
 const ROLE = 'bloud_operator'
 const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:
   Debian, Ubuntu   apt install postgresql-client
@@ -24,8 +27,8 @@ function giveUp(message: string): never {
 async function main(args: string[]): Promise<number> {
   const { url } = await reachDatabase(ROLE, (given) => urlAsRole(given, ROLE))
   const psqlrc = join(ROOT, 'sql/psqlrc')
-  // LESSCHARSET is set for machines without a UTF-8 locale. On these machines, less would show the borders of
-  // psql's tables as `<E2><94><80>`.
+  // psql prints long results with `less`. Without LESSCHARSET, `less` would print the borders of tables as
+  // `<E2><94><80>` on a machine without a UTF-8 locale.
   const settings = { LESSCHARSET: 'utf-8', ...(existsSync(psqlrc) && { PSQLRC: psqlrc }) }
   const { target, env } = clientArguments(url, settings)
   return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)

@@ -9,7 +9,7 @@ import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 import { startRelayServer } from './relayserver.ts'
 
-/** Interval between two heartbeats to systemd, in ms. */
+/** Interval between two heartbeats to the watchdog of systemd, in ms. */
 const HEARTBEAT_INTERVAL_MS = 1_000
 
 /**

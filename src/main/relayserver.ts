@@ -1,4 +1,4 @@
-/** Starts the relay with all its parts and connects the relay to a database. */
+/** Starts the relay (HTTP server and event stream) and connects the parts of the relay to the database. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Config, ROOT } from '../config.ts'
@@ -31,7 +31,6 @@ const POOL_SIZE = 8
  * the limit indicates a dead connection.
  */
 const QUERY_LIMIT_MS = 7_000
-/** States of finished operations. */
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
 function streamSource(pool: LazyPool, reader: EventReader): StreamSource {
@@ -61,10 +60,7 @@ function logSource({ operationLog, findOperation }: ReturnType<typeof routeSourc
   }
 }
 
-/**
- * Returns the database functions that HTTP routes call. A new verb (install, uninstall …) must be added to
- * this function.
- */
+/** Returns the database functions that the HTTP routes call, each bound to the connection pool. */
 function routeSource(pool: LazyPool, expectedSchema: string) {
   const { installedApps, appStatus, history, schemaVersion } = app
   const { install, uninstall, retry, cancel, rename, listOperations, findOperation, operationLog } = operation
@@ -124,7 +120,7 @@ function listen(
 }
 
 export interface RelayServerOptions {
-  /** Settings of the server. If `port` is 0, the operating system chooses a free port. */
+  /** If `port` is 0, the operating system chooses a free port. */
   config: Pick<Config, 'port' | 'listen' | 'allowedHosts'>
   databaseUrl: string
   log: Logger
@@ -135,14 +131,14 @@ export interface RelayServerOptions {
 
 export interface RelayServer {
   port: number
-  /** True while a database session receives notifications (LISTEN). */
+  /** Returns true while the relay receives PostgreSQL notifications (LISTEN). */
   isListening(): boolean
   /** Stops the server: ends the event streams and waits for responses in progress. */
   stop(): Promise<void>
 }
 
 /**
- * Starts the server, even while the database is unreachable.
+ * Starts the server, even if the database is not reachable yet.
  * @throws ListenError if the port can't be used.
  */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {

@@ -1,6 +1,6 @@
 /**
- * Command `npm run db:restore <file> [--while-running]`: replaces schema bloud by a backup, in one
- * transaction. Connected clients of the event stream then receive a new snapshot.
+ * Command `npm run db:restore <file> [--while-running]`: replaces the agent's database schema `bloud` by a
+ * backup, in one transaction. Connected browsers then receive the restored status of all apps.
  */
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -24,7 +24,7 @@ import { run } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
-/** Upper limit of the duration of each program that the restore runs, in ms. */
+/** Upper limit of the duration of pg_restore and of psql, in ms. */
 const RESTORE_LIMIT_MS = 30 * 60_000
 const WHILE_RUNNING = '--while-running'
 const USAGE = `Name the backup: npm run db:restore -- <file> [${WHILE_RUNNING}]`
@@ -36,8 +36,8 @@ async function runProgram(path: string, args: string[], env: NodeJS.ProcessEnv):
 }
 
 /**
- * Writes the SQL files of the restore to `folder`: the statements of the backup, and statements that run
- * before and after the backup. Returns the arguments for psql.
+ * Writes three SQL files to `folder`: the statements of the backup, and statements to run before and after
+ * it. Returns the arguments with which psql runs these files.
  */
 async function writeScripts(
   client: PostgresClient,

@@ -1,7 +1,7 @@
 /**
  * Command `npm start`: runs the whole agent on one machine. The parts are started in this order and stopped
  * in reverse order: lock of the data directory, embedded PostgreSQL (unless DATABASE_URL is set), migrations,
- * host, orchestrator, relay.
+ * host (runs the apps), orchestrator, relay.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
@@ -23,22 +23,23 @@ import { StartError } from './starterror.ts'
 const OLDEST_NODE = [22, 18] as const
 /** First unsupported major version of Node. */
 const ABOVE_NODE = 23
-/** Name of the file with the process id of the running agent, for the error message of a second agent. */
+/**
+ * File with the process id of the running agent. A second agent names this process id in its error message.
+ */
 const PID_FILE = 'agent.pid'
 const LOCK_STOP_LIMIT_MS = 1_000
 const POSTGRES_STOP_LIMIT_MS = 45_000
 /**
- * Upper limit of the time in which the host stops, in ms. A running switch command takes at most 15 s to
- * stop, and the apps then take at most 20 s.
+ * Upper limit of the time in which the host stops, in ms: 15 s for the switch command (`nixos-rebuild
+ * switch`, or switch.ts on the local host), 20 s for the apps, and a reserve of 15 s.
  */
 const HOST_STOP_LIMIT_MS = 50_000
 /**
- * Upper limit of the time in which a child process stops, in ms. The limit is larger than the 15 s after
- * which the child is killed.
+ * Upper limit of the time in which a child process stops, in ms. A child that ignores SIGTERM is killed after
+ * 15 s, so the limit must be larger.
  */
 const CHILD_STOP_LIMIT_MS = 20_000
 
-/** Returns the URL of the database for the PostgreSQL role of a child process. */
 type UrlFor = (role: 'bloud_relay' | 'bloud_orchestrator') => string
 
 function refuseOtherNode(): void {
@@ -77,8 +78,8 @@ async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void>
 }
 
 /**
- * Creates a directory with its parents. Does not use Node's mkdir with `recursive`, because that never
- * returns for a path in /proc.
+ * Creates a directory with its parents. Node's mkdir with `recursive` is not used, because it never returns
+ * for a path below /proc.
  */
 async function makeDirectory(path: string): Promise<void> {
   try {
@@ -102,7 +103,7 @@ async function alreadyRunning(dataDir: string): Promise<StartError> {
 }
 
 /**
- * Starts the embedded PostgreSQL, and creates and migrates its database and logins.
+ * Starts the embedded PostgreSQL, creates the agent's database, and migrates its schema and logins.
  * @param onPortChange called when PostgreSQL has restarted on another port.
  */
 async function startEmbedded(

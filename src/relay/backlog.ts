@@ -1,6 +1,6 @@
 /**
- * Reads old events from the database for clients that missed more events than the ring buffer contains. A
- * page begins at a multiple of the page size, so clients that missed different events share pages.
+ * Reads old events from the database for clients that missed more events than the ring buffer contains. The
+ * events are read in pages that begin at fixed event numbers, so that many clients can share a page.
  */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createShared } from './coalesce.ts'
@@ -10,24 +10,23 @@ import { appFrame } from './frame.ts'
 import type { StreamSource } from './streamsource.ts'
 
 /**
- * Upper limit of the number of cached pages of old events. A few pages are enough, because clients that
- * reconnect together read the same pages.
+ * Upper limit of the number of cached pages. A few pages are enough, because clients that reconnect at the
+ * same time read the same pages.
  */
 const CACHED_PAGES = 8
 
 export interface BacklogPage {
   epoch: string
-  /** Largest event number (seq) that belongs to this page of old events. */
+  /** Largest event number (seq) that belongs to this page. */
   end: number
   /**
-   * Event number (seq) up to which old events had been deleted when the page was read. The page may lack
-   * these events.
+   * Event number (seq) up to which old events had been deleted from the database before the page was read.
+   * The page may lack these events.
    */
   prunedTo: number
   seqs: readonly number[]
-  /** App of each event, in the order of `seqs`. */
   apps: readonly (string | undefined)[]
-  /** Offset in `bytes` at which each event begins, in the order of `seqs`. */
+  /** Offset in `bytes` at which each event begins. `seqs`, `apps` and `offsets` have the same order. */
   offsets: readonly number[]
   bytes: Uint8Array
 }
@@ -73,7 +72,7 @@ export function createBacklog(source: StreamSource, rows: number, readLimitMs: n
   }
 
   return {
-    /** Returns the page that contains the event after `seq`, from the cache or from the database. */
+    /** Returns the page that contains the events after `seq`, from the cache or from the database. */
     async at(epoch: string, seq: number): Promise<BacklogPage> {
       const start = Math.floor(seq / rows) * rows
       const key = `${epoch}.${start}`

@@ -1,6 +1,6 @@
 /**
- * Brings each new client up to date. The client gets the missed events from the ring buffer or from the
- * database. A client that cannot resume gets a snapshot of all apps instead.
+ * Brings each new client of the event stream up to date. The client gets the events that it missed, or a
+ * snapshot of all apps if these events are not available.
  */
 
 import { type Backlog, type BacklogPage, backlogBytesAfter } from './backlog.ts'
@@ -26,10 +26,8 @@ export type Catchup = ReturnType<typeof createCatchup>
 export function createCatchup(options: CatchupOptions) {
   const { clients, ring, tail, backlog, snapshots } = options
   const waiting = new Set<Client>()
-  /** Clients for which old events are being read from the database. */
   const readingBacklog = new Set<Client>()
 
-  /** Marks the client as live, so that the client gets events from the ring buffer. */
   function goLive(client: Client, cursor: number): void {
     client.cursor = cursor
     client.stage = 'live'
@@ -38,18 +36,18 @@ export function createCatchup(options: CatchupOptions) {
 
   async function sendSnapshot(client: Client): Promise<void> {
     const snapshot = await snapshots.current()
-    // If a client is reset twice within a short time, two snapshots can be read for the client. Only the
-    // first snapshot is sent.
+    // If a client is reset twice within a short time, two snapshots are read for the client. Only the first
+    // one is sent.
     if (client.queue.closed || client.stage !== 'waiting') return
     send(client.queue, snapshot.frameFor(client.filter))
     goLive(client, snapshot.seq)
   }
 
-  /** Sends a page of old events to the client. If the client needs a snapshot instead, returns the reason. */
+  /** Sends a page of old events to the client. Returns a reason if the client needs a snapshot instead. */
   function sendBacklogPage(client: Client, backlogPage: BacklogPage): ResetReason | undefined {
     if (backlogPage.epoch !== tail.head?.epoch) return 'unknown_epoch'
     const { cursor } = client
-    // The relay has read all events up to `ring.evictedTo`. A missing event number (seq) up to this number
+    // The relay has read all events up to `ring.evictedTo`. An event number (seq) that is missing up to there
     // belongs to a rolled-back transaction and can be skipped.
     const end = Math.max(backlogPage.seqs.at(-1) ?? 0, Math.min(backlogPage.end, ring.evictedTo))
     if (backlogPage.prunedTo > cursor || end <= cursor) return 'older_than_retention'
@@ -71,8 +69,8 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   /**
-   * Sends old events to a client. Only one read per client runs at a time, because a second read would send
-   * the same events again.
+   * Sends old events to a client. A second call during a read returns at once, because two reads would send
+   * the same events twice.
    */
   async function readBacklog(client: Client): Promise<void> {
     if (readingBacklog.has(client)) return
@@ -120,7 +118,7 @@ export function createCatchup(options: CatchupOptions) {
   return {
     /** Brings a client up to date as soon as the database can be read. */
     start,
-    /** Called when the database can be read again. Brings all waiting clients up to date. */
+    /** Called when the database can be read again after a failure. */
     startAllWaiting(): void {
       const clientsToStart = [...waiting]
       waiting.clear()

@@ -27,28 +27,27 @@ export type ClientStage = 'waiting' | 'backlog' | 'live'
 export interface Client {
   readonly queue: SendQueue
   stage: ClientStage
-  /** Event number (seq) up to which the client has been sent all events that pass its filter. */
+  /** Event number (seq) up to which all events have been written to the client. */
   cursor: number
   /**
-   * Event id after which the client must resume, until the relay has checked this id. Otherwise undefined.
+   * Id of the last event that a reconnecting client has received. Undefined for a new client, and as soon as
+   * the relay has checked the id.
    */
   resumeId: string | undefined
-  /** Selects the apps whose events the client gets. Undefined if the client gets the events of all apps. */
+  /** Undefined if the client gets the events of all apps. */
   readonly filter: Filter | undefined
   /**
-   * Event number (seq) that must be sent as the position of a client with a filter, because the filter may
-   * have excluded the event itself. 0 if no position must be sent.
+   * Event number (seq) up to which events were filtered for the client, if the client has not been informed
+   * of this number yet, else 0. Always 0 without a filter.
    */
   unreported: number
 }
 
 export interface ClientsOptions {
   ring: Ring
-  /** Clients are closed if their connection has accepted no data for this time, in milliseconds. */
   stuckMs: number
-  /** Called after a client was reset, to send a snapshot to the client. */
   onReset(client: Client): void
-  /** Called when the connection of a client in stage `backlog` accepts data again. */
+  /** Called when a client that gets old events from the database (stage `backlog`) can receive more data. */
   onBacklogWritable(client: Client): void
 }
 
@@ -85,7 +84,7 @@ export function createClients(options: ClientsOptions) {
   }
 
   /**
-   * Writes queued bytes and new events to the client until its connection is full or the client is up to
+   * Writes queued bytes and new events to the client, until its connection is full or the client is up to
    * date.
    */
   function pump(client: Client): void {
@@ -102,7 +101,6 @@ export function createClients(options: ClientsOptions) {
     }
   }
 
-  /** Called when the connection accepts data again. Continues to write to the client. */
   function writable(client: Client): void {
     if (client.queue.closed || !resume(client.queue)) return
     pump(client)
@@ -124,15 +122,15 @@ export function createClients(options: ClientsOptions) {
       for (const client of all) pump(client)
     },
     /**
-     * Sends bytes to all clients whose send queue is empty. Other clients are skipped, because a later
-     * broadcast replaces an earlier broadcast.
+     * Sends bytes to all clients whose send queue is empty. Slower clients are skipped, because the next
+     * heartbeat contains the same information.
      */
     broadcast(bytes: Uint8Array): void {
       for (const client of all) if (isIdle(client.queue)) send(client.queue, bytes)
     },
     /**
-     * Sends the newest event number to each client with a filter. Otherwise a client whose filter excluded
-     * all new events would reconnect with an old event id.
+     * Sends the newest event number to clients with a filter. Otherwise a client whose filter excluded all
+     * new events would reconnect with the id of a very old event.
      */
     sendPositions(epoch: string): void {
       for (const client of all) {
@@ -141,7 +139,6 @@ export function createClients(options: ClientsOptions) {
         client.unreported = 0
       }
     },
-    /** Resets all clients that already receive events. */
     resetAll(reason: ResetReason): void {
       for (const client of [...all]) if (client.stage !== 'waiting') reset(client, reason)
     },

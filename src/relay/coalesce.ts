@@ -1,8 +1,8 @@
 /** Combines simultaneous reads of the same data into one read. */
 
 /**
- * Returns a function that runs `load`, with at most one run at a time. Calls during a run share the next run,
- * because the current run may have started before the newest change.
+ * Returns a function that calls `load`, but never twice at the same time. Calls that arrive while `load` is
+ * working share the next call of `load`, because the current one may have begun before the newest change.
  */
 export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined
@@ -30,8 +30,8 @@ export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
 }
 
 /**
- * Returns a function that runs `load`, with at most one run per key at a time. Calls with the key of a
- * current run share the result of that run.
+ * Returns a function that calls `load`, but for each key never twice at the same time. Further calls with the
+ * same key share the result of the unfinished call.
  */
 export function createShared<T>(): (key: string, load: () => Promise<T>) => Promise<T> {
   const loads = new Map<string, Promise<T>>()

@@ -8,7 +8,7 @@ export interface StreamPosition {
   seq: number
 }
 
-/** Position of the newest event, and the seq up to which old events were deleted. */
+/** Position of the newest event. Old events up to the event number (seq) `prunedTo` have been deleted. */
 export interface Head extends StreamPosition {
   prunedTo: number
 }

@@ -2,11 +2,10 @@
 
 export interface Filter {
   /**
-   * Key of the filter. Equal filters have the same key, so that clients with equal filters share encoded
-   * events.
+   * Key for cached data of the filter. Filters for the same apps have the same key, so that their clients
+   * share encoded events.
    */
   readonly key: string
-  /** Returns true if the client gets events of this app. */
   includes(app: string | undefined): boolean
 }
 

@@ -1,5 +1,6 @@
 /**
- * Encodes events for a Server-Sent Events stream. All clients share the encoded bytes of an event (a frame).
+ * Encodes events for an event stream (Server-Sent Events). All clients share the encoded bytes of an event (a
+ * frame).
  */
 import { formatId, type ResetReason, type StreamPosition } from './eventid.ts'
 import type { Snapshot, StreamEvent } from './streamsource.ts'
@@ -36,14 +37,15 @@ export function staleFrame(since: string): Uint8Array {
 }
 
 /**
- * Event `refresh`, which makes the web page read all apps again. Used for changes of an app that are not
- * recorded as events.
+ * Event `refresh`, after which the web page reads all apps again. Sent after a change that is not recorded as
+ * an event, such as a new display name of an app.
  */
 export const refreshFrame: Uint8Array = sse('refresh', {})
 
 /**
- * Returns a heartbeat: a comment for proxies and an event for the web page. The newest event id is sent as
- * data, because a browser would take an `id:` field as the id of a received event.
+ * Returns a heartbeat: a comment, which keeps proxies from closing the connection, and an event for the web
+ * page. The newest event id is part of the data, because after an `id:` field the browser would resume from
+ * this id, even if it has not received the event itself.
  */
 export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
   const comment = encoder.encode(': heartbeat\n\n')
@@ -57,12 +59,12 @@ export function retryFrame(milliseconds: number): Uint8Array {
   return encoder.encode(`retry: ${milliseconds}\n\n`)
 }
 
-/** Returns an `id:` field without an event. If the connection ends, the client resumes after this id. */
+/** Returns an `id:` field without an event. The client resumes after this id when it reconnects. */
 export function positionFrame(position: StreamPosition): Uint8Array {
   return encoder.encode(`id: ${formatId(position)}\n\n`)
 }
 
-/** Encodes a snapshot as the body of `GET /api/status` and as a stream event. */
+/** Encodes a snapshot (status of all apps) as the body of `GET /api/status` and as a stream event. */
 export function snapshotTexts(snapshot: Snapshot): { json: Uint8Array; frame: Uint8Array } {
   const id = formatId(snapshot)
   const json = JSON.stringify({ id, apps: snapshot.apps })

@@ -12,8 +12,8 @@ export type FrameIndex = ReturnType<typeof createFrameIndex>
  */
 export function createFrameIndex(limit: number) {
   /**
-   * Index of the oldest frame, and index of the next frame to be added. Both numbers only grow and are used
-   * modulo `limit`.
+   * Number of the oldest frame, and number of the next frame to be added. Both numbers only grow. A number
+   * modulo `limit` is the position in the arrays.
    */
   let oldest = 0
   let next = 0
@@ -35,7 +35,7 @@ export function createFrameIndex(limit: number) {
     next += 1
   }
 
-  /** Returns the index of the first frame whose event number is greater than `seq`, by binary search. */
+  /** Returns the number of the first frame whose event number is greater than `seq`, by binary search. */
   function indexAfter(seq: number): number {
     let low = oldest
     let high = next

@@ -1,6 +1,6 @@
 /**
- * Streams the log of a rebuild to any number of readers. A reader names an operation that the rebuild
- * executes. Readers at the same line share one query.
+ * Streams the log of an operation to any number of readers (HTTP clients). Readers that wait for the same
+ * line share one database query.
  */
 import type { LogLine } from '../domain/operation.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
@@ -27,11 +27,10 @@ export interface LogSource {
 }
 
 const LOG_LIMITS = {
-  /** Upper limit of the number of lines in one query. */
   readLines: 500,
   heartbeatMs: 15_000,
   /**
-   * Interval of reads that happen without a notification, in milliseconds. These reads find lines whose
+   * Interval in milliseconds of reads without a PostgreSQL notification. These reads find log lines whose
    * notification was lost.
    */
   tickMs: 5000,
@@ -39,7 +38,6 @@ const LOG_LIMITS = {
   stuckMs: 15_000,
   readLimitMs: 10_000,
   retryMs: 1000,
-  /** Upper limit of the number of readers. The HTTP server refuses further readers. */
   readers: 500,
 }
 
@@ -81,11 +79,10 @@ interface Reader {
   readonly queue: SendQueue
   readonly operation: number
   readonly form: LogForm
-  /** Number of the last line that was sent to the reader. */
+  /** Number of the last log line that was sent to the reader. */
   after: number
-  /** True while log lines are being read for this reader. */
   busy: boolean
-  /** True if a notification arrived during a read, so that another read must follow. */
+  /** True if new lines were announced during a read, so that another read must follow. */
   again: boolean
   retry: NodeJS.Timeout | undefined
 }
@@ -106,8 +103,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   let timers: NodeJS.Timeout[] = []
 
   async function load(operation: number, after: number) {
-    // The state is read before the lines. In the opposite order, the last lines could be added between the
-    // two reads and would never be sent.
+    // The state of the operation is read before its log lines. In the opposite order, the last lines could be
+    // added between the two reads and would never be sent.
     const over = await source.isOver(operation)
     const lines = await source.operationLog(operation, after, limits.readLines)
     return { over, lines }
@@ -118,7 +115,6 @@ export function createLogStreams(options: LogStreamsOptions) {
       withTimeout(load(operation, after), limits.readLimitMs, timeLimitError('Reading the log')),
     )
 
-  /** Ends the stream of a reader that has received the complete log. */
   function finish(reader: Reader): void {
     if (!readers.delete(reader)) return
     send(reader.queue, reader.form.end)
@@ -141,8 +137,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   }
 
   /**
-   * Reads new log lines for the reader, after the current read of this reader. Repeats a failed read after
-   * `retryMs`.
+   * Reads new log lines for the reader. During another read for this reader, only requests a further read.
+   * Repeats a failed read after `retryMs`.
    */
   async function wake(reader: Reader): Promise<void> {
     reader.again = true
@@ -170,7 +166,6 @@ export function createLogStreams(options: LogStreamsOptions) {
     for (const { queue, form } of readers) if (isIdle(queue)) send(queue, form.heartbeat)
   }
 
-  /** Removes a reader whose connection is closed or about to be closed. */
   function drop(reader: Reader): void {
     readers.delete(reader)
     clearTimeout(reader.retry)
@@ -221,7 +216,7 @@ export function createLogStreams(options: LogStreamsOptions) {
         reader.queue.sink.end()
       }
     },
-    /** Called after a notification that lines were added or an operation ended. */
+    /** Called after a PostgreSQL notification that log lines were added or that an operation ended. */
     notified: wakeAll,
     isFull: () => readers.size >= limits.readers,
     open,

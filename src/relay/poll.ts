@@ -5,7 +5,7 @@ import { createFilter, type Filter } from './filter.ts'
 import type { StreamSource } from './streamsource.ts'
 
 export interface PollResult {
-  /** Event id for the parameter `after` of the client's next request. */
+  /** Event id that the client must send as parameter `after` of its next request. */
   id: string
   events: readonly object[]
   /**
@@ -23,8 +23,8 @@ export function createPoll(source: StreamSource, readLimitMs: number) {
   async function read(after: string | undefined, limit: number, filter?: Filter): Promise<PollResult> {
     const position = after === undefined ? undefined : parseId(after)
     const events = position ? await source.streamAfter(position.seq, limit) : []
-    // The head is read after the events, so that `prunedTo` also covers events that were deleted before the
-    // events were read.
+    // The newest position (head) is read after the events. Its `prunedTo` then includes all deletions that
+    // happened before the events were read.
     const head = await source.head()
     if (after === undefined) return { id: formatId(head), events: [] }
     const reset = resetReasonFor(position, head)

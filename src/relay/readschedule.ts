@@ -3,15 +3,17 @@ import type { Tail } from './tail.ts'
 
 export interface ReadScheduleLimits {
   /**
-   * Interval of reads that happen without a notification, in milliseconds. These reads find events whose
+   * Interval in milliseconds of reads without a PostgreSQL notification. These reads find events whose
    * notification was lost.
    */
   tickMs: number
-  /** Interval in milliseconds that replaces `tickMs` while reads fail or no notifications can arrive. */
+  /**
+   * Interval in milliseconds that replaces `tickMs` while reads fail or while notifications cannot arrive.
+   */
   degradedTickMs: number
   /**
-   * Base of the delay before a failed read is repeated, in milliseconds. The delay grows by a factor of 4
-   * with each failed read in a row.
+   * A failed read is repeated after this number of milliseconds times 4 for each failed read in a row, at
+   * most after `degradedTickMs`.
    */
   firstRetryMs: number
 }
@@ -29,8 +31,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
   }
 
   /**
-   * Repeats a failed read after a growing delay. The first delay is short, because a read usually fails only
-   * once if PostgreSQL has ended a single session.
+   * Repeats a failed read. The first delay is short, because in most cases PostgreSQL has only ended one
+   * session and the next read succeeds.
    */
   function scheduleRetry(): void {
     if (stopped || retryTimer) return
@@ -69,8 +71,8 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     },
     notified: () => attemptRead(readNotified),
     /**
-     * Records whether notifications can arrive (LISTEN). Reads new events, because earlier notifications may
-     * be lost.
+     * Records whether PostgreSQL notifications can arrive (LISTEN). Reads new events, because notifications
+     * may have been lost before.
      */
     setListening(active: boolean): void {
       listening = active

@@ -1,6 +1,6 @@
 /**
- * Sends the events in PostgreSQL to any number of clients. The relay reads new events once per notification,
- * encodes each event once, and writes all new events to a client at once.
+ * The relay sends the events that are stored in PostgreSQL to any number of clients. It reads new events once
+ * per notification, encodes each event once, and writes all new events to a client at once.
  */
 
 import { createBacklog } from './backlog.ts'
@@ -22,43 +22,35 @@ export const RELAY_LIMITS = {
   /** Upper limits of the ring buffer, in events and in bytes. */
   ringFrames: 8192,
   ringBytes: 8 * 1024 * 1024,
-  /** Upper limit of the number of events in one query. */
   readRows: 500,
-  /** Number of old events that are read into the ring buffer at the start. */
+  /** Number of old events that the relay reads into the ring buffer when it starts. */
   warmRows: 2000,
   /**
-   * Limits of the interval between two rounds of writes to all clients, described in `ThrottleLimits`.
-   * Measured: a round costs 5 to 8 µs per client. Without limits, 1,000 clients would use a whole core at 100
-   * events/s.
+   * New events are written to all clients in rounds. `ThrottleLimits` describes these limits of the time
+   * between two rounds. Measured: a round takes 5 to 8 µs per client, so without limits, 1,000 clients would
+   * use a whole CPU core at 100 events/s.
    */
   flushMs: 10,
   flushShare: 0.5,
   longestFlushMs: 30,
   heartbeatMs: 15_000,
-  /**
-   * Delay in milliseconds before the event `refresh` is sent after a change that is not recorded as an event.
-   */
+  /** Time in milliseconds for which changes are collected before the event `refresh` is sent. */
   refreshMs: 100,
-  /**
-   * Interval of reads that happen without a notification, in milliseconds. These reads find events whose
-   * notification was lost.
-   */
+  /** Times between reads of new events, described in `ReadScheduleLimits`. */
   tickMs: 5000,
-  /** Interval in milliseconds that replaces `tickMs` while reads fail or no notifications can arrive. */
   degradedTickMs: 1000,
-  /**
-   * Base of the delay before a failed read is repeated, in milliseconds. The delay grows by a factor of 4
-   * with each failed read in a row.
-   */
   firstRetryMs: 20,
   /** Clients are closed if their connection has accepted no data for this time, in milliseconds. */
   stuckMs: 15_000,
   /**
-   * Upper limit of the duration of a read, in milliseconds. Together with `tickMs`, a dead database
-   * connection is detected within 15 s.
+   * Time limit of a read, in milliseconds. A dead database connection is detected within 15 s: after at most
+   * `tickMs` until the next read, and then this time limit.
    */
   readLimitMs: 8000,
-  /** Delay before a browser connects again, in milliseconds. The relay adds a random 0 to 100 %. */
+  /**
+   * Time in milliseconds after which a browser reconnects. A random 0 to 100 % is added, so that many
+   * browsers do not reconnect at the same moment.
+   */
   retryMs: 1000,
 }
 
@@ -125,8 +117,8 @@ export function createRelay(options: RelayOptions) {
   }
 
   /**
-   * Sends the event `refresh` once for all changes within `refreshMs`, because each client may read all apps
-   * after the event.
+   * Sends one event `refresh` for all changes within `refreshMs`, because each client may read all apps again
+   * after this event.
    */
   function appsChanged(): void {
     snapshots.invalidate()
@@ -171,15 +163,14 @@ export function createRelay(options: RelayOptions) {
       flush.stop()
       clients.endAll()
     },
-    /** Called after a notification that events were added. */
     notified(): void {
       counts.notifications += 1
       lastNotificationAt = Date.now()
       schedule.notified()
     },
     /**
-     * Discards the cached snapshot after a change of an operation, because such a change can change the
-     * allowed verbs of an app without an event.
+     * Discards the cached snapshot after a change of an operation, because an operation changes which verbs
+     * (install, uninstall …) are allowed for an app, without an event.
      */
     operationsChanged: snapshots.invalidate,
     /** Called after a change of an app that is not recorded as an event, such as a new display name. */
@@ -187,7 +178,7 @@ export function createRelay(options: RelayOptions) {
     setListening: schedule.setListening,
     open,
     poll: createPoll(source, limits.readLimitMs),
-    /** Returns a snapshot of all apps as JSON text, with all changes that were made before the call. */
+    /** Returns the status of all apps as JSON text, with all changes that were made before the call. */
     status: async () => (await snapshots.fresh()).json,
     get listening() {
       return schedule.listening

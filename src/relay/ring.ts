@@ -1,6 +1,6 @@
 /**
  * Ring buffer of the newest encoded events. New events overwrite the oldest events in one permanent block of
- * memory, so an event allocates no memory.
+ * memory, so that no memory is allocated for each event.
  */
 import type { Filter } from './filter.ts'
 import type { Frame } from './frame.ts'
@@ -18,7 +18,7 @@ export interface Batch {
 export interface RingLimits {
   frames: number
   bytes: number
-  /** Upper limit of the size of a batch in bytes. A larger event becomes a batch of its own. */
+  /** Upper limit of the size of a batch in bytes. A larger event is a batch of its own. */
   batchBytes: number
 }
 
@@ -26,15 +26,14 @@ export type Ring = ReturnType<typeof createRing>
 
 export function createRing(limits: RingLimits) {
   let block = Buffer.allocUnsafeSlow(limits.bytes)
-  /** Offset in the memory block at which the next event is written. */
   let writeOffset = 0
   const frames = createFrameIndex(limits.frames)
   const { seqOf, startOf, endOf, lengthOf } = frames
   let bytes = 0
   let evictedTo = 0
   /**
-   * Cached batches by the event number (seq) after which a batch begins. Most clients are at the same seq and
-   * share a batch.
+   * Cached batches by the event number (seq) after which the batch begins, and by filter. Most clients have
+   * received the same events and share a batch.
    */
   const batches = new Map<number | string, Batch>()
   /** Copies of events that are larger than a batch, by event number (seq). */
@@ -74,7 +73,7 @@ export function createRing(limits: RingLimits) {
     writeOffset += length
   }
 
-  /** Empties the ring buffer. The next event to be added must be the event after `seq`. */
+  /** Empties the ring buffer. The next event that is added must be the first event after `seq`. */
   function reset(seq: number): void {
     frames.clear()
     writeOffset = 0
@@ -91,8 +90,8 @@ export function createRing(limits: RingLimits) {
   const isLarge = (index: number) => lengthOf(index) > limits.batchBytes
 
   /**
-   * Returns a copy of a large event. Such an event needs several writes, between which new events can
-   * overwrite the original.
+   * Returns a copy of an event that is larger than a batch. The event needs several writes, and new events
+   * could overwrite the original in the meantime.
    */
   function copyLarge(index: number): Uint8Array {
     const cached = large.get(index)
@@ -103,8 +102,8 @@ export function createRing(limits: RingLimits) {
   }
 
   /**
-   * Returns a batch of the events after `seq` that are adjacent in the memory block, without copying the
-   * events.
+   * Returns a batch of the events after `seq` that are adjacent in the memory block, so that no bytes are
+   * copied.
    */
   function adjacentBatch(seq: number): Batch {
     const begin = frames.indexAfter(seq)
@@ -157,11 +156,10 @@ export function createRing(limits: RingLimits) {
     after,
     /** Returns true if the ring buffer contains all events after `seq`. */
     covers: (seq: number) => seq >= evictedTo,
-    /** Event number (seq) up to which the ring buffer no longer contains events. */
+    /** Number (seq) of the newest event that the ring buffer no longer contains. */
     get evictedTo() {
       return evictedTo
     },
-    /** Number (seq) of the newest event in the ring buffer. */
     get head() {
       return head()
     },

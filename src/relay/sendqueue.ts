@@ -1,37 +1,35 @@
 /**
- * Send queue of one connection. The queue waits while the connection is full. A queue is plain data without
- * closures, because a process can have 10,000 queues.
+ * Queue of the bytes for one client whose connection is full, that is, accepts no more data. A queue is plain
+ * data without closures, because a process can have 10,000 queues.
  */
 
 /**
- * Upper limit of the size of one write in bytes. uWebSockets.js before v20.77.0 has a bug with writes that
- * are larger than 16 KiB.
+ * Upper limit of the size of one write in bytes. uWebSockets.js before v20.77.0 has a bug in writes that are
+ * larger than 16 KiB.
  */
 export const CHUNK_BYTES = 15 * 1024
 
 /** Connection to one client, as the destination of bytes. */
 export interface Sink {
   /**
-   * Writes the whole chunk, even if the connection is full. Returns false if the connection is full
-   * afterwards.
+   * Writes the whole chunk: uWebSockets.js keeps the part that the connection does not accept. Returns false
+   * if the connection is full afterwards.
    */
   write(chunk: Uint8Array): boolean
   end(): void
-  /** Closes the connection without ending the stream. */
+  /** Closes the connection at once, without a regular end of the stream. */
   close(): void
 }
 
 /** Functions that the HTTP server calls for events of a connection. */
 export interface ConnectionEvents {
-  /** Called when the connection accepts data again. */
   writable(): void
-  /** Called when the client or the server has closed the connection. */
+  /** Called after the client or the server has closed the connection. */
   closed(): void
 }
 
 export interface SendQueue {
   readonly sink: Sink
-  /** Byte arrays that are still to be written. The first array may be the rest of a partly written array. */
   queue: Uint8Array[]
   /**
    * Time at which the connection became full, in milliseconds of `performance.now()`. Undefined while the
@@ -86,15 +84,14 @@ export function send(sendQueue: SendQueue, bytes: Uint8Array): boolean {
   return drain(sendQueue)
 }
 
-/** Returns true if the queue is empty and the connection accepts data. */
 export function isIdle(sendQueue: SendQueue): boolean {
   return sendQueue.queue.length === 0 && sendQueue.fullSince === undefined && !sendQueue.closed
 }
 
 /**
- * Continues to write when the connection accepts data again. Writes `filler` if the queue is empty, because
- * uWebSockets.js sends its buffered bytes only with the next write. Seen: the last 18 kB of a stream never
- * arrived.
+ * Continues to write when the connection accepts data again. If the queue is empty, writes `filler`, because
+ * uWebSockets.js sends its own buffered bytes only with the next write. Without `filler`, the last 18 kB of a
+ * stream were not sent in a test.
  */
 export function resume(sendQueue: SendQueue, filler: Uint8Array = COMMENT): boolean {
   sendQueue.fullSince = undefined
@@ -102,7 +99,6 @@ export function resume(sendQueue: SendQueue, filler: Uint8Array = COMMENT): bool
   return drain(sendQueue)
 }
 
-/** Returns true if the connection has been full for longer than `milliseconds`. */
 export function isStuck(sendQueue: SendQueue, milliseconds: number): boolean {
   return sendQueue.fullSince !== undefined && performance.now() - sendQueue.fullSince > milliseconds
 }

@@ -1,4 +1,4 @@
-/** Reads snapshots of all apps for clients. */
+/** Reads snapshots (status of all apps at one event number) for clients. */
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
 import type { Filter } from './filter.ts'
@@ -7,11 +7,13 @@ import type { Snapshot, StreamSource } from './streamsource.ts'
 import type { Tail } from './tail.ts'
 
 /**
- * Upper limit of the age of a snapshot that is sent to another client, in milliseconds. The limit is needed
- * because some data changes without an event, such as the position in the queue.
+ * Age in milliseconds up to which a snapshot is sent to further clients. The age is limited, because some
+ * data changes without an event, such as the position of an operation in the queue.
  */
 const MAX_AGE_MS = 1000
-/** Upper limit of the number of attempts to read a snapshot with the same epoch as the event stream. */
+/**
+ * Upper limit of the number of attempts to read a snapshot of the same history (epoch) as the event stream.
+ */
 const MAX_TRIES = 3
 
 export interface EncodedSnapshot {
@@ -19,7 +21,7 @@ export interface EncodedSnapshot {
   seq: number
   /** Body of the response to `GET /api/status`. */
   json: Uint8Array
-  /** Returns the snapshot as a stream event with the apps that pass the filter. */
+  /** Returns the snapshot as an event of the stream, with only the apps that pass the filter. */
   frameFor(filter: Filter | undefined): Uint8Array
 }
 
@@ -63,7 +65,7 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   const fresh = createCoalesced(load)
 
   /**
-   * Returns the last snapshot if it is younger than `MAX_AGE_MS` and includes all events that the relay has
+   * Returns the last snapshot if it is young enough (`MAX_AGE_MS`) and includes all events that the relay has
    * read.
    */
   function reusable(): EncodedSnapshot | undefined {
@@ -88,7 +90,10 @@ export function createSnapshots(source: StreamSource, tail: Tail, readLimitMs: n
   return {
     fresh,
     current,
-    /** Discards the cached snapshot after a change that is not recorded as an event. */
+    /**
+     * Discards the cached snapshot after a change that is not recorded as an event, such as a new display
+     * name.
+     */
     invalidate(): void {
       version += 1
       last = undefined

@@ -1,6 +1,6 @@
 /**
- * Database reads that the relay needs. `src/main` implements the interface with PostgreSQL; tests implement
- * the interface in memory.
+ * Database reads of the relay. `src/main` implements the interface with PostgreSQL, and tests implement the
+ * interface in memory.
  */
 import type { Logger } from '../log.ts'
 import type { Head, StreamPosition } from './eventid.ts'
@@ -9,7 +9,7 @@ export interface StreamEvent extends StreamPosition {
   /** Event number (seq) up to which old events had been deleted when this event was read. */
   pruned_to: number
   app?: string
-  /** Event as one line of JSON for clients. */
+  /** Event as one line of JSON, as it is sent to clients. */
   json: string
 }
 
@@ -25,7 +25,7 @@ export interface StreamSource {
   streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
   /** Returns the same events as `streamAfter`, over a faster connection if there is one. */
   readLive?(seq: number, limit: number): Promise<readonly StreamEvent[]>
-  /** Returns all apps and the number (seq) of the newest event that the data includes. */
+  /** Returns the status of all apps, and the number (seq) of the newest event that this status includes. */
   snapshot(): Promise<Snapshot>
 }
 

@@ -1,4 +1,4 @@
-/** Reads new events into the ring buffer, from which all clients get the events. */
+/** Reads new events from the database into the ring buffer, from which all clients get the events. */
 import { TimeLimitError, timeLimitError, withTimeout } from '../system/timeout.ts'
 import { createCoalesced } from './coalesce.ts'
 import type { Head, ResetReason } from './eventid.ts'
@@ -7,8 +7,8 @@ import type { Ring } from './ring.ts'
 import type { RelayLog, StreamSource } from './streamsource.ts'
 
 /**
- * Number of failed reads in a row that are tolerated, because PostgreSQL may have ended a single idle
- * session. Further failures mark the stream as stale.
+ * Number of failed reads in a row before clients get the event `stale`. One failed read is tolerated, because
+ * PostgreSQL may only have ended one idle session.
  */
 const TOLERATED_FAILURES = 1
 
@@ -16,19 +16,17 @@ export interface TailOptions {
   source: StreamSource
   ring: Ring
   log: RelayLog
-  /** Upper limit of the number of events in one query. */
   readRows: number
   /**
-   * Number of old events that are read into the ring buffer at the start. Clients that reconnect after a
-   * restart of the relay then need no query.
+   * Number of old events that are read into the ring buffer when the relay starts. Clients that reconnect
+   * after a restart of the relay then need no database query.
    */
   warmRows: number
-  /** Upper limit of the duration of a read, in milliseconds. */
   readLimitMs: number
   onEvents(): void
   /**
-   * Called if the history was replaced, or if events were deleted before the relay read them. All clients
-   * must then be reset.
+   * Called if the history of events was replaced by a restored backup, or if events were deleted before the
+   * relay read them. All clients then need a snapshot.
    */
   onReset(reason: ResetReason): void
   /** Called after all new events were read. `recovered` is true if events could not be read before. */
@@ -45,7 +43,7 @@ export function createTail(options: TailOptions) {
   let eventsRead = 0
   let stale = true
   let failures = 0
-  /** True if the position of the newest event (head) must be read before the next events. */
+  /** True if the newest position (head) must be read before the next events. */
   let mustCheckHead = true
 
   /** Empties the ring buffer, so that the next read begins with the latest `warmRows` events. */
@@ -55,8 +53,8 @@ export function createTail(options: TailOptions) {
   }
 
   /**
-   * Reads the position of the newest event (head). Resets all clients if the history was replaced or if
-   * events were deleted before the relay read them.
+   * Reads the newest position (head). Resets all clients if the history was replaced by a restored backup, or
+   * if events were deleted before the relay read them.
    */
   async function checkHead(): Promise<void> {
     mustCheckHead = false
@@ -64,25 +62,24 @@ export function createTail(options: TailOptions) {
     const oldHead = head
     head = newHead
     if (!oldHead) return restartAt(newHead)
-    // A lower newest seq means that the newest events were removed. The relay treats this case like a
-    // replaced history.
+    // If the newest event number is lower than before, the newest events were removed. This case is treated
+    // like a replaced history.
     const replaced = newHead.epoch !== oldHead.epoch || newHead.seq < cursor
     if (!replaced && newHead.prunedTo <= cursor) return
     restartAt(newHead)
     options.onReset(replaced ? 'unknown_epoch' : 'older_than_retention')
   }
 
-  /** Reads all events after the last read event into the ring buffer. */
   async function readOn(): Promise<void> {
     for (;;) {
       const read = (source.readLive ?? source.streamAfter)(cursor, options.readRows)
       const events = await withTimeout(read, options.readLimitMs, timeLimitError('Reading events'))
-      // An event with another epoch means that the history was replaced. After this error, the next round
-      // reads the head first.
+      // An event with another epoch means that a backup was restored. After this error, the next attempt
+      // begins with `checkHead`.
       if (events.some(({ epoch }) => epoch !== head?.epoch))
         throw new Error('the epoch changed since the head was read')
       // If old events were deleted before this read, unread events may be missing. After this error, the next
-      // round reads the head first and resets the clients.
+      // attempt begins with `checkHead`, which resets the clients.
       if (events[0] && events[0].pruned_to > cursor) throw new Error('unread events were pruned')
       for (const event of events) {
         ring.push(appFrame(event))
@@ -105,8 +102,7 @@ export function createTail(options: TailOptions) {
   }
 
   /**
-   * Reads all new events. After a failed read, the next round first reads the position of the newest event
-   * (head).
+   * Reads all new events. After a failed read, the next call begins with `checkHead`.
    * @throws an error if a read fails.
    */
   async function readRound(): Promise<void> {
@@ -116,8 +112,8 @@ export function createTail(options: TailOptions) {
     } catch (error) {
       mustCheckHead = true
       failures += 1
-      // After a timeout, the database is probably unreachable. Any other first failure is tolerated, because
-      // PostgreSQL may have ended only a single session.
+      // After a timeout, the database is probably unreachable. Other errors are tolerated once, because
+      // PostgreSQL may only have ended one session.
       if (failures > TOLERATED_FAILURES || error instanceof TimeLimitError) markStale(error)
       throw error
     }
@@ -132,7 +128,7 @@ export function createTail(options: TailOptions) {
   return {
     /** Reads all events that were committed before the call. Rejects if a read fails. */
     read: run,
-    /** Checks whether the history was replaced (epoch), then reads new events. */
+    /** Checks whether a backup was restored (other epoch), then reads new events. */
     sync(): Promise<void> {
       mustCheckHead = true
       return run()

@@ -1,14 +1,17 @@
-/** Limits how often events are written to clients. */
+/** Limits how often events are written to clients. In each round, all clients get all new events. */
 
 export interface ThrottleLimits {
-  /** Lower limit of the time between the starts of two rounds of writes to all clients, in milliseconds. */
+  /** Lower limit of the time between the starts of two rounds, in milliseconds. */
   flushMs: number
   /**
-   * Upper limit of the share of time that is spent in rounds of writes, from 0 to 1. After a long round, the
-   * next round starts later.
+   * Upper limit of the share of time that is spent in rounds, from 0 to 1. After a long round, the next round
+   * starts later.
    */
   flushShare: number
-  /** Upper limit of the time between the starts of two rounds of writes, in milliseconds. */
+  /**
+   * Upper limit of the time between the starts of two rounds in milliseconds, even if `flushShare` is
+   * exceeded.
+   */
   longestFlushMs: number
 }
 
@@ -17,10 +20,7 @@ export type Throttle = ReturnType<typeof createThrottle>
 export function createThrottle({ flushMs, flushShare, longestFlushMs }: ThrottleLimits) {
   let due = Number.NEGATIVE_INFINITY
   return {
-    /**
-     * Returns the delay before the next round of writes, in milliseconds. 0 or less means that no delay is
-     * needed.
-     */
+    /** Returns the delay before the next round in milliseconds, or at most 0 if no delay is needed. */
     wait: (now: number): number => due - now,
     done(begin: number, end: number): void {
       due = begin + Math.min(Math.max(flushMs, (end - begin) / flushShare), longestFlushMs)
@@ -31,8 +31,8 @@ export function createThrottle({ flushMs, flushShare, longestFlushMs }: Throttle
 export type Flush = ReturnType<typeof createFlush>
 
 /**
- * Returns an object that starts rounds of writes on request. A round runs at once unless the last round was
- * shortly before.
+ * Returns an object whose method `soon` starts a round: at once, or after a delay if the last round was a
+ * short time ago.
  */
 export function createFlush(write: () => void, limits: ThrottleLimits) {
   const throttle = createThrottle(limits)

@@ -1,6 +1,6 @@
 /**
- * HTTP routes of apps: the installed apps, one app and its verbs (install, uninstall …). A verb replies with
- * the new operation at once, before the work begins.
+ * HTTP routes of apps: the installed apps, one app and its verbs (install, uninstall …). The reply to a verb
+ * contains the new operation, which the agent carries out later.
  */
 import { z } from 'zod'
 import type { App, AppStatus, CatalogEntry, HistoryRow } from '../../domain/app.ts'
@@ -15,7 +15,7 @@ export interface AppsSource {
   catalogEntry(name: string): Promise<CatalogEntry | undefined>
   installedApps(): Promise<readonly App[]>
   appStatus(name: string): Promise<AppStatus | undefined>
-  /** Returns at most `limit` status transitions of the app, newest first. */
+  /** Returns at most `limit` changes of the app's status, newest first. */
   history(name: string, limit: number): Promise<readonly HistoryRow[]>
   planInstall(name: string, options: object): Promise<unknown>
   planUninstall(name: string): Promise<unknown>

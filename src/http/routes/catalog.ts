@@ -1,5 +1,5 @@
 /**
- * HTTP routes of the catalog: the list of apps that can be installed, and the request to read the catalog
+ * HTTP routes of the catalog: the list of apps that can be installed, and the command to read the catalog
  * files again.
  */
 import type { CatalogEntry } from '../../domain/app.ts'

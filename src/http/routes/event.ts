@@ -1,4 +1,7 @@
-/** HTTP routes of the event stream, of the same events for polling, and of the snapshot of all apps. */
+/**
+ * HTTP routes of the event stream, of the same events for clients that poll, and of the snapshot (status of
+ * all apps).
+ */
 import { Problem } from '../../domain/problem.ts'
 import type { Relay } from '../../relay/relay.ts'
 import type { Admission } from '../admission.ts'
@@ -12,7 +15,6 @@ const MAX_EVENTS = 1000
 
 const MAX_APPS = 50
 
-/** Returns the apps in the query, for example `?app=a&app=b`. An empty list means all apps. */
 function appsOf({ request }: RequestContext): string[] {
   const names = request.query.getAll('app')
   if (names.length <= MAX_APPS) return names.map(checkName)

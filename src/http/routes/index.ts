@@ -19,7 +19,6 @@ export interface RoutesOptions {
   relay: Relay
   logs: LogStreams
   admission: Admission
-  /** Folder with the files of the web page. */
   publicDir: string
 }
 

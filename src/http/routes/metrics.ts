@@ -5,11 +5,11 @@ import { withTimeout } from '../../system/timeout.ts'
 import { text } from '../reply.ts'
 import type { Route } from '../router.ts'
 
-/** Upper limit of the time in which the database must report violated invariants, in milliseconds. */
+/** Time limit for counting the inconsistencies of the database, in milliseconds. */
 const DATABASE_LIMIT_MS = 3000
 
 export interface MetricsSource {
-  /** Returns the number of violated invariants of the tables. */
+  /** Returns the number of inconsistencies that the SQL function bloud.check_invariants() finds. */
   invariantViolations(): Promise<number>
 }
 
@@ -76,8 +76,8 @@ const toText = ([name, type, help, value]: Metric) =>
 
 export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStreams): Route[] {
   /**
-   * Returns the number of violated invariants as a metric. If the database does not answer, returns no
-   * metric, because a value of 0 would mean that no invariant is violated.
+   * Returns the number of inconsistencies of the database as a metric. If the database does not answer,
+   * returns no metric, because the value 0 would mean that the database is consistent.
    */
   async function invariantMetrics(): Promise<Metric[]> {
     const count = await withTimeout(source.invariantViolations(), DATABASE_LIMIT_MS).catch(() => undefined)

@@ -1,4 +1,4 @@
-/** HTTP routes of operations, and of the log of the rebuild that includes an operation. */
+/** HTTP routes of operations (requested installs, uninstalls …) and of their logs. */
 import type { LogLine, Operation } from '../../domain/operation.ts'
 import { Problem } from '../../domain/problem.ts'
 import { type LogStreams, SSE_LOG, TEXT_LOG } from '../../relay/logstream.ts'
@@ -33,7 +33,7 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
     return json(await source.listOperations(limit, app === null ? undefined : checkName(app)))
   }
 
-  /** Returns log lines as JSON. `over` is true if the log is complete after these lines. */
+  /** Returns log lines as JSON. `over` is true if no further lines will follow. */
   async function logLines(context: RequestContext, { id, finished_at }: Operation): Promise<Answer> {
     const after = countOf(context, 'after', 0, Number.MAX_SAFE_INTEGER, 0)
     const limit = countOf(context, 'limit', 1, MAX_LOG_LINES, MAX_LOG_LINES)
@@ -42,8 +42,8 @@ export function operationRoutes(source: OperationsSource, logs: LogStreams, admi
   }
 
   /**
-   * Returns the log of an operation as JSON, text or event stream. An event stream lasts until the operation
-   * ends.
+   * Returns the log of an operation in the format that the client accepts: JSON, text or event stream. An
+   * event stream stays open until the operation ends.
    */
   async function log(context: RequestContext): Promise<Answer> {
     const operation = await find(operationIdOf(context))

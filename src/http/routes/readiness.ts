@@ -7,11 +7,9 @@ import { withTimeout } from '../../system/timeout.ts'
 import { json } from '../reply.ts'
 import type { Answer, Route } from '../router.ts'
 
-/** Upper limit of the wait for the database in a check, in milliseconds. */
 const DATABASE_LIMIT_MS = 3000
 
 export interface ReadinessSource {
-  /** Returns the name of the newest migration that was applied to the database. */
   schemaVersion(): Promise<string>
   /** Name of the newest migration that this program contains. */
   expectedSchema: string

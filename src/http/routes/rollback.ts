@@ -1,5 +1,6 @@
 /**
- * HTTP routes of the rollback to the previous host generation: its expected effects and the rollback itself.
+ * HTTP routes of the rollback to the previous generation (complete configuration of the machine): a preview
+ * of its effects, and the rollback itself.
  */
 import type { Operation, Origin, RollbackPlan } from '../../domain/operation.ts'
 import { parseBody } from '../body.ts'
