@@ -12,7 +12,6 @@ export function catalog(pool: Pool): Promise<readonly CatalogEntry[]> {
   return rows(pool, CatalogEntry, fragment`select to_jsonb(c) as row from bloud.catalog c`)
 }
 
-/** Returns the catalog entry of this app, or undefined if the catalog has no such app. */
 export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | undefined> {
   return row(
     pool,
@@ -24,7 +23,7 @@ export function catalogEntry(pool: Pool, name: string): Promise<CatalogEntry | u
 const Plan = z.record(z.unknown())
 
 /**
- * Returns what an install of the app would change, without changing anything.
+ * Returns what an install of the app would change. Changes nothing.
  * @throws Problem if the name of the app is invalid.
  */
 export function planInstall(
@@ -37,7 +36,7 @@ export function planInstall(
 }
 
 /**
- * Returns what an uninstall of the app would change, without changing anything.
+ * Returns what an uninstall of the app would change. Changes nothing.
  * @throws Problem if the name of the app is invalid.
  */
 export function planUninstall(pool: Pool, name: string): Promise<Record<string, unknown>> {

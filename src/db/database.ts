@@ -4,8 +4,8 @@ const CONNECT_LIMIT_MS = 5_000
 /** Default upper limit of the wait for the result of an SQL statement, in milliseconds. */
 const ANSWER_LIMIT_MS = 30_000
 /**
- * Time in milliseconds after which a connection is closed without the confirmation of the server. The
- * confirmation never arrives if the network drops packets.
+ * Time in milliseconds for which a disconnect waits for the confirmation of the server. The confirmation
+ * never arrives if the network drops packets.
  */
 const END_LIMIT_MS = 2_000
 /**

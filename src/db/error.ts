@@ -1,7 +1,8 @@
 import { Problem, type ProblemCode, problemCode } from '../domain/problem.ts'
 
 /**
- * Error of the driver node-postgres. The query library slonik wraps it in an error of its own, as `cause`.
+ * Error of the driver node-postgres. The query library slonik throws its own errors, whose `cause` is this
+ * one.
  */
 interface PostgresError {
   code?: string

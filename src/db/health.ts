@@ -38,7 +38,7 @@ export function reportHealth(
 }
 
 /**
- * Ends the operation of every app that exceeded its time limit as failed. Returns the number of these apps.
+ * Marks the operation of every app that exceeded its time limit as failed. Returns the number of these apps.
  */
 export function sweep(pool: Pool, attempt: number): Promise<number> {
   return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)

@@ -17,14 +17,17 @@ export function acquireLease(pool: Pool, worker: string, seconds: number): Promi
 }
 
 /**
- * Extends the lease with this attempt number (fencing token) until `seconds` seconds from now.
+ * Extends the lease with this attempt number (fencing token) to `seconds` seconds from now.
  * @throws Problem stale_attempt if another worker has acquired the lease.
  */
 export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
 }
 
-/** Releases the lease, so that another worker can acquire the lease at once and not only after its expiry. */
+/**
+ * Releases the lease (lock in the database that makes one orchestrator the active one). Another worker can
+ * then acquire the lease without waiting for its expiry.
+ */
 export async function releaseLease(pool: Pool, attempt: number): Promise<void> {
   await rows(pool, z.unknown(), fragment`select null as row from bloud.release_lease(${attempt})`)
 }

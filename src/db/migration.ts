@@ -17,8 +17,8 @@ const MIGRATION_LOCK = 45_071
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
- * SQL statement that drops the triggers, views and routines of earlier versions of the schema. These are all
- * that the current transaction has not created, because a migration creates the current ones again.
+ * SQL statement that drops the triggers, views and routines of earlier versions of the schema. These are the
+ * ones that the current transaction has not created, because every migration creates all current ones again.
  */
 const DROP_LEFTOVERS = `
   do $$
@@ -96,7 +96,6 @@ async function acquireMigrationLock(client: pg.Client): Promise<void> {
   })
 }
 
-/** Creates the PostgreSQL roles, sets their passwords and grants the roles access to the database. */
 async function prepareRoles(
   client: pg.Client,
   sqlDir: string,
@@ -135,7 +134,6 @@ export function createRoles(url: string): Promise<void> {
   return connected(url, (client) => prepareRoles(client, SQL_DIR, {}))
 }
 
-/** Returns the names of all migrations that this program contains. */
 export async function knownMigrations(sqlDir = SQL_DIR): Promise<Set<string>> {
   const files = await readdir(join(sqlDir, 'migrations'))
   return new Set(files.filter((file) => file.endsWith('.sql')).map((file) => file.replace(/\.sql$/, '')))

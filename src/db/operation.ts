@@ -85,8 +85,8 @@ export function findOperation(pool: Pool, id: number): Promise<Operation | undef
 }
 
 /**
- * Returns at most `limit` lines, after line number `after`, from the log of the rebuild (change of the
- * machine) that executes the operation.
+ * Returns at most `limit` lines of the log of the rebuild (change of the machine) that executes the
+ * operation. The first line is the one after the line number `after`.
  */
 export function operationLog(
   pool: Pool,

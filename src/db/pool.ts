@@ -12,8 +12,8 @@ type Runner = Pick<DatabasePool, 'any'>
 const STATEMENT_TIMEOUT_MS = 15_000
 /**
  * Upper limit of the wait for an answer of PostgreSQL, in milliseconds. The limit is longer than
- * STATEMENT_TIMEOUT_MS, because PostgreSQL then normally cancels a slow statement first and the connection
- * survives.
+ * STATEMENT_TIMEOUT_MS, so that PostgreSQL itself cancels a slow statement and the connection can be used
+ * again.
  */
 const ANSWER_LIMIT_MS = STATEMENT_TIMEOUT_MS + 1_000
 const CONNECT_TIMEOUT_MS = 5_000

@@ -8,8 +8,8 @@ import { oneRow, type Pool, row, rows } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * SQL expression for a rebuild as JSON, plus the milliseconds until the rebuild's deadline. A duration is
- * used instead of a time, because the clocks of the database and of this process may differ.
+ * SQL expression for a rebuild as JSON, plus the milliseconds until the rebuild's deadline. These are used
+ * instead of the time of the deadline, because the clocks of the database and of this process may differ.
  */
 const withRemaining = fragment`to_jsonb(r) || jsonb_build_object('remaining_ms',
   round(extract(epoch from r.deadline - bloud.clock()) * 1000))`
@@ -62,7 +62,7 @@ export function beginRun(
 }
 
 /**
- * Records that the host begins to activate the new configuration. The database then refuses to cancel the
+ * Records that the activation of the new configuration begins. The database then refuses to cancel the
  * operations of the rebuild, because an activation can't be stopped.
  */
 export async function beginActivation(pool: Pool, attempt: number, rebuild: number): Promise<void> {
@@ -147,7 +147,7 @@ export type ConfiguredApp = z.infer<typeof ConfiguredApp>
 const DesiredApp = ConfiguredApp.extend({ status: z.enum(STATUSES) })
 export type DesiredApp = z.infer<typeof DesiredApp>
 
-/** Returns the apps that must run on the host after the next rebuild. */
+/** Returns the apps that must run after the next rebuild (change of the machine). */
 export function desiredApps(pool: Pool): Promise<readonly DesiredApp[]> {
   return rows(pool, DesiredApp, fragment`select to_jsonb(a) as row from bloud.desired_apps a`)
 }
@@ -171,7 +171,7 @@ export function operationsOf(pool: Pool, rebuild: number): Promise<readonly Ridi
   )
 }
 
-/** Returns the last `count` log lines of a rebuild, oldest first. */
+/** Returns the last `count` log lines of a rebuild (change of the machine), oldest first. */
 export function lastLogLines(pool: Pool, rebuild: number, count: number): Promise<readonly string[]> {
   return rows(
     pool,

@@ -26,7 +26,8 @@ export function databaseState(url: string): Promise<DatabaseState> {
 
 /**
  * SQL that runs before the SQL script of a backup. Raises an error if a rebuild (change of the machine) is
- * active. Remembers the lease's attempt number (fencing token), because the number in the backup is older.
+ * active. Keeps the current attempt number (fencing token) for AFTER_RESTORE, because the backup replaces it
+ * with an older one.
  */
 export const BEFORE_RESTORE = `
 set role bloud_owner;

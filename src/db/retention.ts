@@ -5,8 +5,8 @@ import { oneRow, type Pool } from './pool.ts'
 const fragment = sql.fragment
 
 /**
- * Deletes at most `batch` old events and at most `batch` old log lines, so that the transaction is short.
- * Returns the number of deleted rows. The caller repeats the call until the number is 0.
+ * Deletes at most `batch` old events and `batch` old log lines, so that the transaction is short. Returns the
+ * number of deleted rows. The caller repeats the call until the number is 0.
  */
 export function prune(
   pool: Pool,
