@@ -30,7 +30,7 @@ export const Cause = z
   .passthrough()
 export type Cause = z.infer<typeof Cause>
 
-/** Columns of the table `bloud.apps`. The keys are the SQL column names. */
+/** Columns of the table `bloud.apps` that the agent reads. The keys are the SQL column names. */
 export const App = z.object({
   id: z.number().int(),
   name: z.string(),
@@ -49,7 +49,7 @@ const Control = z.object({ allowed: z.boolean(), code: z.string().nullable(), re
 
 /**
  * Row of the view `bloud.app_status`: an app, its current operation, and its controls (actions such as
- * install, each with whether it is allowed now).
+ * install, each with the information whether it is allowed now).
  */
 export const AppStatus = App.extend({
   status_since: timestamp,

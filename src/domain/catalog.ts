@@ -1,6 +1,7 @@
 /**
  * Schema and parser of catalog files (`nix/catalog/<name>.yaml`). A catalog file describes an app that can be
  * installed.
+ *
  * An unknown key causes only a warning, because an older agent must accept the catalog files of a newer
  * version.
  */

@@ -18,7 +18,6 @@ export const STREAM_EVENTS = {
    * Statuses of all apps after the event `id`. A client that filters by app receives only the selected apps.
    */
   snapshot: z.object({ id, apps: z.array(AppStatus) }),
-  /** Change of an app's status. */
   app: AppEvent,
   /**
    * Regular event by which a client detects a lost connection. Contains the id of the newest event and the
