@@ -1,6 +1,6 @@
 /**
- * Reads the files of the catalog directory. An invalid file causes a warning and does not affect the other
- * files.
+ * Reads the files of the catalog directory. An invalid file is reported as an error, and the other files are
+ * still used.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'

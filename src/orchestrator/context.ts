@@ -26,13 +26,13 @@ export interface Context {
   log: Logger
   progress: ProgressReport
   /**
-   * Fencing token of this worker, which is sent with every write. The database refuses writes with an older
-   * token, so a worker that is no longer the active one can't write.
+   * Fencing token (number of the lease) of this orchestrator, which is sent with every write. The database
+   * refuses writes with an older token, so an orchestrator that is no longer the active one can't write.
    */
   attempt: number
   /**
-   * Signal that aborts when this worker must stop. Functions then return early, but a running switch command
-   * (`nixos-rebuild switch`, or switch.ts on the local host) continues.
+   * Signal that aborts when this orchestrator must stop. Functions then return early, but a running switch
+   * command (`nixos-rebuild switch`, or switch.ts on the local host) continues.
    */
   signal: AbortSignal
   /** Wakes the loop that executes operations, for example when an operation was requested. */

@@ -9,8 +9,8 @@ import { wantedApp } from './rebuild.ts'
 /** Upper limit of a health probe, in ms. An app that responds later counts as failed. */
 const PROBE_LIMIT_MS = 5_000
 /**
- * Number of consecutive failed probes after which a running app is unhealthy. A single slow response must not
- * make an app unhealthy.
+ * Number of consecutive failed probes after which a running app is unhealthy. More than one is required,
+ * because a healthy app can have a single slow response.
  */
 const FAILURES_TO_ERROR = 3
 /**
@@ -30,15 +30,15 @@ interface ProbeState {
   failures: number
   busy: boolean
   /**
-   * True if probes of this worker have confirmed or replaced the stored status, which may be outdated. Until
-   * then, the app is probed at every tick.
+   * True if probes of this orchestrator have confirmed or replaced the stored status, which may be outdated.
+   * Until then, the app is probed at every tick.
    */
   verified: boolean
 }
 
 /**
- * True if the HTTP status means that the app is running. An app that requires a login responds with 401 or
- * 403.
+ * True if the HTTP status means that the app is healthy. 401 and 403 count too, because an app that requires
+ * a login responds with them.
  */
 function isHealthy(status: number): boolean {
   return (status >= 200 && status < 400) || status === 401 || status === 403

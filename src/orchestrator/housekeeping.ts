@@ -11,7 +11,6 @@ const KEEP_OPERATIONS = 10
  * other sessions.
  */
 const PRUNE_BATCH = 1_000
-/** Interval between two deletions of old history, in ms. */
 const PRUNE_EVERY_MS = 60 * 60_000
 
 /**

@@ -10,8 +10,8 @@ import { configureWanted, runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
 
 /**
- * Upper limit of the time between two reads of the operations, in ms. Without this limit, a lost PostgreSQL
- * notification could delay an operation for ever.
+ * Interval in ms at which the queued operations are read even without a PostgreSQL notification, because a
+ * notification can be lost.
  */
 const SLOW_TICK_MS = 2_000
 const PAUSE_AFTER_ERROR_MS = 500
@@ -30,7 +30,6 @@ export interface OrchestratorOptions {
 
 export interface Orchestrator {
   start(): void
-  /** Wakes the orchestrator when operations may have changed. */
   notify(): void
   /**
    * Stops the orchestrator. A running switch command (`nixos-rebuild switch`, or switch.ts on the local host)

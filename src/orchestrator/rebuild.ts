@@ -37,7 +37,6 @@ const LOCKED_EXIT_CODE = 75
 const RETRYABLE_EXIT_CODES = new Set([LOCKED_EXIT_CODE, 130, 137, 143])
 const PAUSE_BEFORE_RERUN_MS = 2_000
 
-/** Converts a row of the database to the app type of the host functions. */
 export function wantedApp(
   row: Pick<DesiredApp, 'name' | 'port' | 'integration_config' | 'entry'>,
 ): WantedApp {
@@ -180,7 +179,10 @@ async function configureRollback(context: Context, rebuild: ClaimedRebuild, targ
   await begin(context, rebuild, apps)
 }
 
-/** Starts the switch command if it has not been started, waits for its end and stores the outcome. */
+/**
+ * Starts the switch command (`nixos-rebuild switch`, or switch.ts on the local host) if it has not been
+ * started, waits for its end and stores the outcome.
+ */
 async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
   const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
@@ -202,8 +204,8 @@ async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
 }
 
 /**
- * True if the switch command was interrupted before the new configuration became active, and must be
- * repeated.
+ * True if the switch command was interrupted before the new configuration became active. The command must
+ * then be repeated.
  */
 async function mustRunAgain(
   { host, log }: Context,
@@ -213,8 +215,8 @@ async function mustRunAgain(
   const locked = state.state === 'exited' && state.exitCode === LOCKED_EXIT_CODE
   const retryable = state.state === 'exited' && RETRYABLE_EXIT_CODES.has(state.exitCode)
   const interrupted = state.state === 'lost' || retryable
-  // If another switch command was running, that command changed the generation (configuration of the
-  // machine).
+  // If another switch command was running, that command and not this one changed the generation
+  // (configuration of the machine).
   const switched = !locked && (await host.generation()) !== rebuild.generation_before
   if (stopped || !interrupted || switched) return false
   if (performance.now() > rebuild.endsAt || (rebuild.run >= MAX_RUNS && !locked)) return false

@@ -4,8 +4,8 @@ import type { Context } from './context.ts'
 import { decideOutcome, type Observation } from './outcome.ts'
 
 /**
- * Adds "The rollback did not succeed" to the message, because the message is shown for every app of the
- * rollback.
+ * Adds "The rollback did not succeed" to the message of a failure, because every app of the rollback shows
+ * this message.
  */
 const asRollbackCause = (cause: Cause): Cause => ({
   ...cause,

@@ -3,11 +3,10 @@ import type { Cause } from '../domain/app.ts'
 import type { Run, RunState } from '../host/index.ts'
 import type { Context } from './context.ts'
 
-/** Upper limit of the time in ms between two checks of a running switch command. */
 const POLL_INTERVAL_MS = 1_000
 /**
- * Time in ms after the deadline of the rebuild for which the activation of the new configuration may still
- * continue. An activation can't be stopped.
+ * Time in ms for which an activation of the new configuration may continue after the deadline of the rebuild.
+ * An activation can't be stopped.
  */
 const ACTIVATION_LIMIT_MS = 5 * 60_000
 /** Upper limit in bytes of the log lines that are written in one transaction. */
@@ -73,8 +72,8 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
  * Waits for the end of the switch command (`nixos-rebuild switch`, or switch.ts on the local host) and copies
  * its log into the database. Stops the command at the deadline or after a cancel, unless the activation of
  * the new configuration has begun.
- * Returns undefined if the orchestrator must stop. The command then continues, and the next orchestrator
- * waits for it.
+ * @returns undefined if this orchestrator must stop. The command then continues, and the next orchestrator
+ * waits for its end.
  */
 export async function monitorRun(
   context: Context,
