@@ -103,7 +103,7 @@ async function copyTree(from: string, to: string): Promise<void> {
 
 /**
  * True if the copy is complete and only this user can change it. In a complete copy, all files have the size
- * of their source, and every symbolic link has a target.
+ * of the source files, and every symbolic link has a target.
  */
 async function isComplete(source: string, copy: string): Promise<boolean> {
   try {
@@ -143,8 +143,8 @@ async function linksOf(directory: string): Promise<{ path: string; linkTarget: s
 }
 
 /**
- * Ignores an error because of a read-only folder: such a folder already has its links, or its programs are
- * copied. Throws any other error.
+ * Ignores errors of a read-only folder, because its links already exist or its programs are copied later.
+ * Throws any other error.
  */
 function ignoreReadOnly(error: NodeJS.ErrnoException): void {
   if (!['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? '')) throw error

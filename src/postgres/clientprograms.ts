@@ -23,7 +23,6 @@ class ClientError extends Error {
 export const clientProgram = ({ directory }: PostgresClient, name: (typeof PROGRAMS)[number]) =>
   join(directory, name)
 
-/** Returns all installed PostgreSQL clients, with their major versions. */
 export async function installedClients(env: NodeJS.ProcessEnv): Promise<PostgresClient[]> {
   const versioned = await Promise.all(ROOTS.map(versionedFolders))
   const folders = new Set([...(env.PATH ?? '').split(delimiter).filter(Boolean), ...versioned.flat()])

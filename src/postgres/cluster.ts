@@ -30,7 +30,7 @@ export const clusterDirectory = (dataDir: string) => join(dataDir, 'postgres')
 
 /**
  * Environment of the PostgreSQL programs. LC_ALL makes their messages English, because the agent searches the
- * messages. The agent's PG* variables are left out, because they change defaults of the programs.
+ * messages. The agent's PG* variables are left out, because they would change the defaults of the programs.
  */
 export const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' }
 
@@ -74,7 +74,7 @@ export async function createCluster(
 
 /**
  * Deletes data directories that an interrupted initdb left incomplete. The caller must hold the file lock of
- * `dataDir`, because another agent could otherwise be using initdb there.
+ * `dataDir`, because otherwise an initdb of another agent could be running there.
  */
 export async function removeUnfinished(dataDir: string): Promise<void> {
   for (const name of await fs.readdir(dataDir)) {

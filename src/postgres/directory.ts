@@ -1,5 +1,6 @@
 /**
  * Passes directories to a program that runs as another user.
+ *
  * The other user can't open the data directory by its path if a parent directory is private, such as /root.
  * On Linux the agent therefore opens the directory as root and passes the open file to the child process. The
  * child process then uses the path /proc/self/fd/3, which needs no access to the parent directories.

@@ -89,8 +89,8 @@ export async function findRunning(directory: string): Promise<(Server & { port: 
   const [pid = 0, , , port = 0] = text.split('\n').map(Number)
   if (!pid || !isAlive(pid)) return null
   if (await isServerOf(pid, directory)) return { pid, port, ended: awaitEnd(pid) }
-  // The process id in postmaster.pid now belongs to another program, so the file is outdated. With the file,
-  // PostgreSQL could refuse to start.
+  // The process id in postmaster.pid now belongs to another program. The file must be deleted, because
+  // PostgreSQL may refuse to start if a process with this id exists.
   await fs.rm(join(directory, 'postmaster.pid'), { force: true })
   return null
 }
