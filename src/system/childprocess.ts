@@ -113,8 +113,8 @@ export async function run(command: string, args: string[], options: RunOptions):
     keep(`\n(stopped: it took longer than ${limitMs / 1000} s)`)
   }
   const status = await ending
-  // Output can arrive after the exit event, so the end of the output is awaited. It may never end, because a
-  // process that the command started can keep the pipe open, so the wait has a time limit.
+  // Output can arrive after the exit event, so the end of the output is awaited. This wait has a time limit,
+  // because a process that the command started can keep the pipe open.
   await withTimeout(closed, OUTPUT_LIMIT_MS)
   return { ...status, output: output.trim() }
 }

@@ -50,7 +50,6 @@ function cleanLine(bytes: Buffer): string {
   return shown.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
 }
 
-/** Splits a stream into lines and calls `onLine` with every line. */
 export function createLineReader(onLine: (line: string) => void) {
   let rest = Buffer.alloc(0)
   const read = (chunk: Buffer, final: boolean) => {

@@ -1,5 +1,6 @@
 /**
  * Finds and terminates processes that the agent started, even if their parent process was killed.
+ *
  * Every process that the agent starts has a process mark, which is an environment variable that child
  * processes inherit. A stored process id is not enough to find a process, because the kernel can give the id
  * of an ended process to another program.
@@ -27,7 +28,7 @@ export interface ProcessGroup {
    * give the id to another group.
    */
   pgid?: number
-  /** Values of the process mark. A value also matches longer values that begin with it and a slash. */
+  /** Values of the process mark. The value `a` also matches longer values such as `a/b`. */
   marks: string[]
 }
 
