@@ -1,6 +1,6 @@
 /**
- * Entry point of the page in the browser. The reducer turns each message into a new state, and the views
- * render the state.
+ * Entry point of the web page in the browser. For each message (event of the agent, response or click) the
+ * reducer returns a new state, and the views render the state.
  */
 import { hydrate, render } from 'preact'
 import { createActions } from './net/actions.js'
@@ -20,7 +20,7 @@ import { createRenderScheduler } from './views/renderscheduler.js'
 
 /** @import { Message } from './types.js' */
 
-/** Age of the catalog in ms above which a return to the page reloads the catalog. */
+/** Age of the catalog in ms above which the catalog is loaded again when the page becomes visible. */
 const CATALOG_AGE_MS = 10 * 60 * 1000
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'))
@@ -38,7 +38,7 @@ function dispatch(message) {
   scheduler.schedule(app)
 }
 
-/** Preact function of the next render: first `hydrate` if the server sent HTML, then `render`. */
+/** `hydrate` adopts the HTML from the server in the first render. All later renders use `render`. */
 let renderTree = root.firstChild ? hydrate : render
 const scheduler = createRenderScheduler(() => {
   renderTree(html`<${Page} state=${state} actions=${actions} />`, root)
@@ -55,7 +55,7 @@ const logs = createLogFollower({
 })
 const refreshStatus = createStatusRefresh(async () => {
   dispatch({ type: 'status', ...(await getStatus()), receivedAt: Date.now() })
-  // Requests one rollback plan for all unhealthy apps, because a rollback concerns the whole machine.
+  // One rollback plan serves all unhealthy apps, because a rollback concerns the whole machine.
   if (hasUnhealthyApp()) dispatch({ type: 'rollback-plan', plan: await getRollbackPlan() })
 })
 const hasUnhealthyApp = () => Object.values(state.apps).some(({ status }) => status === 'error')
@@ -75,10 +75,11 @@ const stream = createStream({
     const wasLive = state.connection === 'live'
     dispatch(message)
     if (message.type === 'app' || message.type === 'refresh') refreshStatus()
-    // A cancel by another client causes no event, so a heartbeat refreshes the status during an operation.
+    // Values such as the deadline of an operation can change without an event. Therefore each heartbeat
+    // refreshes the status while an operation is in progress.
     if (message.type === 'heartbeat' && Object.values(state.apps).some((app) => inFlight(app.status)))
       refreshStatus()
-    // Repeats the first request of the catalog, which may have failed while the agent was unreachable.
+    // Loads the catalog if the first request failed, for example because the agent was unreachable.
     if (message.type === 'connection' && message.state === 'live' && !wasLive && !state.catalog)
       actions.reloadCatalog()
   },
@@ -87,7 +88,7 @@ const stream = createStream({
   visible: () => !document.hidden,
 })
 
-/** Shows the app or operation that the URL of the page names. */
+/** Shows the app or the operation that the URL contains. */
 function applyAddress() {
   const route = parseRoute(location.pathname)
   dispatch({ type: 'navigate', route })
@@ -107,7 +108,7 @@ document.addEventListener('visibilitychange', () => {
   catalogAt = Date.now()
   actions.reloadCatalog()
 })
-/** Opens links to the page without a page load. A click with a modifier key is left to the browser. */
+/** Opens links between views of the page without a page load. The browser handles modifier keys (new tab). */
 root.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[href]')
   const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)

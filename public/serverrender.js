@@ -41,7 +41,7 @@ export function renderPage(facts) {
   return { ...renderState(state), known }
 }
 
-/** Returns the title and the HTML of the page in a given state. @param {State} state */
+/** @param {State} state */
 export function renderState(state) {
   return {
     title: titleOf(state),

@@ -1,10 +1,10 @@
-// Types of the web page for the TypeScript checker. The browser never loads this file.
+// Types of the web page for the TypeScript compiler. The browser never loads this file.
 
 import type { Status } from '../src/domain/status.ts'
 
 export type { Status }
 
-/** Operation that a user can request. `purge` is an uninstall that also deletes the data of the app. */
+/** Request of a user for an app. `purge` is an uninstall that also deletes the data of the app. */
 export type Verb = 'install' | 'retry' | 'cancel' | 'uninstall' | 'purge' | 'rollback'
 
 /** Reason why an operation failed or was cancelled. */
@@ -18,7 +18,7 @@ export interface Cause {
   log?: string[]
 }
 
-/** Decision of the database about a verb of an app. `reason` explains a refusal. */
+/** States if the database allows a request for an app now. If not, `reason` is a sentence for the user. */
 export interface Control {
   allowed: boolean
   reason: string | null
@@ -50,18 +50,18 @@ export interface AppStatus extends AppRow {
   warnings?: string[]
   cause: Cause | null
   deadline?: string | null
-  /** Seconds that the present operation spent in each finished status. */
+  /** Duration in seconds of each status of the present operation that is over. */
   step_seconds: Partial<Record<Status, number>>
-  /** Usual duration of the present status, or null if fewer than five samples exist. */
+  /** Usual duration of the present status, or null if it was measured fewer than five times. */
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
   queue_position?: number | null
   required_by?: string[]
-  /** Protocol on the app's port. A browser can open only `http`. */
+  /** Protocol on the app's port. The page shows a link only for `http`. */
   protocol?: 'http' | 'tcp' | undefined
   controls?: Partial<Record<Verb, Control>>
 }
 
-/** One transition of an app's status: a row of the table bloud.events. */
+/** One change of an app's status: a row of the table bloud.events. */
 export interface AppEvent extends AppRow {
   seq: number | string
   app: string
@@ -109,13 +109,13 @@ export interface LogLine {
 
 /** App in the state of the page: a row of GET /api/status with two more fields. */
 export type App = AppStatus & {
-  /** True between an event and the response that contains the new controls. */
+  /** True after an event, until a response of GET /api/status updates the controls. */
   stale: boolean
-  /** Sequence number of the newest event that the object includes. */
+  /** Number of the newest event that the object includes. */
   seq: number
 }
 
-/** A row of bloud.history: one transition of an app, with the duration of the new status. */
+/** A row of the view bloud.history: one change of an app's status. */
 export interface HistoryRow {
   seq: number | string
   at: string
@@ -131,7 +131,7 @@ export interface HistoryRow {
   message: string | null
 }
 
-/** Integration slot of an app: a connection to other apps. `chosen` lists the apps to connect. */
+/** Integration slot of an app (e.g. which app is its database). `chosen` lists the apps for the slot. */
 export interface PlanChoice {
   app: string
   slot: string
@@ -143,16 +143,16 @@ export interface PlanChoice {
   chosen: string[] | null
 }
 
-/** Consequences of an install: the apps to install, the choices of the user, and the blockers. */
+/** Consequences of an install. `blockers` are the reasons why the install is not possible. */
 export interface Plan {
   app: string
-  /** Names of all apps to install, in order. The requested app is last. */
+  /** Names of all apps to install: first the dependencies, last the requested app. */
   installs: string[]
   choices: PlanChoice[]
   blockers: { sqlstate: string; message: string; detail: string | null; hint: string | null }[]
 }
 
-/** Consequences of a rollback: the two host generations, and the apps that stop or start. */
+/** Consequences of a rollback between two generations (complete configurations of the machine). */
 export interface RollbackPlan {
   from: string | null
   to: string | null
@@ -161,7 +161,7 @@ export interface RollbackPlan {
   blockers: Plan['blockers']
 }
 
-/** Names of the chosen apps for each integration slot. A key has the form `<app>.<slot>`. */
+/** Names of the apps selected for each integration slot. A key has the form `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
 /** Parsed URL path of the page: all apps, one app, or one operation of an app. */
@@ -170,19 +170,18 @@ export interface Route {
   operationId: string | null
 }
 
-/** A verb that the user requested and whose effect the page does not show yet. */
+/** A request of the user whose effect the page does not show yet. */
 export interface Pending {
   action: Verb
-  /** Sequence number of the newest event at the time of the click. */
+  /** Number of the newest event at the time of the click. */
   seq: number
   operationId: string | null
 }
 
-/** Log of an operation that the page displays. */
 export interface Log {
   app: string
   operationId: string
-  /** True if the page opened the log by itself. The page then also closes the log. */
+  /** True if the page opened the log without a click. The page then also closes the log by itself. */
   auto: boolean
   lines: LogLine[]
   /** Number of old lines that were removed because the log exceeded MAX_LINES (state/log.js). */
@@ -191,27 +190,27 @@ export interface Log {
 }
 
 /**
- * State of the connection to the agent. `stale` means that the agent receives no notifications from the
- * database. `polling` means that the page requests events every few seconds instead of using a stream.
+ * State of the connection to the agent. `stale`: the agent cannot read events from its database at present.
+ * `polling`: the page requests events every few seconds instead of using a stream.
  */
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
 export interface State {
   connection: Connection
   /**
-   * Time since which the data may be out of date, or null. If the connection is `stale`, the clock is the
-   * server's.
+   * Time since which the data may be out of date, or null. The time is from the server's clock if the
+   * connection is `stale`, otherwise from the browser's clock.
    */
   staleSince: string | null
   loaded: boolean
   epoch: string | null
   seq: number
-  /** Response of GET /api/status that includes events which the stream has not delivered yet. */
+  /** Response of GET /api/status that includes events not yet received, or null. */
   earlyStatus: Extract<Message, { type: 'status' }> | null
   /** Milliseconds by which the browser's clock is ahead of the server's clock. */
   skew: number
   route: Route
-  /** Host name in the URL of the page, also used in links to apps. */
+  /** Host name in the URL of the page, for links to apps on other ports. */
   hostname: string
   apps: Record<string, App>
   /** History rows of each app whose page was opened, newest row first. */
@@ -220,12 +219,12 @@ export interface State {
   catalogProblem: Problem | null
   pending: Record<string, Pending>
   refusals: Record<string, { action: Verb; problem: Problem }>
-  /** Open dialog before an install. `choices` contains the choices of the user so far. */
+  /** Open dialog before an install, or null. `choices` contains the choices of the user so far. */
   planDialog: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
   /** Latest rollback plan from the agent, or null before the first request. */
   rollback: RollbackPlan | null
   log: Log | null
-  /** Id of the operation whose log the user closed. The page reopens the log only after a navigation. */
+  /** Id of the operation whose log the user closed. The page does not reopen this log by itself. */
   logClosed: string | null
   liveRegions: LiveRegions
 }
@@ -236,7 +235,7 @@ export interface Announcement {
   text: string
 }
 
-/** Contents of the ARIA live regions. `urgent` has an entry for each app whose last event is a failure. */
+/** Texts of the ARIA live regions. `urgent` has an entry for each app whose last event is a failure. */
 export interface LiveRegions {
   polite: Announcement
   urgent: Announcement[]
@@ -272,11 +271,11 @@ export type Message =
 
 /** Functions that the views call after an action of the user. */
 export interface Actions {
-  /** Requests a verb for an app. A refusal is shown on the app's card. */
+  /** Requests an operation of an app. The card of the app shows a refusal. */
   request(app: string, action: Verb): void
-  /** Returns the consequences of a rollback, or null after a failure, which the card of `app` shows. */
+  /** Returns the consequences of a rollback, or null after an error, which the card of `app` shows. */
   planRollback(app: string): Promise<RollbackPlan | null>
-  /** Requests a rollback of the whole machine. The card of `app` shows a refusal. */
+  /** Requests a rollback of the whole machine. The card of `app` shows an error. */
   rollback(app: string, plan: RollbackPlan): void
   /** Installs the app of the plan dialog with the user's choices. */
   confirmPlan(): void

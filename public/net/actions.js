@@ -1,4 +1,4 @@
-/** Actions of the user, which send requests to the agent or dispatch messages to the reducer. */
+/** Functions for the buttons of the page, which send requests to the agent and messages to the reducer. */
 import { callVerb, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
 
 /** @import { Verb, Choices, Message, Plan, State, Actions } from '../types.js' */
@@ -58,7 +58,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     loadHistory(app) {
       getHistory(app).then(
         (rows) => dispatch({ type: 'history', app, rows }),
-        // Keeps the former rows after a failure. The next visit to the page of the app repeats the request.
+        // Ignores a failure: the former rows stay, and the next visit to the app repeats the request.
         () => {},
       )
     },
@@ -76,7 +76,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
 /** @param {Dispatch} dispatch @param {Options['refreshStatus']} refreshStatus */
 function createRequests(dispatch, refreshStatus) {
   /**
-   * Sends a verb (install, uninstall …) of an app to the agent. Dispatches `accepted` or `refused`.
+   * Requests an operation (install, uninstall …) from the agent, and dispatches `accepted` or `refused`.
    * @param {string} app
    * @param {Verb} action
    * @param {object} [body]
@@ -87,16 +87,16 @@ function createRequests(dispatch, refreshStatus) {
     } catch (error) {
       const problem = problemOf(error)
       dispatch({ type: 'refused', app, action, problem })
-      // The catalog has changed, and the install now needs a choice of the user.
+      // The catalog or the installed apps have changed since the plan was read, so a choice is missing now.
       if (problem.code === 'choice_needed') await openPlan(app, false)
     }
     refreshStatus(0)
   }
 
   /**
-   * Reads the plan of an install, and installs the app or opens the plan dialog.
+   * Reads the plan of an install. Installs the app if the plan needs no decision, else opens the plan dialog.
    * @param {string} app
-   * @param {boolean} mayInstall true if the app is installed at once when the plan needs no decision
+   * @param {boolean} mayInstall false opens the plan dialog in any case
    */
   async function openPlan(app, mayInstall) {
     let plan
@@ -110,11 +110,7 @@ function createRequests(dispatch, refreshStatus) {
     else await send(app, 'install')
   }
 
-  /**
-   * Reads the plan of an install again after the user changed a choice.
-   * @param {string} app
-   * @param {Choices} choices
-   */
+  /** @param {string} app @param {Choices} choices */
   async function updatePlan(app, choices) {
     try {
       dispatch({ type: 'plan', app, choices, plan: await getPlan(app, choices), problem: null })

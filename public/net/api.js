@@ -1,14 +1,14 @@
-/** HTTP requests to the agent. A failed request throws a RequestError with a text for the user. */
+/** HTTP requests to the agent. A failed request throws a RequestError with a text that the page shows. */
 
 /**
  * @import { Verb, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem,
  *   RollbackPlan } from '../types.js'
  */
 
-/** Time limit of an HTTP request in ms. The agent responds to a verb before the operation begins. */
+/** Time limit of an HTTP request in ms. A requested install is only queued before the agent responds. */
 const REQUEST_LIMIT_MS = 15_000
 
-/** Error of an HTTP request: the agent refused the request or did not respond. */
+/** Thrown if the agent refused a request or did not respond. */
 export class RequestError extends Error {
   /** @param {Problem} problem */
   constructor(problem) {
@@ -24,7 +24,6 @@ export const problemOf = (error) =>
     : { title: 'Something went wrong on this page', detail: String(error) }
 
 /**
- * Sends an HTTP request and returns the JSON body of the response.
  * @param {string} path
  * @param {RequestInit} [init]
  * @returns {Promise<any>}
@@ -91,7 +90,7 @@ export const getLog = (operationId, after) =>
   requestJson(`/api/operations/${encodeURIComponent(operationId)}/log?after=${after}`)
 
 /**
- * Sends the HTTP request for a verb. A rollback has a URL without an app, because a rollback concerns the
+ * Requests an operation of an app. The URL of a rollback contains no app, because a rollback concerns the
  * whole machine.
  * @param {string} app
  * @param {Verb} action

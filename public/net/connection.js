@@ -1,17 +1,16 @@
-/** Connection to the event stream GET /api/events: one EventSource with time limits and reconnects. */
+/** Connection to the event stream GET /api/events: an EventSource with time limits and reconnects. */
 
 /** @import { Message } from '../types.js' */
 
 /** Time in ms without a message after which the page reconnects. The agent sends a heartbeat every 15 s. */
 export const SILENCE_MS = 40_000
-/** Upper limit in ms for opening a connection. */
 export const OPEN_LIMIT_MS = 15_000
 /** Delay in ms before the first reconnect. The delay doubles with each failure, up to LAST_RETRY_MS. */
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 20_000
 /**
- * Time in ms after the start of a connection during which events may be old. Old events do not measure the
- * clock skew between browser and server.
+ * Time in ms after the start of a connection in which the agent may send old events. Only the times of later
+ * events are used to measure the clock skew between browser and server.
  */
 const REPLAY_MS = 2000
 
@@ -22,7 +21,7 @@ const REPLAY_MS = 2000
  * @property {() => void} onOpen
  * @property {(message: Message) => void} onMessage
  * @property {() => void} onLost
- * @property {() => void} onBlocked called after a connection was closed because no message arrived in time
+ * @property {() => void} onBlocked called if a new connection was closed without a message
  * @property {() => void} reopen opens a new connection, or starts polling
  */
 
@@ -54,7 +53,8 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
 
   function onError() {
     onLost()
-    // While readyState is CONNECTING, the browser itself reconnects. The page helps only after OPEN_LIMIT_MS.
+    // The browser reconnects by itself while readyState is CONNECTING. After OPEN_LIMIT_MS the page
+    // opens a new connection.
     if (source?.readyState === Source.CLOSED) retry()
     else timer.start(OPEN_LIMIT_MS, retry)
   }
@@ -108,7 +108,7 @@ function createTimer() {
 }
 
 /**
- * Returns a counter of failures. `next` returns a delay in ms, which doubles from `firstMs` up to `limitMs`.
+ * Returns retry delays in ms: each call of `next` returns twice the former delay, up to `limitMs`.
  * @param {number} firstMs
  * @param {number} limitMs
  */
@@ -127,7 +127,7 @@ export function createBackoff(firstMs, limitMs) {
 }
 
 /**
- * Passes the events of an EventSource to `receive` as messages.
+ * Converts the events of an EventSource to messages for `receive`.
  * @param {EventSource} source
  * @param {(message: Message) => void} receive
  */

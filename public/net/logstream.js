@@ -1,34 +1,31 @@
-/** Reads the log that the page displays, by EventSource or by polling. */
+/** Reads the log of the displayed operation from the agent, by EventSource or by polling. */
 import { getLog } from './api.js'
 
 /** @import { LogLine, Message } from '../types.js' */
 
-/** Interval in ms between two batches of log lines. A build can print thousands of lines per second. */
+/** Time in ms for which lines are collected before a render. A build can print thousands a second. */
 const BATCH_MS = 60
-/** Interval in ms between two polls of the log. */
 const POLL_MS = 2000
 /**
- * Upper limit of log lines in a response of the agent. After a full response the next poll follows at once.
+ * Number of log lines in a response from which on the next poll follows at once, because the log probably has
+ * more lines. A response has at most 5000 lines.
  */
 const FULL_RESPONSE = 1000
 
 /** @typedef {{ stop(): void }} LogReader */
 
 /**
- * Returns an object with a function `sync`, which starts and stops the reader of the displayed log.
+ * Returns an object whose function `sync` starts and stops the reading of the displayed log.
  * @param {object} options
- * @param {() => string | null} options.wanted id of the operation whose log is shown
- * @param {() => boolean} options.polls true if the log is polled instead of streamed
+ * @param {() => string | null} options.wanted returns the id of the operation whose log is displayed
+ * @param {() => boolean} options.polls returns true if the log is to be polled, false for an EventSource
  * @param {(message: Message) => void} options.onMessage
  */
 export function createLogFollower({ wanted, polls, onMessage }) {
   /** @type {(LogReader & { id: string, polling: boolean }) | null} */
   let current = null
   return {
-    /**
-     * Starts, replaces or stops the reader. Must be called when the result of `wanted` or `polls` may have
-     * changed.
-     */
+    /** Must be called whenever the result of `wanted` or `polls` may have changed. */
     sync() {
       const id = wanted()
       const polling = polls()
@@ -40,7 +37,7 @@ export function createLogFollower({ wanted, polls, onMessage }) {
 }
 
 /**
- * Starts to stream the log of one operation. After a lost connection the stream resumes after the last line.
+ * Reads the log of an operation by EventSource. After a reconnect the log continues after the last line.
  * @param {string} operationId
  * @param {(message: Message) => void} onMessage
  * @param {typeof EventSource} [Source]
@@ -67,7 +64,8 @@ export function streamLog(operationId, onMessage, Source = globalThis.EventSourc
     flush()
     onMessage({ type: 'log-end', operationId })
   })
-  // If the log does not exist, the browser closes the EventSource for good. The log then counts as ended.
+  // The browser does not reconnect after an error response, for example if the log does not exist. The log
+  // then counts as ended.
   source.addEventListener('error', () => {
     if (source.readyState === Source.CLOSED) onMessage({ type: 'log-end', operationId })
   })
@@ -80,7 +78,6 @@ export function streamLog(operationId, onMessage, Source = globalThis.EventSourc
 }
 
 /**
- * Starts to poll the log of one operation.
  * @param {string} operationId
  * @param {(message: Message) => void} onMessage
  * @returns {LogReader}

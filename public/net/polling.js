@@ -1,4 +1,4 @@
-/** Polls GET /api/events while the page can't or may not hold an event stream open. */
+/** Polls GET /api/events while a proxy blocks the stream, or while other windows use the connections. */
 import { getEvents, getStatus } from './api.js'
 
 /** @import { AppEvent, AppStatus, Message } from '../types.js' */
@@ -64,8 +64,7 @@ export function createPolling({ visible, onSuccess, onFailure, ...options }) {
  */
 
 /**
- * Reads the events after the last known event. Without a known event, the function reads a snapshot of all
- * apps.
+ * Requests the events after the last received event, or the status of all apps if no event was received.
  * @param {PollOptions} options
  */
 async function poll(options) {
@@ -83,10 +82,10 @@ async function poll(options) {
   }
   const epoch = id.slice(0, id.lastIndexOf('.'))
   for (const event of events) {
-    // If polling was stopped meanwhile, a stream works again and delivers the remaining events.
+    // Polling was stopped during the request, because a stream works again and delivers the remaining events.
     if (!isRunning()) return
     onMessage({ type: 'app', id: `${epoch}.${event.seq}`, event, receivedAt: Date.now(), fresh: false })
-    // Waits for a microtask, so that the page renders each status before the next event.
+    // Lets the render of this event run in a microtask, because the page must display each status.
     await null
   }
 }

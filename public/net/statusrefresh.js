@@ -1,12 +1,12 @@
 /**
- * Plans requests of GET /api/status, which contains values that events lack: controls and queue positions.
+ * Schedules requests of GET /api/status. The response contains values that events lack: queue positions and
+ * controls (buttons with whether they are allowed).
  */
 
-/** Delay in ms between an event and the request, because events often arrive in groups. */
+/** Delay in ms between an event and the request, so that one request serves a group of events. */
 const DELAY_MS = 100
-/** Delay in ms before a failed request is repeated. */
 const RETRY_MS = 3000
-/** Pause after a request, as a multiple of the duration of the request. The pause limits the load. */
+/** Pause after a request as a multiple of its duration, so that a slow agent receives fewer requests. */
 const REST_FACTOR = 8
 /**
  * Upper limit of the pause in ms. Without the limit, a request during which the machine sleeps would cause a
@@ -15,7 +15,8 @@ const REST_FACTOR = 8
 const MAX_REST_MS = 5000
 
 /**
- * Returns a function that plans a request of GET /api/status. Calls during a request cause one more request.
+ * Returns a function that schedules a request of GET /api/status. Calls during a request cause one further
+ * request afterwards.
  * @param {() => Promise<unknown>} fetchStatus rejects if the request failed
  * @returns {(delay?: number) => void}
  */
@@ -28,8 +29,8 @@ export function createStatusRefresh(fetchStatus) {
   let restUntil = 0
 
   /**
-   * Plans a request after `delay` ms. An earlier plan stays, because frequent events would defer the request
-   * for ever.
+   * Schedules a request in `delay` ms. A request that is scheduled for an earlier time is not deferred,
+   * because frequent events would defer the request for ever.
    */
   function refresh(delay = DELAY_MS) {
     if (running) {

@@ -13,7 +13,8 @@ import { createPolling } from './polling.js'
 /** @import { Connection, Message } from '../types.js' */
 
 /**
- * Time in ms for which the page polls after a stream without messages. The time doubles up to LAST_BLOCK_MS.
+ * Time in ms for which the page polls after a stream delivered no message. Each further stream without a
+ * message doubles the time, up to LAST_BLOCK_MS.
  */
 export const FIRST_BLOCK_MS = 60_000
 const LAST_BLOCK_MS = 15 * 60_000
@@ -26,7 +27,7 @@ const WAKE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'focus']
  * @property {(message: Message) => void} onMessage
  * @property {typeof EventSource} [Source]
  * @property {() => boolean} visible
- * @property {() => boolean} [mayStream] true if this window may hold a connection open
+ * @property {() => boolean} [mayStream] returns true if this window may hold a connection open
  * @property {() => number} [random]
  * @property {Partial<Parameters<typeof createPolling>[0]>} [polling]
  */
@@ -38,10 +39,7 @@ const WAKE_EVENTS = ['visibilitychange', 'online', 'pageshow', 'focus']
  * @property {() => boolean} [visible]
  */
 
-/**
- * Returns an object that starts and stops the stream of events.
- * @param {Omit<TransportOptions, 'visible'> & WakeOptions} options
- */
+/** @param {Omit<TransportOptions, 'visible'> & WakeOptions} options */
 export function createStream({ wakeTargets = [], visible = () => true, ...options }) {
   const transport = createTransport({ ...options, visible })
   let stopped = true
@@ -60,7 +58,7 @@ export function createStream({ wakeTargets = [], visible = () => true, ...option
       transport.feed.beginAfter(since)
       transport.open()
     },
-    /** Switches between stream and polling. Must be called after the result of `mayStream` has changed. */
+    /** Must be called after the result of `mayStream` has changed, to change between stream and polling. */
     sync() {
       if (!stopped) transport.sync()
     },
@@ -72,7 +70,7 @@ export function createStream({ wakeTargets = [], visible = () => true, ...option
   }
 }
 
-/** Returns a transport that receives events by stream or by polling. @param {TransportOptions} options */
+/** @param {TransportOptions} options */
 function createTransport({
   onMessage,
   visible,
@@ -143,7 +141,7 @@ function createTransport({
 }
 
 /**
- * Returns a feed that passes messages to `onMessage` and stores the id of the last event.
+ * Passes messages to `onMessage`, and stores the id of the last event and the time of the last message.
  * @param {(message: Message) => void} onMessage
  */
 function createFeed(onMessage) {
@@ -158,7 +156,7 @@ function createFeed(onMessage) {
 
   return {
     report,
-    /** @param {Connection | null} state null keeps the displayed connection state */
+    /** @param {Connection | null} state null leaves the displayed state as it is */
     markActive(state) {
       lastActivity = Date.now()
       if (state) report(state)

@@ -1,11 +1,11 @@
 /**
  * Limits the number of browser windows that hold connections to the agent open.
  *
- * A browser allows six connections to a host, and a window needs two connections: events and log. Therefore
- * the two oldest visible windows stream, and all other windows poll.
+ * A browser opens at most six HTTP/1.1 connections to a host, and a window needs two for events and log.
+ * Therefore the two oldest visible windows stream, and all other windows poll. Two connections remain for
+ * requests.
  */
 
-/** Upper limit of windows that may hold connections open. */
 const MAX_WINDOWS = 2
 /** Time in ms without a heartbeat after which another window counts as closed. */
 const EXPIRY_MS = 25_000
@@ -35,7 +35,6 @@ export function createTabs({
   const others = new Map()
   let mayStream = visible()
 
-  /** Computes if this window may stream, and calls `onChange` after a change. */
   function update() {
     const now = Date.now()
     for (const [other, { heartbeatAt }] of others) if (now - heartbeatAt > EXPIRY_MS) others.delete(other)
@@ -50,7 +49,7 @@ export function createTabs({
 
   /**
    * Sends a heartbeat to the other windows.
-   * @param {boolean} [isReply] true if the other windows need not reply
+   * @param {boolean} [isReply] true requests no replies
    */
   function announce(isReply = false) {
     channel?.postMessage({ id, since, visible: visible(), answer: isReply })
@@ -60,7 +59,7 @@ export function createTabs({
   channel?.addEventListener('message', (/** @type {any} */ { data }) => {
     if (data.visible) others.set(data.id, { since: data.since, heartbeatAt: Date.now() })
     else others.delete(data.id)
-    // Replies at once, because a new window counts the other windows to decide if the new window may stream.
+    // A new window may stream only if fewer than two older windows reply, so each window replies at once.
     if (!data.answer && visible()) channel.postMessage({ id, since, visible: true, answer: true })
     update()
   })
@@ -68,9 +67,8 @@ export function createTabs({
 
   return {
     mayStream: () => mayStream,
-    /** Sends a heartbeat and requests replies, after this window was opened, shown or hidden. */
+    /** Must be called after this window was opened, shown or hidden. */
     announce: () => announce(),
-    /** Notifies the other windows that this window closes. */
     leave: () => channel?.postMessage({ id, since, visible: false, answer: true }),
   }
 }

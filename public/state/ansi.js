@@ -1,5 +1,5 @@
 /**
- * Converts log lines with terminal sequences to text with CSS classes.
+ * Converts log lines with terminal escape sequences (such as colours) to text with CSS classes.
  *
  * Each colour becomes the nearest of the eight colours in css/log.css. Other colours would need style
  * attributes, which the content security policy of the page forbids.
@@ -7,8 +7,8 @@
 
 const ESC = '\\u001b'
 /**
- * Pattern of a terminal sequence (ECMA-48) or of a control character except tab. An incomplete sequence
- * matches up to the end of the line.
+ * Matches an escape sequence (ECMA-48) or a control character except tab. An incomplete sequence matches up
+ * to the end of the line.
  */
 const SEQUENCE = new RegExp(
   `(?:${ESC}\\[|\\u009b)([0-?]*)[ -/]*([@-~])?` +
@@ -19,11 +19,11 @@ const SEQUENCE = new RegExp(
 )
 const CONTROL = /(?!\t)\p{Cc}/u
 /**
- * Pattern of a sequence that moves the cursor to the first column or erases the line. Later text overwrites
- * the line.
+ * Matches an escape sequence that moves the cursor to the first column or erases the line. The text after the
+ * sequence overwrites the text before it.
  */
 const LINE_START = new RegExp(`(?:${ESC}\\[|\\u009b)(?:[01]?G|2K)`, 'g')
-/** Pattern of a character and a backspace that deletes the character. */
+/** Matches a character and the backspace that deletes the character. */
 const OVERSTRUCK = /\P{Cc}[\b]/gu
 
 /** @typedef {{ text: string, style: string }} Segment */
@@ -31,7 +31,7 @@ const OVERSTRUCK = /\P{Cc}[\b]/gu
 /** Splits a log line into segments of text with CSS classes. @param {string} line @returns {Segment[]} */
 export function ansiSegments(line) {
   if (!CONTROL.test(line)) return line === '' ? [] : [{ text: line, style: '' }]
-  // Shows only the last text of a line that was overwritten, for example by a progress bar.
+  // Keeps only the last text of a line that was overwritten several times, for example by a progress bar.
   const written = line.replace(LINE_START, '\r').replace(OVERSTRUCK, '').split('\r')
   for (const last of written.reverse()) {
     const segments = segmentsOf(last)
@@ -55,7 +55,7 @@ function segmentsOf(text) {
   return segments
 }
 
-/** Returns the visible text of a log line, without terminal sequences. @param {string} line */
+/** Returns the visible text of a log line, without escape sequences. @param {string} line */
 export const plainText = (line) =>
   CONTROL.test(line)
     ? ansiSegments(line)
@@ -63,15 +63,15 @@ export const plainText = (line) =>
         .join('')
     : line
 
-/** CSS classes that a terminal style code (SGR) adds. @type {Record<number, string>} */
+/** CSS class that each SGR code (number of a terminal style) adds. @type {Record<number, string>} */
 const ADDED_CLASSES = { 1: 'bold', 2: 'dim', 3: 'italic', 4: 'underline' }
-/** CSS classes that a terminal style code (SGR) removes. @type {Record<number, string[]>} */
+/** CSS classes that each SGR code removes. @type {Record<number, string[]>} */
 const REMOVED_CLASSES = { 22: ['bold', 'dim'], 23: ['italic'], 24: ['underline'] }
 
 /**
- * Returns the CSS classes after a terminal style sequence (SGR).
- * @param {string} style CSS classes, separated by spaces
- * @param {string} parameters for example `1;31`
+ * Returns the CSS classes of the text after an SGR sequence (escape sequence that changes the text style).
+ * @param {string} style CSS classes before the sequence, separated by spaces
+ * @param {string} parameters for example `1;31` for bold and red
  * @returns {string}
  */
 function restyle(style, parameters) {
@@ -102,7 +102,7 @@ function recolour(classes, colour) {
 }
 
 /**
- * Removes the values of an extended colour, `5;n` or `2;r;g;b`, from `codes` and returns the values.
+ * Removes the values of an extended colour (palette `5;n` or RGB `2;r;g;b`) from `codes` and returns them.
  * @param {string[]} codes
  */
 function takeExtended(codes) {

@@ -1,8 +1,8 @@
 /**
  * Reducer functions for the apps in the state of the page.
  *
- * An event changes one app immediately. A response of GET /api/status that is newer than the stream waits for
- * the events, because the page would otherwise skip statuses.
+ * An event changes one app immediately. A response of GET /api/status that includes events not yet received
+ * waits for these events, because the page must display every status.
  */
 import { isCancelled, needsAttention } from './status.js'
 import { LABELS } from './text.js'
@@ -21,7 +21,7 @@ export function parseId(id) {
 }
 
 /**
- * Replaces all apps by the apps of a snapshot message.
+ * Replaces all apps by a snapshot (status of all apps at one event number).
  * @param {State} state
  * @param {Snapshot} message
  * @returns {State}
@@ -43,7 +43,8 @@ export function applySnapshot(state, { id, apps: list, receivedAt }) {
 /** @param {State} state @param {StatusResult} message @returns {State} */
 export function applyStatus(state, message) {
   const at = parseId(message.id)
-  // Ignores a response with another epoch (after a restore of the database). The stream then sends `reset`.
+  // Ignores the response after a restore of the database, which changes the epoch (id of the history). The
+  // stream then sends the event `reset` and a snapshot.
   if (at.epoch !== state.epoch) return state
   if (at.seq <= state.seq) return mergeStatus(state, at.seq, message)
   const { earlyStatus } = state
@@ -51,7 +52,7 @@ export function applyStatus(state, message) {
 }
 
 /**
- * Applies the waiting response of GET /api/status once the stream has delivered the events in the response.
+ * Applies the waiting response of GET /api/status once all events that the response includes were received.
  * @param {State} state
  * @returns {State}
  */
@@ -67,7 +68,7 @@ function applyEarlyStatus(state) {
  * Updates apps from a response of GET /api/status. An app with an event newer than the response stays
  * unchanged.
  * @param {State} state
- * @param {number} seq sequence number of the newest event that the response includes
+ * @param {number} seq number of the newest event that the response includes
  * @param {StatusResult} result
  * @returns {State}
  */
@@ -97,14 +98,14 @@ function updated(before, row, seq) {
   return { ...row, seq, stale: false }
 }
 
-/** Returns true if the app already has every value of the row. @param {App} app @param {AppStatus} row */
+/** @param {App} app @param {AppStatus} row */
 const contains = (app, row) =>
   Object.entries(row).every(([key, value]) => {
     const known = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (app))[key]
     return known === value || (typeof value === 'object' && isDeepEqual(known, value))
   })
 
-/** Returns true if two JSON values are equal. @param {any} a @param {any} b @returns {boolean} */
+/** @param {any} a @param {any} b @returns {boolean} */
 export function isDeepEqual(a, b) {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
@@ -121,7 +122,7 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
   // Ignores known events, because the server may replay events after a reconnect.
   if (at.epoch === state.epoch && at.seq <= state.seq) return state
   const name = event.name ?? event.app
-  // Copies all apps and deletes one app, because a filter over hundreds of apps is much slower.
+  // Copies the object and deletes one key, because a filter over hundreds of keys is much slower.
   const apps = { ...state.apps }
   if (event.to_status === null) delete apps[name]
   else apps[name] = applyTransition(state.apps[name], event, at.seq)
@@ -134,7 +135,8 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
 }
 
 /**
- * Returns an app after an event. The controls are out of date until the next response of GET /api/status.
+ * Returns an app after a status transition. Events lack the controls (buttons with whether they are allowed),
+ * so the former controls stay until the next response of GET /api/status.
  * @param {App | undefined} before
  * @param {AppEvent} event
  * @param {number} seq
@@ -162,10 +164,10 @@ function applyTransition(before, event, seq) {
 }
 
 /**
- * Returns the duration of each finished status of an app in seconds.
+ * Returns the duration in seconds of each status of the operation that is over.
  * @param {App | undefined} before
- * @param {Status | null} ended
- * @param {string} at
+ * @param {Status | null} ended status that the event ended
+ * @param {string} at time of the event
  */
 function stepSeconds(before, ended, at) {
   if (!before || ended === null || ended !== before.status) return before?.step_seconds ?? {}
@@ -173,8 +175,8 @@ function stepSeconds(before, ended, at) {
 }
 
 /**
- * Marks all apps as stale and clears the stream position (epoch and seq), because the next snapshot has
- * another epoch.
+ * Handles the event `reset`, after which a snapshot follows. Clears the epoch (id of the history) and the
+ * event number, because the snapshot may have another epoch or a lower number.
  * @param {State} state
  * @returns {State}
  */
@@ -183,7 +185,7 @@ export function markAllStale(state) {
   return { ...state, epoch: null, seq: 0, earlyStatus: null, apps: Object.fromEntries(apps) }
 }
 
-/** Smallest change of the clock skew in ms that is applied. Smaller changes come from network delay. */
+/** Smallest change of the clock skew in ms that is applied. Smaller changes may be network delay. */
 const SKEW_STEP_MS = 2000
 
 /** @param {State} state @param {number} skew @returns {State} */
@@ -193,8 +195,8 @@ export const updateSkew = (state, skew) =>
 /**
  * Returns the number of ms by which the browser's clock is ahead of the server's clock.
  *
- * A fresh message measures the skew. The delay of an older message is unknown, so the message gives only an
- * upper limit of the skew.
+ * A fresh message arrives right after its time `at`, so the difference is the skew. The delay of an older
+ * message is unknown, so the difference is only an upper limit of the skew.
  * @param {number} skew
  * @param {string} at
  * @param {number} receivedAt
@@ -210,7 +212,7 @@ export function measureSkew(skew, at, receivedAt, fresh) {
 const skewOf = (state, list, receivedAt) =>
   list.reduce((least, row) => measureSkew(least, row.status_since, receivedAt, false), state.skew)
 
-/** Upper limit of urgent announcements in the live regions. */
+/** Upper limit of failures that are announced to screen readers at the same time. */
 const MAX_URGENT = 12
 
 /** @param {LiveRegions} before @param {Pick<App, 'name' | 'display_name' | 'status' | 'cause'>} app */
@@ -222,8 +224,8 @@ function announceStatus(before, app) {
 }
 
 /**
- * Adds an announcement to the live regions. An urgent announcement stays until the next event of the same
- * app.
+ * Adds a text to the ARIA live regions for screen readers. An urgent text stays until the next event of the
+ * same app.
  * @param {LiveRegions} before
  * @param {Announcement} announcement
  * @param {boolean} isUrgent

@@ -1,6 +1,6 @@
 /**
- * Builds the first state of the page from the facts in the HTML. Server and browser must build the same
- * state, because both first renders must be equal.
+ * Builds the first state of the page from the facts (JSON in the HTML). Server and browser must build the
+ * same state, because Preact can hydrate only equal HTML.
  */
 import { parseRoute } from './route.js'
 import { initialState, reduce } from './store.js'

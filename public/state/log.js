@@ -1,16 +1,16 @@
 /**
  * Reducer functions for the log that the page displays.
  *
- * The page displays one log at a time, because a browser allows only six connections to a host.
+ * The page displays one log at a time, because a browser opens at most six HTTP/1.1 connections to a host.
  */
 import { inFlight } from './status.js'
 
 /** @import { App, LogLine, State } from '../types.js' */
 
-/** Upper limit of log lines in memory. The page links to the whole log. */
+/** Upper limit of log lines in memory. A link downloads the whole log. */
 export const MAX_LINES = 50_000
 
-/** Statuses in which a rebuild may run and write log lines. */
+/** Statuses in which a rebuild (one change of the machine for all queued operations) may be in progress. */
 const REBUILDING = ['configuring', 'building', 'stopping']
 
 /**
@@ -22,8 +22,8 @@ const REBUILDING = ['configuring', 'building', 'stopping']
 const emptyLog = (app, operationId, auto) => ({ app, operationId, auto, lines: [], dropped: 0, ended: false })
 
 /**
- * Opens the log of a running rebuild, and closes the log after the rebuild. If the URL names an app or an
- * operation, no other log opens.
+ * Opens the log of the rebuild in progress, and closes the log after the rebuild. If the URL contains an
+ * operation, only the log of that operation opens.
  * @param {State} state
  * @returns {State}
  */
@@ -65,7 +65,7 @@ export const closeLog = (state) => ({
 })
 
 /**
- * Adds log lines. Known lines are skipped, because a reopened log starts at the first line again.
+ * Adds log lines. Known lines are skipped, because a reconnect may deliver lines again.
  * @param {State} state
  * @param {string} operationId
  * @param {LogLine[]} lines

@@ -1,4 +1,4 @@
-/** Reducer functions for requested verbs (pending or refused) and for the plan dialog. */
+/** Reducer functions for the operations that the user requested, and for the dialog before an install. */
 
 import { isDeepEqual } from './app.js'
 
@@ -26,12 +26,7 @@ export function reduceRequest(state, message) {
   }
 }
 
-/**
- * Applies messages about the plans of installs and rollbacks.
- * @param {State} state
- * @param {Message} message
- * @returns {State}
- */
+/** @param {State} state @param {Message} message @returns {State} */
 function reducePlan(state, message) {
   const { planDialog } = state
   switch (message.type) {
@@ -51,7 +46,7 @@ function reducePlan(state, message) {
       }
     }
     case 'plan':
-      // Ignores the plan if the user has changed the choices after the request.
+      // Ignores the plan if the user has changed the choices since the request.
       return planDialog?.app === message.app && planDialog.choices === message.choices
         ? {
             ...state,
@@ -85,10 +80,10 @@ export function releaseAnswered(state) {
 }
 
 /**
- * Removes the refusal of an app after an event of the app, and also the pending request after an uninstall.
+ * Removes the refusal of an app after an event of the app, and the pending requests that the event answers.
  * @param {State} state
  * @param {string} name
- * @param {boolean} uninstalled
+ * @param {boolean} uninstalled true if the event removed the app
  * @returns {State}
  */
 export function applyEventToRequests(state, name, uninstalled) {
@@ -97,8 +92,8 @@ export function applyEventToRequests(state, name, uninstalled) {
 }
 
 /**
- * Returns true if the apps show the effect of a pending request. The effect of a cancel is the end of the
- * operation. The effect of a rollback is a newer operation of any app.
+ * Returns true if the apps show the effect of a pending request: for a cancel the end of the operation, for a
+ * rollback an operation with a higher id, because a rollback adds an operation for each changed app.
  * @param {Pending} pending
  * @param {App | undefined} app
  * @param {Record<string, App>} apps

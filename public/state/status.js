@@ -1,4 +1,4 @@
-/** Functions that classify statuses and return the steps of an install. */
+/** Functions that derive colours and install steps from the status of an app. */
 
 /** @import { AppStatus, Status } from '../types.js' */
 

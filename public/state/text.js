@@ -1,11 +1,11 @@
-/** Labels, formatted durations and colours of the page. */
+/** Texts of the page: labels, formatted durations and names. */
 
 import { inFlight } from './status.js'
 
 /** @import { State, Status } from '../types.js' */
 
 /**
- * Labels of the statuses. The labels of `failed` and `error` name the problem, because users confuse the two
+ * Labels of the statuses. `failed` and `error` have other words as labels, because users confuse the two
  * words.
  * @type {Record<Status, string>}
  */
@@ -21,7 +21,7 @@ export const LABELS = {
   failed: 'Install failed',
 }
 
-/** Sentences that explain the statuses. @type {Record<Status, string>} */
+/** @type {Record<Status, string>} */
 export const MEANINGS = {
   queued: 'Waiting for its turn.',
   configuring: 'Writing the configuration of the host.',
@@ -34,7 +34,7 @@ export const MEANINGS = {
   failed: 'The app is not on.',
 }
 
-/** Labels of the buttons by verb. @type {Record<import('../types.js').Verb, string>} */
+/** @type {Record<import('../types.js').Verb, string>} */
 export const ACTION_LABELS = {
   install: 'Install',
   retry: 'Try again',
@@ -45,7 +45,7 @@ export const ACTION_LABELS = {
 }
 
 /**
- * Labels of the buttons while a requested verb is pending.
+ * Labels of the buttons while a request is pending.
  * @type {Record<import('../types.js').Verb, string>}
  */
 export const BUSY_LABELS = {
@@ -110,13 +110,13 @@ export function longDuration(ms) {
 export const timeInStatus = (status, ms) =>
   status === 'failed' ? `${longDuration(ms)} ago` : `for ${longDuration(ms)}`
 
-/** Returns the word with a capital first letter. @param {string} word */
+/** @param {string} word */
 export const capital = (word) => word.slice(0, 1).toUpperCase() + word.slice(1)
 
 /** Returns the first letter or digit of a name as a capital. @param {string | null | undefined} name */
 export const initial = (name) => (name?.match(/[\p{L}\p{N}]/u)?.[0] ?? '?').toUpperCase()
 
-/** Number of avatar colour classes in css/apps.css. */
+/** Number of the classes `colour-…` in css/apps.css, background colours of app icons. */
 export const COLOURS = 12
 
 /**

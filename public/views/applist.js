@@ -14,14 +14,14 @@ import { ClockTime, Elapsed, useIsBrowser, useTime } from './time.js'
 
 /** @import { App, Log, Pending, Problem, RollbackPlan, State, Status, Actions } from '../types.js' */
 
-/** Number of app cards in the first render. The second render adds the other cards. */
+/** Number of app cards in the HTML from the server. The second render of the browser adds the others. */
 const FIRST_CARDS = 40
 
 const collator = new Intl.Collator('en', { numeric: true })
 /** @param {{ display_name: string }} a @param {{ display_name: string }} b */
 export const byName = (a, b) => collator.compare(a.display_name, b.display_name)
 
-/** Shows a card for each installed app. @param {{ state: State, actions: Actions }} props */
+/** @param {{ state: State, actions: Actions }} props */
 export function AppList({ state, actions }) {
   const isBrowser = useIsBrowser()
   const memo = useMemoized(isUrgent)
@@ -45,7 +45,7 @@ export function AppList({ state, actions }) {
 }
 
 /**
- * Returns the apps sorted by displayed name.
+ * Returns the apps sorted by displayed name. The former order is reused while no name has changed.
  * @param {App[]} apps
  * @returns {App[]}
  */
@@ -73,7 +73,7 @@ function useSortedApps(apps) {
  * @property {Problem | undefined} problem
  * @property {RollbackPlan | null} rollback null unless the app is unhealthy
  * @property {Log | null} log
- * @property {string} ahead sentence about the apps that precede the app in the queue
+ * @property {string} ahead sentence that names the apps before this app in the queue
  * @property {Actions} actions
  */
 
@@ -91,7 +91,7 @@ const cardProps = (state, app, actions) => ({
 })
 
 /**
- * Returns true if a change of a card must be rendered at once: a new status or the effect of a click.
+ * Returns true if a changed card must be rendered at once, because of a new status or a click of the user.
  * @param {CardProps} before
  * @param {CardProps} now
  */
@@ -102,11 +102,7 @@ const isUrgent = (before, now) =>
   before.problem !== now.problem ||
   before.log !== now.log
 
-/**
- * Returns a sentence that names the apps before the given app in the queue.
- * @param {App} app
- * @param {State} state
- */
+/** Returns a sentence that names the apps before `app` in the queue. @param {App} app @param {State} state */
 export function queueText(app, { apps }) {
   const position = app.queue_position ?? Number.POSITIVE_INFINITY
   const others = Object.values(apps).filter(
@@ -140,15 +136,15 @@ const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, act
   </article>
 `
 
-/** Returns a text with version, port and kind of an app. @param {App} app */
+/** @param {App} app */
 export const factsOf = (app) =>
   [app.version, app.port && `port ${app.port}`, app.is_system && 'system'].filter(Boolean).join(' · ')
 
-/** Returns true if the card of an app in this status shows the steps of an install. @param {Status} status */
+/** Returns true if the card shows the steps of an install in this status. @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
 /**
- * Shows the failure, the warnings and the refusal of an app.
+ * Shows the cause of a failure, warnings, and the reason of a refused request.
  * @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending |
  *   undefined, actions: Actions, Heading?: string }} props
  */
@@ -159,7 +155,6 @@ export const Problems = ({ app, problem, rollback, pending, actions, Heading = '
 `
 
 /**
- * Shows the address and the buttons of an app.
  * @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, actions: Actions }}
  *   props
  */
@@ -185,7 +180,7 @@ const LogButton = ({ app, actions }) => html`
     aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>
 `
 
-/** Shows a status by icon, label and colour. @param {{ status: Status }} props */
+/** @param {{ status: Status }} props */
 export const StatusPill = ({ status }) => html`
   <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
 `

@@ -60,7 +60,7 @@ export function Catalog({ state, actions }) {
   `
 }
 
-/** Returns true, so that the catalog renders each change of a tile at once. */
+/** Used as `isUrgent`: every change of a tile is rendered at once. */
 const always = () => true
 
 /** @param {{ entries: CatalogEntry[], state: State, actions: Actions }} props */
@@ -103,14 +103,15 @@ function CatalogNote({ state, shown, actions }) {
 /**
  * @typedef {object} TileProps
  * @property {CatalogEntry} entry
- * @property {Status | undefined} status undefined if the app has no row in bloud.apps
+ * @property {Status | undefined} status undefined if the app is not in the list "Your apps"
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
  * @property {Actions} actions
  */
 
 /**
- * Shows an app of the catalog as a tile. If the app has a card too, only the card has the data-app attribute.
+ * Shows an app of the catalog. If the app has a card too, only the card has the attribute `data-app`, because
+ * tests find an app by this attribute.
  * @param {TileProps} props
  */
 function Tile({ entry, status, pending, problem, actions }) {

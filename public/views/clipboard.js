@@ -1,6 +1,6 @@
 /**
- * Copies a text to the clipboard. Without TLS the browser has no clipboard API, so the text is copied from a
- * selection.
+ * Copies a text to the clipboard. Without TLS the browser has no clipboard API, so the text is put into a
+ * text field and copied from the field.
  * @param {string} text
  * @returns {Promise<boolean>} true if the text was copied
  */

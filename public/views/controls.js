@@ -7,11 +7,11 @@ import { Icon } from './icon.js'
 
 /** @import { Verb, App, Control, Pending, Status, Actions } from '../types.js' */
 
-/** Verbs in the order of their buttons. @type {Verb[]} */
+/** @type {Verb[]} */
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
 /**
- * Verb of each status that has a button in the first row even if the verb is not allowed.
+ * Operation for each status whose button is in the first row even if the button is disabled at present.
  * @type {Partial<Record<Status, Verb>>}
  */
 const EXPECTED = {
@@ -25,8 +25,8 @@ const EXPECTED = {
 }
 
 /**
- * Divides the verbs of an app into a first row of buttons and a menu. If an uninstall is allowed, the purge
- * has no button, because the uninstall dialog offers the purge.
+ * Divides the buttons of an app into a first row and a menu. The purge (uninstall that also deletes the data)
+ * has no button while an uninstall is allowed, because the uninstall dialog contains the purge.
  * @param {App} app
  * @returns {{ front: Verb[], rest: Verb[] }}
  */
@@ -44,7 +44,7 @@ function arrange(app) {
 }
 
 /**
- * Shows the buttons of an app. `children` appear between the first row and the menu.
+ * Shows the buttons of an app. `children` are placed between the first row and the menu.
  * @param {{ app: App, pending: Pending | undefined, actions: Actions, children?: unknown }} props
  */
 export function Controls({ app, pending, actions, children }) {
@@ -77,24 +77,20 @@ function labelOf(app, action) {
   return `${ACTION_LABELS[action]}${hasDialog ? '…' : ''}`
 }
 
-/**
- * Returns the reason why a verb is not allowed, otherwise null.
- * @param {App} app
- * @param {Verb} action
- */
+/** Returns the reason why a button is disabled, otherwise null. @param {App} app @param {Verb} action */
 function reasonOf(app, action) {
   const control = app.controls?.[action]
   return control?.allowed ? null : (control?.reason ?? null)
 }
 
 /**
- * Shows the button of a verb. The button uses aria-disabled, because keyboard users cannot reach a button
+ * Shows a button with `aria-disabled` instead of `disabled`, because keyboard users cannot reach a button
  * with the attribute `disabled`.
  * @param {{ app: App, action: Verb, pending: Pending | undefined, onPress: (action: Verb) => void }} props
  */
 function ActionButton({ app, action, pending, onPress }) {
   const control = app.controls?.[action]
-  // The cancel button stays busy after a page reload, because the database stores the requested cancel.
+  // A requested cancel is stored in the database, so the button stays busy after a page reload.
   const cancelling = action === 'cancel' && Boolean(app.cancel_requested_at) && inFlight(app.status)
   const busy = pending?.action === action || cancelling
   const disabled = !control?.allowed || pending !== undefined || cancelling
@@ -112,8 +108,7 @@ function ActionButton({ app, action, pending, onPress }) {
 }
 
 /**
- * Shows a menu of the verbs that are not allowed. The reasons are text, because a phone shows no title
- * attributes.
+ * Shows a menu of the disabled buttons. The reasons are text, because a phone shows no `title` attributes.
  * @param {{ app: App, denied: Verb[], button: (action: Verb) => unknown }} props
  */
 const OtherActions = ({ app, denied, button }) => html`

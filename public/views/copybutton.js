@@ -2,10 +2,7 @@ import { useState } from 'preact/hooks'
 import { copyText } from './clipboard.js'
 import { html } from './html.js'
 
-/**
- * Shows a button that copies a text. After a click the label shows the result.
- * @param {{ text: () => string, label: string, name: string }} props
- */
+/** @param {{ text: () => string, label: string, name: string }} props */
 export function CopyButton({ text, label, name }) {
   const [result, setResult] = useState('')
   const copy = async () => setResult((await copyText(text())) ? 'Copied' : 'Not possible here')

@@ -3,11 +3,11 @@ import { html } from './html.js'
 
 /** @import { Verb, App } from '../types.js' */
 
-/** Shows a modal dialog. @param {{ title: string, close: () => void, children?: unknown }} props */
+/** @param {{ title: string, close: () => void, children?: unknown }} props */
 export function Dialog({ title, close, children }) {
   const box = useRef(/** @type {HTMLDialogElement | null} */ (null))
   const isRemoved = useRef(false)
-  // Opens the dialog in a layout effect, because the next key press must already reach the dialog.
+  // A layout effect runs before the next key press, which must already reach the dialog.
   useLayoutEffect(() => {
     const dialog = box.current
     dialog?.showModal()
@@ -15,7 +15,7 @@ export function Dialog({ title, close, children }) {
     const first = dialog?.querySelector('[data-focus]')
     first?.focus()
     return () => {
-      // Closes the dialog before the removal, because only a close returns the focus to the clicked button.
+      // Closes the dialog before Preact removes the element, because only `close` returns the focus.
       isRemoved.current = true
       dialog?.close()
     }
@@ -29,7 +29,7 @@ export function Dialog({ title, close, children }) {
 }
 
 /**
- * Shows the dialog before an uninstall. `purge` opens the dialog that deletes the data too.
+ * `purge` opens the dialog that deletes the data of the app too.
  * @param {{ app: App, close: () => void, confirm: (action: Verb) => void, purge: () => void }} props
  */
 export const UninstallDialog = ({ app, close, confirm, purge }) => html`

@@ -9,8 +9,10 @@ import { RollbackControl } from './rollback.js'
 
 /** @import { App, Cause, Pending, Problem, RollbackPlan, Actions } from '../types.js' */
 
-/** Phrases for the status in which an operation failed.
- *  @type {Partial<Record<import('../types.js').Status, string>>} */
+/**
+ * Phrases for the status in which an operation failed.
+ * @type {Partial<Record<import('../types.js').Status, string>>}
+ */
 const DURING = {
   queued: 'before it started',
   configuring: 'while configuring',
@@ -20,7 +22,7 @@ const DURING = {
   stopping: 'while removing',
 }
 
-/** Headlines for the classes of failure causes. @type {Record<string, string>} */
+/** Headlines by class of the cause (recorded reason of a failure). @type {Record<string, string>} */
 const HEADLINES = {
   cancelled: 'Cancelled',
   timeout: 'Took too long',
@@ -33,8 +35,8 @@ const headline = (cause) =>
   `${HEADLINES[cause.class] ?? 'Failed'} ${(cause.phase && DURING[cause.phase]) ?? ''}`.trim()
 
 /**
- * Returns a sentence if a failure affects no other app, otherwise null. A failed install affects other apps
- * only if the activation failed.
+ * Returns a sentence if a failure affects no other app, otherwise null. A failed install can affect other
+ * apps only if the activation of the new configuration failed.
  * @param {App} app
  * @param {Cause} cause
  */
@@ -46,8 +48,6 @@ function unaffected(app, cause) {
 }
 
 /**
- * Shows the cause of a failure, the last log lines and the effect on other apps. `Heading` is the HTML
- * element of the title.
  * @param {{ app: App, rollback: RollbackPlan | null, pending: Pending | undefined, actions: Actions, Heading:
  *   string }} props
  */

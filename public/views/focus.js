@@ -3,8 +3,8 @@ import { useLayoutEffect } from 'preact/hooks'
 /** @import { RefObject } from 'preact' */
 
 /**
- * Moves the keyboard focus to the first match of `selector` in the element after the focused button was
- * removed. The browser would move the focus to the top of the page.
+ * Moves the keyboard focus to the first match of `selector` in the element if a render removed the focused
+ * button. The browser would move the focus to the top of the page.
  * @param {RefObject<HTMLElement | null>} element
  * @param {string} selector
  */

@@ -1,7 +1,7 @@
 import { colourOf, initial } from '../state/text.js'
 import { html } from './html.js'
 
-/** SVG paths of the icons, on a grid of 24 × 24. The icons of different statuses have different shapes. */
+/** SVG paths of the icons, on a grid of 24 × 24. Each status has its own shape, not only its own colour. */
 const PATHS = {
   queued: 'M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18M12 7v5l3 2',
   configuring:
@@ -31,7 +31,7 @@ export const Icon = ({ name }) => html`
 `
 
 /**
- * Shows the first letter of an app on a coloured background, because the page loads no logos.
+ * Shows the first letter of an app on a coloured background, because the catalog contains no logos.
  * @param {{ name: string, label: string }} props
  */
 export const Avatar = ({ name, label }) => html`

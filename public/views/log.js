@@ -10,13 +10,13 @@ import { useIsBrowser, useTime } from './time.js'
 
 /** @import { Log, LogLine, Actions } from '../types.js' */
 
-/** Time in ms without a new line after which the log panel shows that time instead of "live". */
+/** Time in ms without a new line after which the log panel shows "no output for …" instead of "live". */
 const SILENT_MS = 40_000
-/** Distance in pixels from the end of the log within which new lines scroll the log panel. */
+/** Distance in pixels between scroll position and end up to which the panel follows new lines. */
 const AT_END_PX = 24
 /**
- * Height of a log line in pixels, equal to the height in css/log.css. All lines must have equal heights,
- * because only the visible lines are rendered.
+ * Height of each log line in pixels, as in css/log.css. Only the visible lines are rendered, so the height of
+ * the others is computed from their number.
  */
 const LINE_PX = 18
 /** Number of lines rendered above and below the visible lines, so that scrolling shows no gap. */
@@ -25,7 +25,7 @@ const MARGIN_LINES = 30
 const FIRST_LINES = 40
 
 /**
- * Shows a log. With `full` the panel also has search, copy and download.
+ * Shows a log. `full` adds search, copy and download.
  * @param {{ log: Log, title: string, since: string | undefined, skew: number, actions: Actions, full?:
  *   boolean }} props
  */
@@ -58,11 +58,7 @@ export function LogPanel({ log, title, since, skew, actions, full = false }) {
   `
 }
 
-/**
- * Returns the indexes of the lines whose visible text contains the query.
- * @param {LogLine[]} lines
- * @param {string} query
- */
+/** Returns the indexes of the matching lines. @param {LogLine[]} lines @param {string} query */
 function search(lines, query) {
   const wanted = query.trim().toLowerCase()
   /** @type {number[]} */
@@ -168,7 +164,6 @@ const Line = ({ line, times, mark }) =>
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false })
 
 /**
- * Shows the time since the last log line, or "live" if the time is shorter than SILENT_MS.
  * @param {{ since: string | undefined, skew: number }} props
  */
 function Silence({ since, skew }) {

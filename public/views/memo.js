@@ -1,11 +1,11 @@
-/** Keeps the rendered cards and tiles of long lists. A card or tile is rendered again only after a change. */
+/** Cache of the rendered elements of a long list. An element is rendered again only after a change. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** @import { VNode } from 'preact' */
 
 /**
- * Upper limit of changed cards or tiles that one render updates. A card takes 0.5 ms, and an animation frame
- * of 16 ms may contain two renders.
+ * Upper limit of elements with a change that is not urgent in one render. An app card takes 0.5 ms, and an
+ * animation frame of 16 ms may contain two renders.
  */
 export const PART = 5
 
@@ -15,10 +15,10 @@ export const PART = 5
  */
 
 /**
- * Returns a function that begins a render of a list. An element is reused while its facts are unchanged.
+ * Returns a function that begins a render of a list. An element is reused while its `facts` are unchanged.
  *
- * New elements and urgent changes are always rendered. At most `part` other changes are rendered at once. The
- * remaining elements keep their former content until the next render.
+ * New elements and urgent changes are always rendered. Of all other changes, a render includes at most
+ * `part`. The remaining elements keep their former content until the next render.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
  * @returns {(part: number) => { memo: (key: string, facts: T, render: (facts: T) => VNode) => VNode, isLate:
@@ -64,8 +64,8 @@ function dropUnused(cache, round) {
 }
 
 /**
- * Returns the `memo` function of a component. While an element has its former content, the component is
- * rendered again in the next animation frame.
+ * Returns the `memo` function of a component. The component is rendered again in the next animation frame
+ * until no element has its former content any more.
  * @template {object} T
  * @param {IsUrgent<T>} isUrgent
  */

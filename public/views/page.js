@@ -14,7 +14,7 @@ import { ClockTime, Elapsed } from './time.js'
 
 /** @import { App, Connection, State, Actions } from '../types.js' */
 
-/** Shows the whole page. @param {{ state: State, actions: Actions }} props */
+/** @param {{ state: State, actions: Actions }} props */
 export function Page({ state, actions }) {
   const main = useFocusOnNavigation(state.route.app)
   useFocusKept(main, 'h1')
@@ -35,7 +35,7 @@ export function Page({ state, actions }) {
 }
 
 /**
- * Moves the focus to the heading after a navigation, so that a screen reader continues at the new content.
+ * Moves the focus to the heading after a navigation, so that a screen reader continues there.
  * @param {string | null} app name of the displayed app, or null for the list of all apps
  */
 function useFocusOnNavigation(app) {
@@ -57,7 +57,7 @@ const Home = ({ state, actions }) => html`
   <${Catalog} state=${state} actions=${actions} />
 `
 
-/** Labels of the connection badge. @type {Record<Connection, string>} */
+/** @type {Record<Connection, string>} */
 const CONNECTIONS = {
   connecting: 'Connecting',
   live: 'Live',
@@ -83,7 +83,7 @@ const Badge = ({ connection, since, skew }) => html`
   </span>
 `
 
-/** Upper limit of the apps that the header names. Further apps are only counted. */
+/** Upper limit of apps by name in the header. Further apps are only counted. */
 const MAX_ACTIVITY = 12
 
 /**
@@ -110,8 +110,8 @@ function Activity({ apps, skew }) {
 }
 
 /**
- * Announces each transition once to screen readers. Clocks are outside of the live regions, because a screen
- * reader would announce each tick.
+ * Announces each change of a status to screen readers. The clocks of the page are not in these elements,
+ * because a screen reader would announce every second.
  * @param {{ regions: State['liveRegions'] }} props
  */
 const Announcer = ({ regions: { polite, urgent } }) => html`

@@ -4,11 +4,11 @@ import { html } from './html.js'
 
 /** @import { PlanChoice, State, Actions } from '../types.js' */
 
-/** SQLSTATE of a blocker that the user removes by a choice in the plan dialog. */
+/** SQLSTATE of the blocker (reason against an install) that a choice in this dialog removes. */
 const CHOICE_NEEDED = 'BL007'
 
 /**
- * Shows the dialog before an install, with the other apps to install and the choices of the user.
+ * Shows the dialog before an install: which other apps are installed too, and which choices the user has.
  * @param {{ state: State, actions: Actions }} props
  */
 export function PlanDialog({ state, actions }) {
@@ -40,7 +40,7 @@ export function PlanDialog({ state, actions }) {
   `
 }
 
-/** Returns the key of a choice in the type `Choices`. @param {PlanChoice} choice */
+/** @param {PlanChoice} choice */
 const slotOf = ({ app, slot }) => `${app}.${slot}`
 
 /**

@@ -6,14 +6,15 @@ import { Elapsed } from './time.js'
 
 /** @import { App, State } from '../types.js' */
 
-/** Returns true if the running rebuild includes the app. @param {App} app */
+/** @param {App} app */
 const isRebuilding = (app) =>
   app.status === 'configuring' ||
   app.status === 'building' ||
   (app.status === 'stopping' && app.operation_state === 'active' && !app.queue_position)
 
 /**
- * Shows the apps of the running rebuild and the waiting apps. A single app is not shown.
+ * Shows the apps of the rebuild (one change of the machine for all queued operations) and the waiting apps.
+ * Nothing is shown for a single app, because its card suffices.
  * @param {{ state: State }} props
  */
 export function Queue({ state }) {

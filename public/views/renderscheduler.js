@@ -1,6 +1,6 @@
 /**
  * Decides when the page is rendered: after every message, or at most once per animation frame if renders are
- * slow. The page displays each status of an app, even if the next event follows at once.
+ * slow. Each status of an app is rendered, even if the next status follows at once.
  */
 
 /** Duration of a render in ms above which later renders wait for the next animation frame. */
@@ -24,20 +24,20 @@ export function createRenderScheduler(render, now = () => performance.now()) {
 
   return {
     /**
-     * Plans a render after a change of the state.
+     * Must be called after a change of the state.
      * @param {string} [app] name of the app whose status changed
      */
     schedule(app) {
       if (app) unrendered.add(app)
       if (due) return
       due = true
-      // A hidden page receives no animation frames, so a microtask renders the page.
+      // A hidden page has no animation frames.
       if (cost > CHEAP_MS && !document.hidden) requestAnimationFrame(run)
       else queueMicrotask(run)
     },
     /**
-     * Renders the page if the present status of an app is not rendered yet. Must be called before an event
-     * replaces the status.
+     * Must be called before an event replaces the status of an app. Renders the former status, unless it is
+     * already rendered.
      * @param {string} app
      */
     beforeChange(app) {

@@ -6,7 +6,8 @@ import { html } from './html.js'
 /** @import { App, Pending, RollbackPlan, Actions } from '../types.js' */
 
 /**
- * Shows the button of a rollback. A click requests a new plan and opens a dialog.
+ * Shows the button of a rollback. A click requests the present plan (consequences of a rollback) and opens a
+ * dialog. `known` is the plan that decides if the button is enabled.
  * @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, actions: Actions }} props
  */
 export function RollbackControl({ app, known, pending, actions }) {

@@ -6,10 +6,10 @@ import { Elapsed } from './time.js'
 
 /** @import { App } from '../types.js' */
 
-/** Texts of the step states for screen readers. */
+/** Texts for screen readers. */
 const STATE_TEXTS = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
 
-/** Shows the steps of an install with the duration of each step. @param {{ app: App, skew: number }} props */
+/** @param {{ app: App, skew: number }} props */
 export const Stepper = ({ app, skew }) => html`
   <ol class="stepper" aria-label=${`Steps of the install of ${app.display_name}`}>
     ${steps(app).map(

@@ -1,24 +1,23 @@
 /**
- * One timer for all clocks with the same interval. The timer stops while no clock is displayed.
+ * One timer for all clocks of the page with the same interval.
  *
- * A tick updates a part of the clocks per animation frame, because an update of hundreds of clocks would
- * block the page.
+ * A tick updates a limited number of clocks per animation frame, because an update of hundreds of clocks at
+ * once would block the page.
  */
 
-/** Upper limit of clocks that are updated per animation frame. */
 export const PART = 50
 
 /** @param {number} everyMs @param {(run: () => void) => void} [nextFrame] */
 export function createTicker(everyMs, nextFrame = (run) => requestAnimationFrame(run)) {
   /** @type {Set<(now: number) => void>} */
   const listeners = new Set()
-  /** @type {((now: number) => void)[]} listeners that the present tick has not called yet */
+  /** @type {((now: number) => void)[]} listeners that still have to be called in the present tick */
   let waiting = []
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer
 
   function tick() {
-    // Skips this tick if the former tick has not called all listeners yet.
+    // Skips this tick, because the listeners of the former tick are still being called.
     if (waiting.length > 0) return
     waiting = [...listeners]
     runPart()
@@ -30,10 +29,7 @@ export function createTicker(everyMs, nextFrame = (run) => requestAnimationFrame
     if (waiting.length > 0) nextFrame(runPart)
   }
 
-  /**
-   * Adds a listener and returns a function that removes the listener.
-   * @param {(now: number) => void} listener
-   */
+  /** Returns a function that removes the listener. @param {(now: number) => void} listener */
   return function subscribe(listener) {
     listeners.add(listener)
     timer ??= setInterval(tick, everyMs)

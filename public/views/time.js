@@ -3,16 +3,16 @@ import { clock } from '../state/text.js'
 import { html } from './html.js'
 import { createTicker } from './ticker.js'
 
-/** Interval in milliseconds between updates of clocks that show seconds. */
+/** Interval in ms between updates of clocks that show seconds. */
 const TICK_MS = 1000
-/** Interval in milliseconds between updates of clocks that show minutes or more. */
+/** Interval in ms between updates of clocks that show minutes or more. */
 const SLOW_TICK_MS = 20_000
 
 const subscribeFast = createTicker(TICK_MS)
 const subscribeSlow = createTicker(SLOW_TICK_MS)
 
 /**
- * Returns the value of `compute` for the present time. A change of the value renders the component again.
+ * Returns the value of `compute` for the present time. Renders the component again when the value changes.
  * @template T
  * @param {(now: number) => T} compute
  * @param {boolean} [slow]
@@ -28,7 +28,7 @@ export function useTime(compute, slow = false) {
   return compute(Date.now())
 }
 
-/** Returns false on the server and in the first render of the browser, because both renders must be equal. */
+/** Returns false on the server and in the first render of the browser, because hydration needs equal HTML. */
 export function useIsBrowser() {
   const [isBrowser, setIsBrowser] = useState(false)
   useEffect(() => setIsBrowser(true), [])
@@ -43,8 +43,7 @@ const FORMATS = {
 }
 
 /**
- * Formatters of times by name, kept because the creation of a formatter takes longer than the render of a
- * card.
+ * Cache of formatters, because the creation of a formatter takes longer than the render of an app card.
  * @type {Map<string, Intl.DateTimeFormat>}
  */
 const formats = new Map()
@@ -72,7 +71,7 @@ const localTime = (at, skew, isBrowser, name) =>
   formatOf(name, isBrowser).format(new Date(Date.parse(at) + (isBrowser ? skew : 0)))
 
 /**
- * Shows the time since `since`, a time of the server's clock.
+ * Shows the duration since a time of the server's clock. `skew` is the clock difference to the browser in ms.
  * @param {{ since: string, skew: number, slow?: boolean, format?: (ms: number) => string }} props
  */
 export function Elapsed({ since, skew, slow = false, format = clock }) {
@@ -83,7 +82,6 @@ export function Elapsed({ since, skew, slow = false, format = clock }) {
 }
 
 /**
- * Shows a time of the server's clock as local time.
  * @param {{ at: string, skew: number, date?: boolean }} props
  */
 export function ClockTime({ at, skew, date = false }) {
