@@ -1,212 +1,297 @@
--- Comments of tables, columns, types, indexes and triggers, printed by \d+ in psql. Comments of functions and
--- views are next to their definitions. tests/sql/comments.test.ts requires a comment on every object.
+-- Comments on tables, columns, types, indexes and triggers, which psql prints with \d+. Functions and views
+-- have their comments next to their definitions. tests/sql/comments.test.ts requires a comment for every
+-- object.
 
 comment on schema bloud is
-  'Tables, views and functions of the Bloud host agent. A first query is: select * from bloud.app_status;';
+  'Tables, views and functions of the Bloud host agent. The view bloud.app_status is a good start.';
 
 comment on domain bloud.app_name is
-  'Name of an app: 1 to 63 characters of a-z, 0-9 and -, of which the first is a letter.';
+  'Name of an app: 1 to 63 characters from a-z, 0-9 and -, beginning with a letter.';
 comment on domain bloud.tcp_port is 'TCP port, from 1 to 65535.';
-comment on domain bloud.cause is 'Reason of a failure: JSON with at least class and message.';
+comment on domain bloud.cause is
+  'Recorded reason for a failure: a JSON object with at least the fields class and message.';
 comment on domain bloud.choices is
-  'Dependencies of an app: {slot: [app]}. A slot is a named place for a dependency, for example "database".';
-comment on domain bloud.status is 'Status of an app. bloud.status_transitions has the legal transitions.';
+  'Apps on which an app depends: {slot: [app]}. A slot is the purpose of a dependency, for example '
+  '"database".';
+comment on domain bloud.status is
+  'Status of an app, for example running. bloud.status_transitions has the allowed changes of the status.';
 
 comment on table bloud.apps is
-  'One row per app that is installed, or whose data was kept by an uninstall. A trigger checks and records '
-  'every change of the status.';
-comment on column bloud.apps.id is 'Id of the app, never used for another app.';
-comment on column bloud.apps.name is 'Name of the app as in the catalog. The name never changes.';
-comment on column bloud.apps.display_name is 'Name shown to people. The verb rename() changes this name.';
-comment on column bloud.apps.version is 'Version in the catalog when the app was last requested.';
+  'One row per app that is installed, that waits for its install, or whose data was kept by an uninstall. A '
+  'trigger checks and records every change of the status.';
+comment on column bloud.apps.id is
+  'Id of the app. If the app is deleted and installed again, it gets a new id.';
+comment on column bloud.apps.name is
+  'Name of the app in the catalog, for example node-red. The name never changes.';
+comment on column bloud.apps.display_name is
+  'Name that the web page shows. The function rename() changes this name.';
+comment on column bloud.apps.version is
+  'Version of the app, copied from the catalog when the install is requested. A rollback restores the older '
+  'version.';
 comment on column bloud.apps.status is
-  'Status of the app: failed if the install failed, error if an installed app has a problem.';
+  'Status of the app, for example running. After a failure, the status is error if the machine still has the '
+  'app, or else failed.';
 comment on column bloud.apps.port is 'TCP port on which the app listens. Null if the app has no port.';
-comment on column bloud.apps.is_system is 'True if the app belongs to the system and can''t be uninstalled.';
-comment on column bloud.apps.integration_config is 'Dependencies of the app: {slot: [app]}.';
-comment on column bloud.apps.installed_at is 'Time at which the app was healthy for the first time, or null.';
-comment on column bloud.apps.updated_at is 'Time of the last change of status or name.';
+comment on column bloud.apps.is_system is
+  'True for a system app, for example postgres, which can''t be uninstalled because other apps depend on it.';
+comment on column bloud.apps.integration_config is
+  'Apps on which this app depends, for example {"database": ["postgres"]}.';
+comment on column bloud.apps.installed_at is
+  'Time at which the app passed its health check for the first time, or null.';
+comment on column bloud.apps.updated_at is 'Time of the last change of the status or display name.';
 comment on column bloud.apps.status_since is 'Time of the last change of the status.';
-comment on column bloud.apps.wanted is 'True if the next host generation includes the app.';
+comment on column bloud.apps.wanted is 'True if the next rebuild of the machine includes the app.';
 comment on column bloud.apps.operation_id is 'Id of the newest install or uninstall of the app.';
 comment on column bloud.apps.cause is
-  'Reason of status failed or error: {class, phase, message, hint, exit_code, unit, log}.';
-comment on column bloud.apps.deadline is 'Time after which the present status counts as failed, or null.';
-comment on column bloud.apps.configured_at is 'Time of the first configuration of the app, or null.';
-comment on column bloud.apps.status_actor is 'PostgreSQL role that made the last transition of the app.';
+  'Reason for the status failed or error: {class, phase, message, hint, exit_code, unit, log}.';
+comment on column bloud.apps.deadline is
+  'Time limit for the next change of the status, after which the open operation fails. Null without a limit.';
+comment on column bloud.apps.configured_at is
+  'Time at which a rebuild included the app for the first time. Null if the app can''t have any data yet.';
+comment on column bloud.apps.status_actor is 'PostgreSQL role that last changed the status.';
 comment on column bloud.apps.status_origin is
-  'Origin of the last transition: web (the page), api, psql or agent.';
+  'Origin of the last change of the status: web (web page), api (HTTP API), agent (orchestrator) or psql '
+  '(any other session).';
 
 comment on table bloud.status_transitions is
-  'Legal transitions of an app, one per row. A trigger refuses all other transitions (BL003).';
-comment on column bloud.status_transitions.from_status is 'Status before the transition. Null for a new app.';
+  'Allowed changes of the status of an app, one per row. A trigger refuses all other changes with error '
+  'BL003.';
+comment on column bloud.status_transitions.from_status is
+  'Status before the change. Null if the change inserts the app.';
 comment on column bloud.status_transitions.to_status is
-  'Status after the transition. Null for a deleted app.';
-comment on column bloud.status_transitions.meaning is 'Description of the event that causes the transition.';
+  'Status after the change. Null if the change deletes the app.';
+comment on column bloud.status_transitions.meaning is 'Event that causes the change, in words.';
 
-comment on table bloud.operations is 'One row per operation, for example the install of an app.';
+comment on table bloud.operations is
+  'One row per operation (a requested install, uninstall, rename, refresh of the catalog or rollback).';
 comment on column bloud.operations.id is 'Id of the operation. Later operations have greater ids.';
-comment on column bloud.operations.app is 'Name of the app. Null for the kinds refresh_catalog and rollback.';
-comment on column bloud.operations.kind is 'Kind: install, uninstall, rename, refresh_catalog or rollback.';
+comment on column bloud.operations.app is
+  'Name of the app. Null for refresh_catalog and rollback, which concern the whole machine.';
+comment on column bloud.operations.kind is
+  'Kind of operation: install, uninstall, rename, refresh_catalog or rollback.';
 comment on column bloud.operations.state is
-  'State: queued, active, succeeded, failed, cancelled, or superseded by a later request.';
+  'State of the operation: queued, active, succeeded, failed, cancelled, or superseded (an uninstall ended '
+  'the queued install).';
 comment on column bloud.operations.options is
-  'Options: {choices} of an install, {display_name} of a rename, {from, to} (generations) of a rollback.';
+  'Arguments of the operation: {choices} of an install, {display_name} of a rename, or {from, to} '
+  '(generations) of a rollback.';
 comment on column bloud.operations.purge is 'True for an uninstall that also deletes the data of the app.';
 comment on column bloud.operations.previous_status is
-  'Status of the app before the request. Null for a new app.';
+  'Status of the app when an install or uninstall was requested. Null for a new app and for other kinds of '
+  'operation.';
 comment on column bloud.operations.requested_for is
-  'Id of the install or rollback that needs this operation, or null.';
+  'Id of the install or rollback that added this operation. Null if an operator requested the operation.';
 comment on column bloud.operations.requested_by is 'PostgreSQL role that requested the operation.';
-comment on column bloud.operations.origin is 'Origin of the request: web (the page), api, psql or agent.';
-comment on column bloud.operations.rebuild_id is 'Id of the last rebuild with this operation, or null.';
+comment on column bloud.operations.origin is
+  'Origin of the request: web (web page), api (HTTP API), agent (orchestrator) or psql (any other session).';
+comment on column bloud.operations.rebuild_id is
+  'Id of the newest rebuild that includes the operation, or null.';
 comment on column bloud.operations.cause is
-  'Reason of a failure or cancel: {class, phase, message, hint, exit_code, unit, log}.';
-comment on column bloud.operations.warnings is 'Sentences about parts of the app that could not be set up.';
-comment on column bloud.operations.requested_at is 'Time of the request.';
-comment on column bloud.operations.started_at is 'Time at which a rebuild claimed the operation.';
+  'Reason why the operation failed or was cancelled: {class, phase, message, hint, exit_code, unit, log}.';
+comment on column bloud.operations.warnings is
+  'Sentences for the operator, for example about a part of the app that could not be set up.';
+comment on column bloud.operations.requested_at is 'Time at which the operation was requested.';
+comment on column bloud.operations.started_at is
+  'Time at which the first rebuild with this operation began, or null.';
 comment on column bloud.operations.finished_at is 'Time at which the operation ended, or null.';
-comment on column bloud.operations.cancel_requested_at is 'Time at which a cancel was requested, or null.';
+comment on column bloud.operations.cancel_requested_at is
+  'Time at which the cancel of the active operation was requested, or null.';
 
-comment on table bloud.rebuilds is 'One row per rebuild of the host. At most one rebuild is active.';
+comment on table bloud.rebuilds is
+  'One row per rebuild. A rebuild changes the machine once for all queued operations. At most one rebuild is '
+  'active.';
 comment on column bloud.rebuilds.id is 'Id of the rebuild. Later rebuilds have greater ids.';
 comment on column bloud.rebuilds.state is
-  'State: active, succeeded, failed, or waiting until another rebuild has ended.';
+  'State of the rebuild: active, succeeded, failed, or waiting for the end of another rebuild.';
 comment on column bloud.rebuilds.phase is
-  'Phase: configuring while files are written, building while the switch command runs.';
-comment on column bloud.rebuilds.attempt is 'Attempt number (fencing token) of the worker of the rebuild.';
-comment on column bloud.rebuilds.worker is 'Name of the worker (orchestrator process) of the rebuild.';
-comment on column bloud.rebuilds.lease_until is 'Time at which the lease of the worker runs out.';
-comment on column bloud.rebuilds.deadline is 'Time at which a switch command that still runs is stopped.';
-comment on column bloud.rebuilds.run is 'Number of starts of the switch command for this rebuild.';
+  'Phase of the rebuild: configuring (files of the apps are written) or building (the switch command, for '
+  'example `nixos-rebuild switch`, runs).';
+comment on column bloud.rebuilds.attempt is
+  'Attempt number (fencing token of the lease) of the worker that performs the rebuild.';
+comment on column bloud.rebuilds.worker is
+  'Name of the worker (orchestrator process) that performs the rebuild.';
+comment on column bloud.rebuilds.lease_until is
+  'Time at which the lease of the worker expires, unless the worker renews the lease.';
+comment on column bloud.rebuilds.deadline is
+  'Time limit of the rebuild. A switch command (`nixos-rebuild switch`) that still runs then is stopped.';
+comment on column bloud.rebuilds.run is
+  'Number of times that the switch command (`nixos-rebuild switch`) was started for this rebuild.';
 comment on column bloud.rebuilds.log_offset is
-  'Number of stored bytes of the output of the last run of the switch command.';
-comment on column bloud.rebuilds.log_lines is 'Number of lines of this rebuild in bloud.rebuild_log.';
-comment on column bloud.rebuilds.generation_before is 'Host generation before the switch command ran.';
-comment on column bloud.rebuilds.generation_after is 'Host generation after the switch command ran.';
-comment on column bloud.rebuilds.exit_code is 'Exit code of the switch command, or null if not known.';
-comment on column bloud.rebuilds.follows is 'Id of the failed rebuild that this rebuild continues, or null.';
-comment on column bloud.rebuilds.rolls_back_to is 'Older host generation that a rollback activates, or null.';
+  'Number of bytes of the switch command''s output that are already stored in bloud.rebuild_log.';
+comment on column bloud.rebuilds.log_lines is
+  'Number of lines of this rebuild that were stored in bloud.rebuild_log.';
+comment on column bloud.rebuilds.generation_before is
+  'Generation (complete configuration of the machine) that was active before the rebuild, or null.';
+comment on column bloud.rebuilds.generation_after is
+  'Generation (complete configuration of the machine) that was active after the rebuild, or null.';
+comment on column bloud.rebuilds.exit_code is
+  'Exit code of the switch command (`nixos-rebuild switch`), or null if not known.';
+comment on column bloud.rebuilds.follows is
+  'Id of the failed rebuild whose remaining operations this rebuild repeats, or null.';
+comment on column bloud.rebuilds.rolls_back_to is
+  'For a rollback, the generation (earlier configuration of the machine) to activate again. Otherwise null.';
 comment on column bloud.rebuilds.desired is
-  'Apps of the new host generation, {app: {version, port, integration_config}}, or null.';
-comment on column bloud.rebuilds.started_at is 'Time at which the rebuild and its operations became active.';
-comment on column bloud.rebuilds.build_started_at is 'Time of the first start of the switch command.';
-comment on column bloud.rebuilds.activated_at is 'Time of the activation, after which a cancel is refused.';
-comment on column bloud.rebuilds.finished_at is 'Time at which the rebuild ended.';
+  'Apps of the new configuration, {app: {version, port, integration_config}}. A later rollback reads this '
+  'column.';
+comment on column bloud.rebuilds.started_at is 'Time at which the rebuild became active.';
+comment on column bloud.rebuilds.build_started_at is
+  'Time at which the switch command (`nixos-rebuild switch`) was first started, or null.';
+comment on column bloud.rebuilds.activated_at is
+  'Time at which the machine began to activate the new configuration, or null. A later cancel is refused.';
+comment on column bloud.rebuilds.finished_at is 'Time at which the rebuild ended, or null.';
 
-comment on table bloud.rebuild_log is 'Output of the switch command, one line per row.';
-comment on column bloud.rebuild_log.rebuild_id is 'Id of the rebuild whose switch command printed the line.';
-comment on column bloud.rebuild_log.line_no is 'Number of the line in the log of the rebuild, from 1.';
-comment on column bloud.rebuild_log.at is 'Time at which the line was stored in the database.';
-comment on column bloud.rebuild_log.line is 'Text of the line, without the line end.';
+comment on table bloud.rebuild_log is
+  'Output of the switch command (`nixos-rebuild switch`) of each rebuild, one line per row.';
+comment on column bloud.rebuild_log.rebuild_id is 'Id of the rebuild.';
+comment on column bloud.rebuild_log.line_no is
+  'Number of the line within the output of the rebuild, beginning with 1.';
+comment on column bloud.rebuild_log.at is 'Time at which the line was stored in this table.';
+comment on column bloud.rebuild_log.line is 'Text of the line, without the line break.';
 
 comment on table bloud.events is
-  'History of the apps: one row per transition, in the order of the commits. Only prune() deletes rows.';
+  'History of all apps: one row per change of a status, numbered in the order of the commits. Only prune() '
+  'deletes rows.';
 comment on column bloud.events.seq is
-  'Number of the event. Numbers grow in the order of the commits, so a query for "seq > last" misses no '
-  'row.';
-comment on column bloud.events.at is 'Time of the commit.';
+  'Event number. Events with greater numbers become visible later, so a query for "seq > last" misses no '
+  'event.';
+comment on column bloud.events.at is 'Time at which the transaction of the change was committed.';
 comment on column bloud.events.app is 'Name of the app.';
-comment on column bloud.events.from_status is 'Status before the transition. Null for a new app.';
-comment on column bloud.events.to_status is 'Status after the transition. Null for a deleted app.';
-comment on column bloud.events.operation_id is 'Id of the operation that caused the transition.';
-comment on column bloud.events.actor is 'PostgreSQL role that made the transition.';
-comment on column bloud.events.origin is 'Origin of the transition: web (the page), api, psql or agent.';
-comment on column bloud.events.cause is 'Reason of a transition to failed or error.';
+comment on column bloud.events.from_status is 'Status before the change. Null if the app was inserted.';
+comment on column bloud.events.to_status is 'Status after the change. Null if the app was deleted.';
+comment on column bloud.events.operation_id is
+  'Id of the newest install or uninstall of the app at that time.';
+comment on column bloud.events.actor is 'PostgreSQL role that made the change.';
+comment on column bloud.events.origin is
+  'Origin of the change: web (web page), api (HTTP API), agent (orchestrator) or psql (any other session).';
+comment on column bloud.events.cause is 'Reason for a change to failed or error, as a JSON object, or null.';
 comment on column bloud.events.lasted is 'Time that the app had spent in from_status.';
-comment on column bloud.events.app_id is 'Id of the app. An app installed after a purge has a new id.';
-comment on column bloud.events.display_name is 'Name shown to people after the transition.';
-comment on column bloud.events.version is 'Version of the app after the transition.';
-comment on column bloud.events.port is 'TCP port of the app after the transition.';
-comment on column bloud.events.is_system is 'True if the app belongs to the system.';
-comment on column bloud.events.integration_config is 'Dependencies after the transition: {slot: [app]}.';
-comment on column bloud.events.installed_at is 'Time at which the app was first healthy, or null.';
-comment on column bloud.events.updated_at is 'Time of the transition, a moment before the commit.';
+comment on column bloud.events.app_id is
+  'Id of the app. An app that is deleted and installed again gets a new id.';
+comment on column bloud.events.display_name is 'Display name of the app after the change.';
+comment on column bloud.events.version is 'Version of the app after the change.';
+comment on column bloud.events.port is 'TCP port of the app after the change, or null.';
+comment on column bloud.events.is_system is 'True for a system app, which can''t be uninstalled.';
+comment on column bloud.events.integration_config is
+  'Apps on which the app depends after the change, for example {"database": ["postgres"]}.';
+comment on column bloud.events.installed_at is
+  'Time at which the app passed its health check for the first time, or null.';
+comment on column bloud.events.updated_at is
+  'Time at which the status was changed, before the transaction was committed (column at).';
 
-comment on table bloud.catalog_cache is 'Catalog files as last read by the orchestrator, one row per app.';
+comment on table bloud.catalog_cache is
+  'Apps that can be installed, one per row. The orchestrator (worker process) reads them from the catalog '
+  'files.';
 comment on column bloud.catalog_cache.name is 'Name of the app.';
-comment on column bloud.catalog_cache.yaml_content is 'Text of the catalog file.';
-comment on column bloud.catalog_cache.updated_at is 'Time of the last change of the content.';
-comment on column bloud.catalog_cache.entry is 'Catalog file as JSON. The field integrations has the slots.';
-comment on column bloud.catalog_cache.display_name is
-  'Name of the app shown to people, unless changed by rename().';
+comment on column bloud.catalog_cache.yaml_content is 'Text of the catalog file, which is a YAML file.';
+comment on column bloud.catalog_cache.updated_at is 'Time at which the row was last changed.';
+comment on column bloud.catalog_cache.entry is 'Content of the catalog file as JSON.';
+comment on column bloud.catalog_cache.display_name is 'Name that the web page shows.';
 comment on column bloud.catalog_cache.description is 'Purpose of the app in one sentence.';
-comment on column bloud.catalog_cache.category is 'Category of the app in the catalog.';
-comment on column bloud.catalog_cache.version is 'Version that an install installs.';
-comment on column bloud.catalog_cache.port is 'TCP port on which the installed app listens, or null.';
-comment on column bloud.catalog_cache.is_system is 'True if the app belongs to the system.';
-comment on column bloud.catalog_cache.unavailable is 'Reason why this machine can''t run the app, or null.';
+comment on column bloud.catalog_cache.category is 'Category of the app, for example identity.';
+comment on column bloud.catalog_cache.version is 'Version of the app that the next install uses.';
+comment on column bloud.catalog_cache.port is 'TCP port on which the app listens, or null.';
+comment on column bloud.catalog_cache.is_system is
+  'True for a system app, for example postgres, which can''t be uninstalled because other apps depend on it.';
+comment on column bloud.catalog_cache.unavailable is
+  'Reason why the app can''t be installed on this machine, or null.';
 comment on column bloud.catalog_cache.warnings is 'Sentences about probable mistakes in the catalog file.';
 
-comment on table bloud.catalog_problems is 'Catalog files that could not be used, each with the reason.';
-comment on column bloud.catalog_problems.file is 'Name of the file in the catalog folder.';
-comment on column bloud.catalog_problems.line is 'Number of the line with the problem, or null.';
+comment on table bloud.catalog_problems is 'Catalog files that can''t be used, each with the reason.';
+comment on column bloud.catalog_problems.file is 'Name of the catalog file, without the folder.';
+comment on column bloud.catalog_problems.line is 'Number of the line that causes the problem, or null.';
 comment on column bloud.catalog_problems.reason is 'Description of the problem in one sentence.';
-comment on column bloud.catalog_problems.found_at is 'Time at which the orchestrator read the file.';
+comment on column bloud.catalog_problems.found_at is
+  'Time at which the orchestrator (worker process) found the problem.';
 
-comment on table bloud.lease is 'Lease of the worker (orchestrator process) that may act on the host.';
-comment on column bloud.lease.singleton is 'Constant primary key that limits the table to one row.';
-comment on column bloud.lease.attempt is 'Attempt number (fencing token), increased by acquire_lease().';
-comment on column bloud.lease.worker is 'Name of the worker that holds the lease, or of the last holder.';
-comment on column bloud.lease.lease_until is 'Time at which the lease runs out. Null after a release.';
+comment on table bloud.lease is
+  'Lease: a lock with a time limit that lets only one worker (orchestrator process) change the machine.';
+comment on column bloud.lease.singleton is
+  'Primary key that is always true, so that the table has at most one row.';
+comment on column bloud.lease.attempt is
+  'Number of times that a worker has acquired the lease. Writes with an older attempt number are refused.';
+comment on column bloud.lease.worker is
+  'Name of the worker (orchestrator process) that holds or last held the lease.';
+comment on column bloud.lease.lease_until is
+  'Time at which the lease expires. Null after the worker has released the lease.';
 
 comment on table bloud.deletions is
-  'Role and origin of deleted apps. At the commit a trigger moves the values into bloud.events.';
+  'PostgreSQL role and origin of a deletion, kept until append_event() writes the event of the deletion at '
+  'the commit.';
 comment on column bloud.deletions.app_id is 'Id of the deleted app.';
 comment on column bloud.deletions.actor is 'PostgreSQL role that deleted the app.';
-comment on column bloud.deletions.origin is 'Origin of the deletion: web (the page), api, psql or agent.';
+comment on column bloud.deletions.origin is
+  'Origin of the deletion: web (web page), api (HTTP API), agent (orchestrator) or psql (any other session).';
 
-comment on table bloud.stream is 'Identity of the event history. The table has one row.';
-comment on column bloud.stream.singleton is 'Constant primary key that limits the table to one row.';
-comment on column bloud.stream.epoch is 'Identity of the event history. A restored backup gets a new epoch.';
-comment on column bloud.stream.pruned_to is 'Greatest seq of all pruned events.';
+comment on table bloud.stream is 'State of the event history (bloud.events), in a single row.';
+comment on column bloud.stream.singleton is
+  'Primary key that is always true, so that the table has at most one row.';
+comment on column bloud.stream.epoch is
+  'Random id of the event history. After the restore of a backup the history gets a new id.';
+comment on column bloud.stream.pruned_to is
+  'Number (seq) of the newest event that prune() has deleted, or 0.';
 
-comment on table bloud.migrations is 'Applied files of sql/migrations. node-pg-migrate writes the rows.';
+comment on table bloud.migrations is
+  'Migrations (files of sql/migrations) that were applied to this database. The rows are written by '
+  'node-pg-migrate.';
 comment on column bloud.migrations.id is 'Id of the migration.';
-comment on column bloud.migrations.name is 'Name of the file without .sql.';
-comment on column bloud.migrations.run_on is 'Time of application, in the time zone of the session.';
+comment on column bloud.migrations.name is 'Name of the migration file without .sql.';
+comment on column bloud.migrations.run_on is
+  'Time at which the migration was applied, in the time zone of the session.';
 
-comment on sequence bloud.events_seq is 'Source of event numbers (seq).';
-comment on sequence bloud.apps_id_seq is 'Source of the ids of apps.';
-comment on sequence bloud.operations_id_seq is 'Source of the ids of operations.';
-comment on sequence bloud.rebuilds_id_seq is 'Source of the ids of rebuilds.';
-comment on sequence bloud.migrations_id_seq is 'Source of the ids of migrations.';
+comment on sequence bloud.events_seq is 'Sequence of event numbers (column seq of bloud.events).';
+comment on sequence bloud.apps_id_seq is 'Sequence of the ids of apps.';
+comment on sequence bloud.operations_id_seq is 'Sequence of the ids of operations.';
+comment on sequence bloud.rebuilds_id_seq is 'Sequence of the ids of rebuilds.';
+comment on sequence bloud.migrations_id_seq is 'Sequence of the ids of migrations.';
 
-comment on index bloud.one_active_rebuild is 'Allows at most one active rebuild.';
+comment on index bloud.one_active_rebuild is 'Ensures that at most one rebuild is active.';
 comment on index bloud.one_open_operation_per_app is
-  'Allows at most one open operation per app, or per kind if the operation has no app.';
-comment on index bloud.operations_by_rebuild is 'Finds the operations of a rebuild.';
-comment on index bloud.operations_by_app is 'Finds the operations of an app in the order of the ids.';
-comment on index bloud.apps_by_choice is 'Lets required_by() find apps by their dependencies.';
-comment on index bloud.events_by_app is 'Lets status_at() and bloud.history find the events of an app.';
-comment on index bloud.events_by_transition is 'Lets usual_duration() find the events that end a phase.';
+  'Ensures that each app has at most one open (queued or active) operation. Operations without an app, such '
+  'as a rollback, are open at most once per kind.';
+comment on index bloud.operations_by_rebuild is 'Speeds up queries for the operations of a rebuild.';
+comment on index bloud.operations_by_app is 'Speeds up queries for the operations of an app.';
+comment on index bloud.apps_by_choice is
+  'Speeds up required_by(), which finds the apps that depend on an app.';
+comment on index bloud.events_by_app is
+  'Speeds up queries for the events of an app, for example in status_at().';
+comment on index bloud.events_by_transition is
+  'Speeds up usual_duration(), which reads the durations of the last changes of a status.';
 
-comment on trigger guard_app_insert on bloud.apps is 'Refuses to insert an app that is not queued.';
+comment on trigger guard_app_insert on bloud.apps is 'Refuses a new app whose status is not queued.';
 comment on trigger guard_app_update on bloud.apps is
-  'Refuses transitions that are not in status_transitions.';
-comment on trigger guard_app_delete on bloud.apps is 'Refuses a deletion that is not in status_transitions.';
+  'Refuses a change of the status that bloud.status_transitions does not list.';
+comment on trigger guard_app_delete on bloud.apps is
+  'Refuses to delete an app if bloud.status_transitions does not allow it in the present status.';
 comment on trigger guard_app_identity on bloud.apps is 'Refuses every change of the name or id of an app.';
 comment on trigger append_event on bloud.apps is
-  'At the commit, writes the transition into bloud.events and notifies the channel bloud.';
-comment on trigger apps_are_not_emptied on bloud.apps is 'Refuses a truncate, which would write no events.';
-comment on trigger history_stays on bloud.events is 'Refuses to change events. Only prune() deletes events.';
-comment on trigger history_is_not_emptied on bloud.events is 'Refuses a truncate of bloud.events.';
+  'At the commit, records a change of the status as a row of bloud.events and notifies the channel bloud.';
+comment on trigger apps_are_not_emptied on bloud.apps is
+  'Refuses a truncate, because a truncate would delete apps without an event in the history.';
+comment on trigger history_stays on bloud.events is
+  'Refuses every change or deletion of an event, except a deletion by prune().';
+comment on trigger history_is_not_emptied on bloud.events is
+  'Refuses a truncate, because only prune() may delete events.';
 comment on trigger stamp_operation on bloud.operations is
-  'Overwrites the role, origin and time of a new operation, so that no caller can forge these values.';
+  'Sets the role, origin and time of a new operation from the session, so that no caller can forge these '
+  'values.';
 comment on trigger notify_work on bloud.operations is
-  'Notifies the channel bloud_work when operations are inserted or changed.';
-comment on trigger notify_epoch on bloud.stream is 'Notifies the channel bloud when the epoch changes.';
-comment on trigger notify_log on bloud.rebuild_log is 'Notifies the channel bloud_log of new log lines.';
-comment on trigger notify_rename on bloud.apps is 'Notifies the channel bloud_apps of a new display name.';
+  'Notifies the channel bloud_work when an operation is inserted or changed.';
+comment on trigger notify_epoch on bloud.stream is
+  'Notifies the channel bloud when the event history gets a new id (epoch).';
+comment on trigger notify_log on bloud.rebuild_log is
+  'Notifies the channel bloud_log when lines of a rebuild are stored.';
+comment on trigger notify_rename on bloud.apps is
+  'Notifies the channel bloud_apps when a display name changes.';
 comment on trigger notify_request on bloud.operations is
-  'Notifies the channel bloud_apps when the cancel request, purge or warnings of an operation change.';
+  'Notifies the channel bloud_apps when an operation gets a cancel request, a request to delete data, or a '
+  'warning.';
 
-comment on column bloud.refusal.sqlstate is 'SQLSTATE of class BL. Null if the verb is not refused.';
-comment on column bloud.refusal.message is 'Reason of the refusal in one sentence.';
-comment on column bloud.refusal.detail is 'Further facts about the refusal.';
-comment on column bloud.refusal.hint is 'Advice to the operator on what to do.';
+comment on column bloud.refusal.sqlstate is 'Error code, for example BL004. Null if the action is allowed.';
+comment on column bloud.refusal.message is 'Reason for the refusal in one sentence.';
+comment on column bloud.refusal.detail is 'Further facts about the refusal, or null.';
+comment on column bloud.refusal.hint is 'Advice for the operator.';
 
--- Copies the comments of table columns to the view columns of the same names.
+-- Gives each column of a view the comment of the table column with the same name.
 do $$
 declare
   v_column record;
@@ -233,24 +318,32 @@ end
 $$;
 
 comment on column bloud.queue.position is 'Position in the queue. The next operation has position 1.';
-comment on column bloud.queue.operation_id is 'Id of the waiting operation.';
+comment on column bloud.queue.operation_id is 'Id of the queued operation.';
 comment on column bloud.queue.waiting is 'Time since the request, in whole seconds.';
-comment on column bloud.active.operation_id is 'Id of the open operation.';
-comment on column bloud.active.elapsed is 'Time since the last transition of the app.';
-comment on column bloud.history.duration is 'Time that the app stayed in to_status, or null if not over.';
-comment on column bloud.history.class is 'Class of the cause, for example build or health.';
-comment on column bloud.history.message is 'Cause of the transition in one sentence.';
-comment on column bloud.app_status.elapsed is 'Time since the last transition of the app.';
+comment on column bloud.active.operation_id is 'Id of the open (queued or active) operation.';
+comment on column bloud.active.elapsed is 'Time since the last change of the app''s status.';
+comment on column bloud.history.duration is
+  'Time that the app stayed in to_status. Null if the app still has this status.';
+comment on column bloud.history.class is
+  'Class of the failure, for example build or health. Null for other changes.';
+comment on column bloud.history.message is 'Reason for the failure in one sentence. Null for other changes.';
+comment on column bloud.app_status.elapsed is 'Time since the last change of the app''s status.';
 comment on column bloud.app_status.usual is
-  'Usual duration of the present status: {p50_seconds, p90_seconds, samples, of}, or null.';
-comment on column bloud.app_status.step_seconds is 'Seconds spent in each finished step: {status: seconds}.';
-comment on column bloud.app_status.operation_kind is 'Kind of the newest operation: install or uninstall.';
+  'Median and 90th percentile of the time that apps stay in this status: {p50_seconds, p90_seconds, samples, '
+  'of}, or null.';
+comment on column bloud.app_status.step_seconds is
+  'Seconds that the app spent in each earlier status of the newest operation: {status: seconds}.';
+comment on column bloud.app_status.operation_kind is
+  'Kind of the app''s newest operation: install or uninstall.';
 comment on column bloud.app_status.operation_state is
-  'State of the newest operation: queued, active, succeeded, failed, cancelled or superseded.';
-comment on column bloud.app_status.queue_position is 'Position of the app in bloud.queue, or null.';
-comment on column bloud.app_status.required_by is 'Installed apps that require this app.';
-comment on column bloud.app_status.protocol is 'Protocol on the port of the app: http for browsers, or tcp.';
+  'State of the app''s newest operation: queued, active, succeeded, failed, cancelled or superseded.';
+comment on column bloud.app_status.queue_position is
+  'Position of the app in the queue (view bloud.queue), or null.';
+comment on column bloud.app_status.required_by is
+  'Names of the installed apps that can''t work without this app.';
+comment on column bloud.app_status.protocol is
+  'Protocol on the port of the app: http, or tcp if a browser can''t open the app.';
 comment on column bloud.app_status.controls is
-  'Whether each verb is allowed now: {verb: {allowed, code, reason}}.';
-comment on column bloud.probed_apps.overdue is 'True if the deadline of the app has passed.';
-comment on column bloud.catalog.status is 'Status of the app. Null if the app has no row in bloud.apps.';
+  'Actions (install, retry …) with whether each is allowed now: {action: {allowed, code, reason}}.';
+comment on column bloud.probed_apps.overdue is 'True if the time limit of the present status has passed.';
+comment on column bloud.catalog.status is 'Status of the app. Null if bloud.apps has no row of the app.';

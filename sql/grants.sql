@@ -1,5 +1,5 @@
--- Privileges of the PostgreSQL roles (roles.sql). Every deploy revokes all privileges and grants the
--- privileges of this file again.
+-- Privileges of the PostgreSQL roles that roles.sql creates. Every deployment revokes all privileges first,
+-- so that only the grants in this file are in effect.
 
 revoke all on schema bloud from public;
 revoke all on all tables in schema bloud
@@ -14,7 +14,7 @@ alter default privileges for role bloud_owner revoke execute on functions from p
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;
 grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
--- Readers need the sequence, because check_invariants() reads its last value.
+-- check_invariants() reads the last value of this sequence with the privileges of the caller.
 grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay;
 grant execute on function
   bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.schema_version(),

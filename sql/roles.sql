@@ -1,14 +1,14 @@
--- Creates the missing PostgreSQL roles of the agent, before the migrations. Some roles may exist already,
--- because all databases of a server share the roles.
+-- Creates the PostgreSQL roles of the agent that don't exist yet, before the migrations. Roles belong to the
+-- whole PostgreSQL server, so some may exist because of another database.
 --
 --   bloud_owner         owns every object and can't log in
---   bloud_viewer        reads
---   bloud_operator      reads, and calls the verbs (install, uninstall, retry, cancel, rename, rollback)
---   bloud_relay         reads, and assumes bloud_operator only while it calls a verb for the page or the API
---   bloud_orchestrator  reads, and calls the functions that take an attempt number
+--   bloud_viewer        reads all tables
+--   bloud_operator      like bloud_viewer, and may install, uninstall, retry, cancel, rename and roll back
+--   bloud_relay         reads all tables, and assumes bloud_operator for requests from the page or the API
+--   bloud_orchestrator  like bloud_viewer, and calls the functions that take an attempt number (lease.sql)
 --
--- src/db/migration.ts sets the passwords of the roles afterwards. If the login has no CREATEROLE privilege,
--- an administrator must run this file once.
+-- src/db/migration.ts sets the passwords of the roles afterwards. If the login of the migration may not
+-- create roles, an administrator must run this file once.
 do $$
 declare
   v_role text;
@@ -31,16 +31,16 @@ begin
       execute pg_catalog.format('grant bloud_viewer to %I', v_role);
     end if;
   end loop;
-  -- The role bloud_relay inherits no privileges, so that a session of the relay can call verbs only while the
-  -- session assumes the role bloud_operator.
+  -- Without inherited privileges, a session of the relay (HTTP server) can install and uninstall apps only
+  -- while the session has assumed the role bloud_operator.
   if exists (select from pg_catalog.pg_roles where rolname = 'bloud_relay' and rolinherit) then
     alter role bloud_relay noinherit;
   end if;
   if not pg_catalog.pg_has_role('bloud_relay', 'bloud_operator', 'member') then
     execute 'grant bloud_operator to bloud_relay' || case when v_new then ' with inherit false' else '' end;
   end if;
-  -- Grants the roles to the login of the migration, because the login assumes the role bloud_owner. Since
-  -- PostgreSQL 16 the creator of a role can't assume the role without a grant.
+  -- The migration assumes the role bloud_owner. Since PostgreSQL 16, creating a role does not include the
+  -- right to assume the role, so the right is granted here.
   foreach v_role in array array['bloud_owner', 'bloud_operator', 'bloud_relay', 'bloud_orchestrator'] loop
     if not pg_catalog.pg_has_role(v_role, case when v_new then 'set' else 'member' end) then
       execute pg_catalog.format('grant %I to %I', v_role, current_user);

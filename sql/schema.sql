@@ -2,22 +2,23 @@
 -- tests/sql/schema.test.ts compares this file with a migrated database. The files in migrations/ are history:
 -- each was written once and is frozen. Functions, triggers, views and grants stand in their own files.
 
--- Name of an app: 1 to 63 characters of a-z, 0-9 and -, of which the first is a letter.
+-- Name of an app: 1 to 63 characters from a-z, 0-9 and -, beginning with a letter.
 create domain bloud.app_name as text
   constraint name_is_plain CHECK ((VALUE ~ '^[a-z][a-z0-9-]{0,62}$'::text));
 
--- Reason of a failure: JSON with at least class and message.
+-- Recorded reason for a failure: a JSON object with at least the fields class and message.
 create domain bloud.cause as jsonb
   constraint cause_has_class_and_message CHECK (((VALUE IS NULL) OR COALESCE(((jsonb_typeof((VALUE ->
     'message'::text)) = 'string'::text) AND ((VALUE ->> 'class'::text) = ANY (ARRAY['preflight'::text,
     'configure'::text, 'evaluate'::text, 'build'::text, 'activate'::text, 'health'::text, 'timeout'::text,
     'cancelled'::text, 'interrupted'::text]))), false)));
 
--- Dependencies of an app: {slot: [app]}. A slot is a named place for a dependency, for example "database".
+-- Apps on which an app depends: {slot: [app]}. A slot is the purpose of a dependency, for example
+-- "database".
 create domain bloud.choices as jsonb
   constraint choices_are_by_slot CHECK ((jsonb_typeof(VALUE) = 'object'::text));
 
--- Status of an app. bloud.status_transitions has the legal transitions.
+-- Status of an app, for example running. bloud.status_transitions has the allowed changes of the status.
 create domain bloud.status as text
   constraint status_is_known CHECK ((VALUE = ANY (ARRAY['queued'::text, 'configuring'::text,
     'building'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'error'::text,
@@ -27,7 +28,8 @@ create domain bloud.status as text
 create domain bloud.tcp_port as integer
   constraint port_is_a_tcp_port CHECK (((VALUE >= 1) AND (VALUE <= 65535)));
 
--- Reason why a verb (install, uninstall …) is refused: SQLSTATE of class BL, message, detail and hint.
+-- Reason why an action such as an install is refused: an error code beginning with BL, message, detail and
+-- hint.
 create type bloud.refusal as (
   sqlstate text,
   message text,
@@ -35,144 +37,187 @@ create type bloud.refusal as (
   hint text
 );
 
--- Source of event numbers (seq).
+-- Sequence of event numbers (column seq of bloud.events).
 create sequence bloud.events_seq;
 
--- One row per app that is installed, or whose data was kept by an uninstall. A trigger checks and records
--- every change of the status.
+-- One row per app that is installed, that waits for its install, or whose data was kept by an uninstall. A
+-- trigger checks and records every change of the status.
 create table bloud.apps (
-  id bigint generated always as identity not null, -- Id of the app, never used for another app.
-  name bloud.app_name not null, -- Name of the app as in the catalog. The name never changes.
-  display_name text not null, -- Name shown to people. The verb rename() changes this name.
-  version text not null, -- Version in the catalog when the app was last requested.
-  -- Status of the app: failed if the install failed, error if an installed app has a problem.
+  -- Id of the app. If the app is deleted and installed again, it gets a new id.
+  id bigint generated always as identity not null,
+  -- Name of the app in the catalog, for example node-red. The name never changes.
+  name bloud.app_name not null,
+  display_name text not null, -- Name that the web page shows. The function rename() changes this name.
+  -- Version of the app, copied from the catalog when the install is requested. A rollback restores the
+  -- older version.
+  version text not null,
+  -- Status of the app, for example running. After a failure, the status is error if the machine still has
+  -- the app, or else failed.
   status text not null,
   port bloud.tcp_port, -- TCP port on which the app listens. Null if the app has no port.
-  is_system boolean not null default false, -- True if the app belongs to the system and can't be uninstalled.
-  integration_config bloud.choices not null default '{}'::jsonb, -- Dependencies of the app: {slot: [app]}.
-  installed_at timestamp with time zone, -- Time at which the app was healthy for the first time, or null.
-  updated_at timestamp with time zone not null default now(), -- Time of the last change of status or name.
+  -- True for a system app, for example postgres, which can't be uninstalled because other apps depend on
+  -- it.
+  is_system boolean not null default false,
+  -- Apps on which this app depends, for example {"database": ["postgres"]}.
+  integration_config bloud.choices not null default '{}'::jsonb,
+  -- Time at which the app passed its health check for the first time, or null.
+  installed_at timestamp with time zone,
+  -- Time of the last change of the status or display name.
+  updated_at timestamp with time zone not null default now(),
   status_since timestamp with time zone not null default now(), -- Time of the last change of the status.
-  wanted boolean not null default false, -- True if the next host generation includes the app.
+  wanted boolean not null default false, -- True if the next rebuild of the machine includes the app.
   operation_id bigint, -- Id of the newest install or uninstall of the app.
-  cause bloud.cause, -- Reason of status failed or error: {class, phase, message, hint, exit_code, unit, log}.
-  deadline timestamp with time zone, -- Time after which the present status counts as failed, or null.
-  configured_at timestamp with time zone, -- Time of the first configuration of the app, or null.
-  status_actor text, -- PostgreSQL role that made the last transition of the app.
-  status_origin text, -- Origin of the last transition: web (the page), api, psql or agent.
+  -- Reason for the status failed or error: {class, phase, message, hint, exit_code, unit, log}.
+  cause bloud.cause,
+  -- Time limit for the next change of the status, after which the open operation fails. Null without a
+  -- limit.
+  deadline timestamp with time zone,
+  -- Time at which a rebuild included the app for the first time. Null if the app can't have any data yet.
+  configured_at timestamp with time zone,
+  status_actor text, -- PostgreSQL role that last changed the status.
+  -- Origin of the last change of the status: web (web page), api (HTTP API), agent (orchestrator) or psql
+  -- (any other session).
+  status_origin text,
   constraint apps_pkey PRIMARY KEY (id),
   constraint apps_name_key UNIQUE (name),
   constraint apps_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES bloud.operations(id),
   constraint status_is_known CHECK (((status)::bloud.status IS NOT NULL))
 );
--- Lets required_by() find apps by their dependencies.
+-- Speeds up required_by(), which finds the apps that depend on an app.
 CREATE INDEX apps_by_choice ON bloud.apps USING gin (jsonb_path_query_array((integration_config)::jsonb,
   '$.*[*]'::jsonpath));
 
--- Catalog files as last read by the orchestrator, one row per app.
+-- Apps that can be installed, one per row. The orchestrator (worker process) reads them from the catalog
+-- files.
 create table bloud.catalog_cache (
   name bloud.app_name not null, -- Name of the app.
-  yaml_content text not null, -- Text of the catalog file.
-  updated_at timestamp with time zone not null, -- Time of the last change of the content.
-  entry jsonb not null, -- Catalog file as JSON. The field integrations has the slots.
-  display_name text not null, -- Name of the app shown to people, unless changed by rename().
+  yaml_content text not null, -- Text of the catalog file, which is a YAML file.
+  updated_at timestamp with time zone not null, -- Time at which the row was last changed.
+  entry jsonb not null, -- Content of the catalog file as JSON.
+  display_name text not null, -- Name that the web page shows.
   description text not null, -- Purpose of the app in one sentence.
-  category text not null, -- Category of the app in the catalog.
-  version text not null, -- Version that an install installs.
-  port bloud.tcp_port, -- TCP port on which the installed app listens, or null.
-  is_system boolean not null, -- True if the app belongs to the system.
-  unavailable text, -- Reason why this machine can't run the app, or null.
+  category text not null, -- Category of the app, for example identity.
+  version text not null, -- Version of the app that the next install uses.
+  port bloud.tcp_port, -- TCP port on which the app listens, or null.
+  -- True for a system app, for example postgres, which can't be uninstalled because other apps depend on
+  -- it.
+  is_system boolean not null,
+  unavailable text, -- Reason why the app can't be installed on this machine, or null.
   warnings jsonb not null default '[]'::jsonb, -- Sentences about probable mistakes in the catalog file.
   constraint catalog_cache_pkey PRIMARY KEY (name)
 );
 
--- Catalog files that could not be used, each with the reason.
+-- Catalog files that can't be used, each with the reason.
 create table bloud.catalog_problems (
-  file text not null, -- Name of the file in the catalog folder.
-  line integer, -- Number of the line with the problem, or null.
+  file text not null, -- Name of the catalog file, without the folder.
+  line integer, -- Number of the line that causes the problem, or null.
   reason text not null, -- Description of the problem in one sentence.
-  found_at timestamp with time zone not null, -- Time at which the orchestrator read the file.
+  -- Time at which the orchestrator (worker process) found the problem.
+  found_at timestamp with time zone not null,
   constraint catalog_problems_pkey PRIMARY KEY (file)
 );
 
--- Role and origin of deleted apps. At the commit a trigger moves the values into bloud.events.
+-- PostgreSQL role and origin of a deletion, kept until append_event() writes the event of the deletion at
+-- the commit.
 create table bloud.deletions (
   app_id bigint not null, -- Id of the deleted app.
   actor text not null, -- PostgreSQL role that deleted the app.
-  origin text not null, -- Origin of the deletion: web (the page), api, psql or agent.
+  -- Origin of the deletion: web (web page), api (HTTP API), agent (orchestrator) or psql (any other
+  -- session).
+  origin text not null,
   constraint deletions_pkey PRIMARY KEY (app_id)
 );
 
--- History of the apps: one row per transition, in the order of the commits. Only prune() deletes rows.
+-- History of all apps: one row per change of a status, numbered in the order of the commits. Only prune()
+-- deletes rows.
 create table bloud.events (
-  -- Number of the event. Numbers grow in the order of the commits, so a query for "seq > last" misses no
-  -- row.
+  -- Event number. Events with greater numbers become visible later, so a query for "seq > last" misses no
+  -- event.
   seq bigint not null,
-  at timestamp with time zone not null, -- Time of the commit.
+  at timestamp with time zone not null, -- Time at which the transaction of the change was committed.
   app text not null, -- Name of the app.
-  from_status text, -- Status before the transition. Null for a new app.
-  to_status text, -- Status after the transition. Null for a deleted app.
-  operation_id bigint, -- Id of the operation that caused the transition.
-  actor text not null, -- PostgreSQL role that made the transition.
-  origin text not null, -- Origin of the transition: web (the page), api, psql or agent.
-  cause jsonb, -- Reason of a transition to failed or error.
+  from_status text, -- Status before the change. Null if the app was inserted.
+  to_status text, -- Status after the change. Null if the app was deleted.
+  operation_id bigint, -- Id of the newest install or uninstall of the app at that time.
+  actor text not null, -- PostgreSQL role that made the change.
+  -- Origin of the change: web (web page), api (HTTP API), agent (orchestrator) or psql (any other session).
+  origin text not null,
+  cause jsonb, -- Reason for a change to failed or error, as a JSON object, or null.
   lasted interval, -- Time that the app had spent in from_status.
-  app_id bigint not null, -- Id of the app. An app installed after a purge has a new id.
-  display_name text not null, -- Name shown to people after the transition.
-  version text not null, -- Version of the app after the transition.
-  port integer, -- TCP port of the app after the transition.
-  is_system boolean not null, -- True if the app belongs to the system.
-  integration_config jsonb not null, -- Dependencies after the transition: {slot: [app]}.
-  installed_at timestamp with time zone, -- Time at which the app was first healthy, or null.
-  updated_at timestamp with time zone not null, -- Time of the transition, a moment before the commit.
+  app_id bigint not null, -- Id of the app. An app that is deleted and installed again gets a new id.
+  display_name text not null, -- Display name of the app after the change.
+  version text not null, -- Version of the app after the change.
+  port integer, -- TCP port of the app after the change, or null.
+  is_system boolean not null, -- True for a system app, which can't be uninstalled.
+  -- Apps on which the app depends after the change, for example {"database": ["postgres"]}.
+  integration_config jsonb not null,
+  -- Time at which the app passed its health check for the first time, or null.
+  installed_at timestamp with time zone,
+  -- Time at which the status was changed, before the transaction was committed (column at).
+  updated_at timestamp with time zone not null,
   constraint events_pkey PRIMARY KEY (seq)
 );
--- Lets status_at() and bloud.history find the events of an app.
+-- Speeds up queries for the events of an app, for example in status_at().
 CREATE INDEX events_by_app ON bloud.events USING btree (app, seq);
--- Lets usual_duration() find the events that end a phase.
+-- Speeds up usual_duration(), which reads the durations of the last changes of a status.
 CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_status, seq) WHERE
   (from_status = ANY (ARRAY['queued'::text, 'configuring'::text, 'building'::text, 'starting'::text,
   'stopping'::text]));
 
--- Lease of the worker (orchestrator process) that may act on the host.
+-- Lease: a lock with a time limit that lets only one worker (orchestrator process) change the machine.
 create table bloud.lease (
-  singleton boolean not null default true, -- Constant primary key that limits the table to one row.
-  attempt bigint not null default 0, -- Attempt number (fencing token), increased by acquire_lease().
-  worker text, -- Name of the worker that holds the lease, or of the last holder.
-  lease_until timestamp with time zone, -- Time at which the lease runs out. Null after a release.
+  -- Primary key that is always true, so that the table has at most one row.
+  singleton boolean not null default true,
+  -- Number of times that a worker has acquired the lease. Writes with an older attempt number are refused.
+  attempt bigint not null default 0,
+  worker text, -- Name of the worker (orchestrator process) that holds or last held the lease.
+  -- Time at which the lease expires. Null after the worker has released the lease.
+  lease_until timestamp with time zone,
   constraint lease_pkey PRIMARY KEY (singleton),
   constraint lease_has_one_row CHECK (singleton)
 );
 
--- Applied files of sql/migrations. node-pg-migrate writes the rows.
+-- Migrations (files of sql/migrations) that were applied to this database. The rows are written by
+-- node-pg-migrate.
 create table bloud.migrations (
   id integer not null default nextval('bloud.migrations_id_seq'::regclass), -- Id of the migration.
-  name character varying(255) not null, -- Name of the file without .sql.
-  run_on timestamp without time zone not null, -- Time of application, in the time zone of the session.
+  name character varying(255) not null, -- Name of the migration file without .sql.
+  -- Time at which the migration was applied, in the time zone of the session.
+  run_on timestamp without time zone not null,
   constraint migrations_pkey PRIMARY KEY (id)
 );
 
--- One row per operation, for example the install of an app.
+-- One row per operation (a requested install, uninstall, rename, refresh of the catalog or rollback).
 create table bloud.operations (
   id bigint generated always as identity not null, -- Id of the operation. Later operations have greater ids.
-  app text, -- Name of the app. Null for the kinds refresh_catalog and rollback.
-  kind text not null, -- Kind: install, uninstall, rename, refresh_catalog or rollback.
-  -- State: queued, active, succeeded, failed, cancelled, or superseded by a later request.
+  app text, -- Name of the app. Null for refresh_catalog and rollback, which concern the whole machine.
+  kind text not null, -- Kind of operation: install, uninstall, rename, refresh_catalog or rollback.
+  -- State of the operation: queued, active, succeeded, failed, cancelled, or superseded (an uninstall ended
+  -- the queued install).
   state text not null default 'queued'::text,
-  -- Options: {choices} of an install, {display_name} of a rename, {from, to} (generations) of a rollback.
+  -- Arguments of the operation: {choices} of an install, {display_name} of a rename, or {from, to}
+  -- (generations) of a rollback.
   options jsonb not null default '{}'::jsonb,
   purge boolean not null default false, -- True for an uninstall that also deletes the data of the app.
-  previous_status text, -- Status of the app before the request. Null for a new app.
-  requested_for bigint, -- Id of the install or rollback that needs this operation, or null.
+  -- Status of the app when an install or uninstall was requested. Null for a new app and for other kinds of
+  -- operation.
+  previous_status text,
+  -- Id of the install or rollback that added this operation. Null if an operator requested the operation.
+  requested_for bigint,
   requested_by text not null, -- PostgreSQL role that requested the operation.
-  origin text not null, -- Origin of the request: web (the page), api, psql or agent.
-  rebuild_id bigint, -- Id of the last rebuild with this operation, or null.
-  cause bloud.cause, -- Reason of a failure or cancel: {class, phase, message, hint, exit_code, unit, log}.
-  warnings jsonb not null default '[]'::jsonb, -- Sentences about parts of the app that could not be set up.
-  requested_at timestamp with time zone not null, -- Time of the request.
-  started_at timestamp with time zone, -- Time at which a rebuild claimed the operation.
+  -- Origin of the request: web (web page), api (HTTP API), agent (orchestrator) or psql (any other
+  -- session).
+  origin text not null,
+  rebuild_id bigint, -- Id of the newest rebuild that includes the operation, or null.
+  -- Reason why the operation failed or was cancelled: {class, phase, message, hint, exit_code, unit, log}.
+  cause bloud.cause,
+  -- Sentences for the operator, for example about a part of the app that could not be set up.
+  warnings jsonb not null default '[]'::jsonb,
+  requested_at timestamp with time zone not null, -- Time at which the operation was requested.
+  started_at timestamp with time zone, -- Time at which the first rebuild with this operation began, or null.
   finished_at timestamp with time zone, -- Time at which the operation ended, or null.
-  cancel_requested_at timestamp with time zone, -- Time at which a cancel was requested, or null.
+  -- Time at which the cancel of the active operation was requested, or null.
+  cancel_requested_at timestamp with time zone,
   constraint operations_pkey PRIMARY KEY (id),
   constraint operations_rebuild_id_fkey FOREIGN KEY (rebuild_id) REFERENCES bloud.rebuilds(id),
   constraint operations_requested_for_fkey FOREIGN KEY (requested_for) REFERENCES bloud.operations(id),
@@ -191,53 +236,69 @@ create table bloud.operations (
   constraint state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'active'::text, 'succeeded'::text,
     'failed'::text, 'cancelled'::text, 'superseded'::text])))
 );
--- Allows at most one open operation per app, or per kind if the operation has no app.
+-- Ensures that each app has at most one open (queued or active) operation. Operations without an app, such
+-- as a rollback, are open at most once per kind.
 CREATE UNIQUE INDEX one_open_operation_per_app ON bloud.operations USING btree (app, (
 CASE
     WHEN (app IS NULL) THEN kind
     ELSE NULL::text
 END)) NULLS NOT DISTINCT WHERE (state = ANY (ARRAY['queued'::text, 'active'::text]));
--- Finds the operations of an app in the order of the ids.
+-- Speeds up queries for the operations of an app.
 CREATE INDEX operations_by_app ON bloud.operations USING btree (app, id);
--- Finds the operations of a rebuild.
+-- Speeds up queries for the operations of a rebuild.
 CREATE INDEX operations_by_rebuild ON bloud.operations USING btree (rebuild_id);
 
--- Output of the switch command, one line per row.
+-- Output of the switch command (`nixos-rebuild switch`) of each rebuild, one line per row.
 create table bloud.rebuild_log (
-  rebuild_id bigint not null, -- Id of the rebuild whose switch command printed the line.
-  line_no bigint not null, -- Number of the line in the log of the rebuild, from 1.
-  at timestamp with time zone not null, -- Time at which the line was stored in the database.
-  line text not null, -- Text of the line, without the line end.
+  rebuild_id bigint not null, -- Id of the rebuild.
+  line_no bigint not null, -- Number of the line within the output of the rebuild, beginning with 1.
+  at timestamp with time zone not null, -- Time at which the line was stored in this table.
+  line text not null, -- Text of the line, without the line break.
   constraint rebuild_log_pkey PRIMARY KEY (rebuild_id, line_no),
   constraint rebuild_log_rebuild_id_fkey FOREIGN KEY (rebuild_id) REFERENCES bloud.rebuilds(id) ON DELETE
     CASCADE
 );
 
--- One row per rebuild of the host. At most one rebuild is active.
+-- One row per rebuild. A rebuild changes the machine once for all queued operations. At most one rebuild is
+-- active.
 create table bloud.rebuilds (
   id bigint generated always as identity not null, -- Id of the rebuild. Later rebuilds have greater ids.
-  -- State: active, succeeded, failed, or waiting until another rebuild has ended.
+  -- State of the rebuild: active, succeeded, failed, or waiting for the end of another rebuild.
   state text not null default 'active'::text,
-  -- Phase: configuring while files are written, building while the switch command runs.
+  -- Phase of the rebuild: configuring (files of the apps are written) or building (the switch command, for
+  -- example `nixos-rebuild switch`, runs).
   phase text not null default 'configuring'::text,
-  attempt bigint not null, -- Attempt number (fencing token) of the worker of the rebuild.
-  worker text not null, -- Name of the worker (orchestrator process) of the rebuild.
-  lease_until timestamp with time zone not null, -- Time at which the lease of the worker runs out.
-  deadline timestamp with time zone not null, -- Time at which a switch command that still runs is stopped.
-  run integer not null default 0, -- Number of starts of the switch command for this rebuild.
-  -- Number of stored bytes of the output of the last run of the switch command.
+  -- Attempt number (fencing token of the lease) of the worker that performs the rebuild.
+  attempt bigint not null,
+  worker text not null, -- Name of the worker (orchestrator process) that performs the rebuild.
+  -- Time at which the lease of the worker expires, unless the worker renews the lease.
+  lease_until timestamp with time zone not null,
+  -- Time limit of the rebuild. A switch command (`nixos-rebuild switch`) that still runs then is stopped.
+  deadline timestamp with time zone not null,
+  -- Number of times that the switch command (`nixos-rebuild switch`) was started for this rebuild.
+  run integer not null default 0,
+  -- Number of bytes of the switch command's output that are already stored in bloud.rebuild_log.
   log_offset bigint not null default 0,
-  log_lines bigint not null default 0, -- Number of lines of this rebuild in bloud.rebuild_log.
-  generation_before text, -- Host generation before the switch command ran.
-  generation_after text, -- Host generation after the switch command ran.
-  exit_code integer, -- Exit code of the switch command, or null if not known.
-  follows bigint, -- Id of the failed rebuild that this rebuild continues, or null.
-  rolls_back_to text, -- Older host generation that a rollback activates, or null.
-  desired jsonb, -- Apps of the new host generation, {app: {version, port, integration_config}}, or null.
-  started_at timestamp with time zone not null, -- Time at which the rebuild and its operations became active.
-  build_started_at timestamp with time zone, -- Time of the first start of the switch command.
-  activated_at timestamp with time zone, -- Time of the activation, after which a cancel is refused.
-  finished_at timestamp with time zone, -- Time at which the rebuild ended.
+  -- Number of lines of this rebuild that were stored in bloud.rebuild_log.
+  log_lines bigint not null default 0,
+  -- Generation (complete configuration of the machine) that was active before the rebuild, or null.
+  generation_before text,
+  -- Generation (complete configuration of the machine) that was active after the rebuild, or null.
+  generation_after text,
+  exit_code integer, -- Exit code of the switch command (`nixos-rebuild switch`), or null if not known.
+  follows bigint, -- Id of the failed rebuild whose remaining operations this rebuild repeats, or null.
+  -- For a rollback, the generation (earlier configuration of the machine) to activate again. Otherwise
+  -- null.
+  rolls_back_to text,
+  -- Apps of the new configuration, {app: {version, port, integration_config}}. A later rollback reads this
+  -- column.
+  desired jsonb,
+  started_at timestamp with time zone not null, -- Time at which the rebuild became active.
+  -- Time at which the switch command (`nixos-rebuild switch`) was first started, or null.
+  build_started_at timestamp with time zone,
+  -- Time at which the machine began to activate the new configuration, or null. A later cancel is refused.
+  activated_at timestamp with time zone,
+  finished_at timestamp with time zone, -- Time at which the rebuild ended, or null.
   constraint rebuilds_pkey PRIMARY KEY (id),
   constraint rebuilds_follows_fkey FOREIGN KEY (follows) REFERENCES bloud.rebuilds(id),
   constraint finished_when_over CHECK (((finished_at IS NULL) = (state = ANY (ARRAY['waiting'::text,
@@ -246,24 +307,27 @@ create table bloud.rebuilds (
   constraint rebuild_state_is_known CHECK ((state = ANY (ARRAY['waiting'::text, 'active'::text,
     'succeeded'::text, 'failed'::text])))
 );
--- Allows at most one active rebuild.
+-- Ensures that at most one rebuild is active.
 CREATE UNIQUE INDEX one_active_rebuild ON bloud.rebuilds USING btree ((true)) WHERE (state =
   'active'::text);
 
--- Legal transitions of an app, one per row. A trigger refuses all other transitions (BL003).
+-- Allowed changes of the status of an app, one per row. A trigger refuses all other changes with error
+-- BL003.
 create table bloud.status_transitions (
-  from_status bloud.status, -- Status before the transition. Null for a new app.
-  to_status bloud.status, -- Status after the transition. Null for a deleted app.
-  meaning text not null, -- Description of the event that causes the transition.
+  from_status bloud.status, -- Status before the change. Null if the change inserts the app.
+  to_status bloud.status, -- Status after the change. Null if the change deletes the app.
+  meaning text not null, -- Event that causes the change, in words.
   constraint one_row_per_transition UNIQUE NULLS NOT DISTINCT (from_status, to_status),
   constraint transition_names_a_status CHECK (((from_status IS NOT NULL) OR (to_status IS NOT NULL)))
 );
 
--- Identity of the event history. The table has one row.
+-- State of the event history (bloud.events), in a single row.
 create table bloud.stream (
-  singleton boolean not null default true, -- Constant primary key that limits the table to one row.
-  epoch text not null, -- Identity of the event history. A restored backup gets a new epoch.
-  pruned_to bigint not null default 0, -- Greatest seq of all pruned events.
+  -- Primary key that is always true, so that the table has at most one row.
+  singleton boolean not null default true,
+  -- Random id of the event history. After the restore of a backup the history gets a new id.
+  epoch text not null,
+  pruned_to bigint not null default 0, -- Number (seq) of the newest event that prune() has deleted, or 0.
   constraint stream_pkey PRIMARY KEY (singleton),
   constraint stream_has_one_row CHECK (singleton)
 );

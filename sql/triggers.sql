@@ -1,18 +1,18 @@
--- Triggers that check every transition, write the history and send all notifications. No other file calls
--- pg_notify.
+-- Triggers that check every change of an app's status, write the history and send all notifications. No other
+-- file calls pg_notify.
 --
--- guard_app() checks each change of the status of an app. At the commit, append_event() records the change as
--- a row of bloud.events. The notifications have no payload, so the receiver reads the tables:
+-- guard_app() checks the change. At the commit, append_event() records the change as a row of bloud.events. A
+-- notification has no content, so the receiver reads the tables:
 --
---   bloud       an event was appended, or the epoch of the history changed
+--   bloud       an event was appended, or the history got a new id (epoch)
 --   bloud_work  an operation was inserted or changed
 --   bloud_apps  a display name changed, or the cancel request, purge or warnings of an operation
 --   bloud_log   lines were appended to the log of a rebuild
 --
 -- Errors raised: BL003 illegal_transition, BL018 append_only.
 
--- guard_app() and append_event() avoid calls of clock() and session_origin() in most sessions. The calls are
--- slow, and all other commits wait while append_event() runs.
+-- guard_app() and append_event() call clock() and session_origin() only if a setting or the role can change
+-- the result, because the calls are slow, and all other commits wait while append_event() runs.
 
 create or replace function bloud.guard_app() returns trigger
 language plpgsql as $$
@@ -38,7 +38,7 @@ begin
   new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
     else pg_catalog.clock_timestamp() end;
   new.updated_at := new.status_since;
-  -- Records the role before the commit, because the session may assume another role before the commit.
+  -- The session may have another role at the commit, so the role is recorded now.
   new.status_actor := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
   new.status_origin := case
     when new.status_actor = 'bloud_orchestrator' or pg_catalog.current_setting('bloud.origin', true) <> ''
@@ -50,8 +50,8 @@ begin
 end
 $$;
 comment on function bloud.guard_app() is
-  'Refuses (BL003) every transition that is not a row of status_transitions. Records the time, role and '
-  'origin of the transition in the row of the app.';
+  'Refuses (BL003) a change of the status that bloud.status_transitions does not list. Records the time, '
+  'role and origin of the change in the row of the app.';
 
 create or replace trigger guard_app_insert before insert on bloud.apps
   for each row execute function bloud.guard_app();
@@ -73,9 +73,9 @@ begin
     delete from bloud.deletions d where d.app_id = old.id
     returning d.actor, d.origin into new.status_actor, new.status_origin;
   end if;
-  -- Locks before taking the event number, so that event numbers become visible in ascending order. The lock
-  -- can't cause a deadlock, because this deferred trigger takes the last lock of the transaction. The calls
-  -- are assignments, because `perform` is slower.
+  -- The lock is taken before the event number, so that event numbers become visible in ascending order. The
+  -- lock can't cause a deadlock, because no other lock is taken after this one. The calls are assignments,
+  -- because `perform` is slower.
   v_done := pg_notify('bloud', '') is null;
   v_done := pg_advisory_xact_lock(45070, 0) is null;
   v_at := case when current_setting('bloud.clock', true) <> '' then bloud.clock() else clock_timestamp() end;
@@ -89,7 +89,7 @@ begin
 end
 $$;
 comment on function bloud.append_event() is
-  'Appends a transition of an app to bloud.events and notifies the channel bloud.';
+  'Records a change of an app''s status as a row of bloud.events, and notifies the channel bloud.';
 
 drop trigger if exists append_event on bloud.apps;
 create constraint trigger append_event after insert or update of status or delete on bloud.apps
@@ -116,8 +116,9 @@ begin
     hint = 'Change the status of apps with the verbs: install, uninstall, retry, cancel.';
 end
 $$;
-comment on function bloud.guard_append_only() is 'Refuses (BL018) to change or empty the history.';
--- Only prune() may delete events, while the setting bloud.pruning is on.
+comment on function bloud.guard_append_only() is
+  'Refuses (BL018) a statement that would change or empty the history of the apps.';
+-- Only prune() turns on the setting bloud.pruning. Without the setting, no event can be deleted.
 create or replace trigger history_stays before update or delete on bloud.events
   for each row when (pg_catalog.current_setting('bloud.pruning', true) is distinct from 'on')
   execute function bloud.guard_append_only();
@@ -136,7 +137,7 @@ begin
 end
 $$;
 comment on function bloud.stamp_operation() is
-  'Sets the role, the origin and the time of a request from the session that inserts the operation.';
+  'Sets the role, origin and time of a new operation from the session that inserts the operation.';
 create or replace trigger stamp_operation before insert on bloud.operations
   for each row execute function bloud.stamp_operation();
 
@@ -147,17 +148,18 @@ begin
   return null;
 end
 $$;
-comment on function bloud.notify_channel() is 'Notifies the channel that is the argument of the trigger.';
+comment on function bloud.notify_channel() is
+  'Notifies the channel whose name is the argument of the trigger.';
 create or replace trigger notify_work after insert or update on bloud.operations
   for each statement execute function bloud.notify_channel('bloud_work');
 create or replace trigger notify_log after insert on bloud.rebuild_log
   for each statement execute function bloud.notify_channel('bloud_log');
--- The channel bloud_apps reports changes of an app that leave the status of the app as it is.
+-- The next two triggers report changes that add no event, because the status stays the same.
 create or replace trigger notify_rename after update of display_name on bloud.apps
   for each statement execute function bloud.notify_channel('bloud_apps');
 create or replace trigger notify_request
   after update of cancel_requested_at, purge, warnings on bloud.operations
   for each statement execute function bloud.notify_channel('bloud_apps');
--- Notifies listeners of a new epoch, because they must then start again with a snapshot.
+-- When the history gets a new epoch (id), after a backup was restored, clients must read all apps again.
 create or replace trigger notify_epoch after update of epoch on bloud.stream
   for each statement execute function bloud.notify_channel('bloud');

@@ -1,5 +1,5 @@
--- Views for operators and for the processes of the agent. Every deploy drops and creates the views, because
--- `create or replace view` can't drop a column.
+-- Views for operators and for the processes of the agent. Every deployment drops and creates the views,
+-- because `create or replace view` can't drop a column.
 
 drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, bloud.history,
   bloud.desired_apps, bloud.probed_apps;
@@ -8,7 +8,8 @@ create view bloud.queue as
 select row_number() over (order by o.requested_at, o.id) as position, o.app, o.kind, o.id as operation_id,
   o.requested_by, o.origin, o.requested_at, date_trunc('second', bloud.clock() - o.requested_at) as waiting
 from bloud.operations o where o.state = 'queued' and o.kind in ('install', 'uninstall');
-comment on view bloud.queue is 'Operations that wait for the next rebuild, in the order of their requests.';
+comment on view bloud.queue is
+  'Installs and uninstalls that wait for the next rebuild, in the order of their requests.';
 
 create view bloud.active as
 select o.id as operation_id, o.app, o.kind, a.status, a.status_since,
@@ -18,21 +19,20 @@ from bloud.operations o
 left join bloud.apps a on a.operation_id = o.id
 left join bloud.rebuilds r on r.id = o.rebuild_id
 where o.state in ('queued', 'active') order by o.id;
-comment on view bloud.active is
-  'Every open (queued or active) operation, with the rebuild that includes the operation.';
+comment on view bloud.active is 'Every open (queued or active) operation, with its rebuild if it has one.';
 
 create view bloud.history as
 select e.seq, e.at, e.app, e.from_status, e.to_status,
   date_trunc('milliseconds', lead(e.at) over (partition by e.app order by e.seq) - e.at) as duration,
   e.operation_id, e.actor, e.origin, e.cause ->> 'class' as class, e.cause ->> 'message' as message
 from bloud.events e order by e.seq desc;
-comment on view bloud.history is 'Every transition of every app, newest first.';
+comment on view bloud.history is 'Every change of an app''s status, newest first.';
 
 create view bloud.app_status as
 select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config,
   a.installed_at, a.updated_at, a.status_since,
   date_trunc('second', bloud.clock() - a.status_since) as elapsed, a.wanted, a.operation_id,
-  -- Skips the slow call of usual_duration() for a status without a usual duration, for example running.
+  -- usual_duration() is slow, so it is not called for a status that does not end by itself, such as running.
   case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping')
     then bloud.usual_duration(a.name, a.status) end as usual,
   bloud.step_durations(a.name, a.operation_id) as step_seconds, o.kind as operation_kind,
@@ -44,13 +44,14 @@ left join bloud.catalog_cache c on c.name = a.name
 left join bloud.operations o on o.id = a.operation_id
 left join bloud.queue q on q.operation_id = o.id;
 comment on view bloud.app_status is
-  'Each app with its status, cause, position in the queue and allowed verbs.';
+  'Each app with its status, the reason for a failure, the position in the queue and the allowed actions.';
 
 create view bloud.catalog as
 select c.name, c.display_name, c.description, c.category, c.version, c.port, c.is_system, c.unavailable,
   a.status
 from bloud.catalog_cache c left join bloud.apps a on a.name = c.name order by c.name;
-comment on view bloud.catalog is 'Apps of the catalog, also apps that this machine can''t run.';
+comment on view bloud.catalog is
+  'All apps of the catalog, including apps that can''t be installed on this machine.';
 
 create view bloud.desired_apps as
 select a.name, a.version, a.port, a.status, a.integration_config, c.entry
@@ -59,11 +60,11 @@ where a.wanted and not exists (
   select from bloud.operations o join bloud.rebuilds r on r.id = o.rebuild_id
   where o.id = a.operation_id and o.kind = 'install' and o.state = 'active' and r.state = 'waiting')
 order by a.name;
-comment on view bloud.desired_apps is 'Apps that the host runs after the active rebuild.';
+comment on view bloud.desired_apps is 'Apps that the machine will have after the active rebuild.';
 
 create view bloud.probed_apps as
 select a.name, a.port, a.status, a.deadline, coalesce(a.deadline <= bloud.clock(), false) as overdue,
   a.integration_config, c.entry
 from bloud.apps a join bloud.catalog_cache c on c.name = a.name
 where a.status in ('starting', 'running', 'error') and a.wanted order by a.name;
-comment on view bloud.probed_apps is 'Apps whose health the orchestrator probes.';
+comment on view bloud.probed_apps is 'Apps whose health the orchestrator (worker process) checks.';

@@ -1,4 +1,5 @@
--- Functions for the names of an app. The name never changes. The verb rename() changes the display name.
+-- Functions for the two names of an app: the name, which never changes, and the display name, which rename()
+-- changes.
 -- Errors raised: BL002 invalid_name, BL005 not_installed, BL017 invalid_options, BL019 wrong_isolation.
 
 create or replace function bloud.check_name(p_app text) returns void
@@ -42,4 +43,4 @@ begin
 end
 $$;
 comment on function bloud.rename(text, text) is
-  'Changes the display name of an app (1 to 80 characters). Returns an operation that has succeeded.';
+  'Changes the display name of an app at once, and returns the finished operation.';

@@ -1,9 +1,10 @@
--- Verb cancel(), which ends the open operation of an app. The states of the operation are:
+-- Function cancel(), which ends the open (queued or active) operation of an app:
 --
---   queued → cancelled    at once, together with queued dependencies that no other app uses
---   active → cancelled    after the orchestrator has stopped the work; active if the stop came too late
+--   queued → cancelled    at once, together with the queued dependencies that no other app needs
+--   active → cancelled    after the orchestrator (worker process) has stopped the work
+--   active → active       if the machine has begun to activate its new configuration in the meantime
 --
--- Operations of a rollback are cancelled together.
+-- If the operation belongs to a rollback, all operations of the rollback are cancelled together.
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL013 nothing_to_cancel, BL014 too_late_to_cancel,
 -- BL019 wrong_isolation.
 
@@ -31,8 +32,8 @@ begin
       bloud.cancelled_cause(v_row.status));
     return (select o from bloud.operations o where o.id = v_open.id);
   end if;
-  -- Waits for transactions that install an app with the same dependencies. All transactions lock the names
-  -- in alphabetical order, to avoid deadlocks.
+  -- Waits until no other transaction is installing an app with the same dependencies. The locks are taken in
+  -- alphabetical order, so that two transactions never wait for each other.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select n from unnest(v_names) as n order by n) s;
   perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
@@ -41,5 +42,5 @@ begin
 end
 $$;
 comment on function bloud.cancel(text) is
-  'Cancels the open operation of an app and returns the operation. An active operation ends after the '
-  'orchestrator has stopped the work.';
+  'Cancels the open operation of an app and returns the operation. An active operation ends later, when the '
+  'orchestrator (worker process) has stopped the work.';

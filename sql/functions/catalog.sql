@@ -1,7 +1,7 @@
--- Functions that store the catalog, the list of apps that can be installed. The orchestrator reads one file
--- per app and passes the content to sync_catalog(), which replaces the rows of bloud.catalog_cache.
---
--- If the file of an app is gone, the row is deleted. The row of an installed app is kept as unavailable.
+-- Functions that store the catalog, the list of apps that can be installed. The orchestrator (worker process)
+-- reads one file per app and passes the contents to sync_catalog(), which replaces the rows of
+-- bloud.catalog_cache. If the file of an app is gone, the row is deleted, or kept as unavailable if
+-- the app has a row in bloud.apps.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.sync_catalog(
@@ -12,8 +12,8 @@ declare
   v_removed text[];
 begin
   perform bloud.assert_attempt(p_attempt);
-  -- Keeps the entry of an app that another transaction has locked, because that transaction may install the
-  -- app.
+  -- Keeps the entry of an app that another transaction has locked, because that transaction may be installing
+  -- the app.
   v_removed := array(select c.name from bloud.catalog_cache c
     where not exists (select from jsonb_array_elements(p_entries) e where e ->> 'name' = c.name)
       and pg_try_advisory_xact_lock(45069, hashtext(c.name)));
@@ -44,8 +44,8 @@ begin
 end
 $$;
 comment on function bloud.sync_catalog(bigint, jsonb, jsonb) is
-  'Replaces the catalog with the entries read from the catalog files. Ends queued operations of kind '
-  'refresh_catalog as succeeded. Returns the number of new or changed entries.';
+  'Replaces the catalog by the entries read from the catalog files, and ends a queued refresh of the catalog '
+  'as succeeded. Returns the number of new or changed entries.';
 
 create or replace function bloud.fail_refresh(p_attempt bigint, p_cause jsonb) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -56,7 +56,7 @@ begin
 end
 $$;
 comment on function bloud.fail_refresh(bigint, jsonb) is
-  'Ends the queued operations of kind refresh_catalog as failed, because the catalog files can''t be read.';
+  'Ends a queued refresh of the catalog as failed, because the catalog files can''t be read.';
 
 create or replace function bloud.refresh_catalog() returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -75,4 +75,4 @@ begin
 end
 $$;
 comment on function bloud.refresh_catalog() is
-  'Requests that the orchestrator reads the catalog files again. Returns the operation.';
+  'Requests that the orchestrator (worker process) reads the catalog files again. Returns the operation.';

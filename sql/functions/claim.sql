@@ -1,6 +1,5 @@
--- Functions with which the orchestrator starts a rebuild that includes the queued operations. A rebuild
--- changes the host with one switch command. A queued rollback gets a rebuild of its own, before all other
--- operations.
+-- Functions with which the orchestrator (worker process) starts a rebuild: one change of the machine for all
+-- queued operations. A queued rollback gets a rebuild of its own, before all other operations.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.filter_claimable(p_names text[]) returns text[]
@@ -28,8 +27,8 @@ begin
 end
 $$;
 comment on function bloud.filter_claimable(text[]) is
-  'Returns those of the given queued apps whose dependencies are installed or also among the returned apps. '
-  'Ends the install of an app as failed if a dependency was cancelled or has failed.';
+  'Removes from the given queued apps those that need an app that is neither installed nor in the list, and '
+  'returns the rest. Ends an install as failed if such a dependency was cancelled or has failed.';
 
 create or replace function bloud.start_rebuild(p_operations bigint[], p_deadline_seconds integer)
 returns bloud.rebuilds
@@ -53,7 +52,7 @@ begin
 end
 $$;
 comment on function bloud.start_rebuild(bigint[], integer) is
-  'Starts and returns a rebuild that includes the given queued operations.';
+  'Starts a rebuild for the given queued operations and returns the rebuild.';
 
 create or replace function bloud.claim_rebuild(p_attempt bigint, p_deadline_seconds integer)
 returns setof bloud.rebuilds
@@ -87,7 +86,7 @@ begin
     return query select * from bloud.claim_rollback(v_rollback, p_deadline_seconds);
     return;
   end if;
-  -- Skips apps that another transaction has locked. The next call of claim_rebuild() can include these apps.
+  -- Skips apps that another transaction has locked. The next call can include these apps.
   select array_agg(o.app) into v_names from (
     select q.app from bloud.operations q
     where q.state = 'queued' and q.kind in ('install', 'uninstall') order by q.app) o
@@ -103,5 +102,5 @@ begin
 end
 $$;
 comment on function bloud.claim_rebuild(bigint, integer) is
-  'Returns the active rebuild, or else starts and returns a waiting or new rebuild. The rebuild fails after '
-  'p_deadline_seconds seconds. Returns no row if there is no work.';
+  'Returns the active rebuild. If there is none, starts a waiting rebuild, or a new one for the queued '
+  'operations. Returns no row if there is no work. p_deadline_seconds is the time limit of the rebuild.';

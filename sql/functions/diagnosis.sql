@@ -63,5 +63,5 @@ begin
 end
 $$;
 comment on function bloud.why(text) is
-  'Returns rows with a question and an answer that explain the status of an app, for example the cause of a '
-  'failure or the position in the queue.';
+  'Explains the status of an app in rows of question and answer, for example with the reason for a failure '
+  'or the position in the queue.';

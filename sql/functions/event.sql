@@ -1,11 +1,10 @@
--- Functions that read the event stream. Events are the rows of bloud.events, which triggers.sql writes.
+-- Functions that read the event stream. Events are the rows of bloud.events: one for each change of an app's
+-- status.
 --
 --   seq       number of an event. Numbers become visible in ascending order, so a reader that keeps the last
 --             seq and reads greater numbers misses no event.
---   epoch     identity of the history. A restored backup gets a new epoch, so that all readers start again.
---   snapshot  all apps, together with the seq of the newest event
---
--- Errors raised: none.
+--   epoch     id of the history. A restored backup gets another id, so that all readers start again.
+--   snapshot  status of all apps, together with the seq of the newest event
 
 create or replace function bloud.stream_head(out epoch text, out seq bigint, out oldest bigint)
 language sql stable as $$
@@ -13,14 +12,15 @@ language sql stable as $$
   from bloud.stream s
 $$;
 comment on function bloud.stream_head() is
-  'Returns the epoch, the seq of the newest event, and the seq up to which events are pruned (oldest).';
+  'Returns the id of the event history (epoch), the number of the newest event (seq), and the number of the '
+  'newest event that was pruned (oldest).';
 
 create or replace function bloud.events_after(p_seq bigint, p_limit integer) returns setof bloud.events
 language sql stable as $$
   select * from bloud.events e where e.seq > p_seq order by e.seq limit p_limit
 $$;
 comment on function bloud.events_after(bigint, integer) is
-  'Returns at most p_limit events with a seq above p_seq, in order.';
+  'Returns at most p_limit events with numbers above p_seq, in ascending order.';
 
 create or replace function bloud.stream_after(p_seq bigint, p_limit integer)
 returns table (epoch text, seq bigint, app text, event json)
@@ -34,8 +34,8 @@ language sql stable as $$
   where e.seq > p_seq order by e.seq limit p_limit
 $$;
 comment on function bloud.stream_after(bigint, integer) is
-  'Returns at most p_limit events with a seq above p_seq, in order. The column event is the JSON that the '
-  'relay sends to clients.';
+  'Returns at most p_limit events with numbers above p_seq, in ascending order. The column event is the JSON '
+  'that the relay (HTTP server) sends to clients.';
 
 create or replace function bloud.snapshot() returns jsonb
 language sql stable as $$
@@ -44,12 +44,13 @@ language sql stable as $$
   from bloud.stream_head() h
 $$;
 comment on function bloud.snapshot() is
-  'Returns the rows of app_status as JSON, with the epoch and the seq of the newest event at that moment.';
+  'Returns all rows of bloud.app_status as JSON, with the number of the newest event (seq) and the id of the '
+  'event history (epoch) at that moment.';
 
 create or replace function bloud.new_epoch() returns text
 language sql as $$
   update bloud.stream set epoch = left(replace(gen_random_uuid()::text, '-', ''), 12) returning epoch
 $$;
 comment on function bloud.new_epoch() is
-  'Gives the event history a new epoch after a backup was restored, so that every reader starts again with a '
-  'snapshot. Returns the new epoch.';
+  'Gives the event history a new id, and returns the id. To be called after a backup was restored, so that '
+  'clients read all apps again.';

@@ -1,10 +1,11 @@
--- Functions that record the health of apps, and that end operations whose deadline has passed.
+-- Functions that record the health of apps, and that end operations whose time limit has passed.
 --
 --   starting → running           the health check passed, so the install has succeeded
---   starting → error             the health check failed or passed too late, so the install has failed
---   running ↔ error              a later health check failed or passed
---   queued → failed, stopped     no orchestrator began the install before the deadline
---   stopping → error             no orchestrator began the uninstall before the deadline
+--   starting → error             the health check failed or did not pass in time, so the install has failed
+--   running → error              a later health check failed
+--   error → running              a later health check passed
+--   queued → failed, stopped     the install was not started within a day
+--   stopping → error             the uninstall was not started within a day
 --
 -- Errors raised: BL016 stale_attempt.
 
@@ -17,7 +18,7 @@ declare
 begin
   perform bloud.assert_attempt(p_attempt);
   if not pg_try_advisory_xact_lock(45069, hashtext(p_app)) then
-    -- Skips an app that another transaction has locked. The next health check reports the health again.
+    -- Another transaction has locked the app. The next health check will be recorded instead.
     return (select a.status from bloud.apps a where a.name = p_app);
   end if;
   select * into v_row from bloud.apps a where a.name = p_app for update;
@@ -39,8 +40,8 @@ begin
 end
 $$;
 comment on function bloud.report_health(bigint, text, boolean, jsonb) is
-  'Records whether the health check of an app has passed. Does nothing if another transaction has locked the '
-  'app. Returns the status of the app.';
+  'Records whether the health check of an app has passed, and returns the status of the app. Does nothing if '
+  'another transaction has locked the app.';
 
 create or replace function bloud.sweep(p_attempt bigint) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -57,7 +58,7 @@ begin
     continue when not pg_try_advisory_xact_lock(45069, hashtext(v_row.name));
     continue when exists (select from unnest(bloud.apps_with(v_row.name)) as n
       where not pg_try_advisory_xact_lock(45069, hashtext(n)));
-    -- Reads the app again, because another transaction may have changed the app before the app was locked.
+    -- The app may have changed between the query and the lock, so the row is read again.
     select * into v_row from bloud.apps a where a.id = v_row.id;
     continue when not found or v_row.status not in ('queued', 'starting', 'stopping')
       or v_row.deadline >= bloud.clock() - interval '5 seconds';
@@ -86,5 +87,5 @@ begin
 end
 $$;
 comment on function bloud.sweep(bigint) is
-  'Ends the operation of each app whose deadline passed more than 5 s ago as failed. Within the 5 s the '
-  'orchestrator can report the failure with the log of the app. Returns the number of apps.';
+  'Ends as failed the operation of each app whose time limit passed more than 5 s ago. Within the 5 s the '
+  'orchestrator (worker process) can report a more precise reason. Returns the number of these apps.';

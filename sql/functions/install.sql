@@ -1,5 +1,4 @@
--- Verb install(), which queues the install of an app and of every dependency that is not installed yet.
---
+-- Function install(), which queues the install of an app and of each dependency that is not installed yet.
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL006 not_available_here,
 -- BL007 choice_needed, BL008 choice_not_compatible, BL009 dependency_cycle, BL012 port_taken,
 -- BL017 invalid_options, BL019 wrong_isolation, BL020 already_installed.
@@ -7,7 +6,7 @@
 create or replace function bloud.check_options(p_options jsonb) returns void
 language plpgsql immutable as $$
 begin
-  -- Limits the options to 10 kB, because the options are stored with each operation.
+  -- The options are stored with each operation, so their length is limited to 10 kB.
   if p_options is null or octet_length(p_options::text) > 10000 or jsonb_typeof(p_options) <> 'object'
      or p_options - 'choices' <> '{}' or jsonb_typeof(coalesce(p_options -> 'choices', '{}')) <> 'object'
      or exists (
@@ -23,7 +22,7 @@ begin
 end
 $$;
 comment on function bloud.check_options(jsonb) is
-  'Refuses (BL017) options that do not have the form of the options of install().';
+  'Refuses (BL017) options that do not have the form {"choices": {slot: app or [apps]}}.';
 
 create or replace function bloud.request_install(p_app text, p_options jsonb, p_config jsonb, p_for bigint)
 returns bloud.operations
@@ -36,7 +35,7 @@ begin
   values (p_app, 'install', p_options, p_for, (select a.status from bloud.apps a where a.name = p_app), '',
     'psql', bloud.clock())
   returning * into v_operation;
-  -- Sets a deadline of one day, because an operator no longer expects an install after that time.
+  -- An install that was queued for a day fails, because the operator no longer expects the install by then.
   insert into bloud.apps as a (name, display_name, version, status, port, is_system, integration_config,
     operation_id, deadline)
   select c.name, c.display_name, c.version, 'queued', c.port, c.is_system, p_config, v_operation.id,
@@ -49,8 +48,8 @@ begin
 end
 $$;
 comment on function bloud.request_install(text, jsonb, jsonb, bigint) is
-  'Inserts an install operation, sets the app to queued, and returns the operation. p_for is the id of the '
-  'operation that needs the install, or null.';
+  'Queues the install of an app and returns the operation. p_for is the id of the operation that needs this '
+  'install, or null.';
 
 create or replace function bloud.write_plan(p_app text, p_options jsonb, p_plan jsonb)
 returns bloud.operations
@@ -71,8 +70,8 @@ begin
 end
 $$;
 comment on function bloud.write_plan(text, jsonb, jsonb) is
-  'Inserts an install operation for each app of a plan, or raises the first refusal of the plan. Returns the '
-  'operation of p_app. The caller has locked the apps.';
+  'Queues the install of each app of a plan, and returns the operation of p_app. Raises an error if the plan '
+  'has a blocker (refusal). The caller has locked the apps.';
 
 create or replace function bloud.detach_from_requester(p_open bloud.operations) returns bloud.operations
 language plpgsql as $$
@@ -84,8 +83,8 @@ begin
 end
 $$;
 comment on function bloud.detach_from_requester(bloud.operations) is
-  'Keeps the queued install of a dependency from being cancelled together with the app that needs the '
-  'dependency, because an operator has requested the dependency too.';
+  'Marks the queued install of a dependency as requested by an operator, so that it stays if the install of '
+  'the app that needs the dependency is cancelled.';
 
 create or replace function bloud.install(app text, options jsonb default '{}') returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -104,5 +103,5 @@ begin
 end
 $$;
 comment on function bloud.install(text, jsonb) is
-  'Installs an app and its dependencies with the options {"choices": {slot: app or [apps]}}. Returns the new '
-  'operation, or the open install of the app.';
+  'Queues the install of an app and its dependencies with the options {"choices": {slot: app or [apps]}}. '
+  'Returns the new operation, or the install that is already open.';

@@ -1,6 +1,5 @@
 -- Function check_invariants(), which checks conditions that must hold after every commit. Each part of the
 -- query returns the violations of one condition.
--- Errors raised: none.
 
 create or replace function bloud.check_invariants() returns table (invariant text, app text, detail text)
 language sql stable as $$

@@ -1,7 +1,9 @@
--- Functions of the lease, which lets at most one worker (orchestrator process) act on the host at a time.
+-- Functions of the lease: a lock with a time limit that lets only one worker (orchestrator process) change
+-- the machine.
 --
--- Each lease holder gets a new attempt number (fencing token), which every write of the worker includes. A
--- worker that lost the lease can't write any more, because older attempt numbers are refused.
+-- Each time a worker acquires the lease, the worker gets a new attempt number (fencing token) and passes the
+-- number to every function that writes. A worker that has lost the lease can't write any more, because older
+-- numbers are refused.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.acquire_lease(p_worker text, p_seconds integer) returns bigint
@@ -23,13 +25,13 @@ begin
 end
 $$;
 comment on function bloud.acquire_lease(text, integer) is
-  'Acquires the lease for p_seconds seconds. Returns the attempt number, or null while another worker holds '
-  'the lease.';
+  'Acquires the lease (lock that makes one worker the active one) for p_seconds seconds. Returns the attempt '
+  'number, or null while another worker holds the lease.';
 
 create or replace function bloud.assert_attempt(p_attempt bigint) returns void
 language plpgsql as $$
 begin
-  -- Locks the row, so that no other worker can acquire the lease before the end of this transaction.
+  -- The shared lock keeps another worker from acquiring the lease before the end of this transaction.
   perform from bloud.lease where attempt = p_attempt for share;
   if not found then
     raise exception using errcode = 'BL016', message = format('Attempt %s is over', p_attempt),
@@ -38,7 +40,8 @@ begin
 end
 $$;
 comment on function bloud.assert_attempt(bigint) is
-  'Refuses (BL016) every attempt number except the current number of the lease.';
+  'Refuses (BL016) an attempt number that is not the current one of the lease, because the caller has lost '
+  'the lease.';
 
 create or replace function bloud.renew_lease(p_attempt bigint, p_seconds integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -53,11 +56,11 @@ begin
 end
 $$;
 comment on function bloud.renew_lease(bigint, integer) is
-  'Extends the lease to p_seconds seconds from now. Refused (BL016) if another worker has the lease.';
+  'Extends the lease until p_seconds seconds from now. Refused (BL016) if another worker has the lease.';
 
 create or replace function bloud.release_lease(p_attempt bigint) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$
   update bloud.lease set lease_until = null where attempt = p_attempt
 $$;
 comment on function bloud.release_lease(bigint) is
-  'Releases the lease, so that the next worker can acquire the lease at once.';
+  'Releases the lease, so that another worker can acquire the lease at once.';

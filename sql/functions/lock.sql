@@ -6,13 +6,13 @@
 --
 --   45069, hash of an app    exclusive for every change of the app
 --   45070, 0                 exclusive for the numbering of events, at the commit (triggers.sql)
---   45072, hash of an app    shared for an install that uses the app, exclusive for an uninstall of the app
+--   45072, hash of an app    shared for an install of an app that needs this app, exclusive for an uninstall
 --   45073, port              exclusive for an install of an app that listens on the port
---   45074, 0                 shared for every verb, exclusive for rollback(), which may concern any app
+--   45074, 0                 shared for every verb, exclusive for rollback(), which may change any app
 --   45074, 1                 exclusive for rollback(), so that two calls don't run at the same time
 --
--- Apps are locked in the order of their names, so that two verbs never deadlock. A claim of a rebuild, a
--- health report and a sweep never wait for a lock, but skip the locked app.
+-- Apps are locked in the order of their names, so that two verbs never deadlock. claim_rebuild(),
+-- report_health() and sweep() never wait for a lock, but skip the locked app.
 -- Errors raised: BL019 wrong_isolation.
 
 create or replace function bloud.lock_apps(p_names text[]) returns void
@@ -27,7 +27,8 @@ begin
         current_setting('transaction_isolation')),
       hint = 'Call it outside of a transaction, or begin with: begin isolation level read committed;';
   end if;
-  -- Limits the idle time of the transaction, because a rebuild of locked apps can't end.
+  -- PostgreSQL ends a session that is idle for a minute in this transaction, because a rebuild can't end
+  -- while its apps are locked.
   if current_setting('idle_in_transaction_session_timeout')::interval
      not between interval '1 ms' and interval '1 min' then
     perform set_config('idle_in_transaction_session_timeout', '1min', true);
@@ -50,8 +51,8 @@ declare
   v_port integer;
 begin
   perform bloud.lock_apps(v_installs || (p_plan ->> 'app'));
-  -- Keeps the dependencies of the plan from being uninstalled meanwhile. The lock is shared, because several
-  -- installs may use one dependency.
+  -- Keeps other transactions from uninstalling the dependencies. The lock is shared, because several installs
+  -- may need the same dependency.
   for v_name in
     select distinct n.name from jsonb_each(p_plan -> 'config') c
     cross join jsonb_each(c.value) s cross join jsonb_array_elements_text(s.value) as n (name) order by n.name
@@ -67,8 +68,7 @@ begin
 end
 $$;
 comment on function bloud.lock_plan(jsonb) is
-  'Locks the apps of an install plan, with the dependencies and ports of these apps, until the transaction '
-  'ends.';
+  'Locks the apps of an install plan, their dependencies and their ports until the transaction ends.';
 
 create or replace function bloud.lock_install(p_app text, p_options jsonb) returns jsonb
 language plpgsql as $$
@@ -89,8 +89,8 @@ begin
 end
 $$;
 comment on function bloud.lock_install(text, jsonb) is
-  'Plans an install and locks the apps, dependencies and ports of the plan until the transaction ends. '
-  'Returns the plan.';
+  'Plans an install, locks the apps, dependencies and ports of the plan until the transaction ends, and '
+  'returns the plan.';
 
 create or replace function bloud.lock_related(p_app text) returns bloud.operations
 language plpgsql as $$
@@ -111,5 +111,5 @@ begin
 end
 $$;
 comment on function bloud.lock_related(text) is
-  'Locks an app, the apps of the same rollback, and the dependencies queued for the app. Returns the open '
-  'operation.';
+  'Locks an app together with all apps whose operations would be cancelled with the operation of the app. '
+  'Returns the open operation of the app.';

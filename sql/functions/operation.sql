@@ -1,5 +1,5 @@
--- Functions of operations. The verbs (install, uninstall …) insert an operation and return at once. The
--- orchestrator does the work later.
+-- Functions of operations (requested installs, uninstalls …). A function such as install() inserts an
+-- operation and returns at once. The orchestrator (worker process) does the work later.
 --
 --   queued → active → succeeded | failed | cancelled
 --   queued → cancelled     by cancel(), before the work began
@@ -8,7 +8,6 @@
 --
 -- An app has at most one open (queued or active) operation. A dependency that is installed for an app has an
 -- operation of its own, whose column requested_for is the id of the operation of the app.
--- Errors raised: none.
 
 create or replace function bloud.open_operation(p_app text) returns bloud.operations
 language sql stable as $$
@@ -22,7 +21,7 @@ language sql stable as $$
   select o from bloud.operations o join bloud.apps a on a.operation_id = o.id where a.name = p_app
 $$;
 comment on function bloud.last_operation(text) is
-  'Returns the open operation of an app, or else its last operation. Returns null if the app has no row.';
+  'Returns the newest install or uninstall of an app, or null if the app has no row.';
 
 create or replace function bloud.end_operation(p_id bigint, p_state text, p_cause jsonb default null)
 returns bloud.operations
@@ -36,7 +35,7 @@ begin
 end
 $$;
 comment on function bloud.end_operation(bigint, text, jsonb) is
-  'Ends an operation as succeeded, failed, cancelled or superseded. Returns the operation.';
+  'Ends an operation with the state succeeded, failed, cancelled or superseded, and returns the operation.';
 
 create or replace function bloud.cancelled_cause(p_phase text) returns jsonb
 language sql stable as $$
@@ -44,7 +43,7 @@ language sql stable as $$
     'message', 'Cancelled by ' || bloud.session_actor(), 'hint', 'Retry when you like.')
 $$;
 comment on function bloud.cancelled_cause(text) is
-  'Returns the cause of an operation that this session cancels.';
+  'Returns the value of the column cause for an operation that this session cancels.';
 
 create or replace function bloud.withdraw_install(p_row bloud.apps, p_cause jsonb) returns void
 language plpgsql as $$
@@ -60,7 +59,8 @@ begin
 end
 $$;
 comment on function bloud.withdraw_install(bloud.apps, jsonb) is
-  'Takes an app out of the queue. The app becomes stopped if the app was installed before, or else failed.';
+  'Sets the status of an app whose queued install ends: stopped if the app was stopped before, or else '
+  'failed.';
 
 create or replace function bloud.withdraw_operation(
   p_row bloud.apps, p_operation bloud.operations, p_cause jsonb) returns void
@@ -75,8 +75,8 @@ begin
 end
 $$;
 comment on function bloud.withdraw_operation(bloud.apps, bloud.operations, jsonb) is
-  'Sets the status of an app whose queued operation has ended. An app that was to be uninstalled becomes '
-  'error, because the app still runs. An app that was to be installed becomes stopped or failed.';
+  'Sets the status of an app whose queued operation ends. After an uninstall the status is error, because '
+  'the app still runs. After an install the status is stopped or failed.';
 
 create or replace function bloud.dependencies_queued_for(p_app text) returns text[]
 language sql stable as $$
@@ -84,7 +84,8 @@ language sql stable as $$
   where o.kind = 'install' and o.state = 'queued' and o.requested_for = (bloud.open_operation(p_app)).id
 $$;
 comment on function bloud.dependencies_queued_for(text) is
-  'Returns the queued dependencies that were requested for p_app, newest first.';
+  'Returns the dependencies of p_app whose installs were queued together with the install of p_app, newest '
+  'first.';
 
 create or replace function bloud.withdraw_dependencies(p_names text[], p_state text, p_cause jsonb)
 returns void
@@ -107,7 +108,7 @@ begin
 end
 $$;
 comment on function bloud.withdraw_dependencies(text[], text, jsonb) is
-  'Ends the queued installs of the given dependencies, except dependencies that other apps use. The caller '
+  'Ends the queued installs of the given dependencies, except those that another app needs too. The caller '
   'has locked the dependencies.';
 
 create or replace function bloud.operation_log(p_operation bigint, p_after bigint, p_limit integer)
@@ -118,4 +119,5 @@ language sql stable as $$
   where o.id = p_operation and l.line_no > p_after order by l.line_no limit p_limit
 $$;
 comment on function bloud.operation_log(bigint, bigint, integer) is
-  'Returns at most p_limit lines after line p_after of the log of the rebuild that includes the operation.';
+  'Returns the output of the newest rebuild that includes the operation: at most p_limit lines after line '
+  'p_after.';

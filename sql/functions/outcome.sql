@@ -1,10 +1,10 @@
--- Functions that end a rebuild and the operations that the rebuild includes. After a failed rebuild, a new
--- rebuild includes the operations of all apps that have not failed.
+-- Functions that end a rebuild (one change of the machine) and the operations of the rebuild. After a failed
+-- rebuild, a new rebuild repeats the operations of the apps that have not failed.
 --
 --   failures   {app: cause} of the failed apps. An app that requires a failed app fails too.
---   cause      reason of a failure that can't be assigned to an app. All operations fail with this cause.
---   split      division of the operations of a failed rebuild into two new rebuilds. Splits repeat until the
---              operation that fails has a rebuild of its own.
+--   cause      reason for a failure that can't be assigned to one app. All operations fail with this reason.
+--   split      division of the operations of a failed rebuild into two new rebuilds. This is repeated until
+--              the operation that fails is alone in a rebuild.
 --
 -- Errors raised: BL016 stale_attempt.
 
@@ -34,7 +34,7 @@ begin
 end
 $$;
 comment on function bloud.add_dependents(jsonb, bigint) is
-  'Returns p_failures ({app: cause}) with a failure added for each app that requires a failed app.';
+  'Returns p_failures ({app: cause}) with an entry added for each app that requires a failed app.';
 
 create or replace function bloud.fail_operation(p_operation bloud.operations, p_cause jsonb) returns void
 language plpgsql as $$
@@ -47,11 +47,11 @@ begin
     update bloud.apps set status = 'failed', wanted = false, deadline = null, cause = v_cause
     where operation_id = p_operation.id;
   elsif p_operation.previous_status = 'failed' then
-    -- Sets the app to stopped instead of error, so that the next host generation does not include the app.
+    -- Before the uninstall the status was failed, so the app does not run, and status error would be wrong.
     update bloud.apps set status = 'stopped', deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   else
-    -- Includes the app in the next host generation again, because the app is still installed.
+    -- The app still runs, so the next rebuild must include the app again.
     update bloud.apps set status = 'error', wanted = true, deadline = null, cause = v_cause
     where operation_id = p_operation.id and status = 'stopping';
   end if;
@@ -61,7 +61,7 @@ begin
 end
 $$;
 comment on function bloud.fail_operation(bloud.operations, jsonb) is
-  'Ends an operation as failed or cancelled, and sets the status of its app accordingly.';
+  'Ends an operation as failed or cancelled, and sets the status of the app accordingly.';
 
 create or replace function bloud.complete_operation(p_operation bloud.operations) returns void
 language plpgsql as $$
@@ -83,8 +83,8 @@ begin
 end
 $$;
 comment on function bloud.complete_operation(bloud.operations) is
-  'Records that the rebuild of an operation has succeeded. An installed app becomes starting. An uninstalled '
-  'app becomes stopped, and the row of a purged app is deleted.';
+  'Sets the status of the app after a successful rebuild: starting after an install, stopped after an '
+  'uninstall. If the data was deleted too, the row of the app is deleted.';
 
 create or replace function bloud.requests_in(p_rebuild bigint) returns bigint[]
 language sql stable as $$
@@ -99,14 +99,14 @@ language sql stable as $$
   ranks as (
     select r.request, 0 as rank from included r
     union
-    -- Limits the recursion to 50 levels, because requests that need each other would cause an endless loop.
+    -- The limit of 50 ends the recursion if two operations need the apps of each other.
     select n.request, r.rank + 1 from ranks r join needs n on n.needed = r.request where r.rank < 50)
   select array_agg(m.request order by m.rank, m.request)
   from (select r.request, max(r.rank) as rank from ranks r group by r.request) m
 $$;
 comment on function bloud.requests_in(bigint) is
-  'Returns the ids of the active operations of a rebuild, dependencies first. Operations that were requested '
-  'for another operation are omitted.';
+  'Returns the ids of the active operations of a rebuild in the order of their dependencies. An operation '
+  'that was added for another operation is represented by the id of that operation.';
 
 create or replace function bloud.follow_rebuild(p_old bloud.rebuilds, p_split boolean)
 returns setof bloud.rebuilds
@@ -134,8 +134,8 @@ begin
 end
 $$;
 comment on function bloud.follow_rebuild(bloud.rebuilds, boolean) is
-  'Starts and returns a rebuild for the remaining operations of a failed rebuild. With p_split a second, '
-  'waiting rebuild gets half of the operations.';
+  'Starts a rebuild for the remaining operations of a failed rebuild, and returns the new rebuild. With '
+  'p_split, half of the operations go into a second rebuild, which waits until the first has ended.';
 
 create or replace function bloud.end_rebuild(p_attempt bigint, p_rebuild bigint, p_switched boolean,
   p_exit_code integer, p_generation_after text, p_failures jsonb default '{}', p_cause jsonb default null,
@@ -175,7 +175,7 @@ begin
   for v_operation in select o.* from bloud.operations o where o.state = 'active'
       and (o.rebuild_id = p_rebuild or (not p_switched and v_failures ? o.app)) order by o.id loop
     if p_switched and v_operation.purge and v_failures ? v_operation.app then
-      -- Ends a purge as failed, because the data of the app could not be deleted.
+      -- The app was removed from the machine, but the data of the app could not be deleted.
       update bloud.apps set status = 'stopped', deadline = null
       where operation_id = v_operation.id and status = 'stopping';
       perform bloud.end_operation(v_operation.id, 'failed', v_failures -> v_operation.app);
@@ -191,13 +191,14 @@ begin
      and exists (select from bloud.operations o where o.rebuild_id = p_rebuild and o.state = 'active') then
     return query select * from bloud.follow_rebuild(v_old, v_split);
   end if;
-  -- Ends waiting rebuilds that include no active operation any more.
+  -- A waiting rebuild without an active operation has nothing left to do.
   update bloud.rebuilds r set state = 'failed', finished_at = bloud.clock()
   where r.state = 'waiting'
     and not exists (select from bloud.operations o where o.rebuild_id = r.id and o.state = 'active');
 end
 $$;
 comment on function bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean) is
-  'Ends a rebuild. p_switched is true if the host runs the new configuration. p_failures has the failed apps '
-  'or purges ({app: cause}). Returns a new rebuild of the apps that have not failed. With p_cause all apps '
-  'fail, unless p_split is true and the rebuild can be split.';
+  'Ends a rebuild. p_switched is true if the machine runs the new configuration. p_failures ({app: cause}) '
+  'has the failed apps, or the apps whose data could not be deleted. p_cause is the reason if no single app '
+  'caused the failure: all operations fail, unless p_split divides them into two new rebuilds. Returns the '
+  'new rebuild of the remaining operations, or no row.';

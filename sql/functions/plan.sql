@@ -1,12 +1,12 @@
--- Functions that compute a plan: the effect of install() or uninstall() for an app, without writing anything.
+-- Functions that compute a plan: what install() or uninstall() would do. Nothing is written.
 --
 -- The plan of an install has installs (apps to install, dependencies first), choices (one per slot) and
--- blockers (refusals). A slot is a named place for a dependency in the catalog entry of an app, with a list
--- of compatible apps. These apps fill a slot:
+-- blockers (reasons why the install is refused). A slot is a named place for a dependency in the catalog
+-- entry of an app, for example "database", with a list of compatible apps. These apps fill a slot:
 --
---   if the operator gave a choice              the chosen apps, or BL008 if the slot does not accept them
+--   if the operator chose apps                 the chosen apps, or error BL008 if they are not compatible
 --   if one compatible app is installed         the installed app
---   if several compatible apps are installed   all of them if the slot is multi, or else BL007
+--   if several compatible apps are installed   all of them if the slot accepts several, or else BL007
 --   if no compatible app is installed          the default of a required slot, or BL007 without a default;
 --                                              no app if the slot is optional
 --
@@ -20,7 +20,7 @@ language sql stable as $$
     where a.name = p_app and a.status not in ('failed', 'stopped', 'stopping'))
 $$;
 comment on function bloud.is_installed(text) is
-  'True if the app is installed or is being installed, so that other apps can use the app as a dependency.';
+  'True if the app is installed or is being installed, so that other apps can depend on the app.';
 
 create or replace function bloud.fill_slot(p_app text, p_slot text, p_spec jsonb, p_choice jsonb)
 returns jsonb
@@ -64,15 +64,15 @@ begin
 end
 $$;
 comment on function bloud.fill_slot(text, text, jsonb, jsonb) is
-  'Returns the dependencies chosen for one slot of an app, or a refusal if the given choice is not possible '
-  'or a choice is missing.';
+  'Returns the apps chosen for one slot (for example "database") of an app, or a refusal if the operator '
+  'must choose or has made an impossible choice.';
 
 create or replace function bloud.add_blocker(p_plan jsonb, p_refusal bloud.refusal) returns jsonb
 language sql immutable as $$
   select jsonb_set(p_plan, '{blockers}', (p_plan -> 'blockers') || to_jsonb(p_refusal))
 $$;
 comment on function bloud.add_blocker(jsonb, bloud.refusal) is
-  'Returns the plan with one more blocker (refusal).';
+  'Returns the plan with one more blocker (reason why the plan is refused).';
 
 create or replace function bloud.resolve_dependencies(
   p_app text, p_choices jsonb, p_path text[], p_plan jsonb) returns jsonb
@@ -124,8 +124,8 @@ begin
 end
 $$;
 comment on function bloud.resolve_dependencies(text, jsonb, text[], jsonb) is
-  'Returns the plan with an app and its dependencies added, dependencies first. p_path has the chain of apps '
-  'from the requested app to p_app.';
+  'Returns the plan with an app added after its dependencies. p_path is the chain of dependencies from the '
+  'requested app to p_app.';
 
 create or replace function bloud.plan_install(app text, options jsonb default '{}') returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -157,8 +157,8 @@ begin
       'Choose one of them, or change a port in the catalog.');
     v_plan := bloud.add_blocker(v_plan, v_refusal);
   end loop;
-  -- Accepts choices for apps that are already installed, because retry() repeats all choices of the failed
-  -- install, and some of the dependencies may be installed by now.
+  -- Choices for apps that are already installed are accepted, because retry() repeats all choices of the
+  -- failed install, and some of the dependencies may be installed by now.
   select array_agg(k.key) into v_unknown from jsonb_object_keys(coalesce(options -> 'choices', '{}')) k (key)
   where not exists (
     select from bloud.catalog_cache c cross join jsonb_object_keys(c.entry -> 'integrations') s (slot)
@@ -176,8 +176,8 @@ begin
 end
 $$;
 comment on function bloud.plan_install(text, jsonb) is
-  'Returns the effect of install(app, options) without writing anything: the apps to install in order, the '
-  'choices per slot, and the refusals (blockers).';
+  'Returns what install(app, options) would do: the apps to install in order, the apps chosen for each slot, '
+  'and the reasons why the install is refused (blockers). Writes nothing.';
 
 create or replace function bloud.needs_of(p_app bloud.apps) returns setof text
 language sql stable as $$
@@ -187,7 +187,7 @@ language sql stable as $$
   where c.name = p_app.name and (c.entry #>> array['integrations', s.key, 'required'])::boolean
 $$;
 comment on function bloud.needs_of(bloud.apps) is
-  'Returns the apps that an app requires with its present choices.';
+  'Returns the names of the apps without which an app can''t work.';
 
 create or replace function bloud.required_by(p_app text) returns text[]
 language sql stable as $$
@@ -198,7 +198,8 @@ language sql stable as $$
     select from jsonb_each(a.integration_config) s
     where s.value ? p_app and (c.entry #>> array['integrations', s.key, 'required'])::boolean)
 $$;
-comment on function bloud.required_by(text) is 'Returns the installed apps that require an app.';
+comment on function bloud.required_by(text) is
+  'Returns the names of the installed apps that can''t work without an app.';
 
 create or replace function bloud.plan_uninstall(app text, purge boolean default false) returns jsonb
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -215,4 +216,4 @@ begin
 end
 $$;
 comment on function bloud.plan_uninstall(text, boolean) is
-  'Returns the effect of uninstall(app, purge) without writing anything.';
+  'Returns what uninstall(app, purge) would do. Writes nothing.';

@@ -1,7 +1,9 @@
--- Functions with which the orchestrator records the progress of a rebuild, from its claim (claim.sql) to its
--- end (outcome.sql).
+-- Functions with which the orchestrator (worker process) records the progress of a rebuild (one change of the
+-- machine). claim.sql starts the rebuild, and outcome.sql ends the rebuild.
 --
---   configuring → begin_run() → building → append_log()… → begin_activation() → end_rebuild()
+--   phase configuring    the files of the apps are written, until begin_run()
+--   phase building       append_log() stores the output of the switch command (`nixos-rebuild switch`), and
+--                        begin_activation() records that the new configuration is being activated
 --
 -- Errors raised: BL016 stale_attempt.
 
@@ -24,8 +26,9 @@ begin
 end
 $$;
 comment on function bloud.begin_run(bigint, bigint, text, jsonb) is
-  'Records that the orchestrator starts the switch command. Returns the number of starts, or null if the '
-  'rebuild has ended. p_desired has the apps of the new host generation, for a later rollback.';
+  'Records that the orchestrator starts the switch command (`nixos-rebuild switch`). Returns the number of '
+  'starts, or null if the rebuild has ended. p_desired has the apps of the new configuration, for a later '
+  'rollback.';
 
 create or replace function bloud.append_log(
   p_attempt bigint, p_rebuild bigint, p_from_offset bigint, p_to_offset bigint, p_lines text[])
@@ -47,8 +50,9 @@ begin
 end
 $$;
 comment on function bloud.append_log(bigint, bigint, bigint, bigint, text[]) is
-  'Appends lines of the output of the switch command, from byte p_from_offset to byte p_to_offset. Returns '
-  'false without writing anything if other lines would be lost or repeated.';
+  'Stores new lines of the output of the switch command (`nixos-rebuild switch`): the bytes from '
+  'p_from_offset to p_to_offset. Returns false and stores nothing if p_from_offset is not the end of the '
+  'stored output.';
 
 create or replace function bloud.revert_cancel(p_operation bloud.operations) returns void
 language plpgsql as $$
@@ -81,8 +85,8 @@ begin
 end
 $$;
 comment on function bloud.begin_activation(bigint, bigint) is
-  'Records that the host activates the new generation. Earlier cancel requests are removed, and later ones '
-  'are refused (BL014).';
+  'Records that the machine begins to activate the new configuration. From now on a cancel is refused '
+  '(BL014), and cancel requests made before are removed.';
 
 create or replace function bloud.report_warnings(p_attempt bigint, p_rebuild bigint, p_warnings jsonb)
 returns void
@@ -95,4 +99,5 @@ begin
 end
 $$;
 comment on function bloud.report_warnings(bigint, bigint, jsonb) is
-  'Stores sentences about parts of apps that could not be set up, {app: [sentence]}, in the operations.';
+  'Stores the warnings of a rebuild in its operations: {app: [sentence]}, for example about a part of an app '
+  'that could not be set up.';

@@ -1,6 +1,7 @@
 -- Functions that return a refusal: the reason why a verb (install, uninstall …) is not possible for an app
--- now. The verbs raise refusals as errors, and the web page shows refusals beside the buttons. A verb locks
--- the app before it calls refusal_of(), so that the result stays true until the verb has written its rows.
+-- now, or null. The verbs raise refusals as errors, and the web page shows refusals beside the buttons. A
+-- verb locks the app before it calls refusal_of(), so that the result stays true until the verb has written
+-- its rows.
 -- Errors raised, by refuse() for the verbs: BL001 unknown_app, BL004 busy, BL005 not_installed,
 -- BL006 not_available_here, BL010 required_by_others, BL011 system_app, BL012 port_taken,
 -- BL013 nothing_to_cancel, BL014 too_late_to_cancel, BL015 nothing_to_retry, BL020 already_installed.
@@ -18,7 +19,7 @@ begin
 end
 $$;
 comment on function bloud.refuse(bloud.refusal) is
-  'Raises a refusal as an error. Does nothing if the refusal has no SQLSTATE.';
+  'Raises a refusal as an error. Does nothing if the refusal has no error code.';
 
 create or replace function bloud.refusal_of_install(p_app text, p_row bloud.apps, p_open bloud.operations)
 returns bloud.refusal
@@ -189,8 +190,8 @@ begin
 end
 $$;
 comment on function bloud.refusal_of(text, text) is
-  'Returns the reason why a verb (install, uninstall, purge, cancel, retry) would be refused for an app now, '
-  'or null.';
+  'Returns the reason why an action (install, uninstall, purge, cancel, retry) is not possible for an app '
+  'now, or null.';
 
 create or replace function bloud.controls(p_app text) returns jsonb
 language sql stable as $$
@@ -200,4 +201,5 @@ language sql stable as $$
   cross join lateral (select bloud.refusal_of(v.verb, p_app) as r offset 0) r
 $$;
 comment on function bloud.controls(text) is
-  'Returns whether each verb is allowed for the app now: {verb: {allowed, code, reason}}.';
+  'Returns whether each action (install, retry …) is allowed for the app now: {action: {allowed, code, '
+  'reason}}.';

@@ -1,5 +1,5 @@
 -- Function prune(), which deletes old events and log lines. The column pruned_to of bloud.stream has the
--- greatest deleted seq. A reader that continues from a smaller seq must start again with a snapshot.
+-- number of the newest deleted event. A reader that had not yet read that event must read all apps again.
 -- Errors raised: BL016 stale_attempt.
 
 create or replace function bloud.prune(
@@ -20,7 +20,8 @@ begin
   with expired as (
     select e.seq from bloud.events e
     where e.at < v_before and (e.operation_id = any (coalesce(v_kept, '{}'))) is not true
-      -- Keeps the last event of each app, because check_invariants() compares that event with the app.
+      -- check_invariants() compares the last event of each app with the row of the app, so that event is
+      -- kept.
       and e.seq < (select max(l.seq) from bloud.events l where l.app = e.app)
     order by e.seq limit p_batch),
   deleted as (delete from bloud.events e using expired d where e.seq = d.seq returning e.seq)
@@ -40,6 +41,6 @@ begin
 end
 $$;
 comment on function bloud.prune(bigint, interval, integer, integer) is
-  'Deletes events and log lines older than p_older_than, at most p_batch of each, to keep the transaction '
-  'short. Keeps the rows of the last p_keep_operations operations of each app. Returns the number of deleted '
-  'rows.';
+  'Deletes events and log lines older than p_older_than, except those of the last p_keep_operations '
+  'operations of each app. One call deletes at most p_batch rows of each table, so that the transaction '
+  'stays short. Returns the number of deleted rows.';

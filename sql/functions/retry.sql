@@ -1,6 +1,5 @@
--- Verb retry(), which repeats the last failed operation of an app. An install is also repeated if the app
--- became unhealthy after a successful install.
---
+-- Function retry(), which repeats the last failed operation of an app. If an installed app became unhealthy,
+-- retry() repeats the install.
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL005 not_installed,
 -- BL015 nothing_to_retry, BL019 wrong_isolation, and those of the verb that is repeated (install.sql,
 -- uninstall.sql).
@@ -14,8 +13,8 @@ declare
   v_options jsonb;
 begin
   perform bloud.check_name(retry.app);
-  -- Locks the app and its dependencies in the same order as install(), so that retry() and install() never
-  -- deadlock. Starts again if another operation of the app was inserted before the app was locked.
+  -- Takes the locks in the same order as install(), so that retry() and install() never wait for each other.
+  -- Starts again if another operation of the app was inserted before the locks were taken.
   loop
     v_last := bloud.last_operation(retry.app);
     v_options := case when v_last.kind = 'install' then v_last.options else '{}' end;
@@ -48,4 +47,4 @@ begin
 end
 $$;
 comment on function bloud.retry(text) is
-  'Repeats the last failed operation of an app with the same options. Returns the new operation.';
+  'Repeats the failed install or uninstall of an app with the same options, and returns the new operation.';

@@ -1,9 +1,9 @@
--- Verb rollback(), which returns the host and its apps to the host generation before the current one.
+-- Function rollback(), which returns the machine to the generation (complete configuration) before the
+-- current one.
 --
--- rollback() inserts an operation of kind rollback, and an uninstall or install for each changed app. All
--- these operations succeed, fail or are cancelled together. A second rollback goes one generation further
+-- rollback() inserts an operation of kind rollback, and an uninstall or install for each app that differs.
+-- All these operations succeed, fail or are cancelled together. A second rollback goes one generation further
 -- back.
---
 -- Errors raised: BL004 busy, BL021 nothing_to_roll_back.
 
 create or replace function bloud.find_rollback(
@@ -12,7 +12,7 @@ language plpgsql stable as $$
 declare
   v_switch bloud.rebuilds;
 begin
-  -- Orders rebuilds by the time of their end, because a waiting rebuild may end after newer rebuilds.
+  -- A rebuild that waited may end after rebuilds with greater ids, so rebuilds are ordered by their end.
   select r.generation_after into current_generation from bloud.rebuilds r
   where r.state = 'succeeded' order by r.finished_at desc, r.id desc limit 1;
   select * into v_switch from bloud.rebuilds r
@@ -22,7 +22,7 @@ begin
   target := v_switch.generation_before;
   select r.desired into desired from bloud.rebuilds r
   where r.state = 'succeeded' and r.generation_after = target order by r.finished_at desc, r.id desc limit 1;
-  -- Returns no apps for the host generation before the first rebuild, which the agent did not create.
+  -- The generation before the first rebuild of the agent contains no apps of the agent.
   if not found and not exists (select from bloud.rebuilds r
       where r.state = 'succeeded' and (r.finished_at, r.id) < (v_switch.finished_at, v_switch.id)) then
     desired := '{}';
@@ -30,8 +30,8 @@ begin
 end
 $$;
 comment on function bloud.find_rollback() is
-  'Returns the current host generation, the host generation to which a rollback would return (target), and '
-  'the apps of the target (desired), or nulls.';
+  'Returns the current generation (complete configuration of the machine), the generation before it '
+  '(target), and the apps of that generation (desired). A value that is not known is null.';
 
 create or replace function bloud.refusal_of_rollback() returns bloud.refusal
 language plpgsql stable as $$
@@ -72,7 +72,7 @@ begin
 end
 $$;
 comment on function bloud.refusal_of_rollback() is
-  'Returns the reason why the host can''t be rolled back now, or null.';
+  'Returns the reason why the machine can''t be rolled back now, or null.';
 
 create or replace function bloud.plan_rollback() returns jsonb
 language plpgsql stable as $$
@@ -92,8 +92,8 @@ begin
 end
 $$;
 comment on function bloud.plan_rollback() is
-  'Returns the effect of rollback() without writing anything: generations, apps turned off and on, and '
-  'refusals (blockers).';
+  'Returns what rollback() would do: the generations, the apps that would be turned off and on, and the '
+  'reasons why the rollback is refused (blockers). Writes nothing.';
 
 create or replace function bloud.lock_all_apps() returns void
 language plpgsql as $$
@@ -113,7 +113,7 @@ begin
 end
 $$;
 comment on function bloud.lock_all_apps() is
-  'Locks all apps until the transaction ends, so that all other verbs wait. Refused (BL004) if another '
+  'Locks all apps until the transaction ends, so that all other changes wait. Refused (BL004) if another '
   'transaction holds an app for longer than 3 s.';
 
 create or replace function bloud.rollback() returns bloud.operations
@@ -125,7 +125,7 @@ declare
   v_child bloud.operations;
   v_name text;
 begin
-  -- Lets concurrent calls of rollback() wait for each other, so that only one call inserts an operation.
+  -- Concurrent calls wait here for each other, so that only one of them inserts an operation.
   perform pg_advisory_xact_lock(45074, 1);
   select * into v_operation from bloud.operations o
   where o.kind = 'rollback' and o.state in ('queued', 'active');
@@ -134,7 +134,7 @@ begin
   end if;
   perform bloud.refuse(bloud.refusal_of_rollback());
   perform bloud.lock_all_apps();
-  -- Checks for a refusal again, because another verb may have committed before the apps were locked.
+  -- Another transaction may have committed before the apps were locked, so the check is repeated.
   perform bloud.refuse(bloud.refusal_of_rollback());
   select * into v_found from bloud.find_rollback();
   insert into bloud.operations (kind, options, requested_by, origin, requested_at)
@@ -158,8 +158,8 @@ begin
 end
 $$;
 comment on function bloud.rollback() is
-  'Requests a rollback to the host generation before the current one. The data of all apps is kept. Returns '
-  'the new rollback, or the open rollback.';
+  'Requests that the machine returns to the generation (complete configuration) before the current one. The '
+  'data of all apps is kept. Returns the new operation, or the rollback that is already open.';
 
 create or replace function bloud.rollback_of(p_operation bloud.operations) returns bigint
 language sql stable as $$
@@ -167,7 +167,7 @@ language sql stable as $$
   where r.id = p_operation.requested_for and r.kind = 'rollback' and r.state in ('queued', 'active')
 $$;
 comment on function bloud.rollback_of(bloud.operations) is
-  'Returns the id of the open rollback that includes the operation, or null.';
+  'Returns the id of the open rollback that added the operation, or null.';
 
 create or replace function bloud.apps_with(p_app text) returns text[]
 language sql stable as $$
@@ -176,7 +176,7 @@ language sql stable as $$
     order by 1)
 $$;
 comment on function bloud.apps_with(text) is
-  'Returns p_app, and all apps of the open rollback that includes p_app.';
+  'Returns p_app and, if a rollback of p_app is open, all apps of that rollback.';
 
 create or replace function bloud.withdraw_rollback(p_rollback bigint, p_state text, p_cause jsonb)
 returns void
@@ -195,7 +195,7 @@ begin
 end
 $$;
 comment on function bloud.withdraw_rollback(bigint, text, jsonb) is
-  'Ends a queued rollback and all operations of the rollback.';
+  'Ends a queued rollback together with its installs and uninstalls.';
 
 create or replace function bloud.claim_rollback(p_rollback bloud.operations, p_deadline_seconds integer)
 returns setof bloud.rebuilds
@@ -205,7 +205,7 @@ declare
     select o.id from bloud.operations o where o.requested_for = p_rollback.id and o.state = 'queued');
   v_rebuild bloud.rebuilds;
 begin
-  -- Starts no rebuild if another transaction has locked an app of the rollback.
+  -- The rebuild can't start while another transaction has locked an app of the rollback.
   if exists (select from bloud.operations o
       where o.id = any (v_ids) and not pg_try_advisory_xact_lock(45069, hashtext(o.app))) then
     return;
@@ -219,5 +219,5 @@ begin
 end
 $$;
 comment on function bloud.claim_rollback(bloud.operations, integer) is
-  'Starts and returns the rebuild of a queued rollback. Returns no row while another transaction has locked '
-  'an app of the rollback.';
+  'Starts the rebuild of a queued rollback and returns the rebuild. Returns no row while another transaction '
+  'has locked an app of the rollback.';

@@ -1,5 +1,5 @@
--- Verb uninstall(), which stops an app and keeps the data of the app. With purge the data and the row of the
--- app are deleted too. If the install of the app is still queued, the install ends as superseded.
+-- Function uninstall(), which stops an app and keeps the data of the app. With purge the data is deleted too.
+-- A queued install of the app ends as superseded.
 -- Errors raised: BL001 unknown_app, BL002 invalid_name, BL004 busy, BL005 not_installed,
 -- BL010 required_by_others, BL011 system_app, BL019 wrong_isolation.
 
@@ -22,7 +22,8 @@ begin
 end
 $$;
 comment on function bloud.request_uninstall(bloud.apps, boolean) is
-  'Inserts and returns an uninstall operation. Sets the app to stopping, unless the app is stopped already.';
+  'Queues the uninstall of an app and returns the operation. Sets the status to stopping, unless the app is '
+  'already stopped.';
 
 create or replace function bloud.uninstall(app text, purge boolean default false) returns bloud.operations
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -36,8 +37,8 @@ begin
   uninstall.purge := coalesce(uninstall.purge, false);
   perform bloud.lock_related(uninstall.app);
   v_names := bloud.dependencies_queued_for(uninstall.app);
-  -- Waits for transactions that install an app with the same dependencies. All transactions lock the names
-  -- in alphabetical order, to avoid deadlocks.
+  -- Waits until no other transaction is installing an app that needs one of these apps. The locks are taken
+  -- in alphabetical order, so that two transactions never wait for each other.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select distinct n from unnest(v_names || uninstall.app) as n order by n) s;
   v_open := bloud.open_operation(uninstall.app);
@@ -71,5 +72,5 @@ begin
 end
 $$;
 comment on function bloud.uninstall(text, boolean) is
-  'Stops an app and keeps the data of the app. With purge the data and the row are deleted too. Returns the '
-  'uninstall, or the install that was ended before it began.';
+  'Stops an app and keeps its data. With purge the data is deleted too. Returns the uninstall, or the queued '
+  'install that the uninstall has ended.';
