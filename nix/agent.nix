@@ -1,5 +1,6 @@
-# systemd services of the agent: relay and orchestrator, each with a system user of its own. The relay can
-# neither read a secret nor rebuild the machine, because the relay is reachable from the network.
+# systemd services of the agent: the relay (HTTP server and event stream) and the orchestrator (worker that
+# installs apps). Each has its own system user, so that the relay, which is reachable from the network, can
+# neither read secrets nor rebuild the machine.
 {
   config,
   lib,
@@ -11,8 +12,8 @@ let
   cfg = config.services.bloud;
   local = cfg.database.createLocally;
 
-  # Returns the URL of PostgreSQL's socket in /run/postgresql. The % of each encoded slash (%2F) is doubled,
-  # because systemd treats a single % as the start of a placeholder.
+  # URL of PostgreSQL's Unix socket. %%2F is an encoded slash (%2F), whose % is doubled because systemd would
+  # otherwise replace it.
   urlAs = role: "postgresql://${role}@%%2Frun%%2Fpostgresql/bloud_host_agent";
 
   toText =
@@ -24,11 +25,11 @@ let
     else
       toString value;
 
-  # Returns a setting as text with each % doubled, because systemd would replace `%h` by the home directory.
+  # Doubles each %, because systemd would otherwise replace, for example, %h by the home directory.
   escaped = value: lib.replaceStrings [ "%" ] [ "%%" ] (toText value);
 
-  # Settings without the two names that module.nix refuses. With these names, Nix would report a conflict of
-  # values before module.nix can report its clearer error.
+  # module.nix refuses these two settings with a clear error. They are removed here, because Nix would otherwise
+  # report first that a variable is defined twice.
   allowed = removeAttrs cfg.settings [
     "DATABASE_URL"
     "DATABASE_URL_FILE"
@@ -40,11 +41,11 @@ let
     BLOUD_LISTEN = cfg.listenAddress;
     BLOUD_CATALOG_DIR = toString cfg.catalogDir;
   }
-  # Uses this machine's PostgreSQL server as the app "postgres", which therefore gets no container.
+  # The PostgreSQL server of this machine serves as the app "postgres", which therefore gets no container.
   // lib.optionalAttrs local { BLOUD_NIXOS_PROVIDED = "postgres=postgresql.service"; };
 
-  # Returns the database settings of an agent process. A URL with a password is passed as a systemd
-  # credential, so that other users can't read the password.
+  # A URL with a password is passed as a systemd credential, because other users can read the environment
+  # variables of a service.
   databaseOf =
     role:
     if local then
@@ -58,7 +59,7 @@ let
         serviceConfig.LoadCredential = [ "database-url:${toString cfg.database.urlFile}" ];
       };
 
-  # Hardening options of systemd. MemoryDenyWriteExecute is missing, because Node generates machine code.
+  # systemd's option MemoryDenyWriteExecute is missing, because Node.js compiles JavaScript to machine code.
   hardening = {
     AmbientCapabilities = "";
     CapabilityBoundingSet = "";
@@ -93,8 +94,8 @@ let
     "bloud-migrate.service"
   ]
   ++ lib.optionals local databaseUnits;
-  # Units after which the agent starts. postgresql.target, which exists since NixOS 25.11, is reached after
-  # NixOS has created PostgreSQL's roles and databases.
+  # Since NixOS 25.11 the database roles exist only when postgresql.target is reached. Earlier versions have
+  # only postgresql.service.
   databaseUnits = [
     "postgresql.service"
     "postgresql.target"
@@ -110,24 +111,23 @@ let
     lib.mkMerge [
       {
         inherit description after;
-        # `wants` instead of `requires`, so that a restart of PostgreSQL does not stop the agent.
+        # With `requires` instead of `wants`, a restart of PostgreSQL would stop the agent.
         wants = [ "bloud-migrate.service" ] ++ lib.optionals local [ "postgresql.service" ];
         wantedBy = [ "multi-user.target" ];
         environment = settings;
-        # Keeps the agent running during a rebuild of the machine, because the agent waits for the end of the
-        # rebuild. bloud-refresh.service restarts the agent afterwards.
+        # The agent waits for the end of `nixos-rebuild switch`, so the command must not restart the agent.
+        # bloud-refresh.service restarts the agent afterwards.
         restartIfChanged = false;
-        # systemd restarts the unit without a limit, because the database may be unavailable for a long time.
+        # Turns off systemd's limit of restarts, because the database may be unavailable for a long time.
         startLimitIntervalSec = 0;
         serviceConfig = hardening // {
           Type = "notify";
-          # Accepts notifications of all processes of the unit, because the agent starts systemd-notify as a
-          # child process.
+          # The agent starts systemd-notify as a child process, and by default systemd ignores notifications
+          # of child processes.
           NotifyAccess = "all";
           ExecStart = "${cfg.package}/bin/${program}";
           Restart = "always";
           RestartSec = 2;
-          # Time in seconds after which systemd restarts a process that has not reported readiness.
           TimeoutStartSec = 120;
           TimeoutStopSec = 30;
           WatchdogSec = 60;
@@ -142,7 +142,7 @@ in
     users.users.bloud = {
       isSystemUser = true;
       group = "bloud";
-      # Fixed user id, because containers run as this user to read the files that the agent writes for them.
+      # The user id is fixed, because containers that read files of the agent are configured with this id.
       uid = lib.mkDefault 389;
       description = "Bloud orchestrator";
     };
@@ -161,9 +161,8 @@ in
       more.serviceConfig = {
         User = "bloud-relay";
         Group = "bloud-relay";
-        # Hides the data directory from the relay, because the relay needs only the database.
         InaccessiblePaths = [ "-/var/lib/bloud" ];
-        # Includes AF_NETLINK, so that the relay can list the machine's addresses.
+        # The relay needs AF_NETLINK to list the network addresses of the machine.
         RestrictAddressFamilies = [
           "AF_UNIX"
           "AF_INET"
@@ -182,7 +181,7 @@ in
       more.serviceConfig = {
         User = "bloud";
         Group = "bloud";
-        # Gives the orchestrator access to the journal, which has the last output of a failed app.
+        # With this group the orchestrator can read the last output of a failed app from the journal.
         SupplementaryGroups = [ "systemd-journal" ];
         StateDirectory = [
           "bloud/nixos"
@@ -190,8 +189,9 @@ in
           "bloud/clients"
         ];
         StateDirectoryMode = "0711";
-        # Directories of the agent that containers mount. The mounted paths are below a directory of root, so
-        # that only root can replace a mounted directory by a link.
+        # Containers mount these directories below /var/lib/bloud, which belongs to root, so that the
+        # orchestrator can't replace a mounted directory by a symbolic link. The orchestrator itself uses
+        # paths below /var/lib/bloud/nixos.
         BindPaths = [
           "/var/lib/bloud/blueprints:/var/lib/bloud/nixos/blueprints"
           "/var/lib/bloud/clients:/var/lib/bloud/nixos/clients"
@@ -204,8 +204,8 @@ in
       };
     };
 
-    # Migrates the database before an agent process starts. A rebuild of the machine does not start this unit,
-    # because the old agent still runs and needs the old database functions.
+    # Migrates the database before the agent starts. `nixos-rebuild switch` does not start the migration,
+    # because the old version of the agent still runs and needs the old database functions.
     systemd.services.bloud-migrate = lib.mkMerge [
       {
         description = "Bloud: brings the database to its schema";
@@ -220,7 +220,7 @@ in
           Restart = "on-failure";
           RestartSec = 5;
           TimeoutStartSec = 300;
-          # A local migration runs as the superuser postgres, so that the migration can create the roles.
+          # A local migration runs as the superuser postgres, because it must create database roles.
           User = if local then "postgres" else "bloud";
           Group = if local then "postgres" else "bloud";
           InaccessiblePaths = [ "-/var/lib/bloud" ];
@@ -234,8 +234,8 @@ in
       (databaseOf "postgres")
     ];
 
-    # Restarts the agent when its package or settings have changed. During a rebuild that the agent started,
-    # refresh.sh postpones the restart until the end of the rebuild.
+    # Restarts the agent when its package or settings have changed. If the agent itself has started
+    # `nixos-rebuild switch`, refresh.sh postpones the restart until the command has ended.
     systemd.services.bloud-refresh = {
       description = "Bloud: restarts the agent when it has changed";
       wantedBy = [ "multi-user.target" ];

@@ -1,4 +1,4 @@
-# PostgreSQL databases of apps, and the socket through which containers reach PostgreSQL.
+# PostgreSQL databases of apps, and the TCP port on which containers reach PostgreSQL.
 {
   config,
   lib,
@@ -34,8 +34,7 @@ let
         app.database.passwordFile
         "${./scripts/app-database.sql}"
       ];
-      # The script runs as root only to switch to two users: the owner of the password file and the superuser
-      # of PostgreSQL.
+      # The script needs root only to switch to two other users: the owner of the password file, and postgres.
       CapabilityBoundingSet = [
         "CAP_SETUID"
         "CAP_SETGID"
@@ -52,14 +51,13 @@ let
 in
 {
   config = lib.mkIf (cfg.enable && databases != { }) {
-    # Forwards connections from apps to PostgreSQL's Unix socket, so that PostgreSQL itself listens on no
-    # further address.
+    # Forwards TCP connections of containers to PostgreSQL's Unix socket, so that PostgreSQL itself need not
+    # listen on the network of the containers.
     systemd.sockets.bloud-postgres = {
       description = "Bloud: PostgreSQL for apps";
       wantedBy = [ "sockets.target" ];
       listenStreams = [ "${network.gateway}:5432" ];
-      # Lets the socket listen before the first container starts, although the address of the podman network
-      # does not exist yet.
+      # FreeBind lets the socket listen before podman has created the network with this address.
       socketConfig.FreeBind = true;
     };
     systemd.services = {

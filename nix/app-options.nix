@@ -1,20 +1,18 @@
-# Options of one app, `bloud.apps.<name>`. The patterns of the options exclude characters with a special
-# meaning, because the values become arguments of podman and lines of scripts.
+# Options of one app, `bloud.apps.<name>`. The patterns exclude characters with a special meaning in a shell,
+# because the values become arguments of podman and parts of scripts.
 { lib }:
 let
   inherit (lib) mkOption types;
   state = "/var/lib/bloud/nixos";
 
-  # Pattern of an image name without shell code, because NixOS puts the name unquoted into a shell script.
+  # NixOS puts the image name unquoted into a shell script, so the name may contain no shell code.
   image = types.strMatching "[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}";
   volumeName = types.strMatching "[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}";
-  # Pattern of a path inside a container, without colons and commas, because podman would read the text after
-  # a colon or comma as options.
+  # podman would read text after a colon or comma in a path as options, so a path may contain neither.
   containerPath = types.strMatching "/[A-Za-z0-9_./@+-]*";
   secretFile = types.strMatching (
     "${state}/(secrets|clients)/[A-Za-z0-9_./-]+|/run/[A-Za-z0-9_./-]+|/etc/[A-Za-z0-9_./-]+"
   );
-  # Pattern of a word of the command that runs in the container.
   word = types.strMatching "[a-z][a-z0-9-]{0,30}";
   named = lib.mapAttrs (_: type: mkOption { inherit type; });
   readOnly = mkOption {

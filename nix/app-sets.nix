@@ -1,11 +1,11 @@
-# Sets of apps that several modules use: `apps` that run in a container, and `databases` with the apps that
-# have a database.
+# Two sets of apps that several modules use: `apps` (apps that run in a container) and `databases` (those of
+# these apps that have a PostgreSQL database).
 { config, lib }:
 let
   cfg = config.services.bloud;
 
-  # True for the app "postgres" if the machine itself runs PostgreSQL. The app then gets no container, because
-  # a second PostgreSQL server could not listen on the same port.
+  # The app "postgres" gets no container if the machine itself runs PostgreSQL, because both would use the
+  # same port.
   isProvided = name: name == "postgres" && cfg.database.createLocally;
 in
 rec {

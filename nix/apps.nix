@@ -1,5 +1,5 @@
-# Reads apps.json, which the agent writes, into the option `bloud.apps`. The values are defaults, so that the
-# operator can override any value in the machine's configuration.
+# Reads apps.json, in which the agent lists the installed apps, into the option `bloud.apps`. The values are
+# defaults, so that the configuration of the machine can override any value.
 {
   config,
   lib,
@@ -17,7 +17,8 @@ let
     if cfg.apps.file == null then
       { apps = [ ]; }
     else if isPure && !inStore then
-      # Nix without the flag --impure can't read apps.json. Such a rebuild would uninstall every app.
+      # Without the flag --impure, Nix can't read apps.json outside of the flake, and the rebuild would remove
+      # every app.
       throw "services.bloud: the apps are in ${cfg.apps.file}, which is not part of your flake: build with --impure"
     else if builtins.pathExists cfg.apps.file then
       builtins.fromJSON (builtins.readFile cfg.apps.file)
@@ -43,12 +44,12 @@ let
     ) listed
   );
 
-  # Returns an entry of apps.json with every value as a default. Each environment variable is a default of its
-  # own, so that the operator can override a single variable.
+  # Turns every value into a default that the operator can override, and each environment variable into a
+  # default of its own.
   asDefaults =
     entry:
     let
-      # Values of the entry, without the options that only the operator may set.
+      # Only the operator may set these three options, so values in apps.json are ignored.
       known = builtins.intersectAttrs (removeAttrs appOptions [
         "enable"
         "user"

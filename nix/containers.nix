@@ -13,8 +13,8 @@ let
   network = cfg.apps.network;
   inherit (import ./app-sets.nix { inherit config lib; }) apps;
   workers = lib.filterAttrs (_: app: app.worker != [ ]) apps;
-  # Returns the name of an app's worker container. No app can have this name, because app names contain no
-  # underscore.
+  # Name of the second container of an app, for background tasks. App names contain no underscore, so no app
+  # has this name.
   workerOf = name: "${name}_worker";
 
   memory =
@@ -41,18 +41,17 @@ let
     else
       throw "bloud: ${app.name}: resources.cpus must be a number";
 
-  # Returns the path from which a container mounts a directory of the agent. The path is below a directory of
-  # root, so that the agent can't replace the mounted directory by a link.
+  # The container mounts a path below /var/lib/bloud, which belongs to root, so that the agent can't replace
+  # the mounted directory by a symbolic link.
   hostPath = mount: lib.replaceStrings [ "${state}/" ] [ "${data}/" ] mount.host;
   bind = from: { container, readOnly, ... }: "${from}:${container}${lib.optionalString readOnly ":ro"}";
 
   container = name: app: {
-    # NixOS removes the directory /run/<service name> when the container stops. The prefix keeps an app from
-    # removing the directory of a service that is named like the app.
+    # NixOS removes the directory /run/<service name> when a container stops. Without the prefix, an app with
+    # the name of another service would cause the removal of that service's directory.
     serviceName = "podman-${name}";
     inherit (app) image environment;
-    # User of the container. A container with mounts runs as the agent's user to be able to read the mounted
-    # files.
+    # Only the user of the agent can read the mounted files, so a container with mounts runs as this user.
     user =
       if app.user == null && app.mounts != [ ] then
         "${toString config.users.users.bloud.uid}:${toString config.users.groups.bloud.gid}"
@@ -83,12 +82,10 @@ let
       serviceName = "podman-${workerOf name}";
       cmd = app.worker;
       ports = [ ];
-      # Removes the network alias, because the app's name on the network must lead to the main container.
+      # The app's name on the network must lead only to the main container.
       extraOptions = lib.filter (option: option != "--network-alias=${name}") (container name app).extraOptions;
     };
 
-  # Returns the systemd unit of an app's worker container, which starts and stops with the app's main
-  # container.
   workerUnit = name: {
     requires = [ "podman-${name}.service" ];
     after = [ "podman-${name}.service" ];
@@ -99,8 +96,8 @@ let
   containerUnit =
     name: app:
     let
-      # Units that start before the container. `requires` is not used, because a restart of a database would
-      # then stop the apps that use the database.
+      # The apps on which this app depends start first. With `requires` instead of `wants`, a restart of one
+      # of them would stop this app.
       before = map (other: "podman-${other}.service") (lib.filter (other: apps ? ${other}) app.dependsOn);
       needed = [ "bloud-network.service" ] ++ lib.optional (app.database != null) "bloud-database-${name}.service";
     in
@@ -174,7 +171,7 @@ in
         };
       }
     ];
-    # Opens port 53 (DNS) to apps, because apps resolve the names of other apps.
+    # Containers find each other by name, with DNS requests to port 53 of this machine.
     networking.firewall.interfaces."${network.name}0".allowedUDPPorts = [ 53 ];
   };
 }

@@ -1,5 +1,6 @@
-# PostgreSQL on this machine. The agent connects over the Unix socket without a password (peer
-# authentication). An app connects with the password of its own role, and only to its own database.
+# PostgreSQL on this machine. The agent needs no password, because PostgreSQL checks the system user of a
+# connection over the Unix socket (peer authentication). An app connects with the password of its own role,
+# and only to its own database.
 {
   config,
   lib,
@@ -23,7 +24,7 @@ in
     services.postgresql = {
       enable = true;
       ensureDatabases = [ "bloud_host_agent" ];
-      # Creates the roles that may log in. bloud-migrate.service creates all other roles.
+      # Only the roles that may log in are created here. bloud-migrate.service creates all other roles.
       ensureUsers = map login [
         "bloud_relay"
         "bloud_orchestrator"
@@ -39,12 +40,12 @@ in
         ++ map (name: mapped name "bloud_operator") cfg.database.operators
         ++ [ "" ]
       );
-      # First lines of pg_hba.conf. PostgreSQL uses the first line that matches, and the later lines of NixOS
-      # would admit every system user as the role of the same name.
+      # This text is the beginning of pg_hba.conf. PostgreSQL uses the first line that matches, and later
+      # lines of NixOS would let every system user connect as the role with the same name.
       authentication = ''
-        # Bloud: the agent and its operators
+        # Bloud: the processes of the agent, and operators with psql
         local bloud_host_agent bloud_relay,bloud_orchestrator,bloud_operator peer map=bloud
-        # Bloud: apps, each to the database that is called like its role
+        # Bloud: each app may use only the database that has the name of its role
         local sameuser +bloud_apps scram-sha-256
         local all +bloud_apps reject
         host all +bloud_apps all reject

@@ -1,9 +1,8 @@
 # Declares the options of the NixOS module. The imported files implement the options:
-#
-#   agent.nix           the relay and the orchestrator, unprivileged, and their updates
-#   rebuild.nix         the three tasks that need root: rebuild the machine, roll it back, delete app data
-#   database.nix        PostgreSQL on this machine, accessed over its socket without a password
-#   apps.nix            the option bloud.apps, with defaults from apps.json, which the agent writes
+#   agent.nix           the services of the agent (relay and orchestrator), which run without root privileges
+#   rebuild.nix         the services that need root: rebuild this machine, roll it back, delete app data
+#   database.nix        PostgreSQL on this machine, accessed over its Unix socket without a password
+#   apps.nix            the option bloud.apps, with defaults from apps.json, a file that the agent writes
 #   containers.nix      a container for each app
 #   app-databases.nix   a PostgreSQL database for each app that needs one
 {
@@ -21,8 +20,8 @@ let
     types.bool
     (types.listOf types.str)
   ];
-  # Environment variables that are refused in the option `settings`, because this module sets the variables
-  # from other options.
+  # The option `settings` refuses these environment variables with the given reason or advice, because other
+  # options of this module set them.
   reserved = {
     DATABASE_URL = "it would be world-readable in the Nix store; use services.bloud.database.urlFile";
     DATABASE_URL_FILE = "use services.bloud.database.urlFile";
@@ -139,7 +138,7 @@ in
         "/run/current-system/sw/bin/nixos-rebuild"
         "switch"
       ]
-      # Nix needs the flag --impure to read apps.json, which is outside the flake.
+      # apps.json is outside the flake, and Nix reads files outside the flake only with the flag --impure.
       ++ lib.optionals (cfg.flake != null) [
         "--flake"
         cfg.flake

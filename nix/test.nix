@@ -63,7 +63,8 @@ let
     };
   };
 
-  # Configuration file from which the machine of this test rebuilds itself, with the settings of the machine.
+  # Configuration file from which the virtual machine rebuilds itself. The settings must be the same as in
+  # `machine`.
   configuration = pkgs.writeText "configuration.nix" ''
     { lib, pkgs, modulesPath, ... }:
     {
@@ -91,7 +92,7 @@ in
     { pkgs, ... }:
     {
       imports = [ machine ];
-      # Includes all packages that a rebuild of the machine needs, because the machine has no network.
+      # The virtual machine has no network, so it must already contain all packages that a rebuild needs.
       system.includeBuildDependencies = true;
       system.switch.enable = true;
       virtualisation.cores = 2;

@@ -1,7 +1,8 @@
--- Creates the role and the database of one app, both named :role. Reads the password from standard input.
+-- psql script that creates the role and the database of one app, both named :role. The password comes from
+-- standard input.
 \set password `cat`
 
--- Turns the log of statements off, because a statement contains the password.
+-- A statement below contains the password, so PostgreSQL must not log it.
 set log_statement = 'none';
 set log_min_duration_statement = -1;
 set log_min_duration_sample = -1;
@@ -12,7 +13,8 @@ set password_encryption = 'scram-sha-256';
 select 'create role bloud_apps nologin'
 where not exists (select from pg_catalog.pg_roles where rolname = 'bloud_apps') \gexec
 
--- Refuses an existing role that is not a member of bloud_apps, because this script did not create the role.
+-- A role of this name that is not a member of bloud_apps does not belong to an app, so the script must not
+-- change its password.
 select pg_catalog.format('create role %I login in role bloud_apps', :'role')
 where not exists (select from pg_catalog.pg_roles where rolname = :'role') \gexec
 select exists (
