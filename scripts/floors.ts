@@ -37,7 +37,6 @@ const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bs
 
 interface SourceFile {
   path: string
-  /** Folder or file directly below src/: `db` for src/db/pool.ts, `config` for src/config.ts. */
   folder: string
   text: string
   imports: string[]

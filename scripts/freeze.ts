@@ -16,7 +16,6 @@ const NUMBER_LENGTH = 4
 const LINE = /^([0-9a-f]{64}) {2}(\S+\.sql)$/
 
 export interface Frozen {
-  /** Hashes of the frozen migrations, by file name. */
   hashes: Map<string, string>
   unfrozen: string[]
   problems: string[]

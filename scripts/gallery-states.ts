@@ -15,7 +15,6 @@ const NAMES: Record<string, string> = {
 const allowed = { allowed: true, reason: null, code: null }
 const refused = (reason: string) => ({ allowed: false, reason, code: 'busy' })
 
-/** Returns for each button of an app with this status (install, uninstall …) whether it is enabled. */
 function controlsFor(status: Status): NonNullable<AppStatus['controls']> {
   const isWork = ['queued', 'configuring', 'building'].includes(status)
   const isSettled = ['running', 'error', 'failed', 'stopped'].includes(status)

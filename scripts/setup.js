@@ -42,7 +42,6 @@ function isInstalled() {
  */
 const isSame = (wanted, found) => wanted.version === found?.version && wanted.integrity === found.integrity
 
-/** Returns the version of Node in node_modules, or an empty text if it is missing or can't run. */
 function installedNode() {
   try {
     return execFileSync(OWN_NODE, ['--version'], {

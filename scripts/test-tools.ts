@@ -9,7 +9,6 @@ import { hasServer, installedClients } from '../src/postgres/clientprograms.ts'
 import { run } from '../src/system/childprocess.ts'
 
 export interface Tools {
-  /** Paths of the programs, for the environment of the tests. Empty for a missing program. */
   env: { BLOUD_TEST_PSQL: string; BLOUD_TEST_CHROMIUM: string; BLOUD_TEST_NIX: string }
   missing: string[]
 }
@@ -40,7 +39,6 @@ const APT_LIMIT_MS = 15 * 60_000
  */
 const SERVER_PACKAGE = 'postgresql'
 
-/** Finds the programs and installs missing programs, with progress messages to `log`. */
 export async function prepareTools(log: (line: string) => void): Promise<Tools> {
   const absent: string[] = WANTED.filter(({ names }) => !findProgram(names)).map(
     ({ aptPackage }) => aptPackage,
@@ -85,7 +83,6 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Installs packages with apt, and returns why a program may still be missing afterwards. */
 async function install(packages: string[], log: (line: string) => void): Promise<string> {
   if (process.getuid?.() !== 0) return 'not root, so not installed'
   if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'

@@ -26,7 +26,6 @@ export type Category = keyof typeof CATEGORIES
 export interface Hit {
   path: string
   category: Category
-  /** The word with the text around it. */
   context: string
 }
 

@@ -37,10 +37,6 @@ async function untilReady(): Promise<void> {
   throw new Error('the relay is not ready')
 }
 
-/**
- * How an event is received directly from PostgreSQL: as the notification alone, or by reading the event's row
- * after the notification.
- */
 type Way = 'notification' | 'row'
 /** Times in µs at which the events of app-1 were received: through the relay, as notification, and as row. */
 const received = { stream: [] as number[], notification: [] as number[], row: [] as number[] }

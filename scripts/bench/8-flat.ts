@@ -8,7 +8,6 @@ import { nowUs, option, report, rssOf, SERVERS, startLoad } from './kit.ts'
 
 const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
 const LIMIT_MS = 30_000
-/** Number of events published together, before waiting until all clients have received them. */
 const BURST = 1000
 
 const server = await (SERVERS.bloud as (typeof SERVERS)[string])()

@@ -50,7 +50,6 @@ export async function startDatabase() {
       for (const status of ['configuring', 'building', 'starting', 'running'])
         await client.query('update bloud.apps set status = $1', [status])
     },
-    /** Kills PostgreSQL. `createEmbeddedPostgres` starts it again. */
     async crash(): Promise<void> {
       const pid = Number((await readFile(join(dataDir, 'postgres/postmaster.pid'), 'utf8')).split('\n')[0])
       process.kill(pid, 'SIGKILL')

@@ -53,7 +53,6 @@ export interface Server {
   name: string
   port: number
   pid: number
-  /** Publishes event number `seq`. Its latency is measured from `dueUs`, in µs of CLOCK_MONOTONIC. */
   publish(seq: number, dueUs: number): void
   stop(): Promise<void>
 }
@@ -155,13 +154,11 @@ export interface LoadStats {
   bytes: number
   /** Last event number received by the client that is furthest behind. */
   lowest: number
-  /** Last event number received by the client that is furthest ahead. */
   highest: number
   /** Percentiles of the latency in ms, measured from the time at which an event was due to be published. */
   p50: number
   p99: number
   max: number
-  /** Processor time of the load client in s. */
   cpu: number
 }
 
@@ -247,7 +244,6 @@ export const quantile = (values: number[], part: number): number =>
   sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? Number.NaN
 
 const short = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toPrecision(3))
-/** Returns the text `median (minimum–maximum)`. */
 export const spread = (values: number[]): string =>
   values.length === 0
     ? 'none'

@@ -21,7 +21,6 @@ const [APPS = 500, EVENTS_PER_SECOND = 50, SLOWDOWN = 1] = process.argv.slice(2)
 const SECONDS = 10
 const SETTLE_LIMIT_MS = 120_000
 const FRAME_MS = 1000 / 60
-/** Names of the events in Chromium's trace that count as time in scripts. */
 const SCRIPT = new Set([
   'FunctionCall',
   'EventDispatch',

@@ -19,7 +19,6 @@ const LIFE = [
   'starting→running',
 ]
 
-/** Keeps the app in the status `phase`, until the returned function is called. */
 async function hold(home: Home, phase: string): Promise<() => Promise<void>> {
   const holder = await session(home.database.url)
   await holder.query('select pg_advisory_lock(1)')

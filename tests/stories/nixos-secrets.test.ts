@@ -18,7 +18,6 @@ async function filesUnder(dir: string): Promise<string[]> {
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name))
 }
 
-/** Reads an event stream, until `close` is called and returns the received text. */
 function listen(address: string) {
   const end = new AbortController()
   let text = ''

@@ -12,7 +12,6 @@ import { needs } from '../support/tools.ts'
 const DOCUMENT = join(ROOT, 'docs/psql-session.md')
 const REFRESHED = `select not exists (select from bloud.operations where kind = 'refresh_catalog' and state = 'queued')`
 
-/** Records what is typed into psql and what psql prints, as paragraphs for a document. */
 function recorded(psql: Psql) {
   const paragraphs: string[] = []
   const note = (line: string, output: string): string => {

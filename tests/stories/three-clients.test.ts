@@ -84,7 +84,6 @@ async function historyOf(home: Home, call: Call): Promise<StoryHistory> {
   return historySince(home, Number(rows[0].seq))
 }
 
-/** Clicks the button of a verb (install, uninstall …). Some buttons are in a menu, which is opened first. */
 async function press(page: Page, verb: Verb): Promise<void> {
   const button = page.locator(
     `[data-app="${APP}"] [data-action="${verb}"]:not([aria-disabled="true"]):not([aria-busy="true"])`,

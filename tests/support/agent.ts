@@ -3,7 +3,6 @@ import { once } from 'node:events'
 
 export interface TestProcess {
   child: ChildProcess
-  /** Returns what the process has printed so far, stdout and stderr together. */
   output(): string
   /**
    * Waits until the output matches the pattern, and returns the match.

@@ -23,7 +23,6 @@ export interface Blueprint {
   entries: any[]
 }
 
-/** Python program that parses blueprints in the same way as authentik. */
 const PROGRAM = `
 import json, sys, yaml
 class Loader(yaml.SafeLoader): pass

@@ -30,7 +30,6 @@ export interface OpenPage {
   /** Returns the statuses that the page has shown for the app, in order. */
   shown(app: string): Promise<string[]>
   screenshot(name: string): Promise<void>
-  /** Errors in the browser's console and uncaught exceptions of the page. */
   complaints: string[]
 }
 

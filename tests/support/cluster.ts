@@ -22,7 +22,6 @@ export interface TestDatabase {
 /** Arbitrary number of the advisory lock that test files take while they create the template database. */
 const TEMPLATE_LOCK = 7_309_441
 const FOLDERS = ['sql', 'src/db']
-/** Longest database name in bytes. PostgreSQL truncates longer names. */
 const NAME_BYTES = 63
 
 /**
@@ -46,7 +45,6 @@ export async function testDatabase(label = 'test'): Promise<TestDatabase> {
   }
 }
 
-/** Returns the URL of a database on the test server, for the superuser if `login` is omitted. */
 export function urlOf(database: string, login?: Login): string {
   const url = new URL(serverUrl())
   url.pathname = `/${database}`

@@ -1,10 +1,6 @@
 /** Describes a database schema as sorted lines, so that a test can compare two schemas. */
 import type pg from 'pg'
 
-/**
- * Returns an SQL expression for the privileges on an object, sorted, including the privileges that the owner
- * always has.
- */
 const acl = (list: string, kind: string, owner: string): string =>
   `(select string_agg(format('%s=%s', coalesce(nullif(a.grantee, 0)::regrole::text, 'PUBLIC'), a.privilege_type), ' '
      order by a.grantee::regrole::text, a.privilege_type) from (select distinct grantee, privilege_type from aclexplode(coalesce(${list}, acldefault('${kind}', ${owner})))) a)`

@@ -30,7 +30,6 @@ export interface Home {
   dataDir: string
   packages: string
   sql: pg.Client
-  /** Adds an app to the catalog. Returns the app's port. */
   addApp(name: string, behaviour?: Behaviour, more?: object): Promise<number>
   /**
    * Starts an orchestrator (worker that executes operations) and waits until it has stored the catalog.

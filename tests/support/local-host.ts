@@ -22,9 +22,6 @@ export interface TestHost {
   app(name: string, behaviour?: Behaviour): Promise<WantedApp>
   /** Configures the apps, runs switch.ts (which starts and stops apps accordingly), and waits for its end. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[] }>
-  /**
-   * Returns the ids of running processes in this data directory: apps (`unit`), npm, or switch.ts (`switch`).
-   */
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
@@ -87,7 +84,6 @@ export function ended(host: Host, run: { id: string }): Promise<RunState> {
   })
 }
 
-/** Returns the body of the app's HTTP response, or null without a successful response. */
 export async function get(app: WantedApp, path: string): Promise<string | null> {
   try {
     const response = await fetch(`http://127.0.0.1:${app.port}${path}`, {

@@ -9,7 +9,6 @@ export function activeOperations(world: World): { operation: Operation; app: App
   })
 }
 
-/** Adds a status transition to the history of an app. */
 export function record(world: World, app: string, from: Status | null, to: Status | null): void {
   world.transitions[app] = [...(world.transitions[app] ?? []), `${from ?? ''}→${to ?? ''}`]
 }

@@ -17,14 +17,12 @@ import {
 } from './model-rules.ts'
 import { entry, lead, session, value } from './sql.ts'
 
-/** What the database returned for a command. At most one field is set. */
 export interface Result {
   refused?: string
   id?: string
   status?: string | null
 }
 
-/** Content of the database tables, in the same form as the state of the model. */
 export interface Tables {
   apps: Record<string, App & { controls: Record<string, string | null> }>
   operations: (Pick<
@@ -81,7 +79,6 @@ const READ_TABLES = `
         from bloud.events e group by e.app) m),
     'violated', (select coalesce(jsonb_agg(i), '[]') from bloud.check_invariants() i))`
 
-/** Returns the content that the database tables should have according to the model. */
 export function expected(world: World): Omit<Tables, 'violated'> {
   const apps = Object.entries(world.apps).map(([name, app]) => {
     const controls = {
@@ -123,7 +120,6 @@ function entriesOf(catalog: Catalog): object[] {
   })
 }
 
-/** Stores the catalog in the database, and opens a session each for two operators and the orchestrator. */
 export async function openModelDatabase(database: TestDatabase, catalog: Catalog): Promise<ModelDatabase> {
   const root = await session(database.url)
   const orchestrator = await session(database.urlFor('bloud_orchestrator'))

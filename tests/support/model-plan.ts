@@ -4,7 +4,6 @@ import { type App, type Choices, installed, refusalOfInstall, type Slot, type Wo
 export interface Plan {
   installs: string[]
   config: Record<string, App['config']>
-  /** SQLSTATEs of the reasons that prevent the install. Empty if there are none. */
   blockers: string[]
 }
 
@@ -26,7 +25,6 @@ function fill(world: World, slot: Slot, choice: string | string[] | undefined): 
   return slot.default ? [slot.default] : 'BL007'
 }
 
-/** Returns the plan of an install. A dependency comes before the apps that require it. */
 export function planInstall(world: World, name: string, choices: Choices): Plan {
   const plan: Plan = { installs: [], config: {}, blockers: [] }
   resolve(world, name, choices, [], plan)

@@ -32,7 +32,6 @@ export interface App {
   wanted: boolean
   displayName: string
   config: Record<string, string[]>
-  /** True if the app was healthy at least once. */
   ran: boolean
   /** True if the app was configured at least once, and may therefore have data. */
   configured: boolean
@@ -63,7 +62,6 @@ export interface World {
   apps: Record<string, App>
   operations: Operation[]
   rebuild: { begun: boolean } | null
-  /** Past transitions by app, such as `queued→configuring`. */
   transitions: Record<string, string[]>
 }
 
@@ -71,7 +69,6 @@ export interface World {
  * Result of a rebuild (one change of the machine for all queued operations), passed to bloud.end_rebuild().
  */
 export interface Ending {
-  /** True if the new configuration is active on the machine. */
   switched: boolean
   /**
    * Causes of failed or cancelled installs, by app. If `switched` is true no install has failed, and these
@@ -169,7 +166,6 @@ export function refusalOfRetry(world: World, name: string): string | null {
   return refusalOfInstall(world, name)
 }
 
-/** Returns the newest operation of an app. */
 export function lastOperation(world: World, app: App): Operation {
   return world.operations.find(({ name }) => name === app.operation) as Operation
 }

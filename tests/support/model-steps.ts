@@ -156,7 +156,6 @@ export function commandFor(
   }
 }
 
-/** Returns a random result of a rebuild that the orchestrator could report. */
 function endingOf(world: World, pick: number): Ending {
   const active = Object.entries(world.apps).flatMap(([app, { status }]) => {
     const open = openOperation(world, app)

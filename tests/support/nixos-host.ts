@@ -27,9 +27,7 @@ export interface TestMachine {
   go(): Promise<void>
   /** Returns the phase in which the simulated nixos-rebuild pauses, or null if it does not pause. */
   held(): Promise<string | null>
-  /** Configures the apps, runs the simulated nixos-rebuild, and waits for its end. */
   switchTo(apps: WantedApp[]): Promise<{ id: string; state: RunState; lines: string[]; result: RunResult }>
-  /** Returns the process ids of the simulated nixos-rebuild and its children. */
   processes(): Promise<number[]>
   starts(): Promise<number>
 }

@@ -8,7 +8,6 @@ export interface WholeAgent extends TestProcess {
   up(): Promise<unknown>
 }
 
-/** Returns the environment without variables of the agent and of PostgreSQL, plus the given variables. */
 export function settings(given: Record<string, string>): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(BLOUD_|PG|DATABASE_URL$|NODE_TEST)/.test(name),

@@ -43,7 +43,6 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
 /** Creates the file for which the install of a `slow-install` package waits. */
 export const letInstall = (dir: string, name: string): Promise<void> => writeFile(join(dir, name, 'go'), '')
 
-/** Returns the catalog entry of an npm package. Its health is checked every 0.2 s. */
 export function makeApp(name: string, port: number, npmPackage: string, more: object = {}): CatalogApp {
   return catalogAppSchema.parse({
     name,

@@ -13,7 +13,6 @@ interface Card {
   allowed: string[]
 }
 
-/** Returns the status and the enabled buttons of each app on the page. Runs in the browser. */
 function readCards(): Record<string, Card> {
   const cards: Record<string, Card> = {}
   for (const card of document.querySelectorAll<HTMLElement>('article[data-app][data-status]')) {
@@ -42,7 +41,6 @@ async function cardsInDatabase(sql: pg.Client): Promise<Record<string, Card>> {
 }
 
 export interface Expected {
-  /** Set on the page of a single app: the name of this app. */
   only?: string | undefined
   /** False if JavaScript is off, because the page then has no buttons. */
   buttons?: false | undefined

@@ -13,7 +13,6 @@ const LIMIT_MS = 60_000
 const OLDEST_MAJOR = 15
 
 export interface SystemServer {
-  /** Superuser's URL of the database `postgres`. */
   url: string
   stop(): Promise<unknown>
 }
@@ -66,7 +65,6 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   throw new Error(server.output())
 }
 
-/** Starts PostgreSQL 15. Returns null if it is not installed. */
 export async function startOldestServer(folder: string): Promise<(SystemServer & { major: number }) | null> {
   const clients = (await installedClients(process.env)).filter(hasServer)
   const oldest = clients.find(({ major }) => major === OLDEST_MAJOR)

@@ -6,7 +6,6 @@ import { ROOT } from '../../src/config.ts'
 import { settings } from './npmstart.ts'
 
 export interface Psql {
-  /** Types a line and returns what psql prints, errors included. */
   type(line: string): Promise<string>
   /** Types a line that repeats, such as `\watch`, and presses Ctrl-C when the output matches `pattern`. */
   watch(line: string, pattern: RegExp): Promise<string>
@@ -44,10 +43,6 @@ export async function openPsql(url: string): Promise<Psql> {
   }
 
   let lines = 0
-  /**
-   * Returns what psql has printed since the last call. psql prints a mark with `\echo`, which shows that its
-   * output is complete.
-   */
   async function take(): Promise<string> {
     const mark = `--- end of ${++lines} ---`
     child.stdin.write(`\\echo '${mark}'\n`)

@@ -34,7 +34,6 @@ export interface Tally {
   transitions: number
 }
 
-/** Statuses that an app must have in this order, by kind of operation. */
 const EXPECTED: Record<Kind, string[]> = {
   install: ['queued', 'configuring', 'building', 'starting', 'running'],
   uninstall: ['stopping', 'stopped'],

@@ -26,7 +26,6 @@ export interface Failure {
 export interface ScriptedAgent {
   address: string
   sql: pg.Client
-  /** Proxy between relay and database, for simulated network failures. */
   network: Awaited<ReturnType<typeof startProxy>>
   request(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
   /** Starts a rebuild with all queued operations. Its apps get the status configuring. */
@@ -44,7 +43,6 @@ export interface ScriptedAgent {
    */
   fail(failure: Failure): Promise<void>
   health(app: string, healthy: boolean, cause?: Failure): Promise<void>
-  /** Installs the apps, up to the status running. */
   bringUp(...apps: string[]): Promise<void>
 }
 

@@ -81,7 +81,6 @@ export async function rebuildAll(client: pg.Client, attempt: number): Promise<vo
   )
 }
 
-/** Returns the transitions of an app as `from→to`, oldest first. */
 export async function transitionsOf(client: pg.Client, app: string): Promise<string[]> {
   const { rows } = await client.query(
     "select coalesce(from_status, '') || '→' || coalesce(to_status, '') as transition from bloud.events where app = $1 order by seq",

@@ -5,7 +5,6 @@ const VARIABLES = { psql: 'BLOUD_TEST_PSQL', chromium: 'BLOUD_TEST_CHROMIUM', ni
 
 export const toolPath = (tool: Tool): string | null => process.env[VARIABLES[tool]] || null
 
-/** Options for `test()`: the test is skipped if the program is not installed. */
 export const needs = (tool: Tool): { skip: string | false } => ({
   skip: toolPath(tool) ? false : `${tool} is not installed here (or this was not started by "npm test")`,
 })

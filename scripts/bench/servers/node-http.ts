@@ -43,7 +43,6 @@ const history = await startHistory((rows) => {
   else timer = setTimeout(flush, wait)
 })
 
-/** Serialised events for clients that reconnect, by the id of their last event. */
 const missed = new Map<string, Buffer>()
 function after(id: string): Buffer {
   const key = `${id} ${history.head()}`
