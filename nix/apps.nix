@@ -1,5 +1,5 @@
-# Reads apps.json, in which the agent lists the installed apps, into the option `bloud.apps`. The values are
-# defaults, so that the configuration of the machine can override any value.
+# Reads apps.json, in which the agent (the services of Bloud) lists the installed apps, into the option
+# `bloud.apps`. The values are defaults, so that the configuration of the machine can override any value.
 {
   config,
   lib,

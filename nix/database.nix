@@ -1,4 +1,4 @@
-# PostgreSQL on this machine. The agent needs no password, because PostgreSQL checks the system user of a
+# PostgreSQL on this machine. Bloud's agent needs no password, because PostgreSQL checks the system user of a
 # connection over the Unix socket (peer authentication). An app connects with the password of its own role,
 # and only to its own database.
 {

@@ -1,4 +1,4 @@
-# Nix package of the agent. There is no build step, because Node.js runs TypeScript directly.
+# Nix package of Bloud's agent. There is no build step, because Node.js runs TypeScript directly.
 {
   lib,
   buildNpmPackage,

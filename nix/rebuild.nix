@@ -1,5 +1,5 @@
-# systemd services for the three tasks that need root. The agent has no root privileges and starts a service
-# by writing a request file to /var/lib/bloud/nixos:
+# systemd services for the three tasks that need root. The agent (relay and orchestrator) has no root
+# privileges and starts a service by writing a request file to /var/lib/bloud/nixos:
 #   request/current    starts bloud-rebuild.service, which rebuilds this machine
 #   request/rollback   starts bloud-rollback.service, which rolls this machine back
 #   purge/<app>        starts bloud-purge.service, which deletes the data of the app
