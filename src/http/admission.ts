@@ -84,7 +84,7 @@ export function createAdmission(given: Partial<AdmissionLimits> = {}) {
         })
       }
     },
-    /** Returns the same reply, but its stream counts as open until it is closed. */
+    /** Returns the same reply with a stream that is counted while it is open. */
     counted({ key }: Caller, reply: StreamReply): StreamReply {
       function openCounted(sink: Sink): ConnectionEvents {
         open.set(key, (open.get(key) ?? 0) + 1)

@@ -25,7 +25,6 @@ export interface Asset {
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('base64url')
 
-/** Returns a hash of the content for use in file names. */
 export const hashOf = (body: Buffer): string => sha256(body).slice(0, 16)
 
 /** Compresses a body with gzip if the client accepts gzip. Returns the body and its headers. */

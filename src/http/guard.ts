@@ -91,10 +91,7 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
   }
 
   return {
-    /**
-     * Checks the headers of an HTTP request.
-     * @throws Problem foreign_host, foreign_origin or invalid_request.
-     */
+    /** @throws Problem foreign_host, foreign_origin or invalid_request. */
     check(method: string, headers: GuardedHeaders): void {
       checkHost(headers.host)
       checkOrigin(headers.host, headers.origin)

@@ -21,7 +21,6 @@ export class ListenError extends Error {
 
 export interface Listening {
   port: number
-  /** Stops accepting connections. Open connections stay open. */
   close(): void
 }
 

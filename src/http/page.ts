@@ -25,7 +25,6 @@ export interface PageSource {
   history(app: string, limit: number): Promise<readonly unknown[]>
 }
 
-/** Exports of `public/serverrender.js`. */
 interface ServerRenderer {
   renderPage(facts: Facts): { title: string; body: string; known: boolean }
 }

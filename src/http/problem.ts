@@ -10,7 +10,6 @@ const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
   too_many_clients: 10,
 }
 
-/** Returns the title of an error code, for example `Unknown app` for `unknown_app`. */
 function titleOf(code: ProblemCode): string {
   const words = code.replaceAll('_', ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)

@@ -17,8 +17,8 @@ export interface StreamReply {
 }
 
 /**
- * Security headers of all replies except the web page. They forbid a browser to run scripts of the reply and
- * to show the reply inside another web page.
+ * Security headers of all replies except the web page. These headers forbid a browser to run scripts of the
+ * reply and to show the reply inside another web page.
  */
 const SECURITY: ResponseHeaders = {
   'content-security-policy':

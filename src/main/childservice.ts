@@ -24,7 +24,6 @@ export interface ChildService {
 
 export interface ChildServiceOptions {
   name: 'relay' | 'orchestrator'
-  /** Returns the environment variables of the child. Called before every start. */
   env: () => NodeJS.ProcessEnv
   log: Logger
 }
@@ -39,7 +38,6 @@ export class ChildError extends Error {
   }
 }
 
-/** Upper limit of the time between the start of a child and its message `ready`, in ms. */
 const READY_LIMIT_MS = 60_000
 /** Time in ms between SIGTERM and SIGKILL for a child that does not stop. */
 const STOP_LIMIT_MS = 15_000

@@ -9,7 +9,7 @@ import { StartError } from './starterror.ts'
 const NOT_RUNNING = 'The database is not running. Start it with "npm start", in another terminal.'
 
 /**
- * Returns the URL of the agent's database after a test that PostgreSQL accepts connections at this URL.
+ * Tests the connection to the agent's database and returns the URL of the database.
  * @param login PostgreSQL login in the URL, if the agent uses the embedded PostgreSQL.
  * @param external converts DATABASE_URL, for example adds a PostgreSQL role. Not called for the embedded
  * PostgreSQL.

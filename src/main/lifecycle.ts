@@ -16,7 +16,7 @@ export interface Service {
 
 export interface Lifecycle {
   /**
-   * Starts a service. `stop` will stop this service.
+   * Starts a service, which `stop` later stops.
    * @throws an error if the start fails or if the services have already been stopped.
    */
   add(service: Service): Promise<void>

@@ -11,7 +11,7 @@ import { StartError } from './starterror.ts'
 const PORT_LIMIT_MS = 3_000
 
 /**
- * Waits until the configured address and port are free.
+ * Waits for at most `PORT_LIMIT_MS` until the configured address and port are free.
  * @throws StartError if the agent can't listen on this address and port.
  */
 export async function refuseTakenPort({ port, listen }: Config): Promise<void> {

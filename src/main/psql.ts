@@ -9,10 +9,7 @@ import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
 import { clientArguments, reachDatabase } from './databaseaccess.ts'
 
-/**
- * PostgreSQL role of the psql session. This role may call the SQL functions of all verbs (install, uninstall
- * …).
- */
+/** PostgreSQL role of the psql session. This role may execute all verbs (install, uninstall …). */
 const ROLE = 'bloud_operator'
 const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:
   Debian, Ubuntu   apt install postgresql-client

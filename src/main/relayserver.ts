@@ -79,7 +79,6 @@ function routeSource(pool: LazyPool, expectedSchema: string) {
 
 const countViolations = async (pool: Pool) => (await checkInvariants(pool)).length
 
-/** Returns the name of the newest migration file of this program version. */
 async function expectedSchema(): Promise<string> {
   const files = await readdir(join(ROOT, 'sql/migrations'))
   return (
@@ -133,7 +132,6 @@ export interface RelayServer {
   port: number
   /** Returns true while the relay receives PostgreSQL notifications (LISTEN). */
   isListening(): boolean
-  /** Stops the server: ends the event streams and waits for responses in progress. */
   stop(): Promise<void>
 }
 

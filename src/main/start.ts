@@ -103,7 +103,7 @@ async function alreadyRunning(dataDir: string): Promise<StartError> {
 }
 
 /**
- * Starts the embedded PostgreSQL, creates the agent's database, and migrates its schema and logins.
+ * Starts the embedded PostgreSQL and brings the agent's database, its schema and its logins up to date.
  * @param onPortChange called when PostgreSQL has restarted on another port.
  */
 async function startEmbedded(

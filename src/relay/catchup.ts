@@ -116,9 +116,8 @@ export function createCatchup(options: CatchupOptions) {
   }
 
   return {
-    /** Brings a client up to date as soon as the database can be read. */
     start,
-    /** Called when the database can be read again after a failure. */
+    /** Brings all waiting clients up to date. Called when the database can be read again. */
     startAllWaiting(): void {
       const clientsToStart = [...waiting]
       waiting.clear()

@@ -27,19 +27,15 @@ export type ClientStage = 'waiting' | 'backlog' | 'live'
 export interface Client {
   readonly queue: SendQueue
   stage: ClientStage
-  /** Event number (seq) up to which all events have been written to the client. */
+  /** Event number (seq) up to which the client is up to date. */
   cursor: number
   /**
    * Id of the last event that a reconnecting client has received. Undefined for a new client, and as soon as
    * the relay has checked the id.
    */
   resumeId: string | undefined
-  /** Undefined if the client gets the events of all apps. */
   readonly filter: Filter | undefined
-  /**
-   * Event number (seq) up to which events were filtered for the client, if the client has not been informed
-   * of this number yet, else 0. Always 0 without a filter.
-   */
+  /** Event number (seq) that `sendPositions` must send to a client with a filter, else 0. */
   unreported: number
 }
 
@@ -122,8 +118,8 @@ export function createClients(options: ClientsOptions) {
       for (const client of all) pump(client)
     },
     /**
-     * Sends bytes to all clients whose send queue is empty. Slower clients are skipped, because the next
-     * heartbeat contains the same information.
+     * Sends bytes to all clients whose send queue is empty. Other clients are skipped, so that their queues
+     * do not grow.
      */
     broadcast(bytes: Uint8Array): void {
       for (const client of all) if (isIdle(client.queue)) send(client.queue, bytes)

@@ -1,8 +1,8 @@
 /** Combines simultaneous reads of the same data into one read. */
 
 /**
- * Returns a function that calls `load`, but never twice at the same time. Calls that arrive while `load` is
- * working share the next call of `load`, because the current one may have begun before the newest change.
+ * Returns a function that calls `load`, but never twice at the same time. Calls during an unfinished `load`
+ * share the next `load`, because the unfinished one may have begun before the newest change.
  */
 export function createCoalesced<T>(load: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined

@@ -2,8 +2,8 @@
 
 export interface Filter {
   /**
-   * Key for cached data of the filter. Filters for the same apps have the same key, so that their clients
-   * share encoded events.
+   * Text that is the same for filters of the same apps, so that clients with such filters share encoded
+   * events.
    */
   readonly key: string
   includes(app: string | undefined): boolean

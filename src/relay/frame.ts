@@ -44,8 +44,8 @@ export const refreshFrame: Uint8Array = sse('refresh', {})
 
 /**
  * Returns a heartbeat: a comment, which keeps proxies from closing the connection, and an event for the web
- * page. The newest event id is part of the data, because after an `id:` field the browser would resume from
- * this id, even if it has not received the event itself.
+ * page. The newest event id is part of the data, because after an `id:` field a browser would resume from
+ * this id, even if the event itself has not arrived.
  */
 export function heartbeatFrame(head: StreamPosition | undefined): Uint8Array {
   const comment = encoder.encode(': heartbeat\n\n')

@@ -137,8 +137,8 @@ export function createLogStreams(options: LogStreamsOptions) {
   }
 
   /**
-   * Reads new log lines for the reader. During another read for this reader, only requests a further read.
-   * Repeats a failed read after `retryMs`.
+   * Reads new log lines for the reader. If a read for this reader is in progress, another read follows. A
+   * failed read is repeated after `retryMs`.
    */
   async function wake(reader: Reader): Promise<void> {
     reader.again = true

@@ -23,8 +23,8 @@ export function createPoll(source: StreamSource, readLimitMs: number) {
   async function read(after: string | undefined, limit: number, filter?: Filter): Promise<PollResult> {
     const position = after === undefined ? undefined : parseId(after)
     const events = position ? await source.streamAfter(position.seq, limit) : []
-    // The newest position (head) is read after the events. Its `prunedTo` then includes all deletions that
-    // happened before the events were read.
+    // The position of the newest event (head) is read after the events, so that `prunedTo` includes all
+    // deletions that happened before the events were read.
     const head = await source.head()
     if (after === undefined) return { id: formatId(head), events: [] }
     const reset = resetReasonFor(position, head)

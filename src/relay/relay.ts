@@ -23,7 +23,6 @@ export const RELAY_LIMITS = {
   ringFrames: 8192,
   ringBytes: 8 * 1024 * 1024,
   readRows: 500,
-  /** Number of old events that the relay reads into the ring buffer when it starts. */
   warmRows: 2000,
   /**
    * New events are written to all clients in rounds. `ThrottleLimits` describes these limits of the time
@@ -134,7 +133,6 @@ export function createRelay(options: RelayOptions) {
     if (stuck > 0) log.info({ stuck }, 'clients that had been full for too long were closed')
   }
 
-  /** Adds a client, whose events are written to `sink`. */
   function open(sink: Sink, lastId: string | undefined, apps: readonly string[] = []): ConnectionEvents {
     const client: Client = clients.add(sink, lastId, createFilter(apps))
     counts.connects += 1
@@ -169,8 +167,8 @@ export function createRelay(options: RelayOptions) {
       schedule.notified()
     },
     /**
-     * Discards the cached snapshot after a change of an operation, because an operation changes which verbs
-     * (install, uninstall …) are allowed for an app, without an event.
+     * Discards the cached snapshot after a change of an operation, because other verbs (install, uninstall …)
+     * of an app may then be allowed, even if there is no new event.
      */
     operationsChanged: snapshots.invalidate,
     /** Called after a change of an app that is not recorded as an event, such as a new display name. */
@@ -207,8 +205,8 @@ export function createRelay(options: RelayOptions) {
 }
 
 /**
- * Returns the functions that the HTTP server calls for events of a connection. The functions are not created
- * in `open`, because they would keep all variables of `open` in memory.
+ * Returns the functions that the HTTP server calls for events of a connection. Closures inside `open` would
+ * keep all variables of `open` in memory.
  */
 function connectionEventsOf(client: Client, clients: Clients, catchup: Catchup): ConnectionEvents {
   return {

@@ -36,7 +36,6 @@ export function createRing(limits: RingLimits) {
    * received the same events and share a batch.
    */
   const batches = new Map<number | string, Batch>()
-  /** Copies of events that are larger than a batch, by event number (seq). */
   const large = new Map<number, Uint8Array>()
 
   function evictOldest(): void {
@@ -118,7 +117,6 @@ export function createRing(limits: RingLimits) {
     return { bytes: block.subarray(startOf(begin), endOf(index)), seq: seqOf(index) }
   }
 
-  /** Returns a batch with copies of the events after `seq` that pass the filter. */
   function filteredBatch(seq: number, filter: Filter): Batch {
     const pieces: Uint8Array[] = []
     let size = 0

@@ -1,6 +1,6 @@
 /**
- * Queue of the bytes for one client whose connection is full, that is, accepts no more data. A queue is plain
- * data without closures, because a process can have 10,000 queues.
+ * Queue of bytes for one client whose connection is full (accepts no more data). A queue is plain data
+ * without closures, because a process can have 10,000 queues.
  */
 
 /**
@@ -9,7 +9,6 @@
  */
 export const CHUNK_BYTES = 15 * 1024
 
-/** Connection to one client, as the destination of bytes. */
 export interface Sink {
   /**
    * Writes the whole chunk: uWebSockets.js keeps the part that the connection does not accept. Returns false
@@ -24,7 +23,6 @@ export interface Sink {
 /** Functions that the HTTP server calls for events of a connection. */
 export interface ConnectionEvents {
   writable(): void
-  /** Called after the client or the server has closed the connection. */
   closed(): void
 }
 

@@ -25,7 +25,6 @@ export interface EncodedSnapshot {
   frameFor(filter: Filter | undefined): Uint8Array
 }
 
-/** Upper limit of the number of filters for which an encoded snapshot is cached. */
 const CACHED_FILTERS = 32
 
 function encode(snapshot: Snapshot): EncodedSnapshot {

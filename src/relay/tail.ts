@@ -43,7 +43,6 @@ export function createTail(options: TailOptions) {
   let eventsRead = 0
   let stale = true
   let failures = 0
-  /** True if the newest position (head) must be read before the next events. */
   let mustCheckHead = true
 
   /** Empties the ring buffer, so that the next read begins with the latest `warmRows` events. */
@@ -143,7 +142,6 @@ export function createTail(options: TailOptions) {
     get failures() {
       return failures
     },
-    /** True before the first successful read and after failed reads. */
     get stale() {
       return stale
     },

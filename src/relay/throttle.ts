@@ -9,8 +9,8 @@ export interface ThrottleLimits {
    */
   flushShare: number
   /**
-   * Upper limit of the time between the starts of two rounds in milliseconds, even if `flushShare` is
-   * exceeded.
+   * Upper limit of the time between the starts of two rounds, in milliseconds. Takes precedence over
+   * `flushShare`.
    */
   longestFlushMs: number
 }
@@ -20,7 +20,7 @@ export type Throttle = ReturnType<typeof createThrottle>
 export function createThrottle({ flushMs, flushShare, longestFlushMs }: ThrottleLimits) {
   let due = Number.NEGATIVE_INFINITY
   return {
-    /** Returns the delay before the next round in milliseconds, or at most 0 if no delay is needed. */
+    /** Returns the delay before the next round in milliseconds. 0 or less means that no delay is needed. */
     wait: (now: number): number => due - now,
     done(begin: number, end: number): void {
       due = begin + Math.min(Math.max(flushMs, (end - begin) / flushShare), longestFlushMs)

@@ -1,6 +1,6 @@
 /**
  * HTTP routes of apps: the installed apps, one app and its verbs (install, uninstall …). The reply to a verb
- * contains the new operation, which the agent carries out later.
+ * contains the new operation, whose work begins later.
  */
 import { z } from 'zod'
 import type { App, AppStatus, CatalogEntry, HistoryRow } from '../../domain/app.ts'

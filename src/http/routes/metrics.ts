@@ -5,11 +5,13 @@ import { withTimeout } from '../../system/timeout.ts'
 import { text } from '../reply.ts'
 import type { Route } from '../router.ts'
 
-/** Time limit for counting the inconsistencies of the database, in milliseconds. */
+/**
+ * Time limit for bloud.check_invariants(), the SQL function that finds inconsistencies of the database, in
+ * ms.
+ */
 const DATABASE_LIMIT_MS = 3000
 
 export interface MetricsSource {
-  /** Returns the number of inconsistencies that the SQL function bloud.check_invariants() finds. */
   invariantViolations(): Promise<number>
 }
 
