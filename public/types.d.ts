@@ -50,7 +50,7 @@ export interface AppStatus extends AppRow {
   warnings?: string[]
   cause: Cause | null
   deadline?: string | null
-  /** Duration in seconds of each status of the present operation that is over. */
+  /** Duration in seconds of each finished status of the present operation. */
   step_seconds: Partial<Record<Status, number>>
   /** Usual duration of the present status, or null if it was measured fewer than five times. */
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null

@@ -5,7 +5,7 @@
  *   RollbackPlan } from '../types.js'
  */
 
-/** Time limit of an HTTP request in ms. A requested install is only queued before the agent responds. */
+/** Time limit of an HTTP request in ms. The agent responds as soon as an install is queued. */
 const REQUEST_LIMIT_MS = 15_000
 
 /** Thrown if the agent refused a request or did not respond. */

@@ -108,7 +108,7 @@ function createTimer() {
 }
 
 /**
- * Returns retry delays in ms: each call of `next` returns twice the former delay, up to `limitMs`.
+ * Returns retry delays in ms: `next` returns first `firstMs`, then twice the former delay, up to `limitMs`.
  * @param {number} firstMs
  * @param {number} limitMs
  */

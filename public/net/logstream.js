@@ -7,8 +7,8 @@ import { getLog } from './api.js'
 const BATCH_MS = 60
 const POLL_MS = 2000
 /**
- * Number of log lines in a response from which on the next poll follows at once, because the log probably has
- * more lines. A response has at most 5000 lines.
+ * If a response contains at least this number of log lines, the next poll follows at once, because the log
+ * probably has more lines.
  */
 const FULL_RESPONSE = 1000
 

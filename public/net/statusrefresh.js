@@ -1,6 +1,6 @@
 /**
  * Schedules requests of GET /api/status. The response contains values that events lack: queue positions and
- * controls (buttons with whether they are allowed).
+ * controls (which buttons of an app are enabled, and why the others are not).
  */
 
 /** Delay in ms between an event and the request, so that one request serves a group of events. */

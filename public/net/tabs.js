@@ -49,7 +49,7 @@ export function createTabs({
 
   /**
    * Sends a heartbeat to the other windows.
-   * @param {boolean} [isReply] true requests no replies
+   * @param {boolean} [isReply] false requests a reply from each other window
    */
   function announce(isReply = false) {
     channel?.postMessage({ id, since, visible: visible(), answer: isReply })

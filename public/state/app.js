@@ -135,8 +135,8 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
 }
 
 /**
- * Returns an app after a status transition. Events lack the controls (buttons with whether they are allowed),
- * so the former controls stay until the next response of GET /api/status.
+ * Returns an app after a change of its status. Events lack the controls (which buttons are enabled), so the
+ * former controls stay until the next response of GET /api/status.
  * @param {App | undefined} before
  * @param {AppEvent} event
  * @param {number} seq
@@ -164,7 +164,7 @@ function applyTransition(before, event, seq) {
 }
 
 /**
- * Returns the duration in seconds of each status of the operation that is over.
+ * Returns the duration in seconds of each finished status of the present operation.
  * @param {App | undefined} before
  * @param {Status | null} ended status that the event ended
  * @param {string} at time of the event

@@ -5,7 +5,7 @@
 /** Statuses of a successful install, in order. @type {readonly Status[]} */
 export const STEPS = ['queued', 'configuring', 'building', 'starting', 'running']
 
-/** Returns true if an operation of the app is in progress. @param {Status | null | undefined} status */
+/** Returns true if an operation of the app is queued or in progress. @param {Status | null | undefined} status */
 export const inFlight = (status) =>
   status === 'queued' ||
   status === 'configuring' ||
@@ -41,7 +41,7 @@ export const isCancelled = ({ status, cause }) => status === 'failed' && cause?.
 export const toneOf = (app) => (isCancelled(app) ? 'off' : tone(app.status))
 
 /**
- * Returns the failed step of an install, or null if the cause does not name the step.
+ * Returns the failed step of an install, or null if the cause (recorded reason) does not contain the step.
  * @param {AppStatus} app
  */
 export function failedStep(app) {

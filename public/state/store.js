@@ -1,7 +1,7 @@
 /**
  * Reducer of the page: returns the next state from a state and a message.
  *
- * The database decides the status of an app and the allowed verbs. The page only displays both.
+ * The database decides which status an app has and which requests are allowed. The page only displays both.
  */
 
 import { applyEvent, applySnapshot, applyStatus, markAllStale, measureSkew, updateSkew } from './app.js'

@@ -11,7 +11,7 @@ import { Icon } from './icon.js'
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
 /**
- * Operation for each status whose button is in the first row even if the button is disabled at present.
+ * Button that is in the first row for each status, even if the button is disabled.
  * @type {Partial<Record<Status, Verb>>}
  */
 const EXPECTED = {

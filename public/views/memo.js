@@ -4,8 +4,8 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 /** @import { VNode } from 'preact' */
 
 /**
- * Upper limit of elements with a change that is not urgent in one render. An app card takes 0.5 ms, and an
- * animation frame of 16 ms may contain two renders.
+ * Upper limit of changed list elements that one render updates (without urgent changes). An app card takes
+ * 0.5 ms, and an animation frame of 16 ms may contain two renders.
  */
 export const PART = 5
 

@@ -6,8 +6,8 @@ import { html } from './html.js'
 /** @import { App, Pending, RollbackPlan, Actions } from '../types.js' */
 
 /**
- * Shows the button of a rollback. A click requests the present plan (consequences of a rollback) and opens a
- * dialog. `known` is the plan that decides if the button is enabled.
+ * Shows the button of a rollback. The plan `known` (consequences of a rollback) decides if the button is
+ * enabled. A click requests the plan again for the dialog, because it may have changed.
  * @param {{ app: App, known: RollbackPlan | null, pending: Pending | undefined, actions: Actions }} props
  */
 export function RollbackControl({ app, known, pending, actions }) {
