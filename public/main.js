@@ -108,7 +108,7 @@ document.addEventListener('visibilitychange', () => {
   catalogAt = Date.now()
   actions.reloadCatalog()
 })
-/** Opens links without a page load. A click with a modifier key is left to the browser (new tab or window). */
+/** Opens links without a page load. A click with a modifier key is left to the browser (new tab). */
 root.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[href]')
   const isPlain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)

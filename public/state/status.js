@@ -5,7 +5,7 @@
 /** Statuses of a successful install, in order. @type {readonly Status[]} */
 export const STEPS = ['queued', 'configuring', 'building', 'starting', 'running']
 
-/** Returns true if an operation of the app is queued or in progress. @param {Status | null | undefined} status */
+/** Returns true if an operation is queued or in progress. @param {Status | null | undefined} status */
 export const inFlight = (status) =>
   status === 'queued' ||
   status === 'configuring' ||

@@ -15,7 +15,7 @@ export function Dialog({ title, close, children }) {
     const first = dialog?.querySelector('[data-focus]')
     first?.focus()
     return () => {
-      // Only `close` returns the focus to the clicked button. A removal of the open dialog would lose the focus.
+      // Only `close` returns the focus to the clicked button. A removal of the open dialog loses the focus.
       isRemoved.current = true
       dialog?.close()
     }
