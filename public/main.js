@@ -88,7 +88,6 @@ const stream = createStream({
   visible: () => !document.hidden,
 })
 
-/** Shows the app or the operation that the URL contains. */
 function applyAddress() {
   const route = parseRoute(location.pathname)
   dispatch({ type: 'navigate', route })

@@ -164,7 +164,6 @@ export interface RollbackPlan {
 /** Names of the apps selected for each integration slot. A key has the form `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
-/** Parsed URL path of the page: all apps, one app, or one operation of an app. */
 export interface Route {
   app: string | null
   operationId: string | null
@@ -219,7 +218,6 @@ export interface State {
   catalogProblem: Problem | null
   pending: Record<string, Pending>
   refusals: Record<string, { action: Verb; problem: Problem }>
-  /** Open dialog before an install, or null. `choices` contains the choices of the user so far. */
   planDialog: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
   /** Latest rollback plan from the agent, or null before the first request. */
   rollback: RollbackPlan | null
@@ -229,7 +227,6 @@ export interface State {
   liveRegions: LiveRegions
 }
 
-/** Text about one app, for a screen reader. */
 export interface Announcement {
   app: string
   text: string
@@ -277,7 +274,6 @@ export interface Actions {
   planRollback(app: string): Promise<RollbackPlan | null>
   /** Requests a rollback of the whole machine. The card of `app` shows an error. */
   rollback(app: string, plan: RollbackPlan): void
-  /** Installs the app of the plan dialog with the user's choices. */
   confirmPlan(): void
   choose(slot: string, apps: string[]): void
   closePlan(): void

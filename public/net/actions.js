@@ -122,7 +122,7 @@ function createRequests(dispatch, refreshStatus) {
   return { send, openPlan, updatePlan }
 }
 
-/** Returns true if the plan installs other apps too or needs a choice of the user. @param {Plan} plan */
+/** @param {Plan} plan */
 const needsDecision = (plan) =>
   plan.installs.length > 1 ||
   plan.choices.some(({ chosen, available }) => chosen === null && available.length > 0)

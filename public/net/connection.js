@@ -39,7 +39,6 @@ export function createConnection({ Source, random, onOpen, onMessage, onLost, on
     source = null
   }
 
-  /** Resets the reconnect delay and restarts the timer that detects a silent connection. */
   function keepAlive() {
     retries.reset()
     timer.start(hasReceived ? SILENCE_MS : OPEN_LIMIT_MS + SILENCE_MS / 4, onSilence)

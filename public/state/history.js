@@ -2,7 +2,6 @@
 
 /** @import { AppEvent, HistoryRow, Message, State } from '../types.js' */
 
-/** Upper limit of history rows in memory for each app. */
 export const MAX_ROWS = 100
 
 /** @param {State} state @param {Extract<Message, { type: 'history' }>} message @returns {State} */
@@ -10,12 +9,7 @@ export function applyHistory(state, { app: name, rows }) {
   return { ...state, histories: { ...state.histories, [name]: merged(state.histories[name] ?? [], rows) } }
 }
 
-/**
- * Adds an event to the history of an app, if the history was loaded.
- * @param {State} state
- * @param {AppEvent} event
- * @returns {State}
- */
+/** @param {State} state @param {AppEvent} event @returns {State} */
 export function addEvent(state, event) {
   const name = event.name ?? event.app
   const known = state.histories[name]

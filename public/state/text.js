@@ -44,10 +44,7 @@ export const ACTION_LABELS = {
   rollback: 'Roll back',
 }
 
-/**
- * Labels of the buttons while a request is pending.
- * @type {Record<import('../types.js').Verb, string>}
- */
+/** @type {Record<import('../types.js').Verb, string>} */
 export const BUSY_LABELS = {
   install: 'Requesting…',
   retry: 'Requesting…',
@@ -133,7 +130,7 @@ export function colourOf(name) {
 export const list = (names) =>
   names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 
-/** Returns the title of the browser tab. @param {Pick<State, 'apps' | 'route'>} state */
+/** @param {Pick<State, 'apps' | 'route'>} state */
 export function titleOf({ apps, route }) {
   const shown = route.app === null ? undefined : apps[route.app]
   const busy = Object.values(apps).filter((app) => inFlight(app.status))

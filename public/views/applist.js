@@ -140,11 +140,10 @@ const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, act
 export const factsOf = (app) =>
   [app.version, app.port && `port ${app.port}`, app.is_system && 'system'].filter(Boolean).join(' · ')
 
-/** Returns true if the card shows the steps of an install in this status. @param {Status} status */
+/** @param {Status} status */
 const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && status !== 'running'
 
 /**
- * Shows the cause of a failure, warnings, and the reason of a refused request.
  * @param {{ app: App, problem: Problem | undefined, rollback: RollbackPlan | null, pending: Pending |
  *   undefined, actions: Actions, Heading?: string }} props
  */
@@ -185,10 +184,7 @@ export const StatusPill = ({ status }) => html`
   <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
 `
 
-/**
- * Shows the meaning and the duration of a status, and the position of the app in the queue.
- * @param {{ app: App, skew: number, ahead: string }} props
- */
+/** @param {{ app: App, skew: number, ahead: string }} props */
 export function StatusText({ app, skew, ahead }) {
   const busy = inFlight(app.status)
   const notes = [

@@ -12,10 +12,7 @@ import { Stepper } from './stepper.js'
 
 /** @import { App, CatalogEntry, State, Actions } from '../types.js' */
 
-/**
- * Shows the page of one app, `/apps/<name>`.
- * @param {{ name: string, state: State, actions: Actions }} props
- */
+/** @param {{ name: string, state: State, actions: Actions }} props */
 export function AppPage({ name, state, actions }) {
   const app = state.apps[name]
   const entry = state.catalog?.find((other) => other.name === name)

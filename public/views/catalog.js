@@ -21,11 +21,7 @@ function matches(entry, query, category) {
     .every((word) => text.includes(word))
 }
 
-/**
- * Returns true if the host can install the app or has already installed the app.
- * @param {CatalogEntry} entry
- * @param {State} state
- */
+/** @param {CatalogEntry} entry @param {State} state */
 const isAvailable = (entry, state) => entry.unavailable === null || state.apps[entry.name] !== undefined
 
 /** @param {{ state: State, actions: Actions }} props */

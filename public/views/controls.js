@@ -77,7 +77,7 @@ function labelOf(app, action) {
   return `${ACTION_LABELS[action]}${hasDialog ? '…' : ''}`
 }
 
-/** Returns the reason why a button is disabled, otherwise null. @param {App} app @param {Verb} action */
+/** @param {App} app @param {Verb} action */
 function reasonOf(app, action) {
   const control = app.controls?.[action]
   return control?.allowed ? null : (control?.reason ?? null)

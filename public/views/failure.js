@@ -9,10 +9,7 @@ import { RollbackControl } from './rollback.js'
 
 /** @import { App, Cause, Pending, Problem, RollbackPlan, Actions } from '../types.js' */
 
-/**
- * Phrases for the status in which an operation failed.
- * @type {Partial<Record<import('../types.js').Status, string>>}
- */
+/** @type {Partial<Record<import('../types.js').Status, string>>} */
 const DURING = {
   queued: 'before it started',
   configuring: 'while configuring',
@@ -97,10 +94,7 @@ function LastLines({ lines }) {
   `
 }
 
-/**
- * Shows the reason why the database or the agent refused a request.
- * @param {{ app: string, problem: Problem, actions: Actions }} props
- */
+/** @param {{ app: string, problem: Problem, actions: Actions }} props */
 export const Refusal = ({ app, problem, actions }) => html`
   <div class="refusal" role="alert" data-refusal=${problem.code ?? ''}>
     <div>

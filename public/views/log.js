@@ -58,7 +58,7 @@ export function LogPanel({ log, title, since, skew, actions, full = false }) {
   `
 }
 
-/** Returns the indexes of the matching lines. @param {LogLine[]} lines @param {string} query */
+/** @param {LogLine[]} lines @param {string} query */
 function search(lines, query) {
   const wanted = query.trim().toLowerCase()
   /** @type {number[]} */

@@ -86,10 +86,7 @@ const Badge = ({ connection, since, skew }) => html`
 /** Upper limit of apps by name in the header. Further apps are only counted. */
 const MAX_ACTIVITY = 12
 
-/**
- * Shows in the header the apps that have an operation in progress or need an action of the operator.
- * @param {{ apps: App[], skew: number }} props
- */
+/** @param {{ apps: App[], skew: number }} props */
 function Activity({ apps, skew }) {
   const all = apps.filter((app) => inFlight(app.status) || needsAttention(app.status))
   if (all.length === 0) return null

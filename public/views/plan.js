@@ -7,10 +7,7 @@ import { html } from './html.js'
 /** SQLSTATE of the blocker (reason against an install) that a choice in this dialog removes. */
 const CHOICE_NEEDED = 'BL007'
 
-/**
- * Shows the dialog before an install: which other apps are installed too, and which choices the user has.
- * @param {{ state: State, actions: Actions }} props
- */
+/** @param {{ state: State, actions: Actions }} props */
 export function PlanDialog({ state, actions }) {
   const { planDialog } = state
   if (!planDialog) return null

@@ -6,7 +6,6 @@ import { Elapsed } from './time.js'
 
 /** @import { App } from '../types.js' */
 
-/** Texts for screen readers. */
 const STATE_TEXTS = { done: 'done', now: 'now', broken: 'went wrong here', ahead: 'not yet' }
 
 /** @param {{ app: App, skew: number }} props */
