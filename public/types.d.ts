@@ -109,7 +109,7 @@ export interface LogLine {
 
 /** App in the state of the page: a row of GET /api/status with two more fields. */
 export type App = AppStatus & {
-  /** True after an event, until a response of GET /api/status updates the controls. */
+  /** True if the app has changed since GET /api/status reported which buttons are allowed. */
   stale: boolean
   /** Number of the newest event that the object includes. */
   seq: number

@@ -255,7 +255,7 @@ comment on index bloud.apps_by_choice is
 comment on index bloud.events_by_app is
   'Speeds up queries for the events of an app, for example in status_at().';
 comment on index bloud.events_by_transition is
-  'Speeds up usual_duration(), which reads the durations of the last changes of a status.';
+  'Speeds up usual_duration(), which reads how long the last changes from one status to another took.';
 
 comment on trigger guard_app_insert on bloud.apps is 'Refuses a new app whose status is not queued.';
 comment on trigger guard_app_update on bloud.apps is

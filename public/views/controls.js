@@ -11,7 +11,8 @@ import { Icon } from './icon.js'
 const ACTIONS = ['install', 'retry', 'cancel', 'uninstall', 'purge']
 
 /**
- * Button that is in the first row for each status, even if the button is disabled.
+ * For each status of an app, the button that is always in the first row of the app's buttons, even if it is
+ * disabled.
  * @type {Partial<Record<Status, Verb>>}
  */
 const EXPECTED = {

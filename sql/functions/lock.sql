@@ -27,8 +27,8 @@ begin
         current_setting('transaction_isolation')),
       hint = 'Call it outside of a transaction, or begin with: begin isolation level read committed;';
   end if;
-  -- PostgreSQL ends a session that is idle for a minute in this transaction, because a rebuild can't end
-  -- while its apps are locked.
+  -- Sets the idle-in-transaction timeout to a minute at most, because a rebuild can't end while another
+  -- session holds a lock of its apps.
   if current_setting('idle_in_transaction_session_timeout')::interval
      not between interval '1 ms' and interval '1 min' then
     perform set_config('idle_in_transaction_session_timeout', '1min', true);

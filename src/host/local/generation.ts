@@ -98,7 +98,7 @@ async function generationNumbers(paths: Paths): Promise<number[]> {
 
 /**
  * Deletes unfinished folders that killed executions of switch.ts left. With `id`, deletes only the folders of
- * this execution, because other executions may still run.
+ * the execution with this id, because other executions may still run.
  */
 export async function removeTemps(dir: string, id?: string): Promise<void> {
   const names = await readdir(dir).catch(() => [])

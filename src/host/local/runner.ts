@@ -83,8 +83,8 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     if (isLocked(files.lock))
       return { state: 'running', ...(existsSync(files.activated) && { activating: true }) }
     if (existsSync(files.claim)) return (await readExit(files)) ?? { state: 'lost' }
-    // switch.ts holds no lock and has not begun. Unless its process is just starting, the agent creates the
-    // claim file, so that a process that starts later ends at once.
+    // No process of switch.ts holds the lock or has created the claim file. A process that was started a
+    // moment ago may still do both. Otherwise the agent creates the file, and a later process ends at once.
     if (await isStarting(run, files, directory.ctimeMs)) return { state: 'running' }
     return (await claimFile(files.claim, 'given up')) ? { state: 'lost' } : { state: 'running' }
   }

@@ -19,9 +19,9 @@ export interface NixosPaths {
   blueprints: string
   /** Directory with one directory per execution of `nixos-rebuild switch`, for its log and exit code. */
   runs: string
-  /** File that makes systemd start `nixos-rebuild switch`. Contains the id of the execution. */
+  /** File that makes systemd start `nixos-rebuild switch`. Contains the id of the run. */
   request: string
-  /** File that makes systemd start `nixos-rebuild switch --rollback`. Contains the id of the execution. */
+  /** File that makes systemd start `nixos-rebuild switch --rollback`. Contains the id of the run. */
   rollback: string
   /** Directory of deletion requests. A file with the name of an app makes systemd delete the app's data. */
   purge: string
@@ -33,9 +33,9 @@ export interface NixosPaths {
 }
 
 export interface RunPaths extends RunFiles {
-  /** File with the names of the configured apps and the system that was active before the execution. */
+  /** File with the names of the configured apps and the system that was active before. */
   request: string
-  /** File with which the agent requests the end of the execution. */
+  /** File with which the agent requests that `nixos-rebuild` is stopped. */
   stop: string
 }
 

@@ -4,11 +4,11 @@
  *   node rebuild.ts --state <data>/nixos --profile <link> --current <link> [--run <id>] [--rollback]
  *     [--] <command> …
  *
- * Without --run, the id of the execution is read from the request file that made systemd start this program.
- * The arguments in a systemd unit are fixed and can't contain the id.
+ * The option --run is the id of this run of `nixos-rebuild`. By default, the id is read from the request file
+ * that made systemd start this program, because the arguments in a systemd unit are fixed.
  *
- * The output of the command goes to `log` and its exit code to `exit` in the directory of the execution. The
- * program creates the file `activated` there when the activation has begun. If the file `stop` appears there
+ * The output of the command goes to `log` and its exit code to `exit` in the directory of this run. The program
+ * creates the file `activated` there when the activation has begun. If the file `stop` appears there
  * earlier, the program stops the command.
  *
  * The agent could replace one of these files by a link to a file of root. A program started as root therefore
@@ -24,8 +24,8 @@ import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, nixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 
 /**
- * Time in ms to wait for the lock of the execution. The agent holds the lock for a moment when it checks
- * whether this program runs.
+ * Time in ms to wait for the file lock that this program holds while it runs. The agent checks whether the
+ * program runs by taking the lock for a moment.
  */
 const LOCK_LIMIT_MS = 5_000
 

@@ -37,7 +37,7 @@ export interface RunnerOptions {
 export function createRunner({ paths, links, rebuild, nodePath, environment }: RunnerOptions) {
   const of = (run: Run): RunPaths => runPaths(paths, run.id)
   const markOf = async (run: Run) => `${await readMark(paths.mark)}/rebuild/${run.id}`
-  /** Returns the path of the request file. Returns null if systemd has already started this execution. */
+  /** Returns the path of the request file. Returns null if systemd has already started the command. */
   async function pendingRequest(run: Run): Promise<string | null> {
     for (const file of [paths.request, paths.rollback]) {
       if ((await readIfExists(file))?.trim() === run.id) return file
@@ -71,7 +71,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     return rebuild !== undefined && (await membersOf({ marks: [await markOf(run)] })).length > 0
   }
 
-  /** True if the execution was requested a short time ago and systemd has not started the command yet. */
+  /** True if the command was requested a short time ago and systemd has not started the command yet. */
   async function isStarting(run: Run, createdMs: number): Promise<boolean> {
     if (rebuild !== undefined) return false // A detached process is alive as soon as startSwitch returns.
     return (await pendingRequest(run)) !== null && Date.now() - createdMs < START_LIMIT_MS
@@ -90,7 +90,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
       return { state: 'running', ...((await hasActivated(run)) && { activating: true }) }
     if (!existsSync(files.claim)) {
       if (starting) return { state: 'running' }
-      // With the claim file, rebuild.ts ends at once if systemd starts rebuild.ts later.
+      // If systemd starts rebuild.ts later, rebuild.ts finds this file and ends at once.
       if (!(await claimFile(files.claim, 'given up'))) return { state: 'running' }
     }
     return (await readExit(files)) ?? { state: 'lost' }
@@ -108,8 +108,8 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!existsSync(files.dir)) return true
     if (await readExit(files)) return (await hasEnded()) === true
     if (await claimFile(files.claim, 'stopped')) {
-      // The command had not begun. With the claim file, rebuild.ts would end at once, so the request is
-      // obsolete.
+      // The command had not begun. Because this file exists now, rebuild.ts would end at once, so the request
+      // to start rebuild.ts is deleted.
       const request = await pendingRequest(run)
       if (request) await rm(request, { force: true })
     } else if (await hasActivated(run)) {

@@ -8,7 +8,7 @@ import { readIfExists } from '../../system/atomicfile.ts'
 const requestSchema = z.object({
   run: z.string(),
   apps: z.array(z.string()),
-  /** System that was active before the execution, for example "42 (0a1b2c3d4e5f)". */
+  /** System that was active before `nixos-rebuild switch`, for example "42 (0a1b2c3d4e5f)". */
   generation: z.string().nullable(),
 })
 export type RunRequest = z.infer<typeof requestSchema>
