@@ -109,6 +109,8 @@ function listen(
     onNotification: (channel) => handlers[channel]?.(),
     onListening() {
       relay.setListening(true)
+      // The notification of a change without an event, such as a new name, may have been lost.
+      relay.appsChanged()
       logs.notified()
     },
     onLost(reason) {

@@ -38,6 +38,18 @@ test('on a silent database connection the stream sends stale, then continues wit
   await untilOk(() => agent.get('/readyz'))
 })
 
+test('a rename without LISTEN session sends the event refresh after the next LISTEN', async (t) => {
+  const proxy = await openProxy(t)
+  const agent = await startAgent(t, {}, proxy.port)
+  await agent.admin.query("select bloud.install('alpha')")
+  const stream = await agent.stream()
+  await stream.until(() => stream.named('snapshot').length === 1)
+  proxy.setMode('refusing')
+  await agent.admin.query("select bloud.rename('alpha', 'Another name')")
+  proxy.setMode('open')
+  await stream.until(() => stream.named('refresh').length > 0)
+})
+
 test('a query on a silent connection fails, and the next query uses a new connection', async (t) => {
   const proxy = await openProxy(t)
   const database = await testDatabase('silent')
