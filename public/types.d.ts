@@ -18,7 +18,7 @@ export interface Cause {
   log?: string[]
 }
 
-/** States if the database allows a request for an app now. If not, `reason` is a sentence for the user. */
+/** Whether the database allows a button's request for an app. If not, `reason` is a sentence for the user. */
 export interface Control {
   allowed: boolean
   reason: string | null

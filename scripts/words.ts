@@ -16,7 +16,7 @@ export const CATEGORIES = {
    */
   speakingOrSeeing:
     /\b(?:say|says|said|saying|tells?|told|telling|hears?|heard|hearing|looks?|looked|looking|sees?|saw|seen(?!:)|seeing|speaks?|spoke|spoken|speaking|talks?|talked|talking|asks?|asked|asking)\b/gi,
-  /** Words that were used with a meaning of their own. The glossary of ARCHITECTURE.md has the standard terms. */
+  /** Words that once had a private meaning. ARCHITECTURE.md has the standard terms. */
   private:
     /\b(?:bells?|doorbells?|rings|rang|rung|ringing|rides?|rode|riding|heeds?|guilty|innocent|seats?|seated|nursery|hindsight|carr(?:y|ies|ied) out)\b/gi,
 } as const

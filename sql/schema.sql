@@ -159,7 +159,7 @@ create table bloud.events (
 );
 -- Speeds up queries for the events of an app, for example in status_at().
 CREATE INDEX events_by_app ON bloud.events USING btree (app, seq);
--- Speeds up usual_duration(), which reads the durations of the last changes of a status.
+-- Speeds up usual_duration(), which reads how long the last changes from one status to another took.
 CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_status, seq) WHERE
   (from_status = ANY (ARRAY['queued'::text, 'configuring'::text, 'building'::text, 'starting'::text,
   'stopping'::text]));

@@ -105,8 +105,8 @@ export interface Config {
    */
   allowedHosts: string[]
   /**
-   * Time limit in seconds for one `nixos-rebuild switch`, or on the local host for one execution of
-   * switch.ts. The default is 1800, because the first NixOS build on a machine downloads many packages.
+   * Time limit in seconds for one `nixos-rebuild switch`, or without NixOS for one run of switch.ts. The
+   * default is 1800, because the first NixOS build on a machine downloads many packages.
    */
   buildTimeoutSeconds: number
   /**

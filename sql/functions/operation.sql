@@ -75,8 +75,8 @@ begin
 end
 $$;
 comment on function bloud.withdraw_operation(bloud.apps, bloud.operations, jsonb) is
-  'Sets the status of an app whose queued operation ends. After an uninstall the status is error, because '
-  'the app still runs. After an install the status is stopped or failed.';
+  'Sets the status of an app whose queued operation ends without being executed. The status becomes error '
+  'for an uninstall, because the app still runs, and stopped or failed for an install.';
 
 create or replace function bloud.dependencies_queued_for(p_app text) returns text[]
 language sql stable as $$

@@ -105,8 +105,8 @@ language sql stable as $$
   from (select r.request, max(r.rank) as rank from ranks r group by r.request) m
 $$;
 comment on function bloud.requests_in(bigint) is
-  'Returns the ids of the active operations of a rebuild in the order of their dependencies. An operation '
-  'that was added for another operation is represented by the id of that operation.';
+  'Returns the ids of the requested operations of a rebuild. An operation comes after the operations of the '
+  'apps that it needs. The install of an app that another install added is not returned.';
 
 create or replace function bloud.follow_rebuild(p_old bloud.rebuilds, p_split boolean)
 returns setof bloud.rebuilds

@@ -38,7 +38,7 @@ export function claimRebuild(
 }
 
 /**
- * Records that the switch command (`nixos-rebuild switch`, or switch.ts on the local host) starts. Returns
+ * Records that the switch command (`nixos-rebuild switch`, or switch.ts without NixOS) starts. Returns
  * the number of its starts in this rebuild.
  * @param generation complete configuration of the machine that is active before the start.
  * @param apps apps with the configurations that become active, recorded for a later rollback.
@@ -71,7 +71,7 @@ export async function beginActivation(pool: Pool, attempt: number, rebuild: numb
 }
 
 /**
- * Appends output of the switch command (`nixos-rebuild switch`, or switch.ts on the local host) to the stored
+ * Appends output of the switch command (`nixos-rebuild switch`, or switch.ts without NixOS) to the stored
  * log. `from` and `to` are the byte offsets of `lines` in the output.
  * @returns false, without a change, if the stored log does not end at offset `from`.
  */

@@ -1,7 +1,7 @@
 /**
  * Interface of the two hosts that install and run apps: the NixOS host (apps in containers) and the local
  * host (apps as child processes, without NixOS). The agent writes the configuration of all apps and starts
- * the switch command (`nixos-rebuild switch`, or switch.ts on the local host), which activates the
+ * the switch command (`nixos-rebuild switch`, or switch.ts without NixOS), which activates the
  * configuration.
  */
 import type { CatalogApp } from '../domain/catalog.ts'
@@ -13,7 +13,7 @@ export interface WantedApp {
   integrationConfig: Record<string, unknown>
 }
 
-/** One execution of the switch command (`nixos-rebuild switch`, or switch.ts on the local host). */
+/** One execution of the switch command (`nixos-rebuild switch`, or switch.ts without NixOS). */
 export interface Run {
   /** Numbers of the rebuild (one change of the machine) and of its execution, for example "17-1". */
   id: string

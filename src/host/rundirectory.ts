@@ -1,6 +1,6 @@
 /**
  * Manages the directory with the log and exit code of one execution of the switch command (`nixos-rebuild
- * switch`, or switch.ts on the local host). The agent and the process of the switch command exchange their
+ * switch`, or switch.ts without NixOS). The agent and the process of the switch command exchange their
  * state through files and a lock, because each of them can be killed.
  *
  *   created -> claimed -> (activated) -> exit code written
@@ -25,8 +25,8 @@ export interface RunFiles {
   /** File lock that the process of the switch command holds until its end. */
   lock: string
   /**
-   * File that the process creates when it begins. If the agent has created the file first, the process ends
-   * at once.
+   * File that the process of the switch command creates when it begins. To cancel a process that has not
+   * begun, the agent creates the file first; the process then ends at once.
    */
   claim: string
   /** File that exists when the activation has begun. */

@@ -31,7 +31,7 @@ const LOCK_STOP_LIMIT_MS = 1_000
 const POSTGRES_STOP_LIMIT_MS = 45_000
 /**
  * Upper limit of the time in which the host stops, in ms: 15 s for the switch command (`nixos-rebuild
- * switch`, or switch.ts on the local host), 20 s for the apps, and a reserve of 15 s.
+ * switch`, or switch.ts without NixOS), 20 s for the apps, and a reserve of 15 s.
  */
 const HOST_STOP_LIMIT_MS = 50_000
 /**

@@ -32,7 +32,7 @@ export interface Context {
   attempt: number
   /**
    * Signal that aborts when this orchestrator must stop. Functions then return early, but a running switch
-   * command (`nixos-rebuild switch`, or switch.ts on the local host) continues.
+   * command (`nixos-rebuild switch`, or switch.ts without NixOS) continues.
    */
   signal: AbortSignal
   /** Wakes the loop that executes operations, for example when an operation was requested. */

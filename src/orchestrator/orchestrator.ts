@@ -32,7 +32,7 @@ export interface Orchestrator {
   start(): void
   notify(): void
   /**
-   * Stops the orchestrator. A running switch command (`nixos-rebuild switch`, or switch.ts on the local host)
+   * Stops the orchestrator. A running switch command (`nixos-rebuild switch`, or switch.ts without NixOS)
    * continues, and the next orchestrator waits for its end.
    */
   stop(): Promise<void>

@@ -10,7 +10,7 @@ const EXIT_SWITCHED_WITH_FAILURES = 4
 export const CAUSE_LOG_LINES = 20
 
 /**
- * Facts about one execution of the switch command (`nixos-rebuild switch`, or switch.ts on the local host).
+ * Facts about one execution of the switch command (`nixos-rebuild switch`, or switch.ts without NixOS).
  * The outcome of the rebuild depends only on these facts.
  */
 export interface Observation {

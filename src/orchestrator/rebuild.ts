@@ -22,8 +22,8 @@ import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
 import { createWakeup } from './wakeup.ts'
 
 /**
- * Upper limit of the number of starts of the switch command (`nixos-rebuild switch`, or switch.ts on the
- * local host) in one rebuild. An interrupted command is started again, for example after a power failure.
+ * Upper limit of the number of starts of the switch command (`nixos-rebuild switch`, or switch.ts
+ * without NixOS) in one rebuild. An interrupted command is started again, for example after a power failure.
  */
 const MAX_RUNS = 3
 /**
@@ -180,7 +180,7 @@ async function configureRollback(context: Context, rebuild: ClaimedRebuild, targ
 }
 
 /**
- * Starts the switch command (`nixos-rebuild switch`, or switch.ts on the local host) if it has not been
+ * Starts the switch command (`nixos-rebuild switch`, or switch.ts without NixOS) if it has not been
  * started, waits for its end and stores the outcome.
  */
 async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {

@@ -31,7 +31,7 @@ export interface MonitoredRun {
 }
 
 /**
- * Copies the log of the switch command (`nixos-rebuild switch`, or switch.ts on the local host) into the
+ * Copies the log of the switch command (`nixos-rebuild switch`, or switch.ts without NixOS) into the
  * database, starting at byte `from`. Returns the byte offset after the last copied line.
  */
 async function copyLog(
@@ -69,7 +69,7 @@ export async function reasonToStop({ pool }: Context, rebuild: ClaimedRebuild): 
 }
 
 /**
- * Waits for the end of the switch command (`nixos-rebuild switch`, or switch.ts on the local host) and copies
+ * Waits for the end of the switch command (`nixos-rebuild switch`, or switch.ts without NixOS) and copies
  * its log into the database. Stops the command at the deadline or after a cancel, unless the activation of
  * the new configuration has begun.
  * @returns undefined if this orchestrator must stop. The command then continues, and the next orchestrator

@@ -23,7 +23,8 @@ export interface PassedDirectories {
 }
 
 /**
- * Makes paths accessible to the user that runs the PostgreSQL server, and returns the paths for that user.
+ * Returns paths by which the user that runs the PostgreSQL server can open the given files, also below a
+ * directory that this user may not enter.
  * @param paths directories or files that belong to that user.
  */
 export async function passDirectories(paths: string[], user: ServerUser | null): Promise<PassedDirectories> {

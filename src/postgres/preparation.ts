@@ -14,8 +14,8 @@ export interface Prepared {
 }
 
 /**
- * Creates the parts that are missing for a start of the server. The caller must hold the file lock of
- * `dataDir`, so that two agents do not create them at the same time.
+ * Creates the data directory, the passwords and the database cluster, unless they exist. The caller must hold
+ * the file lock of `dataDir`, so that two agents do not create them at the same time.
  */
 export async function prepare(dataDir: string): Promise<Prepared> {
   await fs.mkdir(dataDir, { recursive: true, mode: 0o700 })

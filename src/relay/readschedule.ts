@@ -12,8 +12,8 @@ export interface ReadScheduleLimits {
    */
   degradedTickMs: number
   /**
-   * A failed read is repeated after this number of milliseconds times 4 for each failed read in a row, at
-   * most after `degradedTickMs`.
+   * Pause in milliseconds before a failed read is repeated. Each further failure in a row makes the pause
+   * four times as long, up to `degradedTickMs`.
    */
   firstRetryMs: number
 }

@@ -10,6 +10,8 @@ const nix = needs('nix')
 const STUBS =
   'let lib = import ./tests/nix/stubs/lib.nix; pkgs = import ./tests/nix/stubs/pkgs.nix { inherit lib; }; in'
 
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+
 interface Lock {
   packages: Record<string, { integrity?: string; dev?: boolean; devDependencies?: object }>
 }
@@ -37,7 +39,7 @@ test('The flake has a package, a module and checks', nix, async () => {
   assert.deepEqual(outputs, {
     packages: both(['bloud', 'default']),
     modules: ['bloud', 'default'],
-    checks: both({ machine: 'bloud', package: 'bloud-0.1.0' }),
+    checks: both({ machine: 'bloud', package: `bloud-${version}` }),
   })
 })
 

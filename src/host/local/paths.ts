@@ -1,9 +1,9 @@
-/** Paths of the files of the local host (apps as child processes, without NixOS). */
+/** Paths of the files that the agent writes on a machine without NixOS. */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface Paths {
-  /** Directory of all files of the local host, `<data>/host`. */
+  /** Directory of all files that the agent writes for apps without NixOS, `<data>/host`. */
   state: string
   /** Directory of apps.json, the list of apps that switch.ts installs. */
   config: string

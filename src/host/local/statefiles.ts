@@ -1,6 +1,6 @@
 /**
- * Reads and validates the files by which the agent, switch.ts and the supervisor (process that runs the apps)
- * exchange their state.
+ * Reads and validates the files by which the agent, switch.ts (installs the apps) and the supervisor
+ * (process that runs the apps) exchange their state.
  */
 import { createHash } from 'node:crypto'
 import { readlink } from 'node:fs/promises'

@@ -1,11 +1,11 @@
 /**
- * Paths of the files of the NixOS host (apps in containers). The Nix code in `nix/` contains the same paths.
+ * Paths of the files that the agent writes on NixOS. The Nix code in `nix/` contains the same paths.
  */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
 
 export interface NixosPaths {
-  /** Directory of all files of the NixOS host, `<data>/nixos`. */
+  /** Directory of all files that the agent writes on NixOS, `<data>/nixos`. */
   state: string
   /** JSON file with the configured apps, which nix/apps.nix reads. */
   apps: string

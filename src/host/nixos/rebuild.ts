@@ -7,8 +7,8 @@
  * The option --run is the id of this run of `nixos-rebuild`. By default, the id is read from the request file
  * that made systemd start this program, because the arguments in a systemd unit are fixed.
  *
- * The output of the command goes to `log` and its exit code to `exit` in the directory of this run. The program
- * creates the file `activated` there when the activation has begun. If the file `stop` appears there
+ * The output of the command goes to `log` and its exit code to `exit` in the directory of this run. The
+ * program creates the file `activated` there when the activation has begun. If the file `stop` appears there
  * earlier, the program stops the command.
  *
  * The agent could replace one of these files by a link to a file of root. A program started as root therefore
