@@ -131,7 +131,7 @@ export interface HistoryRow {
   message: string | null
 }
 
-/** Integration slot of an app (e.g. which app is its database). `chosen` lists the apps for the slot. */
+/** Slot of an app: a need that another app fills, such as its database. `chosen` lists the apps for it. */
 export interface PlanChoice {
   app: string
   slot: string
@@ -161,7 +161,7 @@ export interface RollbackPlan {
   blockers: Plan['blockers']
 }
 
-/** Names of the apps selected for each integration slot. A key has the form `<app>.<slot>`. */
+/** Names of the apps that were chosen for the needs of an app. A key has the form `<app>.<slot>`. */
 export type Choices = Record<string, string[]>
 
 export interface Route {
@@ -272,7 +272,7 @@ export interface Actions {
   request(app: string, action: Verb): void
   /** Returns the consequences of a rollback, or null after an error, which the card of `app` shows. */
   planRollback(app: string): Promise<RollbackPlan | null>
-  /** Requests a rollback of the whole machine. The card of `app` shows an error. */
+  /** Requests a rollback of the whole machine. If the request fails, the card of `app` shows the error. */
   rollback(app: string, plan: RollbackPlan): void
   confirmPlan(): void
   choose(slot: string, apps: string[]): void

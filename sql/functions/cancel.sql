@@ -32,7 +32,7 @@ begin
       bloud.cancelled_cause(v_row.status));
     return (select o from bloud.operations o where o.id = v_open.id);
   end if;
-  -- Waits until no other transaction is installing an app with the same dependencies. The locks are taken in
+  -- Waits until no other transaction is installing an app that shares a dependency. The locks are taken in
   -- alphabetical order, so that two transactions never wait for each other.
   perform pg_advisory_xact_lock(45072, hashtext(s.n))
   from (select n from unnest(v_names) as n order by n) s;

@@ -21,7 +21,7 @@ language sql stable as $$
   select o from bloud.operations o join bloud.apps a on a.operation_id = o.id where a.name = p_app
 $$;
 comment on function bloud.last_operation(text) is
-  'Returns the newest install or uninstall of an app, or null if the app has no row.';
+  'Returns the newest install or uninstall of an app, or null if bloud.apps has no row of the app.';
 
 create or replace function bloud.end_operation(p_id bigint, p_state text, p_cause jsonb default null)
 returns bloud.operations

@@ -1,10 +1,11 @@
--- Functions that end a rebuild (one change of the machine) and the operations of the rebuild. After a failed
--- rebuild, a new rebuild repeats the operations of the apps that have not failed.
+-- Functions that end a rebuild (one change of the machine) and the operations of the rebuild. Arguments for a
+-- failed rebuild:
 --
---   failures   {app: cause} of the failed apps. An app that requires a failed app fails too.
---   cause      reason for a failure that can't be assigned to one app. All operations fail with this reason.
---   split      division of the operations of a failed rebuild into two new rebuilds. This is repeated until
---              the operation that fails is alone in a rebuild.
+--   failures   {app: cause} of the failed apps, if the host can name them. An app that requires a failed app
+--              fails too. A new rebuild repeats the operations of the other apps.
+--   split      true if the host can't name a failed app. The operations are divided into two new rebuilds,
+--              until an operation that fails is alone in a rebuild.
+--   cause      reason of a failure that no app has caused, such as a full disk. All operations fail.
 --
 -- Errors raised: BL016 stale_attempt.
 

@@ -176,8 +176,8 @@ begin
 end
 $$;
 comment on function bloud.plan_install(text, jsonb) is
-  'Returns what install(app, options) would do: the apps to install in order, the apps chosen for each slot, '
-  'and the reasons why the install is refused (blockers). Writes nothing.';
+  'Returns what install(app, options) would do: the apps to install in order, the apps chosen for each slot '
+  '(need of an app, such as its database), and the reasons why the install is refused (blockers).';
 
 create or replace function bloud.needs_of(p_app bloud.apps) returns setof text
 language sql stable as $$
