@@ -8,7 +8,8 @@ export interface Plan {
 }
 
 /**
- * Returns the apps for an integration slot (need of an app, such as its database), or an SQLSTATE if the operator's
+ * Returns the apps for an integration slot (need of an app, such as its database), or an SQLSTATE if the
+ * operator's
  * choice is missing or not possible.
  */
 function fill(world: World, slot: Slot, choice: string | string[] | undefined): string[] | string {

@@ -108,8 +108,8 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     if (!existsSync(files.dir)) return true
     if (await readExit(files)) return (await hasEnded()) === true
     if (await claimFile(files.claim, 'stopped')) {
-      // The command had not begun. rebuild.ts ends at once if it finds the claim file, so a request that makes
-      // systemd start rebuild.ts is deleted.
+      // The command had not begun. rebuild.ts ends at once if it finds the claim file, so a request that
+      // makes systemd start rebuild.ts is deleted.
       const request = await pendingRequest(run)
       if (request) await rm(request, { force: true })
     } else if (await hasActivated(run)) {
