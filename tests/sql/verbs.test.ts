@@ -2,38 +2,21 @@
  * Tests of the SQL functions install(), retry(), rename() and uninstall(): results, errors and privileges.
  */
 import assert from 'node:assert/strict'
-import { after, beforeEach, test } from 'node:test'
-import type pg from 'pg'
-import { type TestDatabase, testDatabase } from '../support/cluster.ts'
-import { lead, rebuildAll, refusalOf, session, value } from '../support/sql.ts'
+import { test } from 'node:test'
+import { rebuildAll, refusalOf, session, value } from '../support/sql.ts'
 import { VERB_CATALOG } from '../support/verb-catalog.ts'
+import { useDatabase } from './support.ts'
 
-let database: TestDatabase
-let root: pg.Client
-let operator: pg.Client
-let attempt: number
-
-beforeEach(async () => {
-  await close()
-  database = await testDatabase('verbs')
-  root = await session(database.url)
-  operator = await session(database.urlFor('bloud_operator'))
-  attempt = await lead(root, VERB_CATALOG)
-})
-after(close)
-
-async function close(): Promise<void> {
-  await Promise.all([root?.end(), operator?.end()])
-  await database?.drop()
-}
+const db = useDatabase('verbs', VERB_CATALOG)
 
 const status = (app: string): Promise<string | undefined> =>
-  value(root, 'select status from bloud.apps where name = $1', [app])
-const install = (app: string): Promise<string> => value(operator, 'select id from bloud.install($1)', [app])
+  value(db.root, 'select status from bloud.apps where name = $1', [app])
+const install = (app: string): Promise<string> =>
+  value(db.operator, 'select id from bloud.install($1)', [app])
 
 async function nothingWritten(): Promise<void> {
-  assert.equal(await value(root, 'select count(*)::int from bloud.operations'), 0)
-  assert.equal(await value(root, 'select count(*)::int from bloud.apps'), 0)
+  assert.equal(await value(db.root, 'select count(*)::int from bloud.operations'), 0)
+  assert.equal(await value(db.root, 'select count(*)::int from bloud.apps'), 0)
 }
 
 test('a refused verb gives a message and a hint, and writes nothing', async () => {
@@ -70,7 +53,7 @@ test('a refused verb gives a message and a hint, and writes nothing', async () =
     ["select bloud.retry('flow')", 'BL005', /flow is not installed/],
   ]
   for (const [statement, code, message] of cases) {
-    const refusal = await refusalOf(operator, statement)
+    const refusal = await refusalOf(db.operator, statement)
     assert.equal(refusal.code, code, statement)
     assert.match(refusal.message, message)
     assert.ok(refusal.hint, `${statement} has no hint`)
@@ -81,11 +64,11 @@ test('a refused verb gives a message and a hint, and writes nothing', async () =
 test('a verb called again returns the operation that is already open', async () => {
   const first = await install('flow')
   assert.equal(await install('flow'), first)
-  await rebuildAll(root, attempt)
-  const uninstall = await value(operator, "select id from bloud.uninstall('flow')")
-  assert.equal(await value(operator, "select id from bloud.uninstall('flow')"), uninstall)
+  await rebuildAll(db.root, db.attempt)
+  const uninstall = await value(db.operator, "select id from bloud.uninstall('flow')")
+  assert.equal(await value(db.operator, "select id from bloud.uninstall('flow')"), uninstall)
   assert.equal(
-    await value(operator, "select purge from bloud.uninstall('flow', true)"),
+    await value(db.operator, "select purge from bloud.uninstall('flow', true)"),
     true,
     'a queued uninstall becomes a purge',
   )
@@ -93,23 +76,23 @@ test('a verb called again returns the operation that is already open', async () 
 
 test('a queued uninstall does not become a purge when purge is null', async () => {
   await install('flow')
-  await rebuildAll(root, attempt)
-  await operator.query("select bloud.uninstall('flow', null)")
-  assert.equal(await value(operator, "select purge from bloud.uninstall('flow', null)"), false)
+  await rebuildAll(db.root, db.attempt)
+  await db.operator.query("select bloud.uninstall('flow', null)")
+  assert.equal(await value(db.operator, "select purge from bloud.uninstall('flow', null)"), false)
 })
 
 test('a display name that is invisible or changes the direction of other text is refused', async () => {
   await install('flow')
   for (const name of ['', '   ', '\u200B\uFEFF', 'abc\u202Edef', 'a\nb', 'x'.repeat(81)]) {
     assert.equal(
-      (await refusalOf(operator, 'select bloud.rename($1, $2)', ['flow', name])).code,
+      (await refusalOf(db.operator, 'select bloud.rename($1, $2)', ['flow', name])).code,
       'BL017',
       name,
     )
   }
   for (const name of ['Rosis Fluß 🏡', '👩‍🚀', 'جریان', 'x'.repeat(80)]) {
-    await operator.query('select bloud.rename($1, $2)', ['flow', name])
-    assert.equal(await value(root, 'select display_name from bloud.apps'), name)
+    await db.operator.query('select bloud.rename($1, $2)', ['flow', name])
+    assert.equal(await value(db.root, 'select display_name from bloud.apps'), name)
   }
 })
 
@@ -117,7 +100,7 @@ test('an install includes dependencies, which can not be uninstalled while they 
   await install('reader')
   assert.deepEqual(
     (
-      await root.query(
+      await db.root.query(
         'select app, requested_for is not null as dependency from bloud.operations order by app',
       )
     ).rows,
@@ -126,47 +109,47 @@ test('an install includes dependencies, which can not be uninstalled while they 
       { app: 'reader', dependency: false },
     ],
   )
-  await rebuildAll(root, attempt)
+  await rebuildAll(db.root, db.attempt)
   assert.equal(await status('db'), 'running')
-  assert.deepEqual(await value(root, "select integration_config from bloud.apps where name = 'reader'"), {
+  assert.deepEqual(await value(db.root, "select integration_config from bloud.apps where name = 'reader'"), {
     database: ['db'],
   })
-  assert.equal((await refusalOf(operator, "select bloud.uninstall('db')")).code, 'BL011')
-  await root.query("update bloud.apps set is_system = false where name = 'db'")
-  const refusal = await refusalOf(operator, "select bloud.uninstall('db')")
+  assert.equal((await refusalOf(db.operator, "select bloud.uninstall('db')")).code, 'BL011')
+  await db.root.query("update bloud.apps set is_system = false where name = 'db'")
+  const refusal = await refusalOf(db.operator, "select bloud.uninstall('db')")
   assert.equal(refusal.code, 'BL010')
   assert.match(refusal.message, /required by reader/)
 })
 
 test('a slot uses the only compatible app installed; several such apps need a choice or a multi slot', async () => {
   await install('disk')
-  await rebuildAll(root, attempt)
+  await rebuildAll(db.root, db.attempt)
   await install('picky')
-  assert.deepEqual(await value(root, "select integration_config from bloud.apps where name = 'picky'"), {
+  assert.deepEqual(await value(db.root, "select integration_config from bloud.apps where name = 'picky'"), {
     store: ['disk'],
   })
-  await operator.query("select bloud.cancel('picky')")
-  await root.query("delete from bloud.apps where name = 'picky'")
+  await db.operator.query("select bloud.cancel('picky')")
+  await db.root.query("delete from bloud.apps where name = 'picky'")
   await install('cloud')
-  assert.equal((await refusalOf(operator, "select bloud.install('picky')")).code, 'BL007')
+  assert.equal((await refusalOf(db.operator, "select bloud.install('picky')")).code, 'BL007')
   await install('multi')
-  assert.deepEqual(await value(root, "select integration_config from bloud.apps where name = 'multi'"), {
+  assert.deepEqual(await value(db.root, "select integration_config from bloud.apps where name = 'multi'"), {
     stores: ['cloud', 'disk'],
   })
 })
 
 test('an app whose port another app uses is refused before anything is written', async () => {
   await install('flow')
-  const refusal = await refusalOf(operator, "select bloud.install('rival')")
+  const refusal = await refusalOf(db.operator, "select bloud.install('rival')")
   assert.equal(refusal.code, 'BL012')
   assert.equal(await status('rival'), undefined)
 })
 
 test('install and retry of a running app are refused', async () => {
   await install('flow')
-  await rebuildAll(root, attempt)
-  assert.equal((await refusalOf(operator, "select bloud.install('flow')")).code, 'BL020')
-  assert.equal((await refusalOf(operator, "select bloud.retry('flow')")).code, 'BL015')
+  await rebuildAll(db.root, db.attempt)
+  assert.equal((await refusalOf(db.operator, "select bloud.install('flow')")).code, 'BL020')
+  assert.equal((await refusalOf(db.operator, "select bloud.retry('flow')")).code, 'BL015')
 })
 
 test('the controls of an app have the code and message of the errors that its verbs raise', async () => {
@@ -181,30 +164,30 @@ test('the controls of an app have the code and message of the errors that its ve
   for (const step of ['queued', 'running', 'stopped']) {
     const controls = await value<
       Record<string, { allowed: boolean; code: string | null; reason: string | null }>
-    >(root, "select controls from bloud.app_status where name = 'flow'")
+    >(db.root, "select controls from bloud.app_status where name = 'flow'")
     for (const [control, verb] of Object.entries(verbs)) {
       const shown = controls[control]
       // BL004 (busy) is skipped, because a repeated call returns the open operation instead of this error.
       if (shown?.allowed || shown?.code === 'BL004') continue
       const purge = control === 'purge' ? ', true' : ''
-      const refusal = await refusalOf(operator, `select bloud.${verb}('flow'${purge})`)
+      const refusal = await refusalOf(db.operator, `select bloud.${verb}('flow'${purge})`)
       assert.deepEqual([refusal.code, refusal.message], [shown?.code, shown?.reason], `${step}: ${control}`)
     }
-    if (step === 'running') await operator.query("select bloud.uninstall('flow')")
-    await rebuildAll(root, attempt)
+    if (step === 'running') await db.operator.query("select bloud.uninstall('flow')")
+    await rebuildAll(db.root, db.attempt)
   }
 })
 
 test('the events of a verb have the actor and the origin of the session', async () => {
   await install('flow')
-  await operator.query("set bloud.origin = 'web'") // has no effect, because only the relay may set the origin
+  await db.operator.query("set bloud.origin = 'web'") // has no effect, because only the relay may set the origin
   await install('disk')
-  const relay = await session(database.urlFor('bloud_relay'))
+  const relay = await session(db.database.urlFor('bloud_relay'))
   await relay.query("begin; set local role bloud_operator; set local bloud.origin = 'web'")
   await relay.query("select bloud.install('cloud')")
   await relay.query('commit')
   await relay.end()
-  const { rows } = await root.query('select app, actor, origin from bloud.events order by seq')
+  const { rows } = await db.root.query('select app, actor, origin from bloud.events order by seq')
   assert.deepEqual(rows, [
     { app: 'flow', actor: 'bloud_operator', origin: 'psql' },
     { app: 'disk', actor: 'bloud_operator', origin: 'psql' },
@@ -218,9 +201,9 @@ test('an operator can not write tables, and the relay can not call verbs under i
     'delete from bloud.events',
     'select bloud.sweep(1)',
   ]) {
-    assert.equal((await refusalOf(operator, statement)).code, '42501', statement)
+    assert.equal((await refusalOf(db.operator, statement)).code, '42501', statement)
   }
-  const relay = await session(database.urlFor('bloud_relay'))
+  const relay = await session(db.database.urlFor('bloud_relay'))
   assert.equal(
     (await refusalOf(relay, "select bloud.install('flow')")).code,
     '42501',

@@ -3,12 +3,9 @@
  * needed otherwise.
  */
 import assert from 'node:assert/strict'
-import { after, beforeEach, test } from 'node:test'
-import type pg from 'pg'
-import { type TestDatabase, testDatabase } from '../support/cluster.ts'
+import { test } from 'node:test'
 import {
   entry,
-  lead,
   rebuildAll,
   refusalOf,
   session,
@@ -16,6 +13,7 @@ import {
   value,
   waitingForLock,
 } from '../support/sql.ts'
+import { useDatabase } from './support.ts'
 
 const needs = (...names: string[]) => ({
   integrations: Object.fromEntries(
@@ -30,38 +28,22 @@ const CATALOG = [
   entry('lone'),
 ]
 
-let database: TestDatabase
-let root: pg.Client
-let operator: pg.Client
-let attempt: number
-beforeEach(async () => {
-  await close()
-  database = await testDatabase('withdraw')
-  root = await session(database.url)
-  operator = await session(database.urlFor('bloud_operator'))
-  attempt = await lead(root, CATALOG)
-})
-after(close)
+const db = useDatabase('withdraw', CATALOG)
 
-async function close(): Promise<void> {
-  await Promise.all([root?.end(), operator?.end()])
-  await database?.drop()
-}
-
-const call = (verb: string, app: string) => operator.query(`select bloud.${verb}($1)`, [app])
+const call = (verb: string, app: string) => db.operator.query(`select bloud.${verb}($1)`, [app])
 const statuses = async (): Promise<Record<string, string>> => {
-  const { rows } = await root.query('select name, status from bloud.apps order by name')
+  const { rows } = await db.root.query('select name, status from bloud.apps order by name')
   return Object.fromEntries(rows.map(({ name, status }) => [name, status]))
 }
 const assertInvariants = async () =>
-  assert.deepEqual((await root.query('select * from bloud.check_invariants()')).rows, [])
+  assert.deepEqual((await db.root.query('select * from bloud.check_invariants()')).rows, [])
 
 test('a cancel or uninstall of a queued app withdraws its queued dependencies too', async () => {
   await call('install', 'wiki')
   await call('cancel', 'wiki')
   assert.deepEqual(await statuses(), { wiki: 'failed' })
-  assert.deepEqual(await transitionsOf(root, 'disk'), ['→queued', 'queued→'])
-  assert.equal(await value(root, "select count(*)::int from bloud.operations where state = 'queued'"), 0)
+  assert.deepEqual(await transitionsOf(db.root, 'disk'), ['→queued', 'queued→'])
+  assert.equal(await value(db.root, "select count(*)::int from bloud.operations where state = 'queued'"), 0)
   await call('retry', 'wiki')
   await call('uninstall', 'wiki')
   assert.deepEqual(await statuses(), {})
@@ -86,80 +68,80 @@ test('a dependency that another app uses, or that an operator requested, is not 
 
 test('a cancel waits for an uncommitted install and keeps the dependencies of that install', async (t) => {
   await call('install', 'wiki')
-  const other = await session(database.urlFor('bloud_operator'))
+  const other = await session(db.database.urlFor('bloud_operator'))
   t.after(() => other.end())
   await other.query("begin; select bloud.install('blog')")
   const cancelled = call('cancel', 'wiki')
-  await waitingForLock(root)
+  await waitingForLock(db.root)
   await other.query('commit')
   await cancelled
   assert.deepEqual(await statuses(), { blog: 'queued', db: 'queued', disk: 'queued', wiki: 'failed' })
-  await rebuildAll(root, attempt)
-  assert.equal(await value(root, "select status from bloud.apps where name = 'blog'"), 'running')
+  await rebuildAll(db.root, db.attempt)
+  assert.equal(await value(db.root, "select status from bloud.apps where name = 'blog'"), 'running')
 })
 
 test('an uninstall that is queued beyond its deadline fails, and the app stays active', async () => {
   await call('install', 'lone')
-  await rebuildAll(root, attempt)
+  await rebuildAll(db.root, db.attempt)
   await call('uninstall', 'lone')
-  assert.equal(await value(root, 'select deadline > now() from bloud.apps'), true)
-  await root.query("update bloud.apps set deadline = now() - interval '1 minute'")
-  assert.equal(await value(root, 'select bloud.sweep($1)', [attempt]), 1)
+  assert.equal(await value(db.root, 'select deadline > now() from bloud.apps'), true)
+  await db.root.query("update bloud.apps set deadline = now() - interval '1 minute'")
+  assert.equal(await value(db.root, 'select bloud.sweep($1)', [db.attempt]), 1)
   assert.deepEqual(await statuses(), { lone: 'error' })
-  const last = await root.query('select state, cause from bloud.operations order by id desc limit 1')
+  const last = await db.root.query('select state, cause from bloud.operations order by id desc limit 1')
   assert.equal(last.rows[0].state, 'failed')
   assert.match(last.rows[0].cause.message, /No worker claimed the request/)
-  assert.equal(await value(root, 'select deadline from bloud.apps'), null)
+  assert.equal(await value(db.root, 'select deadline from bloud.apps'), null)
   await assertInvariants()
 })
 
 test('retry is refused while an uninstall is queued, unless the uninstall repeats a failed one', async () => {
   await call('install', 'lone')
-  await rebuildAll(root, attempt)
+  await rebuildAll(db.root, db.attempt)
   await call('uninstall', 'lone')
-  assert.equal((await refusalOf(operator, "select bloud.retry('lone')")).code, 'BL004')
-  await operator.query('select') // returns once the transaction of the failed verb has ended
-  const id = await value(root, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
+  assert.equal((await refusalOf(db.operator, "select bloud.retry('lone')")).code, 'BL004')
+  await db.operator.query('select') // returns once the transaction of the failed verb has ended
+  const id = await value(db.root, 'select id from bloud.claim_rebuild($1, 60)', [db.attempt])
   const cause = JSON.stringify({ class: 'build', message: 'no' })
-  await root.query("select bloud.end_rebuild($1, $2, false, 1, null, '{}', $3)", [attempt, id, cause])
+  await db.root.query("select bloud.end_rebuild($1, $2, false, 1, null, '{}', $3)", [db.attempt, id, cause])
   assert.deepEqual(await statuses(), { lone: 'error' })
-  const repeated = await value(operator, "select id from bloud.retry('lone')")
-  assert.equal(await value(operator, "select id from bloud.retry('lone')"), repeated)
+  const repeated = await value(db.operator, "select id from bloud.retry('lone')")
+  assert.equal(await value(db.operator, "select id from bloud.retry('lone')"), repeated)
 })
 
 test('a choice for a slot that does not exist is refused, and the detail lists the existing slots', async () => {
-  const refusal = await refusalOf(operator, `select bloud.install('wiki', '{"choices":{"databse":"db"}}')`)
+  const refusal = await refusalOf(db.operator, `select bloud.install('wiki', '{"choices":{"databse":"db"}}')`)
   assert.equal(refusal.code, 'BL017')
   assert.match(refusal.message, /wiki has no slot databse/)
   assert.match(refusal.detail ?? '', /Slots: .*\bdb\b/)
   for (const options of ['[]', '{"choices":[]}', '{"choices":"db"}', '{"choices":{"db":{"x":1}}}', '7'])
     assert.equal(
-      (await refusalOf(operator, 'select bloud.plan_install($1, $2)', ['wiki', options])).code,
+      (await refusalOf(db.operator, 'select bloud.plan_install($1, $2)', ['wiki', options])).code,
       'BL017',
     )
-  await operator.query(`select bloud.install('wiki', '{"choices":{"db":"db","db.disk":"disk"}}')`)
+  await db.operator.query(`select bloud.install('wiki', '{"choices":{"db":"db","db.disk":"disk"}}')`)
 })
 
 test('the actor of an event is the role that changed the status, not the role that committed', async () => {
-  await root.query('begin')
-  await root.query('set local role bloud_operator')
-  await root.query("select bloud.install('lone')")
-  await root.query('reset role')
-  await root.query('commit')
-  const { rows } = await root.query('select actor, origin from bloud.events')
+  await db.root.query('begin')
+  await db.root.query('set local role bloud_operator')
+  await db.root.query("select bloud.install('lone')")
+  await db.root.query('reset role')
+  await db.root.query('commit')
+  const { rows } = await db.root.query('select actor, origin from bloud.events')
   assert.deepEqual(rows, [{ actor: 'bloud_operator', origin: 'psql' }])
 })
 
 test('the actor of a deletion is the role that deleted the app, not the role that committed', async () => {
-  await root.query('begin')
-  await root.query('set local role bloud_operator')
-  await root.query("select bloud.install('lone')")
-  await root.query("select bloud.uninstall('lone', purge => true)")
-  await root.query('set local role bloud_viewer')
-  await root.query('commit')
-  const { rows } = await root.query(
+  await db.root.query('begin')
+  await db.root.query('set local role bloud_operator')
+  await db.root.query("select bloud.install('lone')")
+  await db.root.query("select bloud.uninstall('lone', purge => true)")
+  await db.root.query('set local role bloud_viewer')
+  await db.root.query('commit')
+  const { rows } = await db.root.query(
     'select to_status, actor, origin from bloud.events order by seq desc limit 1',
   )
   assert.deepEqual(rows, [{ to_status: null, actor: 'bloud_operator', origin: 'psql' }])
-  assert.deepEqual((await root.query('select * from bloud.deletions')).rows, [])
+  assert.deepEqual((await db.root.query('select * from bloud.deletions')).rows, [])
 })
