@@ -17,7 +17,8 @@ const WIDTH = 110
 
 const HEADER = `-- The tables as they are today, after all migrations. Generated: do not edit, run \`npm run schema\`.
 -- tests/sql/schema.test.ts compares this file with a migrated database. The files in migrations/ are history:
--- each was written once and is frozen. Functions, triggers, views and grants stand in their own files.
+-- each was written once and is frozen. Functions, triggers, views and grants stand in their own files. Only
+-- the first sentence of a comment is shown; \\d+ in psql prints all of it.
 `
 
 const TYPES = `
@@ -87,8 +88,11 @@ function wrapped(text: string, indent: string): string {
   return [...lines, line].map((each) => indent + each).join('\n')
 }
 
+/** Returns the first sentence of a comment. `\\d+` in psql prints the whole comment. */
+const short = (comment: string): string => /^.*?\.(?= |$)/.exec(comment)?.[0] ?? comment
+
 const commentLines = (comment: string | null, indent: string): string =>
-  comment === null ? '' : `${wrapped(comment, `${indent}-- `).replaceAll('--   ', '-- ')}\n`
+  comment === null ? '' : `${wrapped(short(comment), `${indent}-- `).replaceAll('--   ', '-- ')}\n`
 
 function statement({ definition, comment }: Part): string {
   const lines = definition.split('\n').map((line) => {
@@ -99,7 +103,7 @@ function statement({ definition, comment }: Part): string {
 }
 
 function member({ definition, comment }: Part, end: string): string {
-  const line = `  ${definition}${end}${comment === null ? '' : ` -- ${comment}`}`
+  const line = `  ${definition}${end}${comment === null ? '' : ` -- ${short(comment)}`}`
   if (line.length <= WIDTH) return `${line}\n`
   return `${commentLines(comment, '  ')}${wrapped(definition + end, '  ')}\n`
 }

@@ -1,6 +1,7 @@
 -- The tables as they are today, after all migrations. Generated: do not edit, run `npm run schema`.
 -- tests/sql/schema.test.ts compares this file with a migrated database. The files in migrations/ are history:
--- each was written once and is frozen. Functions, triggers, views and grants stand in their own files.
+-- each was written once and is frozen. Functions, triggers, views and grants stand in their own files. Only
+-- the first sentence of a comment is shown; \d+ in psql prints all of it.
 
 -- Name of an app: 1 to 63 characters from a-z, 0-9 and -, beginning with a letter.
 create domain bloud.app_name as text
@@ -13,12 +14,11 @@ create domain bloud.cause as jsonb
     'configure'::text, 'evaluate'::text, 'build'::text, 'activate'::text, 'health'::text, 'timeout'::text,
     'cancelled'::text, 'interrupted'::text]))), false)));
 
--- Apps on which an app depends: {slot: [app]}. A slot is the purpose of a dependency, for example
--- "database".
+-- Apps on which an app depends: {slot: [app]}.
 create domain bloud.choices as jsonb
   constraint choices_are_by_slot CHECK ((jsonb_typeof(VALUE) = 'object'::text));
 
--- Status of an app, for example running. bloud.status_transitions has the allowed changes of the status.
+-- Status of an app, for example running.
 create domain bloud.status as text
   constraint status_is_known CHECK ((VALUE = ANY (ARRAY['queued'::text, 'configuring'::text,
     'building'::text, 'starting'::text, 'running'::text, 'stopping'::text, 'stopped'::text, 'error'::text,
@@ -40,23 +40,15 @@ create type bloud.refusal as (
 -- Sequence of event numbers (column seq of bloud.events).
 create sequence bloud.events_seq;
 
--- One row per app that is installed, that waits for its install, or whose data was kept by an uninstall. A
--- trigger checks and records every change of the status.
+-- One row per app that is installed, that waits for its install, or whose data was kept by an uninstall.
 create table bloud.apps (
-  -- Id of the app. If the app is deleted and installed again, it gets a new id.
-  id bigint generated always as identity not null,
-  -- Name of the app in the catalog, for example node-red. The name never changes.
-  name bloud.app_name not null,
-  display_name text not null, -- Name that the web page shows. The function rename() changes this name.
-  -- Version of the app, copied from the catalog when the install is requested. A rollback restores the
-  -- older version.
-  version text not null,
-  -- Status of the app, for example running. After a failure, the status is error if the machine still has
-  -- the app, or else failed.
-  status text not null,
-  port bloud.tcp_port, -- TCP port on which the app listens. Null if the app has no port.
-  -- True for a system app, for example postgres, which can't be uninstalled because other apps depend on
-  -- it.
+  id bigint generated always as identity not null, -- Id of the app.
+  name bloud.app_name not null, -- Name of the app in the catalog, for example node-red.
+  display_name text not null, -- Name that the web page shows.
+  version text not null, -- Version of the app, copied from the catalog when the install is requested.
+  status text not null, -- Status of the app, for example running.
+  port bloud.tcp_port, -- TCP port on which the app listens.
+  -- True for a system app, for example postgres, which can't be uninstalled.
   is_system boolean not null default false,
   -- Apps on which this app depends, for example {"database": ["postgres"]}.
   integration_config bloud.choices not null default '{}'::jsonb,
@@ -69,14 +61,11 @@ create table bloud.apps (
   operation_id bigint, -- Id of the newest install or uninstall of the app.
   -- Reason for the status failed or error: {class, phase, message, hint, exit_code, unit, log}.
   cause bloud.cause,
-  -- Time limit for the next change of the status, after which the open operation fails. Null without a
-  -- limit.
+  -- Time limit for the next change of the status, after which the open operation fails.
   deadline timestamp with time zone,
-  -- Time at which a rebuild included the app for the first time. Null if the app can't have any data yet.
-  configured_at timestamp with time zone,
+  configured_at timestamp with time zone, -- Time at which a rebuild included the app for the first time.
   status_actor text, -- PostgreSQL role that last changed the status.
-  -- Origin of the last change of the status: web (web page), api (HTTP API), agent (orchestrator) or psql
-  -- (any other session).
+  -- Origin of the last change of the status: web (page), api, agent (orchestrator) or psql (others).
   status_origin text,
   constraint apps_pkey PRIMARY KEY (id),
   constraint apps_name_key UNIQUE (name),
@@ -87,8 +76,7 @@ create table bloud.apps (
 CREATE INDEX apps_by_choice ON bloud.apps USING gin (jsonb_path_query_array((integration_config)::jsonb,
   '$.*[*]'::jsonpath));
 
--- Apps that can be installed, one per row. The orchestrator (worker process) reads them from the catalog
--- files.
+-- Apps that can be installed, one per row.
 create table bloud.catalog_cache (
   name bloud.app_name not null, -- Name of the app.
   yaml_content text not null, -- Text of the catalog file, which is a YAML file.
@@ -99,9 +87,7 @@ create table bloud.catalog_cache (
   category text not null, -- Category of the app, for example identity.
   version text not null, -- Version of the app that the next install uses.
   port bloud.tcp_port, -- TCP port on which the app listens, or null.
-  -- True for a system app, for example postgres, which can't be uninstalled because other apps depend on
-  -- it.
-  is_system boolean not null,
+  is_system boolean not null, -- True for a system app, for example postgres, which can't be uninstalled.
   unavailable text, -- Reason why the app can't be installed on this machine, or null.
   warnings jsonb not null default '[]'::jsonb, -- Sentences about probable mistakes in the catalog file.
   constraint catalog_cache_pkey PRIMARY KEY (name)
@@ -122,29 +108,23 @@ create table bloud.catalog_problems (
 create table bloud.deletions (
   app_id bigint not null, -- Id of the deleted app.
   actor text not null, -- PostgreSQL role that deleted the app.
-  -- Origin of the deletion: web (web page), api (HTTP API), agent (orchestrator) or psql (any other
-  -- session).
-  origin text not null,
+  origin text not null, -- Origin of the deletion: web (page), api, agent (orchestrator) or psql (others).
   constraint deletions_pkey PRIMARY KEY (app_id)
 );
 
--- History of all apps: one row per change of a status, numbered in the order of the commits. Only prune()
--- deletes rows.
+-- History of all apps: one row per change of a status, numbered in the order of the commits.
 create table bloud.events (
-  -- Event number. Events with greater numbers become visible later, so a query for "seq > last" misses no
-  -- event.
-  seq bigint not null,
+  seq bigint not null, -- Event number.
   at timestamp with time zone not null, -- Time at which the transaction of the change was committed.
   app text not null, -- Name of the app.
-  from_status text, -- Status before the change. Null if the app was inserted.
-  to_status text, -- Status after the change. Null if the app was deleted.
+  from_status text, -- Status before the change.
+  to_status text, -- Status after the change.
   operation_id bigint, -- Id of the newest install or uninstall of the app at that time.
   actor text not null, -- PostgreSQL role that made the change.
-  -- Origin of the change: web (web page), api (HTTP API), agent (orchestrator) or psql (any other session).
-  origin text not null,
+  origin text not null, -- Origin of the change: web (page), api, agent (orchestrator) or psql (others).
   cause jsonb, -- Reason for a change to failed or error, as a JSON object, or null.
   lasted interval, -- Time that the app had spent in from_status.
-  app_id bigint not null, -- Id of the app. An app that is deleted and installed again gets a new id.
+  app_id bigint not null, -- Id of the app.
   display_name text not null, -- Display name of the app after the change.
   version text not null, -- Version of the app after the change.
   port integer, -- TCP port of the app after the change, or null.
@@ -168,17 +148,14 @@ CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_s
 create table bloud.lease (
   -- Primary key that is always true, so that the table has at most one row.
   singleton boolean not null default true,
-  -- Number of times that a worker has acquired the lease. Writes with an older attempt number are refused.
-  attempt bigint not null default 0,
+  attempt bigint not null default 0, -- Number of times that a worker has acquired the lease.
   worker text, -- Name of the worker (orchestrator process) that holds or last held the lease.
-  -- Time at which the lease expires. Null after the worker has released the lease.
-  lease_until timestamp with time zone,
+  lease_until timestamp with time zone, -- Time at which the lease expires.
   constraint lease_pkey PRIMARY KEY (singleton),
   constraint lease_has_one_row CHECK (singleton)
 );
 
--- Migrations (files of sql/migrations) that were applied to this database. The rows are written by
--- node-pg-migrate.
+-- Migrations (files of sql/migrations) that were applied to this database.
 create table bloud.migrations (
   id integer not null default nextval('bloud.migrations_id_seq'::regclass), -- Id of the migration.
   name character varying(255) not null, -- Name of the migration file without .sql.
@@ -189,8 +166,8 @@ create table bloud.migrations (
 
 -- One row per operation (a requested install, uninstall, rename, refresh of the catalog or rollback).
 create table bloud.operations (
-  id bigint generated always as identity not null, -- Id of the operation. Later operations have greater ids.
-  app text, -- Name of the app. Null for refresh_catalog and rollback, which concern the whole machine.
+  id bigint generated always as identity not null, -- Id of the operation.
+  app text, -- Name of the app.
   kind text not null, -- Kind of operation: install, uninstall, rename, refresh_catalog or rollback.
   -- State of the operation: queued, active, succeeded, failed, cancelled, or superseded (an uninstall ended
   -- the queued install).
@@ -199,15 +176,10 @@ create table bloud.operations (
   -- (generations) of a rollback.
   options jsonb not null default '{}'::jsonb,
   purge boolean not null default false, -- True for an uninstall that also deletes the data of the app.
-  -- Status of the app when an install or uninstall was requested. Null for a new app and for other kinds of
-  -- operation.
-  previous_status text,
-  -- Id of the install or rollback that added this operation. Null if an operator requested the operation.
-  requested_for bigint,
+  previous_status text, -- Status of the app when an install or uninstall was requested.
+  requested_for bigint, -- Id of the install or rollback that added this operation.
   requested_by text not null, -- PostgreSQL role that requested the operation.
-  -- Origin of the request: web (web page), api (HTTP API), agent (orchestrator) or psql (any other
-  -- session).
-  origin text not null,
+  origin text not null, -- Origin of the request: web (page), api, agent (orchestrator) or psql (others).
   rebuild_id bigint, -- Id of the newest rebuild that includes the operation, or null.
   -- Reason why the operation failed or was cancelled: {class, phase, message, hint, exit_code, unit, log}.
   cause bloud.cause,
@@ -236,8 +208,7 @@ create table bloud.operations (
   constraint state_is_known CHECK ((state = ANY (ARRAY['queued'::text, 'active'::text, 'succeeded'::text,
     'failed'::text, 'cancelled'::text, 'superseded'::text])))
 );
--- Ensures that each app has at most one open (queued or active) operation. Operations without an app, such
--- as a rollback, are open at most once per kind.
+-- Ensures that each app has at most one open (queued or active) operation.
 CREATE UNIQUE INDEX one_open_operation_per_app ON bloud.operations USING btree (app, (
 CASE
     WHEN (app IS NULL) THEN kind
@@ -259,10 +230,9 @@ create table bloud.rebuild_log (
     CASCADE
 );
 
--- One row per rebuild. A rebuild changes the machine once for all queued operations. At most one rebuild is
--- active.
+-- One row per rebuild.
 create table bloud.rebuilds (
-  id bigint generated always as identity not null, -- Id of the rebuild. Later rebuilds have greater ids.
+  id bigint generated always as identity not null, -- Id of the rebuild.
   -- State of the rebuild: active, succeeded, failed, or waiting for the end of another rebuild.
   state text not null default 'active'::text,
   -- Phase of the rebuild: configuring (files of the apps are written) or building (the switch command, for
@@ -273,8 +243,7 @@ create table bloud.rebuilds (
   worker text not null, -- Name of the worker (orchestrator process) that performs the rebuild.
   -- Time at which the lease of the worker expires, unless the worker renews the lease.
   lease_until timestamp with time zone not null,
-  -- Time limit of the rebuild. A switch command (`nixos-rebuild switch`) that still runs then is stopped.
-  deadline timestamp with time zone not null,
+  deadline timestamp with time zone not null, -- Time limit of the rebuild.
   -- Number of times that the switch command (`nixos-rebuild switch`) was started for this rebuild.
   run integer not null default 0,
   -- Number of bytes of the switch command's output that are already stored in bloud.rebuild_log.
@@ -287,16 +256,13 @@ create table bloud.rebuilds (
   generation_after text,
   exit_code integer, -- Exit code of the switch command (`nixos-rebuild switch`), or null if not known.
   follows bigint, -- Id of the failed rebuild whose remaining operations this rebuild repeats, or null.
-  -- For a rollback, the generation (earlier configuration of the machine) to activate again. Otherwise
-  -- null.
+  -- For a rollback, the generation (earlier configuration of the machine) to activate again.
   rolls_back_to text,
-  -- Apps of the new configuration, {app: {version, port, integration_config}}. A later rollback reads this
-  -- column.
-  desired jsonb,
+  desired jsonb, -- Apps of the new configuration, {app: {version, port, integration_config}}.
   started_at timestamp with time zone not null, -- Time at which the rebuild became active.
   -- Time at which the switch command (`nixos-rebuild switch`) was first started, or null.
   build_started_at timestamp with time zone,
-  -- Time at which the machine began to activate the new configuration, or null. A later cancel is refused.
+  -- Time at which the machine began to activate the new configuration, or null.
   activated_at timestamp with time zone,
   finished_at timestamp with time zone, -- Time at which the rebuild ended, or null.
   constraint rebuilds_pkey PRIMARY KEY (id),
@@ -311,11 +277,10 @@ create table bloud.rebuilds (
 CREATE UNIQUE INDEX one_active_rebuild ON bloud.rebuilds USING btree ((true)) WHERE (state =
   'active'::text);
 
--- Allowed changes of the status of an app, one per row. A trigger refuses all other changes with error
--- BL003.
+-- Allowed changes of the status of an app, one per row.
 create table bloud.status_transitions (
-  from_status bloud.status, -- Status before the change. Null if the change inserts the app.
-  to_status bloud.status, -- Status after the change. Null if the change deletes the app.
+  from_status bloud.status, -- Status before the change.
+  to_status bloud.status, -- Status after the change.
   meaning text not null, -- Event that causes the change, in words.
   constraint one_row_per_transition UNIQUE NULLS NOT DISTINCT (from_status, to_status),
   constraint transition_names_a_status CHECK (((from_status IS NOT NULL) OR (to_status IS NOT NULL)))
@@ -325,8 +290,7 @@ create table bloud.status_transitions (
 create table bloud.stream (
   -- Primary key that is always true, so that the table has at most one row.
   singleton boolean not null default true,
-  -- Random id of the event history. After the restore of a backup the history gets a new id.
-  epoch text not null,
+  epoch text not null, -- Random id of the event history.
   pruned_to bigint not null default 0, -- Number (seq) of the newest event that prune() has deleted, or 0.
   constraint stream_pkey PRIMARY KEY (singleton),
   constraint stream_has_one_row CHECK (singleton)

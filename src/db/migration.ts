@@ -196,7 +196,9 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
  * triggers and views that no SQL file creates any more.
  */
 async function applyReplaceable(client: pg.Client, sqlDir: string): Promise<void> {
-  const functions = (await readdir(join(sqlDir, 'functions'))).sort().map((file) => `functions/${file}`)
+  const filesIn = async (dir: string) =>
+    (await readdir(join(sqlDir, dir))).sort().map((file) => `${dir}/${file}`)
+  const functions = await filesIn('functions')
   const first = 'functions/session.sql'
   const begin = [first, ...functions.filter((file) => file !== first), 'triggers.sql', 'views.sql']
   // Pending deferred triggers run now, because PostgreSQL refuses `create trigger` on a table with a pending
@@ -205,7 +207,7 @@ async function applyReplaceable(client: pg.Client, sqlDir: string): Promise<void
   await client.query('set local check_function_bodies = off; set local client_min_messages = warning')
   for (const file of begin) await applyFile(client, sqlDir, file)
   await client.query(DROP_LEFTOVERS)
-  for (const file of ['grants.sql', 'comments.sql']) await applyFile(client, sqlDir, file)
+  for (const file of ['grants.sql', ...(await filesIn('comments'))]) await applyFile(client, sqlDir, file)
 }
 
 async function applyFile(client: pg.Client, sqlDir: string, file: string): Promise<void> {

@@ -111,7 +111,8 @@ function firstVersion(): string {
   cpSync(join(ROOT, 'sql'), dir, { recursive: true })
   for (const file of readdirSync(join(dir, 'migrations')))
     if (!file.startsWith('0001')) rmSync(join(dir, 'migrations', file))
-  for (const file of ['views.sql', 'grants.sql', 'comments.sql']) writeFileSync(join(dir, file), '')
+  for (const file of ['views.sql', 'grants.sql']) writeFileSync(join(dir, file), '')
+  for (const file of readdirSync(join(dir, 'comments'))) rmSync(join(dir, 'comments', file))
   return dir
 }
 
@@ -182,7 +183,7 @@ test('the error of a deploy names the failing file, and the schema is unchanged'
   const database = await empty(t)
   await migrate({ url: database.url, log })
   const old = await database.dump()
-  for (const file of ['migrations/9999_next.sql', 'functions/notes.sql', 'comments.sql']) {
+  for (const file of ['migrations/9999_next.sql', 'functions/notes.sql', 'comments/app.sql']) {
     const broken = nextVersion()
     writeFileSync(join(broken, file), 'create table bloud.half (); select nothing;')
     const message = new RegExp(`^sql/${file}: .*"nothing"`)
