@@ -2,9 +2,9 @@ import { connect } from 'node:net'
 import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/health.ts'
 import type { Cause } from '../domain/app.ts'
 import type { WantedApp } from '../host/index.ts'
+import { wantedApp } from './configuration.ts'
 import type { Context } from './context.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
-import { wantedApp } from './rebuild.ts'
 
 /** Upper limit of a health probe, in ms. An app that responds later counts as failed. */
 const PROBE_LIMIT_MS = 5_000

@@ -2,11 +2,12 @@ import { hostname } from 'node:os'
 import type { Pool } from '../db/pool.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
+import { configureWanted } from './configuration.ts'
 import type { Context, ProgressReport } from './context.ts'
 import { createHealth, HEALTH_TICK_MS } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
-import { configureWanted, runNextRebuild } from './rebuild.ts'
+import { runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
 
 /**

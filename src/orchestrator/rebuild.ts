@@ -3,21 +3,16 @@ import {
   type ClaimedRebuild,
   type ConfiguredApp,
   claimRebuild,
-  type DesiredApp,
-  desiredApps,
   endRebuild,
   lastLogLines,
   type Outcome,
   operationsOf,
-  reportWarnings,
 } from '../db/rebuild.ts'
-import { rollbackApps } from '../db/rollback.ts'
-import type { Cause } from '../domain/app.ts'
-import type { CatalogApp } from '../domain/catalog.ts'
-import type { Run, WantedApp } from '../host/index.ts'
+import type { Run } from '../host/index.ts'
+import { configure, notSwitched } from './configuration.ts'
 import type { Context } from './context.ts'
 import { CAUSE_LOG_LINES, decideOutcome } from './outcome.ts'
-import { decideRollbackOutcome, rollbackObstacle } from './rollback.ts'
+import { decideRollbackOutcome } from './rollback.ts'
 import { type MonitoredRun, monitorRun, reasonToStop } from './runmonitor.ts'
 import { createWakeup } from './wakeup.ts'
 
@@ -37,18 +32,6 @@ const LOCKED_EXIT_CODE = 75
 const RETRYABLE_EXIT_CODES = new Set([LOCKED_EXIT_CODE, 130, 137, 143])
 const PAUSE_BEFORE_RERUN_MS = 2_000
 
-export function wantedApp(
-  row: Pick<DesiredApp, 'name' | 'port' | 'integration_config' | 'entry'>,
-): WantedApp {
-  const catalog = row.entry as unknown as CatalogApp
-  return {
-    name: row.name,
-    port: row.port ?? catalog.port,
-    catalog,
-    integrationConfig: row.integration_config,
-  }
-}
-
 /**
  * Executes the next rebuild (one change of the machine for all queued operations). Returns false if there is
  * none.
@@ -59,8 +42,12 @@ export async function runNextRebuild(context: Context): Promise<boolean> {
   context.progress.phase(rebuild ? `rebuild ${rebuild.id}: ${rebuild.phase}` : 'nothing to do')
   if (!rebuild) return false
   context.log.info({ rebuild: rebuild.id, phase: rebuild.phase, run: rebuild.run }, 'working on a rebuild')
-  if (rebuild.phase === 'configuring') await configure(context, rebuild)
-  else await build(context, rebuild)
+  if (rebuild.phase !== 'configuring') await build(context, rebuild)
+  else {
+    const configured = await configure(context, rebuild)
+    if ('outcome' in configured) await end(context, rebuild, configured.outcome)
+    else await begin(context, rebuild, configured.apps)
+  }
   return true
 }
 
@@ -77,74 +64,6 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
   )
 }
 
-/**
- * Writes the configuration files of the wanted apps after a rebuild has ended. Failed and cancelled apps are
- * left out, so that a manual `nixos-rebuild switch` does not install them.
- */
-export async function configureWanted({ pool, host, log }: Context): Promise<void> {
-  try {
-    await host.configure((await desiredApps(pool)).map(wantedApp))
-  } catch (error) {
-    log.warn(
-      { err: error },
-      'the configuration of wanted apps could not be written; the next rebuild writes it',
-    )
-  }
-}
-
-function notSwitched(failures: Record<string, Cause>, cause: Cause | null): Outcome {
-  return { switched: false, exitCode: null, generation: null, failures, cause, split: false }
-}
-
-/**
- * Returns the apps that must not be built, each with the reason: its install was cancelled, or the host
- * refuses the app.
- */
-async function findFailures(
-  { pool, host }: Context,
-  rebuild: ClaimedRebuild,
-  wanted: WantedApp[],
-): Promise<Record<string, Cause>> {
-  const failures: Record<string, Cause> = {}
-  const operations = await operationsOf(pool, rebuild.id)
-  const installing = new Set(operations.filter(({ kind }) => kind === 'install').map(({ app }) => app))
-  const others = wanted.map(({ name }) => name).filter((name) => !installing.has(name))
-  for (const { app, cancel_requested_at } of operations) {
-    const found = wanted.find(({ name }) => name === app)
-    if (cancel_requested_at) {
-      failures[app] = { class: 'cancelled', message: 'Cancelled on request', hint: 'Retry when you like.' }
-    } else if (found && installing.has(app)) {
-      const message = await host.preflight(found, others)
-      if (message) failures[app] = { class: 'preflight', message, hint: 'Remove the obstacle, then retry.' }
-    }
-  }
-  return failures
-}
-
-function notWritten({ message }: Error): Cause {
-  return {
-    class: 'configure',
-    message: `The configuration can't be written: ${message}`,
-    hint: 'Check that the disk is not full, then retry.',
-  }
-}
-
-async function configure(context: Context, rebuild: ClaimedRebuild): Promise<void> {
-  if (rebuild.rolls_back_to !== null) return configureRollback(context, rebuild, rebuild.rolls_back_to)
-  const { pool, host, attempt } = context
-  const apps = await desiredApps(pool)
-  const wanted = apps.map(wantedApp)
-  const failures = await findFailures(context, rebuild, wanted)
-  if (Object.keys(failures).length > 0) return end(context, rebuild, notSwitched(failures, null))
-  try {
-    const { warnings } = await host.configure(wanted)
-    await reportWarnings(pool, attempt, rebuild.id, warnings)
-  } catch (error) {
-    return end(context, rebuild, notSwitched({}, notWritten(error as Error)))
-  }
-  await begin(context, rebuild, apps)
-}
-
 async function begin(
   context: Context,
   rebuild: ClaimedRebuild,
@@ -159,24 +78,6 @@ async function begin(
     log_offset: 0,
     generation_before: generation,
   })
-}
-
-/**
- * Starts a rollback to an earlier generation (complete configuration of the machine). First writes the
- * configuration files of that generation, because the next rebuild would otherwise undo the rollback.
- */
-async function configureRollback(context: Context, rebuild: ClaimedRebuild, target: string): Promise<void> {
-  const { pool, host, attempt } = context
-  const cause = await rollbackObstacle(context, rebuild, target)
-  if (cause) return end(context, rebuild, notSwitched({}, cause))
-  const apps = await rollbackApps(pool, rebuild.id)
-  try {
-    const { warnings } = await host.configure(apps.map(wantedApp))
-    await reportWarnings(pool, attempt, rebuild.id, warnings)
-  } catch (error) {
-    return end(context, rebuild, notSwitched({}, notWritten(error as Error)))
-  }
-  await begin(context, rebuild, apps)
 }
 
 /**
