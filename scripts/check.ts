@@ -1,6 +1,6 @@
 /**
- * Command `npm run check`: checks types, lint, format, imports between layers, and the width of lines, all
- * without a database.
+ * Command `npm run check`: checks types, lint, format, imports between layers, the width of lines and the
+ * length of files, all without a database.
  */
 import { join } from 'node:path'
 import { run } from '../src/system/childprocess.ts'
@@ -22,7 +22,7 @@ export async function staticChecks(): Promise<string[]> {
     check('types', program('tsc'), ['--noEmit', '--pretty', 'false']),
     check('lint and format', program('biome'), ['check', '--colors=off', '--error-on-warnings', '.']),
     check('imports go down', process.execPath, [join(ROOT, 'scripts/floors.ts')]),
-    check('lines fit 110 columns', process.execPath, [join(ROOT, 'scripts/width.ts')]),
+    check('lines fit 110 columns, files 300 lines', process.execPath, [join(ROOT, 'scripts/width.ts')]),
   ])
   return outcomes.filter((name) => name !== null)
 }

@@ -1,8 +1,13 @@
-/** Finds lines wider than 110 columns in SQL, comments and Markdown. Biome checks the width of other code. */
+/**
+ * Finds files that are too long, and lines wider than 110 columns in SQL, comments and Markdown. Biome checks
+ * the width of other code.
+ */
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const WIDTH = 110
+/** Upper limit of the lines of a program file or SQL file. */
+const LENGTH = 300
 const FILES = '{*.md,{docs,nix,public,scripts,sql,src,tests}/**/*.{ts,js,sql,md}}'
 /**
  * Files that are not checked: old migrations, which must not change, the output of psql, and npm packages.
@@ -16,17 +21,19 @@ const UNBREAKABLE = /^\s*\||https?:\/\/|\]\(/
 
 const isProse = (path: string, line: string) => /\.(sql|md)$/.test(path) || /^\s*(\/?\*|\/\/)/.test(line)
 
-/** Returns a sentence for each line below `root` that is too wide. */
+/** Returns a sentence for each line below `root` that is too wide, and for each file that is too long. */
 export function checkWidth(root: string): string[] {
   return globSync(FILES, { cwd: root })
     .filter((path) => !EXCLUDED.test(path))
     .sort()
     .flatMap((path) => {
-      const lines = readFileSync(join(root, path), 'utf8').split('\n')
-      return lines.flatMap((line, index) => {
+      const lines = readFileSync(join(root, path), 'utf8').trimEnd().split('\n')
+      const tooLong = lines.length > LENGTH && !path.endsWith('.md')
+      const tooWide = lines.flatMap((line, index) => {
         if ([...line].length <= WIDTH || UNBREAKABLE.test(line) || !isProse(path, line)) return []
         return [`${path}:${index + 1} is wider than ${WIDTH} columns`]
       })
+      return tooLong ? [`${path} has more than ${LENGTH} lines`, ...tooWide] : tooWide
     })
 }
 
