@@ -105,15 +105,17 @@ function listen(
       logs.notified()
     },
   }
+  let hasLostSession = false
   return openListener(url, 'bloud-relay-listen', Object.keys(handlers), {
     onNotification: (channel) => handlers[channel]?.(),
     onListening() {
       relay.setListening(true)
-      // The notification of a change without an event, such as a new name, may have been lost.
-      relay.appsChanged()
+      // While there was no session, the notification of a change without an event (a new name) may be lost.
+      if (hasLostSession) relay.appsChanged()
       logs.notified()
     },
     onLost(reason) {
+      hasLostSession = true
       log.warn({ reason }, 'LISTEN session lost')
       relay.setListening(false)
     },
