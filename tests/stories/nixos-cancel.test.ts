@@ -1,4 +1,4 @@
-/** Tests of cancels in each phase of an install on NixOS. */
+/** Tests that cancel an install in each of its phases on NixOS. */
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'

@@ -113,7 +113,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
     return !activated()
   }
 
-  /** Stops all executions of switch.ts. If an activation has begun, waits for its end instead. */
+  /** Stops all executions of switch.ts. Waits for the end of an execution that is activating a generation. */
   async function stopAll(): Promise<void> {
     const runs = await readdir(paths.runs).catch(() => [])
     for (const id of runs) {

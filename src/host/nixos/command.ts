@@ -9,7 +9,7 @@ import { pollUntil } from '../../system/timeout.ts'
 const POLL_MS = 100
 /** Time in ms between SIGTERM and SIGKILL, in which Nix deletes unfinished builds. */
 const TERM_LIMIT_MS = 5_000
-/** Exit code that shells use for a program that can't be started. */
+/** Exit code that shells use for a program that was not found. */
 const EXIT_CANNOT_START = 127
 /** If a signal ended a process, shells use the number of the signal plus 128 as the exit code. */
 const EXIT_OF_SIGNAL = 128
