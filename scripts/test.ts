@@ -158,6 +158,8 @@ async function runAll(args: string[], tools: NodeJS.ProcessEnv): Promise<string[
 }
 
 async function main(args: string[]): Promise<number> {
+  // Some tests start programs as other users, which must be able to read files of the test.
+  process.umask(0o022)
   const { env, missing } = await prepareTools(print)
   printMissing(missing)
   if (missing.length > 0 && process.env.CI === 'true') {

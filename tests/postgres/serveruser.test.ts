@@ -22,13 +22,9 @@ async function publicClone(): Promise<string> {
   await fs.chmod(clone, 0o755)
   for (const name of ['src', 'tests', 'package.json'])
     await fs.cp(join(ROOT, name), join(clone, name), { recursive: true })
-  try {
-    execFileSync('cp', ['-al', join(ROOT, 'node_modules'), clone], { stdio: 'pipe' })
-  } catch {
-    await fs.rm(join(clone, 'node_modules'), { recursive: true, force: true })
-    execFileSync('cp', ['-a', join(ROOT, 'node_modules'), clone])
-  }
-  execFileSync('chmod', ['-R', 'a+rX', join(clone, 'src'), join(clone, 'tests')])
+  // Copied, not linked: the files are readable only by their owner if the umask was 077 during the install.
+  execFileSync('cp', ['-a', join(ROOT, 'node_modules'), clone])
+  execFileSync('chmod', ['-R', 'a+rX', clone])
   return clone
 }
 
