@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { settingsOf, startDatabase } from './database.ts'
-import { HERE, nowUs, option, quantile, report, spread, start, startLoad, stop } from './kit.ts'
+import { startLoad } from './load.ts'
+import { HERE, nowUs, start, stop } from './process.ts'
+import { option, quantile, report, spread } from './report.ts'
 
 const [rounds, transitions, gapMs] = [option('rounds', 5), option('transitions', 200), option('gap', 25)]
 const [readers, writesPerSecond] = [option('readers', 500), option('writes', 100)]

@@ -3,7 +3,10 @@
  * the processor time per delivered event.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { option, publishAt, report, SERVERS, type Server, spread, startLoad, timesOf } from './kit.ts'
+import { startLoad } from './load.ts'
+import { publishAt, SERVERS, type Server } from './peer.ts'
+import { timesOf } from './process.ts'
+import { option, report, spread } from './report.ts'
 
 const [clients, rounds, seconds] = [option('clients', 1000), option('rounds', 2), option('seconds', 1.5)]
 const RATES = [25, 50, 100, 200, 400, 800, 1600, 3200]

@@ -12,7 +12,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 process.env.BENCH_PAD ??= '8000'
 process.env.BENCH_KEPT ??= '2000'
-const { nowUs, option, publishAt, report, rssOf, SERVERS, spread, startLoad } = await import('./kit.ts')
+const { publishAt, SERVERS } = await import('./peer.ts')
+const { startLoad } = await import('./load.ts')
+const { nowUs, rssOf } = await import('./process.ts')
+const { option, report, spread } = await import('./report.ts')
 
 const [clients, rounds, seconds] = [option('clients', 400), option('rounds', 3), option('seconds', 12)]
 /** Events per second. The rate is so low that every measured server can deliver the events in time. */

@@ -6,7 +6,7 @@
  */
 import type pg from 'pg'
 import { settingsOf, startDatabase } from './database.ts'
-import { option, report, spread } from './kit.ts'
+import { option, report, spread } from './report.ts'
 
 const [rounds, seconds] = [option('rounds', 5), option('seconds', 3)]
 const SESSIONS = [1, 8, 32]

@@ -4,7 +4,10 @@
  */
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nowUs, option, report, rssOf, SERVERS, startLoad } from './kit.ts'
+import { startLoad } from './load.ts'
+import { SERVERS } from './peer.ts'
+import { nowUs, rssOf } from './process.ts'
+import { option, report } from './report.ts'
 
 const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
 const LIMIT_MS = 30_000
