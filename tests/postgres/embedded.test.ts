@@ -15,6 +15,7 @@ import { isAlive } from '../../src/system/childprocess.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
 import { startProcess, type TestProcess } from '../support/agent.ts'
 import { temporaryDirectory } from '../support/directory.ts'
+import { choosePostgresPort } from '../support/port.ts'
 
 const AGENT = join(import.meta.dirname, 'fixtures/postgres-agent.ts')
 const LIMIT_MS = 30_000
@@ -77,11 +78,12 @@ async function startAgentOn(
 const postmasterPid = async (directory: string) =>
   Number.parseInt(await fs.readFile(join(directory, 'postgres/postmaster.pid'), 'utf8'), 10)
 
-before(() =>
-  withPostgres(dataDir, ({ superuserUrl }) =>
+before(async () => {
+  await choosePostgresPort(dataDir)
+  await withPostgres(dataDir, ({ superuserUrl }) =>
     queryValue(superuserUrl, 'create table kept as select 42 as n'),
-  ),
-)
+  )
+})
 
 test('a second start keeps the rows and the port of the first start', async () => {
   const before = await readCredentials(dataDir)

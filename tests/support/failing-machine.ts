@@ -11,6 +11,7 @@ import { migrate } from '../../src/db/migration.ts'
 import { createLogger } from '../../src/log.ts'
 import { createEmbeddedPostgres, LOGINS } from '../../src/postgres/embedded.ts'
 import type { TestProcess } from './agent.ts'
+import { choosePostgresPort } from './port.ts'
 
 const PASSWORD = 'test-password'
 export const POLL_MS = 60
@@ -45,6 +46,7 @@ export function keepRunning(pidFile: string, start: () => TestProcess, onEnd: ()
 export async function startPostgres(dataDir: string) {
   const log = createLogger('test', 'silent')
   const postgres = createEmbeddedPostgres({ dataDir, log, settings: { fsync: 'off', max_connections: '60' } })
+  await choosePostgresPort(dataDir)
   const { superuserUrl } = await postgres.start()
   const urlOf = (login?: string): string => {
     const url = new URL(superuserUrl)

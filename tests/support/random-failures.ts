@@ -167,7 +167,7 @@ export async function startFailingMachine(seed: number) {
   ) {
     await asAdmin(async (client) => {
       const { rows: events } = await client.query(
-        "select app, coalesce(to_status, '∅') as status from bloud.events where seq > $1 order by seq",
+        "select app, coalesce(to_status, '∅') as status, cause from bloud.events where seq > $1 order by seq",
         [before.seq],
       )
       const byApp = Object.groupBy(events, ({ app }) => app)
@@ -179,7 +179,7 @@ export async function startFailingMachine(seed: number) {
       assert.deepEqual(
         Object.fromEntries(actual),
         Object.fromEntries(expected),
-        'each app has exactly the expected transitions',
+        `each app has exactly the expected transitions; causes: ${JSON.stringify(events.flatMap(({ cause }) => cause ?? []))}`,
       )
       tally.transitions += events.length
       const { rows: operations } = await client.query(
