@@ -126,6 +126,8 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   const agent = await startScriptedAgent(t)
   const { page } = await openPage(agent.address)
   const tabTo = async (selector: string, key = 'Tab') => {
+    // On a busy machine the presses could otherwise end before the page shows the element.
+    await page.locator(selector).first().waitFor()
     for (let presses = 0; presses < 120; presses += 1) {
       if (await page.evaluate((wanted) => document.activeElement?.matches(wanted) ?? false, selector)) return
       await page.keyboard.press(key)

@@ -170,6 +170,7 @@ export async function startFailingMachine(seed: number) {
         "select app, coalesce(to_status, '∅') as status, cause from bloud.events where seq > $1 order by seq",
         [before.seq],
       )
+      const causes = events.flatMap(({ cause }) => cause ?? [])
       const byApp = Object.groupBy(events, ({ app }) => app)
       const actual = [...Object.entries(byApp)].map(([app, list = []]) => [
         app,
@@ -179,7 +180,7 @@ export async function startFailingMachine(seed: number) {
       assert.deepEqual(
         Object.fromEntries(actual),
         Object.fromEntries(expected),
-        `each app has exactly the expected transitions; causes: ${JSON.stringify(events.flatMap(({ cause }) => cause ?? []))}`,
+        `each app has exactly the expected transitions; causes: ${JSON.stringify(causes)}`,
       )
       tally.transitions += events.length
       const { rows: operations } = await client.query(
