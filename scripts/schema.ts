@@ -88,7 +88,7 @@ function wrapped(text: string, indent: string): string {
   return [...lines, line].map((each) => indent + each).join('\n')
 }
 
-/** Returns the first sentence of a comment. `\\d+` in psql prints the whole comment. */
+/** Returns the first sentence of a comment. `\d+` in psql prints the whole comment. */
 const short = (comment: string): string => /^.*?\.(?= |$)/.exec(comment)?.[0] ?? comment
 
 const commentLines = (comment: string | null, indent: string): string =>
