@@ -62,17 +62,33 @@ export function isCatalogRefreshQueued(pool: Pool): Promise<boolean> {
 
 /** Writes the entries of the catalog files to the database. Returns the number of new or changed entries. */
 export function syncCatalog(
-  pool: Pool,
+  db: Pick<Pool, 'any'>,
   attempt: number,
   entries: unknown[],
   problems: unknown[],
 ): Promise<number> {
   const [given, bad] = [JSON.stringify(entries), JSON.stringify(problems)]
   return oneRow(
-    pool,
+    db,
     z.number().int(),
     fragment`select to_jsonb(bloud.sync_catalog(${attempt}, ${given}::jsonb, ${bad}::jsonb)) as row`,
   )
+}
+
+/**
+ * Checks that the database can store an entry of the catalog. Changes nothing.
+ * @throws Error if the database refuses the entry.
+ */
+export async function checkEntry(pool: Pool, attempt: number, entry: unknown): Promise<void> {
+  const rollback = new Error('rolled back')
+  try {
+    await pool.transaction(async (db) => {
+      await syncCatalog(db, attempt, [entry], [])
+      throw rollback
+    })
+  } catch (error) {
+    if (error !== rollback) throw error
+  }
 }
 
 /** Marks the queued catalog refresh as failed, because the catalog files cannot be read. */

@@ -42,6 +42,9 @@ function chain(error: unknown): PostgresError[] {
   return found
 }
 
+/** Returns the message of PostgreSQL for an error of the query library, or else the error's own message. */
+export const databaseMessage = (error: unknown): string => chain(error).at(-1)?.message ?? String(error)
+
 /**
  * Converts an error that an SQL function of this program raised (SQLSTATE `BL…`) into a Problem. Returns
  * undefined for any other error.

@@ -5,8 +5,8 @@
  * An unknown key causes only a warning, because an older agent must accept the catalog files of a newer
  * version.
  */
-import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
+import { isObject, plainValue, readYaml, WrittenScalar, type YamlFile, YamlRefusal } from './catalogyaml.ts'
 
 /** Pattern of an app's name. The app's systemd unit, data directory and catalog file have the same name. */
 export const APP_NAME = /^[a-z][a-z0-9-]{0,62}$/
@@ -16,33 +16,51 @@ const DEFAULT_INTERVAL_SECONDS = 10
 /** Default time in seconds within which a starting app must respond to a health probe. */
 const DEFAULT_TIMEOUT_SECONDS = 120
 
-const appName = z
-  .string()
-  .regex(APP_NAME, 'must be lower case letters, digits and dashes, starting with a letter')
-const port = z.number().int().min(1).max(65535)
-const text = z.string().min(1)
+/** A text. The text of a number is the text in the file: `1.10` stays `1.10`. */
+const textOf = <T extends z.ZodType<unknown, z.ZodTypeDef, string>>(schema: T) =>
+  z.preprocess((value) => {
+    if (value instanceof WrittenScalar) return value.source
+    return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value
+  }, schema)
+/** A number, also as text: `"31050"`. */
+const numberOf = (schema: z.ZodNumber) =>
+  z.preprocess((value) => {
+    if (value instanceof WrittenScalar) return value.value
+    return typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value
+  }, schema)
+const WORDS: Record<string, boolean> = { true: true, yes: true, false: false, no: false }
+const boolean = z.preprocess((value) => {
+  if (value instanceof WrittenScalar) return value.value
+  return typeof value === 'string' && Object.hasOwn(WORDS, value.toLowerCase())
+    ? WORDS[value.toLowerCase()]
+    : value
+}, z.boolean())
+
+const appName = textOf(
+  z.string().regex(APP_NAME, 'must be lower case letters, digits and dashes, starting with a letter'),
+)
+const port = numberOf(z.number().int().min(1).max(65535))
+const text = textOf(z.string().min(1, 'is empty'))
+const anyText = textOf(z.string())
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-// A value such as the number in `PORT: 80` is converted to text, because environment variables contain text.
-const environment = z
-  .record(envName, z.union([z.string(), z.number(), z.boolean()]).transform(String))
-  .default({})
+const environment = z.record(envName, anyText).default({})
 /**
  * Exact version of an npm package. Ranges and tags are refused, so that every install of an app gets the same
  * version.
  */
-const exactVersion = z
-  .string()
-  .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'must be an exact version, like 1.2.3')
+const exactVersion = textOf(
+  z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'must be an exact version, like 1.2.3'),
+)
 
 const compatibleApp = z.object({
   app: appName,
-  default: z.boolean().default(false),
+  default: boolean.default(false),
   category: text.optional(),
 })
 const integration = z
   .object({
-    required: z.boolean().default(false),
-    multi: z.boolean().default(false),
+    required: boolean.default(false),
+    multi: boolean.default(false),
     compatible: z.array(compatibleApp).min(1),
   })
   .refine(
@@ -64,7 +82,7 @@ const npmForm = z
     version: exactVersion.optional(),
     bin: text.optional(),
     entry: text.optional(),
-    args: z.array(z.union([z.string(), z.number()]).transform(String)).default([]),
+    args: z.array(anyText).default([]),
     environment,
     /**
      * Exact versions of indirect dependencies, by package name. They replace versions that can't be
@@ -72,13 +90,13 @@ const npmForm = z
      */
     overrides: z.record(z.string().regex(NPM_NAME), exactVersion).default({}),
     /** Names of the npm packages whose install scripts may run. */
-    installScripts: z.array(z.string().regex(NPM_NAME)).default([]),
+    installScripts: z.array(textOf(z.string().regex(NPM_NAME))).default([]),
     /**
      * Initial files of the app's data directory, by path. An existing file is not overwritten, because the
      * user may have changed the file.
      */
     files: z
-      .record(z.string().regex(INSIDE, 'must be a path inside the data directory'), z.string())
+      .record(z.string().regex(INSIDE, 'must be a path inside the data directory'), anyText)
       .default({}),
     /** Operating systems on which the app runs, as in `process.platform`. If absent, the app runs on all. */
     platforms: z.array(text).optional(),
@@ -99,23 +117,23 @@ const npmForm = z
 const healthCheck = z
   .object({
     /** Kind of the health probe. Apps without HTTP need `tcp`, which only opens a connection. */
-    kind: z.enum(['http', 'tcp']).optional(),
-    path: z.string().startsWith('/').default('/'),
-    interval: z.number().positive().max(3600).default(DEFAULT_INTERVAL_SECONDS),
-    timeout: z.number().positive().max(86_400).default(DEFAULT_TIMEOUT_SECONDS),
+    kind: textOf(z.enum(['http', 'tcp'])).optional(),
+    path: textOf(z.string().startsWith('/')).default('/'),
+    interval: numberOf(z.number().positive().max(3600)).default(DEFAULT_INTERVAL_SECONDS),
+    timeout: numberOf(z.number().positive().max(86_400)).default(DEFAULT_TIMEOUT_SECONDS),
   })
   .default({})
 
-const loose = z.record(z.unknown())
+const loose = z.record(z.unknown()).transform((value) => plainValue(value) as Record<string, unknown>)
 
 export const catalogAppSchema = z.object({
   name: appName,
-  displayName: text.max(80),
-  description: z.string().default(''),
+  displayName: textOf(z.string().min(1, 'is empty').max(80)),
+  description: anyText.default(''),
   category: text,
-  version: z.union([z.string(), z.number()]).transform(String).default(''),
+  version: anyText.default(''),
   port,
-  isSystem: z.boolean().default(false),
+  isSystem: boolean.default(false),
   image: text.optional(),
   containerPort: port.optional(),
   volumes: z.array(z.union([text, loose])).default([]),
@@ -141,71 +159,66 @@ export interface CatalogProblem {
 }
 export type ParsedFile = { ok: CatalogApp; warnings: CatalogProblem[] } | { error: CatalogProblem }
 
+const KINDS: Record<string, string> = {
+  array: 'a list',
+  boolean: 'true or false',
+  null: 'empty',
+  number: 'a number',
+  object: 'a map',
+  string: 'text',
+}
+const kindOf = (type: string): string => KINDS[type] ?? type
+
+const errorMap: z.ZodErrorMap = (issue, { defaultError }) => {
+  if (issue.code !== z.ZodIssueCode.invalid_type) return { message: defaultError }
+  if (issue.received === 'undefined') return { message: 'is missing' }
+  return { message: `must be ${kindOf(issue.expected)}, but is ${kindOf(issue.received)}` }
+}
+
+/** Keys whose values the agent does not read, so that their empty values are kept. */
+const UNREAD = ['sso', 'routing', 'bootstrap', 'resources', 'volumes']
+/** Keys with a map of texts. An empty value is an empty text in these maps. */
+const TEXT_MAPS = ['environment', 'files']
+
+/** Returns the tree without keys that have no value. Such a key counts as absent. */
+function withoutEmpty(tree: unknown, key = ''): unknown {
+  if (Array.isArray(tree)) return tree.map((value) => withoutEmpty(value))
+  if (!isObject(tree)) return tree
+  const entries = Object.entries(tree).flatMap(([name, value]): [string, unknown][] => {
+    if (value === null) return TEXT_MAPS.includes(key) ? [[name, '']] : []
+    return [[name, UNREAD.includes(name) ? value : withoutEmpty(value, name)]]
+  })
+  return Object.fromEntries(entries)
+}
+
 /** Parses the text of a catalog file. `filename` must be the name of the app plus `.yaml` or `.yml`. */
 export function parseCatalogFile(content: string, filename: string): ParsedFile {
-  const lines = new LineCounter()
-  const document = parseDocument(content, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
-  const problem = (offset: number, reason: string) => ({
+  let yaml: YamlFile
+  try {
+    yaml = readYaml(content)
+  } catch (error) {
+    if (!(error instanceof YamlRefusal)) throw error
+    return { error: { file: filename, line: error.line, reason: error.message } }
+  }
+  const problem = (path: (string | number)[], reason: string) => ({
     file: filename,
-    line: lines.linePos(offset).line || 1,
-    reason,
+    line: yaml.lineOf(path),
+    reason: `${path.join('.') || 'the file'}: ${reason}`,
   })
-  const syntax = document.errors[0]
-  if (syntax) return { error: problem(syntax.pos[0], syntax.message) }
-
-  const at = (path: (string | number)[]) => offsetOf(document, path)
-  const raw: unknown = readTree(document)
-  const parsed = catalogAppSchema.safeParse(raw)
+  if (yaml.tree === null) return { error: problem([], 'is empty') }
+  const raw = withoutEmpty(yaml.tree)
+  const parsed = catalogAppSchema.safeParse(raw, { errorMap })
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    const path = issue?.path ?? []
-    return {
-      error: problem(at(path), `${path.join('.') || 'the file'}: ${issue?.message ?? 'not readable'}`),
-    }
+    return { error: problem(issue?.path ?? [], issue?.message ?? 'not readable') }
   }
-  const expected = filename.replace(/\.ya?ml$/, '')
-  if (parsed.data.name !== expected) {
-    return {
-      error: problem(at(['name']), `name: is "${parsed.data.name}", but the file is called "${filename}"`),
-    }
+  if (parsed.data.name !== filename.replace(/\.ya?ml$/, '')) {
+    return { error: problem(['name'], `is "${parsed.data.name}", but the file is called "${filename}"`) }
   }
   const unknown: string[][] = []
   const ok = keepUnknown(raw, parsed.data, [], unknown) as CatalogApp
-  const warnings = unknown.map((path) =>
-    problem(at(path), `${path.join('.')}: unknown key, kept but not used`),
-  )
-  return { ok, warnings }
+  return { ok, warnings: unknown.map((path) => problem(path, 'unknown key, kept but not used')) }
 }
-
-type YamlDocument = ReturnType<typeof parseDocument>
-
-/**
- * Returns the YAML document as plain values. Returns null if its aliases expand to too many values, which
- * could use up the memory.
- */
-function readTree(document: YamlDocument): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 50 })
-  } catch {
-    return null
-  }
-}
-
-/**
- * Returns the offset of a key in the text of the file, for error messages. If the key is missing, returns the
- * offset of the nearest parent that exists.
- */
-function offsetOf(document: YamlDocument, path: (string | number)[]): number {
-  for (let length = path.length; length > 0; length--) {
-    const node = document.getIn(path.slice(0, length), true)
-    const range = (node as { range?: [number, number, number] } | undefined)?.range
-    if (range) return range[0]
-  }
-  return document.contents?.range?.[0] ?? 0
-}
-
-const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * Returns the parsed value plus the keys of `raw` that the schema does not define. Appends the path of each
@@ -215,13 +228,13 @@ function keepUnknown(raw: unknown, parsed: unknown, path: string[], unknown: str
   if (Array.isArray(raw) && Array.isArray(parsed)) {
     return parsed.map((value, index) => keepUnknown(raw[index], value, [...path, String(index)], unknown))
   }
-  if (!isMap(raw) || !isMap(parsed)) return parsed
+  if (!isObject(raw) || !isObject(parsed)) return parsed
   const kept: Record<string, unknown> = { ...parsed }
   for (const [key, value] of Object.entries(raw)) {
-    if (key in parsed) kept[key] = keepUnknown(value, parsed[key], [...path, key], unknown)
+    if (Object.hasOwn(parsed, key)) kept[key] = keepUnknown(value, parsed[key], [...path, key], unknown)
     else {
       unknown.push([...path, key])
-      kept[key] = value
+      kept[key] = plainValue(value)
     }
   }
   return kept

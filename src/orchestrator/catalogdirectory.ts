@@ -1,15 +1,31 @@
 /**
- * Reads the files of the catalog directory. An invalid file is reported as an error, and the other files are
- * still used.
+ * Reads the files of the catalog directory. An invalid file, and a file that can't be read in time, is
+ * reported as an error, and the other files are still used.
  */
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, type CatalogProblem, parseCatalogFile } from '../domain/catalog.ts'
+import { readRegularFile } from '../system/regularfile.ts'
+import { withTimeout } from '../system/timeout.ts'
 
 /** Upper limit of the size of a catalog file, in bytes. Normal catalog files have a few kilobytes. */
 const MAX_FILE_BYTES = 256 * 1024
+/** Upper limit of the number of files. The catalog of the agent has about 20. */
+const MAX_FILES = 2_000
+const LIMITS = {
+  /** Time limit for a file or the list of the files, in milliseconds. A network file system can be slow. */
+  readMs: 5_000,
+  /** Time limit for all files, in milliseconds. Installs wait for the first read of the catalog. */
+  totalMs: 30_000,
+}
+/**
+ * Upper limit of reads that never end. Each of them occupies one of the four threads that Node.js uses for
+ * files.
+ */
+const MAX_STUCK = 2
 
 export interface CatalogFile {
+  filename: string
   app: CatalogApp
   yaml: string
 }
@@ -19,32 +35,80 @@ export interface Catalog {
   errors: CatalogProblem[]
 }
 
+/** Paths whose reads have exceeded the time limit and have not ended. */
+const stuck = new Set<string>()
+
 /**
  * Reads all YAML files of the directory.
  * @throws if the directory can't be read.
  */
-export async function readCatalog(dir: string): Promise<Catalog> {
-  const names = (await readdir(dir)).filter((name) => /\.ya?ml$/.test(name)).sort()
+export async function readCatalog(dir: string, limits = LIMITS): Promise<Catalog> {
+  const end = performance.now() + limits.totalMs
+  const names = (await limited(dir, limits.readMs, () => readdir(dir)))
+    .filter((name) => /\.ya?ml$/.test(name))
+    .sort()
   const catalog: Catalog = { files: [], warnings: [], errors: [] }
-  for (const name of names) await addFile(catalog, dir, name)
+  const used = new Set<string>()
+  for (const name of names.slice(0, MAX_FILES)) {
+    const left = end - performance.now()
+    if (left > 0) await addFile(catalog, used, dir, name, Math.min(limits.readMs, left))
+    else fail(catalog, name, `was not read, because the other files took ${limits.totalMs / 1000} s`)
+  }
+  for (const name of names.slice(MAX_FILES)) fail(catalog, name, `is not read: only ${MAX_FILES} files are`)
   return catalog
 }
 
-async function addFile(catalog: Catalog, dir: string, filename: string): Promise<void> {
-  const fail = (reason: string) => catalog.errors.push({ file: filename, line: 1, reason })
+function fail(catalog: Catalog, file: string, reason: string): void {
+  catalog.errors.push({ file, line: 1, reason })
+}
+
+/** Calls `read`, unless an earlier read of the same path is still waiting. */
+async function limited<T>(path: string, limitMs: number, read: () => Promise<T>): Promise<T> {
+  if (stuck.has(path)) throw new Error('an earlier read of it has not ended')
+  if (stuck.size >= MAX_STUCK) throw new Error(`not read, because ${[...stuck].join(' and ')} can't be read`)
+  stuck.add(path)
+  const reading = read().finally(() => stuck.delete(path))
+  return withTimeout(reading, limitMs, () => new Error(`reading takes longer than ${limitMs / 1000} s`))
+}
+
+async function readText(path: string, limitMs: number): Promise<string> {
+  const bytes = await limited(path, limitMs, () => readRegularFile(path, MAX_FILE_BYTES))
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new Error('the text is not UTF-8')
+  }
+}
+
+async function addFile(
+  catalog: Catalog,
+  used: Set<string>,
+  dir: string,
+  filename: string,
+  limitMs: number,
+): Promise<void> {
   let yaml: string
   try {
-    yaml = await readFile(join(dir, filename), 'utf8')
+    yaml = await readText(join(dir, filename), limitMs)
   } catch (error) {
-    return void fail(`can't be read: ${(error as Error).message}`)
+    return fail(catalog, filename, `can't be read: ${(error as Error).message}`)
   }
-  if (Buffer.byteLength(yaml) > MAX_FILE_BYTES) return void fail(`is larger than ${MAX_FILE_BYTES} bytes`)
-  const parsed = parseCatalogFile(yaml, filename)
+  const parsed = parse(yaml, filename)
   if ('error' in parsed) return void catalog.errors.push(parsed.error)
   // Two files can define the same app, for example `x.yml` and `x.yaml`.
-  if (catalog.files.some((other) => other.app.name === parsed.ok.name)) {
-    return void fail(`name: "${parsed.ok.name}" is already used by another file`)
+  if (used.has(parsed.ok.name)) {
+    return fail(catalog, filename, `name: "${parsed.ok.name}" is already used by another file`)
   }
-  catalog.files.push({ app: parsed.ok, yaml })
+  used.add(parsed.ok.name)
+  catalog.files.push({ filename, app: parsed.ok, yaml })
   catalog.warnings.push(...parsed.warnings)
+}
+
+/** Parses a file. An unexpected error of the parser is an error of this file only. */
+function parse(yaml: string, filename: string): ReturnType<typeof parseCatalogFile> {
+  try {
+    return parseCatalogFile(yaml, filename)
+  } catch (error) {
+    return { error: { file: filename, line: 1, reason: `can't be parsed: ${(error as Error).message}` } }
+  }
 }

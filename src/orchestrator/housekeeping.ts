@@ -1,6 +1,7 @@
 import { isCatalogRefreshQueued } from '../db/catalog.ts'
 import { checkInvariants } from '../db/invariant.ts'
 import { prune } from '../db/retention.ts'
+import { Problem } from '../domain/problem.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
 
@@ -12,6 +13,8 @@ const KEEP_OPERATIONS = 10
  */
 const PRUNE_BATCH = 1_000
 const PRUNE_EVERY_MS = 60 * 60_000
+/** Pause in milliseconds before the catalog is read again after an error. A mount can be late, for example. */
+const RETRY_CATALOG_MS = 30_000
 
 /**
  * Creates the housekeeping, which refreshes the catalog, checks the consistency rules (invariants) of the
@@ -19,13 +22,35 @@ const PRUNE_EVERY_MS = 60 * 60_000
  */
 export function createHousekeeping(context: Context): { tick(): Promise<void> } {
   const { pool, attempt, log, signal, retentionDays } = context
-  let begun = false
+  let invariantsChecked = false
+  let catalogRead = false
+  let readCatalogAt = 0
   let pruneAt = 0
 
-  async function begin(): Promise<void> {
-    await refreshCatalog(context)
+  async function refresh(): Promise<void> {
+    const due = !catalogRead && Date.now() >= readCatalogAt
+    if (!due && !(await isCatalogRefreshQueued(pool))) return
+    readCatalogAt = Date.now() + RETRY_CATALOG_MS
+    await refreshCatalog(context).catch((error) => {
+      // A Problem is temporary, for example a lost connection.
+      if (error instanceof Problem) readCatalogAt = 0
+      throw error
+    })
+    catalogRead = true
+  }
+
+  async function reportViolations(): Promise<void> {
+    if (invariantsChecked) return
     for (const violation of await checkInvariants(pool)) log.error(violation, 'an invariant does not hold')
-    begun = true
+    invariantsChecked = true
+  }
+
+  async function attemptTask(task: () => Promise<void>): Promise<void> {
+    try {
+      await task()
+    } catch (error) {
+      log.warn({ err: error }, 'housekeeping failed: retrying')
+    }
   }
 
   async function pruneHistory(): Promise<void> {
@@ -38,15 +63,11 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
   }
 
   return {
-    /** Does the tasks that are due. An error is only logged, and the next call of `tick` tries again. */
+    /** Does the tasks that are due. An error is only logged, and does not prevent the other tasks. */
     async tick() {
-      try {
-        if (!begun) await begin()
-        else if (await isCatalogRefreshQueued(pool)) await refreshCatalog(context)
-        if (Date.now() >= pruneAt) await pruneHistory()
-      } catch (error) {
-        log.warn({ err: error }, 'housekeeping failed: retrying')
-      }
+      await attemptTask(refresh)
+      await attemptTask(reportViolations)
+      if (Date.now() >= pruneAt) await attemptTask(pruneHistory)
     },
   }
 }

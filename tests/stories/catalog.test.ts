@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -79,4 +80,48 @@ test('a catalog refresh works during a rebuild, and fails with the path if the f
   assert.equal(app.rows[0].status, 'building', 'the rebuild ended too early: this tests nothing')
   await letInstall(home.packages, 'slow')
   await home.until('slow', 'running')
+})
+
+test('files that block, cannot be stored, or that the database refuses do not end a refresh', async (t) => {
+  const home = await makeHome(t)
+  const catalog = join(home.dataDir, 'catalog')
+  const text = (name: string, more = '') =>
+    `name: ${name}\ndisplayName: A\ncategory: test\nport: 32313\n${more}`
+  await writeFile(join(catalog, 'nul-escape.yaml'), text('nul-escape', 'description: "a\\0b"\n'))
+  await writeFile(join(catalog, 'nul-comment.yaml'), text('nul-comment', '# \0\0\n'))
+  await writeFile(join(catalog, 'refused.yaml'), text('refused'))
+  execFileSync('mkfifo', [join(catalog, 'pipe.yaml')])
+  await home.sql.query("alter table bloud.catalog_cache add constraint no_such_app check (name <> 'refused')")
+  await home.addApp('good')
+  await home.orchestrator()
+  const names = async (table: string, column: string) =>
+    (await home.sql.query(`select ${column} from bloud.${table} order by 1`)).rows.map((row) => row[column])
+  assert.deepEqual(await names('catalog', 'name'), ['good'])
+  const { rows: problems } = await home.sql.query(
+    'select file, line, reason from bloud.catalog_problems order by file',
+  )
+  assert.deepEqual(
+    problems.map(({ file, line }) => [file, line]),
+    [
+      ['nul-comment.yaml', 5],
+      ['nul-escape.yaml', 5],
+      ['pipe.yaml', 1],
+      ['refused.yaml', 1],
+    ],
+  )
+  assert.match(problems[3].reason, /no_such_app/)
+  await home.sql.query("select bloud.install('good')")
+  await home.until('good', 'running')
+})
+
+test('an error that no file causes ends a refresh as failed, with the message', async (t) => {
+  const home = await makeHome(t)
+  await home.addApp('good')
+  await home.orchestrator()
+  await home.sql.query('alter table bloud.catalog_problems add constraint nothing_fits check (false)')
+  await writeFile(join(home.dataDir, 'catalog/bad.yaml'), 'name: bad\nport: none\n')
+  const { rows } = await home.sql.query('select id from bloud.refresh_catalog()')
+  await home.untilTrue("select state = 'failed' from bloud.operations where id = $1", [rows[0].id])
+  const operation = await home.sql.query('select cause from bloud.operations where id = $1', [rows[0].id])
+  assert.match(operation.rows[0].cause.message, /can't be read: .*nothing_fits/)
 })

@@ -1,0 +1,190 @@
+/**
+ * Reads the YAML text of a catalog file as plain values. Numbers and booleans keep their text, and a text that
+ * PostgreSQL can't store, or that expands to too many values, is refused.
+ */
+import {
+  type CollectionTag,
+  type Document,
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type ScalarTag,
+  type Tags,
+} from 'yaml'
+
+/** Upper limit of the values of a file, aliases expanded. Catalog files have up to about 200 values. */
+const MAX_VALUES = 10_000
+/** Upper limit of the levels of nested maps and lists. Catalog files have up to 6. */
+const MAX_DEPTH = 40
+
+/** A number or boolean of the file, with its text. For example, `1.10` has the value 1.1. */
+export class WrittenScalar {
+  readonly value: number | boolean
+  readonly source: string
+  constructor(value: number | boolean, source: string) {
+    this.value = value
+    this.source = source
+  }
+}
+
+/** A reason why the file can't be used, with the line that causes it. */
+export class YamlRefusal extends Error {
+  readonly line: number
+  constructor(line: number, reason: string) {
+    super(reason)
+    this.line = line
+  }
+}
+
+export interface YamlFile {
+  tree: unknown
+  /** Returns the line of a key, or of its nearest parent that is in the file. */
+  lineOf(path: (string | number)[]): number
+}
+
+const keepsText = (tag: CollectionTag | ScalarTag): boolean =>
+  ['tag:yaml.org,2002:int', 'tag:yaml.org,2002:float', 'tag:yaml.org,2002:bool'].includes(tag.tag)
+
+/** Returns the tags of YAML 1.2, but those for numbers and booleans create a WrittenScalar. */
+const withWrittenScalars = (tags: Tags): Tags =>
+  tags.map((tag) => {
+    if (typeof tag === 'string' || !keepsText(tag)) return tag
+    const { resolve } = tag as ScalarTag
+    return {
+      ...tag,
+      identify: (value: unknown) => value instanceof WrittenScalar,
+      resolve(text, onError, options) {
+        const value: unknown = resolve(text, onError, options)
+        return new WrittenScalar((isScalar(value) ? value.value : value) as number | boolean, text)
+      },
+      stringify: ({ value }) => (value as WrittenScalar).source,
+    } as ScalarTag
+  })
+
+/**
+ * Parses the text of a YAML file.
+ * @throws YamlRefusal
+ */
+export function readYaml(text: string): YamlFile {
+  const lines = new LineCounter()
+  const lineAt = (offset: number) => lines.linePos(offset).line || 1
+  const nul = text.indexOf('\0')
+  if (nul >= 0) throw new YamlRefusal(text.slice(0, nul).split('\n').length, 'contains a NUL character')
+  let document: Document.Parsed
+  try {
+    document = parseDocument(text, {
+      lineCounter: lines,
+      prettyErrors: false,
+      logLevel: 'error',
+      merge: true,
+      customTags: withWrittenScalars,
+    })
+  } catch (error) {
+    throw new YamlRefusal(1, `can't be parsed: ${reasonOf(error as Error)}`)
+  }
+  const syntax = document.errors[0]
+  if (syntax) throw new YamlRefusal(lineAt(syntax.pos[0]), reasonOf(syntax))
+  measure(document, (node, reason) => {
+    throw new YamlRefusal(lineAt(node.range?.[0] ?? 0), reason)
+  })
+  return {
+    // The aliases are limited by measure(). The limit of the library would also refuse 60 uses of one word.
+    tree: document.toJS({ maxAliasCount: -1 }),
+    lineOf: (path) => lineAt(offsetOf(document, path)),
+  }
+}
+
+const reasonOf = ({ message }: Error): string =>
+  /call stack/.test(message) ? 'is nested too deeply' : message
+
+interface Extent {
+  values: number
+  depth: number
+}
+
+/** Calls `refuse` for a document that is too large when its aliases are expanded, or contains bad text. */
+function measure(document: Document.Parsed, refuse: (node: Node, reason: string) => never): void {
+  const anchors = new Map<string, Node>()
+  const extents = new Map<Node, Extent>()
+
+  function extentOf(node: unknown, level: number): Extent {
+    if (isPair(node)) return sum([node.key, node.value], level)
+    if (!isScalar(node) && !isMap(node) && !isSeq(node) && !isAlias(node)) return { values: 1, depth: 0 }
+    if (level > MAX_DEPTH) return refuse(node, `is nested more than ${MAX_DEPTH} levels deep`)
+    const extent = isAlias(node) ? targetOf(node) : ownExtent(node, level)
+    if (extent.values > MAX_VALUES) return refuse(node, `expands to more than ${MAX_VALUES} values`)
+    if (level + extent.depth > MAX_DEPTH) return refuse(node, `is nested more than ${MAX_DEPTH} levels deep`)
+    return extent
+  }
+
+  function targetOf(node: Node & { source: string }): Extent {
+    const target = anchors.get(node.source)
+    if (!target) return refuse(node, `the alias *${node.source} has no anchor before it`)
+    return extents.get(target) ?? refuse(node, `the alias *${node.source} contains itself`)
+  }
+
+  function ownExtent(node: Node & { anchor?: string; items?: unknown[] }, level: number): Extent {
+    if (node.anchor) anchors.set(node.anchor, node)
+    if (isScalar(node)) checkText(node, node.value, refuse)
+    const extent = sum(node.items ?? [], level + 1)
+    extents.set(node, extent)
+    return extent
+  }
+
+  function sum(nodes: unknown[], level: number): Extent {
+    const total = { values: 1, depth: 0 }
+    for (const node of nodes) {
+      const { values, depth } = extentOf(node, level)
+      total.values += values
+      total.depth = Math.max(total.depth, depth + 1)
+    }
+    return total
+  }
+
+  extentOf(document.contents, 0)
+}
+
+function checkText(node: Node, value: unknown, refuse: (node: Node, reason: string) => never): void {
+  if (typeof value !== 'string') return
+  if (value.includes('\0')) refuse(node, 'contains a NUL character (\\0)')
+  if (!value.isWellFormed()) refuse(node, 'contains half of a character (a lone surrogate such as \\ud800)')
+  if (value === '__proto__') refuse(node, '__proto__ is not a name that can be used')
+}
+
+/**
+ * Returns the offset of a key in the text of the file. If the key is missing, returns the offset of the
+ * nearest parent that exists.
+ */
+function offsetOf(document: Document.Parsed, path: (string | number)[]): number {
+  for (let length = path.length; length > 0; length--) {
+    const node = document.getIn(path.slice(0, length), true)
+    const range = (node as { range?: [number, number, number] } | undefined)?.range
+    if (range) return range[0]
+  }
+  return document.contents?.range?.[0] ?? 0
+}
+
+/**
+ * Returns `value` without WrittenScalar. A number that JavaScript or JSON can't represent exactly becomes its
+ * text.
+ */
+export function plainValue(value: unknown): unknown {
+  if (value instanceof WrittenScalar) {
+    const exact = typeof value.value === 'boolean' || isExact(value.value)
+    return exact ? value.value : value.source
+  }
+  if (Array.isArray(value)) return value.map(plainValue)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plainValue(inner)]))
+}
+
+const isExact = (number: number) =>
+  Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number))
+
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof WrittenScalar)
