@@ -16,6 +16,7 @@ import {
   type ScalarTag,
   type Tags,
 } from 'yaml'
+import { whyNotStorable } from './text.ts'
 
 /** Upper limit of the values of a file, aliases expanded. Catalog files have up to about 200 values. */
 const MAX_VALUES = 10_000
@@ -151,8 +152,8 @@ function measure(document: Document.Parsed, refuse: (node: Node, reason: string)
 
 function checkText(node: Node, value: unknown, refuse: (node: Node, reason: string) => never): void {
   if (typeof value !== 'string') return
-  if (value.includes('\0')) refuse(node, 'contains a NUL character (\\0)')
-  if (!value.isWellFormed()) refuse(node, 'contains half of a character (a lone surrogate such as \\ud800)')
+  const reason = whyNotStorable(value)
+  if (reason) refuse(node, reason)
   if (value === '__proto__') refuse(node, '__proto__ is not a name that can be used')
 }
 

@@ -1,4 +1,5 @@
 /** Limits the number of open event streams and log streams, in total and per client address. */
+import { isIPv4, isIPv6 } from 'node:net'
 import { Problem } from '../domain/problem.ts'
 import type { ConnectionEvents, Sink } from '../relay/sendqueue.ts'
 import type { StreamReply } from './reply.ts'
@@ -129,5 +130,25 @@ export function callerOf(address: Uint8Array, forwardedFor: string): Caller {
   const key = keyOf(address)
   if (!isLoopback(address, key)) return { key, isLocal: false }
   const client = forwardedFor.split(',').at(-1)?.trim()
-  return client ? { key: `for ${client.slice(0, 64)}`, isLocal: false } : { key, isLocal: true }
+  if (!client) return { key, isLocal: true }
+  const bytes = parseAddress(client)
+  return { key: bytes ? keyOf(bytes) : `for ${client.slice(0, 64)}`, isLocal: false }
+}
+
+/**
+ * Returns the bytes of an IP address as proxies write it: with or without a port, brackets or a zone. Returns
+ * null for any other text, for example `unknown`.
+ */
+function parseAddress(text: string): Uint8Array | null {
+  const bare = /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? text.replace(/^([\d.]+):\d+$/, '$1')
+  const address = bare.replace(/%.*$/, '')
+  if (isIPv4(address)) return Buffer.from(address.split('.').map(Number))
+  if (!isIPv6(address)) return null
+  // The URL parser writes an embedded IPv4 address as two groups.
+  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::')
+  const groupsOf = (part = '') => part.split(':').filter(Boolean)
+  const [before, after] = [groupsOf(head), groupsOf(tail)]
+  const zeros = Array<string>(8 - before.length - after.length).fill('0')
+  const groups = [...before, ...zeros, ...after].map((group) => group.padStart(4, '0'))
+  return Buffer.from(groups.join(''), 'hex')
 }

@@ -2,6 +2,7 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import { type ZodTypeAny, z } from 'zod'
 import { Problem } from '../domain/problem.ts'
+import { whyNotStorable } from '../domain/text.ts'
 import type { HttpRequest } from './request.ts'
 
 const BODY_LIMIT_BYTES = 64 * 1024
@@ -56,6 +57,22 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
+/**
+ * Checks all texts and keys of a parsed JSON value.
+ * @throws Problem invalid_request if PostgreSQL can't store one of them.
+ */
+function checkTexts(value: unknown): void {
+  if (typeof value === 'string') {
+    const reason = whyNotStorable(value)
+    if (reason) throw new Problem('invalid_request', `The body ${reason}`, { hint: 'Leave it out.' })
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) {
+      checkTexts(key)
+      checkTexts(inner)
+    }
+  }
+}
+
 function describeIssue(issue: z.ZodIssue): string {
   if (issue.code === z.ZodIssueCode.unrecognized_keys) {
     return `unknown keys: ${issue.keys.map((key) => JSON.stringify(key.slice(0, 60))).join(', ')}`
@@ -78,6 +95,7 @@ export function parseBody<T extends ZodTypeAny>(schema: T, bytes: Buffer, conten
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Problem('invalid_request', 'The body must be a JSON object')
   }
+  checkTexts(value)
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw new Problem(

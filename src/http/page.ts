@@ -51,6 +51,9 @@ const SECURITY: ResponseHeaders = {
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
+    // No script of the page writes HTML text into the document, so none may.
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
   ].join('; '),
 }
 

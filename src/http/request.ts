@@ -21,7 +21,29 @@ export interface HttpRequest {
   lastEventId: string
   ifNoneMatch: string
   bloudOrigin: string
+  /** Reason why two servers could read the request differently, or null. */
+  ambiguity: string | null
   caller: Caller
+}
+
+/** Headers that decide where a request ends and which server it is for, so that each may be sent only once. */
+const SINGLE_HEADERS = ['host', 'content-length', 'transfer-encoding']
+
+/**
+ * Returns the reason why a proxy and this server could read the request differently, or null. An attacker
+ * could otherwise hide a second request in the body of the first (request smuggling).
+ */
+function ambiguityOf(req: UwsRequest): string | null {
+  const counts = new Map<string, number>()
+  req.forEach((name) => void counts.set(name, (counts.get(name) ?? 0) + 1))
+  const repeated = SINGLE_HEADERS.find((name) => (counts.get(name) ?? 0) > 1)
+  if (repeated) return `The HTTP request has more than one ${repeated} header`
+  const encoding = req.getHeader('transfer-encoding')
+  if (counts.has('transfer-encoding') && encoding.toLowerCase() !== 'chunked')
+    return 'The HTTP request has a Transfer-Encoding other than chunked'
+  if (counts.has('transfer-encoding') && counts.has('content-length'))
+    return 'The HTTP request has a Transfer-Encoding and a Content-Length header'
+  return null
 }
 
 export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
@@ -40,6 +62,7 @@ export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
     lastEventId: req.getHeader('last-event-id'),
     ifNoneMatch: req.getHeader('if-none-match'),
     bloudOrigin: req.getHeader('x-bloud-origin'),
+    ambiguity: ambiguityOf(req),
     caller: callerOf(address, req.getHeader('x-forwarded-for')),
   }
 }

@@ -1,6 +1,7 @@
 /** HTTP server: checks each request, finds the route, reads the body and sends the reply. */
 import { App, type HttpResponse, type HttpRequest as UwsRequest } from 'uWebSockets.js'
 import { Problem } from '../domain/problem.ts'
+import { whyNotStorable } from '../domain/text.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { readBody } from './body.ts'
@@ -51,7 +52,17 @@ export function createServer(options: ServerOptions) {
   const logRequest = ({ method, path }: HttpRequest, status: number) =>
     log.debug({ method, path, status }, 'HTTP request')
 
+  /** @throws Problem invalid_request */
+  function checkRequest({ ambiguity, query }: HttpRequest): void {
+    if (ambiguity) throw new Problem('invalid_request', ambiguity, { hint: 'Send each header once.' })
+    for (const text of [...query].flat()) {
+      const reason = whyNotStorable(text)
+      if (reason) throw new Problem('invalid_request', `The query ${reason}`, { hint: 'Leave it out.' })
+    }
+  }
+
   async function handle(res: HttpResponse, request: HttpRequest, exchange: Exchange): Promise<void> {
+    checkRequest(request)
     guard.check(request.method, request)
     const { handler, params } = router.match(request)
     const body = request.method === 'POST' ? await readBody(res, request) : NO_BODY
@@ -70,8 +81,8 @@ export function createServer(options: ServerOptions) {
     if (exchange.ended) return
     const isHead = request.method === 'HEAD'
     const isTooLarge = error instanceof Problem && error.code === 'body_too_large'
-    const closeAfter =
-      isTooLarge && !(Number(request.contentLength) <= DISCARD_LIMIT_BYTES && request.contentLength)
+    const isLarge = !(Number(request.contentLength) <= DISCARD_LIMIT_BYTES && request.contentLength)
+    const closeAfter = request.ambiguity !== null || (isTooLarge && isLarge)
     const reply =
       error instanceof MethodNotAllowed ? problemReply(error, { allow: error.allow }) : errorReply(error, log)
     logRequest(request, reply.status)

@@ -43,7 +43,16 @@ for (const [name, address, forwarded, expected] of [
   ['this machine by IPv6', `${'00'.repeat(15)}01`, '', { key: '00'.repeat(8), isLocal: true }],
   ['IPv4 mapped to IPv6', `${'00'.repeat(10)}ffff0a000005`, '', { key: '10.0.0.5', isLocal: false }],
   ['an IPv6 network', `20010db8000000010${'1'.repeat(15)}`, '', { key: '20010db800000001', isLocal: false }],
-  ['a client of a local proxy', '7f000001', '127.0.0.1, 10.0.0.9', { key: 'for 10.0.0.9', isLocal: false }],
+  ['a client of a local proxy', '7f000001', '127.0.0.1, 10.0.0.9', { key: '10.0.0.9', isLocal: false }],
+  ['a proxied IPv6 network', '7f000001', '2001:db8::1:0:0:9', { key: '20010db800000000', isLocal: false }],
+  [
+    'a proxied address and port',
+    '7f000001',
+    '[2001:db8::9]:443',
+    { key: '20010db800000000', isLocal: false },
+  ],
+  ['a proxied mapped address', '7f000001', '::ffff:10.0.0.9', { key: '10.0.0.9', isLocal: false }],
+  ['a proxied name', '7f000001', 'unknown', { key: 'for unknown', isLocal: false }],
 ] as const) {
   test(`the caller is identified by its address: ${name}`, () => {
     assert.deepEqual(callerOf(Buffer.from(address, 'hex'), forwarded), expected)

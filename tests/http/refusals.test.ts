@@ -249,3 +249,36 @@ test('uWebSockets.js refuses a header that is too large', async () => {
   const answer = await agent.raw(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'y'.repeat(20_000)}\r\n\r\n`)
   assert.match(answer, /^HTTP\/1\.1 431 /)
 })
+
+test('a text that PostgreSQL cannot store is refused, in the body and in the query', async () => {
+  const rename = (body: string) => () => agent.post('/api/apps/alpha/rename', body)
+  for (const text of ['a\\u0000b', '\\ud800', '\\udc00\\ud800']) {
+    await refusesToWrite(rename(`{"display_name":"${text}"}`), 400, 'invalid_request')
+    await refusesToWrite(rename(`{"${text}":1}`), 400, 'invalid_request')
+    const install = () => agent.post('/api/apps/alpha/install', `{"choices":{"slot":["${text}"]}}`)
+    await refusesToWrite(install, 400, 'invalid_request')
+  }
+  for (const path of ['/api/operations?app=%00', '/api/events?after=%00', '/api/catalog?x=%00&%00=1'])
+    await problem(await agent.get(path), 400, 'invalid_request')
+})
+
+const AMBIGUOUS: [what: string, headers: string][] = [
+  ['two Host headers', 'Host: localhost\r\nHost: localhost\r\n'],
+  ['two equal Content-Length headers', 'Host: localhost\r\nContent-Length: 2\r\ncontent-length: 2\r\n'],
+  ['two Content-Length headers', 'Host: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n'],
+  ['gzip as Transfer-Encoding', 'Host: localhost\r\nTransfer-Encoding: gzip\r\n'],
+  ['a list as Transfer-Encoding', 'Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n'],
+  ['two Transfer-Encodings', `Host: localhost\r\n${'Transfer-Encoding: chunked\r\n'.repeat(2)}`],
+  ['both lengths', 'Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n'],
+]
+for (const [what, headers] of AMBIGUOUS) {
+  test(`a request with ${what} is refused, and the connection is closed`, async () => {
+    const before = await agent.written()
+    const hidden = 'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    const head = `POST /api/catalog/refresh HTTP/1.1\r\nContent-Type: application/json\r\n${headers}\r\n`
+    const answer = await agent.untilClosed(`${head}{}${hidden}`)
+    assert.match(answer, /^HTTP\/1\.1 400 /)
+    assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 1)
+    assert.equal(await agent.written(), before)
+  })
+}

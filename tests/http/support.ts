@@ -61,6 +61,7 @@ export async function startAgent(t: Tests, options: Partial<RelayServerOptions> 
         ...(body === undefined ? {} : { body }),
       }),
     raw: (request: string) => raw(server.port, request),
+    untilClosed: (request: string) => untilClosed(server.port, request),
     stream: (path = '/api/events', headers: Record<string, string> = {}) =>
       openStream(t, url + path, headers),
     /** Returns the numbers of operations and events, which a refused request must not change. */
@@ -93,6 +94,16 @@ export async function untilOk(send: () => Promise<Response>): Promise<void> {
       throw new Error(`still ${answer.status} after ${OK_LIMIT_MS} ms: ${body}`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
+}
+
+/** Sends `request` unchanged over TCP. Returns the received text after the server has closed the connection. */
+async function untilClosed(port: number, request: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1').setEncoding('utf8')
+  socket.setTimeout(OK_LIMIT_MS, () => socket.destroy(new Error('the server does not close the connection')))
+  socket.write(request)
+  let answer = ''
+  for await (const text of socket) answer += text
+  return answer
 }
 
 /**
