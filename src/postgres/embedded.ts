@@ -26,6 +26,7 @@ import {
   stopServer,
 } from './server.ts'
 import { createServerLog } from './serverlog.ts'
+import { type ServerWatch, watchServer } from './serverwatch.ts'
 
 export { type Credentials, databaseUrl, LOGINS, type Login, readCredentials } from './credentials.ts'
 export { PostgresError } from './error.ts'
@@ -68,7 +69,18 @@ const ATTEMPTS = 20
 const ATTEMPT_PAUSE_MS = 500
 const RESTART_PAUSE_MS = 1_000
 const RESTART_PAUSE_MAX_MS = 30_000
-const DEFAULT_SETTINGS = { max_connections: '100', synchronous_commit: 'on' }
+/**
+ * Upper limit in ms of the fast shutdown of a server that accepts no connections. PostgreSQL repairs its data
+ * at the next start if the shutdown was not complete.
+ */
+const FAILED_STOP_LIMIT_MS = 10_000
+const DEFAULT_SETTINGS = {
+  max_connections: '100',
+  synchronous_commit: 'on',
+  // Shared memory in files of the data directory. systemd deletes files in /dev/shm of a user who logs out
+  // (RemoveIPC), and the server then accepts no new connection.
+  dynamic_shared_memory_type: 'mmap',
+}
 
 export function createEmbeddedPostgres({
   dataDir,
@@ -80,6 +92,7 @@ export function createEmbeddedPostgres({
   const listeners: ((running: RunningPostgres) => void)[] = []
   let started: Promise<RunningPostgres> | null = null
   let server: Server | null = null
+  let watch: ServerWatch | null = null
   let wanted = false
 
   async function bringUp(): Promise<RunningPostgres> {
@@ -138,12 +151,21 @@ export function createEmbeddedPostgres({
     server = up
     serverLog.startRotation()
     up.ended.then((how) => void onExit(up, how)).catch(() => {})
+    watch?.stop()
+    watch = watchServer(superuserUrl(current), () => void onNoConnections(up))
     return { superuserUrl: superuserUrl(current), port: facts.port, socketDir, facts: current, adopted }
+  }
+
+  async function onNoConnections(failed: Server): Promise<void> {
+    if (!wanted || server !== failed) return
+    log.error({ postgresPid: failed.pid }, 'PostgreSQL accepts no new connection: stopping it')
+    await stopServer(failed, FAILED_STOP_LIMIT_MS)
   }
 
   async function onExit(lost: Server, how: string): Promise<void> {
     if (!wanted || server !== lost) return
     server = null
+    watch?.stop()
     log.error({ postgresPid: lost.pid }, `PostgreSQL ${how}; starting it again`)
     const restart = restartWithBackoff()
     started = restart
@@ -178,6 +200,7 @@ export function createEmbeddedPostgres({
     const last = server
     server = null
     started = null
+    watch?.stop()
     serverLog.stopRotation()
     if (last && !(await stopServer(last))) log.error({ postgresPid: last.pid }, 'PostgreSQL does not end')
   }

@@ -144,27 +144,48 @@ export interface ReadyLimits {
 }
 
 async function tryConnect(url: string): Promise<Exclude<Readiness, 'ended'>> {
+  const code = await connectionCode(url)
+  if (code === null) return 'ready'
+  if (code === '57P03') return 'recovering'
+  return code === '28P01' || code === '28000' ? 'foreign' : 'silent'
+}
+
+/** Returns null if a connection succeeds, or else the code of the error. */
+async function connectionCode(url: string): Promise<string | null> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_LIMIT_MS })
   client.on('error', () => {})
   try {
     await client.connect()
-    return 'ready'
+    return null
   } catch (error) {
-    const { code } = error as { code?: string }
-    if (code === '57P03') return 'recovering'
-    return code === '28P01' || code === '28000' ? 'foreign' : 'silent'
+    return (error as { code?: string }).code ?? 'no_answer'
   } finally {
-    await client.end().catch(() => {})
+    await withTimeout(
+      client.end().catch(() => {}),
+      CONNECT_LIMIT_MS,
+    )
   }
+}
+
+/**
+ * Codes of a server that works, but refuses this connection: a wrong password, all connections in use, or
+ * crash recovery. A restart would not help.
+ */
+const HEALTHY_REFUSAL = /^(28...|53300|57P03)$/
+
+/** Returns false if a new connection fails because of the server itself. */
+export async function acceptsConnections(url: string): Promise<boolean> {
+  const code = await connectionCode(url)
+  return code === null || HEALTHY_REFUSAL.test(code)
 }
 
 /**
  * Stops a server with a fast shutdown (SIGINT), and with stronger signals if that takes too long.
  * @returns true if the server has ended.
  */
-export function stopServer({ pid }: Server): Promise<boolean> {
+export function stopServer({ pid }: Server, fastLimitMs = FAST_STOP_LIMIT_MS): Promise<boolean> {
   return terminateProcess(pid, [
-    ['SIGINT', FAST_STOP_LIMIT_MS],
+    ['SIGINT', fastLimitMs],
     ['SIGQUIT', IMMEDIATE_STOP_LIMIT_MS],
     ['SIGKILL', KILL_LIMIT_MS],
   ])

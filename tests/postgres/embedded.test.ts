@@ -5,17 +5,13 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { createLogger } from '../../src/log.ts'
-import {
-  createEmbeddedPostgres,
-  databaseUrl,
-  type EmbeddedPostgres,
-  readCredentials,
-} from '../../src/postgres/embedded.ts'
+import { createEmbeddedPostgres, databaseUrl, readCredentials } from '../../src/postgres/embedded.ts'
 import { isAlive } from '../../src/system/childprocess.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
 import { startProcess, type TestProcess } from '../support/agent.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { choosePostgresPort } from '../support/port.ts'
+import { embedded, postmasterPid, queryValue, withPostgres } from './support.ts'
 
 const AGENT = join(import.meta.dirname, 'fixtures/postgres-agent.ts')
 const LIMIT_MS = 30_000
@@ -36,36 +32,6 @@ after(async () => {
 const top = temporaryDirectory()
 const dataDir = join(top, 'data')
 
-const embedded = (directory: string): EmbeddedPostgres =>
-  createEmbeddedPostgres({
-    dataDir: directory,
-    log: createLogger('test', 'silent'),
-    settings: { fsync: 'off' },
-  })
-
-async function withPostgres<T>(
-  directory: string,
-  work: (running: Awaited<ReturnType<EmbeddedPostgres['start']>>, postgres: EmbeddedPostgres) => Promise<T>,
-): Promise<T> {
-  const postgres = embedded(directory)
-  try {
-    return await work(await postgres.start(), postgres)
-  } finally {
-    await postgres.stop()
-  }
-}
-
-async function queryValue(url: string, statement: string): Promise<string> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    const { rows } = await client.query({ text: statement, rowMode: 'array' })
-    return String(rows[0]?.[0] ?? '')
-  } finally {
-    await client.end()
-  }
-}
-
 async function startAgentOn(
   directory: string,
 ): Promise<{ agent: TestProcess; superuserUrl: string; adopted: boolean }> {
@@ -74,9 +40,6 @@ async function startAgentOn(
   const [line] = await agent.waitFor(/\{.*\}/)
   return { agent, ...JSON.parse(line) }
 }
-
-const postmasterPid = async (directory: string) =>
-  Number.parseInt(await fs.readFile(join(directory, 'postgres/postmaster.pid'), 'utf8'), 10)
 
 before(async () => {
   await choosePostgresPort(dataDir)
