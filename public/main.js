@@ -10,6 +10,7 @@ import { createStatusRefresh } from './net/statusrefresh.js'
 import { createStream } from './net/stream.js'
 import { createTabs } from './net/tabs.js'
 import { initialStateFrom } from './state/initial.js'
+import { own } from './state/record.js'
 import { isPagePath, parseRoute } from './state/route.js'
 import { inFlight } from './state/status.js'
 import { reduce } from './state/store.js'
@@ -121,7 +122,7 @@ addEventListener('pagehide', tabs.leave)
 
 scheduler.schedule()
 if (!state.catalog) actions.reloadCatalog()
-if (state.route.app && !state.histories[state.route.app]) actions.loadHistory(state.route.app)
+if (state.route.app && !own(state.histories, state.route.app)) actions.loadHistory(state.route.app)
 if (hasUnhealthyApp()) refreshStatus(0)
 tabs.announce()
 logs.sync()

@@ -1,6 +1,7 @@
 /** Renders the page to HTML on the server. The browser never loads this file. */
 import { renderToString } from 'preact-render-to-string'
 import { initialStateFrom } from './state/initial.js'
+import { own } from './state/record.js'
 import { titleOf } from './state/text.js'
 import { html } from './views/html.js'
 import { Page } from './views/page.js'
@@ -36,7 +37,7 @@ export function renderPage(facts) {
   const known =
     app === null ||
     !state.loaded ||
-    app in state.apps ||
+    own(state.apps, app) !== undefined ||
     Boolean(state.catalog?.some(({ name }) => name === app))
   return { ...renderState(state), known }
 }

@@ -1,4 +1,5 @@
 /** Functions for the buttons of the page, which send requests to the agent and messages to the reducer. */
+import { own } from '../state/record.js'
 import { callVerb, getCatalog, getHistory, getPlan, getRollbackPlan, problemOf } from './api.js'
 
 /** @import { Verb, Choices, Message, Plan, State, Actions } from '../types.js' */
@@ -18,7 +19,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
   const { send, openPlan, updatePlan } = createRequests(dispatch, refreshStatus)
   return {
     request(app, action) {
-      if (getState().pending[app]) return
+      if (own(getState().pending, app)) return
       dispatch({ type: 'requested', app, action })
       void (action === 'install' ? openPlan(app, true) : send(app, action))
     },
@@ -33,7 +34,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
       }
     },
     rollback(app, { turns_off, turns_on }) {
-      if (getState().pending[app]) return
+      if (own(getState().pending, app)) return
       // If no app stops or starts, the rollback is not marked as pending, because no event would end the
       // pending state.
       if (turns_off.length + turns_on.length > 0) dispatch({ type: 'requested', app, action: 'rollback' })
@@ -47,7 +48,7 @@ export function createActions({ dispatch, getState, refreshStatus, navigate }) {
     confirmPlan() {
       const { planDialog, pending } = getState()
       dispatch({ type: 'plan-close' })
-      if (!planDialog || pending[planDialog.app]) return
+      if (!planDialog || own(pending, planDialog.app)) return
       dispatch({ type: 'requested', app: planDialog.app, action: 'install' })
       void send(planDialog.app, 'install', { choices: planDialog.choices })
     },

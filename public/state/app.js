@@ -4,6 +4,7 @@
  * An event changes one app immediately. A response of GET /api/status that includes events not yet received
  * waits for these events, because the page must display every status.
  */
+import { own, without } from './record.js'
 import { isCancelled, needsAttention } from './status.js'
 import { LABELS } from './text.js'
 
@@ -28,15 +29,15 @@ export function parseId(id) {
  */
 export function applySnapshot(state, { id, apps: list, receivedAt }) {
   const at = parseId(id)
-  /** @type {State['apps']} */
-  const apps = {}
+  /** @type {[string, App][]} */
+  const apps = []
   let { liveRegions } = state
   for (const row of list) {
-    const before = state.apps[row.name]
-    apps[row.name] = updated(before, row, at.seq)
+    const before = own(state.apps, row.name)
+    apps.push([row.name, updated(before, row, at.seq)])
     if (state.loaded && before?.status !== row.status) liveRegions = announceStatus(liveRegions, row)
   }
-  const next = { ...state, ...at, apps, liveRegions, loaded: true }
+  const next = { ...state, ...at, apps: Object.fromEntries(apps), liveRegions, loaded: true }
   return applyEarlyStatus({ ...next, skew: skewOf(next, list, receivedAt) })
 }
 
@@ -73,17 +74,17 @@ function applyEarlyStatus(state) {
  * @returns {State}
  */
 function mergeStatus(state, seq, { apps: list, receivedAt }) {
-  /** @type {State['apps']} */
-  const changed = {}
+  /** @type {[string, App][]} */
+  const changed = []
   for (const row of list) {
-    const before = state.apps[row.name]
+    const before = own(state.apps, row.name)
     if (!before || before.seq > seq) continue
     const after = updated(before, row, before.seq)
-    if (after !== before) changed[row.name] = after
+    if (after !== before) changed.push([row.name, after])
   }
   const skew = skewOf(state, list, receivedAt)
-  if (Object.keys(changed).length === 0) return skew === state.skew ? state : { ...state, skew }
-  return { ...state, skew, apps: { ...state.apps, ...changed } }
+  if (changed.length === 0) return skew === state.skew ? state : { ...state, skew }
+  return { ...state, skew, apps: { ...state.apps, ...Object.fromEntries(changed) } }
 }
 
 /**
@@ -122,10 +123,11 @@ export function applyEvent(state, { id, event, receivedAt, fresh }) {
   // Ignores known events, because the server may replay events after a reconnect.
   if (at.epoch === state.epoch && at.seq <= state.seq) return state
   const name = event.name ?? event.app
-  // Copies the object and deletes one key, because a filter over hundreds of keys is much slower.
-  const apps = { ...state.apps }
-  if (event.to_status === null) delete apps[name]
-  else apps[name] = applyTransition(state.apps[name], event, at.seq)
+  const before = own(state.apps, name)
+  const apps =
+    event.to_status === null
+      ? without(state.apps, name)
+      : { ...state.apps, [name]: applyTransition(before, event, at.seq) }
   const liveRegions =
     event.to_status === null
       ? announce(state.liveRegions, { app: name, text: `${event.display_name}: removed` }, false)

@@ -1,18 +1,21 @@
 /** Reducer functions for the histories of apps whose page was opened. */
 
+import { own } from './record.js'
+
 /** @import { AppEvent, HistoryRow, Message, State } from '../types.js' */
 
 export const MAX_ROWS = 100
 
 /** @param {State} state @param {Extract<Message, { type: 'history' }>} message @returns {State} */
 export function applyHistory(state, { app: name, rows }) {
-  return { ...state, histories: { ...state.histories, [name]: merged(state.histories[name] ?? [], rows) } }
+  const known = own(state.histories, name) ?? []
+  return { ...state, histories: { ...state.histories, [name]: merged(known, rows) } }
 }
 
 /** @param {State} state @param {AppEvent} event @returns {State} */
 export function addEvent(state, event) {
   const name = event.name ?? event.app
-  const known = state.histories[name]
+  const known = own(state.histories, name)
   if (!known) return state
   const { seq, at, from_status, to_status, operation_id, actor = '', origin = '', cause } = event
   const row = { seq: Number(seq), at, from_status, to_status, operation_id, actor, origin }

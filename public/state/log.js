@@ -3,6 +3,7 @@
  *
  * The page displays one log at a time, because a browser opens at most six HTTP/1.1 connections to a host.
  */
+import { own } from './record.js'
 import { inFlight } from './status.js'
 
 /** @import { App, LogLine, State } from '../types.js' */
@@ -33,7 +34,7 @@ export function followRebuild(state) {
     if (log?.operationId === route.operationId) return state
     return { ...state, log: emptyLog(route.app, route.operationId, false) }
   }
-  const shown = log ? apps[log.app] : undefined
+  const shown = log ? own(apps, log.app) : undefined
   if (log && shown && (!log.auto || isInProgress(log, shown))) return state
   const busy = Object.values(apps).find((app) => isRebuilding(app, state))
   if (busy) return { ...state, log: emptyLog(busy.name, String(busy.operation_id), true) }
@@ -52,7 +53,7 @@ const isInProgress = (log, app) => inFlight(app.status) && String(app.operation_
 
 /** @param {State} state @param {string} name @returns {State} */
 export function openLog(state, name) {
-  const operationId = state.apps[name]?.operation_id
+  const operationId = own(state.apps, name)?.operation_id
   if (operationId === null || operationId === undefined) return state
   return { ...state, log: emptyLog(name, String(operationId), false), logClosed: null }
 }

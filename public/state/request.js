@@ -1,6 +1,7 @@
 /** Reducer functions for the operations that the user requested, and for the dialog before an install. */
 
 import { isDeepEqual } from './app.js'
+import { own, without } from './record.js'
 
 /** @import { App, Message, Operation, Pending, State } from '../types.js' */
 
@@ -64,7 +65,7 @@ function reducePlan(state, message) {
 
 /** @param {State} state @param {string} name @param {Operation} operation @returns {State} */
 function accept(state, name, operation) {
-  const pending = state.pending[name]
+  const pending = own(state.pending, name)
   if (!pending) return state
   const known = { ...pending, operationId: String(operation.id) }
   const next = { ...state, pending: { ...state.pending, [name]: known } }
@@ -75,7 +76,7 @@ function accept(state, name, operation) {
 /** Removes the pending requests whose effect the apps already show. @param {State} state @returns {State} */
 export function releaseAnswered(state) {
   const entries = Object.entries(state.pending)
-  const open = entries.filter(([name, pending]) => !isAnswered(pending, state.apps[name], state.apps))
+  const open = entries.filter(([name, pending]) => !isAnswered(pending, own(state.apps, name), state.apps))
   return open.length === entries.length ? state : { ...state, pending: Object.fromEntries(open) }
 }
 
@@ -108,11 +109,4 @@ function isAnswered(pending, app, apps) {
   if (pending.action !== 'cancel') return true
   const over = app.operation_state ? !['queued', 'active'].includes(app.operation_state) : false
   return over || ['failed', 'stopped', 'running', 'error'].includes(app.status)
-}
-
-/** @template T @param {Record<string, T>} record @param {string} key @returns {Record<string, T>} */
-function without(record, key) {
-  if (!(key in record)) return record
-  const { [key]: _removed, ...rest } = record
-  return rest
 }

@@ -1,5 +1,6 @@
 /** Texts of the page: labels, formatted durations and names. */
 
+import { own } from './record.js'
 import { inFlight } from './status.js'
 
 /** @import { State, Status } from '../types.js' */
@@ -132,7 +133,7 @@ export const list = (names) =>
 
 /** @param {Pick<State, 'apps' | 'route'>} state */
 export function titleOf({ apps, route }) {
-  const shown = route.app === null ? undefined : apps[route.app]
+  const shown = route.app === null ? undefined : own(apps, route.app)
   const busy = Object.values(apps).filter((app) => inFlight(app.status))
   const named = shown ?? busy.find((app) => app.status !== 'queued') ?? busy[0]
   if (!named) return route.app === null ? 'Bloud' : `${route.app} · Bloud`

@@ -1,4 +1,5 @@
 import { useRef } from 'preact/hooks'
+import { own } from '../state/record.js'
 import { appPath } from '../state/route.js'
 import { inFlight, tone, toneOf } from '../state/status.js'
 import { clock, LABELS, list, MEANINGS, timeInStatus, usualRange } from '../state/text.js'
@@ -82,8 +83,8 @@ const cardProps = (state, app, actions) => ({
   app,
   skew: state.skew,
   hostname: state.hostname,
-  pending: state.pending[app.name],
-  problem: state.refusals[app.name]?.problem,
+  pending: own(state.pending, app.name),
+  problem: own(state.refusals, app.name)?.problem,
   rollback: app.status === 'error' ? state.rollback : null,
   log: state.log?.app === app.name ? state.log : null,
   ahead: app.status === 'queued' ? queueText(app, state) : '',

@@ -1,3 +1,4 @@
+import { own } from '../state/record.js'
 import { appPath } from '../state/route.js'
 import { toneOf } from '../state/status.js'
 import { capital } from '../state/text.js'
@@ -14,7 +15,7 @@ import { Stepper } from './stepper.js'
 
 /** @param {{ name: string, state: State, actions: Actions }} props */
 export function AppPage({ name, state, actions }) {
-  const app = state.apps[name]
+  const app = own(state.apps, name)
   const entry = state.catalog?.find((other) => other.name === name)
   const isKnown = app !== undefined || entry !== undefined
   return html`
@@ -26,7 +27,7 @@ export function AppPage({ name, state, actions }) {
     ${!app && entry && html`<${NotInstalled} entry=${entry} state=${state} actions=${actions} />`}
     ${!isKnown && html`<${Unknown} name=${name} state=${state} />`}
     ${state.log && html`<${LogPanel} key=${state.log.operationId} log=${state.log} title=${app?.display_name ?? name} since=${app?.status_since} skew=${state.skew} actions=${actions} full=${true} />`}
-    ${isKnown && html`<${HistoryTable} rows=${state.histories[name]} skew=${state.skew} shown=${state.route.operationId} />`}
+    ${isKnown && html`<${HistoryTable} rows=${own(state.histories, name)} skew=${state.skew} shown=${state.route.operationId} />`}
   `
 }
 
@@ -44,27 +45,30 @@ const Installed = ({ app, entry, state, actions }) => html`
     ${entry?.description && html`<p class="about">${entry.description}</p>`}
     ${app.status !== 'stopped' && app.status !== 'stopping' && html`<${Stepper} app=${app} skew=${state.skew} />`}
     <${StatusText} app=${app} skew=${state.skew} ahead=${app.status === 'queued' ? queueText(app, state) : ''} />
-    <${Problems} app=${app} problem=${state.refusals[app.name]?.problem} rollback=${state.rollback} pending=${state.pending[app.name]} actions=${actions} Heading="h2" />
-    <${CardFooter} app=${app} hostname=${state.hostname} pending=${state.pending[app.name]} actions=${actions}
+    <${Problems} app=${app} problem=${own(state.refusals, app.name)?.problem} rollback=${state.rollback} pending=${own(state.pending, app.name)} actions=${actions} Heading="h2" />
+    <${CardFooter} app=${app} hostname=${state.hostname} pending=${own(state.pending, app.name)} actions=${actions}
       hasLog=${!state.log && hasLog(app)} />
   </article>
 `
 
 /** @param {{ entry: CatalogEntry, state: State, actions: Actions }} props */
-const NotInstalled = ({ entry, state, actions }) => html`
-  <article class="card is-page tone-off" data-app=${entry.name} data-status="none" aria-labelledby="page-title">
-    <header class="card-head">
-      <${Avatar} name=${entry.name} label=${entry.display_name} />
-      <div class="card-name">
-        <h1 id="page-title" tabindex="-1">${entry.display_name}</h1>
-        <p class="muted">${[entry.category && capital(entry.category), entry.version, entry.port && `port ${entry.port}`].filter(Boolean).join(' · ')}</p>
-      </div>
-    </header>
-    <p class="about">${entry.description}</p>
-    ${state.refusals[entry.name] && html`<${Refusal} app=${entry.name} problem=${state.refusals[entry.name]?.problem} actions=${actions} />`}
-    <footer class="card-foot"><${TileFooter} entry=${entry} status=${undefined} pending=${state.pending[entry.name]} actions=${actions} /></footer>
-  </article>
-`
+function NotInstalled({ entry, state, actions }) {
+  const refusal = own(state.refusals, entry.name)
+  return html`
+    <article class="card is-page tone-off" data-app=${entry.name} data-status="none" aria-labelledby="page-title">
+      <header class="card-head">
+        <${Avatar} name=${entry.name} label=${entry.display_name} />
+        <div class="card-name">
+          <h1 id="page-title" tabindex="-1">${entry.display_name}</h1>
+          <p class="muted">${[entry.category && capital(entry.category), entry.version, entry.port && `port ${entry.port}`].filter(Boolean).join(' · ')}</p>
+        </div>
+      </header>
+      <p class="about">${entry.description}</p>
+      ${refusal && html`<${Refusal} app=${entry.name} problem=${refusal.problem} actions=${actions} />`}
+      <footer class="card-foot"><${TileFooter} entry=${entry} status=${undefined} pending=${own(state.pending, entry.name)} actions=${actions} /></footer>
+    </article>
+  `
+}
 
 /** @param {{ name: string, state: State }} props */
 const Unknown = ({ name, state }) =>

@@ -1,4 +1,5 @@
 import { useMemo, useRef, useState } from 'preact/hooks'
+import { own } from '../state/record.js'
 import { appPath } from '../state/route.js'
 import { BUSY_LABELS, capital } from '../state/text.js'
 import { byName, StatusPill } from './applist.js'
@@ -22,7 +23,7 @@ function matches(entry, query, category) {
 }
 
 /** @param {CatalogEntry} entry @param {State} state */
-const isAvailable = (entry, state) => entry.unavailable === null || state.apps[entry.name] !== undefined
+const isAvailable = (entry, state) => entry.unavailable === null || own(state.apps, entry.name) !== undefined
 
 /** @param {{ state: State, actions: Actions }} props */
 export function Catalog({ state, actions }) {
@@ -67,9 +68,9 @@ function Tiles({ entries, state, actions }) {
 
 /** @param {CatalogEntry} entry @param {State} state @param {Actions} actions @returns {TileProps} */
 function tileProps(entry, state, actions) {
-  const status = state.apps[entry.name]?.status
-  const problem = status ? undefined : state.refusals[entry.name]?.problem
-  return { entry, status, pending: state.pending[entry.name], problem, actions }
+  const status = own(state.apps, entry.name)?.status
+  const problem = status ? undefined : own(state.refusals, entry.name)?.problem
+  return { entry, status, pending: own(state.pending, entry.name), problem, actions }
 }
 
 /** @param {{ all: string[], chosen: string | null, choose: (category: string | null) => void }} props */

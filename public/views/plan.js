@@ -1,3 +1,4 @@
+import { own } from '../state/record.js'
 import { capital, list } from '../state/text.js'
 import { Dialog } from './dialog.js'
 import { html } from './html.js'
@@ -24,7 +25,7 @@ export function PlanDialog({ state, actions }) {
         included.length > 0 &&
         html`<p>It needs <strong>${list(included.map(label))}</strong>, which ${included.length === 1 ? 'is' : 'are'} installed along with it, first.</p>`
       }
-      ${openChoices.map((choice) => html`<${ChoiceField} key=${slotOf(choice)} choice=${choice} selected=${planDialog.choices[slotOf(choice)]} label=${label} actions=${actions} />`)}
+      ${openChoices.map((choice) => html`<${ChoiceField} key=${slotOf(choice)} choice=${choice} selected=${own(planDialog.choices, slotOf(choice))} label=${label} actions=${actions} />`)}
       ${blockers.map(({ message, detail, hint }) => html`<p class="plan-blocker" role="alert"><strong>${message}.</strong> ${detail} <span class="muted">${hint}</span></p>`)}
       ${problem && html`<p class="plan-blocker" role="alert">${problem.detail ?? problem.title}</p>`}
       <div class="dialog-buttons">

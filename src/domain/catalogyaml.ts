@@ -1,5 +1,5 @@
 /**
- * Reads the YAML text of a catalog file as plain values. Numbers and booleans keep their text, and a text that
+ * Reads the YAML text of a catalog file as plain values. Numbers and booleans keep their text. A text that
  * PostgreSQL can't store, or that expands to too many values, is refused.
  */
 import {

@@ -6,8 +6,8 @@ import { type Catalog, type CatalogFile, readCatalog } from './catalogdirectory.
 import type { Context } from './context.ts'
 
 /**
- * Reads the catalog files and writes them to the database. If this machine can't install an app, the reason is
- * stored with the app.
+ * Reads the catalog files and writes them to the database. If this machine can't install an app, the reason
+ * is stored with the app.
  * @throws if the catalog can't be read or stored. A queued refresh is then stored as failed, unless the error
  * is temporary.
  */
@@ -31,8 +31,8 @@ async function endAsFailed({ pool, attempt, catalogDir }: Context, error: unknow
 }
 
 /**
- * Writes the catalog to the database. Moves the files that the database refuses to the errors of `catalog`, so
- * that the other files are stored.
+ * Writes the catalog to the database. Moves the files that the database refuses to the errors of `catalog`,
+ * so that the other files are stored.
  * @returns the number of new or changed entries.
  */
 async function store(context: Context, catalog: Catalog): Promise<number> {

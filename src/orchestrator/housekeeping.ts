@@ -13,7 +13,7 @@ const KEEP_OPERATIONS = 10
  */
 const PRUNE_BATCH = 1_000
 const PRUNE_EVERY_MS = 60 * 60_000
-/** Pause in milliseconds before the catalog is read again after an error. A mount can be late, for example. */
+/** Pause in ms before the catalog is read again after an error. A mount can be late, for example. */
 const RETRY_CATALOG_MS = 30_000
 
 /**

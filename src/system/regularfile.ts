@@ -1,4 +1,4 @@
-/** Reads files that other programs or people can replace by anything: a pipe, a device, a file without end. */
+/** Reads files that can be replaced by anything: a pipe, a device, a file without end. */
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 

@@ -2,6 +2,7 @@
  * Waits until the supervisor (process that runs the apps) has started the apps of a new generation (complete
  * configuration of the local host). Returns the apps that did not start.
  */
+import { own } from '../../domain/record.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
@@ -36,7 +37,7 @@ export async function awaitActivation(
   if (!(await pollUntil(applied, APPLY_LIMIT_MS))) return null
   const failures: Record<string, RunFailure> = {}
   for (const name of activation.changed) {
-    const message = await awaitUnit(paths, name, digestOf(activation.apps[name]))
+    const message = await awaitUnit(paths, name, digestOf(own(activation.apps, name)))
     if (!message) continue
     const log = await lastLines(appLogFile(dataDir, name), SHOWN_LINES)
     failures[name] = { class: 'activate', message, log }
@@ -51,7 +52,7 @@ async function readState(paths: Paths): Promise<SupervisorState | null> {
 
 async function awaitUnit(paths: Paths, name: string, digest: string): Promise<string | null> {
   const verdict = await pollUntil(async () => {
-    const unit = (await readState(paths))?.apps[name]
+    const unit = own((await readState(paths))?.apps ?? {}, name)
     if (!unit || unit.digest !== digest) return null
     if (unit.state === 'stopped') return null // The supervisor has not started the app yet.
     if (unit.restarts > 0 || unit.state === 'backoff') return `ended at once with exit code ${unit.exitCode}`

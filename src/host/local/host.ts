@@ -5,6 +5,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { APP_NAME } from '../../domain/catalog.ts'
+import { own } from '../../domain/record.ts'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { portObstacle } from '../../system/portcheck.ts'
@@ -104,7 +105,7 @@ async function readRunLog(
 
 async function unitState(paths: Paths, name: string): Promise<UnitState> {
   const state = isLocked(paths.supervisorLock) ? await supervisorState(paths) : null
-  const unit = state?.apps[name]
+  const unit = own(state?.apps ?? {}, name)
   if (unit) return { state: unit.state, exitCode: unit.exitCode, restarts: unit.restarts }
   return { state: state && state.generation !== null ? 'stopped' : 'unknown', exitCode: null, restarts: 0 }
 }
@@ -112,7 +113,7 @@ async function unitState(paths: Paths, name: string): Promise<UnitState> {
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {
   checkName(name)
   const manifest = await currentManifest(paths)
-  if (manifest?.apps[name]) throw new Error(`${name} is still installed; its data is in use`)
+  if (own(manifest?.apps ?? {}, name)) throw new Error(`${name} is still installed; its data is in use`)
   const hasStopped = async () => (await unitState(paths, name)).state === 'stopped'
   if (!(await pollUntil(hasStopped, APP_STOP_LIMIT_MS))) {
     const { state } = await unitState(paths, name)

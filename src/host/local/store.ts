@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
+import { own } from '../../domain/record.ts'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
 
@@ -115,7 +116,7 @@ async function binOf(top: string, npm: NpmForm): Promise<string> {
   const text = await readFile(join(top, 'package.json'), 'utf8')
   const { bin, name } = JSON.parse(text) as { bin?: string | Record<string, string>; name: string }
   const bins = typeof bin === 'string' ? { [name.replace(/^@[^/]+\//, '')]: bin } : (bin ?? {})
-  const found = bins[npm.bin ?? '']
+  const found = own(bins, npm.bin ?? '')
   if (!found) throw new InstallError(`${specOf(npm)} has no program called ${npm.bin}`, [])
   return found
 }

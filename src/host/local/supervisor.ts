@@ -5,6 +5,7 @@
 import { existsSync, type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { own } from '../../domain/record.ts'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../../system/filelock.ts'
 import { readMark, terminateGroup } from '../../system/processgroup.ts'
@@ -83,7 +84,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
 
   async function apply(manifest: Manifest | null): Promise<void> {
     const apps = manifest?.apps ?? {}
-    const outdated = [...units].filter(([name, unit]) => !apps[name] || digestOf(apps[name]) !== unit.digest)
+    const outdated = [...units].filter(([name, unit]) => digestOf(own(apps, name) ?? null) !== unit.digest)
     // All removed or changed apps are stopped first, because a new app may use the port of one of them.
     await Promise.all(outdated.map(([name]) => stopUnit(name)))
     for (const [name, spec] of Object.entries(apps)) {

@@ -3,6 +3,7 @@
  * activate the generation.
  */
 import { basename, join } from 'node:path'
+import { own } from '../../domain/record.ts'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { killGroup, readMark } from '../../system/processgroup.ts'
 import type { RunFailure, WantedApp } from '../contract.ts'
@@ -166,8 +167,9 @@ async function activate(
 async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifest | null): Promise<string[]> {
   const state = await supervisorState(paths).catch(() => null)
   return Object.keys(apps).filter((name) => {
-    const changed = digestOf(apps[name]) !== digestOf(before?.apps[name] ?? null)
-    return changed || state?.apps[name]?.state !== 'running'
+    const former = own(before?.apps ?? {}, name) ?? null
+    const changed = digestOf(apps[name]) !== digestOf(former)
+    return changed || own(state?.apps ?? {}, name)?.state !== 'running'
   })
 }
 

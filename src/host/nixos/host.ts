@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { APP_NAME, type CatalogApp } from '../../domain/catalog.ts'
+import { own } from '../../domain/record.ts'
 import { portObstacle } from '../../system/portcheck.ts'
 import type { Host, LogSlice, Run, RunResult, RunState, WantedApp } from '../contract.ts'
 import { lastLines, readLines } from '../logreader.ts'
@@ -64,7 +65,7 @@ export function createNixosHost(options: NixosHostOptions): Host {
     cannotInstall,
     // A service of the machine, such as PostgreSQL, already uses its port, so its port is not checked.
     preflight: async (app, running) =>
-      app.name in provided ? null : preflight(paths, systemd, app, running),
+      own(provided, app.name) ? null : preflight(paths, systemd, app, running),
     configure: (apps) => configure(apps, { paths, hostSecretFile, addresses }),
     generation: () => readGeneration(links),
     whyNoRollback: (generation) => rollbackObstacle(links, generation),

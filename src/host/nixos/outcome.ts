@@ -2,6 +2,7 @@
  * Finds the failed apps and the reason of the failure in the output of `nixos-rebuild`. Nix prints an error's
  * message before the trace (up to version 2.18) or after the trace (since version 2.19).
  */
+import { own } from '../../domain/record.ts'
 import type { RunFailure, RunResult } from '../contract.ts'
 
 const EXIT_LOCK_HELD = 75
@@ -54,7 +55,7 @@ export function readOutcome(
   const failures: Record<string, RunFailure> = {}
   for (const block of failing) {
     const failure = failureOf(block, isBuild ? 'build' : 'evaluate')
-    for (const app of namedIn(block, apps, isBuild)) failures[app] ??= failure
+    for (const app of namedIn(block, apps, isBuild)) if (!own(failures, app)) failures[app] = failure
   }
   const first = failing[0]
   if (Object.keys(failures).length > 0 || !first) return { failures }

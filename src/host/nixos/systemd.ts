@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { own } from '../../domain/record.ts'
 import { splitLines } from '../../system/linereader.ts'
 import type { UnitState } from '../contract.ts'
 
@@ -22,7 +23,7 @@ const COMMAND_LIMIT_MS = 5_000
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024
 
 export const unitOf = (name: string, provided: Provided = {}): string =>
-  provided[name] ?? `podman-${name}.service`
+  own(provided, name) ?? `podman-${name}.service`
 
 async function outputOf(command: string, args: string[]): Promise<Buffer | null> {
   try {
