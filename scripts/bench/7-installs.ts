@@ -2,6 +2,7 @@
  * Benchmark of the install of fifty apps, requested at once or one after the other, on a host whose switch
  * command (which applies the new configuration) takes 1 s.
  */
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -22,7 +23,7 @@ const names = Array.from({ length: apps }, (_, index) => `app-${index + 1}`)
 /**
  * Returns a simulated host. Its switch command only waits `switchMs` ms, and every app is healthy at once.
  */
-function slowHost(url: string): Host {
+function slowHost(): Host {
   const runs = new Map<string, number>()
   const isOver = ({ id }: Run) => performance.now() - (runs.get(id) ?? 0) >= switchMs
   return {
@@ -46,18 +47,20 @@ function slowHost(url: string): Host {
       return () => clearTimeout(timer)
     },
     stopSwitch: async () => true,
-    url: () => url,
     appLog: async () => [],
     unitState: async () => ({ state: 'running', exitCode: null, restarts: 0 }),
     removeData: async () => {},
   }
 }
 
-const health = createServer((_, answer) => answer.end('ok'))
-await new Promise<void>((resolve) => health.listen(0, '127.0.0.1', resolve))
+const FIRST_PORT = 9000
+const servers = names.map((_, index) =>
+  createServer((_request, answer) => answer.end('ok')).listen(FIRST_PORT + index, '127.0.0.1'),
+)
+await Promise.all(servers.map((server) => once(server, 'listening')))
 const catalogDir = await mkdtemp(join(tmpdir(), 'bloud-bench-catalog-'))
 for (const [index, name] of names.entries()) {
-  const text = `name: ${name}\ndisplayName: ${name}\ndescription: an app\ncategory: test\nversion: "1"\nport: ${9000 + index}\nimage: none\nhealthCheck: {path: /, interval: 1, timeout: 60}\n`
+  const text = `name: ${name}\ndisplayName: ${name}\ndescription: an app\ncategory: test\nversion: "1"\nport: ${FIRST_PORT + index}\nimage: none\nhealthCheck: {path: /, interval: 1, timeout: 60}\n`
   await writeFile(join(catalogDir, `${name}.yaml`), text)
 }
 
@@ -65,10 +68,9 @@ async function measure(oneByOne: boolean) {
   const database = await startDatabase()
   const admin = await database.session()
   const pool = await openPool(database.urlOf('bloud_orchestrator'), 'bench', 5)
-  const { port } = health.address() as { port: number }
   const orchestrator = createOrchestrator({
     pool,
-    host: slowHost(`http://127.0.0.1:${port}`),
+    host: slowHost(),
     log: createLogger('bench', 'error'),
     progress: { alive() {}, phase() {}, recovered() {} } as never,
     catalogDir,
@@ -116,5 +118,5 @@ report('installs', { apps, rounds, switchMs }, [row('at once', together), row('o
   together,
   oneByOne,
 })
-health.close()
+for (const server of servers) server.close()
 await rm(catalogDir, { recursive: true, force: true })

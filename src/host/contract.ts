@@ -129,8 +129,6 @@ export interface Host {
    * activation is never interrupted.
    */
   stopSwitch(run: Run): Promise<boolean>
-  /** Returns the base URL of the app on this machine, to which the path of the health check is appended. */
-  url(app: WantedApp): string
   appLog(name: string, lines: number): Promise<string[]>
   unitState(name: string): Promise<UnitState>
   /** Deletes the files of an uninstalled app permanently. Idempotent. */

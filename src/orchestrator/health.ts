@@ -1,13 +1,11 @@
-import { connect } from 'node:net'
 import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/health.ts'
 import type { Cause } from '../domain/app.ts'
 import type { WantedApp } from '../host/index.ts'
 import { wantedApp } from './configuration.ts'
 import type { Context } from './context.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
+import { probe } from './probe.ts'
 
-/** Upper limit of a health probe, in ms. An app that responds later counts as failed. */
-const PROBE_LIMIT_MS = 5_000
 /**
  * Number of consecutive failed probes after which a running app is unhealthy. More than one is required,
  * because a healthy app can have a single slow response.
@@ -34,54 +32,6 @@ interface ProbeState {
    * Until then, the app is probed at every tick.
    */
   verified: boolean
-}
-
-/**
- * True if the HTTP status means that the app is healthy. 401 and 403 count too, because an app that requires
- * a login responds with them.
- */
-function isHealthy(status: number): boolean {
-  return (status >= 200 && status < 400) || status === 401 || status === 403
-}
-
-/**
- * Probes an app once, by an HTTP request to its health path or by a TCP connection. Returns the problem, or
- * null if the app is healthy.
- */
-export function probe(
-  url: string,
-  { kind, path }: WantedApp['catalog']['healthCheck'],
-): Promise<string | null> {
-  return kind === 'tcp' ? probeTcp(new URL(url)) : probeHttp(url, path)
-}
-
-function probeTcp({ hostname, port }: URL): Promise<string | null> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: hostname, port: Number(port), timeout: PROBE_LIMIT_MS })
-    const end = (problem: string | null) => {
-      socket.destroy()
-      resolve(problem)
-    }
-    socket.once('connect', () => end(null))
-    socket.once('timeout', () =>
-      end(`port ${port} did not accept a connection within ${PROBE_LIMIT_MS / 1000} s`),
-    )
-    socket.once('error', ({ code }: NodeJS.ErrnoException) => end(`port ${port} can't be reached (${code})`))
-  })
-}
-
-async function probeHttp(url: string, path: string): Promise<string | null> {
-  const address = new URL(path, url).href
-  try {
-    const response = await fetch(address, { redirect: 'manual', signal: AbortSignal.timeout(PROBE_LIMIT_MS) })
-    await response.body?.cancel()
-    return isHealthy(response.status) ? null : `${address} answered ${response.status}`
-  } catch (error) {
-    if ((error as Error).name === 'TimeoutError')
-      return `${address} did not answer within ${PROBE_LIMIT_MS / 1000} s`
-    const cause = (error as Error).cause as { code?: string } | undefined
-    return `${address} can't be reached (${cause?.code ?? (error as Error).message})`
-  }
 }
 
 /** Creates the health checker. Each call of `tick` starts the probes that are due. */
@@ -125,9 +75,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     const wanted = wantedApp(app)
     const unit = await host.unitState(app.name)
     const down = unit.state === 'backoff' || unit.state === 'stopped'
-    const problem = down
-      ? 'its process is not running'
-      : await probe(host.url(wanted), wanted.catalog.healthCheck)
+    const problem = down ? 'its process is not running' : await probe(wanted.port, wanted.catalog.healthCheck)
     state.failures = problem === null ? 0 : state.failures + 1
     log.debug({ app: app.name, problem, failures: state.failures }, 'health probe')
     if (signal.aborted) return

@@ -12,8 +12,19 @@ import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
  * - `slow-install` is healthy, but its install waits until the file `<package>/go` exists, at most 60 s
  * - `forks` is healthy, and starts a child process that does not end together with its parent
  * - `stubborn` is healthy, and ignores SIGTERM
+ * - `deaf` runs and never listens
+ * - `six-only` is healthy, and listens on the IPv6 address ::1 only
  */
-export type Behaviour = 'healthy' | 'exits' | 'silent' | 'switchable' | 'slow-install' | 'forks' | 'stubborn'
+export type Behaviour =
+  | 'healthy'
+  | 'exits'
+  | 'silent'
+  | 'switchable'
+  | 'slow-install'
+  | 'forks'
+  | 'stubborn'
+  | 'deaf'
+  | 'six-only'
 
 export interface PackageOptions {
   name: string
@@ -76,6 +87,8 @@ const PROGRAMS: Record<Behaviour, string> = {
   stubborn: `process.on('SIGTERM', () => console.log('no'))\n${SERVER}`,
   exits: `console.error('cannot find the settings file')\nprocess.exit(3)\n`,
   silent: `import { createServer } from 'node:net'\ncreateServer(() => {}).listen(Number(process.env.PORT), '127.0.0.1')\n`,
+  deaf: `setInterval(() => {}, 1000)`,
+  'six-only': SERVER.replace('127.0.0.1', '::1'),
   forks: `import { spawn } from 'node:child_process'
 spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
 ${SERVER}`,

@@ -69,7 +69,6 @@ export function createLocalHost(options: LocalHostOptions): Host {
     readLog: (run, offset, maxBytes) => readRunLog(runner, run, offset, maxBytes),
     watchLog: runner.watchLog,
     stopSwitch: runner.stopSwitch,
-    url: (app) => `http://127.0.0.1:${app.port}`,
     appLog: async (name, lines) => lastLines(appLogFile(dataDir, checkName(name)), lines),
     unitState: (name) => unitState(paths, name),
     removeData: (name) => removeData(paths, dataDir, name),

@@ -76,7 +76,6 @@ export function createNixosHost(options: NixosHostOptions): Host {
     readLog: (run, offset, maxBytes) => readRunLog(runner, run, offset, maxBytes),
     watchLog: runner.watchLog,
     stopSwitch: runner.stopSwitch,
-    url: (app) => `http://127.0.0.1:${app.port}`,
     appLog: (name, lines) => journalOf(systemd, unit(name), lines),
     unitState: (name) => unitState(systemd, unit(name)),
     removeData: (name) =>
