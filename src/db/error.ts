@@ -11,12 +11,66 @@ interface PostgresError {
   hint?: string
 }
 
-/**
- * Codes of temporary failures (SQLSTATEs and codes of the operating system): the connection is lost, or the
- * server is stopping or short of memory, disk space or connections.
- */
-const UNAVAILABLE = /^(08...|57P..|53...|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND)$/
-const LOCK_NOT_AVAILABLE = '55P03'
+interface Failure {
+  /** Pattern of SQLSTATEs and of codes of the operating system. */
+  codes: RegExp
+  problem: ProblemCode
+  message: string
+  hint: string
+}
+
+const AGAIN = 'Try again in a moment.'
+/** Failures that do not depend on the request. The first pattern that fits is used. */
+const FAILURES: Failure[] = [
+  {
+    codes: /^25006$/,
+    problem: 'database_read_only',
+    message: 'The database accepts no changes, because it is read-only',
+    hint: 'It is a standby server, or default_transaction_read_only is on: GET /readyz has the reason.',
+  },
+  {
+    codes: /^(28...|3D000)$/,
+    problem: 'database_unavailable',
+    message: 'The database refuses the login of the agent',
+    hint: 'Check login, password and database name in DATABASE_URL.',
+  },
+  {
+    codes: /^53[12]..$/,
+    problem: 'database_unavailable',
+    message: 'The database server has no disk space or memory left',
+    hint: 'Free some space, then try again.',
+  },
+  {
+    codes: /^53...$/,
+    problem: 'database_unavailable',
+    message: 'The database server has no free connection',
+    hint: AGAIN,
+  },
+  {
+    codes: /^57014$/,
+    problem: 'database_unavailable',
+    message: 'The database did not answer in time',
+    hint: AGAIN,
+  },
+  {
+    codes: /^58...$/,
+    problem: 'database_unavailable',
+    message: 'The database server can not use its files or its shared memory',
+    hint: 'Read the log of the database server.',
+  },
+  {
+    codes: /^(55P03|40001|40P01)$/,
+    problem: 'busy',
+    message: 'Another session has locked this app in an open transaction',
+    hint: AGAIN,
+  },
+  {
+    codes: /^(08...|57P..|ECONN.*|EPIPE|ENOENT|ETIMEDOUT|ENOTFOUND|EAI_.*|E(HOST|NET)(UNREACH|DOWN))$/,
+    problem: 'database_unavailable',
+    message: "The database can't be reached",
+    hint: AGAIN,
+  },
+]
 /** Pattern of the error messages that mean a lost connection. Used only for errors without a code. */
 const CONNECTION_LOST = new RegExp(
   [
@@ -59,8 +113,8 @@ function refusal(error: PostgresError): Problem | undefined {
 }
 
 /**
- * Converts a refused request, a lock timeout or a lost connection into a Problem, which has a message for the
- * operator. Returns any other error unchanged.
+ * Converts a refused request, or a failure of the database that does not depend on the request, into a
+ * Problem, which has a message for the operator. Returns any other error unchanged.
  */
 export function translate(error: unknown): unknown {
   const errors = chain(error)
@@ -68,17 +122,11 @@ export function translate(error: unknown): unknown {
     const known = refusal(each)
     if (known) return known
   }
-  if (errors.some((each) => each.code === LOCK_NOT_AVAILABLE)) {
-    return new Problem('busy', 'Another session has locked this app in an open transaction', {
-      hint: 'Try again in a moment.',
-    })
-  }
   const code = errors.find((each) => each.code)?.code
-  if (code ? UNAVAILABLE.test(code) : errors.some((each) => CONNECTION_LOST.test(each.message))) {
-    return new Problem('database_unavailable', "The database can't be reached", {
-      hint: 'Try again in a moment.',
-    })
-  }
+  const failure = code && FAILURES.find(({ codes }) => codes.test(code))
+  if (failure) return new Problem(failure.problem, failure.message, { hint: failure.hint })
+  if (!code && errors.some((each) => CONNECTION_LOST.test(each.message)))
+    return new Problem('database_unavailable', "The database can't be reached", { hint: AGAIN })
   return error
 }
 

@@ -37,6 +37,7 @@ export const PROBLEMS = {
   internal: { status: 500 },
   too_many_clients: { status: 503 },
   database_unavailable: { status: 503 },
+  database_read_only: { status: 503 },
 } as const satisfies Record<string, { sqlstate?: string; status: number }>
 
 export type ProblemCode = keyof typeof PROBLEMS

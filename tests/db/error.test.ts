@@ -28,6 +28,17 @@ test('a lost connection becomes database_unavailable, with the messages of every
     assert.ok(isUnavailable(wrapped('any message', code)), code)
 })
 
+test('each class of failures of the server is temporary, and a read-only database has a code of its own', () => {
+  for (const code of ['28000', '28P01', '3D000', '53100', '53200', '57014', '57P03', '58030', '58P01'])
+    assert.ok(isUnavailable(wrapped('any message', code)), code)
+  for (const code of ['EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+    assert.ok(isUnavailable(wrapped('any message', code)), code)
+  const readOnly = translate(wrapped('cannot execute INSERT in a read-only transaction', '25006'))
+  assert.ok(readOnly instanceof Problem && readOnly.code === 'database_read_only' && readOnly.status === 503)
+  const deadlock = translate(wrapped('deadlock detected', '40P01'))
+  assert.ok(deadlock instanceof Problem && deadlock.code === 'busy')
+})
+
 test('an error of a statement never becomes database_unavailable, with any message', () => {
   for (const [message, code] of [
     ['unterminated quoted string at or near "x"', '42601'],
