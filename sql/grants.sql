@@ -14,6 +14,8 @@ alter default privileges for role bloud_owner revoke execute on functions from p
 
 grant usage on schema bloud to bloud_viewer, bloud_relay;
 grant select on all tables in schema bloud to bloud_viewer, bloud_relay;
+-- Any privilege on a table includes the right to lock it, so readers have none on the tables that are locks.
+revoke all on bloud.lock_events, bloud.lock_verbs, bloud.lock_keys from bloud_viewer, bloud_relay;
 -- check_invariants() reads the last value of this sequence with the privileges of the caller.
 grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay;
 grant execute on function
@@ -28,7 +30,7 @@ grant execute on function
   bloud.refusal_of_cancel(text, bloud.apps, bloud.operations),
   bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
   bloud.usual_duration(text, text), bloud.step_durations(text, bigint), bloud.why(text),
-  bloud.status_at(text, timestamptz), bloud.check_invariants(),
+  bloud.status_at(text, timestamptz), bloud.check_invariants(), bloud.readiness(), bloud.blocking_sessions(),
   bloud.stream_head(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer),
   bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
 to bloud_viewer, bloud_relay;
@@ -40,6 +42,7 @@ to bloud_operator;
 
 grant execute on function
   bloud.acquire_lease(text, integer), bloud.renew_lease(bigint, integer), bloud.release_lease(bigint),
+  bloud.report_worker(text, timestamptz, jsonb),
   bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb),
   bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text, jsonb),
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),

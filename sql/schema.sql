@@ -155,6 +155,20 @@ create table bloud.lease (
   constraint lease_has_one_row CHECK (singleton)
 );
 
+-- Empty table that is locked while event numbers are given out, until the transaction is committed.
+create table bloud.lock_events (
+);
+
+-- Rows that serve as locks of an app, a dependency or a port.
+create table bloud.lock_keys (
+  key text not null, -- Name of the lock: app:<name>, dependency:<name> or port:<number>.
+  constraint lock_keys_pkey PRIMARY KEY (key)
+);
+
+-- Empty table that every verb (install, uninstall …) locks in a shared mode, and rollback() alone.
+create table bloud.lock_verbs (
+);
+
 -- Migrations (files of sql/migrations) that were applied to this database.
 create table bloud.migrations (
   id integer not null default nextval('bloud.migrations_id_seq'::regclass), -- Id of the migration.
@@ -294,4 +308,15 @@ create table bloud.stream (
   pruned_to bigint not null default 0, -- Number (seq) of the newest event that prune() has deleted, or 0.
   constraint stream_pkey PRIMARY KEY (singleton),
   constraint stream_has_one_row CHECK (singleton)
+);
+
+-- Last report of each worker (orchestrator process).
+create table bloud.workers (
+  worker text not null, -- Name of the worker, as in the column worker of bloud.lease.
+  reported_at timestamp with time zone not null, -- Time of the report by the clock of the database.
+  clock_ahead interval not null, -- Difference between the clock of the worker and the clock of the database.
+  -- Reasons why the worker can't do its work, as in bloud.readiness(): [{cause, sentence, hint}].
+  problems jsonb not null default '[]'::jsonb,
+  constraint workers_pkey PRIMARY KEY (worker),
+  constraint problems_are_a_list CHECK ((jsonb_typeof(problems) = 'array'::text))
 );

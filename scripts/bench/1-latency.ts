@@ -33,7 +33,8 @@ relay.stdout?.resume()
 async function untilReady(): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined)
-    if (answer?.ok) return
+    const { listen, stream } = answer ? await answer.json() : {}
+    if (listen === 'ok' && stream === 'ok') return
     await sleep(100)
   }
   throw new Error('the relay is not ready')

@@ -10,3 +10,13 @@ comment on column bloud.lease.worker is
   'Name of the worker (orchestrator process) that holds or last held the lease.';
 comment on column bloud.lease.lease_until is
   'Time at which the lease expires. Null after the worker has released the lease.';
+
+comment on table bloud.workers is
+  'Last report of each worker (orchestrator process). Reports older than a minute are deleted.';
+comment on column bloud.workers.worker is 'Name of the worker, as in the column worker of bloud.lease.';
+comment on column bloud.workers.reported_at is 'Time of the report by the clock of the database.';
+comment on column bloud.workers.clock_ahead is
+  'Difference between the clock of the worker and the clock of the database. Negative if the worker is '
+  'behind.';
+comment on column bloud.workers.problems is
+  'Reasons why the worker can''t do its work, as in bloud.readiness(): [{cause, sentence, hint}].';

@@ -6,7 +6,6 @@ returns table (question text, answer text, since timestamptz, until timestamptz)
 language plpgsql stable as $$
 declare
   v_app bloud.app_status;
-  v_lease bloud.lease;
   v_rebuild bloud.rebuilds;
   v_line bloud.rebuild_log;
 begin
@@ -15,7 +14,6 @@ begin
   if not found then
     perform bloud.refuse(bloud.refusal_of('uninstall', why.app));
   end if;
-  select * into v_lease from bloud.lease;
   select r.* into v_rebuild from bloud.rebuilds r where r.state = 'active';
   return query select 'status',
     v_app.status || case when v_app.usual is null then '' else format(', usually %s to %s s (%s)',
@@ -41,8 +39,6 @@ begin
       case when v_app.operation_state = 'queued' then 'rebuild before it' else 'rebuild' end,
       format('rebuild %s, %s, by %s', v_rebuild.id, v_rebuild.phase, v_rebuild.worker),
       v_rebuild.started_at, v_rebuild.deadline where v_rebuild.id is not null;
-    return query select 'no worker', 'no orchestrator holds the lease: is it running?', v_lease.lease_until,
-      null::timestamptz where v_lease.lease_until is null or v_lease.lease_until < bloud.clock();
   end if;
   if v_app.operation_state = 'active' and v_rebuild.id is not null then
     select * into v_line from bloud.rebuild_log l where l.rebuild_id = v_rebuild.id
@@ -60,6 +56,9 @@ begin
     from jsonb_each(v_app.integration_config) s
     cross join lateral jsonb_array_elements_text(s.value) as d (name)
     left join bloud.apps a on a.name = d.name where a.status is distinct from 'running';
+  -- While the agent is not ready, the status of every app may be out of date.
+  return query select replace(r.cause, '_', ' '), r.sentence || coalesce(' ' || r.hint, ''), r.since,
+    null::timestamptz from bloud.readiness() r;
 end
 $$;
 comment on function bloud.why(text) is

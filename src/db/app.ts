@@ -1,7 +1,6 @@
 import { sql } from 'slonik'
-import { z } from 'zod'
 import { App, AppStatus, HistoryRow } from '../domain/app.ts'
-import { oneRow, type Pool, row, rows } from './pool.ts'
+import { type Pool, row, rows } from './pool.ts'
 
 /** Returns all apps of the table `bloud.apps`, sorted by name. */
 export function installedApps(pool: Pool): Promise<readonly App[]> {
@@ -29,9 +28,4 @@ export function history(pool: Pool, name: string, limit: number): Promise<readon
         || jsonb_build_object('duration_seconds', extract(epoch from h.duration)) as row
       from bloud.history h where h.app = ${name} order by h.seq desc limit ${limit}`,
   )
-}
-
-/** Returns the name of the newest migration that was applied to the database. */
-export function schemaVersion(pool: Pool): Promise<string> {
-  return oneRow(pool, z.string(), sql.fragment`select to_jsonb(bloud.schema_version()) as row`)
 }

@@ -71,8 +71,20 @@ export interface UnitState {
   restarts: number
 }
 
+/** Reason why the host can't do its work now: a code, one sentence, and what to do. */
+export interface HostProblem {
+  cause: string
+  sentence: string
+  hint: string | null
+}
+
 export interface Host {
   kind: 'local' | 'nixos'
+  /**
+   * Returns the reasons why the host can't do its work now, for example because its supervisor does not run.
+   * Called every few seconds.
+   */
+  problems?(): Promise<readonly HostProblem[]>
   /**
    * Creates the host's directories and starts its supervisor (process that runs the apps; local host only).
    * Idempotent.

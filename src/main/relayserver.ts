@@ -11,6 +11,7 @@ import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import * as operation from '../db/operation.ts'
 import type { Pool } from '../db/pool.ts'
+import { readDatabaseReadiness } from '../db/readiness.ts'
 import * as rollback from '../db/rollback.ts'
 import { withPool } from '../db/withpool.ts'
 import { type AdmissionLimits, createAdmission } from '../http/admission.ts'
@@ -18,6 +19,7 @@ import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
 import type { Logger } from '../log.ts'
 import { createLogStreams, type LogLimits, type LogSource } from '../relay/logstream.ts'
+import { createReadiness, type Readiness } from '../relay/readiness.ts'
 import { createRelay, type RelayLimits } from '../relay/relay.ts'
 import type { StreamSource } from '../relay/streamsource.ts'
 
@@ -31,6 +33,8 @@ const POOL_SIZE = 8
  * the limit indicates a dead connection.
  */
 const QUERY_LIMIT_MS = 7_000
+/** Upper limit of the wait for the answer of the database to a check of the readiness, in ms. */
+const READINESS_LIMIT_MS = 3_000
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
 function streamSource(pool: LazyPool, reader: EventReader): StreamSource {
@@ -61,14 +65,15 @@ function logSource({ operationLog, findOperation }: ReturnType<typeof routeSourc
 }
 
 /** Returns the database functions that the HTTP routes call, each bound to the connection pool. */
-function routeSource(pool: LazyPool, expectedSchema: string) {
-  const { installedApps, appStatus, history, schemaVersion } = app
+function routeSource(pool: LazyPool, expectedSchema: string, readiness: Readiness) {
+  const { installedApps, appStatus, history } = app
   const { install, uninstall, retry, cancel, rename, listOperations, findOperation, operationLog } = operation
   const { planInstall, planUninstall, catalogEntry, refreshCatalog } = catalog
   const { planRollback, rollback: rollBack } = rollback
   return {
     expectedSchema,
-    ...withPool(pool, { installedApps, appStatus, history, schemaVersion }),
+    readiness: readiness.current,
+    ...withPool(pool, { installedApps, appStatus, history }),
     ...withPool(pool, { install, uninstall, retry, cancel, rename }),
     ...withPool(pool, { listOperations, findOperation, operationLog }),
     ...withPool(pool, { catalog: catalog.catalog, catalogEntry, planInstall, planUninstall, refreshCatalog }),
@@ -148,7 +153,11 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const pool = createLazyPool(databaseUrl, 'bloud-relay', POOL_SIZE, QUERY_LIMIT_MS)
   const reader = openEventReader(databaseUrl, 'bloud-relay-stream', QUERY_LIMIT_MS)
   const relay = createRelay({ source: streamSource(pool, reader), log, limits: options.limits ?? {} })
-  const source = routeSource(pool, await expectedSchema())
+  const readiness = createReadiness(
+    () => readDatabaseReadiness(databaseUrl, 'bloud-relay-readiness', READINESS_LIMIT_MS),
+    ({ causes }) => relay.setReadOnly(causes.some(({ cause }) => cause === 'read_only')),
+  )
+  const source = routeSource(pool, await expectedSchema(), readiness)
   const logs = createLogStreams({ source: logSource(source), log, limits: options.logLimits ?? {} })
   const admission = createAdmission(options.admissionLimits)
   const routes = allRoutes({ source, relay, logs, admission, log, publicDir: join(ROOT, 'public') })
@@ -156,10 +165,12 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const port = await server.listen()
   relay.start()
   logs.start()
+  readiness.start()
   const listener = listen(databaseUrl, relay, logs, log)
   let stopped: Promise<void> | undefined
 
   async function stop(): Promise<void> {
+    readiness.stop()
     relay.stop()
     logs.stop()
     await server.stop()

@@ -9,6 +9,7 @@ import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
+import { createWorkerReports } from './workerreport.ts'
 
 /**
  * Interval in ms at which the queued operations are read even without a PostgreSQL notification, because a
@@ -49,6 +50,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const stopping = new AbortController()
   const work = createWakeup()
   const housekeepingWakeup = createWakeup()
+  const reports = createWorkerReports({ pool, host: options.host, worker, log })
   let running: Promise<void> | undefined
 
   async function loop(): Promise<void> {
@@ -57,6 +59,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
       progress.alive()
       try {
         const lease = await takeLease(pool, worker, log)
+        if (lease) await reports.send()
         if (lease) await workAsLeaseHolder(lease)
         else standBy(standbyLogged)
         standbyLogged = !lease
@@ -111,6 +114,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 
   return {
     start() {
+      reports.start()
       running ??= loop()
     },
     notify() {
@@ -119,6 +123,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     },
     async stop() {
       stopping.abort()
+      reports.stop()
       await running
     },
   }

@@ -83,6 +83,7 @@ export function createRelay(options: RelayOptions) {
   const counts = { notifications: 0, connects: 0, resets: 0, stuck: 0 }
   let lastNotificationAt: number | undefined
   let staleSince: string | undefined = new Date().toISOString()
+  let readOnly = false
   let refreshTimer: NodeJS.Timeout | undefined
   let timers: NodeJS.Timeout[] = []
   let stopped = true
@@ -105,14 +106,29 @@ export function createRelay(options: RelayOptions) {
   }
 
   function onFresh(recovered: boolean): void {
-    staleSince = undefined
-    if (recovered) clients.broadcast(heartbeatFrame(tail.head))
+    if (!readOnly) {
+      staleSince = undefined
+      if (recovered) clients.broadcast(heartbeatFrame(tail.head))
+    }
     catchup.startAllWaiting()
   }
 
+  /**
+   * Records whether the database accepts no changes. The stream is stale meanwhile, because the status of an
+   * app can change without an event.
+   */
+  function setReadOnly(active: boolean): void {
+    if (active === readOnly) return
+    readOnly = active
+    if (active) onStale()
+    else if (!tail.stale) onFresh(true)
+  }
+
+  const isStale = () => tail.stale || readOnly
+
   function sendHeartbeat(): void {
     if (tail.head) clients.sendPositions(tail.head.epoch)
-    clients.broadcast(heartbeatFrame(tail.stale ? undefined : tail.head))
+    clients.broadcast(heartbeatFrame(isStale() ? undefined : tail.head))
   }
 
   /**
@@ -174,6 +190,7 @@ export function createRelay(options: RelayOptions) {
     /** Called after a change of an app that is not recorded as an event, such as a new display name. */
     appsChanged,
     setListening: schedule.setListening,
+    setReadOnly,
     open,
     poll: createPoll(source, limits.readLimitMs),
     /** Returns the status of all apps as JSON text, with all changes that were made before the call. */
@@ -182,7 +199,7 @@ export function createRelay(options: RelayOptions) {
       return schedule.listening
     },
     get stale() {
-      return tail.stale
+      return isStale()
     },
     get head(): Head | undefined {
       return tail.head
@@ -198,7 +215,7 @@ export function createRelay(options: RelayOptions) {
       ringFrames: ring.size,
       ringBytes: ring.bytes,
       lastNotificationAt,
-      stale: tail.stale,
+      stale: isStale(),
       listening: schedule.listening,
     }),
   }

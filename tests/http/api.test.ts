@@ -151,23 +151,30 @@ test('every file of the page is served, and gets 304 while unchanged', async () 
   assert.equal((await agent.get('/public/types.d.ts')).status, 404)
 })
 
-test('the health checks report that the agent runs and is ready', async () => {
+test('the health checks report that the agent runs, and why it is not ready', async () => {
   assert.equal((await agent.get('/healthz')).status, 200)
   const ready = await agent.get('/readyz')
-  assert.equal(ready.status, 200)
-  const { database, listen, schema } = await ready.json()
+  const { database, listen, schema, causes } = await ready.json()
   assert.deepEqual([database, listen, schema], ['ok', 'ok', 'ok'])
+  assert.deepEqual(
+    [ready.status, causes.map(({ cause }: { cause: string }) => cause)],
+    [503, ['no_worker']],
+    'this test has no orchestrator',
+  )
 })
 
 test('metrics have the text format of Prometheus', async () => {
   const lines = (await (await agent.get('/metrics')).text()).trimEnd().split('\n')
-  for (const line of lines) assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+ [0-9.e+]+)$/)
+  for (const line of lines)
+    assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="[^"]*"\})? [0-9.e+]+)$/)
   for (const name of [
     'bloud_stream_clients',
     'bloud_event_seq',
     'bloud_ring_events',
     'bloud_notifications_total',
     'bloud_last_notification_seconds',
+    'bloud_ready',
+    'bloud_not_ready{cause="no_worker"}',
     'process_resident_memory_bytes',
   ]) {
     assert.ok(

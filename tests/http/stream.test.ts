@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { until } from '../relay/fakes.ts'
 import { startProxy } from '../relay/proxy.ts'
-import { startAgent, untilOk } from './support.ts'
+import { startAgent, untilOk, untilReady } from './support.ts'
 
 type Agent = Awaited<ReturnType<typeof startAgent>>
 
@@ -176,7 +176,7 @@ test('without the database the stream stays open, HTTP requests get 503, and bot
   proxy.setMode('open')
   await stream.until(() => seqs(stream.events()).at(-1) === 2)
   assert.deepEqual(seqs(stream.events()), [0, 1, 2])
-  await untilOk(() => agent.get('/readyz'))
+  await untilReady(agent.url)
 })
 
 test('the streams end when the server stops', async (t) => {

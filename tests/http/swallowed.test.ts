@@ -7,7 +7,7 @@ import { openPool, row } from '../../src/db/pool.ts'
 import { RELAY_LIMITS } from '../../src/relay/relay.ts'
 import { startProxy } from '../relay/proxy.ts'
 import { testDatabase } from '../support/cluster.ts'
-import { startAgent, untilOk } from './support.ts'
+import { startAgent, untilReady } from './support.ts'
 
 type T = { after(fn: () => unknown): void }
 
@@ -35,7 +35,7 @@ test('on a silent database connection the stream sends stale, then continues wit
   proxy.cut()
   proxy.setMode('open')
   await stream.until(() => stream.named('app').length === 1)
-  await untilOk(() => agent.get('/readyz'))
+  await untilReady(agent.url)
 })
 
 test('a rename without LISTEN session sends the event refresh after the next LISTEN', async (t) => {

@@ -22,13 +22,14 @@ const EXPECTED: Record<string, Grants> = {
   'sequence events_seq': { select: READERS },
   ...each('sequence', {}, 'apps_id_seq operations_id_seq rebuilds_id_seq migrations_id_seq'),
   ...each('table', READ_ONLY, 'apps catalog_cache catalog_problems events lease migrations operations'),
-  ...each('table', READ_ONLY, 'deletions rebuild_log rebuilds status_transitions stream'),
+  ...each('table', READ_ONLY, 'deletions rebuild_log rebuilds status_transitions stream workers'),
+  ...each('table', {}, 'lock_events lock_keys lock_verbs'),
   ...each('view', READ_ONLY, 'active app_status catalog desired_apps history probed_apps queue'),
   ...each(
     'function',
     { execute: READERS },
-    `check_invariants check_name clock controls events_after find_rollback is_installed needs_of
-    open_operation operation_log plan_install plan_rollback plan_uninstall refusal_of refusal_of_cancel
+    `blocking_sessions check_invariants check_name clock controls events_after find_rollback is_installed needs_of
+    open_operation operation_log plan_install plan_rollback plan_uninstall readiness refusal_of refusal_of_cancel
     refusal_of_install refusal_of_retry refusal_of_rollback refusal_of_uninstall refuse required_by
     rollback_of schema_version session_actor session_origin snapshot status_at step_durations
     stream_after stream_head usual_duration why`,
@@ -42,7 +43,7 @@ const EXPECTED: Record<string, Grants> = {
     'function',
     { execute: ['bloud_orchestrator'] },
     `acquire_lease append_log begin_activation begin_run claim_rebuild end_rebuild fail_refresh prune
-    release_lease renew_lease report_health report_warnings sweep sync_catalog`,
+    release_lease renew_lease report_health report_warnings report_worker sweep sync_catalog`,
   ),
   ...each(
     'function',
@@ -234,7 +235,7 @@ test('each reading role can call every reading function and select from every vi
     | open_operation('flow') | stream_head() | snapshot() | usual_duration('flow', 'queued')
     | step_durations('flow', 1) | events_after(0, 9) | stream_after(0, 9) | operation_log(1, 0, 9)
     | why('flow') | clock() | status_at('flow', now()) | schema_version() | session_actor()
-    | session_origin() | check_name('flow') | refuse(null)`
+    | session_origin() | readiness() | blocking_sessions() | check_name('flow') | refuse(null)`
   const views = ['active', 'app_status', 'catalog', 'desired_apps', 'history', 'probed_apps', 'queue']
   for (const role of READERS) {
     await root.query(`set role ${role}`)

@@ -1,9 +1,11 @@
 /** HTTP route of the agent's metrics, in the text format of Prometheus. */
+import type { BlockingSession, DatabaseReadiness } from '../../domain/readiness.ts'
 import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
 import { withTimeout } from '../../system/timeout.ts'
 import { text } from '../reply.ts'
 import type { Route } from '../router.ts'
+import { readinessCauses } from './readiness.ts'
 
 /**
  * Time limit for bloud.check_invariants(), the SQL function that finds inconsistencies of the database, in
@@ -13,6 +15,8 @@ const DATABASE_LIMIT_MS = 3000
 
 export interface MetricsSource {
   invariantViolations(): Promise<number>
+  readiness(): Promise<DatabaseReadiness>
+  expectedSchema: string
 }
 
 type Metric = [name: string, type: 'gauge' | 'counter', help: string, value: number]
@@ -76,6 +80,22 @@ function processMetrics(): Metric[] {
 const toText = ([name, type, help, value]: Metric) =>
   `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`
 
+/** Returns a label of a metric. Backslashes, quotes and line breaks are escaped. */
+const label = (name: string, value: unknown) =>
+  `${name}="${String(value ?? '')
+    .replace(/[\\"]/g, '\\$&')
+    .replaceAll('\n', '\\n')}"`
+
+/** Returns one metric with a sample for each item, or an empty text without items. */
+function labelled(name: string, help: string, samples: readonly string[]): string {
+  if (samples.length === 0) return ''
+  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${samples.map((each) => `${name}${each}\n`).join('')}`
+}
+
+function blockingSample({ pid, role, application, waiting }: BlockingSession): string {
+  return `{${label('pid', pid)},${label('role', role)},${label('application', application)}} ${waiting}`
+}
+
 export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStreams): Route[] {
   /**
    * Returns the number of inconsistencies of the database as a metric. If the database does not answer,
@@ -87,12 +107,32 @@ export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStre
     return [['bloud_invariant_violations', 'gauge', 'Rows of bloud.check_invariants(); 0 is correct.', count]]
   }
 
+  async function readinessMetrics(): Promise<string> {
+    const found = await source.readiness()
+    const causes = readinessCauses(found, source.expectedSchema, relay)
+    const names = [...new Set(causes.map(({ cause }) => cause))]
+    return [
+      toText(['bloud_ready', 'gauge', '1 if the agent is ready, else 0.', Number(causes.length === 0)]),
+      labelled(
+        'bloud_not_ready',
+        'Reasons why the agent is not ready.',
+        names.map((cause) => `{${label('cause', cause)}} 1`),
+      ),
+      labelled(
+        'bloud_blocking_session',
+        'Sessions that wait for a lock of this session for more than a second.',
+        found.blocking.map(blockingSample),
+      ),
+    ].join('')
+  }
+
   return [
     {
       path: '/metrics',
       async GET() {
         const metrics = [...relayMetrics(relay, logs), ...processMetrics(), ...(await invariantMetrics())]
-        return text(metrics.map(toText).join(''), 'text/plain; version=0.0.4; charset=utf-8')
+        const body = metrics.map(toText).join('') + (await readinessMetrics())
+        return text(body, 'text/plain; version=0.0.4; charset=utf-8')
       },
     },
   ]

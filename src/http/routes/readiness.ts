@@ -2,33 +2,73 @@
  * HTTP routes for monitoring. `/healthz` reports that the process runs, and `/readyz` reports that the agent
  * can do its work.
  */
+import type { DatabaseReadiness, ReadinessCause } from '../../domain/readiness.ts'
 import type { Relay } from '../../relay/relay.ts'
-import { withTimeout } from '../../system/timeout.ts'
 import { json } from '../reply.ts'
 import type { Answer, Route } from '../router.ts'
 
-const DATABASE_LIMIT_MS = 3000
-
 export interface ReadinessSource {
-  schemaVersion(): Promise<string>
+  /** Returns what a new connection to the database finds. A failed connection is a cause, not an error. */
+  readiness(): Promise<DatabaseReadiness>
   /** Name of the newest migration that this program contains. */
   expectedSchema: string
 }
 
+const causeOf = (cause: string, sentence: string, hint: string): ReadinessCause => ({
+  cause,
+  sentence,
+  hint,
+  since: null,
+})
+
+/** Returns all reasons why the agent is not ready: those of the database, then those of this process. */
+export function readinessCauses(
+  { causes, schemaVersion }: DatabaseReadiness,
+  expectedSchema: string,
+  relay: Pick<Relay, 'listening' | 'stale'>,
+): ReadinessCause[] {
+  const all = [...causes]
+  const isConnected = !causes.some(({ cause }) => cause === 'no_connection')
+  if (schemaVersion !== null && schemaVersion !== expectedSchema)
+    all.push(
+      causeOf(
+        'schema',
+        `The database has the schema ${schemaVersion}, but this program needs ${expectedSchema}.`,
+        'Run npm run migrate, or start the version of the program that fits.',
+      ),
+    )
+  if (isConnected && !relay.listening)
+    all.push(
+      causeOf(
+        'not_listening',
+        'The relay receives no notifications of the database.',
+        'The relay connects again by itself; its log has the reason.',
+      ),
+    )
+  if (isConnected && relay.stale && !causes.some(({ cause }) => cause === 'read_only'))
+    all.push(
+      causeOf(
+        'stale',
+        'The relay can not read events from the database.',
+        'The relay tries again by itself; its log has the reason.',
+      ),
+    )
+  return all
+}
+
 export function readinessRoutes(source: ReadinessSource, relay: Relay): Route[] {
   async function readiness(): Promise<Answer> {
-    const version = await withTimeout(source.schemaVersion(), DATABASE_LIMIT_MS).catch(() => undefined)
+    const found = await source.readiness()
+    const causes = readinessCauses(found, source.expectedSchema, relay)
+    const has = (cause: string) => causes.some((each) => each.cause === cause)
     const checks = {
-      database: version === undefined ? 'does not answer' : 'ok',
+      database: has('no_connection') ? 'does not answer' : has('read_only') ? 'read-only' : 'ok',
       listen: relay.listening ? 'ok' : 'not connected',
       stream: relay.stale ? 'stale' : 'ok',
-      schema:
-        version === undefined || version === source.expectedSchema
-          ? 'ok'
-          : `expected ${source.expectedSchema}`,
+      schema: has('schema') ? `expected ${source.expectedSchema}` : 'ok',
     }
-    const ready = Object.values(checks).every((check) => check === 'ok')
-    return json({ ready, ...checks, schema_version: version ?? null }, ready ? 200 : 503)
+    const ready = causes.length === 0
+    return json({ ready, causes, ...checks, schema_version: found.schemaVersion }, ready ? 200 : 503)
   }
 
   return [
