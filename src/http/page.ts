@@ -9,6 +9,7 @@ import type { RelayLog } from '../relay/streamsource.ts'
 import { withTimeout } from '../system/timeout.ts'
 import { compressed } from './asset.ts'
 import { fileRoutes, pageShell } from './pagefiles.ts'
+import { isName } from './parameter.ts'
 import type { Reply, ResponseHeaders } from './reply.ts'
 import type { Handler, RequestContext, Route } from './router.ts'
 
@@ -93,7 +94,9 @@ export function pageRoutes(publicDir: string, source: PageSource, log: RelayLog)
   const renderer = import(pathToFileURL(join(publicDir, 'serverrender.js')).href) as Promise<ServerRenderer>
 
   async function page({ request, params }: RequestContext): Promise<Reply> {
-    const known = await withTimeout(readFacts(source, params.name), FACTS_LIMIT_MS).catch(() => undefined)
+    // The page renders an app with an impossible name as an unknown app, without a read from the database.
+    const app = params.name !== undefined && isName(params.name) ? params.name : undefined
+    const known = await withTimeout(readFacts(source, app), FACTS_LIMIT_MS).catch(() => undefined)
     const facts: Facts = { path: request.path, hostname: hostnameOf(request.host), ...known }
     const { renderPage } = await renderer
     let rendered = { title: 'Bloud', body: '', known: true }

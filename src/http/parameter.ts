@@ -9,8 +9,10 @@ const COUNT = /^(0|[1-9][0-9]{0,14})$/
 
 const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
+export const isName = (text: string): boolean => NAME.test(text)
+
 export function checkName(name: string): string {
-  if (NAME.test(name)) return name
+  if (isName(name)) return name
   // The SQL function bloud.check_name() has the same error message.
   throw new Problem(
     'invalid_name',

@@ -26,7 +26,7 @@ export interface HttpRequest {
   caller: Caller
 }
 
-/** Headers that decide where a request ends and which server it is for, so that each may be sent only once. */
+/** Headers that decide where a request ends and which server it is for. Each may be sent only once. */
 const SINGLE_HEADERS = ['host', 'content-length', 'transfer-encoding']
 
 /**

@@ -25,6 +25,12 @@ const STOP_LIMIT_MS = 3000
  */
 const DISCARD_LIMIT_BYTES = 16 * 1024 * 1024
 const NO_BODY = Buffer.alloc(0)
+/**
+ * Length in characters to which the reply to an ambiguous request is padded. uWebSockets.js collects a reply
+ * in a buffer of 16 KiB and goes on with the next request of the connection before it closes the connection.
+ * A longer reply is sent at once, the connection is closed, and a hidden second request is not handled.
+ */
+const CLOSING_REPLY_LENGTH = 17 * 1024
 
 export interface ServerOptions extends GuardOptions {
   /** TCP port of the server. 0 means any free port. */
@@ -82,11 +88,11 @@ export function createServer(options: ServerOptions) {
     const isHead = request.method === 'HEAD'
     const isTooLarge = error instanceof Problem && error.code === 'body_too_large'
     const isLarge = !(Number(request.contentLength) <= DISCARD_LIMIT_BYTES && request.contentLength)
-    const closeAfter = request.ambiguity !== null || (isTooLarge && isLarge)
     const reply =
       error instanceof MethodNotAllowed ? problemReply(error, { allow: error.allow }) : errorReply(error, log)
     logRequest(request, reply.status)
-    exchange.reply(reply, isHead, closeAfter)
+    if (request.ambiguity === null) exchange.reply(reply, isHead, isTooLarge && isLarge)
+    else exchange.reply({ ...reply, body: String(reply.body).padEnd(CLOSING_REPLY_LENGTH) }, false, true)
   }
 
   app.any('/*', (res: HttpResponse, req: UwsRequest) => {

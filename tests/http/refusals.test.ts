@@ -258,8 +258,13 @@ test('a text that PostgreSQL cannot store is refused, in the body and in the que
     const install = () => agent.post('/api/apps/alpha/install', `{"choices":{"slot":["${text}"]}}`)
     await refusesToWrite(install, 400, 'invalid_request')
   }
-  for (const path of ['/api/operations?app=%00', '/api/events?after=%00', '/api/catalog?x=%00&%00=1'])
+  for (const path of ['/api/operations?app=%00', '/api/events?after=%00', '/api/apps?x=%00', '/?%00=1'])
     await problem(await agent.get(path), 400, 'invalid_request')
+  for (const path of ['/api/events?after=%ED%A0%80', '/api/operations?app=%ED%A0%80', '/api/apps/%ED%A0%80'])
+    assert.equal((await agent.get(path)).status, path.startsWith('/api/events') ? 200 : 400)
+  for (const name of ['%00', '%ED%A0%80', 'a%00'])
+    for (const path of [`/apps/${name}`, `/apps/${name}/operations/1`, `/${name}`])
+      assert.equal((await agent.get(path)).status, 404, path)
 })
 
 const AMBIGUOUS: [what: string, headers: string][] = [
@@ -270,15 +275,22 @@ const AMBIGUOUS: [what: string, headers: string][] = [
   ['a list as Transfer-Encoding', 'Host: localhost\r\nTransfer-Encoding: gzip, chunked\r\n'],
   ['two Transfer-Encodings', `Host: localhost\r\n${'Transfer-Encoding: chunked\r\n'.repeat(2)}`],
   ['both lengths', 'Host: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n'],
+  ['both lengths, empty', 'Host: localhost\r\nContent-Length:\r\nTransfer-Encoding:\r\n'],
+  ['a list as Content-Length', 'Host: localhost\r\nContent-Length: 2, 2\r\n'],
+  ['a sign in Content-Length', 'Host: localhost\r\nContent-Length: +2\r\n'],
+  ['a negative Content-Length', 'Host: localhost\r\nContent-Length: -2\r\n'],
+  ['a hexadecimal Content-Length', 'Host: localhost\r\nContent-Length: 0x2\r\n'],
 ]
 for (const [what, headers] of AMBIGUOUS) {
   test(`a request with ${what} is refused, and the connection is closed`, async () => {
     const before = await agent.written()
     const hidden = 'POST /api/apps/alpha/install HTTP/1.1\r\nHost: localhost\r\n\r\n'
     const head = `POST /api/catalog/refresh HTTP/1.1\r\nContent-Type: application/json\r\n${headers}\r\n`
-    const answer = await agent.untilClosed(`${head}{}${hidden}`)
-    assert.match(answer, /^HTTP\/1\.1 400 /)
-    assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 1)
+    for (const rest of ['', '{}', `{}${hidden}`, hidden]) {
+      const answer = await agent.untilClosed(head + rest)
+      assert.match(answer, /^HTTP\/1\.1 400 /, rest)
+      assert.equal(answer.match(/HTTP\/1\.1 /g)?.length, 1, rest)
+    }
     assert.equal(await agent.written(), before)
   })
 }

@@ -107,7 +107,7 @@ export async function untilOk(send: () => Promise<Response>): Promise<void> {
   }
 }
 
-/** Sends `request` unchanged over TCP. Returns the received text after the server has closed the connection. */
+/** Sends `request` unchanged over TCP. Returns all text up to the end of the connection. */
 async function untilClosed(port: number, request: string): Promise<string> {
   const socket = connect(port, '127.0.0.1').setEncoding('utf8')
   socket.setTimeout(OK_LIMIT_MS, () => socket.destroy(new Error('the server does not close the connection')))
