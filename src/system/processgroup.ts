@@ -7,7 +7,8 @@
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { sep } from 'node:path'
 import { promisify } from 'node:util'
 import { claimFile, readIfExists } from './atomicfile.ts'
 import { pollUntil } from './timeout.ts'
@@ -30,12 +31,18 @@ export interface ProcessGroup {
   pgid?: number
   /** Values of the process mark. The value `a` also matches longer values such as `a/b`. */
   marks: string[]
+  /**
+   * Folder: processes that work in the folder or in one of its subfolders belong to the group. Finds
+   * processes that have left the process group and removed the mark. Only on Linux.
+   */
+  directory?: string
 }
 
 interface Process {
   pid: number
   pgid: number
   mark: string | null
+  cwd: string
 }
 
 /** Returns the random process mark that is stored in the file `path`. Creates the file if it is missing. */
@@ -57,6 +64,7 @@ export async function membersOf(group: ProcessGroup): Promise<number[]> {
 
 function belongs(candidate: Process, group: ProcessGroup): boolean {
   if (candidate.pgid === group.pgid) return true
+  if (group.directory && `${candidate.cwd}${sep}`.startsWith(group.directory + sep)) return true
   return group.marks.some((mark) => candidate.mark === mark || candidate.mark?.startsWith(`${mark}/`))
 }
 
@@ -108,7 +116,8 @@ async function readProc(pid: string): Promise<Process | null> {
     // The line has the format "1 (name) S ppid pgrp …". The name may contain spaces and parentheses.
     const [state, , pgid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     if (state === 'Z' || state === 'X') return null
-    return { pid: Number(pid), pgid: Number(pgid), mark: markIn(await readEnviron(pid), '\0') }
+    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '')
+    return { pid: Number(pid), pgid: Number(pgid), mark: markIn(await readEnviron(pid), '\0'), cwd }
   } catch {
     return null // The process ended during the search.
   }
@@ -132,7 +141,7 @@ async function fromPs(): Promise<Process[]> {
   return stdout.split('\n').flatMap((line) => {
     const [, pid, pgid, stat, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? []
     if (!pid || !stat || stat.startsWith('Z')) return []
-    return [{ pid: Number(pid), pgid: Number(pgid), mark: markIn(command ?? '', ' ') }]
+    return [{ pid: Number(pid), pgid: Number(pgid), mark: markIn(command ?? '', ' '), cwd: '' }]
   })
 }
 

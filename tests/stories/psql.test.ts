@@ -47,6 +47,7 @@ async function makeItSlow(home: Home, port: number): Promise<void> {
   const npm = {
     package: await makePackage(home.packages, { name: 'slow', behaviour: 'slow-install' }),
     bin: 'app',
+    installScripts: ['bloud-test-slow'],
   }
   await home.addApp('notes', 'healthy', { npm, port, version: '2.0.0' })
 }

@@ -99,7 +99,8 @@ test('psql, HTTP and the page leave the same history, except for the origin', {
   skip: needs('psql').skip || needs('chromium').skip,
 }, async (t) => {
   const home = await makeHome(t)
-  await home.addApp(APP, 'healthy', { npm: { package: `file:${join(home.packages, 'later')}`, bin: 'app' } })
+  const npm = { package: `file:${join(home.packages, 'later')}`, bin: 'app' }
+  await home.addApp(APP, 'healthy', { npm: { ...npm, installScripts: ['bloud-test-later'] } })
   await home.orchestrator()
   const { address } = await home.relay()
 

@@ -25,11 +25,11 @@ export interface TestHost {
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
-export async function createTestHost(t: TestContext): Promise<TestHost> {
+export async function createTestHost(t: TestContext, more: Record<string, string> = {}): Promise<TestHost> {
   const dataDir = await mkdtemp(join(tmpdir(), 'bloud-host-'))
   const paths = statePaths(join(dataDir, 'host'))
   const packages = join(dataDir, 'packages')
-  const another = () => createLocalHost({ dataDir, environment: process.env })
+  const another = () => createLocalHost({ dataDir, environment: { ...process.env, ...more } })
   const host = another()
   let runs = 0
   t.after(async () => {

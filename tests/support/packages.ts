@@ -1,4 +1,5 @@
 /** Creates small npm packages for tests, which are apps that run well or have a fault. */
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
@@ -62,9 +63,17 @@ export function makeApp(name: string, port: number, npmPackage: string, more: ob
     version: '1.0.0',
     port,
     healthCheck: { path: '/health', interval: 0.2, timeout: 20 },
-    npm: { package: npmPackage, bin: 'app', ...(!npmPackage.startsWith('file:') && { version: '1.0.0' }) },
+    npm: { package: npmPackage, bin: 'app', ...fromPackage(npmPackage) },
     ...more,
   })
+}
+
+/** Returns the version of a package in the registry, or the install scripts of a local package. */
+function fromPackage(npmPackage: string): object {
+  if (!npmPackage.startsWith('file:')) return { version: '1.0.0' }
+  const file = join(npmPackage.slice('file:'.length), 'package.json')
+  const { name, scripts } = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  return scripts ? { installScripts: [name] } : {}
 }
 
 const SERVER = `

@@ -9,6 +9,7 @@ import { syncDirectory, toJson } from '../../system/atomicfile.ts'
 import type { WantedApp } from '../contract.ts'
 import { appEnvironment } from './environment.ts'
 import { appDataDir, type Paths } from './paths.ts'
+import type { Program } from './program.ts'
 import { digestOf, type Manifest, manifestSchema, readStateFile, type UnitSpec } from './statefiles.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
 
@@ -36,14 +37,18 @@ export async function unitOf(
   return {
     port: app.port,
     store,
-    command: [...(program.node ? [nodePath] : []), program.file, ...npm.args.map(fill)],
+    command: [...nodeCommand(program, nodePath), program.file, ...npm.args.map(fill)],
     environment: {
       ...appEnvironment({ port: app.port, dataDir: home, nodePath }),
+      ...program.environment,
       ...fillAll(npm.environment),
     },
     files: fillAll(npm.files),
   }
 }
+
+const nodeCommand = ({ nodeOptions }: Program, nodePath: string): string[] =>
+  nodeOptions === null ? [] : [nodePath, ...nodeOptions]
 
 export const sameApps = (a: Manifest['apps'], b: Manifest['apps']): boolean =>
   digestOf(sorted(a)) === digestOf(sorted(b))

@@ -1,11 +1,19 @@
-/** Runs `npm install` for one package. */
+/** Runs `npm install` for one package, and then the install scripts of the packages that may run theirs. */
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createLineReader } from '../../system/linereader.ts'
 import { MARK, terminateGroup } from '../../system/processgroup.ts'
+import { withTimeout } from '../../system/timeout.ts'
+import { explainFailure } from './npmerror.ts'
 
-/** Upper limit of the duration of one `npm install`, in ms. Compiling native modules can take minutes. */
+/** Upper limit of the duration of one install, in ms. Compiling native modules can take minutes. */
 const INSTALL_LIMIT_MS = 15 * 60_000
 const TERM_LIMIT_MS = 3_000
+/**
+ * Time in ms to wait for the end of the output after npm has ended. A background process of an install script
+ * can keep the output open for ever.
+ */
+const OUTPUT_LIMIT_MS = 2_000
 const TAIL_LINES = 40
 
 export interface NpmOptions {
@@ -15,6 +23,8 @@ export interface NpmOptions {
   mark: string
   /** Folder with the C++ headers of Node. If undefined, each native module downloads the headers itself. */
   nodeDir?: string
+  /** Names of the packages whose install scripts run. Scripts of all other packages do not run. */
+  installScripts?: string[]
   signal: AbortSignal
   log: (line: string) => void
 }
@@ -41,56 +51,25 @@ export async function npmInstall(dir: string, spec: string, options: NpmOptions)
     if (tail.length > TAIL_LINES) tail.shift()
   }
   const deadline = AbortSignal.timeout(INSTALL_LIMIT_MS)
-  const code = await runNpm(dir, options, AbortSignal.any([options.signal, deadline]), onLine)
-  options.signal.throwIfAborted()
-  if (deadline.aborted)
-    throw new InstallError(`npm did not finish in ${INSTALL_LIMIT_MS / 60_000} minutes`, tail)
-  if (code !== 0) throw new InstallError(explain(spec, code, tail), tail)
-}
-
-function runNpm(
-  dir: string,
-  options: NpmOptions,
-  signal: AbortSignal,
-  onLine: (line: string) => void,
-): Promise<number | string> {
-  // The program `env` adds variables to the inherited environment, because only config.ts may read
-  // process.env. npm_config_nodedir is set even if empty, because the user's npmrc may name the headers of
-  // another Node.
-  const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
-  const args = [...variables, ...options.command, ...installArgs(dir, options.cache)]
-  const child = spawn('env', args, { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] })
-  const readers = [child.stdout, child.stderr].map((stream) => {
-    const reader = createLineReader(onLine)
-    stream.on('data', (chunk: Buffer) => reader.push(chunk))
-    return reader
-  })
-  let ending: Promise<void> | undefined
-  const end = () => {
-    child.kill('SIGTERM') // `env` may not have started npm yet, and then no process has the mark.
-    ending ??= terminateGroup({ marks: [options.mark] }, TERM_LIMIT_MS)
-    ending.catch((error: Error) => onLine(error.message))
+  const signal = AbortSignal.any([options.signal, deadline])
+  for (const args of steps(dir, options)) {
+    const code = await runNpm(dir, args, options, signal, onLine)
+    options.signal.throwIfAborted()
+    if (deadline.aborted)
+      throw new InstallError(`npm did not finish in ${INSTALL_LIMIT_MS / 60_000} minutes`, tail)
+    if (code !== 0) throw new InstallError(explainFailure(spec, code, tail), tail)
   }
-  if (signal.aborted) end()
-  signal.addEventListener('abort', end, { once: true })
-  return new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message))
-    child.once('close', async (code, killedBy) => {
-      signal.removeEventListener('abort', end)
-      for (const reader of readers) reader.end()
-      await ending?.catch(() => undefined)
-      resolve(code ?? `ended by ${killedBy}`)
-    })
-  })
 }
 
-function installArgs(dir: string, cache: string): string[] {
-  return [
-    'install',
+/**
+ * Returns the arguments of npm for each step. The first step runs no scripts at all, because npm has no list
+ * of packages whose scripts may run.
+ */
+function steps(dir: string, { cache, installScripts = [] }: NpmOptions): string[][] {
+  const common = [
     `--prefix=${dir}`,
     `--cache=${cache}`,
     '--omit=dev',
-    '--install-links', // A local package (file:) is copied, because the target of a link may disappear.
     '--prefer-offline', // Cached packages are installed without a network, because their versions are exact.
     '--foreground-scripts',
     '--loglevel=http', // npm prints one line per download, which shows the progress to the operator.
@@ -99,24 +78,59 @@ function installArgs(dir: string, cache: string): string[] {
     '--no-update-notifier',
     '--no-progress',
   ]
+  // A local package (file:) is copied, because the target of a link may disappear.
+  const install = ['install', '--ignore-scripts', '--install-links', ...common]
+  // The user's npmrc may turn scripts off, and the catalog lists the packages that do not work without.
+  const rebuild = ['rebuild', '--no-ignore-scripts', ...common, '--', ...installScripts]
+  return installScripts.length > 0 ? [install, rebuild] : [install]
 }
 
-const NETWORK =
-  /^(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ERR_SOCKET_TIMEOUT)$/
-
-function explain(spec: string, code: number | string, tail: string[]): string {
-  const errors = tail
-    .filter((line) => /^npm (error|ERR!)/.test(line))
-    .map((line) => line.replace(/^npm \S+ ?/, ''))
-  const kind = errors.find((line) => line.startsWith('code '))?.slice('code '.length)
-  if (code === 127) return `npm can't be started: ${tail.at(-1) ?? 'not found'}`
-  if (kind === 'E404') return `${spec} is not in the npm registry`
-  if (kind === 'ETARGET')
-    return `npm found no matching version: ${errors.find((line) => line.startsWith('notarget')) ?? spec}`
-  if (kind && NETWORK.test(kind)) return `the npm registry can't be reached (${kind})`
-  if (kind === 'ENOSPC') return 'the disk is full'
-  const first = errors.find(
-    (line) => !/^(code|syscall|path|errno|A complete log)\b/.test(line) && line.trim() !== '',
+async function runNpm(
+  dir: string,
+  args: string[],
+  options: NpmOptions,
+  signal: AbortSignal,
+  onLine: (line: string) => void,
+): Promise<number | string> {
+  // The program `env` adds variables to the inherited environment, because only config.ts may read
+  // process.env. npm_config_nodedir is set even if empty, because the user's npmrc may name the headers of
+  // another Node.
+  const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
+  const child = spawn('env', [...variables, ...options.command, ...args], {
+    cwd: dir,
+    detached: true, // npm gets its own process group, in which its background processes are found.
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const streams = [child.stdout, child.stderr]
+  const readers = streams.map((stream) => {
+    const reader = createLineReader(onLine)
+    stream.on('data', (chunk: Buffer) => reader.push(chunk))
+    return reader
+  })
+  const group = { ...(child.pid && { pgid: child.pid }), marks: [options.mark], directory: dir }
+  const closed = once(child, 'close').catch(() => undefined)
+  const ended = new Promise<number | string>((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (code, killedBy) => resolve(code ?? `ended by ${killedBy}`))
+  })
+  let ending: Promise<void> | undefined
+  const end = () => {
+    ending ??= terminateGroup(group, TERM_LIMIT_MS).catch((error: Error) => onLine(error.message))
+  }
+  if (signal.aborted) end()
+  signal.addEventListener('abort', end, { once: true })
+  const code = await ended
+  signal.removeEventListener('abort', end)
+  if (
+    (await withTimeout(
+      closed.then(() => true),
+      OUTPUT_LIMIT_MS,
+    )) === undefined
   )
-  return `npm could not install ${spec} (${kind ?? `exit code ${code}`})${first ? `: ${first}` : ''}`
+    onLine('warning: an install script left a process in the background, which is ended')
+  end()
+  await ending
+  for (const stream of streams) stream.destroy()
+  for (const reader of readers) reader.end()
+  return code
 }

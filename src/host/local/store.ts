@@ -4,12 +4,12 @@
  * an incomplete package.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
-import { own } from '../../domain/record.ts'
 import { syncDirectory, toJson } from '../../system/atomicfile.ts'
-import { InstallError, type NpmOptions, npmInstall } from './npm.ts'
+import { type NpmOptions, npmInstall } from './npm.ts'
+import { type Program, programIn } from './program.ts'
 
 /** Prefix of the names of temporary folders. */
 export const TEMP_PREFIX = '.tmp-'
@@ -77,7 +77,7 @@ export async function installIntoStore(
   try {
     await mkdir(temp, { recursive: true })
     await writeFile(join(temp, 'package.json'), toJson(await wrapperOf(npm)))
-    await npmInstall(temp, specOf(npm), options)
+    await npmInstall(temp, specOf(npm), { ...options, installScripts: npm.installScripts })
     await findProgram(temp, npm)
     options.signal.throwIfAborted()
     await rename(temp, dir)
@@ -100,36 +100,11 @@ async function wrapperOf(npm: NpmForm): Promise<object> {
 }
 
 /**
- * Returns the file that starts an installed app. `node` is true if the file must be run with Node.
+ * Returns the program that starts an installed app.
  * @throws InstallError if there is no such file.
  */
-export async function findProgram(dir: string, npm: NpmForm): Promise<{ file: string; node: boolean }> {
-  const top = join(dir, 'node_modules', await packageName(npm))
-  const relative = npm.entry ?? (await binOf(top, npm))
-  const file = join(top, relative)
-  const start = await firstBytes(file)
-  if (start === null) throw new InstallError(`${specOf(npm)} has no file ${relative}`, [])
-  return { file, node: !start.startsWith('#!') || /\bnode\b/.test(start.split('\n')[0] ?? '') }
-}
-
-async function binOf(top: string, npm: NpmForm): Promise<string> {
-  const text = await readFile(join(top, 'package.json'), 'utf8')
-  const { bin, name } = JSON.parse(text) as { bin?: string | Record<string, string>; name: string }
-  const bins = typeof bin === 'string' ? { [name.replace(/^@[^/]+\//, '')]: bin } : (bin ?? {})
-  const found = own(bins, npm.bin ?? '')
-  if (!found) throw new InstallError(`${specOf(npm)} has no program called ${npm.bin}`, [])
-  return found
-}
-
-async function firstBytes(file: string): Promise<string | null> {
-  const handle = await open(file, 'r').catch(() => null)
-  if (!handle) return null
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(256), 0, 256, 0)
-    return buffer.toString('utf8', 0, bytesRead)
-  } finally {
-    await handle.close()
-  }
+export async function findProgram(dir: string, npm: NpmForm): Promise<Program> {
+  return programIn(join(dir, 'node_modules', await packageName(npm)), specOf(npm), npm)
 }
 
 /**
