@@ -3,7 +3,7 @@
  * Written in JavaScript, because the Node of the machine may be too old to run TypeScript.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -67,14 +67,16 @@ function npm(args, cwd = ROOT) {
 function install() {
   console.log('Installing what package-lock.json lists (once; about 300 MB) …')
   // --include=dev is needed because Node itself is a development dependency.
-  if (!npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'])) {
+  // Install scripts are not run, because no package needs them: fetchNode downloads Node, and the agent makes
+  // the links between PostgreSQL's libraries itself.
+  if (!npm(['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'])) {
     giveUp('npm ci failed, its output is above. Check that the registry is reachable, then try again.')
   }
 }
 
 /**
- * Downloads Node to node_modules. The npm package `node` would do so in its install script, but npm may be
- * configured to run no install scripts.
+ * Downloads Node to node_modules, as the install script of the npm package `node` would do. npm, which this
+ * script starts, runs no install scripts.
  */
 function fetchNode() {
   const folder = join(MODULES, 'node')
@@ -83,10 +85,11 @@ function fetchNode() {
   spawnSync(process.execPath, ['installArchSpecificPackage'], {
     cwd: folder,
     stdio: 'inherit',
-    env: { ...process.env, npm_config_ignore_scripts: 'false' },
+    env: { ...process.env, npm_config_ignore_scripts: 'true' },
   })
   // npm creates a link in node_modules/.bin only for a file that exists, and Node was not downloaded then.
   rmSync(OWN_NODE, { force: true })
+  mkdirSync(dirname(OWN_NODE), { recursive: true })
   symlinkSync(join('..', 'node', 'bin', 'node'), OWN_NODE)
 }
 
