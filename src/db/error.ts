@@ -6,6 +6,7 @@ import { Problem, type ProblemCode, problemCode } from '../domain/problem.ts'
  */
 interface PostgresError {
   code?: string
+  severity?: string
   message: string
   detail?: string
   hint?: string
@@ -127,8 +128,22 @@ export function translate(error: unknown): unknown {
   if (failure) return new Problem(failure.problem, failure.message, { hint: failure.hint })
   if (!code && errors.some((each) => CONNECTION_LOST.test(each.message)))
     return new Problem('database_unavailable', "The database can't be reached", { hint: AGAIN })
-  return error
+  return errors.some(isRefusedConnection) ? refusedConnection() : error
 }
+
+const TRANSACTION_STATE = /^25...$/
+
+/**
+ * Returns true if the server refused or ended the connection. A missing right (42501), for example, concerns
+ * the connection only with the severity FATAL, and else a statement.
+ */
+const isRefusedConnection = ({ code = '', severity }: PostgresError): boolean =>
+  severity === 'FATAL' && !TRANSACTION_STATE.test(code)
+
+const refusedConnection = () =>
+  new Problem('database_unavailable', 'The database refuses the connection of the agent', {
+    hint: "Check login, password and database in DATABASE_URL. The database server's log has the reason.",
+  })
 
 /**
  * Calls `run`, which executes a query, and returns its result.

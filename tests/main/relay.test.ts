@@ -1,10 +1,11 @@
 /** Tests of the relay (HTTP server and event stream) as a separate process. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { startProxy } from '../relay/proxy.ts'
-import { testDatabase } from '../support/cluster.ts'
+import { administer, testDatabase } from '../support/cluster.ts'
 import { freePort } from '../support/port.ts'
 
 interface Tests {
@@ -97,6 +98,45 @@ test('the relay starts before its database, and serves requests once the databas
   assert.equal((await fetch(`${address}/readyz`)).status, 503)
   assert.equal((await fetch(`${address}/api/apps`)).status, 503)
   proxy.setMode('open')
+  await untilReady(address)
+  assert.equal((await fetch(`${address}/api/apps`)).status, 200)
+})
+
+test('a refused login is a temporary failure, and requests work once the login is accepted', async (t) => {
+  const { urlFor, name, drop } = await testDatabase('login')
+  const login = `login_${randomBytes(4).toString('hex')}`
+  const alter = (statement: string) => administer((admin) => admin.query(statement))
+  await alter(`create role ${login} password 'old' in role bloud_relay`)
+  t.after(async () => {
+    await drop()
+    await alter(`drop role ${login}`)
+  })
+  const url = new URL(urlFor('bloud_relay'))
+  url.username = login
+  url.password = 'new'
+  const port = await freePort()
+  const child = start(t, { DATABASE_URL: url.href, BLOUD_PORT: String(port) })
+  assert.equal((await firstMessage(child)).type, 'ready')
+  const address = `http://127.0.0.1:${port}`
+  const steps = [
+    [`alter role ${login} login`, 'with another password'],
+    [`alter role ${login} nologin password 'new'`, 'without the right to log in'],
+    [`alter role ${login} login; revoke connect on database ${name} from public`, 'without connect'],
+    [`alter database ${name} rename to ${name}_away`, 'without the database'],
+  ]
+  for (const [statement = '', what] of steps) {
+    await alter(statement)
+    for (const path of ['/readyz', '/api/apps', '/api/status']) {
+      const answer = await fetch(address + path)
+      assert.equal(answer.status, 503, `${what}: ${path} ${await answer.text()}`)
+    }
+    const answer = await fetch(`${address}/api/apps/node-red/install`, { method: 'POST' })
+    const { code, hint } = (await answer.json()) as { code: string; hint: string }
+    assert.deepEqual([answer.status, code], [503, 'database_unavailable'], what)
+    assert.match(hint, /DATABASE_URL/)
+  }
+  await alter(`alter database ${name}_away rename to ${name}`)
+  await alter(`grant connect on database ${name} to public`)
   await untilReady(address)
   assert.equal((await fetch(`${address}/api/apps`)).status, 200)
 })
