@@ -12,13 +12,14 @@ type WithPool<T extends Record<string, PoolFunction>> = {
 
 /**
  * Returns the functions bound to the pool. The first call of any function opens the pool.
- * @throws Problem database_unavailable, from every function, while the database cannot be reached.
+ * @throws Problem database_unavailable, from every function, while the database cannot be reached, and
+ * too_many_requests if too many calls wait.
  */
 export function withPool<T extends Record<string, PoolFunction>>(pool: LazyPool, functions: T): WithPool<T> {
   const bind =
     (call: PoolFunction) =>
-    async (...args: never[]) =>
-      call(await pool.open(), ...args)
+    (...args: never[]) =>
+      pool.use((opened) => call(opened, ...args))
   const bound = Object.entries(functions).map(([name, call]) => [name, bind(call)])
   return Object.fromEntries(bound) as WithPool<T>
 }

@@ -35,6 +35,7 @@ export const PROBLEMS = {
   body_too_large: { status: 413 },
   unsupported_media_type: { status: 415 },
   internal: { status: 500 },
+  too_many_requests: { status: 429 },
   too_many_clients: { status: 503 },
   database_unavailable: { status: 503 },
   database_read_only: { status: 503 },

@@ -9,6 +9,7 @@ const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
   database_unavailable: 2,
   database_read_only: 10,
   too_many_clients: 10,
+  too_many_requests: 5,
 }
 
 function titleOf(code: ProblemCode): string {

@@ -7,7 +7,7 @@ import * as catalog from '../db/catalog.ts'
 import * as event from '../db/event.ts'
 import { type EventReader, openEventReader } from '../db/eventreader.ts'
 import { checkInvariants } from '../db/invariant.ts'
-import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
+import { createLazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import * as operation from '../db/operation.ts'
 import type { Pool } from '../db/pool.ts'
@@ -24,11 +24,6 @@ import { createRelay, type RelayLimits } from '../relay/relay.ts'
 import type { StreamSource } from '../relay/streamsource.ts'
 
 /**
- * Upper limit of the relay's database connections for HTTP requests and snapshots. New events are read over a
- * separate connection.
- */
-const POOL_SIZE = 8
-/**
  * Upper limit of the duration of a query, in ms. The relay's queries take a few ms, so a query that reaches
  * the limit indicates a dead connection.
  */
@@ -37,8 +32,27 @@ const QUERY_LIMIT_MS = 7_000
 const READINESS_LIMIT_MS = 3_000
 const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
-function streamSource(pool: LazyPool, reader: EventReader): StreamSource {
-  const { streamHead, streamAfter, snapshot } = withPool(pool, {
+/**
+ * Returns the relay's connection pools. Verbs can wait for locks and a crowd can read, so verbs, reads,
+ * streams and metrics have connections of their own. New events are read over a separate connection, and each
+ * check of the readiness opens a new one.
+ */
+function openPools(url: string) {
+  // The wait, and a statement that reaches its limit of 7 s, fit in the 20 s of an HTTP request.
+  const queue = { waiting: 200, waitMs: 5_000 }
+  const limits = { answerLimitMs: QUERY_LIMIT_MS, queue }
+  return {
+    verbs: createLazyPool(url, 'bloud-relay', 6, limits),
+    reads: createLazyPool(url, 'bloud-relay', 6, limits),
+    streams: createLazyPool(url, 'bloud-relay', 4, { answerLimitMs: QUERY_LIMIT_MS }),
+    metrics: createLazyPool(url, 'bloud-relay', 1, limits),
+  }
+}
+
+type Pools = ReturnType<typeof openPools>
+
+function streamSource({ streams }: Pools, reader: EventReader): StreamSource {
+  const { streamHead, streamAfter, snapshot } = withPool(streams, {
     streamHead: event.streamHead,
     streamAfter: event.streamAfter,
     snapshot: event.snapshot,
@@ -54,7 +68,11 @@ function streamSource(pool: LazyPool, reader: EventReader): StreamSource {
   }
 }
 
-function logSource({ operationLog, findOperation }: ReturnType<typeof routeSource>): LogSource {
+function logSource({ streams }: Pools): LogSource {
+  const { operationLog, findOperation } = withPool(streams, {
+    operationLog: operation.operationLog,
+    findOperation: operation.findOperation,
+  })
   return {
     operationLog,
     async isOver(id) {
@@ -64,8 +82,8 @@ function logSource({ operationLog, findOperation }: ReturnType<typeof routeSourc
   }
 }
 
-/** Returns the database functions that the HTTP routes call, each bound to the connection pool. */
-function routeSource(pool: LazyPool, expectedSchema: string, readiness: Readiness) {
+/** Returns the database functions that the HTTP routes call, each bound to a connection pool. */
+function routeSource({ verbs, reads, metrics }: Pools, expectedSchema: string, readiness: Readiness) {
   const { installedApps, appStatus, history } = app
   const { install, uninstall, retry, cancel, rename, listOperations, findOperation, operationLog } = operation
   const { planInstall, planUninstall, catalogEntry, refreshCatalog } = catalog
@@ -73,12 +91,11 @@ function routeSource(pool: LazyPool, expectedSchema: string, readiness: Readines
   return {
     expectedSchema,
     readiness: readiness.current,
-    ...withPool(pool, { installedApps, appStatus, history }),
-    ...withPool(pool, { install, uninstall, retry, cancel, rename }),
-    ...withPool(pool, { listOperations, findOperation, operationLog }),
-    ...withPool(pool, { catalog: catalog.catalog, catalogEntry, planInstall, planUninstall, refreshCatalog }),
-    ...withPool(pool, { planRollback, rollback: rollBack }),
-    ...withPool(pool, { invariantViolations: countViolations }),
+    ...withPool(reads, { installedApps, appStatus, history }),
+    ...withPool(verbs, { install, uninstall, retry, cancel, rename, refreshCatalog, rollback: rollBack }),
+    ...withPool(reads, { listOperations, findOperation, operationLog }),
+    ...withPool(reads, { catalog: catalog.catalog, catalogEntry, planInstall, planUninstall, planRollback }),
+    ...withPool(metrics, { invariantViolations: countViolations }),
   }
 }
 
@@ -150,15 +167,15 @@ export interface RelayServer {
  */
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options
-  const pool = createLazyPool(databaseUrl, 'bloud-relay', POOL_SIZE, QUERY_LIMIT_MS)
+  const pools = openPools(databaseUrl)
   const reader = openEventReader(databaseUrl, 'bloud-relay-stream', QUERY_LIMIT_MS)
-  const relay = createRelay({ source: streamSource(pool, reader), log, limits: options.limits ?? {} })
+  const relay = createRelay({ source: streamSource(pools, reader), log, limits: options.limits ?? {} })
   const readiness = createReadiness(
     () => readDatabaseReadiness(databaseUrl, 'bloud-relay-readiness', READINESS_LIMIT_MS),
     ({ causes }) => relay.setReadOnly(causes.some(({ cause }) => cause === 'read_only')),
   )
-  const source = routeSource(pool, await expectedSchema(), readiness)
-  const logs = createLogStreams({ source: logSource(source), log, limits: options.logLimits ?? {} })
+  const source = routeSource(pools, await expectedSchema(), readiness)
+  const logs = createLogStreams({ source: logSource(pools), log, limits: options.logLimits ?? {} })
   const admission = createAdmission(options.admissionLimits)
   const routes = allRoutes({ source, relay, logs, admission, log, publicDir: join(ROOT, 'public') })
   const server = createServer({ ...config, routes, log })
@@ -174,7 +191,8 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
     relay.stop()
     logs.stop()
     await server.stop()
-    await Promise.all([listener.close(), reader.end(), pool.end()])
+    const opened = Object.values(pools).map((pool) => pool.end())
+    await Promise.all([listener.close(), reader.end(), ...opened])
   }
 
   return {
