@@ -1,12 +1,31 @@
 /** Tests that many HTTP requests at once are served, or refused with the time to wait. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { type Agent, startAgent } from './support.ts'
+import { type TestContext, test } from 'node:test'
+import { makeHome } from '../support/home.ts'
 
 const CROWD = 1_000
+/** The readiness also depends on the orchestrator, which does not run here. */
+const READINESS = '/readyz'
 const APPS = ['alpha', 'beta', 'gamma']
+type Agent = Awaited<ReturnType<typeof startAgent>>
 /** Statuses of a verb that was answered by the database. 409 means that the app is locked by another verb. */
 const ANSWERED = [200, 202, 409]
+
+/** Starts the relay as a process of its own, because the crowd needs much of the processor. */
+async function startAgent(t: TestContext) {
+  const home = await makeHome(t)
+  for (const name of APPS) await home.addApp(name)
+  const worker = await home.orchestrator()
+  await worker.end('SIGTERM')
+  const { address } = await home.relay()
+  const agent = {
+    admin: home.sql,
+    get: (path: string) => fetch(address + path),
+    post: (path: string) => fetch(address + path, { method: 'POST' }),
+  }
+  assert.equal((await agent.get('/api/apps')).status, 200)
+  return agent
+}
 
 interface Crowd {
   statuses: Map<number, number>
@@ -37,7 +56,8 @@ async function readUntil(agent: Agent, over: () => boolean, paths: string[]): Pr
     for (const path of paths) {
       const answer = await agent.get(path)
       const text = await answer.text()
-      if (answer.status !== 200) failed.push(`${path} ${answer.status} ${text}`)
+      const isReady = path === READINESS && JSON.parse(text).database === 'ok'
+      if (answer.status !== 200 && !isReady) failed.push(`${path} ${answer.status} ${text}`)
     }
   } while (!over())
   return failed
@@ -46,7 +66,7 @@ async function readUntil(agent: Agent, over: () => boolean, paths: string[]): Pr
 test('of 1,000 verbs at once none meets a missing database, and reads and readiness go on', async (t) => {
   const agent = await startAgent(t)
   let over = false
-  const reads = readUntil(agent, () => over, ['/readyz', '/api/apps', '/api/status', '/'])
+  const reads = readUntil(agent, () => over, [READINESS, '/api/apps', '/api/status', '/'])
   const { statuses, texts } = await crowd((index) =>
     agent.post(`/api/apps/${APPS[index % APPS.length]}/${index % 2 ? 'install' : 'cancel'}`),
   )
@@ -63,7 +83,7 @@ test('verbs that wait for a lock leave reads and readiness alone, and too many a
   await agent.admin.query('begin')
   await agent.admin.query("select bloud.install('alpha')")
   let over = false
-  const reads = readUntil(agent, () => over, ['/readyz', '/api/apps', '/api/apps/alpha'])
+  const reads = readUntil(agent, () => over, [READINESS, '/api/apps', '/api/apps/alpha'])
   const { statuses, texts } = await crowd(() => agent.post('/api/apps/alpha/install'))
   over = true
   await agent.admin.query('rollback')
@@ -75,7 +95,7 @@ test('verbs that wait for a lock leave reads and readiness alone, and too many a
 test('of 1,000 reads at once none meets a missing database, and verbs and readiness go on', async (t) => {
   const agent = await startAgent(t)
   let over = false
-  const others = readUntil(agent, () => over, ['/readyz'])
+  const others = readUntil(agent, () => over, [READINESS])
   const { statuses, texts } = await crowd((index) => agent.get(`/api/apps/${APPS[index % APPS.length]}`))
   over = true
   assert.deepEqual(await others, [])
