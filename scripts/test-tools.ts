@@ -9,7 +9,7 @@ import { hasServer, installedClients } from '../src/postgres/clientprograms.ts'
 import { run } from '../src/system/childprocess.ts'
 
 export interface Tools {
-  env: { BLOUD_TEST_PSQL: string; BLOUD_TEST_CHROMIUM: string; BLOUD_TEST_NIX: string }
+  env: Record<(typeof WANTED)[number]['variable'], string>
   missing: string[]
 }
 
@@ -29,7 +29,12 @@ const WANTED = [
     tests: 'browser tests',
   },
   { variable: 'BLOUD_TEST_NIX', names: ['nix-instantiate'], aptPackage: 'nix-bin', tests: 'Nix tests' },
+  { variable: 'BLOUD_TEST_NGINX', names: ['nginx'], aptPackage: 'nginx-light', tests: 'nginx tests' },
+  { variable: 'BLOUD_TEST_HAPROXY', names: ['haproxy'], aptPackage: 'haproxy', tests: 'HAProxy tests' },
 ] as const
+
+/** Debian starts these servers when it installs them, so that only CI installs them. */
+const ONLY_IN_CI: readonly string[] = ['nginx-light', 'haproxy']
 
 const APT_LIMIT_MS = 15 * 60_000
 
@@ -40,12 +45,12 @@ const APT_LIMIT_MS = 15 * 60_000
 const SERVER_PACKAGE = 'postgresql'
 
 export async function prepareTools(log: (line: string) => void): Promise<Tools> {
-  const absent: string[] = WANTED.filter(({ names }) => !findProgram(names)).map(
-    ({ aptPackage }) => aptPackage,
-  )
+  const absent: string[] = WANTED.filter(({ names }) => !findProgram(names))
+    .map(({ aptPackage }) => aptPackage)
+    .filter((name) => process.env.CI === 'true' || !ONLY_IN_CI.includes(name))
   if (!(await canDump())) absent.push(SERVER_PACKAGE)
-  const problem = absent.length > 0 ? await install(absent, log) : ''
-  const env = { BLOUD_TEST_PSQL: '', BLOUD_TEST_CHROMIUM: '', BLOUD_TEST_NIX: '' }
+  const problem = absent.length > 0 ? await install(absent, log) : 'only CI installs it'
+  const env = Object.fromEntries(WANTED.map(({ variable }) => [variable, ''])) as Tools['env']
   const missing: string[] = []
   for (const { variable, names, tests, aptPackage } of WANTED) {
     env[variable] = findProgram(names) ?? ''
@@ -66,7 +71,8 @@ async function canDump(): Promise<boolean> {
 
 function findProgram(names: readonly string[]): string | null {
   for (const name of names) {
-    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    // On Debian the PATH of an ordinary user lacks the folder of servers.
+    for (const folder of [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin']) {
       const path = join(folder, name)
       if (folder && isExecutable(path)) return path
     }
@@ -87,7 +93,8 @@ async function install(packages: string[], log: (line: string) => void): Promise
   if (process.getuid?.() !== 0) return 'not root, so not installed'
   if (!findProgram(['apt-get'])) return 'no apt-get, so not installed'
   log(`installing ${packages.join(', ')} by apt …`)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  // With this runlevel, invoke-rc.d starts no server of an installed package.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   const apt = (...args: string[]) => run('apt-get', ['-qq', '-y', ...args], { env, limitMs: APT_LIMIT_MS })
   await apt('update')
   const { code, output } = await apt('install', '--no-install-recommends', ...packages)

@@ -33,6 +33,9 @@ export interface GuardedHeaders {
  */
 const ADDRESS_CACHE_MS = 10_000
 const HOST = /^(?:[a-z0-9_](?:[a-z0-9._-]{0,252})|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i
+const PROXY_HINT =
+  "A reverse proxy must send the browser's Host header unchanged (nginx: proxy_set_header Host $http_host;): " +
+  'docs/reverse-proxy.md.'
 const ANY_ADDRESS = new Set(['0.0.0.0', '[::]'])
 
 /**
@@ -44,6 +47,8 @@ function canonical(host: string, scheme: string): URL | undefined {
   const url = `${scheme}//${host}`
   return URL.canParse(url) ? new URL(url) : undefined
 }
+
+const quoted = (text: string) => JSON.stringify(text.slice(0, 100))
 
 const bracketed = (address: string) => (address.includes(':') ? `[${address.replace(/%.*$/, '')}]` : address)
 
@@ -75,8 +80,8 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
     if (host === '') throw new Problem('invalid_request', 'The HTTP request has no Host header')
     const name = canonical(host, 'http:')?.hostname.replace(/\.$/, '')
     if (name !== undefined && (names.has(name) || isOwnAddress(name))) return
-    throw new Problem('foreign_host', `${JSON.stringify(host.slice(0, 100))} is not a name of this machine`, {
-      hint: 'If it is one, add it to BLOUD_ALLOWED_HOSTS.',
+    throw new Problem('foreign_host', `${quoted(host)} is not a name of this machine`, {
+      hint: `If it is one, add it to BLOUD_ALLOWED_HOSTS. ${PROXY_HINT}`,
     })
   }
 
@@ -86,7 +91,8 @@ export function createGuard({ listen, allowedHosts }: GuardOptions) {
     const isWeb = from?.protocol === 'http:' || from?.protocol === 'https:'
     if (from && isWeb && canonical(host, from.protocol)?.host === from.host) return
     throw new Problem('foreign_origin', 'HTTP requests from web pages of another origin are refused', {
-      hint: "Use the agent's own page, or send the HTTP request without the Origin header.",
+      detail: `Origin is ${quoted(origin)}, but Host is ${quoted(host)}.`,
+      hint: `Use the agent's own page, or send the HTTP request without the Origin header. ${PROXY_HINT}`,
     })
   }
 

@@ -29,24 +29,31 @@ export interface HttpRequest {
 /** Headers that decide where a request ends and which server it is for. Each may be sent only once. */
 const SINGLE_HEADERS = ['host', 'content-length', 'transfer-encoding']
 
+/** Returns the values of each header by its name in lower case, in the order in which they were sent. */
+function valuesByName(req: UwsRequest): Map<string, string[]> {
+  const values = new Map<string, string[]>()
+  req.forEach((name, value) => void values.set(name, [...(values.get(name) ?? []), value]))
+  return values
+}
+
 /**
  * Returns the reason why a proxy and this server could read the request differently, or null. An attacker
  * could otherwise hide a second request in the body of the first (request smuggling).
  */
-function ambiguityOf(req: UwsRequest): string | null {
-  const counts = new Map<string, number>()
-  req.forEach((name) => void counts.set(name, (counts.get(name) ?? 0) + 1))
-  const repeated = SINGLE_HEADERS.find((name) => (counts.get(name) ?? 0) > 1)
+function ambiguityOf(values: Map<string, string[]>): string | null {
+  const repeated = SINGLE_HEADERS.find((name) => (values.get(name)?.length ?? 0) > 1)
   if (repeated) return `The HTTP request has more than one ${repeated} header`
-  const encoding = req.getHeader('transfer-encoding')
-  if (counts.has('transfer-encoding') && encoding.toLowerCase() !== 'chunked')
+  const encoding = values.get('transfer-encoding')?.[0]
+  if (encoding === undefined) return null
+  if (encoding.toLowerCase() !== 'chunked')
     return 'The HTTP request has a Transfer-Encoding other than chunked'
-  if (counts.has('transfer-encoding') && counts.has('content-length'))
-    return 'The HTTP request has a Transfer-Encoding and a Content-Length header'
-  return null
+  return values.has('content-length')
+    ? 'The HTTP request has a Transfer-Encoding and a Content-Length header'
+    : null
 }
 
 export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
+  const values = valuesByName(req)
   return {
     method: req.getCaseSensitiveMethod(),
     path: req.getUrl(),
@@ -62,8 +69,9 @@ export function copyRequest(req: UwsRequest, address: Uint8Array): HttpRequest {
     lastEventId: req.getHeader('last-event-id'),
     ifNoneMatch: req.getHeader('if-none-match'),
     bloudOrigin: req.getHeader('x-bloud-origin'),
-    ambiguity: ambiguityOf(req),
-    caller: callerOf(address, req.getHeader('x-forwarded-for')),
+    ambiguity: ambiguityOf(values),
+    // A proxy such as HAProxy adds a header of its own after a header that the client sent.
+    caller: callerOf(address, values.get('x-forwarded-for')?.at(-1) ?? ''),
   }
 }
 

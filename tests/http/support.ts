@@ -146,7 +146,7 @@ export function raw(port: number, request: string): Promise<string> {
   })
 }
 
-async function openStream(t: Tests, url: string, headers: Record<string, string>) {
+export async function openStream(t: Tests, url: string, headers: Record<string, string>) {
   const abort = new AbortController()
   t.after(() => abort.abort())
   const answer = await fetch(url, {

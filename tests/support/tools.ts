@@ -1,7 +1,13 @@
 /** Programs that some tests need, other than npm packages. */
-export type Tool = 'psql' | 'chromium' | 'nix'
+export type Tool = keyof typeof VARIABLES
 
-const VARIABLES = { psql: 'BLOUD_TEST_PSQL', chromium: 'BLOUD_TEST_CHROMIUM', nix: 'BLOUD_TEST_NIX' }
+const VARIABLES = {
+  psql: 'BLOUD_TEST_PSQL',
+  chromium: 'BLOUD_TEST_CHROMIUM',
+  nix: 'BLOUD_TEST_NIX',
+  nginx: 'BLOUD_TEST_NGINX',
+  haproxy: 'BLOUD_TEST_HAPROXY',
+} as const
 
 export const toolPath = (tool: Tool): string | null => process.env[VARIABLES[tool]] || null
 
