@@ -14,7 +14,6 @@ declare
   v_role text;
   v_new boolean := pg_catalog.current_setting('server_version_num')::integer >= 160000;
 begin
-  perform pg_catalog.pg_advisory_xact_lock(45069, 1);
   foreach v_role in array
       array['bloud_owner', 'bloud_viewer', 'bloud_operator', 'bloud_relay', 'bloud_orchestrator'] loop
     if not exists (select from pg_catalog.pg_roles where rolname = v_role) then

@@ -74,10 +74,10 @@ begin
     returning d.actor, d.origin into new.status_actor, new.status_origin;
   end if;
   -- The lock is taken before the event number, so that event numbers become visible in ascending order. The
-  -- lock can't cause a deadlock, because no other lock is taken after this one. The calls are assignments,
-  -- because `perform` is slower.
+  -- lock can't cause a deadlock, because no other lock is taken after this one. The call of pg_notify is an
+  -- assignment, because `perform` is slower.
   v_done := pg_notify('bloud', '') is null;
-  v_done := pg_advisory_xact_lock(45070, 0) is null;
+  lock table bloud.lock_events in share update exclusive mode;
   v_at := case when current_setting('bloud.clock', true) <> '' then bloud.clock() else clock_timestamp() end;
   insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted,
     app_id, display_name, version, port, is_system, integration_config, installed_at, updated_at)

@@ -34,7 +34,7 @@ begin
   end if;
   -- Waits until no other transaction is installing an app that shares a dependency. The locks are taken in
   -- alphabetical order, so that two transactions never wait for each other.
-  perform pg_advisory_xact_lock(45072, hashtext(s.n))
+  perform bloud.lock_key('dependency:' || s.n)
   from (select n from unnest(v_names) as n order by n) s;
   perform bloud.withdraw_operation(v_row, v_open, bloud.cancelled_cause(v_row.status));
   perform bloud.withdraw_dependencies(v_names, 'cancelled', bloud.cancelled_cause(v_row.status));

@@ -14,13 +14,14 @@ begin
   perform bloud.assert_attempt(p_attempt);
   -- Keeps the entry of an app that another transaction has locked, because that transaction may be installing
   -- the app.
-  v_removed := array(select c.name from bloud.catalog_cache c
-    where not exists (select from jsonb_array_elements(p_entries) e where e ->> 'name' = c.name)
-      and pg_try_advisory_xact_lock(45069, hashtext(c.name)));
+  v_removed := array(select r.name from (select c.name from bloud.catalog_cache c
+      where not exists (select from jsonb_array_elements(p_entries) e where e ->> 'name' = c.name) offset 0) r
+    where bloud.try_lock_app(r.name));
   delete from bloud.catalog_cache c
   where c.name = any (v_removed) and not exists (select from bloud.apps a where a.name = c.name);
   update bloud.catalog_cache c set unavailable = 'It is no longer in the catalog.', updated_at = bloud.clock()
   where not exists (select from jsonb_array_elements(p_entries) e where e ->> 'name' = c.name);
+  perform bloud.add_lock_keys(p_entries);
   insert into bloud.catalog_cache as c (name, yaml_content, updated_at, entry, display_name, description,
     category, version, port, is_system, unavailable, warnings)
   select e ->> 'name', e ->> 'yaml_content', bloud.clock(), e -> 'entry', e ->> 'display_name',

@@ -90,7 +90,7 @@ begin
   select array_agg(o.app) into v_names from (
     select q.app from bloud.operations q
     where q.state = 'queued' and q.kind in ('install', 'uninstall') order by q.app) o
-  where pg_try_advisory_xact_lock(45069, hashtext(o.app));
+  where bloud.try_lock_app(o.app);
   v_names := bloud.filter_claimable(v_names);
   if v_names is null or not exists (
       select from bloud.operations o where o.state = 'queued' and o.app = any (v_names)) then

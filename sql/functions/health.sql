@@ -17,7 +17,7 @@ declare
   v_open bloud.operations;
 begin
   perform bloud.assert_attempt(p_attempt);
-  if not pg_try_advisory_xact_lock(45069, hashtext(p_app)) then
+  if not bloud.try_lock_app(p_app) then
     -- Another transaction has locked the app. The next health check will be recorded instead.
     return (select a.status from bloud.apps a where a.name = p_app);
   end if;
@@ -55,9 +55,9 @@ begin
   for v_row in select * from bloud.apps a
       where a.status in ('queued', 'starting', 'stopping')
         and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop
-    continue when not pg_try_advisory_xact_lock(45069, hashtext(v_row.name));
+    continue when not bloud.try_lock_app(v_row.name);
     continue when exists (select from unnest(bloud.apps_with(v_row.name)) as n
-      where not pg_try_advisory_xact_lock(45069, hashtext(n)));
+      where not bloud.try_lock_app(n));
     -- The app may have changed between the query and the lock, so the row is read again.
     select * into v_row from bloud.apps a where a.id = v_row.id;
     continue when not found or v_row.status not in ('queued', 'starting', 'stopping')

@@ -103,7 +103,7 @@ begin
   perform bloud.lock_apps('{}');
   begin
     perform set_config('lock_timeout', '3s', true);
-    perform pg_advisory_xact_lock(45074, 0);
+    lock table bloud.lock_verbs in exclusive mode;
   exception when lock_not_available or deadlock_detected then
     perform bloud.refuse(('BL004', 'Other work is on its way',
       'Another session holds an app in an open transaction.',
@@ -126,7 +126,7 @@ declare
   v_name text;
 begin
   -- Concurrent calls wait here for each other, so that only one of them inserts an operation.
-  perform pg_advisory_xact_lock(45074, 1);
+  lock table bloud.lock_verbs in share update exclusive mode;
   select * into v_operation from bloud.operations o
   where o.kind = 'rollback' and o.state in ('queued', 'active');
   if found then
@@ -207,7 +207,7 @@ declare
 begin
   -- The rebuild can't start while another transaction has locked an app of the rollback.
   if exists (select from bloud.operations o
-      where o.id = any (v_ids) and not pg_try_advisory_xact_lock(45069, hashtext(o.app))) then
+      where o.id = any (v_ids) and not bloud.try_lock_app(o.app)) then
     return;
   end if;
   v_rebuild := bloud.start_rebuild(v_ids || p_rollback.id, p_deadline_seconds);

@@ -39,7 +39,7 @@ begin
   v_names := bloud.dependencies_queued_for(uninstall.app);
   -- Waits until no other transaction is installing an app that needs one of these apps. The locks are taken
   -- in alphabetical order, so that two transactions never wait for each other.
-  perform pg_advisory_xact_lock(45072, hashtext(s.n))
+  perform bloud.lock_key('dependency:' || s.n)
   from (select distinct n from unnest(v_names || uninstall.app) as n order by n) s;
   v_open := bloud.open_operation(uninstall.app);
   if v_open.kind = 'uninstall' and (v_open.purge or not uninstall.purge) then

@@ -220,8 +220,8 @@ test('a sweep reads an app again after locking it', async () => {
   // Inserts a cancel and a retry between the read and the lock of the app in sweep(), as another session
   // could run them.
   const concurrent = `perform bloud.cancel(v_row.name); perform bloud.retry(v_row.name);
-    continue when not pg_try_advisory`
-  await db.root.query(source.replace('continue when not pg_try_advisory', concurrent))
+    continue when not bloud.try_lock_app(v_row`
+  await db.root.query(source.replace('continue when not bloud.try_lock_app(v_row', concurrent))
   assert.equal(await value(db.root, 'select bloud.sweep($1)', [db.attempt]), 0)
   assert.deepEqual(await statuses(db), { a: 'queued' })
 })
