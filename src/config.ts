@@ -1,7 +1,17 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { urlAsRole } from './db/url.ts'
+import { urlAsRole, urlWithPassword } from './db/url.ts'
+import {
+  DATABASE_VARIABLES,
+  type Environment,
+  eraseFromProc,
+  NIX_VARIABLES,
+  NPM_VARIABLES,
+  SYSTEM_VARIABLES,
+  selectVariables,
+  TERMINAL_VARIABLES,
+} from './system/environment.ts'
 
 /** Path of the top folder of the repository. */
 export const ROOT = resolve(import.meta.dirname, '..')
@@ -170,7 +180,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
   const set = parsed.data
   return {
-    databaseUrl: readDatabaseUrl(set),
+    databaseUrl: readDatabaseUrl(set, env),
     dataDir: set.BLOUD_DATA_DIR,
     port: set.BLOUD_PORT,
     listen: set.BLOUD_LISTEN,
@@ -196,20 +206,25 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   }
 }
 
-type Environment = z.infer<typeof environment>
+type Settings = z.infer<typeof environment>
 
 /**
  * Returns the URL of the database from the variable DATABASE_URL or from the file DATABASE_URL_FILE. A
  * password is safer in the file, because other users can read the environment of a systemd unit.
  */
-function readDatabaseUrl({ DATABASE_URL, DATABASE_URL_FILE, BLOUD_DATABASE_ROLE }: Environment) {
-  const url = DATABASE_URL ?? (DATABASE_URL_FILE && readUrlFile(DATABASE_URL_FILE))
+function readDatabaseUrl(
+  { DATABASE_URL, DATABASE_URL_FILE, BLOUD_DATABASE_ROLE }: Settings,
+  env: NodeJS.ProcessEnv,
+) {
+  const given = DATABASE_URL ?? (DATABASE_URL_FILE && readUrlFile(DATABASE_URL_FILE))
+  // The variable PGPASSWORD is not passed to child processes, so the URL must contain the password.
+  const url = given && env.PGPASSWORD ? urlWithPassword(given, env.PGPASSWORD) : given
   return url && BLOUD_DATABASE_ROLE ? urlAsRole(url, BLOUD_DATABASE_ROLE) : url
 }
 
 function readUrlFile(path: string): string {
   try {
-    const parsed = databaseUrl.unwrap().safeParse(readFileSync(path, 'utf8').trim())
+    const parsed = databaseUrl.unwrap().safeParse(readUrl(path).trim())
     if (parsed.success) return parsed.data
     throw new Error(`its content ${parsed.error.issues[0]?.message}`)
   } catch (error) {
@@ -219,8 +234,42 @@ function readUrlFile(path: string): string {
   }
 }
 
-/** Returns a copy of this process's environment variables in which the variables in `changes` are set. */
-export const environmentWith = (changes: Record<string, string>): NodeJS.ProcessEnv => ({
-  ...process.env,
-  ...changes,
-})
+/** Reads the file, or a descriptor that was passed to this process: /dev/fd/4. */
+function readUrl(path: string): string {
+  const descriptor = /^\/dev\/fd\/(\d+)$/.exec(path)?.[1]
+  if (!descriptor) return readFileSync(path, 'utf8')
+  const text = readFileSync(Number(descriptor), 'utf8')
+  closeSync(Number(descriptor))
+  return text
+}
+
+const SECRETS = ['DATABASE_URL', 'PGPASSWORD', 'PGSSLPASSWORD']
+/** Settings that child processes inherit. They get the URL of the database in another way. */
+const INHERITED = new RegExp(`^(${SETTINGS.filter((name) => !name.startsWith('DATABASE_')).join('|')})$`)
+const HOST = [SYSTEM_VARIABLES, NPM_VARIABLES, NIX_VARIABLES]
+
+/**
+ * Removes from the environment of this process what is not a setting, and the passwords. Processes of the
+ * same user, such as apps, could read them in /proc/<pid>/environ. The configuration must have been read
+ * before.
+ */
+export function hideEnvironment(): void {
+  const kept = [...HOST, INHERITED, DATABASE_VARIABLES, TERMINAL_VARIABLES]
+  const isKept = (name: string) => !SECRETS.includes(name) && kept.some((pattern) => pattern.test(name))
+  for (const name of Object.keys(process.env)) if (!isKept(name)) delete process.env[name]
+  eraseFromProc(isKept)
+}
+
+/** Returns the environment of the relay and of the orchestrator. */
+export const agentEnvironment = (): Environment =>
+  selectVariables(process.env, ...HOST, INHERITED, DATABASE_VARIABLES)
+
+/** Returns the variables of which the host passes some to the processes that it starts. */
+export const hostEnvironment = (): Environment => selectVariables(process.env, ...HOST)
+
+/** Returns the environment of PostgreSQL's client programs. */
+export const clientEnvironment = (): Environment =>
+  selectVariables(process.env, SYSTEM_VARIABLES, DATABASE_VARIABLES, TERMINAL_VARIABLES)
+
+/** Returns the directory in which the operator called npm, which itself changes to another directory. */
+export const callerDirectory = (): string => process.env.INIT_CWD ?? '.'

@@ -22,6 +22,13 @@ export function urlAsRole(url: string, role: string): string {
   return write(parsed)
 }
 
+/** Returns the database URL with this password. A password in the URL is kept. */
+export function urlWithPassword(url: string, password: string): string {
+  const parsed = parse(url)
+  parsed.password ||= encodeURIComponent(password)
+  return write(parsed)
+}
+
 /**
  * Parses a database URL. If the URL contains the folder of a Unix socket, for example
  * `postgresql:///db?host=/run/postgresql&user=me`, rewrites it to `postgresql://me@%2Frun%2Fpostgresql/db`,

@@ -4,11 +4,11 @@
  */
 import { chmod, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { environmentWith } from '../config.ts'
+import { callerDirectory } from '../config.ts'
 import { databaseState } from '../db/restore.ts'
 import { chooseClient, clientProgram, installedClients } from '../postgres/clientprograms.ts'
 import { run } from '../system/childprocess.ts'
-import { clientArguments, reachDatabase } from './databaseaccess.ts'
+import { type ClientArguments, reachDatabase, withClientArguments } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 /**
@@ -18,9 +18,7 @@ import { StartError } from './starterror.ts'
 const DUMP_LIMIT_MS = 30 * 60_000
 const OWNER_ONLY = 0o077
 
-async function dump(url: string, file: string): Promise<void> {
-  const { target, env } = clientArguments(url)
-  const { serverMajor } = await databaseState(url)
+async function dump({ target, env }: ClientArguments, serverMajor: number, file: string): Promise<void> {
   const client = chooseClient(await installedClients(env), serverMajor)
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const unfinished = `${file}.unfinished`
@@ -50,10 +48,9 @@ async function main(given: string | undefined): Promise<void> {
   const name = `bloud-${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.dump`
   // A relative path refers to the directory in which the operator ran npm (INIT_CWD), because npm itself
   // changes to the folder of package.json.
-  const file = given
-    ? resolve(environmentWith({}).INIT_CWD ?? '.', given)
-    : join(config.dataDir, 'backups', name)
-  await dump(url, file)
+  const file = given ? resolve(callerDirectory(), given) : join(config.dataDir, 'backups', name)
+  const { serverMajor } = await databaseState(url)
+  await withClientArguments(url, {}, (client) => dump(client, serverMajor, file))
   console.log(`Saved in ${file}`)
 }
 

@@ -14,7 +14,7 @@ export interface ChildService {
    */
   start(): Promise<void>
   /**
-   * Restarts the child with the environment that `env` returns now, for example with a new port of the
+   * Restarts the child with the URL that `databaseUrl` returns now, for example with a new port of the
    * database.
    */
   restart(): void
@@ -25,6 +25,7 @@ export interface ChildService {
 export interface ChildServiceOptions {
   name: 'relay' | 'orchestrator'
   env: () => NodeJS.ProcessEnv
+  databaseUrl: () => string
   log: Logger
 }
 
@@ -55,7 +56,7 @@ const messages = z.discriminatedUnion('type', [
   z.object({ type: z.literal('failed'), code: z.string(), message: z.string() }),
 ])
 
-export function createChildService({ name, env, log }: ChildServiceOptions): ChildService {
+export function createChildService({ name, env, databaseUrl, log }: ChildServiceOptions): ChildService {
   let child: AgentChild | null = null
   let wanted = false
   let timer: NodeJS.Timeout | undefined
@@ -65,7 +66,10 @@ export function createChildService({ name, env, log }: ChildServiceOptions): Chi
     const firstMessage = new Promise<unknown>((resolve) => {
       onMessage = resolve
     })
-    const started = startChild({ script: join(import.meta.dirname, `${name}.ts`), env: env(), onMessage })
+    const script = join(import.meta.dirname, `${name}.ts`)
+    // The URL contains a password. The child's environment and arguments are readable for apps.
+    const passed = { variable: 'DATABASE_URL_FILE', content: databaseUrl() }
+    const started = startChild({ script, env: env(), passed, onMessage })
     child = started
     const begin = Date.now()
     const endedEarly = started.ended.then((ending) => {

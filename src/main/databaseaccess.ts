@@ -1,9 +1,13 @@
 /**
  * Connects the commands `npm run psql`, `npm run db:backup` and `npm run db:restore` to the agent's database.
  */
-import { type Config, environmentWith, readConfig } from '../config.ts'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Config, clientEnvironment, hideEnvironment, readConfig } from '../config.ts'
 import { connectionProblem } from '../db/database.ts'
 import { databaseUrl, type Login, readCredentials } from '../postgres/embedded.ts'
+import type { Environment } from '../system/environment.ts'
 import { StartError } from './starterror.ts'
 
 const NOT_RUNNING = 'The database is not running. Start it with "npm start", in another terminal.'
@@ -20,6 +24,7 @@ export async function reachDatabase(
   external: (url: string) => string = (url) => url,
 ): Promise<{ url: string; config: Config }> {
   const config = readConfig()
+  hideEnvironment()
   const facts = config.databaseUrl ? null : await readCredentials(config.dataDir)
   if (!config.databaseUrl && !facts) throw new StartError('not_running', NOT_RUNNING)
   const url = facts ? databaseUrl(facts, login) : external(config.databaseUrl ?? '')
@@ -33,13 +38,33 @@ function explainProblem(problem: Error & { code?: string }): string {
   return refused ? NOT_RUNNING : `Can't connect to the database: ${problem.message}`
 }
 
+export interface ClientArguments {
+  /** URL of the database without the password, for the command line, which other users can read. */
+  target: string
+  env: Environment
+}
+
 /**
- * Splits a database URL for psql and pg_dump: `target` is the URL without the password, for the command line,
- * which other users of the machine can read. `env` contains the password.
+ * Calls `work` with the arguments of psql, pg_dump and pg_restore. The password is in a file that only this
+ * user can read and that is deleted afterwards.
  */
-export function clientArguments(url: string, more: Record<string, string> = {}) {
+export async function withClientArguments<T>(
+  url: string,
+  more: Environment,
+  work: (client: ClientArguments) => Promise<T>,
+): Promise<T> {
   const target = new URL(url)
   const password = decodeURIComponent(target.password)
   target.password = ''
-  return { target: target.href, env: environmentWith({ ...(password && { PGPASSWORD: password }), ...more }) }
+  const env = { ...clientEnvironment(), ...more }
+  if (!password) return work({ target: target.href, env })
+  const folder = await mkdtemp(join(tmpdir(), 'bloud-password-'))
+  try {
+    const PGPASSFILE = join(folder, 'pgpass')
+    const line = `*:*:*:*:${password.replace(/[\\:]/g, '\\$&')}\n`
+    await writeFile(PGPASSFILE, line, { mode: 0o600, flag: 'wx' })
+    return await work({ target: target.href, env: { ...env, PGPASSFILE } })
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }

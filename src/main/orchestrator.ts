@@ -2,7 +2,7 @@
  * Command `npm run orchestrator`: starts the worker that executes operations and checks the health of the
  * apps. The worker and the relay communicate only through the database.
  */
-import { environmentWith, readConfig } from '../config.ts'
+import { hideEnvironment, hostEnvironment, readConfig } from '../config.ts'
 import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import type { Pool } from '../db/pool.ts'
@@ -38,6 +38,7 @@ async function openWhenThere(later: LazyPool, log: Logger): Promise<Pool> {
 
 async function main(): Promise<void> {
   const config = readConfig()
+  hideEnvironment()
   if (!config.databaseUrl) {
     throw new Error(
       'DATABASE_URL is not set: "npm start" has its own database, "npm run orchestrator" needs one.',
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
   }
   const log = createLogger('orchestrator', config.logLevel)
   const notifier = createSystemdNotifier({ ...config.supervision, log })
-  const host = createHost({ ...config, environment: environmentWith({}) })
+  const host = createHost({ ...config, environment: hostEnvironment() })
   await host.start()
   const later = createLazyPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
   const pool = await openWhenThere(later, log)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { ROOT } from '../config.ts'
 import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
-import { clientArguments, reachDatabase } from './databaseaccess.ts'
+import { reachDatabase, withClientArguments } from './databaseaccess.ts'
 
 /** PostgreSQL role of the psql session. This role may execute all verbs (install, uninstall …). */
 const ROLE = 'bloud_operator'
@@ -27,8 +27,10 @@ async function main(args: string[]): Promise<number> {
   // psql prints long results with `less`. Without LESSCHARSET, `less` would print the borders of tables as
   // `<E2><94><80>` on a machine without a UTF-8 locale.
   const settings = { LESSCHARSET: 'utf-8', ...(existsSync(psqlrc) && { PSQLRC: psqlrc }) }
-  const { target, env } = clientArguments(url, settings)
-  return (await runInTerminal('psql', [`--dbname=${target}`, ...args], env)) ?? giveUp(NO_PSQL)
+  const code = await withClientArguments(url, settings, ({ target, env }) =>
+    runInTerminal('psql', [`--dbname=${target}`, ...args], env),
+  )
+  return code ?? giveUp(NO_PSQL)
 }
 
 process.exitCode = await main(process.argv.slice(2)).catch((error) => giveUp(String(error?.message ?? error)))

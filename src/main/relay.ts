@@ -3,7 +3,7 @@
  * orchestrator communicate only through the database.
  */
 import { setFlagsFromString } from 'node:v8'
-import { readConfig } from '../config.ts'
+import { hideEnvironment, readConfig } from '../config.ts'
 import { createLogger } from '../log.ts'
 import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
@@ -23,6 +23,7 @@ function limitYoungGeneration(): void {
 async function main(): Promise<void> {
   limitYoungGeneration()
   const config = readConfig()
+  hideEnvironment()
   const { databaseUrl } = config
   if (!databaseUrl) {
     throw new Error('DATABASE_URL is not set: "npm start" has its own database, "npm run relay" needs one.')

@@ -5,7 +5,7 @@
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { environmentWith } from '../config.ts'
+import { callerDirectory, clientEnvironment } from '../config.ts'
 import { createRoles, migrate } from '../db/migration.ts'
 import {
   AFTER_RESTORE,
@@ -21,7 +21,7 @@ import {
   type PostgresClient,
 } from '../postgres/clientprograms.ts'
 import { run } from '../system/childprocess.ts'
-import { clientArguments, reachDatabase } from './databaseaccess.ts'
+import { reachDatabase, withClientArguments } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
 /** Upper limit of the duration of pg_restore and of psql, in ms. */
@@ -45,7 +45,7 @@ async function writeScripts(
   file: string,
   folder: string,
 ): Promise<string[]> {
-  const env = environmentWith({})
+  const env = clientEnvironment()
   const restore = (...args: string[]) =>
     runProgram(clientProgram(client, 'pg_restore'), ['--no-owner', ...args, file], env)
   await refuseNewerBackup(await restore('--data-only', '--schema=bloud', '--table=migrations', '--file=-'))
@@ -60,15 +60,16 @@ async function writeScripts(
 }
 
 async function restoreInto(url: string, file: string, serverMajor: number): Promise<void> {
-  const { target, env } = clientArguments(url, { PGOPTIONS: '-c client_min_messages=warning' })
-  const client = chooseClient(await installedClients(env), serverMajor)
+  const client = chooseClient(await installedClients(clientEnvironment()), serverMajor)
   const folder = await mkdtemp(join(tmpdir(), 'bloud-restore-'))
   try {
     const scripts = await writeScripts(client, serverMajor, file, folder)
     await createRoles(url)
     const args = ['--no-psqlrc', '--quiet', '--single-transaction', '--set=ON_ERROR_STOP=1', '--no-password']
     const psql = clientProgram(client, 'psql')
-    await runProgram(psql, [...args, '--output=/dev/null', `--dbname=${target}`, ...scripts], env)
+    await withClientArguments(url, { PGOPTIONS: '-c client_min_messages=warning' }, ({ target, env }) =>
+      runProgram(psql, [...args, '--output=/dev/null', `--dbname=${target}`, ...scripts], env),
+    )
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -78,7 +79,7 @@ async function main(args: string[]): Promise<void> {
   process.umask(0o077)
   const [given, ...rest] = args.filter((arg) => arg !== WHILE_RUNNING)
   if (!given || rest.length > 0) throw new StartError('usage', USAGE)
-  const file = resolve(environmentWith({}).INIT_CWD ?? '.', given)
+  const file = resolve(callerDirectory(), given)
   await access(file).catch(() => {
     throw new StartError('no_file', `The file ${file} does not exist.`)
   })

@@ -6,7 +6,14 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type Config, ConfigError, environmentWith, readConfig } from '../config.ts'
+import {
+  agentEnvironment,
+  type Config,
+  ConfigError,
+  hideEnvironment,
+  hostEnvironment,
+  readConfig,
+} from '../config.ts'
 import { connectionProblem, ensureDatabase, NoResponseError } from '../db/database.ts'
 import { MigrationError, migrate } from '../db/migration.ts'
 import { urlAsRole } from '../db/url.ts'
@@ -151,11 +158,11 @@ async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Prom
     : await startEmbedded(lifecycle, config, log, () => {
         for (const child of children) child.restart()
       })
-  const host = createHost({ ...config, ownsAll: true, environment: environmentWith({}) })
+  const host = createHost({ ...config, ownsAll: true, environment: hostEnvironment() })
   await lifecycle.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
   for (const name of ['orchestrator', 'relay'] as const) {
-    const env = () => environmentWith({ DATABASE_URL: urlFor(`bloud_${name}`) })
-    const child = createChildService({ name, env, log })
+    const databaseUrl = () => urlFor(`bloud_${name}`)
+    const child = createChildService({ name, env: agentEnvironment, databaseUrl, log })
     children.push(child)
     await lifecycle.add({ name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...child })
   }
@@ -197,6 +204,7 @@ async function main(): Promise<void> {
   try {
     refuseOtherNode()
     config = readConfig()
+    hideEnvironment()
     const log = createLogger('start', config.logLevel)
     lifecycle = createLifecycle(log)
     stopOnSignals(lifecycle)

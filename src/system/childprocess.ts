@@ -2,6 +2,7 @@
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { Writable } from 'node:stream'
 import { pollUntil, withTimeout } from './timeout.ts'
 
 export interface ExitStatus {
@@ -143,19 +144,29 @@ export interface AgentChildOptions {
   /** Absolute path of the script that Node runs. */
   script: string
   env: NodeJS.ProcessEnv
+  /**
+   * Text that the child reads from an open descriptor, which no other process can read. The environment
+   * variable `variable` names the descriptor as a file, /dev/fd/4.
+   */
+  passed: { variable: string; content: string }
   onMessage(message: unknown): void
 }
+
+const PASSED_DESCRIPTOR = 4
 
 /**
  * Starts a script as a child process in its own process group, so that Ctrl-C in the terminal reaches only
  * the agent. If the agent is killed, the IPC channel closes and the child process stops itself.
  */
-export function startChild({ script, env, onMessage }: AgentChildOptions): AgentChild {
+export function startChild({ script, env, passed, onMessage }: AgentChildOptions): AgentChild {
   const child = spawn(process.execPath, [script], {
-    env,
+    env: { ...env, [passed.variable]: `/dev/fd/${PASSED_DESCRIPTOR}` },
     detached: true,
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
   })
+  const pipe = child.stdio[PASSED_DESCRIPTOR] as Writable
+  pipe.on('error', () => {}) // The child has ended before it has read the text.
+  pipe.end(passed.content)
   child.on('message', onMessage)
   const ended = exitOf(child).catch((): ExitStatus => ({ code: null, signal: null }))
   const kill = () => {

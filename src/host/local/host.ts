@@ -13,7 +13,7 @@ import { sortKeys } from '../../system/sortkeys.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { Host, LogSlice, Run, UnitState, WantedApp } from '../contract.ts'
 import { lastLines, olderLogFile, readLines } from '../logreader.ts'
-import { toolEnvironment } from './environment.ts'
+import { supervisorEnvironment, toolEnvironment } from './environment.ts'
 import { cannotInstall } from './evaluation.ts'
 import { whyNoRollback } from './generation.ts'
 import { appDataDir, appLogFile, type Paths, statePaths } from './paths.ts'
@@ -40,14 +40,20 @@ export interface LocalHostOptions {
 export function createLocalHost(options: LocalHostOptions): Host {
   const { dataDir, nodePath = process.execPath, npmCommand = ['npm'], ownsAll = false } = options
   const paths = statePaths(join(dataDir, 'host'))
-  const environment = toolEnvironment(options.environment ?? {}, nodePath)
+  const given = options.environment ?? {}
+  const environment = toolEnvironment(given, nodePath, paths.npmHome)
   const runner = createRunner({ paths, nodePath, npmCommand, environment })
-  const supervisor = createSupervisorProcess({ paths, nodePath, environment, ownsAll })
+  const supervisor = createSupervisorProcess({
+    paths,
+    nodePath,
+    environment: supervisorEnvironment(given, nodePath),
+    ownsAll,
+  })
 
   return {
     kind: 'local',
     async start() {
-      await mkdir(paths.state, { recursive: true, mode: 0o700 })
+      await mkdir(paths.npmHome, { recursive: true, mode: 0o700 })
       await supervisor.start()
     },
     async stop() {

@@ -22,6 +22,8 @@ export interface Paths {
   /** File lock that prevents two executions of switch.ts at the same time. */
   switchLock: string
   npmCache: string
+  /** Home directory of npm and its install scripts. */
+  npmHome: string
   /** Directory with one directory per execution of switch.ts, for its log and exit code. */
   runs: string
   /**
@@ -53,6 +55,7 @@ export function statePaths(state: string): Paths {
     switchLock: join(state, 'switch.lock'),
     runs: join(state, 'runs'),
     npmCache: join(state, 'npm-cache'),
+    npmHome: join(state, 'npm-home'),
     mark: join(state, 'mark'),
     supervisor,
     supervisorLock: join(supervisor, 'lock'),

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { claimFile } from '../../system/atomicfile.ts'
 import { spawnDetached } from '../../system/childprocess.ts'
+import type { Environment } from '../../system/environment.ts'
 import { isLocked } from '../../system/filelock.ts'
 import {
   killGroup,
@@ -20,7 +21,6 @@ import {
 import { pollUntil } from '../../system/timeout.ts'
 import type { Run, RunResult, RunState } from '../contract.ts'
 import { createRunDirectory, readExit, watchRunDirectory } from '../rundirectory.ts'
-import type { Environment } from './environment.ts'
 import { removeTemps } from './generation.ts'
 import { type Paths, type RunPaths, runPaths } from './paths.ts'
 import { readStateFile, resultSchema } from './statefiles.ts'

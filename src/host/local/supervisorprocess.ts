@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Environment } from '../../system/environment.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, readMark, sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import { olderLogFile } from '../logreader.ts'
-import type { Environment } from './environment.ts'
 import type { Paths } from './paths.ts'
 import { supervisorState } from './statefiles.ts'
 
