@@ -32,7 +32,8 @@ let
   cpus =
     app:
     let
-      value = builtins.toJSON (app.resources.cpus or null);
+      given = app.resources.cpus or null;
+      value = if builtins.isString given then given else builtins.toJSON given;
     in
     if app.resources == null || value == "null" then
       [ ]

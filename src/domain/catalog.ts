@@ -28,8 +28,11 @@ const numberOf = (schema: z.ZodNumber) =>
     if (value instanceof WrittenScalar) return value.value
     return typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value
   }, schema)
+/** A map. A number or boolean in its place is refused. */
+const mapOf = <T extends z.ZodTypeAny>(schema: T) =>
+  z.preprocess((value): unknown => (value instanceof WrittenScalar ? value.value : value), schema)
 const WORDS: Record<string, boolean> = { true: true, yes: true, false: false, no: false }
-const boolean = z.preprocess((value) => {
+export const boolean = z.preprocess((value) => {
   if (value instanceof WrittenScalar) return value.value
   return typeof value === 'string' && Object.hasOwn(WORDS, value.toLowerCase())
     ? WORDS[value.toLowerCase()]
@@ -41,9 +44,9 @@ const appName = textOf(
 )
 const port = numberOf(z.number().int().min(1).max(65535))
 const text = textOf(z.string().min(1, 'is empty'))
-const anyText = textOf(z.string())
+export const anyText = textOf(z.string())
 const envName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of an environment variable')
-const environment = z.record(envName, anyText).default({})
+const environment = mapOf(z.record(envName, anyText)).default({})
 /**
  * Exact version of an npm package. Ranges and tags are refused, so that every install of an app gets the same
  * version.
@@ -52,21 +55,25 @@ const exactVersion = textOf(
   z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'must be an exact version, like 1.2.3'),
 )
 
-const compatibleApp = z.object({
-  app: appName,
-  default: boolean.default(false),
-  category: text.optional(),
-})
-const integration = z
-  .object({
-    required: boolean.default(false),
-    multi: boolean.default(false),
-    compatible: z.array(compatibleApp).min(1),
-  })
-  .refine(
-    (slot) => slot.compatible.filter((choice) => choice.default).length <= 1,
-    'has more than one default',
-  )
+const compatibleApp = mapOf(
+  z.object({
+    app: appName,
+    default: boolean.default(false),
+    category: text.optional(),
+  }),
+)
+const integration = mapOf(
+  z
+    .object({
+      required: boolean.default(false),
+      multi: boolean.default(false),
+      compatible: z.array(compatibleApp).min(1),
+    })
+    .refine(
+      (slot) => slot.compatible.filter((choice) => choice.default).length <= 1,
+      'has more than one default',
+    ),
+)
 
 /**
  * Pattern of a package name in the npm registry. Git URLs, tarballs and aliases are refused, because they
@@ -88,16 +95,16 @@ const npmForm = z
      * Exact versions of indirect dependencies, by package name. They replace versions that can't be
      * installed.
      */
-    overrides: z.record(z.string().regex(NPM_NAME), exactVersion).default({}),
+    overrides: mapOf(z.record(z.string().regex(NPM_NAME), exactVersion)).default({}),
     /** Names of the npm packages whose install scripts may run. */
     installScripts: z.array(textOf(z.string().regex(NPM_NAME))).default([]),
     /**
      * Initial files of the app's data directory, by path. An existing file is not overwritten, because the
      * user may have changed the file.
      */
-    files: z
-      .record(z.string().regex(INSIDE, 'must be a path inside the data directory'), anyText)
-      .default({}),
+    files: mapOf(
+      z.record(z.string().regex(INSIDE, 'must be a path inside the data directory'), anyText),
+    ).default({}),
     /** Operating systems on which the app runs, as in `process.platform`. If absent, the app runs on all. */
     platforms: z.array(text).optional(),
   })
@@ -114,17 +121,17 @@ const npmForm = z
     path: ['bin'],
   })
 
-const healthCheck = z
-  .object({
+const healthCheck = mapOf(
+  z.object({
     /** Kind of the health probe. Apps without HTTP need `tcp`, which only opens a connection. */
     kind: textOf(z.enum(['http', 'tcp'])).optional(),
     path: textOf(z.string().startsWith('/')).default('/'),
     interval: numberOf(z.number().positive().max(3600)).default(DEFAULT_INTERVAL_SECONDS),
     timeout: numberOf(z.number().positive().max(86_400)).default(DEFAULT_TIMEOUT_SECONDS),
-  })
-  .default({})
+  }),
+).default({})
 
-const loose = z.record(z.unknown()).transform((value) => plainValue(value) as Record<string, unknown>)
+const loose = mapOf(z.record(z.unknown()).transform((value) => plainValue(value) as Record<string, unknown>))
 
 export const catalogAppSchema = z.object({
   name: appName,
@@ -138,7 +145,7 @@ export const catalogAppSchema = z.object({
   containerPort: port.optional(),
   volumes: z.array(z.union([text, loose])).default([]),
   environment,
-  integrations: z.record(z.string().regex(/^[a-zA-Z][\w-]{0,62}$/), integration).default({}),
+  integrations: mapOf(z.record(z.string().regex(/^[a-zA-Z][\w-]{0,62}$/), integration)).default({}),
   healthCheck,
   sso: loose.optional(),
   routing: loose.optional(),
@@ -146,11 +153,11 @@ export const catalogAppSchema = z.object({
   resources: loose.optional(),
   docs: text.optional(),
   tags: z.array(text).default([]),
-  npm: npmForm.optional(),
+  npm: mapOf(npmForm).optional(),
 })
 
 export type CatalogApp = z.infer<typeof catalogAppSchema>
-export type NpmForm = NonNullable<CatalogApp['npm']>
+export type NpmForm = z.infer<typeof npmForm>
 
 export interface CatalogProblem {
   file: string
@@ -169,14 +176,13 @@ const KINDS: Record<string, string> = {
 }
 const kindOf = (type: string): string => KINDS[type] ?? type
 
-const errorMap: z.ZodErrorMap = (issue, { defaultError }) => {
+const errorMap: z.ZodErrorMap = (issue, { defaultError, data }) => {
   if (issue.code !== z.ZodIssueCode.invalid_type) return { message: defaultError }
   if (issue.received === 'undefined') return { message: 'is missing' }
-  return { message: `must be ${kindOf(issue.expected)}, but is ${kindOf(issue.received)}` }
+  const received = data instanceof WrittenScalar ? typeof data.value : issue.received
+  return { message: `must be ${kindOf(issue.expected)}, but is ${kindOf(received)}` }
 }
 
-/** Keys whose values the agent does not read, so that their empty values are kept. */
-const UNREAD = ['sso', 'routing', 'bootstrap', 'resources', 'volumes']
 /** Keys with a map of texts. An empty value is an empty text in these maps. */
 const TEXT_MAPS = ['environment', 'files']
 
@@ -186,7 +192,7 @@ function withoutEmpty(tree: unknown, key = ''): unknown {
   if (!isObject(tree)) return tree
   const entries = Object.entries(tree).flatMap(([name, value]): [string, unknown][] => {
     if (value === null) return TEXT_MAPS.includes(key) ? [[name, '']] : []
-    return [[name, UNREAD.includes(name) ? value : withoutEmpty(value, name)]]
+    return [[name, withoutEmpty(value, name)]]
   })
   return Object.fromEntries(entries)
 }
@@ -206,7 +212,7 @@ export function parseCatalogFile(content: string, filename: string): ParsedFile 
     reason: `${path.join('.') || 'the file'}: ${reason}`,
   })
   if (yaml.tree === null) return { error: problem([], 'is empty') }
-  const raw = withoutEmpty(yaml.tree)
+  const raw = withoutEmpty(yaml.tree instanceof WrittenScalar ? yaml.tree.value : yaml.tree)
   const parsed = catalogAppSchema.safeParse(raw, { errorMap })
   if (!parsed.success) {
     const issue = parsed.error.issues[0]

@@ -3,7 +3,6 @@
  * PostgreSQL can't store, or that expands to too many values, is refused.
  */
 import {
-  type CollectionTag,
   type Document,
   isAlias,
   isMap,
@@ -31,6 +30,10 @@ export class WrittenScalar {
     this.value = value
     this.source = source
   }
+  /** Returns the text of the file, also for a number that is the key of a map. */
+  toString(): string {
+    return this.source
+  }
 }
 
 /** A reason why the file can't be used, with the line that causes it. */
@@ -48,15 +51,18 @@ export interface YamlFile {
   lineOf(path: (string | number)[]): number
 }
 
-const keepsText = (tag: CollectionTag | ScalarTag): boolean =>
-  ['tag:yaml.org,2002:int', 'tag:yaml.org,2002:float', 'tag:yaml.org,2002:bool'].includes(tag.tag)
+const TAG_PREFIX = 'tag:yaml.org,2002:'
+/** Tags of values that JSON has too. Other tags, such as `!!set` and the dates of YAML 1.1, are not used. */
+const JSON_TAGS = ['map', 'seq', 'str', 'null', 'int', 'float', 'bool'].map((name) => TAG_PREFIX + name)
+const WRITTEN_TAGS = ['int', 'float', 'bool'].map((name) => TAG_PREFIX + name)
 
-/** Returns the tags of YAML 1.2, but those for numbers and booleans create a WrittenScalar. */
+/** Returns the tags of JSON values, but those for numbers and booleans create a WrittenScalar. */
 const withWrittenScalars = (tags: Tags): Tags =>
-  tags.map((tag) => {
-    if (typeof tag === 'string' || !keepsText(tag)) return tag
+  tags.flatMap((tag): Tags => {
+    if (typeof tag === 'string' || !JSON_TAGS.includes(tag.tag)) return []
+    if (!WRITTEN_TAGS.includes(tag.tag)) return [tag]
     const { resolve } = tag as ScalarTag
-    return {
+    const written = {
       ...tag,
       identify: (value: unknown) => value instanceof WrittenScalar,
       resolve(text, onError, options) {
@@ -65,7 +71,12 @@ const withWrittenScalars = (tags: Tags): Tags =>
       },
       stringify: ({ value }) => (value as WrittenScalar).source,
     } as ScalarTag
+    return [written]
   })
+
+/** Returns true if two keys of a map have the same text. */
+const isSameKey = (a: unknown, b: unknown): boolean =>
+  a === b || (isScalar(a) && isScalar(b) && String(a.value) === String(b.value))
 
 /**
  * Parses the text of a YAML file.
@@ -84,11 +95,13 @@ export function readYaml(text: string): YamlFile {
       logLevel: 'error',
       merge: true,
       customTags: withWrittenScalars,
+      resolveKnownTags: false,
+      uniqueKeys: isSameKey,
     })
   } catch (error) {
     throw new YamlRefusal(1, `can't be parsed: ${reasonOf(error as Error)}`)
   }
-  const syntax = document.errors[0]
+  const syntax = document.errors[0] ?? document.warnings.find(({ code }) => code === 'TAG_RESOLVE_FAILED')
   if (syntax) throw new YamlRefusal(lineAt(syntax.pos[0]), reasonOf(syntax))
   measure(document, (node, reason) => {
     throw new YamlRefusal(lineAt(node.range?.[0] ?? 0), reason)
@@ -114,7 +127,12 @@ function measure(document: Document.Parsed, refuse: (node: Node, reason: string)
   const extents = new Map<Node, Extent>()
 
   function extentOf(node: unknown, level: number): Extent {
-    if (isPair(node)) return sum([node.key, node.value], level)
+    if (isPair(node)) {
+      const extent = sum([node.key, node.value], level)
+      if (isMergeKey(node.key) && !canBeMerged(node.value, anchors))
+        return refuse(node.key as Node, 'the merge key << needs a map or a list of maps')
+      return extent
+    }
     if (!isScalar(node) && !isMap(node) && !isSeq(node) && !isAlias(node)) return { values: 1, depth: 0 }
     if (level > MAX_DEPTH) return refuse(node, `is nested more than ${MAX_DEPTH} levels deep`)
     const extent = isAlias(node) ? targetOf(node) : ownExtent(node, level)
@@ -150,6 +168,15 @@ function measure(document: Document.Parsed, refuse: (node: Node, reason: string)
   extentOf(document.contents, 0)
 }
 
+/** True for an unquoted `<<`. The library represents its value by a symbol. */
+const isMergeKey = (key: unknown): boolean => isScalar(key) && typeof key.value === 'symbol'
+
+function canBeMerged(value: unknown, anchors: Map<string, Node>): boolean {
+  const isMapOrAlias = (node: unknown) => isMap(isAlias(node) ? anchors.get(node.source) : node)
+  const node = isAlias(value) ? anchors.get(value.source) : value
+  return isSeq(node) ? node.items.every(isMapOrAlias) : isMap(node)
+}
+
 function checkText(node: Node, value: unknown, refuse: (node: Node, reason: string) => never): void {
   if (typeof value !== 'string') return
   const reason = whyNotStorable(value)
@@ -171,21 +198,18 @@ function offsetOf(document: Document.Parsed, path: (string | number)[]): number 
 }
 
 /**
- * Returns `value` without WrittenScalar. A number that JavaScript or JSON can't represent exactly becomes its
- * text.
+ * Returns `value` without WrittenScalar. A number that JavaScript would write in another way, such as `1.10`
+ * or `0123`, becomes its text.
  */
 export function plainValue(value: unknown): unknown {
   if (value instanceof WrittenScalar) {
-    const exact = typeof value.value === 'boolean' || isExact(value.value)
-    return exact ? value.value : value.source
+    const isKept = typeof value.value === 'boolean' || String(value.value) === value.source
+    return isKept && Number.isFinite(Number(value.value)) ? value.value : value.source
   }
   if (Array.isArray(value)) return value.map(plainValue)
   if (!isObject(value)) return value
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plainValue(inner)]))
 }
-
-const isExact = (number: number) =>
-  Number.isFinite(number) && (!Number.isInteger(number) || Number.isSafeInteger(number))
 
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof WrittenScalar)

@@ -3,10 +3,11 @@
  * reported as an error, and the other files are still used.
  */
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type CatalogApp, type CatalogProblem, parseCatalogFile } from '../domain/catalog.ts'
+import { basename, join } from 'node:path'
+import type { CatalogApp, CatalogProblem } from '../domain/catalog.ts'
 import { readRegularFile } from '../system/regularfile.ts'
 import { withTimeout } from '../system/timeout.ts'
+import { type CatalogParser, createCatalogParser } from './catalogparser.ts'
 
 /** Upper limit of the size of a catalog file, in bytes. Normal catalog files have a few kilobytes. */
 const MAX_FILE_BYTES = 256 * 1024
@@ -48,11 +49,16 @@ export async function readCatalog(dir: string, limits = LIMITS): Promise<Catalog
     .filter((name) => /\.ya?ml$/.test(name))
     .sort()
   const catalog: Catalog = { files: [], warnings: [], errors: [] }
+  const parser = createCatalogParser()
   const used = new Set<string>()
-  for (const name of names.slice(0, MAX_FILES)) {
-    const left = end - performance.now()
-    if (left > 0) await addFile(catalog, used, dir, name, Math.min(limits.readMs, left))
-    else fail(catalog, name, `was not read, because the other files took ${limits.totalMs / 1000} s`)
+  try {
+    for (const name of names.slice(0, MAX_FILES)) {
+      const left = end - performance.now()
+      if (left > 0) await addFile(catalog, used, parser, join(dir, name), Math.min(limits.readMs, left))
+      else fail(catalog, name, `was not read, because the other files took ${limits.totalMs / 1000} s`)
+    }
+  } finally {
+    await parser.stop()
   }
   for (const name of names.slice(MAX_FILES)) fail(catalog, name, `is not read: only ${MAX_FILES} files are`)
   return catalog
@@ -83,17 +89,18 @@ async function readText(path: string, limitMs: number): Promise<string> {
 async function addFile(
   catalog: Catalog,
   used: Set<string>,
-  dir: string,
-  filename: string,
+  parser: CatalogParser,
+  path: string,
   limitMs: number,
 ): Promise<void> {
+  const filename = basename(path)
   let yaml: string
   try {
-    yaml = await readText(join(dir, filename), limitMs)
+    yaml = await readText(path, limitMs)
   } catch (error) {
     return fail(catalog, filename, `can't be read: ${(error as Error).message}`)
   }
-  const parsed = parse(yaml, filename)
+  const parsed = await parser.parse(yaml, filename)
   if ('error' in parsed) return void catalog.errors.push(parsed.error)
   // Two files can define the same app, for example `x.yml` and `x.yaml`.
   if (used.has(parsed.ok.name)) {
@@ -102,13 +109,4 @@ async function addFile(
   used.add(parsed.ok.name)
   catalog.files.push({ filename, app: parsed.ok, yaml })
   catalog.warnings.push(...parsed.warnings)
-}
-
-/** Parses a file. An unexpected error of the parser is an error of this file only. */
-function parse(yaml: string, filename: string): ReturnType<typeof parseCatalogFile> {
-  try {
-    return parseCatalogFile(yaml, filename)
-  } catch (error) {
-    return { error: { file: filename, line: 1, reason: `can't be parsed: ${(error as Error).message}` } }
-  }
 }

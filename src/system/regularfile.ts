@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 
 /**
  * Reads a whole regular file of at most `maxBytes`. A pipe or device is refused without waiting for it.
- * @throws Error whose message says why the file can't be read.
+ * @throws Error with the reason why the file can't be read.
  */
 export async function readRegularFile(path: string, maxBytes: number): Promise<Buffer> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)

@@ -38,12 +38,23 @@ test('a number or boolean keeps its text where a text is meant', () => {
   assert.equal(appOf('description: 2048').description, '2048')
 })
 
-test('an unread or unknown key keeps numbers, and those that JSON changes become their text', () => {
+test('an unread or unknown key keeps numbers, and those that JavaScript changes become their text', () => {
   const app = appOf(
-    'resources: { cpus: 1.5, memory: 512, id: 123456789012345678, top: .inf }\nextra: [1, true]',
+    'resources: { cpus: 1.5, memory: 512, id: 123456789012345678, top: .inf, a: 1.10, b: 0x1F, c: +1 }\n' +
+      'extra: [1, true, 1.50, { 1.10: a, 0123: b, 1.1: c }]',
   )
-  assert.deepEqual(app.resources, { cpus: 1.5, memory: 512, id: '123456789012345678', top: '.inf' })
-  assert.deepEqual((app as Record<string, unknown>).extra, [1, true])
+  const texts = { id: '123456789012345678', top: '.inf', a: '1.10', b: '0x1F', c: '+1' }
+  assert.deepEqual(app.resources, { cpus: 1.5, memory: 512, ...texts })
+  const { extra } = app as Record<string, unknown>
+  assert.deepEqual(extra, [1, true, '1.50', { '1.10': 'a', '0123': 'b', '1.1': 'c' }])
+})
+
+test('a date of YAML 1.1 and other texts that some YAML readers convert stay texts', () => {
+  const file11 = `%YAML 1.1\n---\n${file('environment: { A: 0123, B: yes, C: 12:30, D: 2001-01-01, E: 1_000 }')}`
+  const parsed = parseCatalogFile(file11, 'some-app.yaml')
+  assert.ok('ok' in parsed, JSON.stringify(parsed))
+  const texts = { A: '0123', B: 'yes', C: '12:30', D: '2001-01-01', E: '1_000' }
+  assert.deepEqual(parsed.ok.environment, texts)
 })
 
 test('a number can be written as text', () => {
@@ -55,9 +66,11 @@ test('a number can be written as text', () => {
 })
 
 test('a key without a value counts as absent, and is an empty text in an environment', () => {
-  const app = appOf('tags:\ndescription: ~\nhealthCheck:\nenvironment:\n  SOFFICE:\nsso: { client: }')
+  const app = appOf(
+    'tags:\ndescription: ~\nhealthCheck:\nenvironment:\n  SOFFICE:\nsso: { client: }\nrouting:',
+  )
   assert.deepEqual([app.tags, app.description, app.healthCheck.path], [[], '', '/'])
-  assert.deepEqual([app.environment, app.sso], [{ SOFFICE: '' }, { client: null }])
+  assert.deepEqual([app.environment, app.sso, app.routing], [{ SOFFICE: '' }, {}, undefined])
 })
 
 test('one word can be used by 500 aliases, and a merge key copies a map', () => {
@@ -93,6 +106,17 @@ test('a text that PostgreSQL cannot store is refused with the line', () => {
 test('a reason names the cause', () => {
   assert.deepEqual(errorOf('tags: {}'), [5, 'tags: must be a list, but is a map'])
   assert.deepEqual(errorOf('environment: [A=1]'), [5, 'environment: must be a map, but is a list'])
+  assert.deepEqual(errorOf('environment: 5'), [5, 'environment: must be a map, but is a number'])
+  assert.deepEqual(errorOf('npm: true'), [5, 'npm: must be a map, but is true or false'])
+  assert.deepEqual(errorOf('tags: 1984'), [5, 'tags: must be a list, but is a number'])
+  assert.deepEqual(errorOf('tags:\n  -\n  - a'), [6, 'tags.0: must be text, but is empty'])
+  assert.deepEqual(errorOf('environment: { 1: a }')[0], 5)
+  assert.deepEqual(errorOf('tags: []\nx: { 1: a, 1: b }'), [6, 'Map keys must be unique'])
+  const merge = 'the merge key << needs a map or a list of maps'
+  assert.deepEqual(errorOf('tags: []\nenvironment: { <<: 5 }'), [6, merge])
+  assert.deepEqual(errorOf('x: &x [a]\nenvironment:\n  <<: [*x]'), [7, merge])
+  assert.deepEqual(errorOf('description: !secret a'), [5, 'Unresolved tag: !secret'])
+  assert.match(String(errorOf('environment: !!omap [A: 1]')), /Unresolved tag/)
   assert.deepEqual(errorOf('npm: { package: x, version: 1.10, bin: x }')[0], 5)
   const parse = (text: string) => parseCatalogFile(text, 'some-app.yaml')
   assert.deepEqual(parse(''), { error: { file: 'some-app.yaml', line: 1, reason: 'the file: is empty' } })

@@ -1,5 +1,6 @@
 /** Computes the single sign-on settings of an app. */
 import { z } from 'zod'
+import { anyText } from '../../domain/catalog.ts'
 import type { WantedApp } from '../contract.ts'
 
 export const IDENTITY_APP = 'authentik'
@@ -24,8 +25,8 @@ type EnvKey = (typeof ENV_KEYS)[number]
 const ssoSchema = z.object({
   strategy: z.enum(['native-oidc', 'forward-auth', 'ldap']),
   callbackPath: z.string().startsWith('/').optional(),
-  providerName: z.string().min(1).optional(),
-  userCreation: z.union([z.boolean(), z.number(), z.string()]).transform(String).optional(),
+  providerName: anyText.pipe(z.string().min(1)).optional(),
+  userCreation: anyText.optional(),
   env: z.record(z.enum(ENV_KEYS), envName).default({}),
 })
 

@@ -3,7 +3,7 @@
  * such as `data:/config`, or an object with the properties `name`, `container` and `readOnly`.
  */
 import { z } from 'zod'
-import type { CatalogApp } from '../../domain/catalog.ts'
+import { anyText, boolean, type CatalogApp } from '../../domain/catalog.ts'
 
 /** Pattern of a volume name. The name becomes a directory name, so a slash is not allowed. */
 const VOLUME_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/
@@ -17,9 +17,9 @@ export interface Volume {
 }
 
 const volumeSchema = z.object({
-  name: z.string().regex(VOLUME_NAME),
+  name: anyText.pipe(z.string().regex(VOLUME_NAME)),
   container: z.string().regex(CONTAINER_PATH),
-  readOnly: z.boolean().default(false),
+  readOnly: boolean.default(false),
 })
 
 /**

@@ -5,7 +5,7 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { ROOT } from '../../../src/config.ts'
-import type { CatalogApp } from '../../../src/domain/catalog.ts'
+import { type CatalogApp, parseCatalogFile } from '../../../src/domain/catalog.ts'
 import type { WantedApp } from '../../../src/host/contract.ts'
 import { readCatalog } from '../../../src/orchestrator/catalogdirectory.ts'
 import { hostileTexts } from '../../support/hostile-texts.ts'
@@ -162,3 +162,24 @@ const allChoices = ({ integrations }: CatalogApp): Record<string, string[]> =>
   Object.fromEntries(
     Object.entries(integrations).map(([slot, { compatible }]) => [slot, compatible.map((one) => one.app)]),
   )
+
+test('numbers and words in a volume, in limits and in sign-in settings are read as they are written', async (t) => {
+  const { host, paths } = await createTestMachine(t)
+  const text = `name: wiki
+displayName: Wiki
+category: test
+port: 8000
+image: example/wiki
+volumes: [{ name: 0123, container: /data, readOnly: yes }]
+resources: { memory: , cpus: 1.50 }
+sso: { strategy: native-oidc, callbackPath: /back, providerName: 2024, env: { providerName: NAME } }
+`
+  const parsed = parseCatalogFile(text, 'wiki.yaml')
+  assert.ok('ok' in parsed, JSON.stringify(parsed))
+  assert.equal(host.cannotInstall(parsed.ok), null)
+  const wiki = { ...app('wiki'), catalog: parsed.ok }
+  assert.deepEqual(await host.configure([app('authentik'), wiki]), { warnings: {} })
+  const entry = JSON.parse(await readFile(paths.apps, 'utf8')).apps[1]
+  assert.deepEqual(entry.volumes, [{ name: '0123', container: '/data', readOnly: true }])
+  assert.deepEqual([entry.resources, entry.environment], [{ cpus: '1.50' }, { NAME: '2024' }])
+})
