@@ -217,7 +217,7 @@ export interface State {
   catalog: CatalogEntry[] | null
   catalogProblem: Problem | null
   pending: Record<string, Pending>
-  refusals: Record<string, { action: Verb; problem: Problem }>
+  refusals: Record<string, Refusal>
   planDialog: { app: string; plan: Plan; choices: Choices; problem: Problem | null } | null
   /** Latest rollback plan from the agent, or null before the first request. */
   rollback: RollbackPlan | null
@@ -225,6 +225,13 @@ export interface State {
   /** Id of the operation whose log the user closed. The page does not reopen this log by itself. */
   logClosed: string | null
   liveRegions: LiveRegions
+}
+
+export interface Refusal {
+  action: Verb
+  problem: Problem
+  /** True if a heartbeat has arrived since the refusal. */
+  hasAged?: boolean
 }
 
 export interface Announcement {

@@ -170,6 +170,8 @@ function createFeed(onMessage) {
     /** @param {string} id */
     beginAfter(id) {
       lastId = id
+      // The HTML of the page contains the status at the event `id`.
+      if (id) lastActivity = Date.now()
     },
     lastId: () => lastId,
     isSilent: () => Date.now() - lastActivity >= SILENCE_MS,

@@ -3,7 +3,7 @@
 import { isDeepEqual } from './app.js'
 import { own, without } from './record.js'
 
-/** @import { App, Message, Operation, Pending, State } from '../types.js' */
+/** @import { App, Message, Operation, Pending, Refusal, State } from '../types.js' */
 
 /** @param {State} state @param {Message} message @returns {State} */
 export function reduceRequest(state, message) {
@@ -71,6 +71,54 @@ function accept(state, name, operation) {
   const next = { ...state, pending: { ...state.pending, [name]: known } }
   // If an event arrived before the response, the apps may already show the effect of the request.
   return state.seq > pending.seq ? releaseAnswered(next) : next
+}
+
+/**
+ * Codes of refusals that are over when the agent and its database answer again. A gateway between page and
+ * agent sends no code.
+ */
+const TEMPORARY = [undefined, 'unreachable', 'database_unavailable', 'too_many_clients']
+
+/** @param {Refusal} refusal */
+const isTemporary = ({ problem }) => TEMPORARY.includes(problem.code)
+
+/** @param {State} state @param {(refusal: Refusal, app: string) => boolean} stays @returns {State} */
+function keepRefusals(state, stays) {
+  const entries = Object.entries(state.refusals)
+  const kept = entries.filter(([app, refusal]) => stays(refusal, app))
+  return kept.length === entries.length ? state : { ...state, refusals: Object.fromEntries(kept) }
+}
+
+/** Removes refusals that ended with the interruption of the connection. @param {State} state */
+export const endTemporaryRefusals = (state) => keepRefusals(state, (refusal) => !isTemporary(refusal))
+
+/**
+ * Removes temporary refusals at the second heartbeat after them (15 to 30 s), so that there is time to read
+ * a refusal that arrived after the connection was back.
+ * @param {State} state
+ * @returns {State}
+ */
+export function ageRefusals(state) {
+  const young = keepRefusals(state, (refusal) => !(isTemporary(refusal) && refusal.hasAged))
+  const entries = Object.entries(young.refusals)
+  if (entries.every(([, { hasAged }]) => hasAged)) return young
+  const refusals = Object.fromEntries(entries.map(([app, refusal]) => [app, { ...refusal, hasAged: true }]))
+  return { ...young, refusals }
+}
+
+/**
+ * Removes the refusals of actions that the database has begun to allow.
+ * @param {State} before
+ * @param {State} state
+ */
+export function endAllowedRefusals(before, state) {
+  /** @param {State} at @param {string} app @param {Refusal} refusal */
+  const control = (at, app, { action }) => own(at.apps, app)?.controls?.[action]
+  return keepRefusals(
+    state,
+    (refusal, app) =>
+      control(before, app, refusal)?.allowed !== false || !control(state, app, refusal)?.allowed,
+  )
 }
 
 /** Removes the pending requests whose effect the apps already show. @param {State} state @returns {State} */

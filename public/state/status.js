@@ -1,6 +1,6 @@
 /** Functions that derive colours and install steps from the status of an app. */
 
-/** @import { AppStatus, Status } from '../types.js' */
+/** @import { AppStatus, State, Status } from '../types.js' */
 
 /** Statuses of a successful install, in order. @type {readonly Status[]} */
 export const STEPS = ['queued', 'configuring', 'building', 'starting', 'running']
@@ -27,6 +27,17 @@ export const tone = (status) =>
         : inFlight(status)
           ? 'busy'
           : 'off'
+
+/**
+ * Returns null while the page is up to date. Otherwise returns the time of the last news of the agent as an
+ * ISO text of the browser's clock, or an empty text if the page has had no news yet.
+ * @param {Pick<State, 'connection' | 'staleSince' | 'skew'>} state
+ */
+export function lastSeenOf({ connection, staleSince, skew }) {
+  if (connection !== 'stale' && connection !== 'reconnecting') return null
+  if (staleSince === null || connection === 'reconnecting') return staleSince ?? ''
+  return new Date(Date.parse(staleSince) + skew).toISOString()
+}
 
 /**
  * Returns true if the app's install failed because a user cancelled the install.

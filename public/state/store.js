@@ -7,7 +7,14 @@
 import { applyEvent, applySnapshot, applyStatus, markAllStale, measureSkew, updateSkew } from './app.js'
 import { addEvent, applyHistory } from './history.js'
 import { addLines, closeLog, endLog, followRebuild, openLog } from './log.js'
-import { applyEventToRequests, reduceRequest, releaseAnswered } from './request.js'
+import {
+  ageRefusals,
+  applyEventToRequests,
+  endAllowedRefusals,
+  endTemporaryRefusals,
+  reduceRequest,
+  releaseAnswered,
+} from './request.js'
 import { HOME } from './route.js'
 
 /** @import { Message, State } from '../types.js' */
@@ -40,15 +47,15 @@ export const initialState = {
 export function reduce(state, message) {
   switch (message.type) {
     case 'snapshot':
-      return followRebuild(releaseAnswered(applySnapshot(state, message)))
+      return reduceApps(state, applySnapshot(state, message))
     case 'status':
-      return followRebuild(releaseAnswered(applyStatus(state, message)))
+      return reduceApps(state, applyStatus(state, message))
     case 'app':
       return reduceEvent(state, message)
     case 'reset':
       return markAllStale(state)
     case 'heartbeat':
-      return updateSkew(state, measureSkew(state.skew, message.at, message.receivedAt, true))
+      return ageRefusals(updateSkew(state, measureSkew(state.skew, message.at, message.receivedAt, true)))
     case 'stale':
       return { ...state, connection: 'stale', staleSince: message.since }
     case 'connection':
@@ -66,6 +73,9 @@ export function reduce(state, message) {
   }
 }
 
+/** @param {State} before @param {State} state state with the new status of the apps @returns {State} */
+const reduceApps = (before, state) => followRebuild(releaseAnswered(endAllowedRefusals(before, state)))
+
 /** @param {State} state @param {Extract<Message, { type: 'app' }>} message @returns {State} */
 function reduceEvent(state, message) {
   const next = applyEvent(state, message)
@@ -79,7 +89,8 @@ function reduceEvent(state, message) {
 function reduceConnection(state, { state: connection, since = null }) {
   const staleSince = connection === 'reconnecting' ? since : null
   if (state.connection === connection && state.staleSince === staleSince) return state
-  return { ...state, connection, staleSince }
+  const isBack = connection === 'live' || connection === 'polling'
+  return { ...(isBack ? endTemporaryRefusals(state) : state), connection, staleSince }
 }
 
 /** @param {State} state @param {Message} message @returns {State} */

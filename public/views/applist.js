@@ -1,7 +1,7 @@
 import { useRef } from 'preact/hooks'
 import { own } from '../state/record.js'
 import { appPath } from '../state/route.js'
-import { inFlight, tone, toneOf } from '../state/status.js'
+import { inFlight, lastSeenOf, tone, toneOf } from '../state/status.js'
 import { clock, LABELS, list, MEANINGS, timeInStatus, usualRange } from '../state/text.js'
 import { Controls } from './controls.js'
 import { Failure, Refusal } from './failure.js'
@@ -70,6 +70,8 @@ function useSortedApps(apps) {
  * @property {App} app
  * @property {number} skew
  * @property {string} hostname
+ * @property {string | null} lastSeen time of the last news, or null while the page is up to date
+ * @property {boolean} reachable false while the agent does not answer
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
  * @property {RollbackPlan | null} rollback null unless the app is unhealthy
@@ -83,6 +85,8 @@ const cardProps = (state, app, actions) => ({
   app,
   skew: state.skew,
   hostname: state.hostname,
+  lastSeen: lastSeenOf(state),
+  reachable: state.connection !== 'reconnecting',
   pending: own(state.pending, app.name),
   problem: own(state.refusals, app.name)?.problem,
   rollback: app.status === 'error' ? state.rollback : null,
@@ -114,8 +118,20 @@ export function queueText(app, { apps }) {
 }
 
 /** @param {CardProps} props */
-const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, actions }) => html`
-  <article class=${`card tone-${toneOf(app)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
+const Card = ({
+  app,
+  skew,
+  hostname,
+  lastSeen,
+  reachable,
+  pending,
+  problem,
+  rollback,
+  log,
+  ahead,
+  actions,
+}) => html`
+  <article class=${`card ${toneClass(app, lastSeen)}`} id=${`app-${app.name}`} data-app=${app.name} data-status=${app.status}
       aria-labelledby=${`title-${app.name}`}>
     <div class="card-grid">
       <header class="card-head">
@@ -124,14 +140,14 @@ const Card = ({ app, skew, hostname, pending, problem, rollback, log, ahead, act
           <h3 id=${`title-${app.name}`}><a href=${appPath(app.name)}>${app.display_name}</a></h3>
           <p class="muted">${factsOf(app)}</p>
         </div>
-        <${StatusPill} status=${app.status} />
+        <${StatusPill} status=${app.status} lastSeen=${lastSeen} />
       </header>
       ${hasSteps(app.status) && html`<${Stepper} app=${app} skew=${skew} />`}
       <${StatusText} app=${app} skew=${skew} ahead=${ahead} />
       <div class="card-trouble">
         <${Problems} app=${app} problem=${problem} rollback=${rollback} pending=${pending} actions=${actions} />
       </div>
-      <${CardFooter} app=${app} hostname=${hostname} pending=${pending} actions=${actions} hasLog=${!log && hasLog(app)} />
+      <${CardFooter} app=${app} hostname=${hostname} reachable=${reachable} pending=${pending} actions=${actions} hasLog=${!log && hasLog(app)} />
       ${log && html`<${LogPanel} key=${log.operationId} log=${log} title=${app.display_name} since=${app.status_since} skew=${skew} actions=${actions} />`}
     </div>
   </article>
@@ -155,15 +171,15 @@ export const Problems = ({ app, problem, rollback, pending, actions, Heading = '
 `
 
 /**
- * @param {{ app: App, hostname: string, pending: Pending | undefined, hasLog: boolean, actions: Actions }}
- *   props
+ * @param {{ app: App, hostname: string, reachable: boolean, pending: Pending | undefined, hasLog: boolean,
+ *   actions: Actions }} props
  */
-export function CardFooter({ app, hostname, pending, hasLog: showsLog, actions }) {
+export function CardFooter({ app, hostname, reachable, pending, hasLog: showsLog, actions }) {
   const foot = useRef(/** @type {HTMLElement | null} */ (null))
   useFocusKept(foot, 'button, a')
   return html`
   <footer class="card-foot" ref=${foot}>
-    ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} />`}
+    ${app.status === 'running' && app.port && html`<${Address} app=${app} hostname=${hostname} reachable=${reachable} />`}
     <${Controls} app=${app} pending=${pending} actions=${actions}>
       ${showsLog && html`<${LogButton} app=${app} actions=${actions} />`}
     <//>
@@ -180,9 +196,19 @@ const LogButton = ({ app, actions }) => html`
     aria-label=${`Show the log of ${app.display_name}`}><${Icon} name="log" />Log</button>
 `
 
-/** @param {{ status: Status }} props */
-export const StatusPill = ({ status }) => html`
-  <span class=${`pill tone-${tone(status)}`}><${Icon} name=${status} />${LABELS[status]}</span>
+/**
+ * Returns the classes for the colour of an app. While the page is out of date, no app has the colour of its
+ * status, because the app may have another status by now.
+ * @param {App} app
+ * @param {string | null} lastSeen
+ */
+export const toneClass = (app, lastSeen) =>
+  lastSeen === null ? `tone-${toneOf(app)}` : 'tone-off is-outdated'
+
+/** @param {{ status: Status, lastSeen: string | null }} props */
+export const StatusPill = ({ status, lastSeen }) => html`
+  <span class=${`pill tone-${lastSeen === null ? tone(status) : 'off'}`}><${Icon} name=${status} />${LABELS[status]}</span>
+  ${lastSeen && html`<span class="muted" data-last-seen>last seen <${ClockTime} at=${lastSeen} skew=${0} /></span>`}
 `
 
 /** @param {{ app: App, skew: number, ahead: string }} props */
@@ -220,19 +246,26 @@ function Usual({ app, usual, skew }) {
 
 /**
  * Shows the address of an app: a link for a web app, host and port for other protocols.
- * @param {{ app: App, hostname: string }} props
+ * @param {{ app: App, hostname: string, reachable: boolean }} props
  */
-function Address({ app, hostname }) {
-  if (app.protocol === 'http') return html`<${OpenLink} app=${app} hostname=${hostname} />`
+function Address({ app, hostname, reachable }) {
+  if (app.protocol === 'http') {
+    return html`<${OpenLink} app=${app} href=${reachable ? `http://${hostname}:${app.port}` : undefined} />`
+  }
   return (
     app.protocol &&
     html`<span class="address" data-address><span class="muted">Reached at</span> <code>${hostname}:${app.port}</code></span>`
   )
 }
 
-/** @param {{ app: App, hostname: string }} props */
-const OpenLink = ({ app, hostname }) => html`
-  <a class="button primary" data-open href=${`http://${hostname}:${app.port}`} target="_blank" rel="noopener noreferrer">
+/**
+ * Shows the link to an app. Without `href` the link is disabled.
+ * @param {{ app: App, href: string | undefined }} props
+ */
+const OpenLink = ({ app, href }) => html`
+  <a class="button primary" data-open role="link" href=${href} target="_blank" rel="noopener noreferrer"
+    aria-disabled=${href === undefined ? 'true' : undefined}
+    title=${href === undefined ? 'The agent does not answer, so the app may be off' : undefined}>
     Open <span class="sr">${app.display_name}</span><${Icon} name="open" />
   </a>
 `

@@ -1,8 +1,17 @@
 import { own } from '../state/record.js'
 import { appPath } from '../state/route.js'
-import { toneOf } from '../state/status.js'
+import { lastSeenOf } from '../state/status.js'
 import { capital } from '../state/text.js'
-import { CardFooter, factsOf, hasLog, Problems, queueText, StatusPill, StatusText } from './applist.js'
+import {
+  CardFooter,
+  factsOf,
+  hasLog,
+  Problems,
+  queueText,
+  StatusPill,
+  StatusText,
+  toneClass,
+} from './applist.js'
 import { TileFooter } from './catalog.js'
 import { Refusal } from './failure.js'
 import { HistoryTable } from './history.js'
@@ -33,20 +42,20 @@ export function AppPage({ name, state, actions }) {
 
 /** @param {{ app: App, entry: CatalogEntry | undefined, state: State, actions: Actions }} props */
 const Installed = ({ app, entry, state, actions }) => html`
-  <article class=${`card is-page tone-${toneOf(app)}`} data-app=${app.name} data-status=${app.status} aria-labelledby="page-title">
+  <article class=${`card is-page ${toneClass(app, lastSeenOf(state))}`} data-app=${app.name} data-status=${app.status} aria-labelledby="page-title">
     <header class="card-head">
       <${Avatar} name=${app.name} label=${app.display_name} />
       <div class="card-name">
         <h1 id="page-title" tabindex="-1">${app.display_name}</h1>
         <p class="muted">${factsOf(app)}</p>
       </div>
-      <${StatusPill} status=${app.status} />
+      <${StatusPill} status=${app.status} lastSeen=${lastSeenOf(state)} />
     </header>
     ${entry?.description && html`<p class="about">${entry.description}</p>`}
     ${app.status !== 'stopped' && app.status !== 'stopping' && html`<${Stepper} app=${app} skew=${state.skew} />`}
     <${StatusText} app=${app} skew=${state.skew} ahead=${app.status === 'queued' ? queueText(app, state) : ''} />
     <${Problems} app=${app} problem=${own(state.refusals, app.name)?.problem} rollback=${state.rollback} pending=${own(state.pending, app.name)} actions=${actions} Heading="h2" />
-    <${CardFooter} app=${app} hostname=${state.hostname} pending=${own(state.pending, app.name)} actions=${actions}
+    <${CardFooter} app=${app} hostname=${state.hostname} reachable=${state.connection !== 'reconnecting'} pending=${own(state.pending, app.name)} actions=${actions}
       hasLog=${!state.log && hasLog(app)} />
   </article>
 `
@@ -65,7 +74,7 @@ function NotInstalled({ entry, state, actions }) {
       </header>
       <p class="about">${entry.description}</p>
       ${refusal && html`<${Refusal} app=${entry.name} problem=${refusal.problem} actions=${actions} />`}
-      <footer class="card-foot"><${TileFooter} entry=${entry} status=${undefined} pending=${own(state.pending, entry.name)} actions=${actions} /></footer>
+      <footer class="card-foot"><${TileFooter} entry=${entry} status=${undefined} lastSeen=${null} pending=${own(state.pending, entry.name)} actions=${actions} /></footer>
     </article>
   `
 }

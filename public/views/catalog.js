@@ -1,6 +1,7 @@
 import { useMemo, useRef, useState } from 'preact/hooks'
 import { own } from '../state/record.js'
 import { appPath } from '../state/route.js'
+import { lastSeenOf } from '../state/status.js'
 import { BUSY_LABELS, capital } from '../state/text.js'
 import { byName, StatusPill } from './applist.js'
 import { Refusal } from './failure.js'
@@ -70,7 +71,8 @@ function Tiles({ entries, state, actions }) {
 function tileProps(entry, state, actions) {
   const status = own(state.apps, entry.name)?.status
   const problem = status ? undefined : own(state.refusals, entry.name)?.problem
-  return { entry, status, pending: own(state.pending, entry.name), problem, actions }
+  const lastSeen = status ? lastSeenOf(state) : null
+  return { entry, status, lastSeen, pending: own(state.pending, entry.name), problem, actions }
 }
 
 /** @param {{ all: string[], chosen: string | null, choose: (category: string | null) => void }} props */
@@ -101,6 +103,7 @@ function CatalogNote({ state, shown, actions }) {
  * @typedef {object} TileProps
  * @property {CatalogEntry} entry
  * @property {Status | undefined} status undefined if the app is not in the list "Your apps"
+ * @property {string | null} lastSeen time of the last news, or null while the page is up to date
  * @property {Pending | undefined} pending
  * @property {Problem | undefined} problem
  * @property {Actions} actions
@@ -111,7 +114,7 @@ function CatalogNote({ state, shown, actions }) {
  * tests find an app by this attribute.
  * @param {TileProps} props
  */
-function Tile({ entry, status, pending, problem, actions }) {
+function Tile({ entry, status, lastSeen, pending, problem, actions }) {
   const foot = useRef(/** @type {HTMLElement | null} */ (null))
   useFocusKept(foot, 'button, a')
   return html`
@@ -126,15 +129,15 @@ function Tile({ entry, status, pending, problem, actions }) {
     </div>
     <p class="tile-text">${entry.description}</p>
     ${problem && html`<${Refusal} app=${entry.name} problem=${problem} actions=${actions} />`}
-    <div class="tile-foot" ref=${foot}><${TileFooter} entry=${entry} status=${status} pending=${pending} actions=${actions} /></div>
+    <div class="tile-foot" ref=${foot}><${TileFooter} entry=${entry} status=${status} lastSeen=${lastSeen} pending=${pending} actions=${actions} /></div>
   </li>
 `
 }
 
-/** @param {Pick<TileProps, 'entry' | 'status' | 'pending' | 'actions'>} props */
-export function TileFooter({ entry, status, pending, actions }) {
+/** @param {Pick<TileProps, 'entry' | 'status' | 'lastSeen' | 'pending' | 'actions'>} props */
+export function TileFooter({ entry, status, lastSeen, pending, actions }) {
   if (status) {
-    return html`<${StatusPill} status=${status} />
+    return html`<${StatusPill} status=${status} lastSeen=${lastSeen} />
       <a class="tile-link" href=${appPath(entry.name)}>Show<span class="sr"> ${entry.display_name}</span></a>`
   }
   if (entry.unavailable) return html`<p class="reason"><${Icon} name="stopping" />${entry.unavailable}</p>`

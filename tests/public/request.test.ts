@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'
 import type { Message, Verb } from '../../public/types.js'
-import { appStatus, event, fold, snapshot, status } from './builders.ts'
+import { appStatus, event, fold, NOON, snapshot, status } from './builders.ts'
 
 const requested = (action: Verb): Message => ({ type: 'requested', app: 'a', action })
 const accepted = (action: Verb, id: number): Message => ({
@@ -68,6 +68,42 @@ test('a requested verb is no longer pending after its app was uninstalled', () =
     event(2, { ...app, status: 'stopping' }, null),
   ])
   assert.deepEqual(purged.pending, {})
+})
+
+const refused = (code: string, action: Verb = 'install'): Message => ({
+  type: 'refused',
+  app: 'a',
+  action,
+  problem: { title: 'Not now', code },
+})
+const connection = (state: 'live' | 'polling' | 'reconnecting'): Message => ({ type: 'connection', state })
+
+test('a refusal for want of a connection disappears when the connection is back', () => {
+  for (const code of ['unreachable', 'database_unavailable', 'too_many_clients']) {
+    const away = fold([connection('reconnecting'), refused(code)])
+    assert.ok(away.refusals.a)
+    assert.deepEqual(reduce(away, connection('live')).refusals, {})
+    assert.deepEqual(reduce(away, connection('polling')).refusals, {})
+  }
+  assert.ok(fold([connection('reconnecting'), refused('busy'), connection('live')]).refusals.a)
+})
+
+test('a temporary refusal that came after the connection was back stays for one heartbeat', () => {
+  const heartbeat: Message = { type: 'heartbeat', at: '', receivedAt: NOON }
+  const first = fold([connection('live'), refused('database_unavailable'), heartbeat])
+  assert.ok(first.refusals.a)
+  assert.deepEqual(reduce(first, heartbeat).refusals, {})
+  assert.ok(fold([connection('live'), refused('busy'), heartbeat, heartbeat]).refusals.a)
+})
+
+test('a refusal disappears when the database begins to allow the action', () => {
+  const control = (allowed: boolean) => ({ uninstall: { allowed, reason: null, code: null } })
+  const app = (allowed: boolean) => appStatus('a', 'running', { controls: control(allowed) })
+  const shown = fold([snapshot(1, [app(true)]), refused('is_required', 'uninstall'), status(1, [app(true)])])
+  assert.ok(shown.refusals.a, 'the page did not know of the refusal before')
+  const known = reduce(shown, status(1, [app(false)]))
+  assert.ok(known.refusals.a)
+  assert.deepEqual(reduce(known, status(1, [app(true)])).refusals, {})
 })
 
 test('a requested verb shows the reason of a refusal until the next click or the next event of the app', () => {

@@ -124,6 +124,7 @@ test(
     await screenshot('refused-light')
     agent.network.setMode('open')
     await page.locator('[data-connection="live"]').waitFor()
+    await page.locator('[data-refusal]').waitFor({ state: 'detached' })
     await assertMatchesDatabase(page, agent.sql)
   },
 )
