@@ -64,6 +64,7 @@ comment on view bloud.desired_apps is 'Apps that the machine will have after the
 
 create view bloud.probed_apps as
 select a.name, a.port, a.status, a.deadline, coalesce(a.deadline <= bloud.clock(), false) as overdue,
+  extract(epoch from bloud.clock() - a.status_since)::double precision as status_seconds,
   a.integration_config, c.entry
 from bloud.apps a join bloud.catalog_cache c on c.name = a.name
 where a.status in ('starting', 'running', 'error') and a.wanted order by a.name;

@@ -48,7 +48,7 @@ function slowHost(): Host {
     },
     stopSwitch: async () => true,
     appLog: async () => [],
-    unitState: async () => ({ state: 'running', exitCode: null, restarts: 0 }),
+    unitState: async () => ({ state: 'running', exitCode: null, restarts: 0, startedMsAgo: null }),
     removeData: async () => {},
   }
 }

@@ -11,6 +11,7 @@ const ProbedApp = z.object({
   port: z.number().int().nullable(),
   status: z.enum(STATUSES),
   overdue: z.boolean(),
+  status_seconds: z.number(),
   integration_config: z.record(z.unknown()),
   entry: z.record(z.unknown()),
 })

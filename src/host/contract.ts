@@ -67,8 +67,12 @@ export interface LogSlice {
 
 export interface UnitState {
   state: 'running' | 'backoff' | 'stopped' | 'unknown'
+  /** Exit code of the process that ended last, or null. A process that runs has no exit code yet. */
   exitCode: number | null
+  /** Number of restarts after a crash since the host started the app. */
   restarts: number
+  /** Time in ms since the host started the app, or null if not known. A restart is no start. */
+  startedMsAgo: number | null
 }
 
 /** Reason why the host can't do its work now: a code, one sentence, and what to do. */

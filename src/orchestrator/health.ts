@@ -1,6 +1,6 @@
 import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/health.ts'
 import type { Cause } from '../domain/app.ts'
-import type { WantedApp } from '../host/index.ts'
+import type { UnitState, WantedApp } from '../host/index.ts'
 import { wantedApp } from './configuration.ts'
 import type { Context } from './context.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
@@ -25,7 +25,12 @@ export const HEALTH_TICK_MS = 500
 
 interface ProbeState {
   nextProbeAt: number
+  /** Number of consecutive failed probes that count, because the app is not starting. */
   failures: number
+  /** True if the last probe has failed, whether it counts or not. */
+  failing: boolean
+  /** Time of the last healthy probe as in `performance.now()`. */
+  healthyAt: number
   busy: boolean
   /**
    * True if probes of this orchestrator have confirmed or replaced the stored status, which may be outdated.
@@ -34,10 +39,23 @@ interface ProbeState {
   verified: boolean
 }
 
+const endedMessage = (name: string, exitCode: number | null): string =>
+  exitCode === null ? `${name} is not running` : `${name} ended with exit code ${exitCode}`
+
+const newProbeState = (): ProbeState => ({
+  nextProbeAt: 0,
+  failures: 0,
+  failing: false,
+  healthyAt: Number.NEGATIVE_INFINITY,
+  busy: false,
+  verified: false,
+})
+
 /** Creates the health checker. Each call of `tick` starts the probes that are due. */
 export function createHealth(context: Context): { tick(): Promise<void> } {
   const { pool, host, attempt, log, signal } = context
   const probes = new Map<string, ProbeState>()
+  const began = performance.now()
 
   async function report(app: ProbedApp, cause: Cause | null): Promise<void> {
     const status = await reportHealth(pool, attempt, app.name, cause === null, cause)
@@ -53,11 +71,11 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
       class: app.overdue && !ended ? 'timeout' : 'health',
       phase: app.status,
       message: ended
-        ? `${wanted.catalog.displayName} ended with exit code ${unit.exitCode ?? 'unknown'}`
+        ? endedMessage(wanted.catalog.displayName, unit.exitCode)
         : `${wanted.catalog.displayName} is not healthy: ${problem}`,
       hint: 'Read its last log lines, then retry.',
       unit: app.name,
-      ...(unit.exitCode === null ? {} : { exit_code: unit.exitCode }),
+      ...(ended && unit.exitCode !== null ? { exit_code: unit.exitCode } : {}),
       ...(lines.length === 0 ? {} : { log: lines }),
     }
   }
@@ -71,12 +89,26 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     return unit.state === 'backoff' && unit.restarts >= RESTARTS_TO_GIVE_UP
   }
 
+  /**
+   * True if a running app may still be starting: it was started less than its time limit ago, and has not
+   * been healthy since. If the host has no time of the start, the start of the orchestrator counts.
+   */
+  function isStarting(app: ProbedApp, wanted: WantedApp, unit: UnitState, state: ProbeState): boolean {
+    if (app.status !== 'running') return false
+    if (unit.state === 'backoff' && unit.restarts >= RESTARTS_TO_GIVE_UP) return false
+    const startedMsAgo = unit.startedMsAgo ?? performance.now() - began
+    const healthyMsAgo = Math.min(performance.now() - state.healthyAt, app.status_seconds * 1000)
+    return startedMsAgo < Math.min(healthyMsAgo, wanted.catalog.healthCheck.timeout * 1000)
+  }
+
   async function check(app: ProbedApp, state: ProbeState): Promise<void> {
     const wanted = wantedApp(app)
     const unit = await host.unitState(app.name)
     const down = unit.state === 'backoff' || unit.state === 'stopped'
     const problem = down ? 'its process is not running' : await probe(wanted.port, wanted.catalog.healthCheck)
-    state.failures = problem === null ? 0 : state.failures + 1
+    state.failing = problem !== null
+    if (problem === null) [state.failures, state.healthyAt] = [0, performance.now()]
+    else if (!isStarting(app, wanted, unit, state)) state.failures++
     log.debug({ app: app.name, problem, failures: state.failures }, 'health probe')
     if (signal.aborted) return
     state.verified ||= problem === null || app.status === 'error' || state.failures >= FAILURES_TO_ERROR
@@ -98,7 +130,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     } finally {
       state.busy = false
       const interval = wantedApp(app).catalog.healthCheck.interval * 1000
-      const pause = state.failures > 0 ? Math.min(interval, FAILING_INTERVAL_MS) : interval
+      const pause = state.failing ? Math.min(interval, FAILING_INTERVAL_MS) : interval
       state.nextProbeAt = performance.now() + pause
     }
   }
@@ -108,7 +140,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
       const apps = await probedApps(pool)
       for (const name of probes.keys()) if (!apps.some((app) => app.name === name)) probes.delete(name)
       for (const app of apps) {
-        const state = probes.get(app.name) ?? { nextProbeAt: 0, failures: 0, busy: false, verified: false }
+        const state = probes.get(app.name) ?? newProbeState()
         probes.set(app.name, state)
         const due = app.status === 'starting' || !state.verified || performance.now() >= state.nextProbeAt
         if (due && !state.busy) void checkSafely(app, state)

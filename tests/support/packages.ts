@@ -14,6 +14,8 @@ import { type CatalogApp, catalogAppSchema } from '../../src/domain/catalog.ts'
  * - `forks` is healthy, and starts a child process that does not end together with its parent
  * - `stubborn` is healthy, and ignores SIGTERM
  * - `deaf` runs and never listens
+ * - `waits` is healthy as soon as the file `<package>/listen` exists, and exits with code 3 at its start if
+ *   `<package>/exit` exists
  * - `six-only` is healthy, and listens on the IPv6 address ::1 only
  */
 export type Behaviour =
@@ -25,6 +27,7 @@ export type Behaviour =
   | 'forks'
   | 'stubborn'
   | 'deaf'
+  | 'waits'
   | 'six-only'
 
 export interface PackageOptions {
@@ -47,7 +50,8 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
     ...(slow && { scripts: { preinstall: `node wait.js ${JSON.stringify(join(path, 'go'))}` } }),
   }
   await writeFile(join(path, 'package.json'), JSON.stringify(manifest))
-  await writeFile(join(path, 'app.js'), `#!/usr/bin/env node\n${PROGRAMS[behaviour]}`)
+  const program = PROGRAMS[behaviour].replaceAll('PACKAGE_DIR', JSON.stringify(path))
+  await writeFile(join(path, 'app.js'), `#!/usr/bin/env node\n${program}`)
   if (slow) await writeFile(join(path, 'wait.js'), WAIT)
   return `file:${path}`
 }
@@ -97,6 +101,10 @@ const PROGRAMS: Record<Behaviour, string> = {
   exits: `console.error('cannot find the settings file')\nprocess.exit(3)\n`,
   silent: `import { createServer } from 'node:net'\ncreateServer(() => {}).listen(Number(process.env.PORT), '127.0.0.1')\n`,
   deaf: `setInterval(() => {}, 1000)`,
+  waits: `import { existsSync } from 'node:fs'
+if (existsSync(PACKAGE_DIR + '/exit')) process.exit(3)
+while (!existsSync(PACKAGE_DIR + '/listen')) await new Promise((resolve) => setTimeout(resolve, 50))
+${SERVER}`,
   'six-only': SERVER.replace('127.0.0.1', '::1'),
   forks: `import { spawn } from 'node:child_process'
 spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })

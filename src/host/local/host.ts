@@ -8,6 +8,7 @@ import { APP_NAME } from '../../domain/catalog.ts'
 import { own } from '../../domain/record.ts'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
+import { monotonicMs } from '../../system/monotonic.ts'
 import { portObstacle } from '../../system/portcheck.ts'
 import { sortKeys } from '../../system/sortkeys.ts'
 import { pollUntil } from '../../system/timeout.ts'
@@ -49,6 +50,14 @@ export function createLocalHost(options: LocalHostOptions): Host {
     environment: supervisorEnvironment(given, nodePath),
     ownsAll,
   })
+  /** Time since which no supervisor runs the apps, or null. The next supervisor starts all apps. */
+  let absentSince: number | null = null
+
+  async function observe(name: string): Promise<UnitState> {
+    const unit = await unitState(paths, name)
+    absentSince = unit.state === 'unknown' ? (absentSince ?? monotonicMs()) : null
+    return absentSince === null ? unit : { ...unit, startedMsAgo: monotonicMs() - absentSince }
+  }
 
   return {
     kind: 'local',
@@ -76,7 +85,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
     watchLog: runner.watchLog,
     stopSwitch: runner.stopSwitch,
     appLog: async (name, lines) => lastLines(appLogFile(dataDir, checkName(name)), lines),
-    unitState: (name) => unitState(paths, name),
+    unitState: observe,
     removeData: (name) => removeData(paths, dataDir, name),
   }
 }
@@ -111,8 +120,11 @@ async function readRunLog(
 async function unitState(paths: Paths, name: string): Promise<UnitState> {
   const state = isLocked(paths.supervisorLock) ? await supervisorState(paths) : null
   const unit = own(state?.apps ?? {}, name)
-  if (unit) return { state: unit.state, exitCode: unit.exitCode, restarts: unit.restarts }
-  return { state: state && state.generation !== null ? 'stopped' : 'unknown', exitCode: null, restarts: 0 }
+  const none = { exitCode: null, restarts: 0, startedMsAgo: null }
+  if (!unit) return { state: state && state.generation !== null ? 'stopped' : 'unknown', ...none }
+  const { exitCode, restarts, startedAt } = unit
+  const startedMsAgo = startedAt === undefined ? null : monotonicMs() - startedAt
+  return { state: unit.state, exitCode, restarts, startedMsAgo }
 }
 
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {

@@ -59,6 +59,11 @@ const supervisorStateSchema = z.object({
       exitCode: z.number().int().nullable(),
       restarts: z.number().int(),
       since: z.string(),
+      /**
+       * Time of the first start in ms of the machine's monotonic clock. Absent in the file of a supervisor
+       * that an older agent started.
+       */
+      startedAt: z.number().optional(),
     }),
   ),
 })

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
+import { monotonicMs } from '../../system/monotonic.ts'
 import { killGroup, MARK, type ProcessGroup, terminateGroup } from '../../system/processgroup.ts'
 import { type LogFile, openLogFile } from './logfile.ts'
 import { appDataDir, appLogFile } from './paths.ts'
@@ -47,6 +48,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     exitCode: null,
     restarts: 0,
     since: new Date().toISOString(),
+    startedAt: monotonicMs(),
   }
   let log: LogFile | null = null
   let child: ChildProcess | null = null
@@ -115,7 +117,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
       if (!timer) return
       clearTimeout(timer)
       timer = undefined
-      Object.assign(view, { state: 'stopped', restarts: 0, exitCode: null })
+      Object.assign(view, { state: 'stopped', restarts: 0, exitCode: null, startedAt: monotonicMs() })
       void launch()
     },
     async stop() {
@@ -125,7 +127,7 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
       writeNote('stopped')
       log?.close()
       log = null
-      change({ state: 'stopped', pid: null })
+      change({ state: 'stopped', pid: null, exitCode: null }) // An exit code would be that of a crash.
     },
     view: () => ({ ...view }),
   }

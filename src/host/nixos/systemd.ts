@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { own } from '../../domain/record.ts'
 import { splitLines } from '../../system/linereader.ts'
+import { monotonicMs } from '../../system/monotonic.ts'
 import type { UnitState } from '../contract.ts'
 
 export interface SystemdCommands {
@@ -34,11 +35,20 @@ async function outputOf(command: string, args: string[]): Promise<Buffer | null>
   }
 }
 
-const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0 }
+const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0, startedMsAgo: null }
+const PROPERTIES = [
+  'LoadState',
+  'ActiveState',
+  'SubState',
+  'ExecMainStatus',
+  'ExecMainExitTimestampMonotonic',
+  'NRestarts',
+  'InactiveExitTimestampMonotonic',
+  'ActiveEnterTimestampMonotonic',
+]
 
 export async function unitState({ systemctl }: SystemdCommands, unit: string): Promise<UnitState> {
-  const wanted = 'LoadState,ActiveState,SubState,ExecMainStatus,ExecMainExitTimestampMonotonic,NRestarts'
-  const output = await outputOf(systemctl, ['show', unit, `--property=${wanted}`])
+  const output = await outputOf(systemctl, ['show', unit, `--property=${PROPERTIES}`])
   if (!output) return UNKNOWN
   const pairs = output.toString('utf8').split('\n')
   const properties = new Map(
@@ -46,11 +56,15 @@ export async function unitState({ systemctl }: SystemdCommands, unit: string): P
   )
   const active = properties.get('ActiveState')
   if (!active) return UNKNOWN
-  const hasEnded = Number(properties.get('ExecMainExitTimestampMonotonic') ?? 0) > 0
+  const number = (name: string) => Number(properties.get(name) ?? 0) || 0
+  const restarts = number('NRestarts')
+  // Times are in microseconds of the monotonic clock, and 0 if the unit has not been started since the boot.
+  const begin = Math.max(number('InactiveExitTimestampMonotonic'), number('ActiveEnterTimestampMonotonic'))
   return {
     state: stateOf(active, properties.get('SubState') ?? ''),
-    exitCode: hasEnded ? Number(properties.get('ExecMainStatus') ?? 0) : null,
-    restarts: Number(properties.get('NRestarts') ?? 0) || 0,
+    exitCode: number('ExecMainExitTimestampMonotonic') > 0 ? number('ExecMainStatus') : null,
+    restarts,
+    startedMsAgo: begin > 0 && restarts === 0 ? monotonicMs() - begin / 1000 : null,
   }
 }
 

@@ -7,6 +7,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { runPaths } from '../../../src/host/nixos/paths.ts'
+import { monotonicMs } from '../../../src/system/monotonic.ts'
 import { until } from '../../support/local-host.ts'
 import {
   container,
@@ -164,18 +165,39 @@ const script = async (path: string, text: string) => writeFile(path, `#!/bin/sh\
 
 test('the state and the last output of a container are read from systemd', async (t) => {
   const { host, dataDir } = await createTestMachine(t)
-  assert.deepEqual(await host.unitState('wiki'), { state: 'unknown', exitCode: null, restarts: 0 })
+  assert.deepEqual(await host.unitState('wiki'), {
+    state: 'unknown',
+    exitCode: null,
+    restarts: 0,
+    startedMsAgo: null,
+  })
   assert.deepEqual(await host.appLog('wiki', 5), [])
   const printState = (text: string) =>
     script(join(dataDir, 'machine/systemctl'), `test "$2" = podman-wiki.service || exit 1\nprintf '${text}'`)
   await printState(
     'ActiveState=active\\nSubState=running\\nNRestarts=2\\nExecMainStatus=0\\nExecMainExitTimestampMonotonic=0\\n',
   )
-  assert.deepEqual(await host.unitState('wiki'), { state: 'running', exitCode: null, restarts: 2 })
+  assert.deepEqual(await host.unitState('wiki'), {
+    state: 'running',
+    exitCode: null,
+    restarts: 2,
+    startedMsAgo: null,
+  })
   await printState(
     'ActiveState=activating\\nSubState=auto-restart\\nNRestarts=3\\nExecMainStatus=125\\nExecMainExitTimestampMonotonic=9\\n',
   )
-  assert.deepEqual(await host.unitState('wiki'), { state: 'backoff', exitCode: 125, restarts: 3 })
+  assert.deepEqual(await host.unitState('wiki'), {
+    state: 'backoff',
+    exitCode: 125,
+    restarts: 3,
+    startedMsAgo: null,
+  })
+  const oneSecondAgo = (monotonicMs() - 1_000) * 1_000 // in microseconds, as systemd prints it
+  await printState(
+    `ActiveState=active\\nSubState=running\\nNRestarts=0\\nActiveEnterTimestampMonotonic=${oneSecondAgo}\\n`,
+  )
+  const { startedMsAgo } = await host.unitState('wiki')
+  assert.ok(startedMsAgo !== null && startedMsAgo >= 1_000 && startedMsAgo < 90_000, `${startedMsAgo}`)
   await printState('LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n')
   assert.equal((await host.unitState('wiki')).state, 'stopped')
   await script(join(dataDir, 'machine/journalctl'), `printf 'one\\ntwo\\n\\033[31mthree\\033[0m\\n'`)
