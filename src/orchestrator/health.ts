@@ -57,10 +57,12 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
   const probes = new Map<string, ProbeState>()
   const began = performance.now()
 
-  async function report(app: ProbedApp, cause: Cause | null): Promise<void> {
+  /** Returns false if another transaction has locked the app, so that the app must be probed again. */
+  async function report(app: ProbedApp, cause: Cause | null): Promise<boolean> {
     const status = await reportHealth(pool, attempt, app.name, cause === null, cause)
-    if (status !== app.status)
-      log.info({ app: app.name, from: app.status, to: status, why: cause?.message }, 'health')
+    if (status === app.status) return false
+    log.info({ app: app.name, from: app.status, to: status, why: cause?.message }, 'health')
+    return true
   }
 
   async function failureOf(app: ProbedApp, wanted: WantedApp, problem: string): Promise<Cause> {
@@ -113,11 +115,11 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     if (signal.aborted) return
     state.verified ||= problem === null || app.status === 'error' || state.failures >= FAILURES_TO_ERROR
     if (problem === null) {
-      if (app.status !== 'running') await report(app, null)
+      if (app.status !== 'running') state.verified = await report(app, null)
     } else if (
       app.status === 'starting' ? await hasFailedToStart(app) : state.failures >= FAILURES_TO_ERROR
     ) {
-      if (app.status !== 'error') await report(app, await failureOf(app, wanted, problem))
+      if (app.status !== 'error') state.verified = await report(app, await failureOf(app, wanted, problem))
     }
   }
 

@@ -80,3 +80,25 @@ test('a new orchestrator checks the health of each app at once, even with an int
   await home.orchestrator()
   await home.until('app', 'running')
 })
+
+test('a health probe whose result meets a lock of the app is repeated at once', async (t) => {
+  const home = await makeHome(t)
+  const healthCheck = { path: '/health', interval: 3600, timeout: 60 }
+  await home.addApp('app', 'healthy', { healthCheck })
+  const first = await home.orchestrator()
+  await home.sql.query("select bloud.install('app')")
+  await home.until('app', 'running')
+  await first.end('SIGKILL')
+  await home.expireLease()
+  await home.sql.query("update bloud.apps set status = 'error'")
+  const holder = await session(home.database.url)
+  await holder.query("begin; select pg_advisory_xact_lock(45069, hashtext('app'))")
+  await home.orchestrator()
+  await home.untilTrue(
+    `select exists (select from pg_stat_activity where usename = 'bloud_orchestrator' and state = 'idle'
+      and query like '%bloud.report_health(%')`,
+  )
+  await holder.query('commit')
+  await holder.end()
+  await home.until('app', 'running')
+})
