@@ -234,6 +234,33 @@ in
       (databaseOf "postgres")
     ];
 
+    # Pairs the database with the state directory of this machine. Only an operator starts this unit, for
+    # example after a restore on new hardware.
+    systemd.services.bloud-adopt = lib.mkMerge [
+      {
+        description = "Bloud: pairs the database with the data of this machine";
+        after = lib.optionals local databaseUnits;
+        wants = lib.optionals local [ "postgresql.service" ];
+        environment = settings;
+        restartIfChanged = false;
+        serviceConfig = hardening // {
+          Type = "oneshot";
+          ExecStart = "${cfg.package}/bin/bloud-adopt";
+          TimeoutStartSec = 60;
+          User = "bloud";
+          Group = "bloud";
+          StateDirectory = [ "bloud/nixos" ];
+          StateDirectoryMode = "0711";
+          RestrictAddressFamilies = [
+            "AF_UNIX"
+            "AF_INET"
+            "AF_INET6"
+          ];
+        };
+      }
+      (databaseOf "bloud_orchestrator")
+    ];
+
     # Restarts the agent when its package or settings have changed. If the agent itself has started
     # `nixos-rebuild switch`, refresh.sh postpones the restart until the command has ended.
     systemd.services.bloud-refresh = {

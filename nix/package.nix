@@ -41,6 +41,7 @@ let
     bloud-relay = "src/main/relay.ts";
     bloud-orchestrator = "src/main/orchestrator.ts";
     bloud-migrate = "src/main/migrate.ts";
+    bloud-adopt = "src/main/adopt.ts";
     bloud-rebuild = "src/host/nixos/rebuild.ts";
   };
 in

@@ -32,7 +32,8 @@ grant execute on function
   bloud.usual_duration(text, text), bloud.step_durations(text, bigint), bloud.why(text),
   bloud.status_at(text, timestamptz), bloud.check_invariants(), bloud.readiness(), bloud.blocking_sessions(),
   bloud.stream_head(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer),
-  bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
+  bloud.is_led(), bloud.longest_lease(), bloud.refusal_of_folder(text, text, text),
+  bloud.pairing_refusal(), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
 to bloud_viewer, bloud_relay;
 
 grant execute on function
@@ -41,8 +42,9 @@ grant execute on function
 to bloud_operator;
 
 grant execute on function
-  bloud.acquire_lease(text, integer), bloud.renew_lease(bigint, integer), bloud.release_lease(bigint),
-  bloud.report_worker(text, timestamptz, jsonb),
+  bloud.acquire_lease(text, integer, text, boolean), bloud.renew_lease(bigint, integer),
+  bloud.release_lease(bigint), bloud.report_worker(text, timestamptz, jsonb),
+  bloud.pair_folder(text, text, text), bloud.adopt(text, text),
   bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb),
   bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text, jsonb),
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),

@@ -151,6 +151,7 @@ create table bloud.lease (
   attempt bigint not null default 0, -- Number of times that a worker has acquired the lease.
   worker text, -- Name of the worker (orchestrator process) that holds or last held the lease.
   lease_until timestamp with time zone, -- Time at which the lease expires.
+  folder_id text, -- Id of the data folder of the worker, from its file pairing.json.
   constraint lease_pkey PRIMARY KEY (singleton),
   constraint lease_has_one_row CHECK (singleton)
 );
@@ -233,6 +234,25 @@ CREATE INDEX operations_by_app ON bloud.operations USING btree (app, id);
 -- Speeds up queries for the operations of a rebuild.
 CREATE INDEX operations_by_rebuild ON bloud.operations USING btree (rebuild_id);
 
+-- Data folder whose orchestrator (worker process) may work with this database, in a single row.
+create table bloud.pairing (
+  -- Primary key that is always true, so that the table has at most one row.
+  singleton boolean not null default true,
+  database_id text, -- Random id of this database, which the data folder stores too.
+  folder_id text, -- Id of the data folder, from its file pairing.json.
+  machine text, -- Host name of the machine with the data folder.
+  paired_at timestamp with time zone, -- Time of the first start of the orchestrator, or of the last adopt().
+  refused_folder text, -- Id of the data folder whose orchestrator was refused last, or null.
+  refused_machine text, -- Host name of the machine whose orchestrator was refused last.
+  refused_database text, -- Id of the database to which the refused data folder belongs, or null.
+  refused_at timestamp with time zone, -- Time at which an orchestrator was refused last, or null.
+  constraint pairing_pkey PRIMARY KEY (singleton),
+  constraint paired_at_a_time CHECK (((folder_id IS NULL) = (paired_at IS NULL))),
+  constraint paired_database_has_an_id CHECK (((folder_id IS NULL) = (database_id IS NULL))),
+  constraint pairing_has_one_row CHECK (singleton),
+  constraint refused_at_a_time CHECK (((refused_folder IS NULL) = (refused_at IS NULL)))
+);
+
 -- Output of the switch command (`nixos-rebuild switch`) of each rebuild, one line per row.
 create table bloud.rebuild_log (
   rebuild_id bigint not null, -- Id of the rebuild.
@@ -306,6 +326,7 @@ create table bloud.stream (
   singleton boolean not null default true,
   epoch text not null, -- Random id of the event history.
   pruned_to bigint not null default 0, -- Number (seq) of the newest event that prune() has deleted, or 0.
+  timeline text, -- Timeline of the PostgreSQL server, as in the names of its WAL files.
   constraint stream_pkey PRIMARY KEY (singleton),
   constraint stream_has_one_row CHECK (singleton)
 );

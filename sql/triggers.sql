@@ -82,7 +82,7 @@ begin
   insert into bloud.events (seq, at, app, from_status, to_status, operation_id, actor, origin, cause, lasted,
     app_id, display_name, version, port, is_system, integration_config, installed_at, updated_at)
   values (nextval('bloud.events_seq'), v_at, new.name, old.status, new.status, new.operation_id,
-    new.status_actor, new.status_origin, new.cause, v_at - old.status_since,
+    new.status_actor, new.status_origin, new.cause, greatest(v_at - old.status_since, '0'),
     new.id, new.display_name, new.version, new.port, new.is_system, new.integration_config, new.installed_at,
     new.updated_at);
   return null;

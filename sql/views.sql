@@ -5,15 +5,16 @@ drop view if exists bloud.app_status, bloud.catalog, bloud.queue, bloud.active, 
   bloud.desired_apps, bloud.probed_apps;
 
 create view bloud.queue as
-select row_number() over (order by o.requested_at, o.id) as position, o.app, o.kind, o.id as operation_id,
-  o.requested_by, o.origin, o.requested_at, date_trunc('second', bloud.clock() - o.requested_at) as waiting
+select row_number() over (order by o.id) as position, o.app, o.kind, o.id as operation_id,
+  o.requested_by, o.origin, o.requested_at,
+  date_trunc('second', greatest(bloud.clock() - o.requested_at, '0')) as waiting
 from bloud.operations o where o.state = 'queued' and o.kind in ('install', 'uninstall');
 comment on view bloud.queue is
   'Installs and uninstalls that wait for the next rebuild, in the order of their requests.';
 
 create view bloud.active as
 select o.id as operation_id, o.app, o.kind, a.status, a.status_since,
-  date_trunc('second', bloud.clock() - a.status_since) as elapsed,
+  date_trunc('second', greatest(bloud.clock() - a.status_since, '0')) as elapsed,
   o.rebuild_id, r.worker, r.attempt, r.run, r.deadline, o.cancel_requested_at, o.requested_by, o.origin
 from bloud.operations o
 left join bloud.apps a on a.operation_id = o.id
@@ -23,7 +24,8 @@ comment on view bloud.active is 'Every open (queued or active) operation, with i
 
 create view bloud.history as
 select e.seq, e.at, e.app, e.from_status, e.to_status,
-  date_trunc('milliseconds', lead(e.at) over (partition by e.app order by e.seq) - e.at) as duration,
+  date_trunc('milliseconds',
+    greatest(lead(e.at) over (partition by e.app order by e.seq) - e.at, '0')) as duration,
   e.operation_id, e.actor, e.origin, e.cause ->> 'class' as class, e.cause ->> 'message' as message
 from bloud.events e order by e.seq desc;
 comment on view bloud.history is 'Every change of an app''s status, newest first.';
@@ -31,7 +33,7 @@ comment on view bloud.history is 'Every change of an app''s status, newest first
 create view bloud.app_status as
 select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config,
   a.installed_at, a.updated_at, a.status_since,
-  date_trunc('second', bloud.clock() - a.status_since) as elapsed, a.wanted, a.operation_id,
+  date_trunc('second', greatest(bloud.clock() - a.status_since, '0')) as elapsed, a.wanted, a.operation_id,
   -- usual_duration() is slow, so it is not called for a status that does not end by itself, such as running.
   case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping')
     then bloud.usual_duration(a.name, a.status) end as usual,

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { z } from 'zod'
 import { urlAsRole, urlWithPassword } from './db/url.ts'
 import {
@@ -103,6 +103,8 @@ export interface Config {
   databaseUrl: string | undefined
   /** Absolute path of the directory with all data of the agent. */
   dataDir: string
+  /** Path of the file with the ids of the data directory and of its database. */
+  pairingFile: string
   port: number
   /** IP address on which the web page and the API are served. */
   listen: string
@@ -179,12 +181,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     throw new ConfigError(`These settings can't be used:\n${lines.join('\n')}`)
   }
   const set = parsed.data
+  const hostKind = set.BLOUD_HOST_KIND ?? (existsSync('/etc/NIXOS') ? 'nixos' : 'local')
+  // On NixOS the agent may write only below its state directory, <data>/nixos.
+  const ownDir = hostKind === 'nixos' ? join(set.BLOUD_DATA_DIR, 'nixos') : set.BLOUD_DATA_DIR
   return {
     databaseUrl: readDatabaseUrl(set, env),
     dataDir: set.BLOUD_DATA_DIR,
+    pairingFile: join(ownDir, 'pairing.json'),
     port: set.BLOUD_PORT,
     listen: set.BLOUD_LISTEN,
-    hostKind: set.BLOUD_HOST_KIND ?? (existsSync('/etc/NIXOS') ? 'nixos' : 'local'),
+    hostKind,
     catalogDir: set.BLOUD_CATALOG_DIR,
     allowedHosts: set.BLOUD_ALLOWED_HOSTS,
     buildTimeoutSeconds: set.BLOUD_BUILD_TIMEOUT,

@@ -74,6 +74,7 @@ async function measure(oneByOne: boolean) {
     log: createLogger('bench', 'error'),
     progress: { alive() {}, phase() {}, recovered() {} } as never,
     catalogDir,
+    pairingFile: join(catalogDir, 'pairing.json'),
     buildTimeoutSeconds: 60,
     retentionDays: 90,
   })

@@ -37,6 +37,8 @@ comment on column bloud.stream.epoch is
   'Random id of the event history. After the restore of a backup the history gets a new id.';
 comment on column bloud.stream.pruned_to is
   'Number (seq) of the newest event that prune() has deleted, or 0.';
+comment on column bloud.stream.timeline is
+  'Timeline of the PostgreSQL server, as in the names of its WAL files. A promoted standby has another one.';
 
 comment on sequence bloud.events_seq is 'Sequence of event numbers (column seq of bloud.events).';
 

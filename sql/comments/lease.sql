@@ -10,6 +10,8 @@ comment on column bloud.lease.worker is
   'Name of the worker (orchestrator process) that holds or last held the lease.';
 comment on column bloud.lease.lease_until is
   'Time at which the lease expires. Null after the worker has released the lease.';
+comment on column bloud.lease.folder_id is
+  'Id of the data folder of the worker, from its file pairing.json.';
 
 comment on table bloud.workers is
   'Last report of each worker (orchestrator process). Reports older than a minute are deleted.';

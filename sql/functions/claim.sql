@@ -63,6 +63,7 @@ declare
   v_names text[];
 begin
   perform bloud.assert_attempt(p_attempt);
+  perform bloud.correct_deadlines();
   select * into v_rebuild from bloud.rebuilds r where r.state = 'active';
   if found then
     return next v_rebuild;

@@ -52,6 +52,7 @@ declare
   v_swept integer := 0;
 begin
   perform bloud.assert_attempt(p_attempt);
+  perform bloud.correct_deadlines();
   for v_row in select * from bloud.apps a
       where a.status in ('queued', 'starting', 'stopping')
         and a.deadline < bloud.clock() - interval '5 seconds' order by a.name loop

@@ -4,19 +4,39 @@
 -- Each time a worker acquires the lease, the worker gets a new attempt number (fencing token) and passes the
 -- number to every function that writes. A worker that has lost the lease can't write any more, because older
 -- numbers are refused.
--- Errors raised: BL016 stale_attempt.
+-- Errors raised: BL016 stale_attempt, BL022 other_folder.
 
-create or replace function bloud.acquire_lease(p_worker text, p_seconds integer) returns bigint
+create or replace function bloud.longest_lease() returns interval
+language sql immutable as $$
+  select interval '60 seconds'
+$$;
+comment on function bloud.longest_lease() is
+  'Returns the longest time for which a worker can hold the lease without renewing it. A lease that ends '
+  'later was stored by a clock that was ahead, and counts as expired.';
+
+create or replace function bloud.is_led() returns boolean
+language sql stable as $$
+  select coalesce(l.lease_until between bloud.clock() and bloud.clock() + bloud.longest_lease(), false)
+  from bloud.lease l
+$$;
+comment on function bloud.is_led() is 'Returns true while a worker (orchestrator process) holds the lease.';
+
+create or replace function bloud.acquire_lease(p_worker text, p_seconds integer, p_folder text default null,
+  p_predecessor_ended boolean default false) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_lease bloud.lease;
 begin
-  update bloud.lease set attempt = attempt + 1, worker = p_worker,
-    lease_until = bloud.clock() + make_interval(secs => p_seconds)
-  where lease_until is null or lease_until < bloud.clock() or worker = p_worker
+  update bloud.lease l set attempt = l.attempt + 1, worker = p_worker, folder_id = p_folder,
+    lease_until = bloud.clock() + least(make_interval(secs => p_seconds), bloud.longest_lease())
+  where l.worker = p_worker or (p_predecessor_ended and l.folder_id = p_folder)
+    -- Not is_led(), which would not read the row again after a wait for another worker.
+    or (l.lease_until between bloud.clock() and bloud.clock() + bloud.longest_lease()) is not true
   returning * into v_lease;
   if not found then
     return null;
+  elsif p_folder is not null then -- after the update, so that adopt() can't pair another folder meanwhile
+    perform bloud.refuse(bloud.refusal_of_folder(p_folder, null, split_part(p_worker, ':', 1)));
   end if;
   update bloud.rebuilds
   set attempt = v_lease.attempt, worker = v_lease.worker, lease_until = v_lease.lease_until
@@ -24,9 +44,11 @@ begin
   return v_lease.attempt;
 end
 $$;
-comment on function bloud.acquire_lease(text, integer) is
-  'Acquires the lease (lock that makes one worker the active one) for p_seconds seconds. Returns the attempt '
-  'number, or null while another worker holds the lease.';
+comment on function bloud.acquire_lease(text, integer, text, boolean) is
+  'Acquires the lease (lock that makes one worker the active one) for p_seconds seconds, a minute at most. '
+  'Returns the attempt number, or null while another worker holds the lease. p_folder is the id of the '
+  'worker''s data folder. p_predecessor_ended takes the lease of an earlier worker of the same folder, which '
+  'the caller knows to have ended.';
 
 create or replace function bloud.assert_attempt(p_attempt bigint) returns void
 language plpgsql as $$
@@ -46,7 +68,7 @@ comment on function bloud.assert_attempt(bigint) is
 create or replace function bloud.renew_lease(p_attempt bigint, p_seconds integer) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  v_until timestamptz := bloud.clock() + make_interval(secs => p_seconds);
+  v_until timestamptz := bloud.clock() + least(make_interval(secs => p_seconds), bloud.longest_lease());
 begin
   update bloud.lease set lease_until = v_until where attempt = p_attempt;
   if not found then
@@ -56,7 +78,8 @@ begin
 end
 $$;
 comment on function bloud.renew_lease(bigint, integer) is
-  'Extends the lease until p_seconds seconds from now. Refused (BL016) if another worker has the lease.';
+  'Extends the lease until p_seconds seconds from now, a minute at most. Refused (BL016) if another worker '
+  'has the lease.';
 
 create or replace function bloud.release_lease(p_attempt bigint) returns void
 language sql security definer set search_path = pg_catalog, pg_temp as $$

@@ -54,13 +54,16 @@ language sql stable as $$
     where s.name = 'default_transaction_read_only' and s.reset_val = 'on')
   union all
   -- A worker reports every 3 s (src/orchestrator/workerreport.ts), so 15 s are five missed reports.
-  select 'no_worker', case when l.lease_until is null or l.lease_until < bloud.clock()
+  select 'no_worker', case when not bloud.is_led()
       then 'No orchestrator holds the lease, so no operation is carried out.'
       else format('The orchestrator %s holds the lease, but is not connected.', l.worker) end,
     'Start the orchestrator: npm start, or the unit that runs it.', least(l.lease_until, w.reported_at)
   from bloud.lease l left join bloud.workers w on w.worker = l.worker
-  where l.lease_until is null or l.lease_until < bloud.clock() or w.reported_at is null
+  where not bloud.is_led() or w.reported_at is null
     or w.reported_at not between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s'
+  union all
+  select 'other_folder', r.message || '.', r.hint, null from bloud.pairing_refusal() r
+  where r.sqlstate is not null
   union all
   select p.cause, p.sentence, p.hint, null
   from bloud.workers w

@@ -19,7 +19,11 @@ begin
   perform set_config('bloud.pruning', 'on', true);
   with expired as (
     select e.seq from bloud.events e
-    where e.at < v_before and (e.operation_id = any (coalesce(v_kept, '{}'))) is not true
+    where (e.at < v_before
+        -- An event with a time in the future was written by a clock that was ahead. It is older than every
+        -- event with a greater number.
+        or (e.at > bloud.clock() and e.seq < (select max(n.seq) from bloud.events n where n.at < v_before)))
+      and (e.operation_id = any (coalesce(v_kept, '{}'))) is not true
       -- check_invariants() compares the last event of each app with the row of the app, so that event is
       -- kept.
       and e.seq < (select max(l.seq) from bloud.events l where l.app = e.app)
@@ -30,7 +34,9 @@ begin
   update bloud.stream set pruned_to = greatest(pruned_to, v_pruned_to) where v_pruned_to is not null;
   with expired as (
     select l.rebuild_id, l.line_no from bloud.rebuild_log l join bloud.rebuilds r on r.id = l.rebuild_id
-    where r.finished_at < v_before and not exists (
+    where (r.finished_at < v_before or (r.finished_at > bloud.clock()
+        and r.id < (select max(n.id) from bloud.rebuilds n where n.finished_at < v_before)))
+      and not exists (
       select from bloud.operations o where o.rebuild_id = r.id and o.id = any (coalesce(v_kept, '{}')))
     limit p_batch),
   deleted as (

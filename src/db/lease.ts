@@ -4,16 +4,27 @@ import { oneRow, type Pool, rows } from './pool.ts'
 
 const fragment = sql.fragment
 
+export interface Candidate {
+  worker: string
+  /** Id of the data folder of the worker. */
+  folder: string
+  /** True if every earlier worker of the same data folder is known to have ended. */
+  predecessorEnded: boolean
+}
+
 /**
  * Acquires the lease (lock in the database that makes one orchestrator the active one) for `seconds` seconds.
  * Returns the attempt number (fencing token of the lease), or null while another orchestrator
  * holds the lease.
+ * @throws Problem other_folder if the database is paired with another data folder.
  */
-export function acquireLease(pool: Pool, worker: string, seconds: number): Promise<number | null> {
+export function acquireLease(pool: Pool, candidate: Candidate, seconds: number): Promise<number | null> {
+  const { worker, folder, predecessorEnded } = candidate
   return oneRow(
     pool,
     z.number().int().nullable(),
-    fragment`select to_jsonb(bloud.acquire_lease(${worker}, ${seconds})) as row`,
+    fragment`select to_jsonb(
+      bloud.acquire_lease(${worker}, ${seconds}, ${folder}, ${predecessorEnded})) as row`,
   )
 }
 

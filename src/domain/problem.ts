@@ -24,6 +24,7 @@ export const PROBLEMS = {
   wrong_isolation: { sqlstate: 'BL019', status: 409 },
   already_installed: { sqlstate: 'BL020', status: 409 },
   nothing_to_roll_back: { sqlstate: 'BL021', status: 409 },
+  other_folder: { sqlstate: 'BL022', status: 409 },
   // Only the HTTP server raises these errors, so they have no SQLSTATE.
   invalid_json: { status: 400 },
   invalid_request: { status: 400 },

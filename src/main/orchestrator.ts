@@ -47,7 +47,6 @@ async function main(): Promise<void> {
   const log = createLogger('orchestrator', config.logLevel)
   const notifier = createSystemdNotifier({ ...config.supervision, log })
   const host = createHost({ ...config, environment: hostEnvironment() })
-  await host.start()
   const later = createLazyPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
   const pool = await openWhenThere(later, log)
   let recovered = false

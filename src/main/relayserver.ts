@@ -10,6 +10,7 @@ import { checkInvariants } from '../db/invariant.ts'
 import { createLazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import * as operation from '../db/operation.ts'
+import type { FolderIdentity } from '../db/pairing.ts'
 import type { Pool } from '../db/pool.ts'
 import { readDatabaseReadiness } from '../db/readiness.ts'
 import * as rollback from '../db/rollback.ts'
@@ -18,6 +19,7 @@ import { type AdmissionLimits, createAdmission } from '../http/admission.ts'
 import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
 import type { Logger } from '../log.ts'
+import { readIdentity } from '../orchestrator/pairing.ts'
 import { createLogStreams, type LogLimits, type LogSource } from '../relay/logstream.ts'
 import { createReadiness, type Readiness } from '../relay/readiness.ts'
 import { createRelay, type RelayLimits } from '../relay/relay.ts'
@@ -144,9 +146,17 @@ function listen(
   })
 }
 
+/**
+ * Returns the ids of this machine's data folder. Returns null if the relay may not read the folder, as on
+ * NixOS. The orchestrator reports a refused folder in any case.
+ */
+async function readableIdentity(file: string | undefined): Promise<FolderIdentity | null> {
+  return file === undefined ? null : readIdentity(file).catch(() => null)
+}
+
 export interface RelayServerOptions {
   /** If `port` is 0, the operating system chooses a free port. */
-  config: Pick<Config, 'port' | 'listen' | 'allowedHosts'>
+  config: Pick<Config, 'port' | 'listen' | 'allowedHosts'> & Partial<Pick<Config, 'pairingFile'>>
   databaseUrl: string
   log: Logger
   limits?: Partial<RelayLimits>
@@ -171,7 +181,10 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const reader = openEventReader(databaseUrl, 'bloud-relay-stream', QUERY_LIMIT_MS)
   const relay = createRelay({ source: streamSource(pools, reader), log, limits: options.limits ?? {} })
   const readiness = createReadiness(
-    () => readDatabaseReadiness(databaseUrl, 'bloud-relay-readiness', READINESS_LIMIT_MS),
+    async () => {
+      const identity = await readableIdentity(config.pairingFile)
+      return readDatabaseReadiness(databaseUrl, 'bloud-relay-readiness', READINESS_LIMIT_MS, identity)
+    },
     ({ causes }) => relay.setReadOnly(causes.some(({ cause }) => cause === 'read_only')),
   )
   const source = routeSource(pools, await expectedSchema(), readiness)

@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import {
   agentEnvironment,
@@ -16,9 +17,11 @@ import {
 } from '../config.ts'
 import { connectionProblem, ensureDatabase, NoResponseError } from '../db/database.ts'
 import { MigrationError, migrate } from '../db/migration.ts'
+import { folderProblem } from '../db/pairing.ts'
 import { urlAsRole } from '../db/url.ts'
 import { createHost } from '../host/index.ts'
 import { createLogger, type Logger } from '../log.ts'
+import { ensureIdentity } from '../orchestrator/pairing.ts'
 import { type Credentials, createEmbeddedPostgres, databaseUrl, PostgresError } from '../postgres/embedded.ts'
 import { acquireFileLock, type FileLock } from '../system/filelock.ts'
 import { ChildError, createChildService } from './childservice.ts'
@@ -140,41 +143,57 @@ async function startEmbedded(
   return (role) => databaseUrl(facts as Credentials, role)
 }
 
-async function useExternal(url: string, log: Logger): Promise<UrlFor> {
+async function useExternal(url: string, config: Config, log: Logger): Promise<UrlFor> {
   const problem = await connectionProblem(url)
   if (problem) {
     throw new StartError('no_database', `Can't connect to the database of DATABASE_URL: ${problem.message}`)
   }
-  await migrate({ url, log })
+  // A database that belongs to another machine is not migrated, because that machine may run another version.
+  if (!(await refusalOfFolder(url, config))) await migrate({ url, log })
   return (role) => urlAsRole(url, role)
 }
 
-async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Promise<void> {
+/** Returns why the database refuses the data folder, in sentences, or null. */
+async function refusalOfFolder(url: string, config: Config): Promise<string | null> {
+  return folderProblem(url, await ensureIdentity(config.pairingFile), hostname())
+}
+
+/**
+ * Starts all parts of the agent. Returns why the database refuses the data folder, or null. A refused agent
+ * serves the page and the API, but runs no app and executes no operation.
+ */
+async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Promise<string | null> {
   await lockDataDir(lifecycle, config.dataDir)
   await refuseTakenPort(config)
   const children: { restart(): void }[] = []
   const urlFor = config.databaseUrl
-    ? await useExternal(config.databaseUrl, log)
+    ? await useExternal(config.databaseUrl, config, log)
     : await startEmbedded(lifecycle, config, log, () => {
         for (const child of children) child.restart()
       })
-  const host = createHost({ ...config, ownsAll: true, environment: hostEnvironment() })
-  await lifecycle.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
+  const refusal = await refusalOfFolder(urlFor('bloud_orchestrator'), config)
+  if (!refusal) {
+    const host = createHost({ ...config, ownsAll: true, environment: hostEnvironment() })
+    await lifecycle.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
+  }
   for (const name of ['orchestrator', 'relay'] as const) {
     const databaseUrl = () => urlFor(`bloud_${name}`)
     const child = createChildService({ name, env: agentEnvironment, databaseUrl, log })
     children.push(child)
     await lifecycle.add({ name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...child })
   }
+  return refusal
 }
 
-function printAddresses({ listen, port, dataDir, databaseUrl: external }: Config): void {
+function printAddresses(config: Config, refusal: string | null): void {
+  const { listen, port, dataDir, databaseUrl: external } = config
   // A browser cannot open the addresses `0.0.0.0` and `::`, which mean all addresses of the machine.
   const name = listen === '0.0.0.0' || listen === '::' ? '127.0.0.1' : listen
   const address = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
   const data = external ? `${dataDir}, and the database of DATABASE_URL` : dataDir
+  const state = refusal ? `Bloud runs no app and executes nothing:\n\n    ${refusal}` : 'Bloud is running.'
   console.log(`
-  Bloud is running.
+  ${state}
 
     Page    ${address}
     Data    ${data}
@@ -208,8 +227,8 @@ async function main(): Promise<void> {
     const log = createLogger('start', config.logLevel)
     lifecycle = createLifecycle(log)
     stopOnSignals(lifecycle)
-    await startAll(lifecycle, config, log)
-    if (!lifecycle.stopping) printAddresses(config)
+    const refusal = await startAll(lifecycle, config, log)
+    if (!lifecycle.stopping) printAddresses(config, refusal)
   } catch (error) {
     // If the operator stops the agent during its start, the start fails. This failure is expected and not
     // printed.

@@ -28,9 +28,9 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
   let pruneAt = 0
 
   async function refresh(): Promise<void> {
-    const due = !catalogRead && Date.now() >= readCatalogAt
+    const due = !catalogRead && performance.now() >= readCatalogAt
     if (!due && !(await isCatalogRefreshQueued(pool))) return
-    readCatalogAt = Date.now() + RETRY_CATALOG_MS
+    readCatalogAt = performance.now() + RETRY_CATALOG_MS
     await refreshCatalog(context).catch((error) => {
       // A Problem is temporary, for example a lost connection.
       if (error instanceof Problem) readCatalogAt = 0
@@ -59,7 +59,7 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
       batch = await prune(pool, attempt, retentionDays, KEEP_OPERATIONS, PRUNE_BATCH)
     }
     if (pruned > 0) log.info({ rows: pruned, olderThanDays: retentionDays }, 'old history was pruned')
-    pruneAt = Date.now() + PRUNE_EVERY_MS
+    pruneAt = performance.now() + PRUNE_EVERY_MS
   }
 
   return {
@@ -67,7 +67,7 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
     async tick() {
       await attemptTask(refresh)
       await attemptTask(reportViolations)
-      if (Date.now() >= pruneAt) await attemptTask(pruneHistory)
+      if (performance.now() >= pruneAt) await attemptTask(pruneHistory)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { acquireLease, releaseLease, renewLease } from '../db/lease.ts'
+import { acquireLease, type Candidate, releaseLease, renewLease } from '../db/lease.ts'
 import type { Pool } from '../db/pool.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
@@ -24,8 +24,8 @@ export interface Lease {
  * Takes the lease (lock in the database that makes one orchestrator the active one) and renews the lease
  * until it is released or lost. Returns undefined if another orchestrator holds the lease.
  */
-export async function takeLease(pool: Pool, worker: string, log: Logger): Promise<Lease | undefined> {
-  const attempt = await acquireLease(pool, worker, LEASE_SECONDS)
+export async function takeLease(pool: Pool, candidate: Candidate, log: Logger): Promise<Lease | undefined> {
+  const attempt = await acquireLease(pool, candidate, LEASE_SECONDS)
   if (attempt === null) return undefined
   const lost = new AbortController()
   const timer = setInterval(async () => {

@@ -2,11 +2,13 @@ import { hostname } from 'node:os'
 import type { Pool } from '../db/pool.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
+import type { FileLock } from '../system/filelock.ts'
 import { configureWanted } from './configuration.ts'
 import type { Context, ProgressReport } from './context.ts'
 import { createHealth, HEALTH_TICK_MS } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
+import { checkPairing, lockFolder, type Pairing } from './pairing.ts'
 import { runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
 import { createWorkerReports } from './workerreport.ts'
@@ -26,6 +28,8 @@ export interface OrchestratorOptions {
   log: Logger
   progress: ProgressReport
   catalogDir: string
+  /** Path of the file with the ids of the data folder and of its database. */
+  pairingFile: string
   buildTimeoutSeconds: number
   retentionDays: number
 }
@@ -52,17 +56,17 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const housekeepingWakeup = createWakeup()
   const reports = createWorkerReports({ pool, host: options.host, worker, log })
   let running: Promise<void> | undefined
+  let hostStarted: Promise<void> | undefined
+  let folderLock: FileLock | null = null
+  let standbyReason: string | null = null
 
   async function loop(): Promise<void> {
-    let standbyLogged = false
     while (!stopping.signal.aborted) {
       progress.alive()
       try {
-        const lease = await takeLease(pool, worker, log)
-        if (lease) await reports.send()
-        if (lease) await workAsLeaseHolder(lease)
-        else standBy(standbyLogged)
-        standbyLogged = !lease
+        const pairing = await checkPairing(pool, options.pairingFile)
+        if (pairing.problem !== null) refuse(pairing.problem)
+        else await workIfLeaseIsFree(pairing)
       } catch (error) {
         progress.phase('waiting for the database')
         log.warn({ err: error }, 'the lease could not be taken')
@@ -71,9 +75,39 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     }
   }
 
-  function standBy(logged: boolean): void {
-    if (!logged) log.info('another worker holds the lease: standing by')
-    progress.phase('standing by: another worker holds the lease')
+  async function workIfLeaseIsFree({ folder }: Pairing): Promise<void> {
+    await startHost()
+    reports.start()
+    // The lock proves once that the former orchestrator of this data folder has ended, so its lease need not
+    // expire.
+    const locked = folderLock ? null : await lockFolder(options.pairingFile)
+    folderLock ??= locked
+    const lease = await takeLease(pool, { worker, folder, predecessorEnded: locked !== null }, log)
+    if (!lease) return standBy('another worker holds the lease')
+    standbyReason = null
+    await reports.send()
+    await workAsLeaseHolder(lease)
+  }
+
+  /** Starts the host after the database has accepted the data folder, so that a refused agent runs no app. */
+  function startHost(): Promise<void> {
+    hostStarted ??= options.host.start().catch((error) => {
+      hostStarted = undefined
+      throw error
+    })
+    return hostStarted
+  }
+
+  /** The database belongs to another data folder, so this orchestrator does and reports nothing. */
+  function refuse(reason: string): void {
+    reports.stop()
+    standBy(reason)
+  }
+
+  function standBy(reason: string): void {
+    if (reason !== standbyReason) log.warn(`standing by: ${reason}`)
+    standbyReason = reason
+    progress.phase(`standing by: ${reason}`)
     progress.recovered()
   }
 
@@ -114,7 +148,6 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
 
   return {
     start() {
-      reports.start()
       running ??= loop()
     },
     notify() {
@@ -125,6 +158,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
       stopping.abort()
       reports.stop()
       await running
+      folderLock?.release()
     },
   }
 }

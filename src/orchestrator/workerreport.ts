@@ -43,6 +43,7 @@ export function createWorkerReports({ pool, host, worker, log }: WorkerReportOpt
     },
     stop(): void {
       clearInterval(timer)
+      timer = undefined
     },
   }
 }

@@ -68,6 +68,7 @@ const DIRECT_WRITES: [code: string, statement: string][] = [
   ['BL018', 'delete from bloud.events'],
   ['BL018', 'truncate bloud.events'],
   ['BL016', 'select bloud.sweep(-1)'],
+  ['BL022', "select bloud.acquire_lease('test', 10, 'other folder')"],
 ]
 
 let database: TestDatabase
@@ -81,6 +82,7 @@ before(async () => {
   root = await session(database.url)
   operator = await session(database.urlFor('bloud_operator'))
   attempt = await lead(root, CATALOG)
+  await root.query("select bloud.pair_folder('right folder', null, 'here')")
 })
 after(async () => {
   await Promise.all([root?.end(), operator?.end()])

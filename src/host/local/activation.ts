@@ -56,7 +56,7 @@ async function awaitUnit(paths: Paths, name: string, digest: string): Promise<st
     if (!unit || unit.digest !== digest) return null
     if (unit.state === 'stopped') return null // The supervisor has not started the app yet.
     if (unit.restarts > 0 || unit.state === 'backoff') return `ended at once with exit code ${unit.exitCode}`
-    return Date.now() - Date.parse(unit.since) >= SETTLED_MS ? 'started' : null
+    return Math.abs(Date.now() - Date.parse(unit.since)) >= SETTLED_MS ? 'started' : null
   }, SETTLE_LIMIT_MS)
   if (verdict === 'started') return null
   return verdict ?? `was not started within ${SETTLE_LIMIT_MS / 1000} s`

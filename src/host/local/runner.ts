@@ -90,7 +90,7 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
   }
 
   async function isStarting(run: Run, files: RunPaths, createdMs: number): Promise<boolean> {
-    if (!existsSync(files.spawned)) return Date.now() - createdMs < START_LIMIT_MS
+    if (!existsSync(files.spawned)) return Math.abs(Date.now() - createdMs) < START_LIMIT_MS
     return (await membersOf({ marks: [(await marksOf(run)).switch] })).length > 0
   }
 

@@ -74,7 +74,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
   /** True if the command was requested a short time ago and systemd has not started the command yet. */
   async function isStarting(run: Run, createdMs: number): Promise<boolean> {
     if (rebuild !== undefined) return false // A detached process is alive as soon as startSwitch returns.
-    return (await pendingRequest(run)) !== null && Date.now() - createdMs < START_LIMIT_MS
+    return (await pendingRequest(run)) !== null && Math.abs(Date.now() - createdMs) < START_LIMIT_MS
   }
 
   async function inspect(run: Run): Promise<RunState> {
