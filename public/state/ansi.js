@@ -7,17 +7,27 @@
 
 const ESC = '\\u001b'
 /**
- * Matches an escape sequence (ECMA-48) or a control character except tab. An incomplete sequence matches up
+ * Characters that are invisible or change the direction of other text. src/domain/text.ts has the same list
+ * (tests/domain/text.test.ts).
+ */
+const HIDDEN =
+  '\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f' +
+  '\\u2028-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufe00-\\ufe0d\\ufeff\\uffa0\\ufff0-\\ufffb\\ufffe\\uffff' +
+  '\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}'
+/** Symbols that a zero-width joiner (U+200D) can join to one emoji. */
+const EMOJI = '\\u2190-\\u2bff\\u{1f000}-\\u{1faff}'
+/**
+ * Matches an escape sequence (ECMA-48) or a hidden character except tab. An incomplete sequence matches up
  * to the end of the line.
  */
 const SEQUENCE = new RegExp(
   `(?:${ESC}\\[|\\u009b)([0-?]*)[ -/]*([@-~])?` +
     `|(?:${ESC}[\\]PX^_]|[\\u0090\\u0098\\u009d-\\u009f])[^\\u0007\\u009c${ESC}]*(?:\\u0007|\\u009c|${ESC}\\\\)?` +
     `|${ESC}[ -/]*[0-~]?` +
-    '|[\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f]',
-  'g',
+    `|(?!\\t)(?:(?<![${EMOJI}\\ufe0f])\\u200d|\\u200d(?![${EMOJI}])|(?!\\u200d)[${HIDDEN}])`,
+  'gu',
 )
-const CONTROL = /(?!\t)\p{Cc}/u
+const HAS_HIDDEN = new RegExp(`[${HIDDEN}]`, 'u')
 /**
  * Matches an escape sequence that moves the cursor to the first column or erases the line. The text after the
  * sequence overwrites the text before it.
@@ -30,12 +40,12 @@ const OVERSTRUCK = /\P{Cc}[\b]/gu
 
 /** Splits a log line into segments of text with CSS classes. @param {string} line @returns {Segment[]} */
 export function ansiSegments(line) {
-  if (!CONTROL.test(line)) return line === '' ? [] : [{ text: line, style: '' }]
+  if (!HAS_HIDDEN.test(line)) return line === '' ? [] : [{ text: line, style: '' }]
   // Keeps only the last text of a line that was overwritten several times, for example by a progress bar.
   const written = line.replace(LINE_START, '\r').replace(OVERSTRUCK, '').split('\r')
   for (const last of written.reverse()) {
     const segments = segmentsOf(last)
-    if (segments.length > 0) return segments
+    if (segments.some(({ text }) => text.trim() !== '')) return segments
   }
   return []
 }
@@ -57,7 +67,7 @@ function segmentsOf(text) {
 
 /** Returns the visible text of a log line, without escape sequences. @param {string} line */
 export const plainText = (line) =>
-  CONTROL.test(line)
+  HAS_HIDDEN.test(line)
     ? ansiSegments(line)
         .map(({ text }) => text)
         .join('')

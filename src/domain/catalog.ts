@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { isObject, plainValue, readYaml, WrittenScalar, type YamlFile, YamlRefusal } from './catalogyaml.ts'
+import { whyNotDisplayName } from './text.ts'
 
 /** Pattern of an app's name. The app's systemd unit, data directory and catalog file have the same name. */
 export const APP_NAME = /^[a-z][a-z0-9-]{0,62}$/
@@ -133,9 +134,14 @@ const healthCheck = mapOf(
 
 const loose = mapOf(z.record(z.unknown()).transform((value) => plainValue(value) as Record<string, unknown>))
 
+function checkDisplayName(name: string, context: z.RefinementCtx): void {
+  const reason = whyNotDisplayName(name)
+  if (reason) context.addIssue({ code: z.ZodIssueCode.custom, message: reason })
+}
+
 export const catalogAppSchema = z.object({
   name: appName,
-  displayName: textOf(z.string().min(1, 'is empty').max(80)),
+  displayName: textOf(z.string().superRefine(checkDisplayName)),
   description: anyText.default(''),
   category: text,
   version: anyText.default(''),

@@ -1,5 +1,5 @@
 /** Splits the output of programs into lines that PostgreSQL can store and a browser can show. */
-import { stripVTControlCharacters } from 'node:util'
+import { terminalText } from '../domain/text.ts'
 
 /** Upper limit of a line in bytes. Longer lines are split. */
 export const MAX_LINE_BYTES = 8 * 1024
@@ -17,14 +17,14 @@ export function splitLines(bytes: Buffer, final: boolean): { lines: string[]; us
     const length = (end < 0 ? bytes.length : end) - used
     if (length > MAX_LINE_BYTES) {
       const cut = cutBefore(bytes, used, used + MAX_LINE_BYTES)
-      lines.push(cleanLine(bytes.subarray(used, cut)))
+      lines.push(terminalText(bytes.toString('utf8', used, cut)))
       used = cut
     } else if (end >= 0) {
-      lines.push(cleanLine(bytes.subarray(used, end)))
+      lines.push(terminalText(bytes.toString('utf8', used, end)))
       used = end + 1
     } else {
       if (final && length > 0) {
-        lines.push(cleanLine(bytes.subarray(used)))
+        lines.push(terminalText(bytes.toString('utf8', used)))
         used = bytes.length
       }
       return { lines, used }
@@ -37,17 +37,6 @@ function cutBefore(bytes: Buffer, from: number, at: number): number {
   const continues = (index: number) => ((bytes[index] ?? 0) & 0xc0) === 0x80
   for (let cut = at; cut > from && cut > at - 4; cut--) if (!continues(cut)) return cut
   return at
-}
-
-/**
- * Removes colours and control characters from a line. If a program overwrote the line with carriage returns,
- * for example to show progress, only the last text is kept.
- */
-function cleanLine(bytes: Buffer): string {
-  const text = stripVTControlCharacters(bytes.toString('utf8'))
-  const shown = text.split('\r').findLast((part) => part.trim() !== '') ?? ''
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: PostgreSQL can't store NUL.
-  return shown.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, '')
 }
 
 export function createLineReader(onLine: (line: string) => void) {
