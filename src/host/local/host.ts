@@ -69,6 +69,11 @@ export function createLocalHost(options: LocalHostOptions): Host {
       if (ownsAll) await runner.stopAll()
       await supervisor.stop()
     },
+    async problems() {
+      if (await supervisor.isUp()) return []
+      const sentence = 'The supervisor, which runs the apps, does not run.'
+      return [{ cause: 'supervisor', sentence, hint: `Read its log: ${paths.supervisorLog}` }]
+    },
     cannotInstall,
     preflight: (app) => preflight(paths, app),
     async configure(apps) {

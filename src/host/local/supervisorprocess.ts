@@ -75,6 +75,8 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
   }
 
   return {
+    /** Returns true if a supervisor runs and has written its state. */
+    isUp,
     /**
      * Starts a supervisor if none runs, and restarts the supervisor whenever it ends.
      * @throws if the supervisor does not start in time.
