@@ -1,53 +1,29 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
 import { connected } from './database.ts'
+import { MigrationError } from './migrationerror.ts'
+import { applyReplaceable } from './replaceable.ts'
+
+export { MigrationError } from './migrationerror.ts'
 
 const SQL_DIR = join(import.meta.dirname, '../../sql')
-/** Upper limit in milliseconds of the wait for another process that migrates the same database. */
-const LOCK_LIMIT_MS = 60_000
 /**
- * Upper limit of the duration of an SQL statement, in milliseconds. It is longer than LOCK_LIMIT_MS, because
- * a statement also waits for the lock of the migration.
+ * Upper limit in milliseconds of the wait for one lock. While a deployment waits, later readers wait behind
+ * it, so the wait is short and repeated. It is shorter than PostgreSQL's deadlock_timeout (1 s), so that another
+ * session is never ended because of a deadlock with a deployment.
  */
-const ANSWER_LIMIT_MS = 2 * LOCK_LIMIT_MS
-/** Key of the PostgreSQL advisory lock that allows only one migration at a time. */
-const MIGRATION_LOCK = 45_071
-const LOCK_NOT_AVAILABLE = '55P03'
-
-/**
- * SQL statement that drops the triggers, views and routines of earlier versions of the schema. These are the
- * ones that the current transaction has not created, because every migration creates all current ones again.
- */
-const DROP_LEFTOVERS = `
-  do $$
-  declare
-    v_statement text;
-  begin
-    for v_statement in
-      select format('drop trigger %I on %s', t.tgname, t.tgrelid::regclass)
-      from pg_trigger t join pg_class c on c.oid = t.tgrelid
-      where c.relnamespace = 'bloud'::regnamespace and not t.tgisinternal
-        and t.xmin <> pg_current_xact_id()::xid
-      union all select format('drop view %s', c.oid::regclass) from pg_class c
-      where c.relnamespace = 'bloud'::regnamespace and c.relkind = 'v' and c.xmin <> pg_current_xact_id()::xid
-      union all select format('drop routine %s', p.oid::regprocedure) from pg_proc p
-      where p.pronamespace = 'bloud'::regnamespace and p.xmin <> pg_current_xact_id()::xid
-    loop
-      execute v_statement;
-    end loop;
-  end
-  $$`
-
-export class MigrationError extends Error {
-  readonly code: 'schema_newer' | 'roles_missing' | 'migration_failed' | 'busy'
-
-  constructor(code: MigrationError['code'], message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = code
-  }
-}
+const LOCK_LIMIT_MS = 900
+/** Pause in milliseconds after a wait, in which other sessions work on. */
+const PAUSE_MS = 500
+/** Upper limit in milliseconds of all waits for locks, for example of a transaction that was left open. */
+const WAIT_LIMIT_MS = 10 * 60_000
+/** Upper limit of the duration of an SQL statement, in milliseconds. */
+const ANSWER_LIMIT_MS = 120_000
+/** Number of attempts if another deployment creates the same objects at the same time. */
+const ATTEMPTS = 20
 
 export interface MigrateOptions {
   /**
@@ -64,36 +40,145 @@ export interface MigrateOptions {
 
 /**
  * Migrates a database to the schema of this program. All changes of the schema are made in one transaction,
- * so a killed process leaves either the old schema or the new schema.
+ * so a killed process leaves either the old schema or the new schema. Nothing outlives the transaction in the
+ * session, because a connection pooler may give the session to another client.
  * @throws MigrationError
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const { url, rolePasswords = {}, log, sqlDir = SQL_DIR, answerLimitMs = ANSWER_LIMIT_MS } = options
   const deploy = async (client: pg.Client) => {
-    await acquireMigrationLock(client)
-    await prepareRoles(client, sqlDir, rolePasswords)
-    await client.query('set role bloud_owner')
-    await client.query('begin')
-    await refuseNewer(client, sqlDir)
-    const applied = await runMigrations(client, sqlDir)
-    await applyReplaceable(client, sqlDir)
-    await client.query('commit')
-    return applied
+    await refuseOtherEncoding(client)
+    await withRetries(client, log, () => prepareRoles(client, sqlDir, rolePasswords))
+    return withRetries(client, log, () => deployChanges(client, sqlDir))
   }
   const applied = await connected(url, deploy, { name: 'bloud-migrate', answerLimitMs })
   for (const name of applied) log.info(`migrated: ${name}`)
 }
 
-async function acquireMigrationLock(client: pg.Client): Promise<void> {
-  await client.query(`set lock_timeout = ${LOCK_LIMIT_MS}`)
-  await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]).catch((error) => {
-    if (error.code !== LOCK_NOT_AVAILABLE) throw error
-    const wait = `${LOCK_LIMIT_MS / 1000} s`
-    throw new MigrationError(
-      'busy',
-      `Another process has been migrating this database for more than ${wait}.`,
-    )
-  })
+/** SQLSTATEs of functions that can't be dropped or replaced while the old views and triggers use them. */
+const IN_USE = ['2BP01', '42P13']
+
+/** Deploys what has changed. Replaces also unchanged views and triggers if changed functions need that. */
+async function deployChanges(client: pg.Client, sqlDir: string): Promise<string[]> {
+  try {
+    return await deployOnce(client, sqlDir, false)
+  } catch (error) {
+    if (!IN_USE.includes(innermost(error).code ?? '')) throw error
+    await client.query('rollback')
+    return deployOnce(client, sqlDir, true)
+  }
+}
+
+async function deployOnce(client: pg.Client, sqlDir: string, everything: boolean): Promise<string[]> {
+  await client.query(`begin; set local lock_timeout = ${LOCK_LIMIT_MS}; set local role bloud_owner`)
+  await lockSchema(client)
+  await refuseNewer(client, sqlDir)
+  const applied = await runMigrations(client, sqlDir)
+  await applyReplaceable(client, sqlDir, everything || applied.length > 0)
+  await client.query('commit')
+  return applied
+}
+
+/**
+ * Allows only one deployment at a time. No reader can hold a conflicting lock on the table of the migrations.
+ * In a new database, a second deployment waits for the name of the schema.
+ */
+async function lockSchema(client: pg.Client): Promise<void> {
+  await refuseOtherOwner(client)
+  const { rows } = await client.query("select to_regclass('bloud.migrations') is not null as exists")
+  await client.query(
+    rows[0].exists ? 'lock table bloud.migrations in exclusive mode' : 'create schema if not exists bloud',
+  )
+}
+
+/** SQLSTATEs of locks that other sessions hold. */
+const LOCKED = ['55P03', '40P01', '40001']
+/** SQLSTATEs of objects that another deployment has just created: names of a schema, object, row or table. */
+const CREATED = ['42P06', '42710', '23505', '42P07', '42723']
+
+const isTaken = ({ code = '', message }: { code?: string; message: string }) =>
+  CREATED.includes(code) || /concurrently (updated|deleted)/.test(message)
+
+/**
+ * Calls `attempt`, which runs a transaction, again and again while other sessions hold its locks.
+ * @throws MigrationError busy after WAIT_LIMIT_MS.
+ */
+async function withRetries<T>(
+  client: pg.Client,
+  log: MigrateOptions['log'],
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const begin = performance.now()
+  for (let count = 1, waits = 0; ; count += 1) {
+    try {
+      return await attempt()
+    } catch (error) {
+      const reason = innermost(error)
+      await client.query('rollback').catch(() => {})
+      const isLocked = LOCKED.includes(reason.code ?? '')
+      if (!isLocked && !(isTaken(reason) && count < ATTEMPTS)) throw error
+      if (isLocked) {
+        const holder = await oldestTransaction(client)
+        if (performance.now() - begin > WAIT_LIMIT_MS) throw busy(holder)
+        waits += 1
+        if (waits === 1) log.info(`The deployment waits for another transaction${holder}.`)
+      }
+      await sleep(PAUSE_MS)
+    }
+  }
+}
+
+const busy = (holder: string) =>
+  new MigrationError(
+    'busy',
+    `Another transaction has been using the schema for more than ${WAIT_LIMIT_MS / 60_000} min${holder}. ` +
+      'Commit it or end its session, then try again.',
+  )
+
+function innermost(error: unknown): Error & { code?: string } {
+  const { cause } = error as Error
+  return cause instanceof Error ? innermost(cause) : (error as Error)
+}
+
+/** Returns the session with the oldest open transaction as text for a message, or an empty text. */
+async function oldestTransaction(client: pg.Client): Promise<string> {
+  const { rows } = await client.query(`
+    select format(': process %s of PostgreSQL, login %s, program %s, open since %s', pid, usename,
+      coalesce(nullif(application_name, ''), 'unknown'), to_char(xact_start, 'HH24:MI:SS')) as text
+    from pg_catalog.pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+    order by xact_start limit 1`)
+  return rows[0]?.text ?? ''
+}
+
+async function refuseOtherEncoding(client: pg.Client): Promise<void> {
+  const { rows } = await client.query('show server_encoding')
+  const { server_encoding: encoding } = rows[0]
+  if (encoding === 'UTF8') return
+  throw new MigrationError(
+    'other_encoding',
+    `The database has the encoding ${encoding}, which can't store the names and logs of apps. Create one ` +
+      "with: create database bloud encoding 'UTF8' locale 'C' template template0; and set DATABASE_URL to it.",
+  )
+}
+
+/** Refuses a schema with objects that bloud_owner does not own, before the first of them causes an error. */
+async function refuseOtherOwner(client: pg.Client): Promise<void> {
+  const { rows } = await client.query(`
+    select format('The schema bloud belongs to %s', nspowner::regrole) as reason,
+      format('alter schema bloud owner to bloud_owner') as remedy
+    from pg_namespace where nspname = 'bloud' and nspowner <> 'bloud_owner'::regrole
+    union all select format('%s belongs to %s', c.oid::regclass, c.relowner::regrole),
+      format('alter table %s owner to bloud_owner', c.oid::regclass)
+    from pg_class c where c.relnamespace = to_regnamespace('bloud') and c.relkind in ('r', 'v', 'S')
+      and c.relowner <> 'bloud_owner'::regrole
+    limit 1`)
+  if (!rows[0]) return
+  throw new MigrationError(
+    'other_owner',
+    `${rows[0].reason} and not to bloud_owner. If it is Bloud's, run as superuser: ${rows[0].remedy}; ` +
+      'else set DATABASE_URL to another database.',
+  )
 }
 
 async function prepareRoles(
@@ -102,6 +187,7 @@ async function prepareRoles(
   rolePasswords: Record<string, string>,
 ): Promise<void> {
   try {
+    await client.query(`begin; set local lock_timeout = ${LOCK_LIMIT_MS}`)
     await client.query(await readFile(join(sqlDir, 'roles.sql'), 'utf8'))
     for (const [role, password] of Object.entries(rolePasswords)) {
       const statement = `alter role ${pg.escapeIdentifier(role)} login password ${pg.escapeLiteral(password)}`
@@ -114,6 +200,7 @@ async function prepareRoles(
       `grant connect on database ${rows[0].db}
         to bloud_viewer, bloud_operator, bloud_relay, bloud_orchestrator`,
     )
+    await client.query('commit')
   } catch (error) {
     if ((error as { code?: string }).code !== '42501') throw error
     throw new MigrationError(
@@ -180,7 +267,7 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
       migrationsTable: 'migrations',
       migrationsSchema: 'bloud',
       createMigrationsSchema: true,
-      noLock: true, // `acquireMigrationLock` already holds a lock for the whole migration
+      noLock: true, // `lockSchema` already holds a lock for the whole migration
       logger: { info: recordFile, warn: () => {}, error: () => {} },
     })
     return done.map((migration) => migration.name)
@@ -189,29 +276,4 @@ async function runMigrations(client: pg.Client, sqlDir: string): Promise<string[
       cause: error,
     })
   }
-}
-
-/**
- * Creates all functions, triggers, views, grants and comments of the schema again, and drops the functions,
- * triggers and views that no SQL file creates any more.
- */
-async function applyReplaceable(client: pg.Client, sqlDir: string): Promise<void> {
-  const filesIn = async (dir: string) =>
-    (await readdir(join(sqlDir, dir))).sort().map((file) => `${dir}/${file}`)
-  const functions = await filesIn('functions')
-  const first = 'functions/session.sql'
-  const begin = [first, ...functions.filter((file) => file !== first), 'triggers.sql', 'views.sql']
-  // Pending deferred triggers run now, because PostgreSQL refuses `create trigger` on a table with a pending
-  // deferred trigger.
-  await client.query('set constraints all immediate; set constraints all deferred')
-  await client.query('set local check_function_bodies = off; set local client_min_messages = warning')
-  for (const file of begin) await applyFile(client, sqlDir, file)
-  await client.query(DROP_LEFTOVERS)
-  for (const file of ['grants.sql', ...(await filesIn('comments'))]) await applyFile(client, sqlDir, file)
-}
-
-async function applyFile(client: pg.Client, sqlDir: string, file: string): Promise<void> {
-  await client.query(await readFile(join(sqlDir, file), 'utf8')).catch((error: Error) => {
-    throw new MigrationError('migration_failed', `sql/${file}: ${error.message}`, { cause: error })
-  })
 }

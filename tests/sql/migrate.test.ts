@@ -275,7 +275,9 @@ test('a deploy whose server stops answering fails with a message', async (t) => 
   const url = new URL(database.url)
   url.port = String(proxy.port)
   const deploy = () => migrate({ url: url.href, log: { info() {} }, answerLimitMs: 1_000 })
-  await database.client.query('select pg_advisory_lock(45071)')
+  const other = await session(database.url)
+  t.after(() => other.end())
+  await other.query('begin; create schema bloud')
   const waiting = assert.rejects(deploy(), { code: 'no_answer', message: /has not answered for 1 s/ })
   const isWaiting = async () =>
     (await value(

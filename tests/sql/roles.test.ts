@@ -47,6 +47,7 @@ const EXPECTED: Record<string, Grants> = {
     pair_folder prune release_lease renew_lease report_health report_warnings report_worker sweep
     sync_catalog`,
   ),
+  'function deployment': {},
   ...each(
     'function',
     {},
