@@ -72,7 +72,8 @@ export async function beginRun(files: RunFiles, lockLimitMs: number): Promise<bo
 
 export async function readExit(files: RunFiles): Promise<RunState | null> {
   const code = await readIfExists(files.exit)
-  return code === null ? null : { state: 'exited', exitCode: Number(code) }
+  // An empty file, which a power failure can leave, is no exit code.
+  return code !== null && /^\d+$/.test(code) ? { state: 'exited', exitCode: Number(code) } : null
 }
 
 /**

@@ -2,11 +2,12 @@
  * Command `npm run db:backup [file]`: saves the agent's database schema `bloud` to a file with pg_dump. The
  * agent may run at the same time.
  */
-import { chmod, mkdir, rename, rm } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { callerDirectory } from '../config.ts'
 import { databaseState } from '../db/restore.ts'
 import { chooseClient, clientProgram, installedClients } from '../postgres/clientprograms.ts'
+import { makeDirectory, publishFile } from '../system/atomicfile.ts'
 import { run } from '../system/childprocess.ts'
 import { type ClientArguments, reachDatabase, withClientArguments } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
@@ -20,7 +21,7 @@ const OWNER_ONLY = 0o077
 
 async function dump({ target, env }: ClientArguments, serverMajor: number, file: string): Promise<void> {
   const client = chooseClient(await installedClients(env), serverMajor)
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await makeDirectory(dirname(file), 0o700)
   const unfinished = `${file}.unfinished`
   const args = [
     `--dbname=${target}`,
@@ -36,7 +37,7 @@ async function dump({ target, env }: ClientArguments, serverMajor: number, file:
     })
     if (code !== 0) throw new StartError('backup_failed', `pg_dump could not make the backup:\n${output}`)
     await chmod(unfinished, 0o600)
-    await rename(unfinished, file)
+    await publishFile(unfinished, file)
   } finally {
     await rm(unfinished, { force: true })
   }

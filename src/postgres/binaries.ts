@@ -8,6 +8,8 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { syncDirectory } from '../system/atomicfile.ts'
+import { syncFolder } from '../system/atomicfolder.ts'
 import { PostgresError } from './error.ts'
 
 export interface Binaries {
@@ -61,6 +63,7 @@ export async function copiedBinaries(source: Binaries, copies = COPIES): Promise
   try {
     await copyTree(source.directory, fresh)
     await makeLinks(fresh)
+    await syncFolder(fresh)
     await putInPlace(fresh, directory)
   } finally {
     await fs.rm(fresh, { recursive: true, force: true })
@@ -82,6 +85,7 @@ async function putInPlace(fresh: string, directory: string): Promise<void> {
   // If another process has created the directory in the meantime, the rename fails. The caller then checks
   // that directory.
   await fs.rename(fresh, directory).catch(() => {})
+  await syncDirectory(dirname(directory))
   await fs.rm(old, { recursive: true, force: true })
 }
 

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
+import { readIfExists, syncDirectory } from '../system/atomicfile.ts'
 import { run } from '../system/childprocess.ts'
 import { type Binaries, program } from './binaries.ts'
 import { SUPERUSER } from './credentials.ts'
@@ -35,15 +36,41 @@ export const clusterDirectory = (dataDir: string) => join(dataDir, 'postgres')
 export const SERVER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' }
 
 /**
- * Returns the major version of the PostgreSQL that created the data directory. Returns null if there is none.
+ * Returns the major version of the PostgreSQL that created the data directory. Returns null if there is none,
+ * or if the file with the version is damaged.
  */
 export async function clusterMajor(dataDir: string): Promise<number | null> {
-  try {
-    return Number.parseInt(await fs.readFile(join(clusterDirectory(dataDir), 'PG_VERSION'), 'utf8'), 10)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
-  }
+  const text = await readIfExists(join(clusterDirectory(dataDir), 'PG_VERSION'))
+  return Number.parseInt(text ?? '', 10) || null
+}
+
+export type ClusterState =
+  | 'absent'
+  | 'whole'
+  /** PostgreSQL can't start with the data directory, which never contained a database of the agent. */
+  | 'unfinished'
+  /** PostgreSQL can't start with the data directory, which contains a database of the agent. */
+  | 'damaged'
+
+/** Number of the first database that initdb does not make. A database is a folder named by its number. */
+const FIRST_OWN_DATABASE = 16384
+
+/** Checks whether PostgreSQL's version and control file are there, without which it can't start. */
+export async function clusterState(dataDir: string): Promise<ClusterState> {
+  const directory = clusterDirectory(dataDir)
+  if (!(await fs.stat(directory).catch(() => null))) return 'absent'
+  const control = await fs.stat(join(directory, 'global/pg_control')).catch(() => null)
+  if ((await clusterMajor(dataDir)) !== null && control && control.size > 0) return 'whole'
+  const databases = await fs.readdir(join(directory, 'base')).catch(() => [])
+  return databases.some((name) => Number(name) >= FIRST_OWN_DATABASE) ? 'damaged' : 'unfinished'
+}
+
+/** Deletes a data directory that can't be used and never contained a database of the agent. */
+export async function removeCluster(dataDir: string): Promise<void> {
+  const old = join(dataDir, `${UNFINISHED}${randomUUID()}`)
+  await fs.rename(clusterDirectory(dataDir), old)
+  await syncDirectory(dataDir)
+  await fs.rm(old, REMOVAL)
 }
 
 /**
@@ -66,7 +93,8 @@ export async function createCluster(
       await fs.chown(passwordFile, user.uid, user.gid)
     }
     await runInitdb(fresh, passwordFile, binaries, user)
-    await fs.rename(fresh, clusterDirectory(dataDir))
+    await fs.rename(fresh, clusterDirectory(dataDir)) // initdb has synced its files to disk.
+    await syncDirectory(dataDir)
   } finally {
     await removeUnfinished(dataDir)
   }

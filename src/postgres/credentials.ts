@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { publishFile } from '../system/atomicfile.ts'
 import { PostgresError } from './error.ts'
 
 export const DATABASE = 'bloud_host_agent'
@@ -81,11 +82,10 @@ export async function writeCredentials(dataDir: string, facts: Credentials): Pro
   const file = await fs.open(fresh, 'wx', 0o600)
   try {
     await file.writeFile(`${JSON.stringify(facts, null, 2)}\n`)
-    await file.sync()
   } finally {
     await file.close()
   }
-  await fs.rename(fresh, fileOf(dataDir))
+  await publishFile(fresh, fileOf(dataDir))
 }
 
 /** Returns the URL with which a login or the superuser connects to the database. */

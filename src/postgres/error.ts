@@ -8,6 +8,7 @@ export type PostgresErrorCode =
   | 'other_major'
   | 'facts_lost'
   | 'facts_damaged'
+  | 'cluster_damaged'
 
 /**
  * Error that prevents the use of the agent's PostgreSQL server. The message contains the reason and advice

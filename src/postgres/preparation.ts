@@ -1,7 +1,15 @@
 /** Prepares what the PostgreSQL server needs: programs, system user, data directory and passwords. */
 import * as fs from 'node:fs/promises'
 import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
-import { clusterDirectory, clusterMajor, createCluster, ownerOfCluster, removeUnfinished } from './cluster.ts'
+import {
+  clusterDirectory,
+  clusterMajor,
+  clusterState,
+  createCluster,
+  ownerOfCluster,
+  removeCluster,
+  removeUnfinished,
+} from './cluster.ts'
 import { type Credentials, newCredentials, readCredentials, writeCredentials } from './credentials.ts'
 import { PostgresError } from './error.ts'
 import { type ServerUser, serverUser } from './serveruser.ts'
@@ -24,27 +32,49 @@ export async function prepare(dataDir: string): Promise<Prepared> {
   await removeUnfinished(dataDir)
   const major = await clusterMajor(dataDir)
   refuseOtherMajor(major, binaries.major, dataDir)
-  const facts = await factsFor(dataDir, major !== null)
-  if (major === null) await createCluster(dataDir, binaries, defaultUser, facts.superuserPassword)
+  const { facts, exists } = await factsFor(dataDir, major !== null)
+  if (!exists) await createCluster(dataDir, binaries, defaultUser, facts.superuserPassword)
   const user = defaultUser && (await ownerOfCluster(dataDir, defaultUser))
   return { binaries, user, facts }
 }
 
-async function factsFor(dataDir: string, clusterExists: boolean): Promise<Credentials> {
-  const known = await readCredentials(dataDir)
-  if (known) return known
-  if (clusterExists) {
+/**
+ * Returns the passwords, and whether there is a data directory to which they belong. Makes new passwords if
+ * there is none. Deletes a data directory whose first start was interrupted.
+ */
+async function factsFor(
+  dataDir: string,
+  hasVersion: boolean,
+): Promise<{ facts: Credentials; exists: boolean }> {
+  const state = await clusterState(dataDir)
+  if (state === 'damaged') throw damaged(dataDir)
+  const known = await readCredentials(dataDir).catch((error) => {
+    if (hasVersion) throw error
+    return null // The first start was interrupted, so no data directory needs the damaged passwords.
+  })
+  if (hasVersion && !known) {
     throw new PostgresError(
       'facts_lost',
       `${dataDir}/database.json is missing. Without its passwords no client can connect to the database in ` +
         `${clusterDirectory(dataDir)}. Restore the file from a backup.`,
     )
   }
+  if (state === 'unfinished') await removeCluster(dataDir)
+  if (known) return { facts: known, exists: state === 'whole' }
   const facts = newCredentials()
   // The passwords are stored before the data directory is created, because a crash in between would otherwise
   // leave a data directory with unknown passwords.
   await writeCredentials(dataDir, facts)
-  return facts
+  return { facts, exists: false }
+}
+
+function damaged(dataDir: string): PostgresError {
+  return new PostgresError(
+    'cluster_damaged',
+    `The database in ${clusterDirectory(dataDir)} is damaged: PG_VERSION or global/pg_control is missing or ` +
+      'empty. Restore the folder from a backup, or move it and database.json away and restore a backup of ' +
+      'the database with "npm run db:restore".',
+  )
 }
 
 function refuseOtherMajor(found: number | null, installed: number, dataDir: string): void {

@@ -1,25 +1,134 @@
-/** Writes files atomically. After a power failure, a file has either its old or its new content. */
+/**
+ * Writes files atomically. After a power failure, a file has either its old or its new content, and a file
+ * that was written before the failure is still there.
+ */
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { acquireFileLock } from './filelock.ts'
+
+/** Time in ms to wait for a process that replaces a damaged file. */
+const REPAIR_LIMIT_MS = 5_000
 
 /** Writes a file atomically. Creates the file's directory if the directory is missing. */
-export async function writeAtomic(path: string, content: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+export async function writeAtomic(path: string, content: string, mode?: number): Promise<void> {
+  await withTemporary(path, content, mode, (temp) => publishFile(temp, path))
+}
+
+/** Moves a complete file to the path at which other programs expect it. */
+export async function publishFile(from: string, to: string): Promise<void> {
+  await syncFile(from)
+  await rename(from, to)
+  await syncDirectory(dirname(to))
+}
+
+/**
+ * Creates a file and returns true. Returns false if the file exists. If several processes create the same
+ * file at the same time, only one of them gets true. The file is never found incomplete.
+ */
+export async function claimFile(path: string, content: string): Promise<boolean> {
+  return withTemporary(path, content, undefined, async (temp) => {
+    await syncFile(temp)
+    try {
+      await link(temp, path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
+    } finally {
+      await rm(temp, { force: true })
+    }
+    await syncDirectory(dirname(path))
+    return true
+  })
+}
+
+/**
+ * Returns the content of a file that is made only once, for example an id. Creates the file if it is missing,
+ * and replaces it if `isWhole` refuses its content, because a power failure can leave it empty.
+ */
+export async function readOrCreate(
+  path: string,
+  make: () => string,
+  isWhole: (content: string) => boolean,
+): Promise<string> {
+  let found = await readIfExists(path)
+  if (found === null) {
+    await claimFile(path, make())
+    found = await readIfExists(path)
+  }
+  if (found !== null && isWhole(found)) return found
+  // The lock makes sure that two processes which find the damaged file do not replace it twice.
+  const lock = await acquireFileLock(`${path}.lock`, REPAIR_LIMIT_MS)
+  if (!lock) throw new Error(`${path} is damaged, and another process is replacing it`)
+  try {
+    const again = await readIfExists(path)
+    if (again !== null && isWhole(again)) return again
+    const content = make()
+    await writeAtomic(path, content)
+    return content
+  } finally {
+    lock.release()
+  }
+}
+
+async function withTemporary<T>(
+  path: string,
+  content: string,
+  mode: number | undefined,
+  publish: (temp: string) => Promise<T>,
+): Promise<T> {
+  await makeDirectory(dirname(path))
   const temp = `${path}.${randomUUID()}.tmp`
   try {
-    await writeFile(temp, content, { flush: true })
-    await rename(temp, path)
+    const file = await open(temp, 'wx', mode)
+    try {
+      await file.writeFile(content)
+    } finally {
+      await file.close()
+    }
+    return await publish(temp)
   } catch (error) {
     await rm(temp, { force: true })
     throw error
   }
-  await syncDirectory(dirname(path))
 }
 
-/** Syncs a directory to disk, so that files renamed in the directory survive a power failure. */
-export async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r')
+/** Creates a directory and its missing parents, so that they survive a power failure. */
+export async function makeDirectory(path: string, mode?: number): Promise<void> {
+  const first = await mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) })
+  if (first === undefined) return
+  for (let made = resolve(path); ; made = dirname(made)) {
+    await syncDirectory(dirname(made))
+    if (made === resolve(first)) return
+  }
+}
+
+/** Deletes a file or folder with its content, so that it does not come back after a power failure. */
+export async function removeDurably(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true })
+  await syncDirectory(dirname(path)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+}
+
+/** Errors of a directory that this user may not read, or of a file system that can't sync directories. */
+const CANT_SYNC = new Set(['EACCES', 'EPERM', 'EINVAL', 'ENOTSUP'])
+
+/**
+ * Syncs a directory to disk, so that files which were created, renamed or deleted in the directory stay so
+ * after a power failure.
+ */
+export async function syncDirectory(path: string): Promise<void> {
+  try {
+    await syncFile(path)
+  } catch (error) {
+    if (!CANT_SYNC.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
+}
+
+/** Syncs the content of a file to disk. */
+export async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r')
   try {
     await handle.sync()
   } finally {
@@ -35,20 +144,6 @@ export async function readIfExists(path: string): Promise<string | null> {
     return await readFile(path, 'utf8')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
-  }
-}
-
-/**
- * Creates a file and returns true. Returns false if the file exists. If several processes create the same
- * file at the same time, only one of them gets true.
- */
-export async function claimFile(path: string, content: string): Promise<boolean> {
-  try {
-    await writeFile(path, content, { flag: 'wx' })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   }
 }

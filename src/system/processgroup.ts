@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { sep } from 'node:path'
 import { promisify } from 'node:util'
-import { claimFile, readIfExists } from './atomicfile.ts'
+import { readOrCreate } from './atomicfile.ts'
 import { pollUntil } from './timeout.ts'
 
 /** Name of the environment variable that contains the process mark. */
@@ -45,12 +45,14 @@ interface Process {
   cwd: string
 }
 
-/** Returns the random process mark that is stored in the file `path`. Creates the file if it is missing. */
-export async function readMark(path: string): Promise<string> {
-  await claimFile(path, randomUUID())
-  const mark = await pollUntil(() => readIfExists(path), KILL_LIMIT_MS)
-  if (!mark) throw new Error(`${path} is empty: delete it`)
-  return mark
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/**
+ * Returns the random process mark that is stored in the file `path`. Creates the file if it is missing or
+ * damaged. A file is damaged only by a power failure, after which no process with an older mark is left.
+ */
+export function readMark(path: string): Promise<string> {
+  return readOrCreate(path, randomUUID, (content) => UUID.test(content))
 }
 
 /** Returns the ids of the running processes of a group. The calling process is left out. */

@@ -34,11 +34,13 @@ export interface PackageOptions {
   name: string
   behaviour?: Behaviour
   version?: string
+  /** Number of further files in the package, each of some kilobytes. */
+  files?: number
 }
 
 /** Creates the npm package `<dir>/<name>`. Returns its name for `npm install`, which begins with `file:`. */
 export async function makePackage(dir: string, options: PackageOptions): Promise<string> {
-  const { name, behaviour = 'healthy', version = '1.0.0' } = options
+  const { name, behaviour = 'healthy', version = '1.0.0', files = 0 } = options
   const path = join(dir, name)
   await mkdir(path, { recursive: true })
   const slow = behaviour === 'slow-install'
@@ -53,6 +55,9 @@ export async function makePackage(dir: string, options: PackageOptions): Promise
   const program = PROGRAMS[behaviour].replaceAll('PACKAGE_DIR', JSON.stringify(path))
   await writeFile(join(path, 'app.js'), `#!/usr/bin/env node\n${program}`)
   if (slow) await writeFile(join(path, 'wait.js'), WAIT)
+  if (files > 0) await mkdir(join(path, 'files'), { recursive: true })
+  for (let n = 0; n < files; n++)
+    await writeFile(join(path, 'files', `${n}.js`), `// ${n}\n`.repeat(500 + (n % 700)))
   return `file:${path}`
 }
 
