@@ -11,6 +11,11 @@ export interface WantedApp {
   port: number
   catalog: CatalogApp
   integrationConfig: Record<string, unknown>
+  /**
+   * True if the rebuild installs the app. An app that was installed before keeps its earlier form if the host
+   * can't build it any more, so that the other apps do not fail with it.
+   */
+  installing?: boolean | undefined
 }
 
 /** One execution of the switch command (`nixos-rebuild switch`, or switch.ts without NixOS). */

@@ -96,7 +96,9 @@ export async function configure(
   const obstacle = target === null ? null : await rollbackObstacle(context, rebuild, target)
   if (obstacle) return { outcome: notSwitched({}, obstacle) }
   const apps = target === null ? await desiredApps(pool) : await rollbackApps(pool, rebuild.id)
-  const wanted = apps.map(wantedApp)
+  const operations = await operationsOf(pool, rebuild.id)
+  const installs = new Set(operations.filter(({ kind }) => kind === 'install').map(({ app }) => app))
+  const wanted = apps.map((row) => ({ ...wantedApp(row), installing: installs.has(row.name) }))
   const failures = target === null ? await findFailures(context, rebuild, wanted) : {}
   if (Object.keys(failures).length > 0) return { outcome: notSwitched(failures, null) }
   try {

@@ -39,7 +39,7 @@ export async function awaitActivation(
   for (const name of activation.changed) {
     const message = await awaitUnit(paths, name, digestOf(own(activation.apps, name)))
     if (!message) continue
-    const log = await lastLines(appLogFile(dataDir, name), SHOWN_LINES)
+    const log = await lastLines(appLogFile(dataDir, name), SHOWN_LINES).catch(() => [])
     failures[name] = { class: 'activate', message, log }
   }
   return failures

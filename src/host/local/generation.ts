@@ -3,15 +3,16 @@
  * can be activated again) is a numbered folder with a manifest, which lists the apps and their commands. The
  * symbolic link `current` points to the active generation.
  */
-import { mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { syncDirectory, toJson } from '../../system/atomicfile.ts'
+import { makeDirectory, syncDirectory, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import type { WantedApp } from '../contract.ts'
 import { appEnvironment } from './environment.ts'
 import { appDataDir, type Paths } from './paths.ts'
 import type { Program } from './program.ts'
 import { digestOf, type Manifest, manifestSchema, readStateFile, type UnitSpec } from './statefiles.ts'
 import { findProgram, TEMP_PREFIX } from './store.ts'
+import { stateOfEntry } from './storeentry.ts'
 
 /** Number of older generations that are kept for a rollback. */
 const KEPT_GENERATIONS = 5
@@ -58,12 +59,12 @@ const sorted = <T>(map: Record<string, T>): [string, T][] =>
 
 /** Writes the next generation without activating it. Returns the number of the new generation. */
 export async function writeGeneration(paths: Paths, apps: Manifest['apps']): Promise<number> {
-  await mkdir(paths.generations, { recursive: true })
+  await makeDirectory(paths.generations)
   const generation = Math.max(0, ...(await generationNumbers(paths))) + 1
   const temp = join(paths.generations, `${TEMP_PREFIX}${generation}`)
   await mkdir(temp)
   const manifest: Manifest = { generation, apps: Object.fromEntries(sorted(apps)) }
-  await writeFile(join(temp, 'manifest.json'), toJson(manifest), { flush: true })
+  await writeAtomic(join(temp, 'manifest.json'), toJson(manifest))
   await rename(temp, join(paths.generations, String(generation)))
   await syncDirectory(paths.generations)
   return generation
@@ -90,8 +91,9 @@ export async function whyNoRollback(paths: Paths, generation: string): Promise<s
   const manifest = await readGeneration(paths, generation)
   if (!manifest) return `generation ${generation} does not exist any more`
   for (const [name, { store }] of Object.entries(manifest.apps)) {
-    if (!(await stat(store).catch(() => null)))
-      return `${name} of generation ${generation} is not in the store any more`
+    const state = await stateOfEntry(store)
+    if (state === 'absent') return `${name} of generation ${generation} is not in the store any more`
+    if (state === 'damaged') return `${name} of generation ${generation} is damaged in the store`
   }
   return null
 }
@@ -121,13 +123,29 @@ export async function collectGarbage(paths: Paths, current: number): Promise<voi
   await removeOldRuns(paths.runs)
   const used = new Set<string>()
   for (const number of kept) {
-    const text = await readFile(join(paths.generations, String(number), 'manifest.json'), 'utf8')
-    for (const unit of Object.values(manifestSchema.parse(JSON.parse(text)).apps))
-      used.add(basename(unit.store))
+    const manifest = await readGeneration(paths, String(number)).catch((error: Error) => {
+      if (number === current) throw error
+      return null
+    })
+    for (const unit of Object.values(manifest?.apps ?? {})) used.add(basename(unit.store))
+    // A generation that can't be read can't be activated again.
+    if (!manifest) await rm(join(paths.generations, String(number)), { recursive: true, force: true })
   }
-  for (const entry of await readdir(paths.store).catch(() => [])) {
-    if (!used.has(entry)) await rm(join(paths.store, entry), { recursive: true, force: true })
-  }
+  await removeEntries(paths, used)
+}
+
+/**
+ * Deletes the packages that are not used. They are renamed first, because a deletion that is interrupted
+ * would leave a part of a package under the name of the whole package.
+ */
+async function removeEntries(paths: Paths, used: ReadonlySet<string>): Promise<void> {
+  const entries = await readdir(paths.store).catch(() => [])
+  const unused = entries.filter((entry) => !used.has(entry) && !entry.startsWith(TEMP_PREFIX))
+  if (unused.length === 0) return
+  for (const entry of unused)
+    await rename(join(paths.store, entry), join(paths.store, `${TEMP_PREFIX}${entry}`))
+  await syncDirectory(paths.store)
+  await removeTemps(paths.store)
 }
 
 async function removeOldRuns(dir: string): Promise<void> {

@@ -2,11 +2,10 @@
  * The local host, which installs apps as npm packages and runs them as child processes of a supervisor
  * process, without NixOS.
  */
-import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { APP_NAME } from '../../domain/catalog.ts'
 import { own } from '../../domain/record.ts'
-import { toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { makeDirectory, removeDurably, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { monotonicMs } from '../../system/monotonic.ts'
 import { portObstacle } from '../../system/portcheck.ts'
@@ -62,7 +61,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
   return {
     kind: 'local',
     async start() {
-      await mkdir(paths.npmHome, { recursive: true, mode: 0o700 })
+      await makeDirectory(paths.npmHome, 0o700)
       await supervisor.start()
     },
     async stop() {
@@ -101,7 +100,7 @@ function checkName(name: string): string {
 }
 
 async function preflight(paths: Paths, app: WantedApp): Promise<string | null> {
-  const manifest = await currentManifest(paths)
+  const manifest = await currentManifest(paths).catch(() => null) // The next switch replaces a damaged one.
   const onThisPort = Object.entries(manifest?.apps ?? {}).find(([, unit]) => unit.port === app.port)
   if (!onThisPort) return portObstacle(app.port)
   const [name] = onThisPort
@@ -145,6 +144,6 @@ async function removeData(paths: Paths, dataDir: string, name: string): Promise<
   for (const path of [appDataDir(dataDir, name), log, olderLogFile(log)]) {
     if (!dirname(resolve(path)).startsWith(resolve(dataDir) + sep))
       throw new Error(`${path} is outside ${dataDir}`)
-    await rm(path, { recursive: true, force: true })
+    await removeDurably(path)
   }
 }

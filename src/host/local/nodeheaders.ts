@@ -6,9 +6,11 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { toJson } from '../../system/atomicfile.ts'
+import { publishFolder } from '../../system/atomicfolder.ts'
 import { npmInstall } from './npm.ts'
 import type { Paths } from './paths.ts'
 import { type StoreOptions, TEMP_PREFIX } from './store.ts'
+import { sealEntry, stateOfEntry } from './storeentry.ts'
 
 /** npm package that contains Node and its headers for this platform. */
 const PLATFORM_PACKAGE =
@@ -25,7 +27,8 @@ export async function ensureHeaders(paths: Paths, options: StoreOptions): Promis
   const kept = join(paths.state, 'node-headers', VERSION)
   const top = dirname(dirname(realpathSync(process.execPath)))
   const nested = join(top, 'node_modules', PLATFORM_PACKAGE)
-  const found = [kept, top, nested, join(dirname(top), PLATFORM_PACKAGE)].find(hasHeaders)
+  if (hasHeaders(kept) && (await stateOfEntry(kept)) === 'whole') return kept
+  const found = [top, nested, join(dirname(top), PLATFORM_PACKAGE)].find(hasHeaders)
   if (found) return found
   options.log(`fetching the headers of Node ${VERSION}`)
   try {
@@ -44,9 +47,11 @@ async function fetchHeaders(kept: string, options: StoreOptions): Promise<void> 
     await mkdir(temp, { recursive: true })
     await writeFile(join(temp, 'package.json'), toJson({ dependencies: { [PLATFORM_PACKAGE]: VERSION } }))
     await npmInstall(temp, `${PLATFORM_PACKAGE}@${VERSION}`, options)
-    await rm(kept, { recursive: true, force: true })
-    await mkdir(kept, { recursive: true })
-    await rename(join(temp, 'node_modules', PLATFORM_PACKAGE, 'include'), join(kept, 'include'))
+    const fresh = join(temp, 'headers')
+    await mkdir(fresh)
+    await rename(join(temp, 'node_modules', PLATFORM_PACKAGE, 'include'), join(fresh, 'include'))
+    await sealEntry(fresh)
+    await publishFolder(fresh, kept, TEMP_PREFIX)
   } finally {
     await rm(temp, { recursive: true, force: true })
   }

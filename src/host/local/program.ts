@@ -30,12 +30,24 @@ export async function programIn(top: string, spec: string, npm: NpmForm): Promis
 }
 
 async function binOf(top: string, spec: string, npm: NpmForm): Promise<string> {
-  const text = await readFile(join(top, 'package.json'), 'utf8')
-  const { bin, name } = JSON.parse(text) as { bin?: string | Record<string, string>; name: string }
+  const { bin, name } = await manifestOf(top, spec)
   const bins = typeof bin === 'string' ? { [name.replace(/^@[^/]+\//, '')]: bin } : (bin ?? {})
   const found = own(bins, npm.bin ?? '')
   if (!found) throw new InstallError(`${spec} has no program called ${npm.bin}`, [])
   return found
+}
+
+interface PackageManifest {
+  bin?: string | Record<string, string>
+  name: string
+}
+
+async function manifestOf(top: string, spec: string): Promise<PackageManifest> {
+  try {
+    return JSON.parse(await readFile(join(top, 'package.json'), 'utf8'))
+  } catch (error) {
+    throw new InstallError(`the package.json of ${spec} can't be read: ${(error as Error).message}`, [])
+  }
 }
 
 async function firstBytes(file: string): Promise<string | null> {

@@ -13,13 +13,15 @@ import type { Paths } from './paths.ts'
 const name = z.string().regex(APP_NAME)
 
 /** App in config/apps.json, which the agent writes and switch.ts reads. */
-const wantedSchema = z.object({
+export const wantedSchema = z.object({
   name,
   port: z.number().int().min(1).max(65535),
   catalog: catalogAppSchema.passthrough(),
   integrationConfig: z.record(z.unknown()),
+  installing: z.boolean().optional(),
 })
-export const configSchema = z.object({ apps: z.array(wantedSchema) })
+/** Content of config/apps.json. Each app is checked by itself, so that one app can't spoil the others. */
+export const configSchema = z.object({ apps: z.array(z.object({ name }).passthrough()) })
 
 /**
  * App in a generation (a complete configuration that can be activated again). Contains everything that the
@@ -50,6 +52,8 @@ const supervisorStateSchema = z.object({
    */
   generation: z.number().int().nullable(),
   activation: z.string().nullable(),
+  /** True if the supervisor has completed its start and applies generations. */
+  ready: z.boolean().default(false),
   apps: z.record(
     z.object({
       state: z.enum(['running', 'backoff', 'stopped']),

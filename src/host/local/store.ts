@@ -4,12 +4,14 @@
  * an incomplete package.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
-import { syncDirectory, toJson } from '../../system/atomicfile.ts'
+import { toJson } from '../../system/atomicfile.ts'
+import { publishFolder } from '../../system/atomicfolder.ts'
 import { type NpmOptions, npmInstall } from './npm.ts'
 import { type Program, programIn } from './program.ts'
+import { type EntryState, sealEntry, stateOfEntry } from './storeentry.ts'
 
 /** Prefix of the names of temporary folders. */
 export const TEMP_PREFIX = '.tmp-'
@@ -25,12 +27,12 @@ export interface StoreOptions extends NpmOptions {
   run: string
 }
 
-/** Returns the folder of this app in the package store. `there` is true if the folder already exists. */
+/** Returns the folder of this app in the package store, and whether its content is there and whole. */
 export async function findInStore(
   store: string,
   app: CatalogApp,
   npm: NpmForm,
-): Promise<{ dir: string; there: boolean }> {
+): Promise<{ dir: string; state: EntryState }> {
   const spec = specOf(npm)
   const content = isFile(npm) ? await contentOf(pathOf(npm)) : ''
   // The name of the folder depends on platform and Node version, because compiled native modules work with no
@@ -42,7 +44,7 @@ export async function findInStore(
     .digest('hex')
     .slice(0, 12)
   const dir = join(store, `${app.name}-${npm.version ?? 'file'}-${hash}`)
-  return { dir, there: (await stat(dir).catch(() => null)) !== null }
+  return { dir, state: await stateOfEntry(dir) }
 }
 
 const isFile = (npm: NpmForm): boolean => npm.package.startsWith(FILE)
@@ -64,7 +66,8 @@ async function packageName(npm: NpmForm): Promise<string> {
 }
 
 /**
- * Installs an app into the folder `dir`, completely or not at all.
+ * Installs an app into the folder `dir`, completely or not at all. A folder that is there already is
+ * replaced.
  * @throws InstallError
  */
 export async function installIntoStore(
@@ -80,8 +83,9 @@ export async function installIntoStore(
     await npmInstall(temp, specOf(npm), { ...options, installScripts: npm.installScripts })
     await findProgram(temp, npm)
     options.signal.throwIfAborted()
-    await rename(temp, dir)
-    await syncDirectory(options.store)
+    await sealEntry(temp)
+    options.signal.throwIfAborted()
+    await publishFolder(temp, dir, TEMP_PREFIX)
   } finally {
     await rm(temp, { recursive: true, force: true })
   }

@@ -3,10 +3,9 @@
  * is a separate process, so that the apps continue to run if the agent is killed.
  */
 import { existsSync, type FSWatcher, watch } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { own } from '../../domain/record.ts'
-import { toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { makeDirectory, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../../system/filelock.ts'
 import { readMark, terminateGroup } from '../../system/processgroup.ts'
 import { statePaths } from './paths.ts'
@@ -50,6 +49,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   let mark = ''
   let generation: number | null = null
   let activation: string | null = null
+  let ready = false
   let starting: Promise<boolean> | undefined
   let stopping: Promise<void> | undefined
   let lastError = ''
@@ -73,7 +73,10 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   const writeState = createSerial(async () => {
     const apps = Object.fromEntries([...units].map(([name, unit]) => [name, unit.view()]))
     if (!existsSync(paths.supervisorLock)) return
-    await writeAtomic(paths.supervisorState, toJson({ pid: process.pid, generation, activation, apps }))
+    await writeAtomic(
+      paths.supervisorState,
+      toJson({ pid: process.pid, generation, activation, ready, apps }),
+    )
   }, report)
 
   /** Logs an error, but not every second if the error persists. */
@@ -86,7 +89,8 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     const apps = manifest?.apps ?? {}
     const outdated = [...units].filter(([name, unit]) => digestOf(own(apps, name) ?? null) !== unit.digest)
     // All removed or changed apps are stopped first, because a new app may use the port of one of them.
-    await Promise.all(outdated.map(([name]) => stopUnit(name)))
+    // A process that can't be killed does not keep the other apps from their start.
+    await Promise.all(outdated.map(([name]) => stopUnit(name).catch(report)))
     for (const [name, spec] of Object.entries(apps)) {
       if (units.has(name) || stopping) continue
       const unit = createUnit({
@@ -119,15 +123,17 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
   }
 
   async function begin(): Promise<boolean> {
-    await mkdir(paths.supervisor, { recursive: true })
+    await makeDirectory(paths.supervisor)
     lock = await acquireFileLock(paths.supervisorLock, LOCK_LIMIT_MS)
     if (!lock) return false
-    await writeState() // replaces the outdated state and process id of the previous supervisor
     mark = `${await readMark(paths.mark)}/unit`
+    await writeState() // replaces the outdated state and process id of the previous supervisor
     await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
     watcher = watch(paths.state, () => void reconcile())
     watcher.on('error', report)
     timer = setInterval(() => void reconcile(), ROUND_INTERVAL_MS)
+    ready = true
+    await writeState()
     void reconcile()
     return true
   }

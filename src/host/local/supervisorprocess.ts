@@ -55,7 +55,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
   }
 
   async function isUp(): Promise<boolean> {
-    return isLocked(paths.supervisorLock) && (await supervisorState(paths).catch(() => null)) !== null
+    return isLocked(paths.supervisorLock) && (await supervisorState(paths).catch(() => null))?.ready === true
   }
 
   async function ensure(): Promise<void> {

@@ -29,6 +29,7 @@ import {
   type Manifest,
   readStateFile,
   supervisorState,
+  wantedSchema,
 } from './statefiles.ts'
 import { findInStore, installIntoStore, type StoreOptions, specOf } from './store.ts'
 
@@ -59,19 +60,26 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
   await removeTemps(paths.store)
   await removeTemps(paths.generations)
 
-  const before = await currentManifest(paths)
+  const before = await previousManifest(paths)
   if (context.backTo !== null) return rollBack(context, context.backTo, before)
-  const wanted = await readConfiguration(context)
-  const refused = evaluate(wanted, Object.keys(before?.apps ?? {}))
-  if (Object.keys(refused).length > 0) return refuse(context, refused)
-  const { apps, failures } = await installAll(context, wanted)
-  if (Object.keys(failures).length > 0) return refuse(context, failures)
+  const { wanted, unreadable } = await readConfiguration(context)
+  const refused = { ...unreadable, ...evaluate(wanted, Object.keys(before?.apps ?? {})) }
+  const installing = new Set(wanted.filter((app) => app.installing).map((app) => app.name))
+  const kept = (name: string) => (installing.has(name) ? null : (own(before?.apps ?? {}, name) ?? null))
+  if (Object.keys(refused).some((name) => !kept(name))) return refuse(context, refused)
+  const { apps, failures } = await installAll(context, wanted, refused)
+  if (Object.keys(failures).some((name) => !kept(name))) return refuse(context, failures)
+  // An app that was installed before and can't be installed any more stays as it is.
+  for (const [name, { message }] of Object.entries(failures)) {
+    print(`warning: ${name} stays as it is: ${message}`)
+    apps[name] = kept(name) as Manifest['apps'][string]
+  }
 
   context.store.signal.throwIfAborted()
   const same = before && sameApps(before.apps, apps)
   if (same) print(`generation ${before.generation} has all of this already`)
   const generation = same ? before.generation : await buildGeneration(paths, apps)
-  return activate(context, generation, apps, before)
+  return activate(context, { generation, apps, before, failures })
 }
 
 async function rollBack(
@@ -83,45 +91,75 @@ async function rollBack(
   if (reason !== null) throw new Error(reason)
   const older = (await readGeneration(context.paths, generation)) as Manifest
   print(`going back to generation ${generation}`)
-  return activate(context, older.generation, older.apps, before)
+  return activate(context, { generation: older.generation, apps: older.apps, before, failures: {} })
 }
 
-async function readConfiguration({ configDir }: SwitchContext): Promise<WantedApp[]> {
+/** Returns the active generation. A damaged one counts as none, so that the next generation replaces it. */
+async function previousManifest(paths: Paths): Promise<Manifest | null> {
+  return currentManifest(paths).catch((error: Error) => {
+    print(`warning: ${error.message}`)
+    return null
+  })
+}
+
+async function readConfiguration({ configDir }: SwitchContext) {
   print('evaluating configuration')
   const file = join(configDir, 'apps.json')
   const config = await readStateFile(file, configSchema)
   if (!config) throw new Error(`${file} does not exist`)
-  return config.apps
+  const wanted: WantedApp[] = []
+  const unreadable: Failures = {}
+  for (const app of config.apps) {
+    const { data, error } = wantedSchema.safeParse(app)
+    if (data) wanted.push(data)
+    else
+      unreadable[app.name] = { class: 'evaluate', message: `its settings can't be used: ${error}`, log: [] }
+  }
+  return { wanted, unreadable }
 }
 
 /** Continues after the failure of one app, so that all failed apps are reported together. */
-async function installAll(context: SwitchContext, wanted: WantedApp[]) {
+async function installAll(context: SwitchContext, wanted: WantedApp[], refused: Failures) {
   const apps: Manifest['apps'] = {}
-  const failures: Failures = {}
-  for (const app of wanted) {
+  const failures = { ...refused }
+  for (const app of wanted.filter(({ name }) => !Object.hasOwn(refused, name))) {
     try {
       const dir = await installOne(context, app)
       apps[app.name] = await unitOf(app, dir, context.dataDir, process.execPath)
     } catch (error) {
-      if (!(error instanceof InstallError)) throw error
-      failures[app.name] = { class: 'build', message: error.message, log: error.log }
+      context.store.signal.throwIfAborted()
+      failures[app.name] = buildFailure(app, error as Error)
     }
   }
   return { apps, failures }
 }
 
+function buildFailure({ catalog }: WantedApp, error: Error): RunFailure {
+  if (error instanceof InstallError) return { class: 'build', message: error.message, log: error.log }
+  return { class: 'build', message: `${catalog.displayName} can't be installed: ${error.message}`, log: [] }
+}
+
 async function installOne({ paths, store }: SwitchContext, app: WantedApp): Promise<string> {
   const npm = app.catalog.npm
   if (!npm) throw new Error(`${app.name} has no npm form`) // evaluate() refused such an app before
-  const { dir, there } = await findInStore(store.store, app.catalog, npm)
-  if (there) print(`${specOf(npm)} is in the store`)
-  else {
-    print(`installing ${specOf(npm)}`)
-    const start = performance.now()
+  const { dir, state } = await findInStore(store.store, app.catalog, npm)
+  if (state === 'whole') {
+    print(`${specOf(npm)} is in the store`)
+    return dir
+  }
+  if (state !== 'absent') print(`${specOf(npm)} is damaged in the store: installing it anew`)
+  print(`installing ${specOf(npm)}`)
+  const start = performance.now()
+  try {
     const nodeDir = npm.installScripts.length > 0 ? await ensureHeaders(paths, store) : null
     await installIntoStore(dir, app.catalog, npm, { ...store, ...(nodeDir && { nodeDir }) })
-    print(`installed ${specOf(npm)} in ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  } catch (error) {
+    if (state !== 'doubtful') throw error
+    store.signal.throwIfAborted()
+    print(`warning: ${specOf(npm)} may be damaged, and can't be installed anew: ${(error as Error).message}`)
+    return dir
   }
+  print(`installed ${specOf(npm)} in ${((performance.now() - start) / 1000).toFixed(1)} s`)
   return dir
 }
 
@@ -138,12 +176,16 @@ async function refuse({ run }: SwitchContext, failures: Failures): Promise<numbe
   return EXIT_NOTHING_SWITCHED
 }
 
-async function activate(
-  context: SwitchContext,
-  generation: number,
-  apps: Manifest['apps'],
-  before: Manifest | null,
-): Promise<number> {
+interface Target {
+  generation: number
+  apps: Manifest['apps']
+  before: Manifest | null
+  /** Failures of apps that stay as they are. */
+  failures: Failures
+}
+
+async function activate(context: SwitchContext, target: Target): Promise<number> {
+  const { generation, apps, before } = target
   const { paths, run, dataDir } = context
   const changed = await appsToStart(paths, apps, before)
   await context.enterActivation()
@@ -151,11 +193,12 @@ async function activate(
   if (generation !== before?.generation) await switchLink(paths, generation)
   const id = `${basename(run.dir)} ${new Date().toISOString()}`
   await writeAtomic(paths.activation, toJson({ id, generation }))
-  const failures = await awaitActivation(paths, dataDir, { id, apps, changed })
-  if (!failures) {
+  const notStarted = await awaitActivation(paths, dataDir, { id, apps, changed })
+  if (!notStarted) {
     print('error: the supervisor did not take the generation over in time')
     return EXIT_UNITS_FAILED
   }
+  const failures = { ...notStarted, ...target.failures }
   await collectGarbage(paths, generation).catch((error: Error) => print(`warning: ${error.message}`))
   if (Object.keys(failures).length === 0) return 0
   await writeAtomic(run.result, toJson({ failures }))

@@ -1,8 +1,8 @@
 /** Keeps the process of one app running, with increasing pauses between restarts. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
+import { makeDirectory, readIfExists, readOrCreate, writeAtomic } from '../../system/atomicfile.ts'
 import { monotonicMs } from '../../system/monotonic.ts'
 import { killGroup, MARK, type ProcessGroup, terminateGroup } from '../../system/processgroup.ts'
 import { type LogFile, openLogFile } from './logfile.ts'
@@ -114,6 +114,8 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     start: () => void launch(),
     restartNow() {
       pause = FIRST_PAUSE_MS
+      // Only restarts after this call show that the new generation of the app ends at once.
+      if (view.state === 'running') view.restarts = 0
       if (!timer) return
       clearTimeout(timer)
       timer = undefined
@@ -144,12 +146,15 @@ const PACKAGE_BOUNDARY = { file: 'package.json', content: '{ "private": true, "t
  * have changed them.
  */
 async function prepareHome(home: string, spec: UnitSpec): Promise<void> {
-  await mkdir(home, { recursive: true, mode: 0o700 })
-  await writeFile(join(dirname(home), PACKAGE_BOUNDARY.file), PACKAGE_BOUNDARY.content)
-  for (const [path, content] of Object.entries(spec.files)) {
-    await mkdir(dirname(join(home, path)), { recursive: true })
-    await writeFile(join(home, path), content, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
-  }
+  await makeDirectory(home, 0o700)
+  const boundary = join(dirname(home), PACKAGE_BOUNDARY.file)
+  if ((await readIfExists(boundary)) !== PACKAGE_BOUNDARY.content)
+    await writeAtomic(boundary, PACKAGE_BOUNDARY.content)
+  // An empty file has lost its content in a power failure.
+  for (const [path, content] of Object.entries(spec.files))
+    await readOrCreate(
+      join(home, path),
+      () => content,
+      (found) => found !== '' || content === '',
+    )
 }
