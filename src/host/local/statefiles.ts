@@ -52,8 +52,11 @@ const supervisorStateSchema = z.object({
    */
   generation: z.number().int().nullable(),
   activation: z.string().nullable(),
-  /** True if the supervisor has completed its start and applies generations. */
-  ready: z.boolean().default(false),
+  /**
+   * True if the supervisor has completed its start and applies generations. Supervisors of earlier versions do
+   * not write it.
+   */
+  ready: z.boolean().default(true),
   apps: z.record(
     z.object({
       state: z.enum(['running', 'backoff', 'stopped']),

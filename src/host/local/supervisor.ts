@@ -126,9 +126,9 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
     await makeDirectory(paths.supervisor)
     lock = await acquireFileLock(paths.supervisorLock, LOCK_LIMIT_MS)
     if (!lock) return false
-    mark = `${await readMark(paths.mark)}/unit`
     await writeState() // replaces the outdated state and process id of the previous supervisor
-    await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS)
+    mark = `${await readMark(paths.mark)}/unit`
+    await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS).catch(report)
     watcher = watch(paths.state, () => void reconcile())
     watcher.on('error', report)
     timer = setInterval(() => void reconcile(), ROUND_INTERVAL_MS)

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { isAlive } from '../../system/childprocess.ts'
 import type { Environment } from '../../system/environment.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, readMark, sendSignal } from '../../system/processgroup.ts'
@@ -54,8 +55,11 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
     started.unref()
   }
 
+  /** True if the supervisor has completed its start. The state file can still be that of an earlier one. */
   async function isUp(): Promise<boolean> {
-    return isLocked(paths.supervisorLock) && (await supervisorState(paths).catch(() => null))?.ready === true
+    if (!isLocked(paths.supervisorLock)) return false
+    const state = await supervisorState(paths).catch(() => null)
+    return state?.ready === true && (child ? state.pid === child.pid : isAlive(state.pid))
   }
 
   async function ensure(): Promise<void> {
