@@ -3,6 +3,7 @@
  * both, and the database stores the id of the folder.
  */
 import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
@@ -32,6 +33,7 @@ export async function ensureIdentity(file: string): Promise<FolderIdentity> {
   const content = toJson({ folder: randomUUID(), database: null })
   const found = await readIdentity(file)
   if (found) return found
+  await mkdir(dirname(file), { recursive: true, mode: 0o711 }) // the mode of the state directory on NixOS
   // Of several orchestrators that start at the same time, all use the id of the first.
   if (!(await claimFile(file, content)) && !(await readIdentity(file))) await writeAtomic(file, content)
   return (await readIdentity(file)) as FolderIdentity
