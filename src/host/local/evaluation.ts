@@ -4,12 +4,17 @@ import type { RunFailure, WantedApp } from '../contract.ts'
 
 const failure = (message: string): RunFailure => ({ class: 'evaluate', message, log: [] })
 
+/** Name of the file in the folder of the apps' logs to which the embedded PostgreSQL writes. */
+const SERVER_LOG = 'postgresql'
+
 export function cannotInstall(app: CatalogApp): string | null {
   if (!app.npm) {
     const form = app.image ? 'is published as a container image' : 'is not published as an npm package'
     const local = "this machine's local host installs npm packages only"
     return `${app.displayName} ${form}; ${local}. It can be installed on a NixOS host.`
   }
+  if (app.name === SERVER_LOG)
+    return `An app can't be called ${app.name}: its log would be the log of the database server.`
   const { platforms } = app.npm
   if (platforms && !platforms.includes(process.platform)) {
     return `${app.displayName} runs on ${platforms.join(', ')} only; this machine is ${process.platform}.`

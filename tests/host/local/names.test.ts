@@ -56,3 +56,10 @@ test('the check of the apps names each app with an inherited name that has a pro
   assert.match(Object(failures).constructor?.message ?? '', /already used by good/)
   assert.equal(sameApps({}, { constructor: {} } as never), false)
 })
+
+test('an app whose log would be the log of the database server is refused with the reason', async (t) => {
+  const { host, app } = await createTestHost(t)
+  const { catalog } = await app('postgresql')
+  assert.match(host.cannotInstall(catalog) ?? '', /log of the database server/)
+  assert.equal(host.cannotInstall((await app('postgres')).catalog), null)
+})
