@@ -110,7 +110,7 @@ const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex')
  * Returns the key under which streams are counted: the whole IPv4 address, or the first 64 bits of an IPv6
  * address, because one machine can use all IPv6 addresses with the same first 64 bits.
  */
-function keyOf(address: Uint8Array): string {
+export function keyOf(address: Uint8Array): string {
   const isMapped = address.length === 16 && V4_MAPPED.equals(address.subarray(0, 12))
   const bytes = isMapped ? address.subarray(12) : address
   if (bytes.length === 4) return bytes.join('.')

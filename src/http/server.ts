@@ -5,6 +5,7 @@ import { whyNotStorable } from '../domain/text.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
 import { readBody } from './body.ts'
+import { type ConnectionLimits, createConnectionLimit } from './connectionlimit.ts'
 import { Exchange } from './exchange.ts'
 import { createGuard, type GuardOptions } from './guard.ts'
 import { type Listening, listenOn } from './listener.ts'
@@ -32,11 +33,15 @@ const NO_BODY = Buffer.alloc(0)
  */
 const CLOSING_REPLY_LENGTH = 17 * 1024
 
+/** Time in milliseconds in which refused connections are logged once. */
+const REFUSAL_LOG_MS = 60_000
+
 export interface ServerOptions extends GuardOptions {
   /** TCP port of the server. 0 means any free port. */
   port: number
   routes: readonly Route[]
   log: RelayLog
+  connectionLimits?: Partial<ConnectionLimits> | undefined
 }
 
 export type Server = ReturnType<typeof createServer>
@@ -46,6 +51,8 @@ export function createServer(options: ServerOptions) {
   const guard = createGuard(options)
   const router = createRouter(options.routes)
   const app = App()
+  const connections = createConnectionLimit(options.connectionLimits)
+  let refusalLoggedAt = Number.NEGATIVE_INFINITY
   let listening: Listening | undefined
   let pending = 0
   let onIdle: (() => void) | undefined
@@ -95,6 +102,28 @@ export function createServer(options: ServerOptions) {
     else exchange.reply({ ...reply, body: String(reply.body).padEnd(CLOSING_REPLY_LENGTH) }, false, true)
   }
 
+  function logRefusal(address: string): void {
+    if (performance.now() - refusalLoggedAt < REFUSAL_LOG_MS) return
+    refusalLoggedAt = performance.now()
+    log.warn({ address, open: connections.total }, 'connections are refused: too many are open')
+  }
+
+  function refuseConnection(res: HttpResponse): void {
+    logRefusal(Buffer.from(res.getRemoteAddressAsText()).toString())
+    res.close()
+  }
+
+  function mayOpen(res: HttpResponse): boolean {
+    return connections.mayOpen(new Uint8Array(res.getRemoteAddress()), listening?.port ?? options.port)
+  }
+
+  /** Called with 1 for a new connection, and with a negative number for a closed one. */
+  function onConnection(res: HttpResponse, change: number): void {
+    if (change < 0) connections.closed()
+    else if (!mayOpen(res)) refuseConnection(res)
+  }
+
+  app.filter(onConnection)
   app.any('/*', (res: HttpResponse, req: UwsRequest) => {
     pending += 1
     const exchange = new Exchange(res, onEnd)

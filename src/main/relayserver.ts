@@ -16,6 +16,7 @@ import { readDatabaseReadiness } from '../db/readiness.ts'
 import * as rollback from '../db/rollback.ts'
 import { withPool } from '../db/withpool.ts'
 import { type AdmissionLimits, createAdmission } from '../http/admission.ts'
+import type { ConnectionLimits } from '../http/connectionlimit.ts'
 import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
 import type { Logger } from '../log.ts'
@@ -161,6 +162,7 @@ export interface RelayServerOptions {
   log: Logger
   limits?: Partial<RelayLimits>
   admissionLimits?: Partial<AdmissionLimits>
+  connectionLimits?: Partial<ConnectionLimits>
   logLimits?: Partial<LogLimits>
 }
 
@@ -191,7 +193,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const logs = createLogStreams({ source: logSource(pools), log, limits: options.logLimits ?? {} })
   const admission = createAdmission(options.admissionLimits)
   const routes = allRoutes({ source, relay, logs, admission, log, publicDir: join(ROOT, 'public') })
-  const server = createServer({ ...config, routes, log })
+  const server = createServer({ ...config, routes, log, connectionLimits: options.connectionLimits })
   const port = await server.listen()
   relay.start()
   logs.start()
