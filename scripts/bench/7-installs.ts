@@ -49,6 +49,7 @@ function slowHost(): Host {
     stopSwitch: async () => true,
     appLog: async () => [],
     unitState: async () => ({ state: 'running', exitCode: null, restarts: 0, startedMsAgo: null }),
+    portOwner: async () => ({ owner: 'unknown' }),
     removeData: async () => {},
   }
 }

@@ -5,6 +5,9 @@
  * configuration.
  */
 import type { CatalogApp } from '../domain/catalog.ts'
+import type { PortOwner } from '../system/portowner.ts'
+
+export type { PortOwner }
 
 export interface WantedApp {
   name: string
@@ -152,6 +155,8 @@ export interface Host {
   stopSwitch(run: Run): Promise<boolean>
   appLog(name: string, lines: number): Promise<string[]>
   unitState(name: string): Promise<UnitState>
+  /** Returns who listens on the port of the app: the processes that the host started for it, or others. */
+  portOwner(app: WantedApp): Promise<PortOwner>
   /** Deletes the files of an uninstalled app permanently. Idempotent. */
   removeData(name: string): Promise<void>
 }

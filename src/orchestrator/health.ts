@@ -3,8 +3,8 @@ import type { Cause } from '../domain/app.ts'
 import type { UnitState, WantedApp } from '../host/index.ts'
 import { wantedApp } from './configuration.ts'
 import type { Context } from './context.ts'
+import { findProblem, type HealthProblem } from './healthproblem.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
-import { probe } from './probe.ts'
 
 /**
  * Number of consecutive failed probes after which a running app is unhealthy. More than one is required,
@@ -65,17 +65,16 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     return true
   }
 
-  async function failureOf(app: ProbedApp, wanted: WantedApp, problem: string): Promise<Cause> {
+  async function failureOf(app: ProbedApp, wanted: WantedApp, problem: HealthProblem): Promise<Cause> {
     const unit = await host.unitState(app.name)
     const lines = await host.appLog(app.name, CAUSE_LOG_LINES)
-    const ended = unit.state === 'backoff' || unit.state === 'stopped'
+    const name = wanted.catalog.displayName
+    const ended = !problem.isCertain && (unit.state === 'backoff' || unit.state === 'stopped')
     return {
       class: app.overdue && !ended ? 'timeout' : 'health',
       phase: app.status,
-      message: ended
-        ? endedMessage(wanted.catalog.displayName, unit.exitCode)
-        : `${wanted.catalog.displayName} is not healthy: ${problem}`,
-      hint: 'Read its last log lines, then retry.',
+      message: ended ? endedMessage(name, unit.exitCode) : problem.message(name),
+      hint: problem.hint,
       unit: app.name,
       ...(ended && unit.exitCode !== null ? { exit_code: unit.exitCode } : {}),
       ...(lines.length === 0 ? {} : { log: lines }),
@@ -106,19 +105,17 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
   async function check(app: ProbedApp, state: ProbeState): Promise<void> {
     const wanted = wantedApp(app)
     const unit = await host.unitState(app.name)
-    const down = unit.state === 'backoff' || unit.state === 'stopped'
-    const problem = down ? 'its process is not running' : await probe(wanted.port, wanted.catalog.healthCheck)
+    const problem = await findProblem(host, wanted, unit)
     state.failing = problem !== null
     if (problem === null) [state.failures, state.healthyAt] = [0, performance.now()]
     else if (!isStarting(app, wanted, unit, state)) state.failures++
-    log.debug({ app: app.name, problem, failures: state.failures }, 'health probe')
+    log.debug({ app: app.name, problem: problem?.text ?? null, failures: state.failures }, 'health probe')
     if (signal.aborted) return
-    state.verified ||= problem === null || app.status === 'error' || state.failures >= FAILURES_TO_ERROR
+    const isCounted = problem?.isCertain || state.failures >= FAILURES_TO_ERROR
+    state.verified ||= problem === null || app.status === 'error' || isCounted
     if (problem === null) {
       if (app.status !== 'running') state.verified = await report(app, null)
-    } else if (
-      app.status === 'starting' ? await hasFailedToStart(app) : state.failures >= FAILURES_TO_ERROR
-    ) {
+    } else if (app.status === 'starting' ? problem.isCertain || (await hasFailedToStart(app)) : isCounted) {
       if (app.status !== 'error') state.verified = await report(app, await failureOf(app, wanted, problem))
     }
   }

@@ -5,15 +5,12 @@
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import type { CatalogApp } from '../domain/catalog.ts'
+import { LOOPBACK, type Loopback } from '../system/portowner.ts'
 
 /** Upper limit of a health probe, in ms. An app that responds later counts as failed. */
 const PROBE_LIMIT_MS = 5_000
 /** Upper limit of the headers of a response in bytes. The body is never read. */
 const MAX_HEADER_BYTES = 64 * 1024
-
-/** Loopback addresses in the order of the probes. An app may listen on one of them only. */
-export const LOOPBACK = ['127.0.0.1', '::1'] as const
-export type Loopback = (typeof LOOPBACK)[number]
 
 /** Result of a probe of one address. `connected` is false if no TCP connection could be made. */
 interface Answer {

@@ -9,9 +9,11 @@ import { makeDirectory, removeDurably, toJson, writeAtomic } from '../../system/
 import { isLocked } from '../../system/filelock.ts'
 import { monotonicMs } from '../../system/monotonic.ts'
 import { portObstacle } from '../../system/portcheck.ts'
+import { portOwner } from '../../system/portowner.ts'
+import { readMark } from '../../system/processgroup.ts'
 import { sortKeys } from '../../system/sortkeys.ts'
 import { pollUntil } from '../../system/timeout.ts'
-import type { Host, LogSlice, Run, UnitState, WantedApp } from '../contract.ts'
+import type { Host, LogSlice, PortOwner, Run, UnitState, WantedApp } from '../contract.ts'
 import { lastLines, olderLogFile, readLines } from '../logreader.ts'
 import { supervisorEnvironment, toolEnvironment } from './environment.ts'
 import { cannotInstall } from './evaluation.ts'
@@ -90,6 +92,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
     stopSwitch: runner.stopSwitch,
     appLog: async (name, lines) => lastLines(appLogFile(dataDir, checkName(name)), lines),
     unitState: observe,
+    portOwner: (app) => ownerOfPort(paths, dataDir, app),
     removeData: (name) => removeData(paths, dataDir, name),
   }
 }
@@ -129,6 +132,16 @@ async function unitState(paths: Paths, name: string): Promise<UnitState> {
   const { exitCode, restarts, startedAt } = unit
   const startedMsAgo = startedAt === undefined ? null : monotonicMs() - startedAt
   return { state: unit.state, exitCode, restarts, startedMsAgo }
+}
+
+async function ownerOfPort(paths: Paths, dataDir: string, { name, port }: WantedApp): Promise<PortOwner> {
+  const unit = isLocked(paths.supervisorLock) ? (await supervisorState(paths))?.apps[checkName(name)] : null
+  if (!unit) return { owner: 'unknown' }
+  return portOwner(port, {
+    ...(unit.pid !== null && { pgid: unit.pid }),
+    marks: [`${await readMark(paths.mark)}/unit/${name}`],
+    directory: resolve(appDataDir(dataDir, name)),
+  })
 }
 
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {
