@@ -6,6 +6,7 @@ import { hydrate, render } from 'preact'
 import { createActions } from './net/actions.js'
 import { getRollbackPlan, getStatus } from './net/api.js'
 import { createLogFollower } from './net/logstream.js'
+import { createReadinessPoll } from './net/readiness.js'
 import { createStatusRefresh } from './net/statusrefresh.js'
 import { createStream } from './net/stream.js'
 import { createTabs } from './net/tabs.js'
@@ -89,6 +90,11 @@ const stream = createStream({
   visible: () => !document.hidden,
 })
 
+const readiness = createReadinessPoll({
+  visible: () => !document.hidden,
+  onCauses: (causes) => dispatch({ type: 'readiness', causes }),
+})
+
 function applyAddress() {
   const route = parseRoute(location.pathname)
   dispatch({ type: 'navigate', route })
@@ -104,6 +110,7 @@ let catalogAt = Date.now()
 document.addEventListener('visibilitychange', () => {
   tabs.announce()
   syncConnections()
+  void readiness.poll()
   if (document.hidden || Date.now() - catalogAt < CATALOG_AGE_MS) return
   catalogAt = Date.now()
   actions.reloadCatalog()
@@ -126,4 +133,5 @@ if (state.route.app && !own(state.histories, state.route.app)) actions.loadHisto
 if (hasUnhealthyApp()) refreshStatus(0)
 tabs.announce()
 logs.sync()
+void readiness.poll()
 stream.start(state.epoch === null ? '' : `${state.epoch}.${state.seq}`)

@@ -194,6 +194,14 @@ export interface Log {
  */
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
+/** Reason why the agent is not ready: a code, one sentence, what to do, and the time since when. */
+export interface ReadinessCause {
+  cause: string
+  sentence: string
+  hint: string | null
+  since: string | null
+}
+
 export interface State {
   connection: Connection
   /**
@@ -201,6 +209,8 @@ export interface State {
    * connection is `stale`, otherwise from the browser's clock.
    */
   staleSince: string | null
+  /** Reasons why the agent is not ready. Empty if it is ready. */
+  causes: ReadinessCause[]
   loaded: boolean
   epoch: string | null
   seq: number
@@ -253,6 +263,7 @@ export type Message =
   | { type: 'refresh' }
   | { type: 'heartbeat'; at: string; receivedAt: number }
   | { type: 'stale'; since: string }
+  | { type: 'readiness'; causes: ReadinessCause[] }
   | { type: 'status'; id: string; apps: AppStatus[]; receivedAt: number }
   | { type: 'connection'; state: Connection; since?: string | null }
   | { type: 'catalog'; entries: CatalogEntry[] }

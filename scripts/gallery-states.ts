@@ -171,6 +171,17 @@ export const GALLERY: Record<string, State> = {
   }),
   'many-apps': withApps(...Array.from({ length: 60 }, (_, index) => app(`app-${index}`, 'running'))),
   stale: stateOf(live, catalog, snapshot(app('node-red', 'running')), { type: 'stale', since: AT }),
+  'not-ready': stateOf(live, catalog, snapshot(app('node-red', 'running')), {
+    type: 'readiness',
+    causes: [
+      {
+        cause: 'locked',
+        sentence: 'The session 4711 (role ann, application psql) blocks another session.',
+        hint: 'End its transaction, or the session: select pg_terminate_backend(4711);',
+        since: AT,
+      },
+    ],
+  }),
   reconnecting: stateOf(live, catalog, snapshot(app('node-red', 'running')), {
     type: 'connection',
     state: 'reconnecting',

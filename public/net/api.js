@@ -2,7 +2,7 @@
 
 /**
  * @import { Verb, AppEvent, AppStatus, CatalogEntry, Choices, HistoryRow, LogLine, Operation, Plan, Problem,
- *   RollbackPlan } from '../types.js'
+ *   ReadinessCause, RollbackPlan } from '../types.js'
  */
 
 /** Time limit of an HTTP request in ms. The agent responds as soon as an install is queued. */
@@ -77,6 +77,9 @@ export const getHistory = (app) => requestJson(appUrl(app, 'history'))
 /** @param {string} app @param {Choices} choices @returns {Promise<Plan>} */
 export const getPlan = (app, choices) =>
   requestJson(appUrl(app, `plan-install?choices=${encodeURIComponent(JSON.stringify(choices))}`))
+
+/** @returns {Promise<{ ready: boolean, causes: ReadinessCause[] }>} */
+export const getReadiness = () => requestJson('/api/readiness')
 
 /** @returns {Promise<RollbackPlan>} */
 export const getRollbackPlan = () => requestJson('/api/rollback')

@@ -17,12 +17,13 @@ import {
 } from './request.js'
 import { HOME } from './route.js'
 
-/** @import { Message, State } from '../types.js' */
+/** @import { Message, ReadinessCause, State } from '../types.js' */
 
 /** @type {State} */
 export const initialState = {
   connection: 'connecting',
   staleSince: null,
+  causes: [],
   loaded: false,
   epoch: null,
   seq: 0,
@@ -58,6 +59,8 @@ export function reduce(state, message) {
       return ageRefusals(updateSkew(state, measureSkew(state.skew, message.at, message.receivedAt, true)))
     case 'stale':
       return { ...state, connection: 'stale', staleSince: message.since }
+    case 'readiness':
+      return reduceReadiness(state, message.causes)
     case 'connection':
       return reduceConnection(state, message)
     case 'catalog':
@@ -83,6 +86,15 @@ function reduceEvent(state, message) {
   const { event } = message
   const name = event.name ?? event.app
   return followRebuild(applyEventToRequests(addEvent(next, event), name, event.to_status === null))
+}
+
+/**
+ * Returns the same state if no sentence has changed, so that the page is not rendered again.
+ * @param {State} state @param {ReadinessCause[]} causes @returns {State}
+ */
+function reduceReadiness(state, causes) {
+  const textOf = (/** @type {ReadinessCause[]} */ list) => list.map(({ sentence }) => sentence).join('\n')
+  return textOf(causes) === textOf(state.causes) ? state : { ...state, causes }
 }
 
 /** @param {State} state @param {Extract<Message, { type: 'connection' }>} message @returns {State} */

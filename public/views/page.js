@@ -10,6 +10,7 @@ import { html } from './html.js'
 import { Icon, Logo } from './icon.js'
 import { PlanDialog } from './plan.js'
 import { Queue } from './queue.js'
+import { Readiness } from './readiness.js'
 import { ClockTime, Elapsed } from './time.js'
 
 /** @import { App, Connection, State, Actions } from '../types.js' */
@@ -24,6 +25,7 @@ export function Page({ state, actions }) {
         <a class="brand" href="/"><${Logo} />Bloud</a>
         <${Badge} connection=${state.connection} since=${state.staleSince} skew=${state.skew} />
       </div>
+      <${Readiness} causes=${state.causes} />
       <${Activity} apps=${Object.values(state.apps)} skew=${state.skew} />
     </header>
     <main ref=${main}>

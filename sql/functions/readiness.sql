@@ -85,9 +85,9 @@ language sql stable as $$
   where e.at > bloud.clock() + interval '30 seconds'
   union all
   select 'locked', format(
-      'The session %s (role %s, application %s) has blocked %s other session(s) for %s s.', b.pid,
-      coalesce(b.role, 'unknown'), coalesce(nullif(b.application, ''), 'unknown'), b.waiting,
-      round(extract(epoch from clock_timestamp() - b.since))),
+      'The session %s (role %s, application %s) blocks %s.', b.pid, coalesce(b.role, 'unknown'),
+      coalesce(nullif(b.application, ''), 'unknown'),
+      case b.waiting when 1 then 'another session' else b.waiting || ' other sessions' end),
     format('End its transaction, or the session: select pg_terminate_backend(%s);', b.pid), b.since
   from bloud.blocking_sessions() b
 $$;

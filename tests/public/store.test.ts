@@ -243,6 +243,14 @@ test('the clock skew is measured in both directions', () => {
   assert.equal(fold([snapshot(1, []), replayed]).skew, 0)
 })
 
+test('the reasons why the agent is not ready are replaced, and an equal list changes nothing', () => {
+  const cause = { cause: 'no_worker', sentence: 'No orchestrator.', hint: null, since: null }
+  const state = fold([snapshot(1, []), { type: 'readiness', causes: [cause] }])
+  assert.deepEqual(state.causes, [cause])
+  assert.equal(reduce(state, { type: 'readiness', causes: [{ ...cause, since: AT }] }), state)
+  assert.deepEqual(reduce(state, { type: 'readiness', causes: [] }).causes, [])
+})
+
 test('stale data has a start time until the stream is live again', () => {
   const stale = fold([snapshot(1, []), { type: 'stale', since: AT }])
   assert.deepEqual([stale.connection, stale.staleSince], ['stale', AT])

@@ -104,7 +104,7 @@ test('a session for which a verb waits is named with process id, role and applic
   assert.equal(found?.cause, 'locked')
   assert.match(
     found.sentence,
-    new RegExp(`session ${pid} \\(role \\w+, application long talk\\) has blocked 1 `),
+    new RegExp(`session ${pid} \\(role \\w+, application long talk\\) blocks another session`),
   )
   assert.match(found.hint, new RegExp(`pg_terminate_backend\\(${pid}\\)`))
   await holder.query('commit')

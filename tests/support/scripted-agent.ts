@@ -15,6 +15,9 @@ import { startProxy } from '../relay/proxy.ts'
 import { testDatabase } from './cluster.ts'
 import { lead, session, value } from './sql.ts'
 
+/** Interval in ms at which the test reports that an orchestrator is connected, as the orchestrator does. */
+const REPORT_MS = 3_000
+
 export interface Failure {
   class: string
   message: string
@@ -25,6 +28,7 @@ export interface Failure {
 
 export interface ScriptedAgent {
   address: string
+  databaseUrl: string
   sql: pg.Client
   network: Awaited<ReturnType<typeof startProxy>>
   request(verb: 'install' | 'uninstall' | 'purge' | 'cancel' | 'retry', app: string): Promise<void>
@@ -77,7 +81,13 @@ export async function startScriptedAgent(t: TestContext, more: object[] = []): P
     databaseUrl: url.href,
     log: createLogger('test', 'silent'),
   })
+  const reporter = await session(database.url)
+  const report = () => reporter.query("select bloud.report_worker('test', now(), '[]')").catch(() => {})
+  await report()
+  const reports = setInterval(report, REPORT_MS)
   t.after(async () => {
+    clearInterval(reports)
+    await reporter.end()
     await server.stop()
     await network.stop()
     await sql.end()
@@ -99,6 +109,7 @@ export async function startScriptedAgent(t: TestContext, more: object[] = []): P
 
   const agent: ScriptedAgent = {
     address: `http://127.0.0.1:${server.port}`,
+    databaseUrl: database.url,
     sql,
     network,
     async request(verb, app) {

@@ -57,6 +57,11 @@ export function readinessCauses(
 }
 
 export function readinessRoutes(source: ReadinessSource, relay: Relay): Route[] {
+  async function page(): Promise<Answer> {
+    const causes = readinessCauses(await source.readiness(), source.expectedSchema, relay)
+    return json({ ready: causes.length === 0, causes })
+  }
+
   async function readiness(): Promise<Answer> {
     const found = await source.readiness()
     const causes = readinessCauses(found, source.expectedSchema, relay)
@@ -74,5 +79,7 @@ export function readinessRoutes(source: ReadinessSource, relay: Relay): Route[] 
   return [
     { path: '/healthz', GET: () => json({ alive: true }) },
     { path: '/readyz', GET: readiness },
+    // The page uses a route of its own, because a browser logs an error for each reply with status 503.
+    { path: '/api/readiness', GET: page },
   ]
 }
