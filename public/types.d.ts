@@ -195,12 +195,7 @@ export interface Log {
 export type Connection = 'connecting' | 'live' | 'polling' | 'stale' | 'reconnecting'
 
 /** Reason why the agent is not ready: a code, one sentence, what to do, and the time since when. */
-export interface ReadinessCause {
-  cause: string
-  sentence: string
-  hint: string | null
-  since: string | null
-}
+export type ReadinessCause = { cause: string; sentence: string; hint: string | null; since: string | null }
 
 export interface State {
   connection: Connection

@@ -8,7 +8,7 @@ import { startProcess } from '../../support/agent.ts'
 import { createTestHost, ended, runFiles, type TestHost, until } from '../../support/local-host.ts'
 import { letInstall } from '../../support/packages.ts'
 
-/** Starts switch.ts for the run as the host does, but without the check that the run was not started before. */
+/** Starts switch.ts for the run as the host does, but even if the run was started before. */
 function startSwitchAgain({ paths }: TestHost, id: string) {
   const { dir } = runFiles(paths, id)
   const args = ['--config', paths.config, '--state', paths.state, '--run', dir, '--npm', '["npm"]']
