@@ -38,7 +38,8 @@ async function openStream(t: { after(fn: () => void): void }, address: string): 
   let text = ''
   const read = async () => {
     assert.ok(body)
-    for await (const piece of body.pipeThrough(new TextDecoderStream())) text += piece
+    const pieces = body.pipeThrough(new TextDecoderStream())
+    for await (const piece of pieces as unknown as AsyncIterable<string>) text += piece
   }
   read().catch(() => undefined)
   return () => parseEvents(text).map(({ event }) => event)
