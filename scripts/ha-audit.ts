@@ -25,6 +25,8 @@ export interface Seen {
   app: string
   status: string | null
   at: string
+  /** Number of snapshots that the client had received before. */
+  segment: number
 }
 
 /** Returns a function that runs SQL over one connection, which is opened again after an error. */
@@ -151,26 +153,32 @@ export function startProbe(databaseUrl: string, app: string) {
   }
 }
 
+/** Range of event numbers whose outcome a snapshot contained, with the number of snapshots before. */
+export interface Covered {
+  segment: number
+  first: number
+  last: number
+}
+
 /** Reads the event stream without end, and continues after the last event if the connection ends. */
 export function openStream(address: string) {
   const seen: Seen[] = []
+  const covered: Covered[] = []
   const counts = { connections: 0, resets: 0, outOfOrder: 0 }
-  let [id, last, stopped] = ['', -1, false]
+  let [id, last, stopped] = ['', 0, false]
   let destroy = () => {}
 
   function onBlock(block: string): void {
     const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1]
     const [event, given, data] = [field('event'), field('id'), field('data')]
-    if (event === 'reset') {
-      counts.resets += 1
-      last = -1
-    }
+    if (event === 'reset') counts.resets += 1
     if (!given || (event !== 'app' && event !== 'snapshot')) return
     const [epoch = '', seq] = [given.slice(0, given.lastIndexOf('.')), Number(given.split('.').at(-1))]
-    if (event === 'app') {
+    if (event === 'snapshot') covered.push({ segment: covered.length, first: last + 1, last: seq })
+    else {
       if (seq <= last) counts.outOfOrder += 1
       const { app, to_status: status, at } = JSON.parse(data ?? '{}')
-      seen.push({ epoch, seq, app, status, at })
+      seen.push({ epoch, seq, app, status, at, segment: covered.length })
     }
     last = seq
     id = given
@@ -200,6 +208,7 @@ export function openStream(address: string) {
   connect()
   return {
     seen,
+    covered,
     counts,
     last: () => last,
     stop() {
@@ -215,23 +224,33 @@ const COUNT_OPERATIONS = `
     and (g.kind = 'rename') = (o.kind = 'rename')
     and (g.kind <> 'cancel' or o.cancel_requested_at is not null or o.state = 'cancelled'))
   and (g.kind = 'rename' or exists (select from bloud.events e where e.operation_id = g.operation and e.app = g.app))`
-const COUNT_EVENTS = `
-  select count(*) as n from jsonb_to_recordset($1) as g(seq bigint, app text, status text, at timestamptz)
-  where exists (select from bloud.events e where e.seq = g.seq and e.app = g.app
-    and e.to_status is not distinct from g.status
-    and date_trunc('milliseconds', e.at) = date_trunc('milliseconds', g.at))`
+const SEEN = 'jsonb_to_recordset($1) as g(seq bigint, app text, status text, at timestamptz, segment int)'
+const IS_SAME = `g.seq = e.seq and g.app = e.app and g.status is not distinct from e.to_status
+  and date_trunc('milliseconds', g.at) = date_trunc('milliseconds', e.at)`
+const FIND_LOST = `
+  select coalesce(jsonb_agg(l), '[]') as lost from (
+    select g.segment, min(g.seq) as first, count(*) as n from ${SEEN}
+    where not exists (select from bloud.events e where ${IS_SAME}) group by g.segment) l`
 const COUNT_MISSED = `
   select count(*) as n from bloud.events e
-  where e.seq > $2 and not e.seq = any (select (g ->> 'seq')::bigint from jsonb_array_elements($1) g)`
+  where not exists (select from ${SEEN} where ${IS_SAME})
+  and not exists (select from jsonb_to_recordset($2) as c(first bigint, last bigint)
+    where e.seq between c.first and c.last)`
 
 /** Compares what clients know with the database of the last primary. */
-export async function audit(url: string, accepted: Accepted[], seen: Seen[]) {
+export async function audit(url: string, accepted: Accepted[], seen: Seen[], covered: Covered[]) {
   const session = createSession(url)
   const count = async (text: string, ...values: unknown[]) => Number((await session.query(text, values))?.n)
-  const first = Math.min(...seen.map(({ seq }) => seq))
   const lostOperations = accepted.length - (await count(COUNT_OPERATIONS, JSON.stringify(accepted)))
-  const lostEvents = seen.length - (await count(COUNT_EVENTS, JSON.stringify(seen)))
-  const missed = await count(COUNT_MISSED, JSON.stringify(seen), first)
+  const row = await session.query(FIND_LOST, [JSON.stringify(seen)])
+  const lost = row?.lost as { segment: number; first: number; n: number }[]
+  const lostEvents = lost.reduce((sum, { n }) => sum + n, 0)
+  // Where events were lost, other events have their numbers. The next snapshot contains those too.
+  const ranges = covered.map((range) => {
+    const found = lost.find(({ segment }) => segment === range.segment)
+    return { ...range, first: Math.min(range.first, found?.first ?? range.first) }
+  })
+  const missed = await count(COUNT_MISSED, JSON.stringify(seen), JSON.stringify(ranges))
   await session.close()
   return { lostOperations, lostEvents, missed }
 }
