@@ -19,6 +19,8 @@ export interface CatchupOptions {
   backlog: Backlog
   snapshots: Snapshots
   log: RelayLog
+  /** Called when a client goes on after its last event, without a snapshot. */
+  onResumed(client: Client): void
 }
 
 export type Catchup = ReturnType<typeof createCatchup>
@@ -92,6 +94,7 @@ export function createCatchup(options: CatchupOptions) {
     if (reason) return clients.reset(client, reason)
     const { seq } = position as StreamPosition
     client.resumeId = undefined
+    options.onResumed(client)
     if (ring.covers(seq)) return goLive(client, seq)
     client.cursor = seq
     client.stage = 'backlog'

@@ -124,6 +124,14 @@ export function createClients(options: ClientsOptions) {
     broadcast(bytes: Uint8Array): void {
       for (const client of all) if (isIdle(client.queue)) send(client.queue, bytes)
     },
+    /** Sends bytes to those clients of `some` whose send queue is empty, and removes them from `some`. */
+    sendTo(some: Set<Client>, bytes: Uint8Array): void {
+      for (const client of some) {
+        if (!client.queue.closed && !isIdle(client.queue)) continue
+        some.delete(client)
+        if (!client.queue.closed) send(client.queue, bytes)
+      }
+    },
     /**
      * Sends the newest event number to clients with a filter. Otherwise a client whose filter excluded all
      * new events would reconnect with the id of a very old event.

@@ -77,7 +77,7 @@ export function createRelay(options: RelayOptions) {
   const tail = createTail({ ...limits, ...reactions, source, ring, log })
   const snapshots = createSnapshots(source, tail, limits.readLimitMs)
   const backlog = createBacklog(source, limits.readRows, limits.readLimitMs)
-  const catchup = createCatchup({ clients, ring, tail, backlog, snapshots, log })
+  const catchup = createCatchup({ clients, ring, tail, backlog, snapshots, log, onResumed })
   const schedule = createReadSchedule(tail, limits)
   const flush = createFlush(clients.pumpAll, limits)
   const counts = { notifications: 0, connects: 0, resets: 0, stuck: 0 }
@@ -85,6 +85,9 @@ export function createRelay(options: RelayOptions) {
   let staleSince: string | undefined = new Date().toISOString()
   let readOnly = false
   let refreshTimer: NodeJS.Timeout | undefined
+  /** Clients that have resumed. While they were away, others can have been sent the event `refresh`. */
+  const resumed = new Set<Client>()
+  let resumedTimer: NodeJS.Timeout | undefined
   let timers: NodeJS.Timeout[] = []
   let stopped = true
 
@@ -129,6 +132,7 @@ export function createRelay(options: RelayOptions) {
   function sendHeartbeat(): void {
     if (tail.head) clients.sendPositions(tail.head.epoch)
     clients.broadcast(heartbeatFrame(isStale() ? undefined : tail.head))
+    clients.sendTo(resumed, refreshFrame)
   }
 
   /**
@@ -141,6 +145,16 @@ export function createRelay(options: RelayOptions) {
       refreshTimer = undefined
       clients.broadcast(refreshFrame)
     }, limits.refreshMs)
+  }
+
+  function sendResumedRefresh(): void {
+    resumedTimer = undefined
+    clients.sendTo(resumed, refreshFrame)
+  }
+
+  function onResumed(client: Client): void {
+    resumed.add(client)
+    resumedTimer ??= setTimeout(sendResumedRefresh, limits.refreshMs)
   }
 
   function closeStuckClients(): void {
@@ -173,6 +187,8 @@ export function createRelay(options: RelayOptions) {
       stopped = true
       for (const timer of timers) clearInterval(timer)
       clearTimeout(refreshTimer)
+      clearTimeout(resumedTimer)
+      resumed.clear()
       schedule.stop()
       flush.stop()
       clients.endAll()

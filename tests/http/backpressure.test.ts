@@ -43,7 +43,11 @@ async function startHarness(t: { after(fn: () => unknown): void }, limits = {}) 
       state.closed = true
     })
     socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-    return { socket, state, events: () => parseEvents(unchunk(Buffer.concat(chunks))) }
+    return {
+      socket,
+      state,
+      events: () => parseEvents(unchunk(Buffer.concat(chunks))).filter(({ event }) => event !== 'refresh'),
+    }
   }
 
   async function flood(megabytes: number): Promise<void> {

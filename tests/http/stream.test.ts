@@ -72,7 +72,7 @@ test('a reconnected client receives the missed events; the id in the header take
   await since.until(() => seqs(since.events()).length === 4)
   assert.deepEqual(seqs(since.events()), [3, 4, 5, 6])
   const header = await agent.stream(`/api/events?since=${epoch}.2`, { 'last-event-id': `${epoch}.5` })
-  await header.until(() => header.events().length === 1)
+  await header.until(() => header.named('app').length === 1)
   assert.deepEqual(seqs(header.events()), [6])
 })
 
@@ -257,4 +257,21 @@ test('a new display name or a cancel request sends the event refresh, without an
   await stream.until(() => stream.named('refresh').length === 2)
   assert.equal(stream.named('refresh')[0]?.id, undefined)
   assert.equal(stream.named('app').length, 0)
+})
+
+test('a client that resumes is sent refresh, because it can have missed a new display name', async (t) => {
+  const agent = await startAgent(t)
+  await agent.admin.query("select bloud.install('alpha')")
+  const first = await agent.stream()
+  await first.until(() => first.named('snapshot').length === 1)
+  const id = first.named('snapshot')[0]?.id ?? ''
+  assert.equal(first.named('refresh').length, 0)
+  first.close()
+  await until(() => first.ended())
+  await agent.admin.query("select bloud.rename('alpha', 'My flows')")
+  const resumed = await agent.stream('/api/events', { 'last-event-id': id })
+  await resumed.until(() => resumed.named('refresh').length > 0)
+  assert.equal(resumed.named('snapshot').length, 0)
+  const filtered = await agent.stream(`/api/events?app=beta&since=${id}`)
+  await filtered.until(() => filtered.named('refresh').length > 0)
 })

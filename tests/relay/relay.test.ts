@@ -68,7 +68,7 @@ test('the stream begins with a reconnect delay that has jitter', async (t) => {
 })
 
 test('many events at the same time are one write for each client', async (t) => {
-  const { history, relay, join } = await begin(t, 0, { flushMs: 30 })
+  const { history, relay, join } = await begin(t, 0, { flushMs: 2000, longestFlushMs: 2000 })
   const clients = range(1, 50).map(() => join('abc.0').client)
   history.add()
   relay.notified()
