@@ -30,11 +30,17 @@ const WANTED = [
   },
   { variable: 'BLOUD_TEST_NIX', names: ['nix-instantiate'], aptPackage: 'nix-bin', tests: 'Nix tests' },
   { variable: 'BLOUD_TEST_NGINX', names: ['nginx'], aptPackage: 'nginx-light', tests: 'nginx tests' },
+  {
+    variable: 'BLOUD_TEST_PGBOUNCER',
+    names: ['pgbouncer'],
+    aptPackage: 'pgbouncer',
+    tests: 'PgBouncer tests',
+  },
   { variable: 'BLOUD_TEST_HAPROXY', names: ['haproxy'], aptPackage: 'haproxy', tests: 'HAProxy tests' },
 ] as const
 
 /** Debian starts these servers when it installs them, so that only CI installs them. */
-const ONLY_IN_CI: readonly string[] = ['nginx-light', 'haproxy']
+const ONLY_IN_CI: readonly string[] = ['nginx-light', 'haproxy', 'pgbouncer']
 
 const APT_LIMIT_MS = 15 * 60_000
 

@@ -1,6 +1,7 @@
 import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { urlProblem } from './db/clientconfig.ts'
 import { urlAsRole, urlWithPassword } from './db/url.ts'
 import {
   DATABASE_VARIABLES,
@@ -66,6 +67,10 @@ const absolutePath = z.string().startsWith('/', 'must be an absolute path').opti
 const databaseUrl = z
   .string()
   .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+  .superRefine((url, context) => {
+    const message = urlProblem(url)
+    if (message && /^postgres(ql)?:/.test(url)) context.addIssue({ code: 'custom', message })
+  })
   .optional()
 
 const environment = z.object({

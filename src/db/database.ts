@@ -1,4 +1,6 @@
 import pg from 'pg'
+import { clientConfig } from './clientconfig.ts'
+import { explained } from './explanation.ts'
 
 const CONNECT_LIMIT_MS = 5_000
 /** Default upper limit of the wait for the result of an SQL statement, in milliseconds. */
@@ -35,6 +37,25 @@ export async function connectionProblem(url: string): Promise<Error | null> {
   } catch (error) {
     return error as Error
   }
+}
+
+/**
+ * Returns a warning if the login may do more than the agent needs. A session of the relay (HTTP server) can
+ * give back the role that it has assumed, and then has all rights of its login.
+ */
+export async function rightsWarning(url: string): Promise<string | null> {
+  const { rows } = await connected(url, (client) =>
+    client.query(`select rolname as login, rolsuper as is_super, rolcreaterole as creates_roles
+      from pg_catalog.pg_roles where rolname = session_user`),
+  )
+  const { login, is_super: isSuper, creates_roles: createsRoles } = rows[0] ?? {}
+  if (!isSuper && !createsRoles) return null
+  return (
+    `The login ${login} of DATABASE_URL ${isSuper ? 'is a superuser' : 'may create roles'}, and the server of ` +
+    'the page uses it too. Give DATABASE_URL a login without such rights: ' +
+    "create role bloud_agent login password '…'; " +
+    'grant bloud_owner, bloud_operator, bloud_relay, bloud_orchestrator to bloud_agent;'
+  )
 }
 
 export class NoResponseError extends Error {
@@ -75,7 +96,7 @@ export async function connected<T>(
   { name = 'bloud', answerLimitMs = ANSWER_LIMIT_MS }: ConnectionOptions = {},
 ): Promise<T> {
   const client = new pg.Client({
-    connectionString: url,
+    ...clientConfig(url),
     application_name: name,
     connectionTimeoutMillis: CONNECT_LIMIT_MS,
     query_timeout: answerLimitMs,
@@ -89,7 +110,7 @@ export async function connected<T>(
   } catch (error) {
     if (!open && hasMessage(error, 'timeout expired')) throw new NoResponseError(url, CONNECT_LIMIT_MS)
     if (hasMessage(error, 'Query read timeout')) throw new NoResponseError(url, answerLimitMs)
-    throw error
+    throw open ? error : explained(error)
   } finally {
     await end(client)
   }

@@ -4,6 +4,7 @@
  */
 import pg from 'pg'
 import type { StreamRow } from '../domain/app.ts'
+import { clientConfig } from './clientconfig.ts'
 import { sessionUrl } from './url.ts'
 
 const CONNECT_LIMIT_MS = 5_000
@@ -32,7 +33,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
 
   async function connect(): Promise<pg.Client> {
     const client = new pg.Client({
-      connectionString: sessionUrl(url, name),
+      ...clientConfig(sessionUrl(url, name)),
       connectionTimeoutMillis: CONNECT_LIMIT_MS,
       query_timeout: answerLimitMs,
     })

@@ -1,4 +1,5 @@
 import pgListen, { type Subscriber } from 'pg-listen'
+import { clientConfig } from './clientconfig.ts'
 import { sessionUrl } from './url.ts'
 
 // pg-listen is a CommonJS module, so its function is a property of the default import.
@@ -75,7 +76,7 @@ export function openListener(
   function start(): void {
     const next = createSubscriber(
       {
-        connectionString: sessionUrl(url, name),
+        ...clientConfig(sessionUrl(url, name)),
         connectionTimeoutMillis: CONNECT_LIMIT_MS,
         query_timeout: HEARTBEAT_LIMIT_MS,
       },

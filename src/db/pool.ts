@@ -1,5 +1,6 @@
 import { createPool, type DatabasePool, type Interceptor, SchemaValidationError, sql } from 'slonik'
 import { type ZodTypeAny, z } from 'zod'
+import { clientConfig } from './clientconfig.ts'
 import { translated } from './error.ts'
 import { createTimeLimitedDriver } from './querytimeout.ts'
 import { sessionUrl } from './url.ts'
@@ -40,7 +41,9 @@ export function openPool(
   size: number,
   answerLimitMs = ANSWER_LIMIT_MS,
 ): Promise<Pool> {
-  return createPool(sessionUrl(url, name), {
+  const { connectionString, ssl } = clientConfig(sessionUrl(url, name))
+  return createPool(connectionString, {
+    ...(ssl && { ssl }),
     maximumPoolSize: size,
     connectionTimeout: CONNECT_TIMEOUT_MS,
     connectionRetryLimit: 0,

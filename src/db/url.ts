@@ -22,6 +22,13 @@ export function urlAsRole(url: string, role: string): string {
   return write(parsed)
 }
 
+/** Returns the database URL after a change of its parameters. */
+export function changedUrl(url: string, change: (params: URLSearchParams) => void): string {
+  const parsed = parse(url)
+  change(parsed.searchParams)
+  return write(parsed)
+}
+
 /** Returns the database URL with this password. A password in the URL is kept. */
 export function urlWithPassword(url: string, password: string): string {
   const parsed = parse(url)

@@ -15,7 +15,8 @@ import {
   hostEnvironment,
   readConfig,
 } from '../config.ts'
-import { connectionProblem, ensureDatabase, NoResponseError } from '../db/database.ts'
+import { poolerProblem } from '../db/connectionproblem.ts'
+import { connectionProblem, ensureDatabase, NoResponseError, rightsWarning } from '../db/database.ts'
 import { MigrationError, migrate } from '../db/migration.ts'
 import { folderProblem } from '../db/pairing.ts'
 import { urlAsRole } from '../db/url.ts'
@@ -148,8 +149,12 @@ async function useExternal(url: string, config: Config, log: Logger): Promise<Ur
   if (problem) {
     throw new StartError('no_database', `Can't connect to the database of DATABASE_URL: ${problem.message}`)
   }
+  const shared = await poolerProblem(url)
+  if (shared) throw new StartError('connection_pooler', shared)
   // A database that belongs to another machine is not migrated, because that machine may run another version.
   if (!(await refusalOfFolder(url, config))) await migrate({ url, log })
+  const warning = await rightsWarning(url)
+  if (warning) log.warn(warning)
   return (role) => urlAsRole(url, role)
 }
 

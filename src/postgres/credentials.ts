@@ -16,8 +16,14 @@ export const SUPERUSER = 'postgres'
  * PostgreSQL logins of the relay (HTTP server and event stream), of the orchestrator (worker that executes
  * operations), and of the operator's psql.
  */
-export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_operator'] as const
+export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_psql'] as const
 export type Login = (typeof LOGINS)[number]
+
+/** Converts the passwords of an earlier version, in which psql used the login bloud_operator. */
+function withPsqlLogin(passwords: unknown): unknown {
+  const { bloud_operator, ...others } = z.record(z.string()).parse(passwords)
+  return bloud_operator ? { bloud_psql: bloud_operator, ...others } : others
+}
 
 const schema = z.object({
   version: z.literal(1),
@@ -27,11 +33,14 @@ const schema = z.object({
   /** Directory of the Unix socket. Null if the path would be too long for a socket. */
   socketDir: z.string().nullable(),
   superuserPassword: z.string().min(1),
-  rolePasswords: z.object({
-    bloud_relay: z.string().min(1),
-    bloud_orchestrator: z.string().min(1),
-    bloud_operator: z.string().min(1),
-  } satisfies Record<Login, z.ZodString>),
+  rolePasswords: z.preprocess(
+    withPsqlLogin,
+    z.object({
+      bloud_relay: z.string().min(1),
+      bloud_orchestrator: z.string().min(1),
+      bloud_psql: z.string().min(1),
+    } satisfies Record<Login, z.ZodString>),
+  ),
 })
 
 export type Credentials = z.infer<typeof schema>
@@ -53,7 +62,7 @@ export function newCredentials(): Credentials {
     port: FIRST_PORT,
     socketDir: null,
     superuserPassword: password(),
-    rolePasswords: { bloud_relay: password(), bloud_orchestrator: password(), bloud_operator: password() },
+    rolePasswords: { bloud_relay: password(), bloud_orchestrator: password(), bloud_psql: password() },
   }
 }
 

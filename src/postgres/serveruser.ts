@@ -20,13 +20,28 @@ export const isRoot = () => process.getuid?.() === 0
  * exist in the system's list of users, because initdb reads the name of the user there.
  */
 export async function serverUser(): Promise<ServerUser | null> {
-  if (!isRoot()) return null
+  if (!isRoot()) {
+    await refuseNameless()
+    return null
+  }
   const user = (await findUser('postgres')) ?? (await findUser(OWN_USER)) ?? (await createUser())
   if (user) return user
   throw new PostgresError(
     'no_user',
     `PostgreSQL can't run as root. This machine has no user "postgres", and creating "${OWN_USER}" failed. ` +
       'Create one (useradd --system postgres), run as an ordinary user, or set DATABASE_URL.',
+  )
+}
+
+/** Refuses a user id without a name, for example of a container, because initdb needs the name. */
+async function refuseNameless(): Promise<void> {
+  const { code } = await run('id', ['-un'], { limitMs: COMMAND_LIMIT_MS })
+  if (code === 0) return
+  const uid = process.getuid?.()
+  throw new PostgresError(
+    'no_user',
+    `The user id ${uid} has no name on this machine, and PostgreSQL can't run without one. Create the user ` +
+      `(useradd --uid ${uid} bloud), or set DATABASE_URL to an existing server.`,
   )
 }
 

@@ -7,6 +7,7 @@ const VARIABLES = {
   nix: 'BLOUD_TEST_NIX',
   nginx: 'BLOUD_TEST_NGINX',
   haproxy: 'BLOUD_TEST_HAPROXY',
+  pgbouncer: 'BLOUD_TEST_PGBOUNCER',
 } as const
 
 export const toolPath = (tool: Tool): string | null => process.env[VARIABLES[tool]] || null
