@@ -28,23 +28,23 @@ in
       ensureUsers = map login [
         "bloud_relay"
         "bloud_orchestrator"
-        "bloud_operator"
+        "bloud_psql"
       ];
       identMap = lib.concatStringsSep "\n" (
         [
           "# Bloud: system user, role"
           (mapped "bloud-relay" "bloud_relay")
           (mapped "bloud" "bloud_orchestrator")
-          (mapped "root" "bloud_operator")
+          (mapped "root" "bloud_psql")
         ]
-        ++ map (name: mapped name "bloud_operator") cfg.database.operators
+        ++ map (name: mapped name "bloud_psql") cfg.database.operators
         ++ [ "" ]
       );
       # This text is the beginning of pg_hba.conf. PostgreSQL uses the first line that matches, and later
       # lines of NixOS would let every system user connect as the role with the same name.
       authentication = ''
         # Bloud: the processes of the agent, and operators with psql
-        local bloud_host_agent bloud_relay,bloud_orchestrator,bloud_operator peer map=bloud
+        local bloud_host_agent bloud_relay,bloud_orchestrator,bloud_psql peer map=bloud
         # Bloud: each app may use only the database that has the name of its role
         local sameuser +bloud_apps scram-sha-256
         local all +bloud_apps reject

@@ -116,7 +116,7 @@ in
         default = [ ];
         example = [ "alice" ];
         description = ''
-          Users of this machine who may run `psql -U bloud_operator bloud_host_agent` (with `createLocally`).
+          Users of this machine who may run `psql -U bloud_psql bloud_host_agent` (with `createLocally`).
           They can read all state and call the same verbs as the page. Root always has this right.
         '';
       };

@@ -112,7 +112,7 @@ in
 
     def psql(statement):
         return machine.succeed(
-            f"su alice -c \"psql -AtX -U bloud_operator bloud_host_agent -c \\\"{statement}\\\"\""
+            f"su alice -c \"psql -AtX -U bloud_psql bloud_host_agent -c \\\"{statement}\\\"\""
         ).strip()
 
     def wait_for_status(app, status):
@@ -134,8 +134,8 @@ in
 
     with subtest("I can read with psql but not change a table, and other users can't connect"):
         assert psql("select count(*) from bloud.catalog") == "2"
-        machine.fail("su alice -c \"psql -U bloud_operator bloud_host_agent -c 'delete from bloud.apps'\"")
-        machine.fail("su nobody -s /bin/sh -c \"psql -U bloud_operator bloud_host_agent -c 'select 1'\"")
+        machine.fail("su alice -c \"psql -U bloud_psql bloud_host_agent -c 'delete from bloud.apps'\"")
+        machine.fail("su nobody -s /bin/sh -c \"psql -U bloud_psql bloud_host_agent -c 'select 1'\"")
 
     with subtest("I install an app, and it is running"):
         install("good")

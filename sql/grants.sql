@@ -19,7 +19,7 @@ revoke all on bloud.lock_events, bloud.lock_verbs, bloud.lock_keys from bloud_vi
 -- check_invariants() reads the last value of this sequence with the privileges of the caller.
 grant select on sequence bloud.events_seq to bloud_viewer, bloud_relay;
 grant execute on function
-  bloud.clock(), bloud.session_actor(), bloud.session_origin(), bloud.schema_version(),
+  bloud.clock(), bloud.session_actor(), bloud.is_relay(), bloud.session_origin(), bloud.schema_version(),
   bloud.check_name(text), bloud.refuse(bloud.refusal),
   bloud.plan_install(text, jsonb), bloud.plan_uninstall(text, boolean), bloud.plan_rollback(),
   bloud.refusal_of_rollback(), bloud.find_rollback(), bloud.rollback_of(bloud.operations),

@@ -39,7 +39,8 @@ begin
     else pg_catalog.clock_timestamp() end;
   new.updated_at := new.status_since;
   -- The session may have another role at the commit, so the role is recorded now.
-  new.status_actor := coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user);
+  new.status_actor := case when pg_catalog.current_setting('role') = 'none' then session_user
+    else bloud.session_actor() end;
   new.status_origin := case
     when new.status_actor = 'bloud_orchestrator' or pg_catalog.current_setting('bloud.origin', true) <> ''
     then bloud.session_origin() else 'psql' end;

@@ -1,6 +1,6 @@
 -- Functions that return the actor, the origin and the time that are recorded with each operation and event.
 --
---   actor    the PostgreSQL role assumed with SET ROLE, or else the login
+--   actor    the login, also after SET ROLE. For the relay and the orchestrator, the role that they assumed
 --   origin   web | api    a session of the relay (HTTP server), which sets the setting bloud.origin
 --            agent        a session of the orchestrator (worker process)
 --            psql         any other session
@@ -24,24 +24,34 @@ comment on function bloud.clock() is
   'Returns the time that is recorded with every row. Tests can set another time, for example with set '
   'bloud.clock = ''2026-01-01''.';
 
+create or replace function bloud.is_relay() returns boolean
+language sql stable parallel safe as $$
+  select coalesce(pg_catalog.current_setting('bloud.origin', true), '') in ('web', 'api')
+    and pg_catalog.pg_has_role(session_user, 'bloud_relay', 'member')
+$$;
+comment on function bloud.is_relay() is
+  'True if the relay (HTTP server) has set the origin of the changes. An operator can''t forge an origin.';
+
 create or replace function bloud.session_actor() returns text
 language sql stable parallel safe as $$
-  select coalesce(nullif(pg_catalog.current_setting('role'), 'none'), session_user::text)
+  select case
+    when pg_catalog.current_setting('role') = 'bloud_orchestrator' then 'bloud_orchestrator'
+    when pg_catalog.current_setting('role') <> 'none' and bloud.is_relay() then
+      pg_catalog.current_setting('role')
+    else session_user::text end
 $$;
 comment on function bloud.session_actor() is
-  'Returns the PostgreSQL role of the session: the role assumed with SET ROLE, or else the login.';
+  'Returns the login of the session, also after SET ROLE. Returns the role that the relay (HTTP server) or '
+  'the orchestrator (worker process) has assumed.';
 
 create or replace function bloud.session_origin() returns text
 language plpgsql stable parallel safe as $$
-declare
-  v_origin text := pg_catalog.current_setting('bloud.origin', true);
 begin
   if bloud.session_actor() = 'bloud_orchestrator' then
     return 'agent';
   end if;
-  -- Only a session of the relay (HTTP server) can set the origin, so that an operator can't forge an origin.
-  if v_origin in ('web', 'api') and pg_catalog.pg_has_role(session_user, 'bloud_relay', 'member') then
-    return v_origin;
+  if bloud.is_relay() then
+    return pg_catalog.current_setting('bloud.origin', true);
   end if;
   return 'psql';
 end

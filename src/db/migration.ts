@@ -12,8 +12,8 @@ export { MigrationError } from './migrationerror.ts'
 const SQL_DIR = join(import.meta.dirname, '../../sql')
 /**
  * Upper limit in milliseconds of the wait for one lock. While a deployment waits, later readers wait behind
- * it, so the wait is short and repeated. It is shorter than PostgreSQL's deadlock_timeout (1 s), so that another
- * session is never ended because of a deadlock with a deployment.
+ * it, so the wait is short and repeated. It is shorter than PostgreSQL's deadlock_timeout (1 s), so that
+ * another session is never ended because of a deadlock with a deployment.
  */
 const LOCK_LIMIT_MS = 900
 /** Pause in milliseconds after a wait, in which other sessions work on. */
@@ -188,12 +188,15 @@ async function prepareRoles(
 ): Promise<void> {
   try {
     await client.query(`begin; set local lock_timeout = ${LOCK_LIMIT_MS}`)
+    for (const role of Object.keys(rolePasswords)) await createRole(client, role)
     await client.query(await readFile(join(sqlDir, 'roles.sql'), 'utf8'))
-    for (const [role, password] of Object.entries(rolePasswords)) {
-      const statement = `alter role ${pg.escapeIdentifier(role)} login password ${pg.escapeLiteral(password)}`
-      await client.query(statement)
-    }
     const { rows } = await client.query('select quote_ident(current_database()) as db')
+    for (const [role, password] of Object.entries(rolePasswords)) {
+      const name = pg.escapeIdentifier(role)
+      // A login can change its own password and settings, so both are set again at each start.
+      await client.query(`alter role ${name} login password ${pg.escapeLiteral(password)};
+        alter role ${name} reset all; alter role ${name} in database ${rows[0].db} reset all`)
+    }
     await client.query(`revoke all on database ${rows[0].db} from public`)
     await client.query(`grant connect, create on database ${rows[0].db} to bloud_owner`)
     await client.query(
@@ -210,6 +213,11 @@ async function prepareRoles(
       { cause: error },
     )
   }
+}
+
+async function createRole(client: pg.Client, role: string): Promise<void> {
+  const { rowCount } = await client.query('select from pg_catalog.pg_roles where rolname = $1', [role])
+  if (!rowCount) await client.query(`create role ${pg.escapeIdentifier(role)} nologin`)
 }
 
 /**

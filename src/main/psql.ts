@@ -9,7 +9,9 @@ import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
 import { reachDatabase, withClientArguments } from './databaseaccess.ts'
 
-/** PostgreSQL role of the psql session. This role may execute all verbs (install, uninstall …). */
+/** Login of the embedded PostgreSQL, a member of the role below. */
+const LOGIN = 'bloud_psql'
+/** PostgreSQL role of a session on an external server. This role may execute all verbs (install …). */
 const ROLE = 'bloud_operator'
 const NO_PSQL = `There is no psql on this machine. It comes with PostgreSQL's client:
   Debian, Ubuntu   apt install postgresql-client
@@ -22,7 +24,7 @@ function giveUp(message: string): never {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { url } = await reachDatabase(ROLE, (given) => urlAsRole(given, ROLE))
+  const { url } = await reachDatabase(LOGIN, (given) => urlAsRole(given, ROLE))
   const psqlrc = join(ROOT, 'sql/psqlrc')
   // psql prints long results with `less`. Without LESSCHARSET, `less` would print the borders of tables as
   // `<E2><94><80>` on a machine without a UTF-8 locale.

@@ -49,11 +49,11 @@ test('a session for which a transition waits is named by /readyz, /metrics and w
   const pid = await value<number>(holder, 'select pg_backend_pid()')
   const waiting = agent.admin.query("select bloud.cancel('beta')")
   const { sentence, hint } = await untilCause(agent, 'locked')
-  assert.match(sentence, new RegExp(`${pid} \\(role bloud_operator, application forgotten\\)`))
+  assert.match(sentence, new RegExp(`${pid} \\(role bloud_psql, application forgotten\\)`))
   assert.match(hint, new RegExp(`pg_terminate_backend\\(${pid}\\)`))
   const metrics = await (await agent.get('/metrics')).text()
   assert.match(metrics, /^bloud_not_ready\{cause="locked"\} 1$/m)
-  const label = `bloud_blocking_session\\{pid="${pid}",role="bloud_operator",application="forgotten"\\} 1`
+  const label = `bloud_blocking_session\\{pid="${pid}",role="bloud_psql",application="forgotten"\\} 1`
   assert.match(metrics, new RegExp(`^${label}$`, 'm'))
   const viewer = await session(agent.database.url)
   t.after(() => viewer.end())

@@ -109,10 +109,10 @@ test('psql connects as an operator, and its arguments contain no password', {
   const agent = await start()
   const session = psql('-AtXc', 'select current_user, current_database()')
   assert.equal(await session.ended, 0, session.output())
-  assert.equal(session.output().trim(), 'bloud_operator|bloud_host_agent')
+  assert.equal(session.output().trim(), 'bloud_psql|bloud_host_agent')
   const args = psql('-Xc', '\\! tr "\\0" " " < /proc/$PPID/cmdline')
   await args.ended
-  assert.match(args.output(), /bloud_operator@127/)
+  assert.match(args.output(), /bloud_psql@127/)
   const failing = psql('-Xc', 'select nothing')
   assert.equal(await failing.ended, 1, 'the exit code of psql')
   await agent.end('SIGTERM')

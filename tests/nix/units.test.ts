@@ -111,8 +111,8 @@ test('With the local PostgreSQL there is no password, and each process is one ro
   assert.deepEqual(postgresql.identMap.split('\n').slice(1, -1), [
     'bloud bloud-relay bloud_relay',
     'bloud bloud bloud_orchestrator',
-    'bloud root bloud_operator',
-    'bloud alice bloud_operator',
+    'bloud root bloud_psql',
+    'bloud alice bloud_psql',
   ])
   const lines = postgresql.authentication.split('\n')
   assert.ok(

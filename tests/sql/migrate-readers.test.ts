@@ -15,7 +15,7 @@ import { session, value } from '../support/sql.ts'
 
 const top = temporaryDirectory()
 const LIMIT_MS = 90_000
-const log = { info() {} }
+const log: { info(line: string): void } = { info() {} }
 /** The limit of every wait for a lock in the agent's sessions, in ms. */
 const READ_LIMIT_MS = 5_000
 

@@ -28,7 +28,7 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     { execute: READERS },
-    `blocking_sessions check_invariants check_name clock controls events_after find_rollback is_installed is_led
+    `blocking_sessions check_invariants check_name clock controls events_after find_rollback is_installed is_led is_relay
     longest_lease needs_of open_operation operation_log pairing_refusal plan_install plan_rollback
     plan_uninstall readiness refusal_of refusal_of_cancel refusal_of_folder
     refusal_of_install refusal_of_retry refusal_of_rollback refusal_of_uninstall refuse required_by
@@ -239,7 +239,7 @@ test('each reading role can call every reading function and select from every vi
     | open_operation('flow') | stream_head() | snapshot() | usual_duration('flow', 'queued')
     | step_durations('flow', 1) | events_after(0, 9) | stream_after(0, 9) | operation_log(1, 0, 9)
     | why('flow') | clock() | status_at('flow', now()) | schema_version() | session_actor()
-    | session_origin() | readiness() | blocking_sessions() | check_name('flow') | refuse(null)`
+    | is_relay() | session_origin() | readiness() | blocking_sessions() | check_name('flow') | refuse(null)`
   const views = ['active', 'app_status', 'catalog', 'desired_apps', 'history', 'probed_apps', 'queue']
   for (const role of READERS) {
     await root.query(`set role ${role}`)

@@ -25,7 +25,7 @@ test('a rollback uninstalls only apps that the older generation lacks, and keeps
   const { state, app, requested_by } = await operation(id)
   assert.deepEqual(
     { state, app, requested_by },
-    { state: 'succeeded', app: null, requested_by: 'bloud_operator' },
+    { state: 'succeeded', app: null, requested_by: 'bloud_psql' },
   )
   assert.equal((await transitionsOf(db.root, 'a')).length, 5, 'no transition')
   assert.deepEqual((await transitionsOf(db.root, 'b')).slice(-2), ['running→stopping', 'stopping→stopped'])

@@ -2,6 +2,7 @@
  * Tests of the SQL functions install(), retry(), rename() and uninstall(): results, errors and privileges.
  */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { rebuildAll, refusalOf, session, value } from '../support/sql.ts'
 import { VERB_CATALOG } from '../support/verb-catalog.ts'
@@ -189,10 +190,29 @@ test('the events of a verb have the actor and the origin of the session', async 
   await relay.end()
   const { rows } = await db.root.query('select app, actor, origin from bloud.events order by seq')
   assert.deepEqual(rows, [
-    { app: 'flow', actor: 'bloud_operator', origin: 'psql' },
-    { app: 'disk', actor: 'bloud_operator', origin: 'psql' },
+    { app: 'flow', actor: 'bloud_psql', origin: 'psql' },
+    { app: 'disk', actor: 'bloud_psql', origin: 'psql' },
     { app: 'cloud', actor: 'bloud_operator', origin: 'web' },
   ])
+})
+
+test('after set role, the actor is still the login of the person', async (t) => {
+  const ann = `ann_${randomBytes(4).toString('hex')}`
+  await db.root.query(`create role ${ann} login password '${ann}' in role bloud_operator`)
+  const url = new URL(db.database.url)
+  url.username = ann
+  url.password = ann
+  const client = await session(url.href)
+  t.after(async () => {
+    await client.end()
+    await db.root.query(`drop role ${ann}`)
+  })
+  await client.query("set role bloud_operator; set bloud.origin = 'web'")
+  const { rows: operations } = await client.query("select requested_by, origin from bloud.install('flow')")
+  await client.query("select bloud.uninstall('flow')")
+  const { rows } = await db.root.query('select distinct actor, origin from bloud.events')
+  assert.deepEqual(operations, [{ requested_by: ann, origin: 'psql' }])
+  assert.deepEqual(rows, [{ actor: ann, origin: 'psql' }])
 })
 
 test('an operator can not write tables, and the relay can not call verbs under its own role', async () => {

@@ -122,17 +122,17 @@ test('a choice for a slot that does not exist is refused, and the detail lists t
   await db.operator.query(`select bloud.install('wiki', '{"choices":{"db":"db","db.disk":"disk"}}')`)
 })
 
-test('the actor of an event is the role that changed the status, not the role that committed', async () => {
+test('the actor of an event is the login, although the session has another role', async () => {
   await db.root.query('begin')
   await db.root.query('set local role bloud_operator')
   await db.root.query("select bloud.install('lone')")
   await db.root.query('reset role')
   await db.root.query('commit')
   const { rows } = await db.root.query('select actor, origin from bloud.events')
-  assert.deepEqual(rows, [{ actor: 'bloud_operator', origin: 'psql' }])
+  assert.deepEqual(rows, [{ actor: 'postgres', origin: 'psql' }])
 })
 
-test('the actor of a deletion is the role that deleted the app, not the role that committed', async () => {
+test('the actor of a deletion is the login, although the session has another role', async () => {
   await db.root.query('begin')
   await db.root.query('set local role bloud_operator')
   await db.root.query("select bloud.install('lone')")
@@ -142,6 +142,6 @@ test('the actor of a deletion is the role that deleted the app, not the role tha
   const { rows } = await db.root.query(
     'select to_status, actor, origin from bloud.events order by seq desc limit 1',
   )
-  assert.deepEqual(rows, [{ to_status: null, actor: 'bloud_operator', origin: 'psql' }])
+  assert.deepEqual(rows, [{ to_status: null, actor: 'postgres', origin: 'psql' }])
   assert.deepEqual((await db.root.query('select * from bloud.deletions')).rows, [])
 })

@@ -15,7 +15,8 @@ export interface TestDatabase {
   name: string
   url: string
   superuserUrl: string
-  urlFor(login: Login): string
+  /** Returns the URL of a login. `bloud_operator` stands for the login of an operator. */
+  urlFor(login: Login | 'bloud_operator'): string
   drop(): Promise<void>
 }
 
@@ -39,7 +40,7 @@ export async function testDatabase(label = 'test'): Promise<TestDatabase> {
     name,
     url,
     superuserUrl: url,
-    urlFor: (login) => urlOf(name, login),
+    urlFor: (login) => urlOf(name, login === 'bloud_operator' ? 'bloud_psql' : login),
     drop: () =>
       administer(async (client) => void (await client.query(`drop database "${name}" with (force)`))),
   }
