@@ -179,7 +179,11 @@ async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Prom
   const refusal = await refusalOfFolder(urlFor('bloud_orchestrator'), config)
   if (!refusal) {
     const host = createHost({ ...config, ownsAll: true, environment: hostEnvironment() })
-    await lifecycle.add({ name: 'host', start: host.start, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
+    const startHost = () =>
+      host.start().catch((error: Error) => {
+        throw new StartError('host', `The apps can't be started: ${error.message}`)
+      })
+    await lifecycle.add({ name: 'host', start: startHost, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
   }
   for (const name of ['orchestrator', 'relay'] as const) {
     const databaseUrl = () => urlFor(`bloud_${name}`)

@@ -5,6 +5,8 @@ import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { ROOT } from '../../src/config.ts'
+import { statePaths } from '../../src/host/local/paths.ts'
+import { supervisorState } from '../../src/host/local/statefiles.ts'
 import { isAlive } from '../../src/system/childprocess.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
 import { startProcess } from '../support/agent.ts'
@@ -196,6 +198,31 @@ test(
     assert.equal(isAlive(server), false)
   },
 )
+
+test('an agent whose process mark a power cut left empty starts, and its supervisor runs', async () => {
+  const paths = statePaths(join(dataDir, 'host'))
+  await fs.mkdir(paths.state, { recursive: true })
+  await fs.writeFile(paths.mark, '')
+  const agent = await start()
+  assert.equal((await supervisorState(paths))?.ready, true)
+  assert.match(await fs.readFile(paths.mark, 'utf8'), /^[0-9a-f-]{36}$/)
+  await assertReady(agent.address)
+  assert.equal(await agent.end('SIGTERM'), 0)
+})
+
+test('an agent whose supervisor can not start is not reported as running', async () => {
+  const { mark } = statePaths(join(dataDir, 'host'))
+  await fs.rm(mark, { force: true })
+  await fs.mkdir(mark, { recursive: true })
+  try {
+    const agent = startWholeAgent(dataDir, port)
+    assert.equal(await agent.ended, 1)
+    assert.match(agent.output(), /The supervisor did not start within 20 s; its log is/)
+    assert.doesNotMatch(agent.output(), /Bloud is running/)
+  } finally {
+    await fs.rm(mark, { recursive: true })
+  }
+})
 
 test('Ctrl-C during the first start leaves no process running', onlyLinux, async () => {
   const emptyDir = join(top, 'fresh')
