@@ -53,8 +53,8 @@ const supervisorStateSchema = z.object({
   generation: z.number().int().nullable(),
   activation: z.string().nullable(),
   /**
-   * True if the supervisor has completed its start and applies generations. Supervisors of earlier versions do
-   * not write it.
+   * True if the supervisor has completed its start and applies generations. Supervisors of earlier versions
+   * do not write it.
    */
   ready: z.boolean().default(true),
   apps: z.record(
