@@ -54,6 +54,8 @@ export interface AppStatus extends AppRow {
   step_seconds: Partial<Record<Status, number>>
   /** Usual duration of the present status, or null if it was measured fewer than five times. */
   usual?: { p50_seconds: number; p90_seconds: number; samples: number } | null
+  /** Restarts after a crash in the last hour, or null without one. */
+  restarts?: { count: number; exit_code: number | null; last_at: string } | null
   queue_position?: number | null
   required_by?: string[]
   /** Protocol on the app's port. The page shows a link only for `http`. */

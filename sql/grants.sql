@@ -29,7 +29,8 @@ grant execute on function
   bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean),
   bloud.refusal_of_cancel(text, bloud.apps, bloud.operations),
   bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
-  bloud.usual_duration(text, text), bloud.step_durations(text, bigint), bloud.why(text),
+  bloud.usual_duration(text, text), bloud.recent_restarts(text),
+  bloud.step_durations(text, bigint), bloud.why(text),
   bloud.status_at(text, timestamptz), bloud.check_invariants(), bloud.readiness(), bloud.blocking_sessions(),
   bloud.stream_head(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer),
   bloud.is_led(), bloud.longest_lease(), bloud.refusal_of_folder(text, text, text),
@@ -50,6 +51,7 @@ grant execute on function
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),
   bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
   bloud.report_warnings(bigint, bigint, jsonb), bloud.begin_activation(bigint, bigint),
-  bloud.report_health(bigint, text, boolean, jsonb), bloud.sweep(bigint),
+  bloud.report_health(bigint, text, boolean, jsonb),
+  bloud.report_restarts(bigint, text, text, integer, integer, jsonb), bloud.sweep(bigint),
   bloud.prune(bigint, interval, integer, integer)
 to bloud_orchestrator;

@@ -67,6 +67,9 @@ create table bloud.apps (
   status_actor text, -- PostgreSQL role that last changed the status.
   -- Origin of the last change of the status: web (page), api, agent (orchestrator) or psql (others).
   status_origin text,
+  restart_series text, -- Id of the start of the app after which restarts are counted, given by the host.
+  -- Number of restarts after a crash since that start that events have recorded.
+  restarts integer not null default 0,
   constraint apps_pkey PRIMARY KEY (id),
   constraint apps_name_key UNIQUE (name),
   constraint apps_operation_id_fkey FOREIGN KEY (operation_id) REFERENCES bloud.operations(id),
@@ -139,6 +142,8 @@ create table bloud.events (
 );
 -- Speeds up queries for the events of an app, for example in status_at().
 CREATE INDEX events_by_app ON bloud.events USING btree (app, seq);
+-- Speeds up recent_restarts(), which reads the events of restarts.
+CREATE INDEX events_by_restart ON bloud.events USING btree (app, seq) WHERE (from_status = to_status);
 -- Speeds up usual_duration(), which reads how long the last changes from one status to another took.
 CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_status, seq) WHERE
   (from_status = ANY (ARRAY['queued'::text, 'configuring'::text, 'building'::text, 'starting'::text,

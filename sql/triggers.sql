@@ -35,9 +35,12 @@ begin
     values (old.id, bloud.session_actor(), bloud.session_origin());
     return old;
   end if;
-  new.status_since := case when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
+  new.status_since := case when new.status is not distinct from old.status then old.status_since
+    when pg_catalog.current_setting('bloud.clock', true) <> '' then bloud.clock()
     else pg_catalog.clock_timestamp() end;
-  new.updated_at := new.status_since;
+  if new.status is distinct from old.status then -- a restart keeps both times
+    new.updated_at := new.status_since;
+  end if;
   -- The session may have another role at the commit, so the role is recorded now.
   new.status_actor := case when pg_catalog.current_setting('role') = 'none' then session_user
     else bloud.session_actor() end;

@@ -154,7 +154,7 @@ function applyTransition(before, event, seq) {
     ...row,
     name: row.name ?? app,
     status: to_status ?? row.status,
-    status_since: at,
+    status_since: before && from_status === to_status ? before.status_since : at,
     cause: event.cause ?? null,
     deadline: null,
     usual: null,

@@ -156,3 +156,7 @@ export function authorOf({ actor, origin }) {
   })
   return `${author} ${where[origin] ?? origin}`
 }
+
+/** @param {{ count: number, exit_code: number | null }} restarts */
+export const restartText = ({ count, exit_code }) =>
+  `Ended and started again ${count === 1 ? 'once' : `${count} times`} in the last hour${exit_code === null ? '' : `, last with exit code ${exit_code}`}.`

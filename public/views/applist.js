@@ -2,7 +2,7 @@ import { useRef } from 'preact/hooks'
 import { own } from '../state/record.js'
 import { appPath } from '../state/route.js'
 import { inFlight, lastSeenOf, tone, toneOf } from '../state/status.js'
-import { clock, LABELS, list, MEANINGS, timeInStatus, usualRange } from '../state/text.js'
+import { clock, LABELS, list, MEANINGS, restartText, timeInStatus, usualRange } from '../state/text.js'
 import { Controls } from './controls.js'
 import { Failure, Refusal } from './failure.js'
 import { useFocusKept } from './focus.js'
@@ -166,6 +166,7 @@ const hasSteps = (status) => status !== 'stopped' && status !== 'stopping' && st
  */
 export const Problems = ({ app, problem, rollback, pending, actions, Heading = 'h4' }) => html`
   ${!inFlight(app.status) && app.status !== 'running' && html`<${Failure} app=${app} rollback=${rollback} pending=${pending} actions=${actions} Heading=${Heading} />`}
+  ${app.restarts && app.status === 'running' && html`<p class="failure-hint" data-restarts>${restartText(app.restarts)}</p>`}
   ${app.warnings?.map((warning) => html`<p class="failure-hint" data-warning>${warning}</p>`)}
   ${problem && html`<${Refusal} app=${app.name} problem=${problem} actions=${actions} />`}
 `

@@ -38,7 +38,7 @@ const Row = ({ row, skew, isShown }) => html`
   <tr class=${isShown ? 'is-shown' : ''} data-seq=${row.seq}>
     <td class="history-when"><${ClockTime} at=${row.at} skew=${skew} date=${true} /></td>
     <td class="history-what">
-      <span class="history-status"><${Icon} name=${row.to_status ?? 'broken'} />${row.to_status === null ? 'Deleted' : LABELS[row.to_status]}</span>
+      <span class="history-status"><${Icon} name=${row.to_status ?? 'broken'} />${row.to_status === null ? 'Deleted' : row.to_status === row.from_status ? 'Restarted' : LABELS[row.to_status]}</span>
       ${row.message && html`<p class="muted">${row.message}</p>`}
     </td>
     <td class="history-stay">${row.to_status !== null && durationOf(row.duration_seconds)}</td>

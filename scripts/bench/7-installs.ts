@@ -48,7 +48,13 @@ function slowHost(): Host {
     },
     stopSwitch: async () => true,
     appLog: async () => [],
-    unitState: async () => ({ state: 'running', exitCode: null, restarts: 0, startedMsAgo: null }),
+    unitState: async () => ({
+      state: 'running',
+      exitCode: null,
+      restarts: 0,
+      series: null,
+      startedMsAgo: null,
+    }),
     portOwner: async () => ({ owner: 'unknown' }),
     removeData: async () => {},
   }

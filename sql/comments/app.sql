@@ -43,6 +43,10 @@ comment on column bloud.apps.deadline is
   'Time limit for the next change of the status, after which the open operation fails. Null without a limit.';
 comment on column bloud.apps.configured_at is
   'Time at which a rebuild included the app for the first time. Null if the app can''t have any data yet.';
+comment on column bloud.apps.restart_series is
+  'Id of the start of the app after which restarts are counted, given by the host. Null without a restart.';
+comment on column bloud.apps.restarts is
+  'Number of restarts after a crash since that start that events have recorded.';
 comment on column bloud.apps.status_actor is 'PostgreSQL role that last changed the status.';
 comment on column bloud.apps.status_origin is
   'Origin of the last change of the status: web (page), api, agent (orchestrator) or psql (others).';

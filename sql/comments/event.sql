@@ -47,6 +47,9 @@ comment on index bloud.events_by_app is
 comment on index bloud.events_by_transition is
   'Speeds up usual_duration(), which reads how long the last changes from one status to another took.';
 
+comment on index bloud.events_by_restart is
+  'Speeds up recent_restarts(), which reads the events of restarts.';
+
 comment on trigger history_stays on bloud.events is
   'Refuses every change or deletion of an event, except a deletion by prune().';
 comment on trigger history_is_not_emptied on bloud.events is

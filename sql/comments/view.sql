@@ -55,6 +55,8 @@ comment on column bloud.app_status.required_by is
   'Names of the installed apps that can''t work without this app.';
 comment on column bloud.app_status.protocol is
   'Protocol on the port of the app: http, or tcp if a browser can''t open the app.';
+comment on column bloud.app_status.restarts is
+  'Restarts after a crash in the last hour: {count, exit_code, last_at}, or null without one.';
 comment on column bloud.app_status.controls is
   'Actions (install, retry …) with whether each is allowed now: {action: {allowed, code, reason}}.';
 

@@ -49,6 +49,9 @@ begin
   return query select 'cancelling', 'cancel requested; the operation ends when its processes have ended',
     v_app.cancel_requested_at, null::timestamptz
     where v_app.cancel_requested_at is not null and v_app.operation_state = 'active';
+  return query select 'restarts', format('%s in the last hour, last with exit code %s',
+      v_app.restarts ->> 'count', coalesce(v_app.restarts ->> 'exit_code', 'unknown')),
+    (v_app.restarts ->> 'last_at')::timestamptz, null::timestamptz where v_app.restarts is not null;
   return query select 'waits for', 'its health check to pass', v_app.status_since, v_app.deadline
     where v_app.status = 'starting';
   return query select 'needs', format('%s, which is %s', d.name, coalesce(a.status, 'not installed')),

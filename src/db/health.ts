@@ -38,6 +38,22 @@ export function reportHealth(
   )
 }
 
+/** Stores restarts after a crash. Returns false if nothing was stored: the app is locked or not running. */
+export function reportRestarts(
+  pool: Pool,
+  attempt: number,
+  app: string,
+  { series, restarts, exitCode }: { series: string; restarts: number; exitCode: number | null },
+  log: string[],
+): Promise<boolean> {
+  return oneRow(
+    pool,
+    z.boolean(),
+    fragment`select to_jsonb(bloud.report_restarts(${attempt}, ${app}, ${series}, ${restarts}, ${exitCode},
+      ${JSON.stringify(log)}::jsonb)) as row`,
+  )
+}
+
 /**
  * Marks the operation of every app that exceeded its time limit as failed. Returns the number of these apps.
  */

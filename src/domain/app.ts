@@ -65,6 +65,10 @@ export const AppStatus = App.extend({
       of: z.enum(['this app', 'all apps']),
     })
     .nullable(),
+  /** Restarts after a crash in the last hour. Null without one. */
+  restarts: z
+    .object({ count: z.number().int(), exit_code: z.number().int().nullable(), last_at: timestamp })
+    .nullable(),
   step_seconds: z.record(z.number()),
   wanted: z.boolean(),
   operation_id: z.number().int().nullable(),

@@ -79,6 +79,8 @@ export interface UnitState {
   exitCode: number | null
   /** Number of restarts after a crash since the host started the app. */
   restarts: number
+  /** Id of the start after which `restarts` are counted, or null if not known. */
+  series: string | null
   /** Time in ms since the host started the app, or null if not known. A restart is no start. */
   startedMsAgo: number | null
 }

@@ -1,4 +1,4 @@
-import { type ProbedApp, probedApps, reportHealth, sweep } from '../db/health.ts'
+import { type ProbedApp, probedApps, reportHealth, reportRestarts, sweep } from '../db/health.ts'
 import type { Cause } from '../domain/app.ts'
 import type { UnitState, WantedApp } from '../host/index.ts'
 import { wantedApp } from './configuration.ts'
@@ -20,6 +20,8 @@ const FAILING_INTERVAL_MS = 10_000
  * If the process of a starting app exits after each start, the app counts as failed after this many restarts.
  */
 const RESTARTS_TO_GIVE_UP = 2
+/** Interval in ms between two reads of the number of restarts of a running app. */
+const RESTART_INTERVAL_MS = 5_000
 /** Interval in ms between two reads of the list of apps, and between two probes of a starting app. */
 export const HEALTH_TICK_MS = 500
 
@@ -31,6 +33,9 @@ interface ProbeState {
   failing: boolean
   /** Time of the last healthy probe as in `performance.now()`. */
   healthyAt: number
+  /** Time of the next read of the app's restarts, and the last restart that was recorded. */
+  nextRestartCheckAt: number
+  recordedRestart: string
   busy: boolean
   /**
    * True if probes of this orchestrator have confirmed or replaced the stored status, which may be outdated.
@@ -47,6 +52,8 @@ const newProbeState = (): ProbeState => ({
   failures: 0,
   failing: false,
   healthyAt: Number.NEGATIVE_INFINITY,
+  nextRestartCheckAt: 0,
+  recordedRestart: '',
   busy: false,
   verified: false,
 })
@@ -102,6 +109,18 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     return startedMsAgo < Math.min(healthyMsAgo, wanted.catalog.healthCheck.timeout * 1000)
   }
 
+  /** Records the restarts of a running app that are not recorded yet. */
+  async function recordRestarts(app: ProbedApp, state: ProbeState): Promise<void> {
+    state.nextRestartCheckAt = performance.now() + RESTART_INTERVAL_MS
+    const { state: unitState, series, restarts, exitCode } = await host.unitState(app.name)
+    const restart = `${series}/${restarts}`
+    if (unitState !== 'running' || series === null || restarts === 0 || restart === state.recordedRestart)
+      return
+    const lines = await host.appLog(app.name, CAUSE_LOG_LINES)
+    if (await reportRestarts(pool, attempt, app.name, { series, restarts, exitCode }, lines))
+      state.recordedRestart = restart
+  }
+
   async function check(app: ProbedApp, state: ProbeState): Promise<void> {
     const wanted = wantedApp(app)
     const unit = await host.unitState(app.name)
@@ -117,6 +136,17 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
       if (app.status !== 'running') state.verified = await report(app, null)
     } else if (app.status === 'starting' ? problem.isCertain || (await hasFailedToStart(app)) : isCounted) {
       if (app.status !== 'error') state.verified = await report(app, await failureOf(app, wanted, problem))
+    }
+  }
+
+  async function recordSafely(app: ProbedApp, state: ProbeState): Promise<void> {
+    state.busy = true
+    try {
+      await recordRestarts(app, state)
+    } catch (error) {
+      log.warn({ app: app.name, err: error }, 'restarts could not be recorded')
+    } finally {
+      state.busy = false
     }
   }
 
@@ -142,7 +172,10 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
         const state = probes.get(app.name) ?? newProbeState()
         probes.set(app.name, state)
         const due = app.status === 'starting' || !state.verified || performance.now() >= state.nextProbeAt
-        if (due && !state.busy) void checkSafely(app, state)
+        if (state.busy) continue
+        if (app.status === 'running' && performance.now() >= state.nextRestartCheckAt)
+          void recordSafely(app, state)
+        else if (due) void checkSafely(app, state)
       }
       await sweep(pool, attempt)
     },

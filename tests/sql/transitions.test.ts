@@ -26,7 +26,7 @@ const SEED = `→queued
   configuring→building configuring→failed
   building→starting building→failed
   starting→running starting→error starting→stopping
-  running→error running→stopping
+  running→error running→stopping running→running
   error→running error→queued error→stopping
   failed→queued failed→stopping failed→
   stopping→stopped stopping→error stopping→

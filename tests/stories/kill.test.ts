@@ -114,7 +114,7 @@ test('a health probe whose result meets a lock of the app is repeated at once', 
   await home.expireLease()
   await home.sql.query("update bloud.apps set status = 'error'")
   const holder = await session(home.database.url)
-  await holder.query("begin; select pg_advisory_xact_lock(45069, hashtext('app'))")
+  await holder.query("begin; select bloud.try_lock_app('app')")
   await home.orchestrator()
   await home.untilTrue(
     `select exists (select from pg_stat_activity where usename = 'bloud_orchestrator' and state = 'idle'

@@ -127,11 +127,12 @@ async function readRunLog(
 async function unitState(paths: Paths, name: string): Promise<UnitState> {
   const state = isLocked(paths.supervisorLock) ? await supervisorState(paths) : null
   const unit = own(state?.apps ?? {}, name)
-  const none = { exitCode: null, restarts: 0, startedMsAgo: null }
+  const none = { exitCode: null, restarts: 0, series: null, startedMsAgo: null }
   if (!unit) return { state: state && state.generation !== null ? 'stopped' : 'unknown', ...none }
   const { exitCode, restarts, startedAt } = unit
   const startedMsAgo = startedAt === undefined ? null : monotonicMs() - startedAt
-  return { state: unit.state, exitCode, restarts, startedMsAgo }
+  const series = startedAt === undefined ? null : `${state?.pid}-${startedAt}`
+  return { state: unit.state, exitCode, restarts, series, startedMsAgo }
 }
 
 async function ownerOfPort(paths: Paths, dataDir: string, { name, port }: WantedApp): Promise<PortOwner> {

@@ -35,7 +35,7 @@ async function outputOf(command: string, args: string[]): Promise<Buffer | null>
   }
 }
 
-const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0, startedMsAgo: null }
+const UNKNOWN: UnitState = { state: 'unknown', exitCode: null, restarts: 0, series: null, startedMsAgo: null }
 const PROPERTIES = [
   'LoadState',
   'ActiveState',
@@ -64,6 +64,7 @@ export async function unitState({ systemctl }: SystemdCommands, unit: string): P
     state: stateOf(active, properties.get('SubState') ?? ''),
     exitCode: number('ExecMainExitTimestampMonotonic') > 0 ? number('ExecMainStatus') : null,
     restarts,
+    series: null,
     startedMsAgo: begin > 0 && restarts === 0 ? monotonicMs() - begin / 1000 : null,
   }
 }

@@ -86,8 +86,9 @@ test('an app that is killed is restarted, and its remaining child process is ter
     now.filter((pid) => before.includes(pid)),
     [],
   )
-  const { startedMsAgo, ...unit } = await host.unitState('forks')
+  const { startedMsAgo, series, ...unit } = await host.unitState('forks')
   assert.deepEqual(unit, { state: 'running', exitCode: 137, restarts: 1 })
+  assert.ok(series)
   assert.ok(startedMsAgo !== null && startedMsAgo >= 1_000, 'the time of the first start, not of the restart')
 })
 

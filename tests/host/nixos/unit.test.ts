@@ -169,6 +169,7 @@ test('the state and the last output of a container are read from systemd', async
     state: 'unknown',
     exitCode: null,
     restarts: 0,
+    series: null,
     startedMsAgo: null,
   })
   assert.deepEqual(await host.appLog('wiki', 5), [])
@@ -181,6 +182,7 @@ test('the state and the last output of a container are read from systemd', async
     state: 'running',
     exitCode: null,
     restarts: 2,
+    series: null,
     startedMsAgo: null,
   })
   await printState(
@@ -190,6 +192,7 @@ test('the state and the last output of a container are read from systemd', async
     state: 'backoff',
     exitCode: 125,
     restarts: 3,
+    series: null,
     startedMsAgo: null,
   })
   const oneSecondAgo = (monotonicMs() - 1_000) * 1_000 // in microseconds, as systemd prints it
