@@ -33,7 +33,7 @@ const EXPECTED: Record<string, Grants> = {
     plan_uninstall readiness refusal_of refusal_of_cancel refusal_of_folder
     refusal_of_install refusal_of_retry refusal_of_rollback refusal_of_uninstall refuse required_by
     rollback_of schema_version session_actor session_origin snapshot status_at step_durations
-    stream_after stream_head usual_duration why`,
+    stream_after stream_head usual_duration recent_restarts why`,
   ),
   ...each(
     'function',
@@ -237,6 +237,7 @@ test('each reading role can call every reading function and select from every vi
   const calls = `check_invariants() | plan_install('flow') | plan_uninstall('flow')
     | refusal_of('install', 'flow') | controls('flow') | is_installed('flow') | required_by('flow')
     | open_operation('flow') | stream_head() | snapshot() | usual_duration('flow', 'queued')
+    | recent_restarts('flow')
     | step_durations('flow', 1) | events_after(0, 9) | stream_after(0, 9) | operation_log(1, 0, 9)
     | why('flow') | clock() | status_at('flow', now()) | schema_version() | session_actor()
     | is_relay() | session_origin() | readiness() | blocking_sessions() | check_name('flow') | refuse(null)`
