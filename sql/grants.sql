@@ -37,6 +37,9 @@ grant execute on function
   bloud.pairing_refusal(), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
 to bloud_viewer, bloud_relay;
 
+-- Only the relay reads the history for others, so only the relay gives it a new epoch.
+grant execute on function bloud.check_history(text, bigint, timestamptz) to bloud_relay;
+
 grant execute on function
   bloud.install(text, jsonb), bloud.uninstall(text, boolean), bloud.retry(text), bloud.cancel(text),
   bloud.rename(text, text), bloud.refresh_catalog(), bloud.rollback()

@@ -34,7 +34,8 @@ comment on table bloud.stream is 'State of the event history (bloud.events), in 
 comment on column bloud.stream.singleton is
   'Primary key that is always true, so that the table has at most one row.';
 comment on column bloud.stream.epoch is
-  'Random id of the event history. After the restore of a backup the history gets a new id.';
+  'Random id of the event history. After the restore of a backup or the promotion of a standby the history '
+  'gets a new id.';
 comment on column bloud.stream.pruned_to is
   'Number (seq) of the newest event that prune() has deleted, or 0.';
 comment on column bloud.stream.timeline is

@@ -14,12 +14,23 @@ export function streamAfter(pool: Pool, seq: number, limit: number): Promise<rea
   )
 }
 
+/** Newest event that a reader has read, with the epoch (id of the event history) in which it was read. */
+export interface KnownEvent {
+  epoch: string
+  seq: number
+  /** Time of the event as text, with microseconds. */
+  at: string
+}
+
 /**
- * Returns the epoch (id of the event history; a restored backup gets another), the number of the newest
- * event, and the number of the newest event that was deleted because of its age.
+ * Returns the epoch (id of the event history), the number of the newest event, and the number of the newest
+ * event that was deleted because of its age. Before, the database begins a new epoch if `known` is not in its
+ * history any more, or if the server was promoted.
  */
-export function streamHead(pool: Pool): Promise<StreamHead> {
-  return oneRow(pool, StreamHead, sql.fragment`select to_jsonb(h) as row from bloud.stream_head() h`)
+export function checkHistory(pool: Pool, known: KnownEvent | undefined): Promise<StreamHead> {
+  const { epoch = null, seq = null, at = null } = known ?? {}
+  const call = sql.fragment`bloud.check_history(${epoch}, ${seq}, ${at}::timestamptz)`
+  return oneRow(pool, StreamHead, sql.fragment`select to_jsonb(h) as row from ${call} h`)
 }
 
 /** Returns the statuses of all apps, and the number (seq) of the newest event that the statuses include. */

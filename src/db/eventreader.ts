@@ -21,6 +21,11 @@ const AFTER = {
 export interface EventReader {
   /** Returns at most `limit` events after `seq`. After a failure, the next call connects again. */
   after(seq: number, limit: number): Promise<readonly StreamRow[]>
+  /**
+   * Number of connections that were opened so far. A new connection may lead to another server, for example
+   * to a promoted standby.
+   */
+  readonly connections: number
   end(): Promise<void>
 }
 
@@ -30,6 +35,7 @@ export interface EventReader {
  */
 export function openEventReader(url: string, name: string, answerLimitMs: number): EventReader {
   let opening: Promise<pg.Client> | undefined
+  let connections = 0
 
   async function connect(): Promise<pg.Client> {
     const client = new pg.Client({
@@ -39,6 +45,7 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
     })
     client.on('error', () => drop(client))
     await client.connect()
+    connections += 1
     return client
   }
 
@@ -63,6 +70,9 @@ export function openEventReader(url: string, name: string, answerLimitMs: number
 
   return {
     after,
+    get connections() {
+      return connections
+    },
     async end() {
       const client = await opening?.catch(() => undefined)
       await client?.end().catch(() => undefined)

@@ -55,18 +55,19 @@ function openPools(url: string) {
 type Pools = ReturnType<typeof openPools>
 
 function streamSource({ streams }: Pools, reader: EventReader): StreamSource {
-  const { streamHead, streamAfter, snapshot } = withPool(streams, {
-    streamHead: event.streamHead,
+  const { checkHistory, streamAfter, snapshot } = withPool(streams, {
+    checkHistory: event.checkHistory,
     streamAfter: event.streamAfter,
     snapshot: event.snapshot,
   })
   return {
-    async head() {
-      const { epoch, seq, oldest } = await streamHead()
+    async head(known) {
+      const { epoch, seq, oldest } = await checkHistory(known)
       return { epoch, seq, prunedTo: oldest }
     },
     streamAfter,
     readLive: reader.after,
+    connections: () => reader.connections,
     snapshot,
   }
 }

@@ -19,8 +19,19 @@ export interface Snapshot {
   apps: readonly object[]
 }
 
+/** Newest event that the relay has read. `at` is the time of the event as text, with microseconds. */
+export interface KnownEvent extends StreamPosition {
+  at: string
+}
+
 export interface StreamSource {
-  head(): Promise<Head>
+  /**
+   * Returns the position of the newest event. Its epoch (id of the history) is a new one if `known` is not in
+   * the history any more.
+   */
+  head(known?: KnownEvent): Promise<Head>
+  /** Number of connections that `readLive` has opened so far. */
+  connections?(): number
   /** Returns at most `limit` events after the event number `seq`, in the order of their numbers. */
   streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
   /** Returns the same events as `streamAfter`, over a faster connection if there is one. */

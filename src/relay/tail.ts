@@ -4,7 +4,7 @@ import { createCoalesced } from './coalesce.ts'
 import type { Head, ResetReason } from './eventid.ts'
 import { appFrame } from './frame.ts'
 import type { Ring } from './ring.ts'
-import type { RelayLog, StreamSource } from './streamsource.ts'
+import type { KnownEvent, RelayLog, StreamEvent, StreamSource } from './streamsource.ts'
 
 /**
  * Number of failed reads in a row before clients get the event `stale`. One failed read is tolerated, because
@@ -44,20 +44,24 @@ export function createTail(options: TailOptions) {
   let stale = true
   let failures = 0
   let mustCheckHead = true
+  let newest: KnownEvent | undefined
+  let checkedConnections: number | undefined
 
   /** Empties the ring buffer, so that the next read begins with the latest `warmRows` events. */
   function restartAt(newHead: Head): void {
+    newest = undefined
     cursor = Math.max(newHead.prunedTo, newHead.seq - options.warmRows, 0)
     ring.reset(cursor)
   }
 
   /**
-   * Reads the newest position (head). Resets all clients if the history was replaced by a restored backup, or
-   * if events were deleted before the relay read them.
+   * Reads the newest position (head). Resets all clients if the history was replaced by a restored backup or
+   * by that of a promoted standby, or if events were deleted before the relay read them.
    */
   async function checkHead(): Promise<void> {
     mustCheckHead = false
-    const newHead = await withTimeout(source.head(), options.readLimitMs, timeLimitError('Reading the head'))
+    const read = source.head(newest)
+    const newHead = await withTimeout(read, options.readLimitMs, timeLimitError('Reading the head'))
     const oldHead = head
     head = newHead
     if (!oldHead) return restartAt(newHead)
@@ -69,10 +73,29 @@ export function createTail(options: TailOptions) {
     options.onReset(replaced ? 'unknown_epoch' : 'older_than_retention')
   }
 
+  /**
+   * Checks the head if the last read has opened a new connection, which may lead to another server. Returns
+   * true if the events of the read must be read again.
+   */
+  async function hasOtherHistory(): Promise<boolean> {
+    const connections = source.connections?.()
+    if (connections === checkedConnections) return false
+    checkedConnections = connections
+    const [epoch, before] = [head?.epoch, cursor]
+    await checkHead()
+    return head?.epoch !== epoch || cursor !== before
+  }
+
+  function remember(event: StreamEvent): void {
+    const { at } = JSON.parse(event.json) as { at?: string }
+    newest = at === undefined ? undefined : { epoch: event.epoch, seq: event.seq, at }
+  }
+
   async function readOn(): Promise<void> {
     for (;;) {
       const read = (source.readLive ?? source.streamAfter)(cursor, options.readRows)
       const events = await withTimeout(read, options.readLimitMs, timeLimitError('Reading events'))
+      if (await hasOtherHistory()) continue
       // An event with another epoch means that a backup was restored. After this error, the next attempt
       // begins with `checkHead`.
       if (events.some(({ epoch }) => epoch !== head?.epoch))
@@ -84,6 +107,8 @@ export function createTail(options: TailOptions) {
         ring.push(appFrame(event))
         cursor = event.seq
       }
+      const last = events.at(-1)
+      if (last) remember(last)
       eventsRead += events.length
       if (events.length > 0) options.onEvents()
       if (events.length < options.readRows) return

@@ -15,6 +15,7 @@ import { isRoot, serverUser } from '../../src/postgres/serveruser.ts'
 import { run } from '../../src/system/childprocess.ts'
 import { openStream } from '../http/support.ts'
 import { temporaryDirectory } from '../support/directory.ts'
+import { freePort } from '../support/port.ts'
 import { type SystemServer, startOn, startServer } from '../support/postgres-server.ts'
 import { entry, lead, session, value } from '../support/sql.ts'
 import { until } from './fakes.ts'
@@ -77,14 +78,20 @@ async function primaryWithStandby(t: TestContext) {
   return {
     url,
     request: (app: string) => withClient(url, (client) => client.query('select bloud.install($1)', [app])),
-    /** Ends the primary as a crash does, and promotes the standby. A verb is called straight after. */
+    /**
+     * Ends the primary as a crash does, and promotes the standby. A verb is called before any other session
+     * can reach the new primary.
+     */
     async failOver(app: string): Promise<void> {
       await running.crash()
-      running = await startOn(bin, copy, first.port)
-      await withClient(url, async (client) => {
+      const standby = await startOn(bin, copy, await freePort())
+      running = standby
+      await withClient(standby.url, async (client) => {
         assert.equal(await value(client, 'select pg_promote()'), true)
         await client.query('select bloud.install($1)', [app])
       })
+      await standby.stop()
+      running = await startOn(bin, copy, first.port)
     },
   }
 }

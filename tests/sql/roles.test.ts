@@ -40,6 +40,7 @@ const EXPECTED: Record<string, Grants> = {
     { execute: ['bloud_operator'] },
     'cancel install refresh_catalog rename retry rollback uninstall',
   ),
+  ...each('function', { execute: ['bloud_relay'] }, 'check_history'),
   ...each(
     'function',
     { execute: ['bloud_orchestrator'] },
@@ -53,10 +54,10 @@ const EXPECTED: Record<string, Grants> = {
     {},
     `add_blocker add_dependents add_lock_keys append_event apps_with assert_attempt cancelled_cause check_options
     claim_rollback complete_operation correct_deadlines dependencies_queued_for detach_from_requester end_operation
-    fail_operation fill_slot filter_claimable follow_rebuild guard_app guard_append_only guard_identity
+    fail_operation fill_slot filter_claimable follow_rebuild guard_app guard_append_only guard_identity is_lost
     is_display_name
     last_operation lock_all_apps lock_apps lock_install lock_key lock_plan lock_related new_epoch notify_channel
-    request_install request_uninstall requests_in resolve_dependencies revert_cancel stamp_operation
+    request_install request_uninstall requests_in resolve_dependencies revert_cancel server_timeline stamp_operation
     start_rebuild try_lock_app withdraw_dependencies withdraw_install withdraw_operation withdraw_rollback write_plan`,
   ),
 }

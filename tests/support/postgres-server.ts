@@ -14,7 +14,12 @@ const OLDEST_MAJOR = 15
 
 export interface SystemServer {
   url: string
+  port: number
+  /** Data directory of the server. */
+  data: string
   stop(): Promise<unknown>
+  /** Ends the server without a shutdown checkpoint, as a crash does. */
+  crash(): Promise<unknown>
 }
 
 async function isUp(url: string): Promise<true | undefined> {
@@ -48,19 +53,25 @@ export async function startServer(bin: string, folder: string): Promise<SystemSe
   const initArgs = ['-D', data, '-U', 'postgres', '--auth=trust', '-N', '-E', 'UTF8', '--locale=C']
   const made = await run(join(bin, 'initdb'), initArgs, options)
   if (made.code !== 0) throw new Error(made.output)
-  const port = await freePort()
+  return startOn(bin, data, await freePort())
+}
+
+/** Starts a server on an existing data directory and waits until it accepts connections. */
+export async function startOn(bin: string, data: string, port: number): Promise<SystemServer> {
   const settings = ['listen_addresses=127.0.0.1', 'fsync=off', 'max_connections=300']
   const args = ['-D', data, '-p', String(port), '-k', '', ...settings.flatMap((each) => ['-c', each])]
-  const server = startProcess(join(bin, 'postgres'), args, { ...user, cwd: '/' })
-  const stop = async () => {
+  const server = startProcess(join(bin, 'postgres'), args, { ...(await serverUser()), cwd: '/' })
+  const endWith = async (signal: NodeJS.Signals) => {
     const steps: [NodeJS.Signals, number][] = [
-      ['SIGINT', LIMIT_MS],
+      [signal, LIMIT_MS],
       ['SIGKILL', LIMIT_MS],
     ]
     if (server.child.pid) await terminateProcess(server.child.pid, steps)
   }
+  const stop = () => endWith('SIGINT')
   const url = `postgresql://postgres@127.0.0.1:${port}/postgres`
-  if (await pollUntil(() => isUp(url), LIMIT_MS)) return { url, stop }
+  if (await pollUntil(() => isUp(url), LIMIT_MS))
+    return { url, port, data, stop, crash: () => endWith('SIGQUIT') }
   await stop()
   throw new Error(server.output())
 }
