@@ -161,7 +161,7 @@ in
     with subtest("I uninstall an app with its data, and the data is deleted"):
         machine.succeed("test -d /var/lib/bloud/apps/good/data")
         machine.succeed(
-            "curl -sf -X POST -H 'content-type: application/json' -d '{\"purge\":true}' http://127.0.0.1:3000/api/apps/good/uninstall"
+            "curl -sf -X POST -H 'content-type: application/json' -d '{\"purge\":\"good\"}' http://127.0.0.1:3000/api/apps/good/uninstall"
         )
         machine.wait_until_fails("test -e /var/lib/bloud/apps/good", timeout=600)
 

@@ -41,7 +41,8 @@ to bloud_viewer, bloud_relay;
 grant execute on function bloud.check_history(text, bigint, timestamptz) to bloud_relay;
 
 grant execute on function
-  bloud.install(text, jsonb), bloud.uninstall(text, boolean), bloud.retry(text), bloud.cancel(text),
+  bloud.install(text, jsonb), bloud.uninstall(text, text), bloud.uninstall(text, boolean),
+  bloud.retry(text), bloud.cancel(text),
   bloud.rename(text, text), bloud.refresh_catalog(), bloud.rollback()
 to bloud_operator;
 

@@ -100,7 +100,7 @@ export const getLog = (operationId, after) =>
  * @param {object} [body]
  * @returns {Promise<Operation>}
  */
-export function callVerb(app, action, body = action === 'purge' ? { purge: true } : {}) {
+export function callVerb(app, action, body = action === 'purge' ? { purge: app } : {}) {
   const verb = action === 'purge' ? 'uninstall' : action
   return requestJson(action === 'rollback' ? '/api/rollback' : appUrl(app, verb), {
     method: 'POST',

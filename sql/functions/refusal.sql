@@ -85,7 +85,8 @@ begin
       'Cancel it first, or wait until it has ended.')::bloud.refusal;
   elsif p_row.status = 'stopped' and not p_purge then
     return ('BL005', format('%s is already stopped', p_app), 'Its data is kept.',
-      format('Delete the data too with: select bloud.uninstall(%L, purge => true);', p_app))::bloud.refusal;
+      format('Delete the data too with: select bloud.uninstall(%L, purge => %L);', p_app,
+        p_app))::bloud.refusal;
   end if;
   v_others := bloud.required_by(p_app);
   if cardinality(v_others) > 0 then

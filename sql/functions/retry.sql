@@ -41,7 +41,7 @@ begin
   end if;
   perform bloud.refuse(bloud.refusal_of('retry', retry.app));
   if v_last.kind = 'uninstall' and v_last.state = 'failed' then
-    return bloud.uninstall(retry.app, v_last.purge);
+    return bloud.uninstall(retry.app, case when v_last.purge then retry.app end);
   end if;
   return bloud.write_plan(retry.app, v_options, v_plan);
 end

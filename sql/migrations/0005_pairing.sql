@@ -22,3 +22,7 @@ insert into bloud.pairing default values;
 alter table bloud.lease add column folder_id text;
 
 alter table bloud.stream add column timeline text;
+update bloud.stream set timeline = left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8);
+
+-- Drops uninstall(), because `create or replace function` can't remove the default of its argument purge.
+drop function if exists bloud.uninstall(text, boolean);

@@ -39,7 +39,7 @@ export function install(pool: Pool, origin: Origin, app: string, options: object
  * @throws Problem if the database refuses the request.
  */
 export function uninstall(pool: Pool, origin: Origin, app: string, purge: boolean): Promise<Operation> {
-  return asOperator(pool, origin, sql.fragment`bloud.uninstall(${app}, ${purge})`)
+  return asOperator(pool, origin, sql.fragment`bloud.uninstall(${app}, ${purge ? app : null}::text)`)
 }
 
 /**

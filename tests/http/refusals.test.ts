@@ -99,12 +99,12 @@ test('the error names the unknown keys', async () => {
   assert.match(detail, /"pruge", "forse"/)
 })
 
-test('a purge that is not a boolean is refused', async () => {
-  await refusesToWrite(
-    () => agent.post('/api/apps/alpha/uninstall', '{"purge": "yes"}'),
-    400,
-    'invalid_request',
-  )
+test('a purge that does not name the app is refused with the body to send', async () => {
+  for (const body of ['{"purge": true}', '{"purge": "yes"}', '{"purge": "beta"}', '{"purge": ""}']) {
+    await refusesToWrite(() => agent.post('/api/apps/alpha/uninstall', body), 400, 'invalid_options')
+    const { hint } = await (await agent.post('/api/apps/alpha/uninstall', body)).json()
+    assert.match(hint, /\{"purge":"alpha"\}/)
+  }
 })
 
 test('retry and cancel take no options', async () => {

@@ -150,7 +150,7 @@ test(
     const rows = 'select * from bloud.events order by seq'
     assert.deepEqual((await target.client.query(rows)).rows, (await source.client.query(rows)).rows)
     const attempt = await value<number>(target.client, "select bloud.acquire_lease('new', 60)")
-    await target.client.query("select bloud.uninstall('alpha', purge => true)")
+    await target.client.query("select bloud.uninstall('alpha', purge => 'alpha')")
     await rebuildAll(target.client, attempt)
     assert.deepEqual(await apps(target.client), [])
     assert.deepEqual((await target.client.query('select * from bloud.check_invariants()')).rows, [])

@@ -93,7 +93,7 @@ test('a purge deletes the row of a stopped app; an uninstall without purge is re
     'BL005',
     'already stopped',
   )
-  await db.operator.query("select bloud.uninstall('flow', purge => true)")
+  await db.operator.query("select bloud.uninstall('flow', purge => 'flow')")
   await rebuildAll(db.root, db.attempt)
   assert.equal(await status('flow'), undefined)
   assert.equal((await transitionsOf(db.root, 'flow')).at(-1), 'stopped→')
@@ -114,7 +114,7 @@ test('the queued purge of a stopped app can be cancelled', async () => {
   await rebuildAll(db.root, db.attempt)
   await db.operator.query("select bloud.uninstall('flow')")
   await rebuildAll(db.root, db.attempt)
-  await db.operator.query("select bloud.uninstall('flow', purge => true)")
+  await db.operator.query("select bloud.uninstall('flow', purge => 'flow')")
   assert.equal(await value(db.operator, "select state from bloud.cancel('flow')"), 'cancelled')
   assert.equal(await status('flow'), 'stopped')
 })

@@ -52,7 +52,7 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     {},
-    `add_blocker add_dependents add_lock_keys append_event apps_with assert_attempt cancelled_cause check_options
+    `add_blocker add_dependents add_lock_keys append_event apps_with assert_attempt cancelled_cause check_options check_purge
     claim_rollback complete_operation correct_deadlines dependencies_queued_for detach_from_requester end_operation
     fail_operation fill_slot filter_claimable follow_rebuild guard_app guard_append_only guard_identity is_lost
     is_display_name

@@ -88,7 +88,7 @@ test('a rollback is refused if the apps of the older generation were not recorde
 
 test('a rollback is refused if the catalog has lost an app of the older generation', async () => {
   await install(db, 'a', '1', '2')
-  await db.operator.query("select bloud.uninstall('a', purge => true)")
+  await db.operator.query("select bloud.uninstall('a', purge => 'a')")
   await rebuild(db, '2', '3')
   await db.root.query('select bloud.sync_catalog($1, $2)', [db.attempt, JSON.stringify(APP_CATALOG.slice(1))])
   await isRefused(nothing, /Generation 2 has a, which the catalog no longer has/)

@@ -69,10 +69,31 @@ test('a verb called again returns the operation that is already open', async () 
   const uninstall = await value(db.operator, "select id from bloud.uninstall('flow')")
   assert.equal(await value(db.operator, "select id from bloud.uninstall('flow')"), uninstall)
   assert.equal(
-    await value(db.operator, "select purge from bloud.uninstall('flow', true)"),
+    await value(db.operator, "select purge from bloud.uninstall('flow', 'flow')"),
     true,
     'a queued uninstall becomes a purge',
   )
+})
+
+test('a purge is refused unless it names the app itself, also in a statement over all apps', async () => {
+  for (const app of ['flow', 'disk']) await install(app)
+  await rebuildAll(db.root, db.attempt)
+  for (const statement of [
+    'select bloud.uninstall(name, purge => true) from bloud.apps',
+    "select bloud.uninstall(name, purge => 'true') from bloud.apps",
+    "select bloud.uninstall(name, purge => 'flow') from bloud.apps where name <> 'flow'",
+    "select bloud.uninstall('flow', true)",
+    "select bloud.uninstall('flow', '')",
+  ]) {
+    const refusal = await refusalOf(db.operator, statement)
+    assert.equal(refusal.code, 'BL017', statement)
+    assert.match(refusal.hint ?? '', /bloud\.uninstall\('(flow|disk)', purge => '\1'\)/, statement)
+  }
+  assert.equal(
+    Number(await value(db.root, "select count(*) from bloud.operations where kind = 'uninstall'")),
+    0,
+  )
+  assert.equal(await value(db.operator, "select purge from bloud.uninstall('disk', false)"), false)
 })
 
 test('a queued uninstall does not become a purge when purge is null', async () => {
@@ -170,7 +191,7 @@ test('the controls of an app have the code and message of the errors that its ve
       const shown = controls[control]
       // BL004 (busy) is skipped, because a repeated call returns the open operation instead of this error.
       if (shown?.allowed || shown?.code === 'BL004') continue
-      const purge = control === 'purge' ? ', true' : ''
+      const purge = control === 'purge' ? ", 'flow'" : ''
       const refusal = await refusalOf(db.operator, `select bloud.${verb}('flow'${purge})`)
       assert.deepEqual([refusal.code, refusal.message], [shown?.code, shown?.reason], `${step}: ${control}`)
     }

@@ -136,7 +136,7 @@ test('the actor of a deletion is the login, although the session has another rol
   await db.root.query('begin')
   await db.root.query('set local role bloud_operator')
   await db.root.query("select bloud.install('lone')")
-  await db.root.query("select bloud.uninstall('lone', purge => true)")
+  await db.root.query("select bloud.uninstall('lone', purge => 'lone')")
   await db.root.query('set local role bloud_viewer')
   await db.root.query('commit')
   const { rows } = await db.root.query(

@@ -17,7 +17,7 @@ test('an app is installed, runs, is uninstalled, and purged', async (t) => {
   await home.sql.query("select bloud.uninstall('good')")
   await home.until('good', 'stopped')
   assert.deepEqual(await home.configured(), [])
-  await home.sql.query("select bloud.uninstall('good', purge => true)")
+  await home.sql.query("select bloud.uninstall('good', purge => 'good')")
   await home.until('good', null)
 })
 

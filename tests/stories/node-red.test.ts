@@ -77,7 +77,7 @@ test('Node-RED is installed from the registry, followed with curl, opened, unins
   await assert.rejects(fetch('http://127.0.0.1:1880'), 'its process is gone')
   await access(join(dataDir, 'apps/node-red'))
 
-  assert.equal((await post('uninstall', { purge: true })).status, 202)
+  assert.equal((await post('uninstall', { purge: 'node-red' })).status, 202)
   await curl.waitFor(/"to_status":null/)
   assert.deepEqual(await (await fetch(`${agent.address}/api/apps/installed`)).json(), [])
   await assert.rejects(access(join(dataDir, 'apps/node-red')), 'its data is gone')

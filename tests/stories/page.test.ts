@@ -46,7 +46,7 @@ test('the page shows every step of an install by psql, and its events equal thos
   assert.deepEqual(seen, STEPS)
   await screenshot('running')
   const byPsql = await eventRows(home, 'good', 0)
-  await psql(home, "select bloud.uninstall('good', purge => true)")
+  await psql(home, "select bloud.uninstall('good', purge => 'good')")
   await home.until('good', null)
 
   const { rows } = await home.sql.query('select max(seq) as seq from bloud.events')

@@ -95,7 +95,7 @@ async function session(home: Home, psql: ReturnType<typeof recorded>): Promise<v
   )
   await home.until('notes', 'stopped')
   assert.match(
-    await psql.type("select kind, state, purge from bloud.uninstall('notes', purge => true);"),
+    await psql.type("select kind, state, purge from bloud.uninstall('notes', purge => 'notes');"),
     /queued │ t/,
   )
   await home.until('notes', null)

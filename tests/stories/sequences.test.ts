@@ -33,7 +33,7 @@ test('an app is installed, runs, is uninstalled with its data kept, and purged',
   assert.throws(() => process.kill(pid, 0), 'its process is gone')
   assert.ok(await exists(join(home.dataDir, 'apps/good')), 'its data is kept')
 
-  await home.sql.query("select bloud.uninstall('good', purge => true)")
+  await home.sql.query("select bloud.uninstall('good', purge => 'good')")
   await home.until('good', null)
   assert.equal(await exists(join(home.dataDir, 'apps/good')), false, 'its data is gone')
   const states = await home.sql.query('select distinct state from bloud.operations')

@@ -108,7 +108,7 @@ test('psql, HTTP and the page leave the same history, except for the origin', {
   const byPsql = await historyOf(home, (verb) =>
     psql.type(
       verb === 'purge'
-        ? `select bloud.uninstall('${APP}', purge => true);`
+        ? `select bloud.uninstall('${APP}', purge => '${APP}');`
         : `select bloud.${verb}('${APP}');`,
     ),
   )
@@ -119,7 +119,7 @@ test('psql, HTTP and the page leave the same history, except for the origin', {
     const purge = verb === 'purge'
     const answer = await fetch(`${address}/api/apps/${APP}/${purge ? 'uninstall' : verb}`, {
       method: 'POST',
-      ...(purge && { headers: { 'content-type': 'application/json' }, body: '{"purge":true}' }),
+      ...(purge && { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ purge: APP }) }),
     })
     assert.equal(answer.status, 202, await answer.text())
   })

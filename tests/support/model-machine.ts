@@ -205,7 +205,10 @@ export async function openModelDatabase(database: TestDatabase, catalog: Catalog
           return verb(client, 'install($1, $2)', [command.app, JSON.stringify({ choices: command.choices })])
         case 'uninstall':
         case 'purge':
-          return verb(client, 'uninstall($1, $2)', [command.app, command.verb === 'purge'])
+          return verb(client, 'uninstall($1, $2::text)', [
+            command.app,
+            command.verb === 'purge' ? command.app : null,
+          ])
         case 'retry':
         case 'cancel':
           return verb(client, `${command.verb}($1)`, [command.app])

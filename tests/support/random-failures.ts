@@ -131,7 +131,7 @@ export async function startFailingMachine(seed: number) {
       const calls = [...work].map(([name, kind]) =>
         kind === 'install'
           ? `select bloud.install('${name}')`
-          : `select bloud.uninstall('${name}', ${kind === 'purge'})`,
+          : `select bloud.uninstall('${name}', ${kind === 'purge' ? `'${name}'` : 'null'})`,
       )
       await client.query(['begin', ...calls, 'commit'].join(';'))
     })

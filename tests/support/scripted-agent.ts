@@ -113,7 +113,7 @@ export async function startScriptedAgent(t: TestContext, more: object[] = []): P
     sql,
     network,
     async request(verb, app) {
-      if (verb === 'purge') await sql.query('select bloud.uninstall($1, true)', [app])
+      if (verb === 'purge') await sql.query('select bloud.uninstall($1, $1::text)', [app])
       else await sql.query(`select bloud.${verb}($1)`, [app])
     },
     async claim() {

@@ -28,7 +28,7 @@ export interface AppsSource {
 
 const choice = z.union([z.string().max(63), z.array(z.string().max(63)).max(100)])
 const InstallBody = z.object({ choices: z.record(z.string().max(127), choice).optional() }).strict()
-const UninstallBody = z.object({ purge: z.boolean().optional() }).strict()
+const UninstallBody = z.object({ purge: z.union([z.string().max(1000), z.boolean()]).optional() }).strict()
 const RenameBody = z.object({ display_name: z.string().max(1000) }).strict()
 export const EmptyBody = z.object({}).strict()
 
@@ -63,6 +63,21 @@ async function describe(source: AppsSource, name: string) {
     })
   }
   return { ...entry, ...status }
+}
+
+/**
+ * Returns whether the data of the app shall be deleted.
+ * @throws Problem if `purge` is not the name of the app, because a script could send `true` for many apps.
+ */
+function isPurge(name: string, purge: string | boolean): boolean {
+  if (purge === false || purge === name) return purge !== false
+  throw new Problem(
+    'invalid_options',
+    `The data of ${name} is deleted only if purge is the name of the app`,
+    {
+      hint: `Send ${JSON.stringify({ purge: name })} to delete the data too.`,
+    },
+  )
 }
 
 /**
@@ -101,7 +116,7 @@ export function appRoutes(source: AppsSource, onChanged: () => void): Route[] {
       path: `${base}/uninstall`,
       POST: verbHandler(
         UninstallBody,
-        (origin, name, { purge = false }) => source.uninstall(origin, name, purge),
+        (origin, name, { purge = false }) => source.uninstall(origin, name, isPurge(name, purge)),
         onChanged,
       ),
     },
