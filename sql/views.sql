@@ -24,10 +24,11 @@ comment on view bloud.active is 'Every open (queued or active) operation, with i
 
 create view bloud.history as
 select e.seq, e.at, e.app, e.from_status, e.to_status,
-  date_trunc('milliseconds',
-    greatest(lead(e.at) over (partition by e.app order by e.seq) - e.at, '0')) as duration,
+  -- greatest() ignores null, but the newest event of an app has no duration yet.
+  date_trunc('milliseconds', case when lead(e.at) over w is not null
+    then greatest(lead(e.at) over w - e.at, '0') end) as duration,
   e.operation_id, e.actor, e.origin, e.cause ->> 'class' as class, e.cause ->> 'message' as message
-from bloud.events e order by e.seq desc;
+from bloud.events e window w as (partition by e.app order by e.seq) order by e.seq desc;
 comment on view bloud.history is 'Every change of an app''s status, newest first.';
 
 create view bloud.app_status as
