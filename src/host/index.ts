@@ -4,6 +4,7 @@ import { createLocalHost, type LocalHostOptions } from './local/host.ts'
 import { createNixosHost, type NixosHostOptions } from './nixos/host.ts'
 
 export type * from './contract.ts'
+export { HostError } from './hosterror.ts'
 
 export interface HostConfig extends LocalHostOptions, NixosHostOptions {
   hostKind: 'local' | 'nixos'

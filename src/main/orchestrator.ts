@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   }
   const log = createLogger('orchestrator', config.logLevel)
   const notifier = createSystemdNotifier({ ...config.supervision, log })
-  const host = createHost({ ...config, environment: hostEnvironment() })
+  const host = createHost({ ...config, environment: hostEnvironment(), log: (line) => log.info(line) })
   const later = createLazyPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
   const pool = await openWhenThere(later, log)
   let recovered = false

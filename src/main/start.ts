@@ -20,11 +20,12 @@ import { connectionProblem, ensureDatabase, NoResponseError, rightsWarning } fro
 import { MigrationError, migrate } from '../db/migration.ts'
 import { folderProblem } from '../db/pairing.ts'
 import { urlAsRole } from '../db/url.ts'
-import { createHost } from '../host/index.ts'
+import { createHost, HostError } from '../host/index.ts'
 import { createLogger, type Logger } from '../log.ts'
 import { ensureIdentity } from '../orchestrator/pairing.ts'
 import { type Credentials, createEmbeddedPostgres, databaseUrl, PostgresError } from '../postgres/embedded.ts'
 import { acquireFileLock, type FileLock } from '../system/filelock.ts'
+import { isRoot } from '../system/systemuser.ts'
 import { ChildError, createChildService } from './childservice.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { isListenCode, listenError, refuseTakenPort } from './listencheck.ts'
@@ -178,9 +179,16 @@ async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Prom
       })
   const refusal = await refusalOfFolder(urlFor('bloud_orchestrator'), config)
   if (!refusal) {
-    const host = createHost({ ...config, ownsAll: true, environment: hostEnvironment() })
+    if (isRoot()) process.umask(0o077) // Files of the agent are not readable for apps, which run as another user.
+    const host = createHost({
+      ...config,
+      ownsAll: true,
+      environment: hostEnvironment(),
+      log: (line) => log.info(line),
+    })
     const startHost = () =>
       host.start().catch((error: Error) => {
+        if (error instanceof HostError) throw error
         throw new StartError('host', `The apps can't be started: ${error.message}`)
       })
     await lifecycle.add({ name: 'host', start: startHost, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
@@ -215,7 +223,15 @@ function printAddresses(config: Config, refusal: string | null): void {
  * Classes of errors whose message is written for the operator. Other errors are bugs and are printed with
  * their stack.
  */
-const EXPECTED = [StartError, ConfigError, PostgresError, MigrationError, NoResponseError, ChildError]
+const EXPECTED = [
+  StartError,
+  ConfigError,
+  HostError,
+  PostgresError,
+  MigrationError,
+  NoResponseError,
+  ChildError,
+]
 
 function printError(error: unknown, config: Config | null): void {
   // The port was free when it was checked, but another program may have taken the port before the relay

@@ -7,7 +7,7 @@
  */
 import { closeSync, constants, openSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { PostgresError } from './error.ts'
 import type { ServerUser } from './serveruser.ts'
 
@@ -59,12 +59,4 @@ async function refuseUnreachable(path: string): Promise<void> {
     }
     if (above === dirname(above)) return
   }
-}
-
-/** Changes the owner of a directory and its content. Does not follow symbolic links. */
-export async function changeOwner(user: ServerUser, directory: string): Promise<void> {
-  for (const entry of await fs.readdir(directory, { recursive: true })) {
-    await fs.lchown(join(directory, entry), user.uid, user.gid)
-  }
-  await fs.lchown(directory, user.uid, user.gid)
 }

@@ -3,17 +3,14 @@
  * another user, because PostgreSQL refuses to run as root.
  */
 import { run } from '../system/childprocess.ts'
+import { createUser, findUser, isRoot, type SystemUser } from '../system/systemuser.ts'
 import { PostgresError } from './error.ts'
 
-export interface ServerUser {
-  uid: number
-  gid: number
-}
+export { isRoot }
+export type ServerUser = SystemUser
 
 const OWN_USER = 'bloud-postgres'
 const COMMAND_LIMIT_MS = 20_000
-
-export const isRoot = () => process.getuid?.() === 0
 
 /**
  * Returns the system user for the server, or null if the agent's own user can run the server. The user must
@@ -24,7 +21,7 @@ export async function serverUser(): Promise<ServerUser | null> {
     await refuseNameless()
     return null
   }
-  const user = (await findUser('postgres')) ?? (await findUser(OWN_USER)) ?? (await createUser())
+  const user = (await findUser('postgres')) ?? (await findUser(OWN_USER)) ?? (await createUser(OWN_USER))
   if (user) return user
   throw new PostgresError(
     'no_user',
@@ -43,24 +40,4 @@ async function refuseNameless(): Promise<void> {
     `The user id ${uid} has no name on this machine, and PostgreSQL can't run without one. Create the user ` +
       `(useradd --uid ${uid} bloud), or set DATABASE_URL to an existing server.`,
   )
-}
-
-async function findUser(name: string): Promise<ServerUser | null> {
-  const [uid, gid] = await Promise.all(
-    ['-u', '-g'].map(async (flag) => {
-      const { code, output } = await run('id', [flag, name], { limitMs: COMMAND_LIMIT_MS })
-      return code === 0 ? Number(output) : 0
-    }),
-  )
-  return uid && gid ? { uid, gid } : null
-}
-
-async function createUser(): Promise<ServerUser | null> {
-  const args = ['--system', '--user-group', '--no-create-home', '--home-dir', '/nonexistent']
-  try {
-    await run('useradd', [...args, '--shell', '/usr/sbin/nologin', OWN_USER], { limitMs: COMMAND_LIMIT_MS })
-  } catch {
-    return null
-  }
-  return findUser(OWN_USER)
 }

@@ -57,7 +57,7 @@ export function readMark(path: string): Promise<string> {
 
 /** Returns the ids of the running processes of a group. The calling process is left out. */
 export async function membersOf(group: ProcessGroup): Promise<number[]> {
-  const all = process.platform === 'linux' ? await fromProc() : await fromPs()
+  const all = process.platform === 'linux' ? await fromProc(group.directory !== undefined) : await fromPs()
   return all
     .filter(({ pid }) => pid !== process.pid)
     .filter((each) => belongs(each, group))
@@ -106,19 +106,19 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-async function fromProc(): Promise<Process[]> {
+async function fromProc(withDirectory: boolean): Promise<Process[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
-  const found = await Promise.all(pids.map(readProc))
+  const found = await Promise.all(pids.map((pid) => readProc(pid, withDirectory)))
   return found.filter((each) => each !== null)
 }
 
-async function readProc(pid: string): Promise<Process | null> {
+async function readProc(pid: string, withDirectory: boolean): Promise<Process | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
     // The line has the format "1 (name) S ppid pgrp …". The name may contain spaces and parentheses.
     const [state, , pgid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     if (state === 'Z' || state === 'X') return null
-    const cwd = await readlink(`/proc/${pid}/cwd`).catch(() => '')
+    const cwd = withDirectory ? await readlink(`/proc/${pid}/cwd`).catch(() => '') : ''
     return { pid: Number(pid), pgid: Number(pgid), mark: markIn(await readEnviron(pid), '\0'), cwd }
   } catch {
     return null // The process ended during the search.

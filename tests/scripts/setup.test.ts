@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ROOT } from '../../src/config.ts'
 import { run } from '../../src/system/childprocess.ts'
-import { sharedDirectory } from '../support/directory.ts'
+import { temporaryDirectory } from '../support/directory.ts'
 import { startRegistry } from '../support/registry.ts'
 
+const clone = temporaryDirectory()
 const LIMIT_MS = 90_000
 const VERSION = '22.23.3'
 
@@ -18,7 +19,6 @@ fs.appendFileSync('../../ran', 'node, ignore-scripts=' + process.env.npm_config_
 `
 
 test('the set-up runs no install script but the download of Node', async (t) => {
-  const clone = await sharedDirectory(t)
   const note = (name: string) => `echo ${name} >> "$INIT_CWD/ran"`
   const registry = await startRegistry(t, [
     {

@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, type TestContext } from 'node:test'
+import { after } from 'node:test'
 
 /**
  * Creates a temporary directory, which is removed after all tests of the file.
@@ -17,12 +16,17 @@ export function temporaryDirectory(): string {
 }
 
 /**
- * Creates a temporary directory, which is removed at the end of the test. Every user may enter it and write
- * to it.
+ * As temporaryDirectory(), but every user may enter the directory. It is not in the temporary folder of the
+ * tests, which other users may not enter.
+ * @returns a function that creates a directory in it, to which every user may write.
  */
-export async function sharedDirectory(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'bloud-shared-'))
-  await chmod(directory, 0o777)
-  t.after(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }))
-  return directory
+export function publicDirectories(): () => string {
+  const top = mkdtempSync('/var/tmp/bloud-test-')
+  chmodSync(top, 0o755)
+  after(() => rmSync(top, { recursive: true, force: true, maxRetries: 5 }))
+  return () => {
+    const directory = mkdtempSync(join(top, 'public-'))
+    chmodSync(directory, 0o777)
+    return directory
+  }
 }

@@ -25,11 +25,20 @@ export interface TestHost {
   processes(kind: 'unit' | 'npm' | 'switch'): Promise<number[]>
 }
 
-export async function createTestHost(t: TestContext, more: Record<string, string> = {}): Promise<TestHost> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'bloud-host-'))
+export interface TestHostOptions {
+  environment?: Record<string, string>
+  /** Folder of the data directory, by default one that only this user may enter. */
+  parent?: string
+  log?: (line: string) => void
+}
+
+export async function createTestHost(t: TestContext, options: TestHostOptions = {}): Promise<TestHost> {
+  const { environment, parent = tmpdir(), log } = options
+  const dataDir = await mkdtemp(join(parent, 'bloud-host-'))
   const paths = statePaths(join(dataDir, 'host'))
   const packages = join(dataDir, 'packages')
-  const another = () => createLocalHost({ dataDir, environment: { ...process.env, ...more } })
+  const another = () =>
+    createLocalHost({ dataDir, environment: { ...process.env, ...environment }, ...(log && { log }) })
   const host = another()
   let runs = 0
   t.after(async () => {

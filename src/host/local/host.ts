@@ -5,7 +5,7 @@
 import { dirname, join, resolve, sep } from 'node:path'
 import { APP_NAME } from '../../domain/catalog.ts'
 import { own } from '../../domain/record.ts'
-import { makeDirectory, removeDurably, toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { removeDurably, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { monotonicMs } from '../../system/monotonic.ts'
 import { portObstacle } from '../../system/portcheck.ts'
@@ -15,10 +15,10 @@ import { sortKeys } from '../../system/sortkeys.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { Host, LogSlice, PortOwner, Run, UnitState, WantedApp } from '../contract.ts'
 import { lastLines, olderLogFile, readLines } from '../logreader.ts'
-import { supervisorEnvironment, toolEnvironment } from './environment.ts'
 import { cannotInstall } from './evaluation.ts'
 import { whyNoRollback } from './generation.ts'
 import { appDataDir, appLogFile, type Paths, statePaths } from './paths.ts'
+import { type Prepared, prepareHost } from './preparation.ts'
 import { createRunner } from './runner.ts'
 import { currentGeneration, currentManifest, supervisorState } from './statefiles.ts'
 import { createSupervisorProcess } from './supervisorprocess.ts'
@@ -37,20 +37,25 @@ export interface LocalHostOptions {
   /** True if stop() also ends processes that a previous agent with the same data directory left running. */
   ownsAll?: boolean
   environment?: NodeJS.ProcessEnv
+  log?: (line: string) => void
 }
 
 export function createLocalHost(options: LocalHostOptions): Host {
   const { dataDir, nodePath = process.execPath, npmCommand = ['npm'], ownsAll = false } = options
   const paths = statePaths(join(dataDir, 'host'))
-  const given = options.environment ?? {}
-  const environment = toolEnvironment(given, nodePath, paths.npmHome)
-  const runner = createRunner({ paths, nodePath, npmCommand, environment })
-  const supervisor = createSupervisorProcess({
-    paths,
-    nodePath,
-    environment: supervisorEnvironment(given, nodePath),
-    ownsAll,
-  })
+  let preparing: Promise<Prepared> | undefined
+  const prepare = () => {
+    preparing ??= prepareHost({
+      paths,
+      dataDir,
+      nodePath,
+      environment: options.environment ?? {},
+      log: options.log ?? (() => undefined),
+    })
+    return preparing
+  }
+  const runner = createRunner({ paths, npmCommand, prepare })
+  const supervisor = createSupervisorProcess({ paths, prepare, ownsAll })
   /** Time since which no supervisor runs the apps, or null. The next supervisor starts all apps. */
   let absentSince: number | null = null
 
@@ -63,7 +68,7 @@ export function createLocalHost(options: LocalHostOptions): Host {
   return {
     kind: 'local',
     async start() {
-      await makeDirectory(paths.npmHome, 0o700)
+      await prepare()
       await supervisor.start()
     },
     async stop() {

@@ -7,6 +7,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { toJson } from '../../system/atomicfile.ts'
 import { publishFolder } from '../../system/atomicfolder.ts'
+import { changeOwner } from '../../system/systemuser.ts'
 import { npmInstall } from './npm.ts'
 import type { Paths } from './paths.ts'
 import { type StoreOptions, TEMP_PREFIX } from './store.ts'
@@ -24,7 +25,7 @@ const VERSION = process.versions.node
  * has none. Returns null if the download fails.
  */
 export async function ensureHeaders(paths: Paths, options: StoreOptions): Promise<string | null> {
-  const kept = join(paths.state, 'node-headers', VERSION)
+  const kept = join(paths.nodeHeaders, VERSION)
   const top = dirname(dirname(realpathSync(process.execPath)))
   const nested = join(top, 'node_modules', PLATFORM_PACKAGE)
   if (hasHeaders(kept) && (await stateOfEntry(kept)) === 'whole') return kept
@@ -33,6 +34,7 @@ export async function ensureHeaders(paths: Paths, options: StoreOptions): Promis
   options.log(`fetching the headers of Node ${VERSION}`)
   try {
     await fetchHeaders(kept, options)
+    if (options.confinement) await changeOwner(options.confinement, paths.nodeHeaders)
     return kept
   } catch (error) {
     options.signal.throwIfAborted()
@@ -46,6 +48,7 @@ async function fetchHeaders(kept: string, options: StoreOptions): Promise<void> 
   try {
     await mkdir(temp, { recursive: true })
     await writeFile(join(temp, 'package.json'), toJson({ dependencies: { [PLATFORM_PACKAGE]: VERSION } }))
+    if (options.confinement) await changeOwner(options.confinement, temp)
     await npmInstall(temp, `${PLATFORM_PACKAGE}@${VERSION}`, options)
     const fresh = join(temp, 'headers')
     await mkdir(fresh)

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createLineReader } from '../../system/linereader.ts'
 import { MARK, terminateGroup } from '../../system/processgroup.ts'
 import { withTimeout } from '../../system/timeout.ts'
+import { asUser, type Confinement } from './confinement.ts'
 import { explainFailure } from './npmerror.ts'
 
 /** Upper limit of the duration of one install, in ms. Compiling native modules can take minutes. */
@@ -25,6 +26,10 @@ export interface NpmOptions {
   nodeDir?: string
   /** Names of the packages whose install scripts run. Scripts of all other packages do not run. */
   installScripts?: string[]
+  /** User and folders of npm, or null if npm runs as the user of this process. */
+  confinement?: Confinement | null
+  /** Folders and files outside of the data directory that the install needs, for example a local package. */
+  needed?: string[]
   signal: AbortSignal
   log: (line: string) => void
 }
@@ -96,8 +101,12 @@ async function runNpm(
   // process.env. npm_config_nodedir is set even if empty, because the user's npmrc may name the headers of
   // another Node.
   const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
-  const child = spawn('env', [...variables, ...options.command, ...args], {
-    cwd: dir,
+  const { confinement = null, needed = [], nodeDir } = options
+  const command = ['env', ...variables, ...options.command, ...args]
+  const more = nodeDir ? [...needed, nodeDir] : needed
+  const [program, programArgs, user] = asUser(confinement, command, dir, more)
+  const child = spawn(program, programArgs, {
+    ...user,
     detached: true, // npm gets its own process group, in which its background processes are found.
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -22,6 +22,8 @@ export interface Paths {
   /** File lock that prevents two executions of switch.ts at the same time. */
   switchLock: string
   npmCache: string
+  /** Directory of the C++ headers of Node, one directory per version. */
+  nodeHeaders: string
   /** Home directory of npm and its install scripts. */
   npmHome: string
   /** Directory with one directory per execution of switch.ts, for its log and exit code. */
@@ -56,6 +58,7 @@ export function statePaths(state: string): Paths {
     runs: join(state, 'runs'),
     npmCache: join(state, 'npm-cache'),
     npmHome: join(state, 'npm-home'),
+    nodeHeaders: join(state, 'node-headers'),
     mark: join(state, 'mark'),
     supervisor,
     supervisorLock: join(supervisor, 'lock'),

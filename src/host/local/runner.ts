@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { claimFile } from '../../system/atomicfile.ts'
 import { spawnDetached } from '../../system/childprocess.ts'
-import type { Environment } from '../../system/environment.ts'
 import { isLocked } from '../../system/filelock.ts'
 import {
   killGroup,
@@ -23,6 +22,7 @@ import type { Run, RunResult, RunState } from '../contract.ts'
 import { createRunDirectory, readExit, watchRunDirectory } from '../rundirectory.ts'
 import { removeTemps } from './generation.ts'
 import { type Paths, type RunPaths, runPaths } from './paths.ts'
+import type { Prepared } from './preparation.ts'
 import { readStateFile, resultSchema } from './statefiles.ts'
 import { npmMarks } from './switchsteps.ts'
 
@@ -40,12 +40,11 @@ const RUN_ID = /^[\w.-]{1,64}$/
 
 export interface RunnerOptions {
   paths: Paths
-  nodePath: string
   npmCommand: string[]
-  environment: Environment
+  prepare(): Promise<Prepared>
 }
 
-export function createRunner({ paths, nodePath, npmCommand, environment }: RunnerOptions) {
+export function createRunner({ paths, npmCommand, prepare }: RunnerOptions) {
   const of = (run: Run): RunPaths => {
     if (!RUN_ID.test(run.id) || run.id.startsWith('.')) throw new Error(`"${run.id}" is not a run id`)
     return runPaths(join(paths.runs, run.id))
@@ -58,12 +57,14 @@ export function createRunner({ paths, nodePath, npmCommand, environment }: Runne
   async function startSwitch(run: Run, rollBackTo: string | null = null): Promise<void> {
     const files = of(run)
     await mkdir(paths.runs, { recursive: true })
+    const { nodePath, environment, confinement } = await prepare()
     if (!(await createRunDirectory(files))) return
     const log = await open(files.log, 'a', 0o600)
     try {
       const what = rollBackTo === null ? ['--config', paths.config] : ['--back-to', rollBackTo]
-      const args = [...what, '--state', paths.state, '--run', files.dir]
-      await spawnDetached(nodePath, [SWITCH, ...args, '--npm', JSON.stringify(npmCommand)], {
+      const json = ['--npm', JSON.stringify(npmCommand), '--as', JSON.stringify(confinement)]
+      const args = [...what, '--state', paths.state, '--run', files.dir, ...json]
+      await spawnDetached(nodePath, [SWITCH, ...args], {
         cwd: paths.state,
         env: { ...environment, [MARK]: (await marksOf(run)).switch },
         stdio: ['ignore', log.fd, log.fd],

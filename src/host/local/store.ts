@@ -4,11 +4,12 @@
  * an incomplete package.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
 import { toJson } from '../../system/atomicfile.ts'
 import { publishFolder } from '../../system/atomicfolder.ts'
+import { changeOwner, mayRead, type SystemUser } from '../../system/systemuser.ts'
 import { type NpmOptions, npmInstall } from './npm.ts'
 import { type Program, programIn } from './program.ts'
 import { type EntryState, sealEntry, stateOfEntry } from './storeentry.ts'
@@ -16,6 +17,8 @@ import { type EntryState, sealEntry, stateOfEntry } from './storeentry.ts'
 /** Prefix of the names of temporary folders. */
 export const TEMP_PREFIX = '.tmp-'
 const FILE = 'file:'
+/** Name of the copy of a local package in the temporary folder of an install. */
+const LOCAL_COPY = 'local-package'
 /**
  * Upper limit of the number of files of a local package (a folder instead of a name in the npm registry) that
  * are compared to detect a change of the package.
@@ -79,8 +82,12 @@ export async function installIntoStore(
   const temp = join(options.store, `${TEMP_PREFIX}${options.run}-${app.name}`)
   try {
     await mkdir(temp, { recursive: true })
-    await writeFile(join(temp, 'package.json'), toJson(await wrapperOf(npm)))
-    await npmInstall(temp, specOf(npm), { ...options, installScripts: npm.installScripts })
+    const readable = await readableForm(npm, join(temp, LOCAL_COPY), options.confinement ?? null)
+    await writeFile(join(temp, 'package.json'), toJson(await wrapperOf(readable)))
+    if (options.confinement) await changeOwner(options.confinement, temp)
+    const needed = isFile(npm) ? [pathOf(npm)] : []
+    await npmInstall(temp, specOf(npm), { ...options, needed, installScripts: npm.installScripts })
+    await rm(join(temp, LOCAL_COPY), { recursive: true, force: true })
     await findProgram(temp, npm)
     options.signal.throwIfAborted()
     await sealEntry(temp)
@@ -89,6 +96,15 @@ export async function installIntoStore(
   } finally {
     await rm(temp, { recursive: true, force: true })
   }
+}
+
+/** Returns the form with a copy of the local package if the user that runs npm can't read the package. */
+async function readableForm(npm: NpmForm, copy: string, user: SystemUser | null): Promise<NpmForm> {
+  if (!user || !isFile(npm)) return npm
+  const found = await stat(pathOf(npm)).catch(() => null)
+  if (!found || mayRead(found, user)) return npm
+  await cp(pathOf(npm), copy, { recursive: true })
+  return { ...npm, package: `${FILE}${copy}` }
 }
 
 /** Returns a package.json whose only dependency is the app's package. */

@@ -8,6 +8,7 @@ import { own } from '../../domain/record.ts'
 import { makeDirectory, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../../system/filelock.ts'
 import { readMark, terminateGroup } from '../../system/processgroup.ts'
+import type { Confinement } from './confinement.ts'
 import { statePaths } from './paths.ts'
 import { activationSchema, currentManifest, digestOf, type Manifest, readStateFile } from './statefiles.ts'
 import { createUnit, type Unit } from './unit.ts'
@@ -24,6 +25,8 @@ const LEFTOVER_TERM_LIMIT_MS = 10_000
 
 export interface SupervisorOptions {
   stateDir: string
+  /** User and folders of the apps, or null if they run as the user of this process. */
+  confinement: Confinement | null
   log: (line: string) => void
 }
 
@@ -38,7 +41,7 @@ export interface Supervisor {
   stopped: Promise<void>
 }
 
-export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervisor {
+export function createSupervisor({ stateDir, confinement, log }: SupervisorOptions): Supervisor {
   const paths = statePaths(stateDir)
   const dataDir = dirname(paths.state)
   const units = new Map<string, Unit>()
@@ -97,6 +100,7 @@ export function createSupervisor({ stateDir, log }: SupervisorOptions): Supervis
         name,
         spec,
         dataDir,
+        confinement,
         mark: `${mark}/${name}`,
         onChange: () => void writeState(),
       })

@@ -3,12 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { isAlive } from '../../system/childprocess.ts'
-import type { Environment } from '../../system/environment.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, readMark, sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import { olderLogFile } from '../logreader.ts'
 import type { Paths } from './paths.ts'
+import type { Prepared } from './preparation.ts'
 import { supervisorState } from './statefiles.ts'
 
 const PROGRAM = fileURLToPath(new URL('./supervisormain.ts', import.meta.url))
@@ -24,23 +24,24 @@ const MAX_LOG_BYTES = 1024 * 1024
 
 export interface SupervisorProcessOptions {
   paths: Paths
-  nodePath: string
-  environment: Environment
+  prepare(): Promise<Prepared>
   /** True if stop() also stops a supervisor that a previous agent started. */
   ownsAll: boolean
 }
 
-export function createSupervisorProcess({ paths, nodePath, environment, ownsAll }: SupervisorProcessOptions) {
+export function createSupervisorProcess({ paths, prepare, ownsAll }: SupervisorProcessOptions) {
   let child: ChildProcess | null = null
   let timer: NodeJS.Timeout | undefined
   let starting: Promise<void> | undefined
 
-  function launch(): void {
+  async function launch(): Promise<void> {
+    const { nodePath, supervisorEnvironment, confinement } = await prepare()
     mkdirSync(paths.supervisor, { recursive: true })
     const log = openSync(rotated(paths.supervisorLog), 'a', 0o600)
-    const started = spawn(nodePath, [PROGRAM, '--state', paths.state], {
+    const args = ['--state', paths.state, '--as', JSON.stringify(confinement)]
+    const started = spawn(nodePath, [PROGRAM, ...args], {
       cwd: paths.state,
-      env: environment,
+      env: supervisorEnvironment,
       detached: true,
       stdio: ['ignore', log, log],
     })
@@ -63,7 +64,7 @@ export function createSupervisorProcess({ paths, nodePath, environment, ownsAll 
   }
 
   async function ensure(): Promise<void> {
-    if (!isLocked(paths.supervisorLock) && !child) launch()
+    if (!isLocked(paths.supervisorLock) && !child) await launch()
     if (await pollUntil(isUp, START_LIMIT_MS)) return
     throw new Error(
       `The supervisor did not start within ${START_LIMIT_MS / 1000} s; its log is ${paths.supervisorLog}`,

@@ -2,7 +2,7 @@
  * Program that changes the local host (apps as child processes, without NixOS), as `nixos-rebuild switch`
  * changes a NixOS machine.
  *
- *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]']
+ *   node switch.ts --config <dir> --state <data>/host --run <dir> [--npm '["npm"]'] [--as '{"uid":…}']
  *   node switch.ts --back-to <generation> --state <data>/host --run <dir>
  *
  * Installs the configured apps, and writes and activates a generation (a complete configuration that can be
@@ -36,9 +36,12 @@ async function main(): Promise<number> {
       state: { type: 'string' },
       run: { type: 'string' },
       npm: { type: 'string', default: '["npm"]' },
+      as: { type: 'string', default: 'null' },
     },
   })
   const { config, 'back-to': backTo } = values
+  const confinement = JSON.parse(values.as)
+  if (confinement) process.umask(0o077) // Files of the agent are not readable for apps.
   if (!(config || backTo) || !values.state || !values.run)
     throw new Error('usage: --config or --back-to, with --state and --run')
   const run = runPaths(resolve(values.run))
@@ -56,7 +59,7 @@ async function main(): Promise<number> {
         configDir: resolve(config ?? ''),
         backTo: backTo ?? null,
         dataDir: dirname(paths.state),
-        store: await storeOptions(paths, run, signal, JSON.parse(values.npm)),
+        store: { ...(await storeOptions(paths, run, signal, JSON.parse(values.npm))), confinement },
         enterActivation,
       }),
     ),
@@ -71,7 +74,7 @@ async function storeOptions(
   run: RunPaths,
   signal: AbortSignal,
   command: string[],
-): Promise<StoreOptions> {
+): Promise<Omit<StoreOptions, 'confinement'>> {
   const id = basename(run.dir)
   const mark = `${npmMarks(await readMark(paths.mark))}/${id}`
   return { store: paths.store, run: id, command, cache: paths.npmCache, mark, signal, log: print }

@@ -1,10 +1,10 @@
 /** Keeps the process of one app running, with increasing pauses between restarts. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { dirname, join } from 'node:path'
-import { makeDirectory, readIfExists, readOrCreate, writeAtomic } from '../../system/atomicfile.ts'
 import { monotonicMs } from '../../system/monotonic.ts'
 import { killGroup, MARK, type ProcessGroup, terminateGroup } from '../../system/processgroup.ts'
+import { prepareHome } from './appfiles.ts'
+import { asUser, type Confinement } from './confinement.ts'
 import { type LogFile, openLogFile } from './logfile.ts'
 import { appDataDir, appLogFile } from './paths.ts'
 import { digestOf, type SupervisorState, type UnitSpec } from './statefiles.ts'
@@ -26,6 +26,7 @@ export interface UnitOptions {
   name: string
   spec: UnitSpec
   dataDir: string
+  confinement: Confinement | null
   mark: string
   onChange: () => void
 }
@@ -39,7 +40,7 @@ export interface Unit {
   view(): UnitView
 }
 
-export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions): Unit {
+export function createUnit({ name, spec, dataDir, confinement, mark, onChange }: UnitOptions): Unit {
   const home = appDataDir(dataDir, name)
   const view: UnitView = {
     state: 'stopped',
@@ -65,15 +66,15 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
 
   async function launch(): Promise<void> {
     try {
-      await prepareHome(home, spec)
+      await prepareHome(home, spec.files, confinement)
       if (stopping) return
       log ??= openLogFile(appLogFile(dataDir, name))
     } catch (error) {
       return onEnd(EXIT_NOT_STARTED, (error as Error).message)
     }
-    const [program, ...args] = spec.command
-    child = spawn(program as string, args, {
-      cwd: home,
+    const [program, args, user] = asUser(confinement, spec.command, home, spec.command.slice(0, 1))
+    child = spawn(program, args, {
+      ...user,
       env: { ...spec.environment, [MARK]: mark },
       detached: true, // The app gets its own process group, so that its child processes can be terminated too.
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -133,28 +134,4 @@ export function createUnit({ name, spec, dataDir, mark, onChange }: UnitOptions)
     },
     view: () => ({ ...view }),
   }
-}
-
-/**
- * package.json in the parent directory of the apps' data directories. Without this file, Node would determine
- * the module type of an app's JavaScript files from a package.json further above, for example the agent's.
- */
-const PACKAGE_BOUNDARY = { file: 'package.json', content: '{ "private": true, "type": "commonjs" }\n' }
-
-/**
- * Creates the data directory and the initial files of an app. Existing files are kept, because the user may
- * have changed them.
- */
-async function prepareHome(home: string, spec: UnitSpec): Promise<void> {
-  await makeDirectory(home, 0o700)
-  const boundary = join(dirname(home), PACKAGE_BOUNDARY.file)
-  if ((await readIfExists(boundary)) !== PACKAGE_BOUNDARY.content)
-    await writeAtomic(boundary, PACKAGE_BOUNDARY.content)
-  // An empty file has lost its content in a power failure.
-  for (const [path, content] of Object.entries(spec.files))
-    await readOrCreate(
-      join(home, path),
-      () => content,
-      (found) => found !== '' || content === '',
-    )
 }

@@ -3,11 +3,13 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { membersOf } from '../../../src/system/processgroup.ts'
-import { sharedDirectory } from '../../support/directory.ts'
+import { publicDirectories } from '../../support/directory.ts'
 import { answer, createTestHost, type TestHost, wanted } from '../../support/local-host.ts'
 import { makePackage } from '../../support/packages.ts'
 import { freePort } from '../../support/port.ts'
 import { type PublishedPackage, startRegistry } from '../../support/registry.ts'
+
+const publicDirectory = publicDirectories()
 
 /** Script that writes `text` to a file, if npm runs the script. */
 const writes = (file: string, text: string) =>
@@ -46,7 +48,8 @@ test('a process that an install script leaves in the background does not delay t
 })
 
 test('only the install scripts of listed packages run', async (t) => {
-  const ran = join(await sharedDirectory(t), 'ran')
+  const parent = publicDirectory()
+  const ran = join(parent, 'ran')
   const scripts = (name: string) => ({
     preinstall: writes(ran, `${name} preinstall`),
     install: writes(ran, `${name} install`),
@@ -57,7 +60,7 @@ test('only the install scripts of listed packages run', async (t) => {
     { name: 'listed-dependency', scripts: scripts('listed-dependency') },
     { name: '@other/dependency', scripts: scripts('other') },
   ])
-  const host = await createTestHost(t, { npm_config_registry: registry })
+  const host = await createTestHost(t, { environment: { npm_config_registry: registry }, parent })
   const dependencies = { 'listed-dependency': '1.0.0', '@other/dependency': '1.0.0' }
   const manifest = { scripts: scripts('app'), dependencies }
   const none = await localApp(host, 'none', manifest)
@@ -73,10 +76,10 @@ test('only the install scripts of listed packages run', async (t) => {
 })
 
 test('listed install scripts run although the settings of npm turn install scripts off', async (t) => {
-  const dir = await sharedDirectory(t)
+  const dir = publicDirectory()
   const [ran, npmrc] = [join(dir, 'ran'), join(dir, 'npmrc')]
   await writeFile(npmrc, 'ignore-scripts=true\n')
-  const host = await createTestHost(t, { npm_config_userconfig: npmrc })
+  const host = await createTestHost(t, { environment: { npm_config_userconfig: npmrc }, parent: dir })
   const scripts = { postinstall: writes(ran, 'app') }
   const app = await localApp(host, 'listed', { scripts }, { installScripts: ['bloud-test-listed'] })
   assert.deepEqual((await host.switchTo([app])).state, { state: 'exited', exitCode: 0 })
@@ -110,7 +113,7 @@ test('a dependency that the registry lacks is named', async (t) => {
     { name: '@here/present' },
     { name: 'middle', dependencies: { 'no-such-end': '1.2.3' } },
   ])
-  const host = await createTestHost(t, { npm_config_registry: registry })
+  const host = await createTestHost(t, { environment: { npm_config_registry: registry } })
   const apps = MISSING.map(([name], index) => wanted(name, 20_000 + index, `needs-${name}`))
   const itself = wanted('itself', 20_100, '@no-such/app')
   const old = wanted('old', 20_101, 'present')
