@@ -201,10 +201,7 @@ export type ReadinessCause = { cause: string; sentence: string; hint: string | n
 
 export interface State {
   connection: Connection
-  /**
-   * Time since which the data may be out of date, or null. The time is from the server's clock if the
-   * connection is `stale`, otherwise from the browser's clock.
-   */
+  /** Time since which the data may be out of date, or null. From the server's clock while `stale`. */
   staleSince: string | null
   /** Reasons why the agent is not ready. Empty if it is ready. */
   causes: ReadinessCause[]

@@ -73,7 +73,8 @@ const PROXIES = {
   },
   async haproxy(t: TestContext, agentPort: number): Promise<number> {
     const port = await freePort()
-    const [file, socket] = [join(directory, 'haproxy.cfg'), join(directory, 'haproxy.sock')]
+    const folder = mkdtempSync(join(directory, 'haproxy-'))
+    const [file, socket] = [join(folder, 'haproxy.cfg'), join(folder, 'socket')]
     const config = recipe('haproxy', [
       ['bind :80', `bind 127.0.0.1:${port}`],
       ['127.0.0.1:3000', `127.0.0.1:${agentPort}`],
@@ -81,7 +82,9 @@ const PROXIES = {
     writeFileSync(file, `global\n  stats socket ${socket}\n${config}`)
     await run(t, toolPath('haproxy') ?? '', ['-db', '-f', file], port)
     await eventually('the health check of HAProxy has passed', async () => {
-      const row = (await haproxyStates(socket)).find((line) => line.startsWith('bloud,agent,')) ?? ''
+      // HAProxy listens on the port before it listens on its own socket.
+      const states = await haproxyStates(socket).catch(() => [])
+      const row = states.find((line) => line.startsWith('bloud,agent,')) ?? ''
       assert.doesNotMatch(row, /DOWN/)
       return row.includes(',L7OK,')
     })
