@@ -15,6 +15,7 @@ import { rollbackApps } from '../db/rollback.ts'
 import type { Cause } from '../domain/app.ts'
 import type { CatalogApp } from '../domain/catalog.ts'
 import type { WantedApp } from '../host/index.ts'
+import { isDiskFull } from '../system/diskspace.ts'
 import type { Context } from './context.ts'
 import { rollbackObstacle } from './rollback.ts'
 
@@ -74,7 +75,8 @@ async function findFailures(
   return failures
 }
 
-function notWritten({ message }: Error): Cause {
+function notWritten(error: Error): Cause {
+  const message = isDiskFull(error) ? 'the disk is full' : error.message
   return {
     class: 'configure',
     message: `The configuration can't be written: ${message}`,

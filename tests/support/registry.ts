@@ -10,6 +10,7 @@ export interface PublishedPackage {
   version?: string
   dependencies?: Record<string, string>
   scripts?: Record<string, string>
+  bin?: Record<string, string>
   /** Contents of further files, by path. */
   files?: Record<string, string>
 }

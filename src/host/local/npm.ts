@@ -1,13 +1,17 @@
 /** Runs `npm install` for one package, and then the install scripts of the packages that may run theirs. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { isFull, reportsFullDisk, watchDisk } from '../../system/diskspace.ts'
 import { createLineReader } from '../../system/linereader.ts'
 import { MARK, terminateGroup } from '../../system/processgroup.ts'
 import { withTimeout } from '../../system/timeout.ts'
 import { asUser, type Confinement } from './confinement.ts'
+import { explainFullDisk, InstallError } from './installerror.ts'
 import { explainFailure } from './npmerror.ts'
 
-/** Upper limit of the duration of one install, in ms. Compiling native modules can take minutes. */
+/** Upper limit of the duration of one step of an install, in ms. Compiling native modules can take minutes. */
 const INSTALL_LIMIT_MS = 15 * 60_000
 const TERM_LIMIT_MS = 3_000
 /**
@@ -34,15 +38,6 @@ export interface NpmOptions {
   log: (line: string) => void
 }
 
-/** Failed `npm install`. `log` contains the last lines of the output. */
-export class InstallError extends Error {
-  readonly log: string[]
-  constructor(message: string, log: string[]) {
-    super(message)
-    this.log = log
-  }
-}
-
 /**
  * Installs the dependencies in the package.json of the folder `dir`. `spec` is the name of the package in
  * error messages.
@@ -50,20 +45,45 @@ export class InstallError extends Error {
  */
 export async function npmInstall(dir: string, spec: string, options: NpmOptions): Promise<void> {
   const tail: string[] = []
+  const disk = await watchDisk(dirname(dir))
+  let diskFull = false
   const onLine = (line: string) => {
     options.log(line)
+    if (reportsFullDisk(line)) diskFull = true
     tail.push(line)
     if (tail.length > TAIL_LINES) tail.shift()
   }
-  const deadline = AbortSignal.timeout(INSTALL_LIMIT_MS)
-  const signal = AbortSignal.any([options.signal, deadline])
-  for (const args of steps(dir, options)) {
-    const code = await runNpm(dir, args, options, signal, onLine)
-    options.signal.throwIfAborted()
-    if (deadline.aborted)
-      throw new InstallError(`npm did not finish in ${INSTALL_LIMIT_MS / 60_000} minutes`, tail)
-    if (code !== 0) throw new InstallError(explainFailure(spec, code, tail), tail)
+  try {
+    for (const args of steps(dir, options)) {
+      const code = await runInTime(dir, args, options, onLine, tail)
+      if (code === 0 && !diskFull) continue
+      // npm reports a full disk as a warning only, and may end with exit code 0 although files are missing.
+      if (!diskFull && !isFull(disk.lowest())) throw new InstallError(explainFailure(spec, code, tail), tail)
+      await emptyFolder(options.cache) // The next install needs the space.
+      throw new InstallError(explainFullDisk(spec, disk.before, disk.lowest()), tail)
+    }
+  } finally {
+    disk.stop()
   }
+}
+
+async function emptyFolder(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => []))
+    await rm(join(folder, name), { recursive: true, force: true })
+}
+
+async function runInTime(
+  dir: string,
+  args: string[],
+  options: NpmOptions,
+  onLine: (line: string) => void,
+  tail: string[],
+): Promise<number | string> {
+  const deadline = AbortSignal.timeout(INSTALL_LIMIT_MS)
+  const code = await runNpm(dir, args, options, AbortSignal.any([options.signal, deadline]), onLine)
+  options.signal.throwIfAborted()
+  if (!deadline.aborted) return code
+  throw new InstallError(`npm did not finish in ${INSTALL_LIMIT_MS / 60_000} minutes`, tail)
 }
 
 /**

@@ -3,7 +3,7 @@ import { open, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { NpmForm } from '../../domain/catalog.ts'
 import { own } from '../../domain/record.ts'
-import { InstallError } from './npm.ts'
+import { InstallError } from './installerror.ts'
 
 /** Upper limit of the length of the first line in bytes; the Linux kernel reads no more (BINPRM_BUF_SIZE). */
 const FIRST_LINE_BYTES = 256

@@ -76,14 +76,15 @@ const supervisorStateSchema = z.object({
 })
 export type SupervisorState = z.infer<typeof supervisorStateSchema>
 
+const failureSchema = z.object({
+  class: z.enum(['evaluate', 'build', 'activate']),
+  message: z.string(),
+  log: z.array(z.string()),
+})
 export const resultSchema = z.object({
-  failures: z.record(
-    z.object({
-      class: z.enum(['evaluate', 'build', 'activate']),
-      message: z.string(),
-      log: z.array(z.string()),
-    }),
-  ),
+  failures: z.record(failureSchema),
+  /** Failure of all apps. */
+  cause: failureSchema.optional(),
 })
 
 /**

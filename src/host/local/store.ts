@@ -9,7 +9,9 @@ import { join } from 'node:path'
 import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
 import { toJson } from '../../system/atomicfile.ts'
 import { publishFolder } from '../../system/atomicfolder.ts'
+import { diskSpace, isDiskFull } from '../../system/diskspace.ts'
 import { changeOwner, mayRead, type SystemUser } from '../../system/systemuser.ts'
+import { explainFullDisk, InstallError } from './installerror.ts'
 import { type NpmOptions, npmInstall } from './npm.ts'
 import { type Program, programIn } from './program.ts'
 import { type EntryState, sealEntry, stateOfEntry } from './storeentry.ts'
@@ -80,6 +82,8 @@ export async function installIntoStore(
   options: StoreOptions,
 ): Promise<void> {
   const temp = join(options.store, `${TEMP_PREFIX}${options.run}-${app.name}`)
+  await mkdir(options.store, { recursive: true })
+  const before = await diskSpace(options.store)
   try {
     await mkdir(temp, { recursive: true })
     const readable = await readableForm(npm, join(temp, LOCAL_COPY), options.confinement ?? null)
@@ -93,6 +97,9 @@ export async function installIntoStore(
     await sealEntry(temp)
     options.signal.throwIfAborted()
     await publishFolder(temp, dir, TEMP_PREFIX)
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    throw new InstallError(explainFullDisk(specOf(npm), before, await diskSpace(options.store)), [])
   } finally {
     await rm(temp, { recursive: true, force: true })
   }

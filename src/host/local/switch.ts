@@ -15,7 +15,8 @@
 import { mkdir } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { writeAtomic } from '../../system/atomicfile.ts'
+import { toJson, writeAtomic } from '../../system/atomicfile.ts'
+import { describeFullDisk, diskSpace, isDiskFull } from '../../system/diskspace.ts'
 import { acquireFileLock } from '../../system/filelock.ts'
 import { readMark } from '../../system/processgroup.ts'
 import { beginRun } from '../rundirectory.ts'
@@ -109,9 +110,16 @@ async function withExitCodes(
     return await work(stop.signal, enterActivation)
   } catch (error) {
     print(`error: ${(error as Error).message}`)
+    if (isDiskFull(error)) await recordFullDisk(run).catch(() => undefined)
     if (stop.signal.aborted) return EXIT_STOPPED
     return activating ? EXIT_UNITS_FAILED : EXIT_NOTHING_SWITCHED
   }
+}
+
+/** Names the reason for the failure of all apps. The file may still fit, because unfinished files are deleted. */
+async function recordFullDisk(run: RunPaths): Promise<void> {
+  const message = describeFullDisk(await diskSpace(run.dir))
+  await writeAtomic(run.result, toJson({ failures: {}, cause: { class: 'build', message, log: [] } }))
 }
 
 process.exitCode = await main()

@@ -19,8 +19,8 @@ import {
   whyNoRollback,
   writeGeneration,
 } from './generation.ts'
+import { InstallError } from './installerror.ts'
 import { ensureHeaders } from './nodeheaders.ts'
-import { InstallError } from './npm.ts'
 import type { Paths, RunPaths } from './paths.ts'
 import {
   configSchema,
