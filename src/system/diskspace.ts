@@ -5,7 +5,7 @@ import { statfs } from 'node:fs/promises'
 const FULL_BYTES = 1024 * 1024
 /** Free inodes (files) below which a disk counts as full. */
 const FULL_INODES = 16
-/** Interval in ms at which watchDisk() reads the free space. npm deletes its files before it reports a full disk. */
+/** Interval in ms of reads by watchDisk(). npm deletes its files before it reports a full disk. */
 const WATCH_MS = 100
 const UNITS = ['bytes', 'kB', 'MB', 'GB', 'TB']
 

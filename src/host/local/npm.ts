@@ -11,7 +11,7 @@ import { asUser, type Confinement } from './confinement.ts'
 import { explainFullDisk, InstallError } from './installerror.ts'
 import { explainFailure } from './npmerror.ts'
 
-/** Upper limit of the duration of one step of an install, in ms. Compiling native modules can take minutes. */
+/** Upper limit of the duration of one step of an install, in ms. Compiling can take minutes. */
 const INSTALL_LIMIT_MS = 15 * 60_000
 const TERM_LIMIT_MS = 3_000
 /**

@@ -116,7 +116,7 @@ async function withExitCodes(
   }
 }
 
-/** Names the reason for the failure of all apps. The file may still fit, because unfinished files are deleted. */
+/** Records why no app was installed. The file may fit, because unfinished files are deleted. */
 async function recordFullDisk(run: RunPaths): Promise<void> {
   const message = describeFullDisk(await diskSpace(run.dir))
   await writeAtomic(run.result, toJson({ failures: {}, cause: { class: 'build', message, log: [] } }))
