@@ -90,7 +90,7 @@ export async function installIntoStore(
     await writeFile(join(temp, 'package.json'), toJson(await wrapperOf(readable)))
     if (options.confinement) await changeOwner(options.confinement, temp)
     const needed = isFile(npm) ? [pathOf(npm)] : []
-    await npmInstall(temp, specOf(npm), { ...options, needed, installScripts: npm.installScripts })
+    await install(temp, npm, { ...options, needed })
     await rm(join(temp, LOCAL_COPY), { recursive: true, force: true })
     await findProgram(temp, npm)
     options.signal.throwIfAborted()
@@ -112,6 +112,22 @@ async function readableForm(npm: NpmForm, copy: string, user: SystemUser | null)
   if (!found || mayRead(found, user)) return npm
   await cp(pathOf(npm), copy, { recursive: true })
   return { ...npm, package: `${FILE}${copy}` }
+}
+
+/** Errors of npm if its cache is damaged. npm itself repairs packages, but not lists of versions. */
+const DAMAGED_CACHE = /EINTEGRITY|EBADSIZE|Unexpected end of JSON input/
+
+/** Runs `npm install`. Deletes a damaged cache, for example after a power failure, and runs it once more. */
+async function install(dir: string, npm: NpmForm, options: StoreOptions): Promise<void> {
+  const all = { ...options, installScripts: npm.installScripts }
+  try {
+    await npmInstall(dir, specOf(npm), all)
+  } catch (error) {
+    if (!(error instanceof InstallError) || !error.log.some((line) => DAMAGED_CACHE.test(line))) throw error
+    options.log('the cache of npm is damaged: deleting it and installing again')
+    await rm(join(options.cache, '_cacache'), { recursive: true, force: true })
+    await npmInstall(dir, specOf(npm), all)
+  }
 }
 
 /** Returns a package.json whose only dependency is the app's package. */
