@@ -56,7 +56,7 @@ export interface RunResult {
   /** Failures by app name. Empty after a success, or if the host can't determine which apps failed. */
   failures: Record<string, RunFailure>
   /** Failure that can't be assigned to an app. */
-  cause?: RunFailure
+  cause?: RunFailure | undefined
 }
 
 export interface Configured {
