@@ -59,8 +59,8 @@ function withReliableDestroy(client: DriverClient, onEnd: () => void): DriverCli
 }
 
 /**
- * Creates a driver that rejects a query without an answer after `milliseconds`. The driver then closes all
- * idle connections too, because the same network failure may have cut these connections.
+ * Creates a driver that rejects a query without an answer after `milliseconds`. The driver then closes the
+ * connection, and all idle ones too, because the same network failure may have cut these connections.
  */
 export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
   const createDriver = createPgDriverFactory()
@@ -76,11 +76,17 @@ export function createTimeLimitedDriver(milliseconds: number): DriverFactory {
       const raw = await driver.createClient()
       const client = withReliableDestroy(raw, () => clients.delete(client))
       clients.add(client)
-      const query: DriverClient['query'] = (text, values) =>
-        withTimeout(raw.query(text, values), milliseconds, () => {
+      let unanswered = false
+      const query: DriverClient['query'] = async (text, values) => {
+        // After a query without an answer, slonik sends ROLLBACK, which can't run beside that query.
+        if (unanswered) throw new NoAnswerError(milliseconds)
+        return withTimeout(raw.query(text, values), milliseconds, () => {
+          unanswered = true
           endIdle()
+          void client.destroy()
           return new NoAnswerError(milliseconds)
         })
+      }
       return { ...client, query }
     }
 

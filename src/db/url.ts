@@ -1,5 +1,8 @@
-/** Time in milliseconds after which a statement that waits for a lock fails. */
-const LOCK_TIMEOUT_MS = 5_000
+/**
+ * Time in milliseconds after which a statement that waits for a lock fails. The wait for a row has two parts,
+ * a queue and the lock itself, and both together are shorter than the relay's limit of a query (7 s).
+ */
+const LOCK_TIMEOUT_MS = 3_000
 
 /**
  * Returns the database URL with the settings of the agent's sessions: time zone, lock timeout and name. The

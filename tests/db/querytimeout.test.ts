@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sql as slonik } from 'slonik'
+import { z } from 'zod'
+import { translated } from '../../src/db/error.ts'
 import { probedApps } from '../../src/db/health.ts'
-import { openPool } from '../../src/db/pool.ts'
+import { openPool, rows } from '../../src/db/pool.ts'
 import { claimRebuild } from '../../src/db/rebuild.ts'
 import { testDatabase } from '../support/cluster.ts'
 import { entry, lead, session } from '../support/sql.ts'
@@ -31,4 +34,20 @@ test('the remaining time of a deadline is correct for any clock of the database'
   assert.deepEqual(await overdue(), [false])
   await sql.query('update bloud.apps set deadline = bloud.clock()')
   assert.deepEqual(await overdue(), [true])
+})
+
+test('a transaction whose query has no answer in time fails as unavailable, and the next one works', async (t) => {
+  const database = await testDatabase('unanswered')
+  const pool = await openPool(database.url, 'unanswered', 1, 1_000)
+  t.after(async () => {
+    await pool.end()
+    await database.drop()
+  })
+  const transaction = translated(() =>
+    pool.transaction((db) =>
+      rows(db, z.unknown(), slonik.fragment`select to_jsonb(pg_sleep(1.5)::text) as row`),
+    ),
+  )
+  await assert.rejects(transaction, { code: 'database_unavailable' })
+  assert.deepEqual(await rows(pool, z.number(), slonik.fragment`select to_jsonb(1) as row`), [1])
 })
