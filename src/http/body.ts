@@ -8,6 +8,8 @@ import type { HttpRequest } from './request.ts'
 const BODY_LIMIT_BYTES = 64 * 1024
 /** Time limit for receiving the whole body of a request, in milliseconds. */
 const TIME_LIMIT_MS = 15_000
+/** Upper limit of the depth of nested objects and arrays. The documented bodies have at most three. */
+const DEPTH_LIMIT = 20
 
 const tooLarge = () =>
   new Problem('body_too_large', `The body is larger than ${BODY_LIMIT_BYTES} bytes`, {
@@ -49,6 +51,11 @@ export function readBody(res: HttpResponse, request: HttpRequest): Promise<Buffe
   })
 }
 
+const tooDeep = () =>
+  new Problem('invalid_request', `The body is nested too deeply: more than ${DEPTH_LIMIT} levels`, {
+    hint: 'Send only the documented keys: they need three levels.',
+  })
+
 function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -59,16 +66,17 @@ function parseJson(bytes: Buffer): unknown {
 
 /**
  * Checks all texts and keys of a parsed JSON value.
- * @throws Problem invalid_request if PostgreSQL can't store one of them.
+ * @throws Problem invalid_request if PostgreSQL can't store one of them, or if the value is nested too deeply.
  */
-function checkTexts(value: unknown): void {
+function checkTexts(value: unknown, depth = 1): void {
   if (typeof value === 'string') {
     const reason = whyNotStorable(value)
     if (reason) throw new Problem('invalid_request', `The body ${reason}`, { hint: 'Leave it out.' })
   } else if (typeof value === 'object' && value !== null) {
+    if (depth > DEPTH_LIMIT) throw tooDeep()
     for (const [key, inner] of Object.entries(value)) {
       checkTexts(key)
-      checkTexts(inner)
+      checkTexts(inner, depth + 1)
     }
   }
 }
