@@ -75,9 +75,16 @@ function accept(state, name, operation) {
 
 /**
  * Codes of refusals that are over when the agent and its database answer again. A gateway between page and
- * agent sends no code.
+ * agent sends no code. The others are the codes with a Retry-After (src/http/problem.ts).
  */
-const TEMPORARY = [undefined, 'unreachable', 'database_unavailable', 'too_many_clients']
+const TEMPORARY = [
+  undefined,
+  'unreachable',
+  'database_unavailable',
+  'database_read_only',
+  'too_many_clients',
+  'too_many_requests',
+]
 
 /** @param {Refusal} refusal */
 const isTemporary = ({ problem }) => TEMPORARY.includes(problem.code)

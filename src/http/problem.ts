@@ -5,7 +5,7 @@ import { TimeLimitError } from '../system/timeout.ts'
 import { json, type Reply, type ResponseHeaders } from './reply.ts'
 
 /** Seconds for the header `Retry-After`, by the code of a temporary error. */
-const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
+export const RETRY_AFTER_SECONDS: Partial<Record<ProblemCode, number>> = {
   database_unavailable: 2,
   database_read_only: 10,
   too_many_clients: 10,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { reduce } from '../../public/state/store.js'
 import type { Message, Verb } from '../../public/types.js'
+import { RETRY_AFTER_SECONDS } from '../../src/http/problem.ts'
 import { appStatus, event, fold, NOON, snapshot, status } from './builders.ts'
 
 const requested = (action: Verb): Message => ({ type: 'requested', app: 'a', action })
@@ -79,11 +80,13 @@ const refused = (code: string, action: Verb = 'install'): Message => ({
 const connection = (state: 'live' | 'polling' | 'reconnecting'): Message => ({ type: 'connection', state })
 
 test('a refusal for want of a connection disappears when the connection is back', () => {
-  for (const code of ['unreachable', 'database_unavailable', 'too_many_clients']) {
+  const temporary = Object.keys(RETRY_AFTER_SECONDS)
+  assert.ok(temporary.includes('database_read_only'))
+  for (const code of ['unreachable', ...temporary]) {
     const away = fold([connection('reconnecting'), refused(code)])
-    assert.ok(away.refusals.a)
-    assert.deepEqual(reduce(away, connection('live')).refusals, {})
-    assert.deepEqual(reduce(away, connection('polling')).refusals, {})
+    assert.ok(away.refusals.a, code)
+    assert.deepEqual(reduce(away, connection('live')).refusals, {}, code)
+    assert.deepEqual(reduce(away, connection('polling')).refusals, {}, code)
   }
   assert.ok(fold([connection('reconnecting'), refused('busy'), connection('live')]).refusals.a)
 })
