@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { ROOT } from '../../src/config.ts'
 import { startProcess } from '../support/agent.ts'
+import { asOtherUser, OTHER_USER } from '../support/otheruser.ts'
 import { powerCutObstacle } from '../support/powercut.ts'
 
 const script = join(ROOT, 'scripts/powercut.ts')
@@ -21,10 +22,8 @@ test('after power cuts in a first start, an install and a second install, all ap
   })
 })
 
-test('where no power can be cut, the reason is printed', {
-  skip: process.getuid?.() === 0 ? false : 'becomes another user, which needs root',
-}, async () => {
-  const program = startProcess(process.execPath, [script], { uid: 65534, gid: 65534 })
+test('where no power can be cut, the reason is printed', asOtherUser, async () => {
+  const program = startProcess(process.execPath, [script], OTHER_USER)
   assert.equal(await program.ended, 2, program.output())
   assert.match(program.output(), /^No power was cut: power cuts need root/)
 })

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import pg from 'pg'
@@ -14,6 +14,7 @@ import { startProcess } from '../support/agent.ts'
 import { administer, urlOf } from '../support/cluster.ts'
 import { temporaryDirectory } from '../support/directory.ts'
 import { settings, startWholeAgent } from '../support/npmstart.ts'
+import { asOtherUser } from '../support/otheruser.ts'
 import { freePort } from '../support/port.ts'
 import { startOldestServer } from '../support/postgres-server.ts'
 import { session, value } from '../support/sql.ts'
@@ -212,29 +213,28 @@ test('a URL with several hosts or for a standby is refused with what to write in
   }
 })
 
-/** The program can be run by another user only if its files are readable for all. */
-const isPublic = [ROOT, join(ROOT, 'src/main')].every((path) => (statSync(path).mode & 0o005) === 0o005)
-const canChange = process.getuid?.() === 0 && isPublic
-const asRoot = { skip: canChange ? false : 'needs root, and files that other users may read' }
-
-test('a user id without a name can use a database, and is told why it can not run one', asRoot, async (t) => {
-  const name = await emptyDatabase(t)
-  const run = async (given: Record<string, string>) => {
-    const dataDir = join(top, randomBytes(6).toString('hex'))
-    mkdirSync(dataDir)
-    chmodSync(top, 0o755)
-    chownSync(dataDir, 54_321, 54_321)
-    const port = await freePort()
-    const env = settings({ ...given, HOME: dataDir, BLOUD_DATA_DIR: dataDir, BLOUD_PORT: String(port) })
-    delete env.USER
-    const script = join(ROOT, 'src/main/start.ts')
-    const agent = startProcess(process.execPath, [script], { env, uid: 54_321, gid: 54_321 })
-    t.after(() => agent.end('SIGTERM'))
-    return agent
-  }
-  const agent = await run({ DATABASE_URL: urlOf(name) })
-  await agent.waitFor(/Page +http/, LIMIT_MS)
-  const refused = await run({})
-  assert.equal(await refused.ended, 1)
-  assert.match(refused.output(), /user id 54321 has no name.*useradd.*set DATABASE_URL/s)
-})
+test(
+  'a user id without a name can use a database, and is told why it can not run one',
+  asOtherUser,
+  async (t) => {
+    const name = await emptyDatabase(t)
+    const run = async (given: Record<string, string>) => {
+      const dataDir = join(top, randomBytes(6).toString('hex'))
+      mkdirSync(dataDir)
+      chmodSync(top, 0o755)
+      chownSync(dataDir, 54_321, 54_321)
+      const port = await freePort()
+      const env = settings({ ...given, HOME: dataDir, BLOUD_DATA_DIR: dataDir, BLOUD_PORT: String(port) })
+      delete env.USER
+      const script = join(ROOT, 'src/main/start.ts')
+      const agent = startProcess(process.execPath, [script], { env, uid: 54_321, gid: 54_321 })
+      t.after(() => agent.end('SIGTERM'))
+      return agent
+    }
+    const agent = await run({ DATABASE_URL: urlOf(name) })
+    await agent.waitFor(/Page +http/, LIMIT_MS)
+    const refused = await run({})
+    assert.equal(await refused.ended, 1)
+    assert.match(refused.output(), /user id 54321 has no name.*useradd.*set DATABASE_URL/s)
+  },
+)
