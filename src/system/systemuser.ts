@@ -1,7 +1,7 @@
 /**
  * Users of the operating system, as which a program of an agent that runs as root runs with fewer rights.
  */
-import type { Stats } from 'node:fs'
+import { constants, type Stats } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from './childprocess.ts'
@@ -46,10 +46,42 @@ export const mayEnter = (found: Stats, user: SystemUser) => (bitsFor(found, user
 export const mayRead = (found: Stats, user: SystemUser) =>
   (bitsFor(found, user) & 0o4) !== 0 && (!found.isDirectory() || mayEnter(found, user))
 
-/** Changes the owner of a directory and its content. Does not follow symbolic links. */
-export async function changeOwner(user: SystemUser, directory: string): Promise<void> {
-  for (const entry of await fs.readdir(directory, { recursive: true })) {
-    await fs.lchown(join(directory, entry), user.uid, user.gid)
+/** Errors of an entry that was deleted or replaced since the directory was listed. */
+const REPLACED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])
+
+/**
+ * Changes the owner of a directory and its content. Does not follow symbolic links in the directory, not even
+ * a link that a program puts in the place of a folder at the same time.
+ * @param from uid of the entries to change, by default all entries.
+ */
+export async function changeOwner(user: SystemUser, directory: string, from?: number): Promise<void> {
+  await changeFolder(user, directory, 0, from)
+}
+
+async function changeFolder(user: SystemUser, path: string, flag: number, from?: number): Promise<void> {
+  const folder = await fs.open(path, constants.O_RDONLY | constants.O_DIRECTORY | flag)
+  try {
+    const opened = process.platform === 'linux' ? `/proc/self/fd/${folder.fd}` : path
+    for (const entry of await fs.readdir(opened, { withFileTypes: true })) {
+      const work = entry.isDirectory()
+        ? changeFolder(user, join(opened, entry.name), constants.O_NOFOLLOW, from)
+        : changeEntry(user, join(opened, entry.name), from)
+      await work.catch((error: NodeJS.ErrnoException) => {
+        if (!REPLACED.has(error.code ?? '')) throw error
+      })
+    }
+    // The directory is the last, so that an interrupted change is noticed.
+    if (from === undefined || (await folder.stat()).uid === from) await folder.chown(user.uid, user.gid)
+  } finally {
+    await folder.close()
   }
-  await fs.lchown(directory, user.uid, user.gid)
+}
+
+async function changeEntry(user: SystemUser, path: string, from?: number): Promise<void> {
+  if (from !== undefined) {
+    const { uid, nlink } = await fs.lstat(path)
+    // A file with several hard links can be a file of the system.
+    if (uid !== from || nlink > 1) return
+  }
+  await fs.lchown(path, user.uid, user.gid)
 }

@@ -53,10 +53,17 @@ export async function grantAccess(user: SystemUser, paths: Paths, dataDir: strin
     await fs.chown(dir, 0, user.gid)
     await fs.chmod(dir, TRAVERSABLE)
   }
-  for (const dir of [...theirs, paths.nodeHeaders]) if (existsSync(dir)) await handOver(user, dir)
-  for (const parent of [paths.store, apps])
-    for (const entry of await fs.readdir(parent, { withFileTypes: true }))
-      if (entry.isDirectory()) await handOver(user, join(parent, entry.name))
+  for (const dir of theirs) await handOver(user, dir)
+  for (const dir of await foldersIn(apps)) await handOver(user, dir)
+  // These folders were completed by one user, so their files are not checked one by one.
+  const complete = [...(await foldersIn(paths.store)), ...(await foldersIn(paths.nodeHeaders))]
+  for (const dir of [...complete, paths.nodeHeaders])
+    if (existsSync(dir) && (await fs.stat(dir)).uid === 0) await changeOwner(user, dir)
+}
+
+async function foldersIn(directory: string): Promise<string[]> {
+  const entries = existsSync(directory) ? await fs.readdir(directory, { withFileTypes: true }) : []
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(directory, entry.name))
 }
 
 /** Takes the access of other users to root's files in a directory away. */
@@ -69,8 +76,13 @@ async function makePrivate(directory: string, except: string[]): Promise<void> {
   }
 }
 
+/**
+ * Changes the owner of root's files. Below a folder of the user they are from an app or an npm of an earlier
+ * agent, which still ran as root after its folder was handed over.
+ */
 async function handOver(user: SystemUser, directory: string): Promise<void> {
-  if ((await fs.lstat(directory)).uid === 0) await changeOwner(user, directory)
+  const isRoots = (await fs.stat(directory)).uid === 0
+  await changeOwner(user, directory, isRoots ? undefined : 0)
 }
 
 /**

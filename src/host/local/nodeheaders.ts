@@ -3,7 +3,7 @@
  * the npm registry instead of nodejs.org, so that only one server must be reachable.
  */
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { lchown, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { toJson } from '../../system/atomicfile.ts'
 import { publishFolder } from '../../system/atomicfolder.ts'
@@ -34,7 +34,10 @@ export async function ensureHeaders(paths: Paths, options: StoreOptions): Promis
   options.log(`fetching the headers of Node ${VERSION}`)
   try {
     await fetchHeaders(kept, options)
-    if (options.confinement) await changeOwner(options.confinement, paths.nodeHeaders)
+    if (options.confinement) {
+      await changeOwner(options.confinement, kept)
+      await lchown(paths.nodeHeaders, options.confinement.uid, options.confinement.gid)
+    }
     return kept
   } catch (error) {
     options.signal.throwIfAborted()
