@@ -1,7 +1,7 @@
 import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { urlProblem } from './db/clientconfig.ts'
+import { modeProblem, urlProblem, withTlsParameters } from './db/clientconfig.ts'
 import { urlAsRole, urlWithPassword } from './db/url.ts'
 import {
   DATABASE_VARIABLES,
@@ -229,8 +229,17 @@ function readDatabaseUrl(
 ) {
   const given = DATABASE_URL ?? (DATABASE_URL_FILE && readUrlFile(DATABASE_URL_FILE))
   // The variable PGPASSWORD is not passed to child processes, so the URL must contain the password.
-  const url = given && env.PGPASSWORD ? urlWithPassword(given, env.PGPASSWORD) : given
+  const complete = given && withTlsParameters(given, tlsVariables(env))
+  const url = complete && env.PGPASSWORD ? urlWithPassword(complete, env.PGPASSWORD) : complete
   return url && BLOUD_DATABASE_ROLE ? urlAsRole(url, BLOUD_DATABASE_ROLE) : url
+}
+
+/** Returns the parameters of TLS that psql takes from the environment. An empty variable counts as unset. */
+function tlsVariables(env: NodeJS.ProcessEnv): Record<string, string | undefined> {
+  const { PGSSLMODE, PGSSLROOTCERT, PGSSLCERT, PGSSLKEY } = env
+  const problem = modeProblem(PGSSLMODE || null)
+  if (problem) throw new ConfigError(`These settings can't be used:\n  PGSSLMODE: has a mode ${problem}`)
+  return { sslmode: PGSSLMODE, sslrootcert: PGSSLROOTCERT, sslcert: PGSSLCERT, sslkey: PGSSLKEY }
 }
 
 function readUrlFile(path: string): string {

@@ -18,6 +18,48 @@ test('the URL of the database can be in a file and be combined with a role', () 
   assert.equal(databaseUrl, 'postgres://me:secret@db/bloud?options=-c%20role%3Dbloud_relay')
 })
 
+test('a comma in the login or the password does not stand for several hosts', () => {
+  for (const url of [
+    'postgresql://me:pass,word@127.0.0.1/db',
+    'postgresql://me,you:pass,word@127.0.0.1:5432/db?sslmode=require',
+  ]) {
+    assert.equal(readConfig({ DATABASE_URL: url }).databaseUrl, url)
+  }
+  for (const url of ['postgresql://me:pass,word@one,two/db', 'postgresql://one,two@three:5432,four/db'])
+    assert.throws(() => readConfig({ DATABASE_URL: url }), /DATABASE_URL: names several hosts/)
+})
+
+const ofUrl = (url: string, env: Record<string, string>) => {
+  const { databaseUrl = '' } = readConfig({ DATABASE_URL: url, ...env })
+  return Object.fromEntries(new URL(databaseUrl).searchParams)
+}
+
+test('variables of psql complete the TLS parameters of the URL and do not replace them', () => {
+  const given = {
+    PGSSLMODE: 'verify-ca',
+    PGSSLROOTCERT: '/root.pem',
+    PGSSLCERT: '/c.pem',
+    PGSSLKEY: '/k.pem',
+  }
+  const filled = { sslmode: 'verify-ca', sslrootcert: '/root.pem', sslcert: '/c.pem', sslkey: '/k.pem' }
+  assert.deepEqual(ofUrl('postgres://me@db/bloud', given), filled)
+  assert.deepEqual(ofUrl('postgres://me@db/bloud?sslmode=disable&sslcert=/own.pem', given), {
+    ...filled,
+    sslmode: 'disable',
+    sslcert: '/own.pem',
+  })
+  assert.equal(ofUrl('postgres://me@db/bloud?ssl=true', given).sslmode, undefined)
+  assert.deepEqual(ofUrl('postgres://me@db/bloud', { PGSSLMODE: '' }), {})
+  assert.equal(readConfig({ PGSSLMODE: 'require' }).databaseUrl, undefined)
+})
+
+test('variables of psql complete the URL of a file, and an unknown mode is refused by its name', () => {
+  const DATABASE_URL_FILE = urlFile('postgres://me@db/bloud')
+  const { databaseUrl } = readConfig({ DATABASE_URL_FILE, PGSSLMODE: 'verify-full' })
+  assert.equal(databaseUrl, 'postgres://me@db/bloud?sslmode=verify-full')
+  assert.throws(() => readConfig({ DATABASE_URL_FILE, PGSSLMODE: 'sure' }), /PGSSLMODE: .*use disable, allow/)
+})
+
 test('an error about a missing or invalid URL file names the file and not its content', () => {
   for (const DATABASE_URL_FILE of [urlFile('password=sentinel-7f3a'), '/nowhere/url']) {
     assert.throws(

@@ -19,7 +19,27 @@ export function clientConfig(url: string): ClientConfig {
     ssl = tlsOptions(params)
     for (const name of [...TLS_PARAMETERS, ...SERVER_PARAMETERS]) params.delete(name)
   })
-  return { connectionString, ssl }
+  return { connectionString, ssl: isSocket(connectionString) ? false : ssl }
+}
+
+/** Returns true for the URL of a Unix socket, which libpq never encrypts. */
+function isSocket(url: string): boolean {
+  const { hostname, searchParams } = new URL(url)
+  return decodeURIComponent(searchParams.get('host') ?? hostname).startsWith('/')
+}
+
+/**
+ * Returns the URL with parameters of TLS that it lacks, for example from variables of psql. As in libpq,
+ * `ssl` stands for `sslmode`.
+ */
+export function withTlsParameters(url: string, given: Record<string, string | undefined>): string {
+  const { searchParams } = new URL(url)
+  const lacks = (name: string) => !searchParams.has(name) && !(name === 'sslmode' && searchParams.has('ssl'))
+  const added = Object.entries(given).filter(([name, value]) => value && lacks(name))
+  if (added.length === 0) return url
+  return changedUrl(url, (params) => {
+    for (const [name, value] of added) params.set(name, value ?? '')
+  })
 }
 
 /**
@@ -28,9 +48,10 @@ export function clientConfig(url: string): ClientConfig {
  * encryption refuses the connection, and the error names the parameter to add.
  */
 function tlsOptions(params: URLSearchParams): ClientConfig['ssl'] {
-  const mode = params.get('sslmode') ?? (/^(true|1)$/.test(params.get('ssl') ?? '') ? 'require' : 'prefer')
-  if (['disable', 'allow', 'prefer'].includes(mode)) return false
   const root = params.get('sslrootcert')
+  const weakest = root === 'system' ? 'verify-full' : 'prefer'
+  const mode = params.get('sslmode') ?? (/^(true|1)$/.test(params.get('ssl') ?? '') ? 'require' : weakest)
+  if (['disable', 'allow', 'prefer'].includes(mode)) return false
   const files = {
     // The value `system` means the certificates that the operating system trusts, as Node does by default.
     ...(root && root !== 'system' && { ca: readFileSync(root, 'utf8') }),
@@ -44,8 +65,13 @@ function tlsOptions(params: URLSearchParams): ClientConfig['ssl'] {
     : { ...files, rejectUnauthorized: false }
 }
 
-const SEVERAL_HOSTS = /^postgres(ql)?:\/\/[^/?]*,/
+/** Matches a comma after the login and the password, which may contain commas themselves. */
+const SEVERAL_HOSTS = /^postgres(ql)?:\/\/([^/?#]*@)?[^/?#@]*,[^/?#@]*([/?#]|$)/
 const MODES = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full']
+
+/** Returns why a mode of TLS can't be used, as the end of a sentence, or null. */
+export const modeProblem = (mode: string | null): string | null =>
+  mode !== null && !MODES.includes(mode) ? `that does not exist: use ${MODES.join(', ')}` : null
 
 /** Returns why the agent can't use this database URL although psql can, as the end of a sentence, or null. */
 export function urlProblem(url: string): string | null {
@@ -57,9 +83,8 @@ export function urlProblem(url: string): string | null {
   } catch {
     return 'must be like postgres://login:password@host:5432/database, with special characters as %XX'
   }
-  const mode = params.get('sslmode')
-  if (mode !== null && !MODES.includes(mode))
-    return `has an sslmode that does not exist: use ${MODES.join(', ')}`
+  const problem = modeProblem(params.get('sslmode'))
+  if (problem) return `has an sslmode ${problem}`
   if (/^(read-only|standby|prefer-standby)$/.test(params.get('target_session_attrs') ?? ''))
     return 'asks for a read-only server (target_session_attrs), but the agent writes: use the primary server'
   return null

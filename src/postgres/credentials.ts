@@ -97,7 +97,10 @@ export async function writeCredentials(dataDir: string, facts: Credentials): Pro
   await publishFile(fresh, fileOf(dataDir))
 }
 
-/** Returns the URL with which a login or the superuser connects to the database. */
+/**
+ * Returns the URL with which a login or the superuser connects to the database. The embedded server has no
+ * TLS, so PGSSLMODE of the operator must not apply to it.
+ */
 export function databaseUrl(
   facts: Credentials,
   login: Login | 'superuser',
@@ -106,5 +109,5 @@ export function databaseUrl(
   const [user, secret] =
     login === 'superuser' ? [SUPERUSER, facts.superuserPassword] : [login, facts.rolePasswords[login]]
   const [password, name] = [secret, database].map(encodeURIComponent)
-  return `postgresql://${user}:${password}@127.0.0.1:${facts.port}/${name}`
+  return `postgresql://${user}:${password}@127.0.0.1:${facts.port}/${name}?sslmode=disable`
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { clientConfig } from '../../src/db/clientconfig.ts'
 import { sessionUrl, urlAsRole } from '../../src/db/url.ts'
 
 async function parseWithSlonik(url: string) {
@@ -31,4 +32,10 @@ test('options of the URL stay before those of the role and the agent', async () 
   const url = sessionUrl(urlAsRole('postgres://me@h/db?options=-c%20work_mem%3D8MB', 'bloud_relay'), 'x')
   const { options = '' } = await parseWithSlonik(url)
   assert.match(options, /^-c work_mem=8MB -c role=bloud_relay -c timezone=UTC/)
+})
+
+test('a socket is never encrypted, and trusted system certificates mean verify-full, as in psql', () => {
+  for (const url of ['postgres://me@%2Frun%2Fpostgresql/db?', 'postgres:///db?host=/run/postgresql&'])
+    assert.equal(clientConfig(`${url}sslmode=require`).ssl, false)
+  assert.deepEqual(clientConfig('postgres://me@db/bloud?sslrootcert=system').ssl, {})
 })

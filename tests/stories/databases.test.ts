@@ -31,9 +31,9 @@ async function emptyDatabase(t: TestContext, options = ''): Promise<string> {
   return name
 }
 
-async function startAgent(t: TestContext, url: string) {
+async function startAgent(t: TestContext, url: string, more: Record<string, string> = {}) {
   const dataDir = join(top, randomBytes(6).toString('hex'))
-  const agent = startWholeAgent(dataDir, await freePort(), { DATABASE_URL: url })
+  const agent = startWholeAgent(dataDir, await freePort(), { DATABASE_URL: url, ...more })
   t.after(() => agent.end('SIGTERM'))
   return agent
 }
@@ -156,9 +156,12 @@ test('sslmode has the meaning of psql, with the certificate of Debian', async (t
     /Name the root certificate with sslrootcert/,
   )
   assert.match(await attempt(`${server.url}?sslmode=verify-ca&sslrootcert=${cert}`), /up to date/)
+  const verified = { PGSSLMODE: 'verify-ca', PGSSLROOTCERT: cert }
+  assert.match(await attempt(server.url, verified), /up to date/)
+  assert.match(await attempt(server.url, { PGSSLMODE: 'verify-full' }), /Name the root certificate/)
   assert.match(await attempt(`${server.url}?sslmode=sure`), /has an sslmode that does not exist/)
   {
-    const agent = await startAgent(t, `${server.url}?sslmode=require&target_session_attrs=read-write`)
+    const agent = await startAgent(t, `${server.url}?target_session_attrs=read-write`, verified)
     await agent.up()
     assert.ok(await pollUntil(() => isReady(agent.address), LIMIT_MS), agent.output())
     const count = `select count(*)::int from pg_stat_ssl s join pg_stat_activity a using (pid)
@@ -168,10 +171,10 @@ test('sslmode has the meaning of psql, with the certificate of Debian', async (t
   }
 })
 
-/** Runs `npm run migrate` with this URL, and returns its output. */
-async function attempt(url: string): Promise<string> {
+/** Runs `npm run migrate` with this URL and these variables, and returns its output. */
+async function attempt(url: string, more: Record<string, string> = {}): Promise<string> {
   const script = join(ROOT, 'src/main/migrate.ts')
-  const child = startProcess(process.execPath, [script], { env: settings({ DATABASE_URL: url }) })
+  const child = startProcess(process.execPath, [script], { env: settings({ DATABASE_URL: url, ...more }) })
   await child.ended
   return child.output()
 }

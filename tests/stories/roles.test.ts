@@ -31,7 +31,7 @@ async function start(
 
 test('only the relay and the orchestrator have sessions, each with its own login', async (t) => {
   const dataDir = join(top, 'own')
-  await start(t, dataDir)
+  await start(t, dataDir, { PGSSLMODE: 'require' }) // The embedded server has no TLS and needs none.
   const facts = await readCredentials(dataDir)
   assert.ok(facts)
   const client = await session(databaseUrl(facts, 'superuser'))
