@@ -46,6 +46,8 @@ export const activationSchema = z.object({ id: z.string(), generation: z.number(
 /** Content of supervisor/state.json, in which the supervisor records the state of the apps. */
 const supervisorStateSchema = z.object({
   pid: z.number().int(),
+  /** User of the apps. Supervisors of earlier versions do not write it. */
+  uid: z.number().int().optional(),
   /**
    * Number of the generation whose apps the supervisor runs. 0 before the first activation, null until the
    * supervisor has read a manifest.
@@ -71,6 +73,8 @@ const supervisorStateSchema = z.object({
        * that an older agent started.
        */
       startedAt: z.number().optional(),
+      /** Number of times that `restarts` was reset without a start. Absent in files of older agents. */
+      resets: z.number().int().optional(),
     }),
   ),
 })

@@ -76,9 +76,10 @@ export function createSupervisor({ stateDir, confinement, log }: SupervisorOptio
   const writeState = createSerial(async () => {
     const apps = Object.fromEntries([...units].map(([name, unit]) => [name, unit.view()]))
     if (!existsSync(paths.supervisorLock)) return
+    const uid = confinement?.uid ?? process.getuid?.()
     await writeAtomic(
       paths.supervisorState,
-      toJson({ pid: process.pid, generation, activation, ready, apps }),
+      toJson({ pid: process.pid, uid, generation, activation, ready, apps }),
     )
   }, report)
 

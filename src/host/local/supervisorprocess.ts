@@ -1,12 +1,14 @@
 /** Starts the supervisor (process that runs the apps), and restarts the supervisor whenever it ends. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isAlive } from '../../system/childprocess.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, readMark, sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import { olderLogFile } from '../logreader.ts'
+import { grantAccess } from './appuser.ts'
 import type { Paths } from './paths.ts'
 import type { Prepared } from './preparation.ts'
 import { supervisorState } from './statefiles.ts'
@@ -63,7 +65,21 @@ export function createSupervisorProcess({ paths, prepare, ownsAll }: SupervisorP
     return state?.ready === true && (child ? state.pid === child.pid : isAlive(state.pid))
   }
 
+  /**
+   * Ends a supervisor of an earlier agent whose apps run as another user than now, for example as root. The
+   * files of these apps are handed over.
+   */
+  async function endOutdated(): Promise<void> {
+    const { confinement } = await prepare()
+    if (!confinement || !isLocked(paths.supervisorLock) || !(await pollUntil(isUp, START_LIMIT_MS))) return
+    const state = await supervisorState(paths)
+    if (!state || state.uid === confinement.uid) return
+    await end(state.pid)
+    await grantAccess(confinement, paths, dirname(paths.state))
+  }
+
   async function ensure(): Promise<void> {
+    if (!child) await endOutdated()
     if (!isLocked(paths.supervisorLock) && !child) await launch()
     if (await pollUntil(isUp, START_LIMIT_MS)) return
     throw new Error(
@@ -77,6 +93,13 @@ export function createSupervisorProcess({ paths, prepare, ownsAll }: SupervisorP
    */
   async function adopted(): Promise<number | undefined> {
     return isLocked(paths.supervisorLock) ? (await supervisorState(paths))?.pid : undefined
+  }
+
+  async function end(pid: number): Promise<void> {
+    sendSignal(pid, 'SIGTERM')
+    if (await pollUntil(() => !isLocked(paths.supervisorLock) && child === null, STOP_LIMIT_MS)) return
+    sendSignal(pid, 'SIGKILL')
+    await killGroup({ marks: [`${await readMark(paths.mark)}/unit`] })
   }
 
   return {
@@ -102,11 +125,7 @@ export function createSupervisorProcess({ paths, prepare, ownsAll }: SupervisorP
       timer = undefined
       await starting?.catch(() => undefined)
       const pid = child?.pid ?? (ownsAll ? await adopted() : undefined)
-      if (!pid) return
-      sendSignal(pid, 'SIGTERM')
-      if (await pollUntil(() => !isLocked(paths.supervisorLock) && child === null, STOP_LIMIT_MS)) return
-      sendSignal(pid, 'SIGKILL')
-      await killGroup({ marks: [`${await readMark(paths.mark)}/unit`] })
+      if (pid) await end(pid)
     },
   }
 }
