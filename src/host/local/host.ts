@@ -51,6 +51,9 @@ export function createLocalHost(options: LocalHostOptions): Host {
       nodePath,
       environment: options.environment ?? {},
       log: options.log ?? (() => undefined),
+    }).catch((error) => {
+      preparing = undefined // The next call tries again.
+      throw error
     })
     return preparing
   }
@@ -134,14 +137,15 @@ async function unitState(paths: Paths, name: string): Promise<UnitState> {
   const unit = own(state?.apps ?? {}, name)
   const none = { exitCode: null, restarts: 0, series: null, startedMsAgo: null }
   if (!unit) return { state: state && state.generation !== null ? 'stopped' : 'unknown', ...none }
-  const { exitCode, restarts, startedAt } = unit
+  const { exitCode, restarts, startedAt, resets } = unit
   const startedMsAgo = startedAt === undefined ? null : monotonicMs() - startedAt
-  const series = startedAt === undefined ? null : `${state?.pid}-${startedAt}`
+  const series = startedAt === undefined ? null : `${state?.pid}-${startedAt}${resets ? `-${resets}` : ''}`
   return { state: unit.state, exitCode, restarts, series, startedMsAgo }
 }
 
 async function ownerOfPort(paths: Paths, dataDir: string, { name, port }: WantedApp): Promise<PortOwner> {
-  const unit = isLocked(paths.supervisorLock) ? (await supervisorState(paths))?.apps[checkName(name)] : null
+  const state = isLocked(paths.supervisorLock) ? await supervisorState(paths) : null
+  const unit = own(state?.apps ?? {}, checkName(name))
   if (!unit) return { owner: 'unknown' }
   return portOwner(port, {
     ...(unit.pid !== null && { pgid: unit.pid }),

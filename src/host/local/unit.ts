@@ -50,6 +50,7 @@ export function createUnit({ name, spec, dataDir, confinement, mark, onChange }:
     restarts: 0,
     since: new Date().toISOString(),
     startedAt: monotonicMs(),
+    resets: 0,
   }
   let log: LogFile | null = null
   let child: ChildProcess | null = null
@@ -116,7 +117,7 @@ export function createUnit({ name, spec, dataDir, confinement, mark, onChange }:
     restartNow() {
       pause = FIRST_PAUSE_MS
       // Only restarts after this call show that the new generation of the app ends at once.
-      if (view.state === 'running') view.restarts = 0
+      if (view.state === 'running') Object.assign(view, { restarts: 0, resets: (view.resets ?? 0) + 1 })
       if (!timer) return
       clearTimeout(timer)
       timer = undefined
