@@ -66,7 +66,7 @@ function parseJson(bytes: Buffer): unknown {
 
 /**
  * Checks all texts and keys of a parsed JSON value.
- * @throws Problem invalid_request if PostgreSQL can't store one of them, or if the value is nested too deeply.
+ * @throws Problem invalid_request if PostgreSQL can't store one, or if the value is nested too deeply.
  */
 function checkTexts(value: unknown, depth = 1): void {
   if (typeof value === 'string') {

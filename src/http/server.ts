@@ -113,13 +113,15 @@ export function createServer(options: ServerOptions) {
     res.close()
   }
 
+  const port = () => listening?.port ?? options.port
+
   function mayOpen(res: HttpResponse): boolean {
-    return connections.mayOpen(new Uint8Array(res.getRemoteAddress()), listening?.port ?? options.port)
+    return connections.mayOpen(new Uint8Array(res.getRemoteAddress()), port())
   }
 
   /** Called with 1 for a new connection, and with a negative number for a closed one. */
   function onConnection(res: HttpResponse, change: number): void {
-    if (change < 0) connections.closed()
+    if (change < 0) connections.closed(port())
     else if (!mayOpen(res)) refuseConnection(res)
   }
 

@@ -3,10 +3,11 @@
  * and /proc/<pid>/fd has the inodes of the sockets that a process has open.
  */
 import { once } from 'node:events'
-import { open, readdir, readlink } from 'node:fs/promises'
+import { readdir, readlink } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { basename } from 'node:path'
 import { membersOf, type ProcessGroup } from './processgroup.ts'
+import { readSockets } from './sockettable.ts'
 
 /** Loopback addresses, in the order in which they are tried. */
 export const LOOPBACK = ['127.0.0.1', '::1'] as const
@@ -22,7 +23,7 @@ export type PortOwner =
   | { owner: 'unknown' }
 
 /**
- * Number of bytes that are read of /proc/net/tcp, enough for 6,000 sockets. The kernel lists listening
+ * Number of bytes that are read of each table of sockets, enough for 6,000. The kernel lists listening
  * sockets first.
  */
 const MAX_TABLE_BYTES = 1024 * 1024
@@ -46,7 +47,8 @@ interface Listener {
 /** Returns who listens on a port of the loopback addresses: the group, another program, or no process. */
 export async function portOwner(port: number, group: ProcessGroup): Promise<PortOwner> {
   if (!(await canTell())) return { owner: 'unknown' }
-  const listeners = await listenersOn(port)
+  const listeners = await listenersOn(port).catch(() => null)
+  if (!listeners) return { owner: 'unknown' }
   if (listeners.length === 0) return { owner: 'none' }
   const { own, isReadable } = await socketsOfGroup(group, new Set(listeners.map(({ inode }) => inode)))
   const others = listeners.filter(({ inode }) => !own.has(inode))
@@ -87,32 +89,14 @@ async function socketsOfGroup(
 }
 
 async function listenersOn(port: number): Promise<Listener[]> {
-  const rows = (await readTable('/proc/net/tcp')) + (await readTable('/proc/net/tcp6'))
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  return rows.split('\n').flatMap((row) => {
-    const [, local = '', , state, , , , uid = '', , inode = ''] = row.trim().split(/\s+/)
-    if (state !== LISTENING || !local.endsWith(suffix)) return []
-    const addresses = REACHED_BY[local.slice(0, -suffix.length)]
-    return addresses ? [{ addresses, inode, uid }] : []
-  })
-}
-
-/** Returns an empty text if the table does not exist, for example tcp6 on a machine without IPv6. */
-async function readTable(path: string): Promise<string> {
-  const file = await open(path).catch(() => null)
-  if (!file) return ''
-  try {
-    const parts: Buffer[] = []
-    for (let size = 0; size < MAX_TABLE_BYTES; ) {
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(64 * 1024))
-      if (bytesRead === 0) break
-      parts.push(buffer.subarray(0, bytesRead))
-      size += bytesRead
+  const found: Listener[] = []
+  for await (const rows of readSockets(port, MAX_TABLE_BYTES)) {
+    for (const { local, state, inode, uid } of rows) {
+      const addresses = REACHED_BY[local]
+      if (state === LISTENING && addresses) found.push({ addresses, inode, uid })
     }
-    return Buffer.concat(parts).toString('latin1')
-  } finally {
-    await file.close()
   }
+  return found
 }
 
 /** Returns which of the sockets a process has open. Returns null if the process can't be read. */
