@@ -142,13 +142,18 @@ export function titleOf({ apps, route }) {
 }
 
 /**
- * Returns a text about the author of an event. The PostgreSQL role bloud_operator is not named, because all
- * users of the page share the role.
+ * PostgreSQL roles that name no user: all users of the page share the first, and all users of `npm run psql`
+ * the second. Before the second existed, psql used the first.
+ */
+const SHARED_ROLES = ['bloud_operator', 'bloud_psql']
+
+/**
+ * Returns a text about the author of an event. SHARED_ROLES are not named.
  * @param {{ actor: string, origin: string }} event
  */
 export function authorOf({ actor, origin }) {
   if (origin === 'agent') return 'the agent'
-  const author = actor === 'bloud_operator' ? 'somebody' : actor
+  const author = SHARED_ROLES.includes(actor) ? 'somebody' : actor
   const where = /** @type {Record<string, string>} */ ({
     web: 'on this page',
     api: 'by the API',
