@@ -1,4 +1,4 @@
-/** Tests that docs/http.md lists exactly the routes and error codes of the server. */
+/** Tests that docs/http.md lists exactly the routes, error codes and readiness causes of the server. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,4 +23,25 @@ test('every route of the API is documented', () => {
 test('every error code that only HTTP routes return is documented', () => {
   for (const [code, row] of Object.entries(PROBLEMS))
     assert.ok('sqlstate' in row || text.includes(`\`${code}\``), code)
+})
+
+/** Returns the texts that `pattern` captures in the files. */
+const found = (files: string[], pattern: RegExp) =>
+  files.flatMap((file) =>
+    [...readFileSync(join(ROOT, file), 'utf8').matchAll(pattern)].map((match) => match[1]),
+  )
+
+test('every cause of readiness is documented', () => {
+  const causes = [
+    ...found(['sql/functions/readiness.sql'], /^ *(?:union all\s+)?select '([a-z_]+)', /gm),
+    ...found(
+      ['src/db/readiness.ts', 'src/http/routes/readiness.ts'],
+      /(?:causeOf|withCause)\(\s*'([a-z_]+)'/g,
+    ),
+    ...found(['src/host/local/host.ts', 'src/host/nixos/host.ts'], /\{ cause: '([a-z_]+)', sentence/g),
+  ]
+  assert.ok(causes.includes('supervisor') && causes.includes('stale') && causes.includes('locked'))
+  const table = text.slice(text.indexOf('| cause |'), text.indexOf('## Errors'))
+  const documented = [...table.matchAll(/`([a-z_]+)`(?=[^|]*\|[^|]+\|$)/gm)].map((match) => match[1])
+  assert.deepEqual(documented.sort(), [...new Set(causes)].sort())
 })
