@@ -124,3 +124,16 @@ async function end(client: pg.Client): Promise<void> {
   await client.end().catch(() => {})
   clearTimeout(cut)
 }
+
+/**
+ * Returns true if the login of the URL has the rights of the PostgreSQL role, but may not assume the role, as
+ * a login that was granted the role `with inherit true, set false`.
+ */
+export function onlyInherits(url: string, role: string): Promise<boolean> {
+  // Before PostgreSQL 16, each member of a role may assume the role.
+  const question = `
+    select case when current_setting('server_version_num')::integer >= 160000
+      then pg_has_role(current_user, $1, 'usage') and not pg_has_role(current_user, $1, 'set')
+      else false end as yes`
+  return connected(url, async (client) => (await client.query(question, [role])).rows[0].yes)
+}

@@ -21,13 +21,13 @@ const NOT_RUNNING = 'The database is not running. Start it with "npm start", in 
  */
 export async function reachDatabase(
   login: Login | 'superuser',
-  external: (url: string) => string = (url) => url,
+  external: (url: string) => Promise<string> | string = (url) => url,
 ): Promise<{ url: string; config: Config }> {
   const config = readConfig()
   hideEnvironment()
   const facts = config.databaseUrl ? null : await readCredentials(config.dataDir)
   if (!config.databaseUrl && !facts) throw new StartError('not_running', NOT_RUNNING)
-  const url = facts ? databaseUrl(facts, login) : external(config.databaseUrl ?? '')
+  const url = facts ? databaseUrl(facts, login) : await external(config.databaseUrl ?? '')
   const problem = await connectionProblem(url)
   if (problem) throw new StartError('no_database', explainProblem(problem))
   return { url, config }

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../config.ts'
+import { onlyInherits } from '../db/database.ts'
 import { urlAsRole } from '../db/url.ts'
 import { runInTerminal } from '../system/childprocess.ts'
 import { reachDatabase, withClientArguments } from './databaseaccess.ts'
@@ -24,7 +25,9 @@ function giveUp(message: string): never {
 }
 
 async function main(args: string[]): Promise<number> {
-  const { url } = await reachDatabase(LOGIN, (given) => urlAsRole(given, ROLE))
+  const { url } = await reachDatabase(LOGIN, async (given) =>
+    (await onlyInherits(given, ROLE).catch(() => false)) ? given : urlAsRole(given, ROLE),
+  )
   const psqlrc = join(ROOT, 'sql/psqlrc')
   // psql prints long results with `less`. Without LESSCHARSET, `less` would print the borders of tables as
   // `<E2><94><80>` on a machine without a UTF-8 locale.

@@ -54,27 +54,27 @@ const withoutTimes = (row: object): unknown =>
 interface StoryHistory {
   transitions: string[]
   rows: unknown[]
-  origins: string[]
+  authors: string[]
 }
 
 /**
- * Returns the app's events after event number `seq` without numbers and times, and which client sent each
- * request.
+ * Returns the app's events after event number `seq` without numbers and times, and which client and role sent
+ * each request.
  */
 async function historySince(home: Home, seq: number): Promise<StoryHistory> {
   const { rows } = await home.sql.query(
-    `select app, from_status, to_status, actor, cause, display_name, version, port, is_system, integration_config
+    `select app, from_status, to_status, cause, display_name, version, port, is_system, integration_config
      from bloud.events where app = $1 and seq > $2 order by seq`,
     [APP, seq],
   )
-  const origins = await home.sql.query(
-    'select distinct origin from bloud.events where app = $1 and seq > $2 order by 1',
+  const authors = await home.sql.query(
+    "select distinct origin || ' ' || actor as author from bloud.events where app = $1 and seq > $2 order by 1",
     [APP, seq],
   )
   return {
     transitions: rows.map((row) => `${row.from_status ?? ''}→${row.to_status ?? ''}`),
     rows: rows.map(withoutTimes),
-    origins: origins.rows.map(({ origin }) => origin),
+    authors: authors.rows.map(({ author }) => author),
   }
 }
 
@@ -95,7 +95,7 @@ async function press(page: Page, verb: Verb): Promise<void> {
   if (verb === 'uninstall' || verb === 'purge') await page.locator(`[data-confirm="${verb}"]`).click()
 }
 
-test('psql, HTTP and the page leave the same history, except for the origin', {
+test('psql, HTTP and the page leave the same history, except for origin and actor', {
   skip: needs('psql').skip || needs('chromium').skip,
 }, async (t) => {
   const home = await makeHome(t)
@@ -130,11 +130,11 @@ test('psql, HTTP and the page leave the same history, except for the origin', {
   assert.deepEqual(byHttp.rows, byPsql.rows)
   assert.deepEqual(byPage.rows, byPsql.rows)
   assert.deepEqual(
-    [byPsql, byHttp, byPage].map(({ origins }) => origins),
+    [byPsql, byHttp, byPage].map(({ authors }) => authors),
     [
-      ['agent', 'psql'],
-      ['agent', 'api'],
-      ['agent', 'web'],
+      ['agent bloud_orchestrator', 'psql bloud_psql'],
+      ['agent bloud_orchestrator', 'api bloud_operator'],
+      ['agent bloud_orchestrator', 'web bloud_operator'],
     ],
   )
 })
