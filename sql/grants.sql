@@ -56,6 +56,7 @@ grant execute on function
   bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
   bloud.report_warnings(bigint, bigint, jsonb), bloud.begin_activation(bigint, bigint),
   bloud.report_health(bigint, text, boolean, jsonb),
-  bloud.report_restarts(bigint, text, text, integer, integer, jsonb), bloud.sweep(bigint),
+  bloud.report_restarts(bigint, text, text, integer, integer, jsonb), bloud.sweep(bigint, timestamptz),
+  bloud.move_deadlines(bigint, interval),
   bloud.prune(bigint, interval, integer, integer)
 to bloud_orchestrator;

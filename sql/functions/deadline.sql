@@ -1,5 +1,10 @@
--- Function correct_deadlines(), which limits every stored deadline to its own period. A clock that was ahead
--- and is right again would otherwise delay work by the whole difference.
+-- Functions that correct stored deadlines after the clock of the database was set.
+--
+--   the clock was    without a correction                     function
+--   ahead            work is delayed by the whole difference  correct_deadlines(): no deadline is later than
+--                                                             its own period from now
+--   behind           open operations fail at once             move_deadlines(): each deadline moves as far as
+--                                                             the clock
 --
 --   status of the app                   period
 --   configuring, building, stopping     that of the rebuild: from its start to its deadline
@@ -29,3 +34,20 @@ $$;
 comment on function bloud.correct_deadlines() is
   'Limits the deadlines of rebuilds and apps to their own period from now. They are later only if the clock '
   'was ahead when they were stored.';
+
+create or replace function bloud.move_deadlines(p_attempt bigint, p_by interval) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  perform bloud.assert_attempt(p_attempt);
+  -- The start moves too, because the period of a rebuild is the time from its start to its deadline.
+  update bloud.rebuilds r set started_at = r.started_at + p_by, deadline = r.deadline + p_by
+  where r.state in ('active', 'waiting');
+  -- An app that another transaction has locked is skipped, so that the other apps need not wait.
+  update bloud.apps a set deadline = a.deadline + p_by
+  where a.id in (select q.id from bloud.apps q where q.deadline is not null for update skip locked);
+  perform bloud.correct_deadlines();
+end
+$$;
+comment on function bloud.move_deadlines(bigint, interval) is
+  'Moves the deadlines of open rebuilds and of apps after the clock was set forward by p_by. A repeated call '
+  'does no harm, because no deadline is later than its own period from now.';

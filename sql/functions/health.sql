@@ -43,7 +43,7 @@ comment on function bloud.report_health(bigint, text, boolean, jsonb) is
   'Records whether the health check of an app has passed, and returns the status of the app. Does nothing if '
   'another transaction has locked the app.';
 
-create or replace function bloud.sweep(p_attempt bigint) returns integer
+create or replace function bloud.sweep(p_attempt bigint, p_latest timestamptz default null) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_row bloud.apps;
@@ -52,6 +52,10 @@ declare
   v_swept integer := 0;
 begin
   perform bloud.assert_attempt(p_attempt);
+  if bloud.clock() > p_latest then
+    -- The clock was set forward. The orchestrator moves the deadlines before its next sweep.
+    return 0;
+  end if;
   perform bloud.correct_deadlines();
   for v_row in select * from bloud.apps a
       where a.status in ('queued', 'starting', 'stopping')
@@ -87,6 +91,7 @@ begin
   return v_swept;
 end
 $$;
-comment on function bloud.sweep(bigint) is
+comment on function bloud.sweep(bigint, timestamptz) is
   'Ends as failed the operation of each app whose time limit passed more than 5 s ago. Within the 5 s the '
-  'orchestrator (worker process) can report a more precise reason. Returns the number of these apps.';
+  'orchestrator (worker process) can report a more precise reason. Returns the number of these apps. Does '
+  'nothing if the clock is later than p_latest, because it was set forward meanwhile.';

@@ -17,9 +17,19 @@ const ProbedApp = z.object({
 })
 export type ProbedApp = z.infer<typeof ProbedApp>
 
-/** Returns the apps that are starting, running or unhealthy. Only these apps get health probes. */
-export function probedApps(pool: Pool): Promise<readonly ProbedApp[]> {
-  return rows(pool, ProbedApp, fragment`select to_jsonb(a) as row from bloud.probed_apps a`)
+const Probed = z.object({ clockMs: z.number(), apps: z.array(ProbedApp) })
+
+/**
+ * Returns the apps that are starting, running or unhealthy, because only these apps get health probes. Also
+ * returns the clock of the database in ms, read after the apps.
+ */
+export function probedApps(pool: Pool): Promise<z.infer<typeof Probed>> {
+  return oneRow(
+    pool,
+    Probed,
+    fragment`select jsonb_build_object('apps', coalesce(jsonb_agg(to_jsonb(a) order by a.name), '[]'),
+      'clockMs', extract(epoch from bloud.clock()) * 1000) as row from bloud.probed_apps a`,
+  )
 }
 
 /** Stores the result of a health probe. Returns the status of the app, or null if the app does not exist. */
@@ -55,8 +65,23 @@ export function reportRestarts(
 }
 
 /**
- * Marks the operation of every app that exceeded its time limit as failed. Returns the number of these apps.
+ * Marks the operation of every app that exceeded its time limit as failed, unless the clock of the database
+ * is later than `latestMs`. Returns the number of these apps.
  */
-export function sweep(pool: Pool, attempt: number): Promise<number> {
-  return oneRow(pool, z.number().int(), fragment`select to_jsonb(bloud.sweep(${attempt})) as row`)
+export function sweep(pool: Pool, attempt: number, latestMs: number): Promise<number> {
+  return oneRow(
+    pool,
+    z.number().int(),
+    fragment`select to_jsonb(bloud.sweep(${attempt}, to_timestamp(${latestMs / 1000}::float8))) as row`,
+  )
+}
+
+/** Moves all open deadlines after the clock of the database was set forward by `ms`. */
+export async function moveDeadlines(pool: Pool, attempt: number, ms: number): Promise<void> {
+  const by = fragment`make_interval(secs => ${ms / 1000}::float8)`
+  await rows(
+    pool,
+    z.unknown(),
+    fragment`select '1'::jsonb as row from bloud.move_deadlines(${attempt}, ${by})`,
+  )
 }

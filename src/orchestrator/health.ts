@@ -1,6 +1,14 @@
-import { type ProbedApp, probedApps, reportHealth, reportRestarts, sweep } from '../db/health.ts'
+import {
+  moveDeadlines,
+  type ProbedApp,
+  probedApps,
+  reportHealth,
+  reportRestarts,
+  sweep,
+} from '../db/health.ts'
 import type { Cause } from '../domain/app.ts'
 import type { UnitState, WantedApp } from '../host/index.ts'
+import { createClockWatch } from './clockwatch.ts'
 import { wantedApp } from './configuration.ts'
 import type { Context } from './context.ts'
 import { findProblem, type HealthProblem } from './healthproblem.ts'
@@ -62,6 +70,7 @@ const newProbeState = (): ProbeState => ({
 export function createHealth(context: Context): { tick(): Promise<void> } {
   const { pool, host, attempt, log, signal } = context
   const probes = new Map<string, ProbeState>()
+  const clock = createClockWatch()
   const began = performance.now()
 
   /** Returns false if another transaction has locked the app, so that the app must be probed again. */
@@ -105,7 +114,9 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     if (app.status !== 'running') return false
     if (unit.state === 'backoff' && unit.restarts >= RESTARTS_TO_GIVE_UP) return false
     const startedMsAgo = unit.startedMsAgo ?? performance.now() - began
-    const healthyMsAgo = Math.min(performance.now() - state.healthyAt, app.status_seconds * 1000)
+    // Seconds below 0 are of an app that became running while the clock of the database was ahead.
+    const runningMs = app.status_seconds < 0 ? Number.POSITIVE_INFINITY : app.status_seconds * 1000
+    const healthyMsAgo = Math.min(performance.now() - state.healthyAt, runningMs)
     return startedMsAgo < Math.min(healthyMsAgo, wanted.catalog.healthCheck.timeout * 1000)
   }
 
@@ -166,7 +177,14 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
 
   return {
     async tick() {
-      const apps = await probedApps(pool)
+      const sentAt = performance.now()
+      const { apps, clockMs } = await probedApps(pool)
+      const reading = { clockMs, sentAt }
+      const jumpMs = clock.jumpMs(reading)
+      if (jumpMs > 0) await moveDeadlines(pool, attempt, jumpMs)
+      clock.keep(reading)
+      // The apps were read with the deadlines before the move, so they are read again in the next tick.
+      if (jumpMs > 0) return log.warn({ jumpMs }, 'the database clock was set forward, and deadlines with it')
       for (const name of probes.keys()) if (!apps.some((app) => app.name === name)) probes.delete(name)
       for (const app of apps) {
         const state = probes.get(app.name) ?? newProbeState()
@@ -177,7 +195,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
           void recordSafely(app, state)
         else if (due) void checkSafely(app, state)
       }
-      await sweep(pool, attempt)
+      await sweep(pool, attempt, clock.latestMs())
     },
   }
 }

@@ -30,7 +30,7 @@ test('the remaining time of a deadline is correct for any clock of the database'
   assert.ok(left > 500_000 && left <= 600_000, `${left} ms are left of 600 s`)
   await sql.query("select bloud.begin_run($1, $2, '1')", [attempt, rebuild?.id])
   await sql.query("select bloud.end_rebuild($1, $2, true, 0, '2')", [attempt, rebuild?.id])
-  const overdue = async () => (await probedApps(pool)).map((app) => app.overdue)
+  const overdue = async () => (await probedApps(pool)).apps.map((app) => app.overdue)
   assert.deepEqual(await overdue(), [false])
   await sql.query('update bloud.apps set deadline = bloud.clock()')
   assert.deepEqual(await overdue(), [true])

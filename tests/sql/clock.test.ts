@@ -104,6 +104,33 @@ test('a queued request, an uninstall and a start wait for their own period at mo
   assert.deepEqual((await db.root.query('select * from bloud.check_invariants()')).rows, [])
 })
 
+test('a clock that was behind and is set right moves the deadlines with it', async () => {
+  await setClock('-2 days')
+  await db.root.query("select bloud.install('flow')")
+  await db.root.query('select bloud.claim_rebuild($1, 600)', [db.attempt])
+  await db.root.query("select bloud.install('other')")
+  await setClock('0')
+  await db.root.query("select bloud.sweep($1, now() - interval '2 days')", [db.attempt])
+  assert.deepEqual(await statuses(db), { flow: 'configuring', other: 'queued' }, 'swept after a jump')
+  for (let times = 0; times < 2; times++) {
+    await db.root.query("select bloud.move_deadlines($1, '2 days')", [db.attempt])
+    await sweep()
+    for (const [table, where, period] of [
+      ['rebuilds', "state = 'active'", 600],
+      ['apps', "name = 'flow'", 600],
+      ['apps', "name = 'other'", 86_400],
+    ] as const) {
+      const left = await secondsLeft(table, where)
+      assert.ok(left > period - 100 && left <= period, `${table} ${where}: ${left} s`)
+    }
+  }
+  assert.deepEqual(await statuses(db), { flow: 'configuring', other: 'queued' })
+  const period =
+    "select extract(epoch from deadline - started_at)::int from bloud.rebuilds where state = 'active'"
+  assert.equal(await value(db.root, period), 600, 'a rebuild that follows gets the same period')
+  await assert.rejects(db.root.query("select bloud.move_deadlines(-1, '1 day')"), { code: 'BL016' })
+})
+
 test('the queue keeps the order of the requests, and no duration is negative', async () => {
   await setClock('1 hour')
   await db.root.query("select bloud.install('flow')")

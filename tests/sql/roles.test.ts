@@ -45,7 +45,7 @@ const EXPECTED: Record<string, Grants> = {
     'function',
     { execute: ['bloud_orchestrator'] },
     `acquire_lease adopt append_log begin_activation begin_run claim_rebuild end_rebuild fail_refresh
-    pair_folder prune release_lease renew_lease report_health report_restarts report_warnings report_worker sweep
+    move_deadlines pair_folder prune release_lease renew_lease report_health report_restarts report_warnings report_worker sweep
     sync_catalog`,
   ),
   'function deployment': {},

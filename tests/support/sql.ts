@@ -34,6 +34,12 @@ export async function value<T>(client: pg.Client, text: string, values: unknown[
   return (rows as unknown[][])[0]?.[0] as T
 }
 
+/** Sets the clock of the database for all sessions, to a time that differs by `offset` from the right one. */
+export async function setDatabaseClock(client: pg.Client, offset: string): Promise<void> {
+  await client.query(`create or replace function bloud.clock() returns timestamptz
+    language sql stable parallel safe as $$ select pg_catalog.clock_timestamp() + interval '${offset}' $$`)
+}
+
 export interface EntryOptions {
   port?: number
   integrations?: object
