@@ -10,6 +10,7 @@ import { createHost } from '../host/index.ts'
 import { createLogger, type Logger } from '../log.ts'
 import { createOrchestrator } from '../orchestrator/orchestrator.ts'
 import { createSystemdNotifier } from '../system/sdnotify.ts'
+import { isRoot } from '../system/systemuser.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 
 /**
@@ -45,6 +46,8 @@ async function main(): Promise<void> {
     )
   }
   const log = createLogger('orchestrator', config.logLevel)
+  // Files of the agent are not readable for apps, which run as another user if the agent is root.
+  if (config.hostKind === 'local' && isRoot()) process.umask(0o077)
   const notifier = createSystemdNotifier({ ...config.supervision, log })
   const host = createHost({ ...config, environment: hostEnvironment(), log: (line) => log.info(line) })
   const later = createLazyPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
