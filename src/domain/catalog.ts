@@ -9,7 +9,10 @@ import { z } from 'zod'
 import { isObject, plainValue, readYaml, WrittenScalar, type YamlFile, YamlRefusal } from './catalogyaml.ts'
 import { whyNotDisplayName } from './text.ts'
 
-/** Pattern of an app's name. The app's systemd unit, data directory and catalog file have the same name. */
+/**
+ * Pattern of an app's name, as in the SQL function bloud.check_name(). The app's systemd unit, data directory
+ * and catalog file have the same name.
+ */
 export const APP_NAME = /^[a-z][a-z0-9-]{0,62}$/
 
 /** Default interval between two health probes of an app, in seconds. */

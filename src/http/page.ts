@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { APP_NAME } from '../domain/catalog.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { withTimeout } from '../system/timeout.ts'
 import { compressed } from './asset.ts'
@@ -83,7 +82,7 @@ async function readFacts(source: PageSource, app: string | undefined): Promise<P
   const [status, catalog, rows] = await Promise.all([
     source.status(),
     source.catalog(),
-    app !== undefined && APP_NAME.test(app) ? source.history(app, HISTORY_ROWS) : undefined,
+    app === undefined ? undefined : source.history(app, HISTORY_ROWS),
   ])
   const facts = { status: JSON.parse(Buffer.from(status).toString()), catalog }
   return app === undefined || !rows ? facts : { ...facts, history: { app, rows } }

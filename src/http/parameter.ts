@@ -1,15 +1,14 @@
 /** Reads and checks the parameters of an HTTP request, from the path and the query. */
+import { APP_NAME } from '../domain/catalog.ts'
 import { Problem } from '../domain/problem.ts'
 import type { RequestContext } from './router.ts'
 
-/** Pattern of a valid app name, as in the SQL function bloud.check_name(). */
-const NAME = /^[a-z][a-z0-9-]{0,62}$/
 const OPERATION_ID = /^[1-9][0-9]{0,14}$/
 const COUNT = /^(0|[1-9][0-9]{0,14})$/
 
 const quoted = (text: string) => JSON.stringify(text.slice(0, 80))
 
-export const isName = (text: string): boolean => NAME.test(text)
+export const isName = (text: string): boolean => APP_NAME.test(text)
 
 export function checkName(name: string): string {
   if (isName(name)) return name

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { publishFile } from '../system/atomicfile.ts'
+import { toJson, writeAtomic } from '../system/atomicfile.ts'
 import { PostgresError } from './error.ts'
 
 export const DATABASE = 'bloud_host_agent'
@@ -85,16 +85,8 @@ export async function readCredentials(dataDir: string): Promise<Credentials | nu
 }
 
 /** Writes `database.json` atomically, readable only for the file's owner. */
-export async function writeCredentials(dataDir: string, facts: Credentials): Promise<void> {
-  const fresh = `${fileOf(dataDir)}.new`
-  await fs.rm(fresh, { force: true })
-  const file = await fs.open(fresh, 'wx', 0o600)
-  try {
-    await file.writeFile(`${JSON.stringify(facts, null, 2)}\n`)
-  } finally {
-    await file.close()
-  }
-  await publishFile(fresh, fileOf(dataDir))
+export function writeCredentials(dataDir: string, facts: Credentials): Promise<void> {
+  return writeAtomic(fileOf(dataDir), toJson(facts), 0o600)
 }
 
 /**

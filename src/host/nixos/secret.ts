@@ -3,9 +3,9 @@
  * same content. An app can't compute the secrets of other apps from its own secrets.
  */
 import { hkdfSync, randomBytes, randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncDirectory } from '../../system/atomicfile.ts'
+import { syncDirectory, writeAtomic } from '../../system/atomicfile.ts'
 
 const SECRET_BYTES = 32
 
@@ -79,17 +79,5 @@ export async function writeSecret(path: string, value: string): Promise<void> {
       await handle.close()
     }
   }
-  await writeSecretAnew(path, value)
-}
-
-async function writeSecretAnew(path: string, value: string): Promise<void> {
-  const temp = `${path}.${randomUUID()}.tmp`
-  try {
-    await writeFile(temp, value, { mode: 0o600, flag: 'wx', flush: true })
-    await rename(temp, path)
-  } catch (error) {
-    await rm(temp, { force: true })
-    throw error
-  }
-  await syncDirectory(dirname(path))
+  await writeAtomic(path, value, 0o600)
 }
