@@ -304,6 +304,7 @@ create table bloud.rebuilds (
   -- Time at which the machine began to activate the new configuration, or null.
   activated_at timestamp with time zone,
   finished_at timestamp with time zone, -- Time at which the rebuild ended, or null.
+  run_key text, -- Random end of the ids of the runs, <id>-<run>-<run_key>.
   constraint rebuilds_pkey PRIMARY KEY (id),
   constraint rebuilds_follows_fkey FOREIGN KEY (follows) REFERENCES bloud.rebuilds(id),
   constraint finished_when_over CHECK (((finished_at IS NULL) = (state = ANY (ARRAY['waiting'::text,

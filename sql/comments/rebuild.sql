@@ -19,6 +19,9 @@ comment on column bloud.rebuilds.deadline is
   'Time limit of the rebuild. A switch command (`nixos-rebuild switch`) that still runs then is stopped.';
 comment on column bloud.rebuilds.run is
   'Number of times that the switch command (`nixos-rebuild switch`) was started for this rebuild.';
+comment on column bloud.rebuilds.run_key is
+  'Random end of the ids of the runs, <id>-<run>-<run_key>. Null before the first run. A data folder can '
+  'have runs of another database whose rebuild has the same id.';
 comment on column bloud.rebuilds.log_offset is
   'Number of bytes of the switch command''s output that are already stored in bloud.rebuild_log.';
 comment on column bloud.rebuilds.log_lines is

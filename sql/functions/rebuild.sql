@@ -16,6 +16,8 @@ declare
 begin
   perform bloud.assert_attempt(p_attempt);
   update bloud.rebuilds r set phase = 'building', run = r.run + 1, log_offset = 0, activated_at = null,
+    -- The id of a rebuild can be used again after a restore, but the data folder keeps the runs.
+    run_key = case when r.run = 0 then left(replace(gen_random_uuid()::text, '-', ''), 12) else r.run_key end,
     generation_before = case when r.run = 0 then p_generation_before else r.generation_before end,
     desired = coalesce(r.desired, p_desired), build_started_at = coalesce(r.build_started_at, bloud.clock())
   where r.id = p_rebuild and r.state = 'active' returning * into v_rebuild;

@@ -51,11 +51,15 @@ drop schema if exists bloud cascade;
 /**
  * SQL that runs after the SQL script of a backup. With a higher attempt number (fencing token), the database
  * refuses writes of workers that started before the restore. With a new epoch (id of the event history),
- * connected clients load all statuses again.
+ * connected clients load all statuses again. A rebuild that was active at the time of the backup begins
+ * again, because its runs changed a later state of the machine.
  */
 export const AFTER_RESTORE = `
 update bloud.lease set lease_until = null, worker = null,
   attempt = greatest(attempt, pg_catalog.current_setting('bloud.attempt')::bigint) + 1;
+update bloud.rebuilds set attempt = (select attempt from bloud.lease), phase = 'configuring', run = 0,
+  log_offset = 0, activated_at = null, desired = case when rolls_back_to is not null then desired end
+where state = 'active';
 select bloud.new_epoch();
 `
 

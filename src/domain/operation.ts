@@ -32,6 +32,8 @@ export const Rebuild = z.object({
   phase: z.enum(['configuring', 'building']),
   attempt: z.number().int(),
   run: z.number().int(),
+  /** Random end of the ids of the runs. Null before the first run, and for runs of an earlier version. */
+  run_key: z.string().nullable(),
   log_offset: z.number().int(),
   /** Time in ms until the deadline of the rebuild, computed with the clock of the database. */
   remaining_ms: z.number(),

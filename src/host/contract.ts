@@ -23,7 +23,10 @@ export interface WantedApp {
 
 /** One execution of the switch command (`nixos-rebuild switch`, or switch.ts without NixOS). */
 export interface Run {
-  /** Numbers of the rebuild (one change of the machine) and of its execution, for example "17-1". */
+  /**
+   * Numbers of the rebuild (one change of the machine) and of its execution with a random end, for example
+   * "17-1-5f0c2e9ab417". Without the end in runs of an earlier version.
+   */
   id: string
 }
 

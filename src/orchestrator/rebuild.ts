@@ -64,20 +64,19 @@ async function end(context: Context, rebuild: ClaimedRebuild, outcome: Outcome):
   )
 }
 
+/** Records the start of the first run. The next call of runNextRebuild() starts it. */
 async function begin(
   context: Context,
   rebuild: ClaimedRebuild,
   apps: readonly ConfiguredApp[],
 ): Promise<void> {
   const generation = await context.host.generation()
-  const run = await beginRun(context.pool, context.attempt, rebuild.id, generation, apps)
-  await build(context, {
-    ...rebuild,
-    phase: 'building',
-    run,
-    log_offset: 0,
-    generation_before: generation,
-  })
+  await beginRun(context.pool, context.attempt, rebuild.id, generation, apps)
+}
+
+/** Returns the run of a rebuild. Its id is unique among the runs of all databases of a data folder. */
+function runOf({ id, run, run_key }: ClaimedRebuild): Run {
+  return { id: [id, run, ...(run_key === null ? [] : [run_key])].join('-') }
 }
 
 /**
@@ -86,7 +85,7 @@ async function begin(
  */
 async function build(context: Context, rebuild: ClaimedRebuild): Promise<void> {
   const { host, signal } = context
-  const run: Run = { id: `${rebuild.id}-${rebuild.run}` }
+  const run = runOf(rebuild)
   context.progress.phase(`rebuild ${rebuild.id}: ${rebuild.phase}`)
   if ((await host.inspect(run)).state === 'absent') {
     // The rebuild may have been cancelled while the configuration was written.

@@ -39,7 +39,7 @@ export interface RunPaths extends RunFiles {
   stop: string
 }
 
-export const RUN_ID = /^[0-9]{1,12}-[0-9]{1,6}$/
+export const RUN_ID = /^[0-9]{1,12}-[0-9]{1,6}(-[0-9a-f]{12})?$/
 
 export function nixosPaths(state: string): NixosPaths {
   return {

@@ -132,13 +132,16 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
  * rebuild.
  */
 async function removeOldRuns(paths: NixosPaths): Promise<void> {
-  const number = (id: string) => id.split('-').map(Number)
   const ids = (await readdir(paths.runs).catch(() => [])).filter((id) => RUN_ID.test(id))
-  const newestFirst = ids.sort((a, b) => {
-    const [[rebuildA = 0, runA = 0], [rebuildB = 0, runB = 0]] = [number(a), number(b)]
-    return rebuildB - rebuildA || runB - runA
-  })
-  for (const id of newestFirst.slice(RUNS_KEPT)) {
+  const runs = await Promise.all(
+    ids.map(async (id) => {
+      const directory = await stat(runPaths(paths, id).dir).catch(() => null)
+      return { id, at: directory?.mtimeMs ?? 0 }
+    }),
+  )
+  // Numbers of rebuilds repeat after a restore, so the times are compared.
+  const newestFirst = runs.sort((a, b) => b.at - a.at)
+  for (const { id } of newestFirst.slice(RUNS_KEPT)) {
     await rm(runPaths(paths, id).dir, { recursive: true, force: true }).catch(() => undefined)
   }
 }
