@@ -13,7 +13,12 @@ export interface FolderIdentity {
   database: string | null
 }
 
-const Answer = z.object({ database: z.string(), message: z.string().nullable(), hint: z.string().nullable() })
+/** `database` is null if a database that is not paired yet refuses the folder of another database. */
+const Answer = z.object({
+  database: z.string().nullable(),
+  message: z.string().nullable(),
+  hint: z.string().nullable(),
+})
 export type PairingAnswer = z.infer<typeof Answer>
 
 /**
@@ -34,6 +39,33 @@ export function adopt(url: string, folder: string, machine: string): Promise<str
     const { rows } = await client.query('select bloud.adopt($1, $2) as id', [folder, machine])
     return rows[0].id as string
   })
+}
+
+/** Row of bloud.pairing that pairs the database with a data folder. */
+export type StoredPairing = Record<'database_id' | 'folder_id' | 'machine', string> & { paired_at: Date }
+
+/** Returns with which data folder the database is paired, or null. */
+export function storedPairing(url: string): Promise<StoredPairing | null> {
+  return connected(url, async (client) => {
+    const known = await client.query("select to_regclass('bloud.pairing') is not null as yes")
+    if (!known.rows[0].yes) return null
+    const { rows } = await client.query(
+      'select database_id, folder_id, machine, paired_at from bloud.pairing where folder_id is not null',
+    )
+    return rows[0] ?? null
+  })
+}
+
+/** Pairs the database again as it was before its content was replaced by a backup. */
+export async function keepPairing(url: string, pairing: StoredPairing): Promise<void> {
+  const { database_id, folder_id, machine, paired_at } = pairing
+  await connected(url, (client) =>
+    client.query(
+      `update bloud.pairing set database_id = $1, folder_id = $2, machine = $3, paired_at = $4,
+        refused_folder = null, refused_machine = null, refused_database = null, refused_at = null`,
+      [database_id, folder_id, machine, paired_at],
+    ),
+  )
 }
 
 /**

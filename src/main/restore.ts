@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { callerDirectory, clientEnvironment } from '../config.ts'
 import { createRoles, migrate } from '../db/migration.ts'
+import { keepPairing, storedPairing } from '../db/pairing.ts'
 import {
   AFTER_RESTORE,
   BEFORE_RESTORE,
@@ -92,8 +93,11 @@ async function main(args: string[]): Promise<void> {
         'The agent then waits until the backup is restored and continues with its content.',
     )
   }
+  const pairing = await storedPairing(url)
   await restoreInto(url, file, serverMajor)
   await migrate({ url, log: { info: (line) => console.log(line) } })
+  // A backup can have the data folder of another machine, or none if an earlier version made it.
+  if (pairing) await keepPairing(url, pairing)
   console.log(`Restored from ${file}`)
 }
 

@@ -157,6 +157,57 @@ test(
   },
 )
 
+test('a rebuild that was active in the backup begins again, with runs of its own', needsServer, async (t) => {
+  const { url, client, attempt } = await filledDatabase(t)
+  await client.query("select bloud.install('beta')")
+  const id = await value(client, 'select id from bloud.claim_rebuild($1, 60)', [attempt])
+  const begin = async (number: number) => {
+    await client.query("select bloud.begin_run($1, $2, '2')", [number, id])
+    return value<string>(client, "select run || run_key from bloud.rebuilds where state = 'active'")
+  }
+  const run = await begin(attempt)
+  await backUp(url, 'active.dump')
+  await client.query("select bloud.end_rebuild($1, $2, true, 0, '3')", [attempt, id])
+  const { code, output } = await command('restore', url, 'active.dump')
+  assert.equal(code, 0, output)
+  assert.equal(
+    await value(client, 'select phase || run from bloud.rebuilds where id = $1', [id]),
+    'configuring0',
+  )
+  assert.deepEqual((await client.query('select * from bloud.check_invariants()')).rows, [])
+  const next = await value<number>(client, "select bloud.acquire_lease('new', 60)")
+  assert.notEqual(await begin(next), run)
+})
+
+test(
+  'a restore keeps the data folder with which the replaced database was paired',
+  needsServer,
+  async (t) => {
+    const source = await filledDatabase(t)
+    const pairing = (client: pg.Client) => value<string | null>(client, 'select folder_id from bloud.pairing')
+    await backUp(source.url, 'unpaired.dump')
+    await source.client.query("select bloud.pair_folder('source', null, 'here')")
+    await backUp(source.url, 'paired.dump')
+    const database = await value(source.client, 'select database_id from bloud.pairing')
+    const unpaired = await command('restore', source.url, 'unpaired.dump')
+    assert.equal(unpaired.code, 0, unpaired.output)
+    assert.equal(await pairing(source.client), 'source')
+    assert.equal(await value(source.client, 'select database_id from bloud.pairing'), database)
+
+    const target = await emptyDatabase(t)
+    await migrate({ url: target.url, log })
+    await target.client.query("select bloud.pair_folder('target', null, 'there')")
+    const moved = await command('restore', target.url, 'paired.dump')
+    assert.equal(moved.code, 0, moved.output)
+    assert.equal(await pairing(target.client), 'target')
+
+    const fresh = await emptyDatabase(t)
+    const copied = await command('restore', fresh.url, 'paired.dump')
+    assert.equal(copied.code, 0, copied.output)
+    assert.equal(await pairing(fresh.client), 'source', 'an unpaired database gets the pairing of the backup')
+  },
+)
+
 test('a restore is refused while a rebuild is active', needsServer, async (t) => {
   const { url, client, attempt } = await filledDatabase(t)
   const file = await backUp(url, 'busy.dump')
