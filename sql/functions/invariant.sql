@@ -32,7 +32,8 @@ language sql stable as $$
   select 'an active rebuild belongs to the lease', null,
     format('rebuild %s has attempt %s, the lease %s', r.id, r.attempt, l.attempt)
   from bloud.rebuilds r cross join bloud.lease l
-  where r.state = 'active' and (r.attempt, r.worker) is distinct from (l.attempt, l.worker)
+  -- After a restore the lease has no worker until the next one acquires it.
+  where r.state = 'active' and (r.attempt <> l.attempt or r.worker <> l.worker)
   union all
   select 'an active rebuild includes operations', null, format('rebuild %s', r.id) from bloud.rebuilds r
   where r.state = 'active'
