@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
 import { connected } from './database.ts'
+import { refuseOtherEncoding, refuseOtherOwner, refuseReadOnly } from './migrationcheck.ts'
 import { MigrationError } from './migrationerror.ts'
 import { applyReplaceable } from './replaceable.ts'
 
@@ -47,6 +48,7 @@ export interface MigrateOptions {
 export async function migrate(options: MigrateOptions): Promise<void> {
   const { url, rolePasswords = {}, log, sqlDir = SQL_DIR, answerLimitMs = ANSWER_LIMIT_MS } = options
   const deploy = async (client: pg.Client) => {
+    await refuseReadOnly(client)
     await refuseOtherEncoding(client)
     await withRetries(client, log, () => prepareRoles(client, sqlDir, rolePasswords))
     return withRetries(client, log, () => deployChanges(client, sqlDir))
@@ -151,36 +153,6 @@ async function oldestTransaction(client: pg.Client): Promise<string> {
   return rows[0]?.text ?? ''
 }
 
-async function refuseOtherEncoding(client: pg.Client): Promise<void> {
-  const { rows } = await client.query('show server_encoding')
-  const { server_encoding: encoding } = rows[0]
-  if (encoding === 'UTF8') return
-  throw new MigrationError(
-    'other_encoding',
-    `The database has the encoding ${encoding}, which can't store the names and logs of apps. Create one ` +
-      "with: create database bloud encoding 'UTF8' locale 'C' template template0; and set DATABASE_URL to it.",
-  )
-}
-
-/** Refuses a schema with objects that bloud_owner does not own, before the first of them causes an error. */
-async function refuseOtherOwner(client: pg.Client): Promise<void> {
-  const { rows } = await client.query(`
-    select format('The schema bloud belongs to %s', nspowner::regrole) as reason,
-      format('alter schema bloud owner to bloud_owner') as remedy
-    from pg_namespace where nspname = 'bloud' and nspowner <> 'bloud_owner'::regrole
-    union all select format('%s belongs to %s', c.oid::regclass, c.relowner::regrole),
-      format('alter table %s owner to bloud_owner', c.oid::regclass)
-    from pg_class c where c.relnamespace = to_regnamespace('bloud') and c.relkind in ('r', 'v', 'S')
-      and c.relowner <> 'bloud_owner'::regrole
-    limit 1`)
-  if (!rows[0]) return
-  throw new MigrationError(
-    'other_owner',
-    `${rows[0].reason} and not to bloud_owner. If it is Bloud's, run as superuser: ${rows[0].remedy}; ` +
-      'else set DATABASE_URL to another database.',
-  )
-}
-
 async function prepareRoles(
   client: pg.Client,
   sqlDir: string,
@@ -226,7 +198,10 @@ async function createRole(client: pg.Client, role: string): Promise<void> {
  * @throws MigrationError
  */
 export function createRoles(url: string): Promise<void> {
-  return connected(url, (client) => prepareRoles(client, SQL_DIR, {}))
+  return connected(url, async (client) => {
+    await refuseReadOnly(client)
+    await prepareRoles(client, SQL_DIR, {})
+  })
 }
 
 export async function knownMigrations(sqlDir = SQL_DIR): Promise<Set<string>> {

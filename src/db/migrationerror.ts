@@ -6,6 +6,7 @@ export class MigrationError extends Error {
     | 'busy'
     | 'other_encoding'
     | 'other_owner'
+    | 'read_only'
 
   constructor(code: MigrationError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
