@@ -34,6 +34,7 @@ grant execute on function
   bloud.status_at(text, timestamptz), bloud.check_invariants(), bloud.readiness(), bloud.blocking_sessions(),
   bloud.stream_head(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer),
   bloud.is_led(), bloud.longest_lease(), bloud.refusal_of_folder(text, text, text),
+  bloud.refusal_of_copy(text, text), bloud.is_connected(text),
   bloud.pairing_refusal(), bloud.snapshot(), bloud.operation_log(bigint, bigint, integer)
 to bloud_viewer, bloud_relay;
 

@@ -21,6 +21,15 @@ language sql stable as $$
 $$;
 comment on function bloud.is_led() is 'Returns true while a worker (orchestrator process) holds the lease.';
 
+create or replace function bloud.is_connected(p_worker text) returns boolean
+language sql stable as $$
+  -- src/main/orchestrator.ts gives its sessions this name, of which PostgreSQL keeps 63 bytes.
+  select exists (select from pg_stat_activity a where a.datname = current_database()
+    and a.application_name = left('bloud-orchestrator-' || p_worker, 63))
+$$;
+comment on function bloud.is_connected(text) is
+  'Returns true while a worker (orchestrator process) has a session in this database.';
+
 create or replace function bloud.acquire_lease(p_worker text, p_seconds integer, p_folder text default null,
   p_predecessor_ended boolean default false) returns bigint
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -29,7 +38,10 @@ declare
 begin
   update bloud.lease l set attempt = l.attempt + 1, worker = p_worker, folder_id = p_folder,
     lease_until = bloud.clock() + least(make_interval(secs => p_seconds), bloud.longest_lease())
-  where l.worker = p_worker or (p_predecessor_ended and l.folder_id = p_folder)
+  where l.worker = p_worker
+    -- A copy of the data folder has the same id, so its worker must not count as the successor.
+    or (p_predecessor_ended and l.folder_id = p_folder
+      and split_part(l.worker, ':', 1) = split_part(p_worker, ':', 1) and not bloud.is_connected(l.worker))
     -- Not is_led(), which would not read the row again after a wait for another worker.
     or (l.lease_until between bloud.clock() and bloud.clock() + bloud.longest_lease()) is not true
   returning * into v_lease;
@@ -47,8 +59,8 @@ $$;
 comment on function bloud.acquire_lease(text, integer, text, boolean) is
   'Acquires the lease (lock that makes one worker the active one) for p_seconds seconds, a minute at most. '
   'Returns the attempt number, or null while another worker holds the lease. p_folder is the id of the '
-  'worker''s data folder. p_predecessor_ended takes the lease of an earlier worker of the same folder, which '
-  'the caller knows to have ended.';
+  'worker''s data folder. p_predecessor_ended takes the lease of an earlier worker of the same folder and '
+  'machine that is not connected any more, because the caller knows that it has ended.';
 
 create or replace function bloud.assert_attempt(p_attempt bigint) returns void
 language plpgsql as $$

@@ -36,6 +36,27 @@ comment on function bloud.refusal_of_folder(text, text, text) is
   'Returns the reason why the worker of a data folder may not work with this database, or null. p_folder is '
   'the id of the folder, p_database the id of the database that the folder stores, or null.';
 
+create or replace function bloud.refusal_of_copy(p_folder text, p_machine text) returns bloud.refusal
+language plpgsql stable as $$
+declare
+  v_lease bloud.lease;
+  v_machine text;
+begin
+  select * into v_lease from bloud.lease l where l.folder_id = p_folder;
+  v_machine := split_part(v_lease.worker, ':', 1);
+  if v_machine <> p_machine and bloud.is_led() and bloud.is_connected(v_lease.worker) then
+    return ('BL022', format('The orchestrator of %s works with the same data folder as %s', v_machine,
+      p_machine), 'One of the two folders is a copy of the other.',
+      format('Stop the agent on one of the two machines. If %s shall work too, correct its DATABASE_URL and '
+        'delete pairing.json in its copy.', p_machine))::bloud.refusal;
+  end if;
+  return null;
+end
+$$;
+comment on function bloud.refusal_of_copy(text, text) is
+  'Returns the reason why the worker of a data folder must wait, because the worker of another machine works '
+  'with a folder of the same id, or null.';
+
 create or replace function bloud.pair_folder(p_folder text, p_database text, p_machine text) returns jsonb
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -47,6 +68,9 @@ begin
     select * into v_pairing from bloud.pairing for update; -- two workers may start at the same time
   end if;
   v_refusal := bloud.refusal_of_folder(p_folder, p_database, p_machine);
+  if v_refusal.sqlstate is null then
+    v_refusal := bloud.refusal_of_copy(p_folder, p_machine);
+  end if;
   if v_refusal.sqlstate is not null then
     -- A refused worker tries again twice a second, so the time is stored only every 5 s.
     update bloud.pairing set refused_folder = p_folder, refused_machine = p_machine,

@@ -70,7 +70,8 @@ export async function keepPairing(url: string, pairing: StoredPairing): Promise<
 
 /**
  * Returns why the database refuses a data folder, in sentences, or null. Returns null for a database that no
- * version with pairing has migrated yet.
+ * version with pairing has migrated yet, and for a schema that the login may not use, because the migration
+ * explains it.
  */
 export function folderProblem(
   url: string,
@@ -78,14 +79,24 @@ export function folderProblem(
   machine: string,
 ): Promise<string | null> {
   return connected(url, async (client) => {
+    const usable = await client.query(
+      "select has_schema_privilege(oid, 'usage') as yes from pg_namespace where nspname = 'bloud'",
+    )
+    if (!usable.rows[0]?.yes) return null
     const { rows } = await client.query(
-      "select to_regprocedure('bloud.refusal_of_folder(text, text, text)') is not null as known",
+      "select to_regprocedure('bloud.refusal_of_folder(text, text, text)') is not null as known, " +
+        "to_regprocedure('bloud.refusal_of_copy(text, text)') is not null as knows_copies",
     )
     if (!rows[0].known) return null
     const refusal = await client.query(
       "select r.message || '. ' || r.hint as problem from bloud.refusal_of_folder($1, $2, $3) r",
       [folder, database, machine],
     )
-    return (refusal.rows[0]?.problem as string | undefined) ?? null
+    if (refusal.rows[0]?.problem || !rows[0].knows_copies) return refusal.rows[0]?.problem ?? null
+    const copy = await client.query(
+      "select r.message || '. ' || r.hint as problem from bloud.refusal_of_copy($1, $2) r",
+      [folder, machine],
+    )
+    return copy.rows[0]?.problem ?? null
   })
 }

@@ -2,6 +2,7 @@
  * Command `npm run orchestrator`: starts the worker that executes operations and checks the health of the
  * apps. The worker and the relay communicate only through the database.
  */
+import { hostname } from 'node:os'
 import { hideEnvironment, hostEnvironment, readConfig } from '../config.ts'
 import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
@@ -50,7 +51,9 @@ async function main(): Promise<void> {
   if (config.hostKind === 'local' && isRoot()) process.umask(0o077)
   const notifier = createSystemdNotifier({ ...config.supervision, log })
   const host = createHost({ ...config, environment: hostEnvironment(), log: (line) => log.info(line) })
-  const later = createLazyPool(config.databaseUrl, 'bloud-orchestrator', POOL_SIZE)
+  const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
+  // The SQL function bloud.is_connected() finds the worker by the name of its sessions.
+  const later = createLazyPool(config.databaseUrl, `bloud-orchestrator-${worker}`, POOL_SIZE)
   const pool = await openWhenThere(later, log)
   let recovered = false
   const notifyIfReady = () => recovered && listener.isListening() && notifier.ready()
@@ -62,7 +65,7 @@ async function main(): Promise<void> {
       notifyIfReady()
     },
   }
-  const orchestrator = createOrchestrator({ ...config, pool, host, log, progress })
+  const orchestrator = createOrchestrator({ ...config, worker, pool, host, log, progress })
   const listener = openListener(config.databaseUrl, 'bloud-orchestrator-listen', ['bloud_work'], {
     onNotification: orchestrator.notify,
     onListening() {

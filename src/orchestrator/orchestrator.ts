@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import type { Pool } from '../db/pool.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
@@ -23,6 +22,8 @@ const PAUSE_AFTER_ERROR_MS = 500
 const STANDBY_MS = 500
 
 export interface OrchestratorOptions {
+  /** Name of this orchestrator, `<host name>:<process id>:<start>`. */
+  worker: string
   pool: Pool
   host: Host
   log: Logger
@@ -49,8 +50,7 @@ export interface Orchestrator {
  * lease (lock in the database) is active.
  */
 export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
-  const { pool, log, progress } = options
-  const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
+  const { pool, log, progress, worker } = options
   const stopping = new AbortController()
   const work = createWakeup()
   const housekeepingWakeup = createWakeup()
@@ -58,6 +58,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   let running: Promise<void> | undefined
   let hostStarted: Promise<void> | undefined
   let folderLock: FileLock | null = null
+  let predecessorEnded = false
   let standbyReason: string | null = null
 
   async function loop(): Promise<void> {
@@ -82,8 +83,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     // expire.
     const locked = folderLock ? null : await lockFolder(options.pairingFile)
     folderLock ??= locked
-    const lease = await takeLease(pool, { worker, folder, predecessorEnded: locked !== null }, log)
+    if (locked) predecessorEnded = true
+    const lease = await takeLease(pool, { worker, folder, predecessorEnded }, log)
     if (!lease) return standBy('another worker holds the lease')
+    predecessorEnded = false
     standbyReason = null
     await reports.send()
     await workAsLeaseHolder(lease)

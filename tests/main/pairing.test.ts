@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -15,7 +15,7 @@ import { testDatabase } from '../support/cluster.ts'
 import { type Home, makeHome } from '../support/home.ts'
 import { settings, startWholeAgent } from '../support/npmstart.ts'
 import { freePort } from '../support/port.ts'
-import { value } from '../support/sql.ts'
+import { session, transitionsOf, value } from '../support/sql.ts'
 
 const LIMIT_MS = 90_000
 const REFUSED = /npm run adopt/
@@ -119,7 +119,8 @@ test('an emptied data folder and the folder of another database are refused', as
   const swapped = startWith(t, home, home.dataDir, 'orchestrator', {
     DATABASE_URL: fresh.urlFor('bloud_orchestrator'),
   })
-  await swapped.waitFor(REFUSED)
+  await swapped.waitFor(/standing by: The data folder of .* belongs to another database\. .*npm run adopt/)
+  assert.doesNotMatch(swapped.output(), /lease could not be taken/)
   await swapped.end('SIGTERM')
 
   const again = startWith(t, home, home.dataDir, 'orchestrator')
@@ -145,4 +146,38 @@ test('npm start on a second machine prints the sentence, serves it, and starts n
   const owner = await home.orchestrator()
   assert.equal(await pollUntil(async () => (await fetch(`${agent.address}/readyz`)).ok, 0), null)
   assert.equal(await owner.end('SIGTERM'), 0)
+})
+
+test('a used data folder builds what a new database requests, although the numbers of its rebuilds repeat', async (t) => {
+  const home = await usedHome(t)
+  const fresh = await testDatabase('fresh')
+  t.after(fresh.drop)
+  const url = { DATABASE_URL: fresh.urlFor('bloud_orchestrator') }
+  const adopted = startWith(t, home, home.dataDir, 'adopt', url)
+  assert.equal(await adopted.ended, 0, adopted.output())
+  const agent = startWith(t, home, home.dataDir, 'orchestrator', url)
+  await agent.waitFor(/catalog is up to date/)
+  const sql = await session(fresh.url)
+  t.after(() => sql.end())
+  await sql.query("select bloud.install('second')")
+  const ended = await pollUntil(async () => {
+    const { rows } = await sql.query("select status from bloud.apps where name = 'second'")
+    return ['running', 'failed', 'error'].includes(rows[0]?.status) && rows[0].status
+  }, LIMIT_MS)
+  assert.equal(ended, 'running', JSON.stringify(await transitionsOf(sql, 'second')))
+  assert.equal(await value(sql, 'select id::text from bloud.rebuilds'), '1', 'the number is used again')
+})
+
+test('a copy of the data folder does not take the lease while the original works', async (t) => {
+  const home = await makeHome(t)
+  await home.addApp('first')
+  const original = await home.orchestrator()
+  const copy = await folder(t)
+  await copyFile(join(home.dataDir, 'pairing.json'), join(copy, 'pairing.json'))
+  const before = await attempt(home)
+  const second = startWith(t, home, copy, 'orchestrator')
+  await second.waitFor(/standing by: another worker holds the lease/)
+  assert.equal(await attempt(home), before)
+  assert.equal(await original.end('SIGTERM'), 0)
+  await second.waitFor(/lease acquired/)
 })

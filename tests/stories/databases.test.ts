@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { ROOT } from '../../src/config.ts'
-import { migrate } from '../../src/db/migration.ts'
+import { createRoles, migrate } from '../../src/db/migration.ts'
 import { serverUser } from '../../src/postgres/serveruser.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
 import { startProcess } from '../support/agent.ts'
@@ -202,6 +202,48 @@ test('a schema bloud of another owner is refused with the statement that gives i
   assert.ok(statement, output)
   await client.query(statement)
   assert.match(await attempt(urlOf(name)), /up to date/)
+})
+
+/** Creates a login that is no superuser but owns the database, as hosting providers give it. */
+async function ordinaryLogin(t: TestContext, database: string): Promise<string> {
+  const [name, password] = [`login_${randomBytes(6).toString('hex')}`, randomBytes(6).toString('hex')]
+  await createRoles(urlOf('postgres'))
+  await administer(async (admin) => {
+    await admin.query(`create role ${name} login createrole password '${password}' in role bloud_owner`)
+    await admin.query(`alter database ${database} owner to ${name}`)
+  })
+  t.after(() =>
+    administer((admin) => admin.query(`alter database ${database} owner to postgres; drop role ${name}`)),
+  )
+  const url = new URL(urlOf(database))
+  url.username = name
+  url.password = password
+  return url.href
+}
+
+test('npm start with an ordinary login explains a schema bloud of another owner', async (t) => {
+  const name = await emptyDatabase(t)
+  const url = await ordinaryLogin(t, name)
+  const client = await session(urlOf(name))
+  await client.query('create schema bloud')
+  await client.end()
+  const agent = await startAgent(t, url)
+  assert.equal(await agent.ended, 1, agent.output())
+  assert.match(agent.output(), /^\s*The schema bloud belongs to postgres.*alter schema bloud owner/)
+  assert.doesNotMatch(agent.output(), / at /, 'a stack')
+})
+
+test('a read-only database is refused with a sentence by npm start and npm run migrate', async (t) => {
+  const name = await emptyDatabase(t)
+  await migrate({ url: urlOf(name), log })
+  await administer((admin) => admin.query(`alter database ${name} set default_transaction_read_only = on`))
+  const sentence = /^\s*The database accepts no changes, because it is set to read-only\. Reset default_/
+  const agent = await startAgent(t, urlOf(name))
+  assert.equal(await agent.ended, 1, agent.output())
+  for (const output of [agent.output(), await attempt(urlOf(name))]) {
+    assert.match(output, sentence)
+    assert.doesNotMatch(output, / at /, 'a stack')
+  }
 })
 
 test('a URL with several hosts or for a standby is refused with what to write instead', async () => {
