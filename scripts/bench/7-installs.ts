@@ -76,6 +76,7 @@ async function measure(oneByOne: boolean) {
   const admin = await database.session()
   const pool = await openPool(database.urlOf('bloud_orchestrator'), 'bench', 5)
   const orchestrator = createOrchestrator({
+    worker: 'bench:1:a',
     pool,
     host: slowHost(),
     log: createLogger('bench', 'error'),

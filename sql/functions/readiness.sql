@@ -59,8 +59,11 @@ language sql stable as $$
       else format('The orchestrator %s holds the lease, but is not connected.', l.worker) end,
     'Start the orchestrator: npm start, or the unit that runs it.', least(l.lease_until, w.reported_at)
   from bloud.lease l left join bloud.workers w on w.worker = l.worker
-  where not bloud.is_led() or w.reported_at is null
-    or w.reported_at not between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s'
+  where (not bloud.is_led() or w.reported_at is null
+    or w.reported_at not between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s')
+    -- An orchestrator whose host can't start takes no lease, and its report has the reason.
+    and (bloud.is_led() or not exists (select from bloud.workers h where h.problems @> '[{"cause": "host"}]'
+      and h.reported_at between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s'))
   union all
   select 'other_folder', r.message || '.', r.hint, null from bloud.pairing_refusal() r
   where r.sqlstate is not null

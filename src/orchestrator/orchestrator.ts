@@ -1,5 +1,5 @@
 import type { Pool } from '../db/pool.ts'
-import type { Host } from '../host/index.ts'
+import type { Host, HostProblem } from '../host/index.ts'
 import type { Logger } from '../log.ts'
 import type { FileLock } from '../system/filelock.ts'
 import { configureWanted } from './configuration.ts'
@@ -20,6 +20,7 @@ const SLOW_TICK_MS = 2_000
 const PAUSE_AFTER_ERROR_MS = 500
 /** Interval in ms at which an inactive orchestrator tries to become the active one. */
 const STANDBY_MS = 500
+const HOST_HINT = 'Remove the obstacle. The orchestrator tries again twice a second.'
 
 export interface OrchestratorOptions {
   /** Name of this orchestrator, `<host name>:<process id>:<start>`. */
@@ -54,9 +55,11 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const stopping = new AbortController()
   const work = createWakeup()
   const housekeepingWakeup = createWakeup()
-  const reports = createWorkerReports({ pool, host: options.host, worker, log })
+  let hostProblem: HostProblem | null = null
+  const problems = async () => (hostProblem ? [hostProblem] : ((await options.host.problems?.()) ?? []))
+  const reports = createWorkerReports({ pool, host: { problems }, worker, log })
   let running: Promise<void> | undefined
-  let hostStarted: Promise<void> | undefined
+  let hostStarted = false
   let folderLock: FileLock | null = null
   let predecessorEnded = false
   let standbyReason: string | null = null
@@ -77,8 +80,8 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   }
 
   async function workIfLeaseIsFree({ folder }: Pairing): Promise<void> {
-    await startHost()
     reports.start()
+    if (!(await startHost())) return
     // The lock proves once that the former orchestrator of this data folder has ended, so its lease need not
     // expire.
     const locked = folderLock ? null : await lockFolder(options.pairingFile)
@@ -92,13 +95,24 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     await workAsLeaseHolder(lease)
   }
 
-  /** Starts the host after the database has accepted the data folder, so that a refused agent runs no app. */
-  function startHost(): Promise<void> {
-    hostStarted ??= options.host.start().catch((error) => {
-      hostStarted = undefined
-      throw error
-    })
-    return hostStarted
+  /**
+   * Starts the host after the database has accepted the data folder, so that a refused agent runs no app.
+   * Returns false and reports the reason if the host can't start.
+   */
+  async function startHost(): Promise<boolean> {
+    try {
+      if (!hostStarted) await options.host.start()
+      hostStarted = true
+      hostProblem = null
+      return true
+    } catch (error) {
+      const sentence = `The apps can't be started: ${(error as Error).message}`
+      if (sentence !== hostProblem?.sentence) log.warn({ err: error }, "the host can't be started: retrying")
+      hostProblem = { cause: 'host', sentence, hint: HOST_HINT }
+      progress.phase(sentence)
+      await reports.send()
+      return false
+    }
   }
 
   /** The database belongs to another data folder, so this orchestrator does and reports nothing. */

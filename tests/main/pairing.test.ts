@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -180,4 +180,22 @@ test('a copy of the data folder does not take the lease while the original works
   assert.equal(await attempt(home), before)
   assert.equal(await original.end('SIGTERM'), 0)
   await second.waitFor(/lease acquired/)
+})
+
+test('a host that can not start is a cause of its own, which is logged once', async (t) => {
+  const home = await makeHome(t)
+  const path = join(home.dataDir, 'host')
+  await writeFile(path, 'a file in the place of the folder')
+  const agent = startWith(t, home, home.dataDir, 'orchestrator')
+  await home.untilTrue("select exists (select from bloud.readiness() where cause = 'host')")
+  const { rows } = await home.sql.query('select cause, sentence from bloud.readiness()')
+  assert.deepEqual(
+    rows.map(({ cause }) => cause),
+    ['host'],
+  )
+  assert.match(rows[0].sentence, /^The apps can't be started: E[A-Z]+/)
+  assert.equal(agent.output().match(/can't be started/g)?.length, 1, agent.output())
+  await rm(path)
+  await agent.waitFor(/lease acquired/)
+  await home.untilTrue('select not exists (select from bloud.readiness())')
 })
