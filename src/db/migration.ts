@@ -181,7 +181,8 @@ async function prepareRoles(
     throw new MigrationError(
       'roles_missing',
       `This login may not create the roles of the system (${(error as Error).message}). ` +
-        'Have an administrator run as superuser: psql -f sql/roles.sql, and grant bloud_owner to this login.',
+        'Have an administrator run as superuser: psql -f sql/roles.sql, and grant bloud_owner, bloud_operator, ' +
+        'bloud_relay, bloud_orchestrator to this login.',
       { cause: error },
     )
   }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { ROOT } from '../../src/config.ts'
-import { createRoles, migrate } from '../../src/db/migration.ts'
+import { migrate } from '../../src/db/migration.ts'
 import { serverUser } from '../../src/postgres/serveruser.ts'
 import { pollUntil } from '../../src/system/timeout.ts'
 import { startProcess } from '../support/agent.ts'
@@ -207,9 +207,10 @@ test('a schema bloud of another owner is refused with the statement that gives i
 /** Creates a login that is no superuser but owns the database, as hosting providers give it. */
 async function ordinaryLogin(t: TestContext, database: string): Promise<string> {
   const [name, password] = [`login_${randomBytes(6).toString('hex')}`, randomBytes(6).toString('hex')]
-  await createRoles(urlOf('postgres'))
+  await migrate({ url: urlOf(await emptyDatabase(t)), log }) // creates the roles
   await administer(async (admin) => {
-    await admin.query(`create role ${name} login createrole password '${password}' in role bloud_owner`)
+    await admin.query(`create role ${name} login createrole password '${password}'
+      in role bloud_owner, bloud_operator, bloud_relay, bloud_orchestrator`)
     await admin.query(`alter database ${database} owner to ${name}`)
   })
   t.after(() =>
