@@ -5,13 +5,15 @@ import {
   fchownSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  type Stats,
   writeFileSync,
 } from 'node:fs'
 import { chmod, lchown, lstat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { makeDirectory, readIfExists, readOrCreate, writeAtomic } from '../../system/atomicfile.ts'
+import { claimFile, makeDirectory, readIfExists, writeAtomic } from '../../system/atomicfile.ts'
 import type { SystemUser } from '../../system/systemuser.ts'
 
 /**
@@ -37,16 +39,19 @@ export async function prepareHome(
     await writeAtomic(boundary, PACKAGE_BOUNDARY.content)
   await chmod(boundary, 0o644)
   for (const [path, content] of Object.entries(files)) {
-    // An empty file has lost its content in a power failure.
     if (user) writeAsRoot(home, path, content, user)
-    else
-      await readOrCreate(
-        join(home, path),
-        () => content,
-        (found) => found !== '' || content === '',
-      )
+    else await createFile(join(home, path), content)
   }
 }
+
+async function createFile(path: string, content: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (!found) await claimFile(path, content)
+  else if (hasLostContent(found) && content !== '') await writeAtomic(path, content)
+}
+
+/** Returns true for an empty regular file, which has lost its content in a power failure. */
+const hasLostContent = (found: Stats) => found.isFile() && found.size === 0
 
 /**
  * Writes a file as root into a directory of another user. Opens each folder of the path by the descriptor of
@@ -66,11 +71,13 @@ function writeAsRoot(home: string, path: string, content: string, user: SystemUs
       folder = next
       if (isNew) fchownSync(folder, user.uid, user.gid)
     }
+    const present = lstatSync(inFolder(last), { throwIfNoEntry: false })
+    if (present && (!hasLostContent(present) || content === '')) return
     // Without O_NONBLOCK, a named pipe in the place of the file would block this process.
     const file = openSync(inFolder(last), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
     try {
       const found = fstatSync(file)
-      if (!found.isFile() || found.size > 0) return
+      if (!hasLostContent(found)) return
       fchownSync(file, user.uid, user.gid)
       writeFileSync(file, content)
       fsyncSync(file)
