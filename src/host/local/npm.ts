@@ -32,8 +32,6 @@ export interface NpmOptions {
   installScripts?: string[]
   /** User and folders of npm, or null if npm runs as the user of this process. */
   confinement?: Confinement | null
-  /** Folders and files outside of the data directory that the install needs, for example a local package. */
-  needed?: string[]
   signal: AbortSignal
   log: (line: string) => void
 }
@@ -121,10 +119,9 @@ async function runNpm(
   // process.env. npm_config_nodedir is set even if empty, because the user's npmrc may name the headers of
   // another Node.
   const variables = [`${MARK}=${options.mark}`, `npm_config_nodedir=${options.nodeDir ?? ''}`]
-  const { confinement = null, needed = [], nodeDir } = options
+  const { confinement = null, nodeDir } = options
   const command = ['env', ...variables, ...options.command, ...args]
-  const more = nodeDir ? [...needed, nodeDir] : needed
-  const [program, programArgs, user] = asUser(confinement, command, dir, more)
+  const [program, programArgs, user] = asUser(confinement, command, dir, nodeDir ? [nodeDir] : [])
   const child = spawn(program, programArgs, {
     ...user,
     detached: true, // npm gets its own process group, in which its background processes are found.

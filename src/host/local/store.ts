@@ -5,12 +5,12 @@
  */
 import { createHash } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { CatalogApp, NpmForm } from '../../domain/catalog.ts'
 import { toJson } from '../../system/atomicfile.ts'
 import { publishFolder } from '../../system/atomicfolder.ts'
 import { diskSpace, isDiskFull } from '../../system/diskspace.ts'
-import { changeOwner, mayRead, type SystemUser } from '../../system/systemuser.ts'
+import { changeOwner, type SystemUser } from '../../system/systemuser.ts'
 import { explainFullDisk, InstallError } from './installerror.ts'
 import { type NpmOptions, npmInstall } from './npm.ts'
 import { type Program, programIn } from './program.ts'
@@ -89,8 +89,7 @@ export async function installIntoStore(
     const readable = await readableForm(npm, join(temp, LOCAL_COPY), options.confinement ?? null)
     await writeFile(join(temp, 'package.json'), toJson(await wrapperOf(readable)))
     if (options.confinement) await changeOwner(options.confinement, temp)
-    const needed = isFile(npm) ? [pathOf(npm)] : []
-    await install(temp, npm, { ...options, needed })
+    await install(temp, npm, options)
     await rm(join(temp, LOCAL_COPY), { recursive: true, force: true })
     await findProgram(temp, npm)
     options.signal.throwIfAborted()
@@ -105,13 +104,17 @@ export async function installIntoStore(
   }
 }
 
-/** Returns the form with a copy of the local package if the user that runs npm can't read the package. */
-async function readableForm(npm: NpmForm, copy: string, user: SystemUser | null): Promise<NpmForm> {
+/**
+ * Returns the form with a copy of the local package if another user runs npm, because this user perhaps can't
+ * read each file of the package. The copy keeps its name, because npm knows a tarball by its ending.
+ */
+export async function readableForm(npm: NpmForm, copy: string, user: SystemUser | null): Promise<NpmForm> {
   if (!user || !isFile(npm)) return npm
-  const found = await stat(pathOf(npm)).catch(() => null)
-  if (!found || mayRead(found, user)) return npm
-  await cp(pathOf(npm), copy, { recursive: true })
-  return { ...npm, package: `${FILE}${copy}` }
+  const source = pathOf(npm)
+  if (!(await stat(source).catch(() => null))) return npm
+  const target = join(copy, basename(source))
+  await cp(source, target, { recursive: true, verbatimSymlinks: true })
+  return { ...npm, package: `${FILE}${target}` }
 }
 
 /** Errors of npm if its cache is damaged. npm itself repairs packages, but not lists of versions. */
