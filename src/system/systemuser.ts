@@ -3,7 +3,7 @@
  */
 import { constants, type Stats } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { run } from './childprocess.ts'
 
 export interface SystemUser {
@@ -36,15 +36,24 @@ export async function createUser(name: string): Promise<SystemUser | null> {
   return findUser(name)
 }
 
+/** Returns the name and uid of a user for a message, for example `bloud-apps (uid 999)`. */
+export async function describeUser({ uid }: SystemUser): Promise<string> {
+  const named = await run('id', ['-un', String(uid)], { limitMs: COMMAND_LIMIT_MS }).catch(() => null)
+  return named?.code === 0 ? `${named.output.trim()} (uid ${uid})` : `with uid ${uid}`
+}
+
 const bitsFor = ({ uid, gid, mode }: Stats, user: SystemUser): number =>
   (uid === user.uid ? mode >> 6 : gid === user.gid ? mode >> 3 : mode) & 0o7
 
 /** True if the user may enter a directory with these attributes. */
 export const mayEnter = (found: Stats, user: SystemUser) => (bitsFor(found, user) & 0o1) !== 0
 
-/** True if the user may read a file, or list and enter a directory, with these attributes. */
-export const mayRead = (found: Stats, user: SystemUser) =>
-  (bitsFor(found, user) & 0o4) !== 0 && (!found.isDirectory() || mayEnter(found, user))
+/** If this process runs as root, gives a new file or folder to the owner of the folder that contains it. */
+export async function giveToFolderOwner(path: string): Promise<void> {
+  if (!isRoot()) return
+  const { uid, gid } = await fs.stat(dirname(path))
+  if (uid !== 0) await fs.lchown(path, uid, gid)
+}
 
 /** Errors of an entry that was deleted or replaced since the directory was listed. */
 const REPLACED = new Set(['ENOENT', 'ENOTDIR', 'ELOOP'])

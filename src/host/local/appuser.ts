@@ -6,7 +6,14 @@ import { constants, existsSync, realpathSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { run } from '../../system/childprocess.ts'
-import { changeOwner, createUser, findUser, isRoot, type SystemUser } from '../../system/systemuser.ts'
+import {
+  changeOwner,
+  createUser,
+  describeUser,
+  findUser,
+  isRoot,
+  type SystemUser,
+} from '../../system/systemuser.ts'
 import { HostError } from '../hosterror.ts'
 import { asUser } from './confinement.ts'
 import type { Paths } from './paths.ts'
@@ -97,7 +104,8 @@ export async function refuseUnreachable(user: SystemUser, dataDir: string): Prom
   if (outcome.code === 0) return
   throw new HostError(
     'unreachable_directory',
-    `npm and the apps run as the user "${APP_USER}", because the agent runs as root. This user can't reach ` +
+    `npm and the apps run as the user ${await describeUser(user)}, because the agent runs as root. This user ` +
+      "can't reach " +
       `${dataDir}. Set BLOUD_DATA_DIR to a folder below folders that every user may enter, for example ` +
       `/var/lib/bloud, or start the agent as an ordinary user. ${outcome.output}`.trimEnd(),
   )

@@ -1,15 +1,8 @@
 /** Prepares what the processes of the local host need: user, directories, Node and environment. */
 import { mkdir } from 'node:fs/promises'
 import type { Environment } from '../../system/environment.ts'
-import {
-  APP_USER,
-  appUser,
-  copyNpmrc,
-  foldersOfNpm,
-  grantAccess,
-  nodeFor,
-  refuseUnreachable,
-} from './appuser.ts'
+import { describeUser } from '../../system/systemuser.ts'
+import { appUser, copyNpmrc, foldersOfNpm, grantAccess, nodeFor, refuseUnreachable } from './appuser.ts'
 import type { Confinement } from './confinement.ts'
 import { supervisorEnvironment, toolEnvironment } from './environment.ts'
 import type { Paths } from './paths.ts'
@@ -42,7 +35,7 @@ export async function prepareHost(options: PreparationOptions): Promise<Prepared
   await refuseUnreachable(user, dataDir)
   const nodePath = await nodeFor(user, options.nodePath)
   const needed = [dataDir, ...foldersOfNpm(given.PATH ?? '')]
-  log(`the agent runs as root: npm and the apps run as the user ${APP_USER} (uid ${user.uid})`)
+  log(`the agent runs as root: npm and the apps run as the user ${await describeUser(user)}`)
   const all = prepared(options, nodePath, { ...user, needed })
   const npmrc = all.environment.npm_config_userconfig ?? ''
   all.environment.npm_config_userconfig = await copyNpmrc(user, npmrc, paths.npmHome)
