@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import { adopt } from '../db/pairing.ts'
 import { urlAsRole } from '../db/url.ts'
 import { ensureIdentity, storeIdentity } from '../orchestrator/pairing.ts'
+import { giveToFolderOwner } from '../system/systemuser.ts'
 import { reachDatabase } from './databaseaccess.ts'
 
 const ROLE = 'bloud_orchestrator'
@@ -16,6 +17,7 @@ async function main(): Promise<void> {
   const { folder } = await ensureIdentity(config.pairingFile)
   const database = await adopt(url, folder, hostname())
   await storeIdentity(config.pairingFile, { folder, database })
+  await giveToFolderOwner(config.pairingFile)
   console.log(`The database and the data in ${config.dataDir} belong together from now on.`)
 }
 

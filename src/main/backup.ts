@@ -9,6 +9,7 @@ import { databaseState } from '../db/restore.ts'
 import { chooseClient, clientProgram, installedClients } from '../postgres/clientprograms.ts'
 import { makeDirectory, publishFile } from '../system/atomicfile.ts'
 import { run } from '../system/childprocess.ts'
+import { giveToFolderOwner } from '../system/systemuser.ts'
 import { type ClientArguments, reachDatabase, withClientArguments } from './databaseaccess.ts'
 import { StartError } from './starterror.ts'
 
@@ -52,6 +53,7 @@ async function main(given: string | undefined): Promise<void> {
   const file = given ? resolve(callerDirectory(), given) : join(config.dataDir, 'backups', name)
   const { serverMajor } = await databaseState(url)
   await withClientArguments(url, {}, (client) => dump(client, serverMajor, file))
+  if (!given) for (const path of [dirname(file), file]) await giveToFolderOwner(path)
   console.log(`Saved in ${file}`)
 }
 

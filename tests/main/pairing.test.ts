@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, copyFile, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -198,4 +198,15 @@ test('a host that can not start is a cause of its own, which is logged once', as
   await rm(path)
   await agent.waitFor(/lease acquired/)
   await home.untilTrue('select not exists (select from bloud.readiness())')
+})
+
+const onlyRoot = { skip: process.getuid?.() === 0 ? false : 'only root can change the owner' }
+
+test("npm run adopt as root leaves the folder's files to its owner", onlyRoot, async (t) => {
+  const home = await makeHome(t)
+  const other = await folder(t)
+  await chown(other, 54_321, 54_322)
+  const adopting = startWith(t, home, other, 'adopt')
+  assert.equal(await adopting.ended, 0, adopting.output())
+  assert.equal((await stat(join(other, 'pairing.json'))).uid, 54_321)
 })
