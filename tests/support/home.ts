@@ -2,7 +2,7 @@
  * Creates a home server for a test: the agent's real processes, a database, and a catalog of small npm
  * packages.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -65,7 +65,10 @@ export async function makeHome(
 ): Promise<Home> {
   const database = await testDatabase('home')
   const dataDir = await mkdtemp(join(tmpdir(), 'bloud-home-'))
-  const [catalogDir, packages] = [join(dataDir, 'catalog'), join(dataDir, 'packages')]
+  const catalogDir = join(dataDir, 'catalog')
+  // Apps of another user read files of their packages, and the data directory is closed to that user.
+  const packages = await mkdtemp(join(tmpdir(), 'bloud-packages-'))
+  await chmod(packages, 0o755)
   const { mark } = statePaths(join(dataDir, 'host'))
   await mkdir(catalogDir)
   const sql = await session(database.url)
@@ -78,7 +81,8 @@ export async function makeHome(
     await endMore(dataDir)
     await sql.end()
     await database.drop()
-    await rm(dataDir, { recursive: true, force: true, maxRetries: 5 })
+    for (const directory of [dataDir, packages])
+      await rm(directory, { recursive: true, force: true, maxRetries: 5 })
   })
   const env = { BLOUD_DATA_DIR: dataDir, BLOUD_CATALOG_DIR: catalogDir }
 
