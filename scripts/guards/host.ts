@@ -1,0 +1,118 @@
+import type { Guard } from './guard.ts'
+
+export const HOST_GUARDS: readonly Guard[] = [
+  {
+    name: 'a switch begins only with its lock and its claim',
+    file: 'src/host/rundirectory.ts',
+    changes: [
+      [
+        "(await acquireFileLock(files.lock, lockLimitMs)) !== null && (await claimFile(files.claim, 'started'))",
+        'lockLimitMs > 0 && files.dir.length > 0',
+      ],
+    ],
+    tests: ['tests/host/local/runclaim.test.ts'],
+  },
+  {
+    name: 'a process of another agent is never killed',
+    file: 'src/system/processgroup.ts',
+    changes: [
+      ['|| candidate.mark?.startsWith(', '|| candidate.mark !== null || candidate.mark?.startsWith('],
+    ],
+    tests: ['tests/host/local/supervisor.test.ts', 'tests/host/local/crash.test.ts'],
+  },
+  {
+    name: 'processes that a killed supervisor left are found by their mark',
+    file: 'src/system/processgroup.ts',
+    changes: [['|| candidate.mark?.startsWith(', '|| candidate.mark?.endsWith(']],
+    tests: ['tests/host/local/supervisor.test.ts', 'tests/host/local/crash.test.ts'],
+  },
+  {
+    name: 'two apps never get one port',
+    file: 'src/host/local/evaluation.ts',
+    changes: [['else if (owner) failures', 'else if (owner === "") failures']],
+    tests: ['tests/host/local/switch.test.ts'],
+  },
+  {
+    name: 'a file that the user has changed is not replaced at the start of the app',
+    file: 'src/host/local/appfiles.ts',
+    changes: [['=> found.isFile() && found.size === 0', '=> found.isFile()']],
+    tests: ['tests/host/local/supervisor.test.ts', 'tests/host/local/appfiles.test.ts'],
+  },
+  {
+    name: 'an activation is not interrupted by SIGTERM',
+    file: 'src/host/local/switch.ts',
+    changes: [['    if (!activating) stop.abort', '    stop.abort']],
+    tests: ['tests/host/local/switch.test.ts', 'tests/host/local/crash.test.ts'],
+  },
+  {
+    name: 'the pause before a restart of an app grows',
+    file: 'src/host/local/unit.ts',
+    changes: [['pause = Math.min(pause * 2, LAST_PAUSE_MS)', 'pause = 1_000']],
+    tests: ['tests/host/local/supervisor.test.ts'],
+  },
+  {
+    name: 'a name of an app in a path of NixOS files is checked',
+    file: 'src/host/nixos/write.ts',
+    changes: [
+      [
+        'for (const { name } of sorted) if (!APP_NAME.test(name)) throw',
+        'for (const { name } of sorted) if (name === "") throw',
+      ],
+    ],
+    tests: [
+      'tests/host/nixos/render.test.ts',
+      'tests/nix/hostile.test.ts',
+      'tests/host/nixos/secret.test.ts',
+    ],
+  },
+  {
+    name: 'a secret is readable only for the agent',
+    file: 'src/host/nixos/secret.ts',
+    changes: [['await writeAtomic(path, value, 0o600)', 'await writeAtomic(path, value, 0o644)']],
+    tests: ['tests/host/nixos/secret.test.ts'],
+  },
+  {
+    name: 'a host secret that is too short is refused',
+    file: 'src/host/nixos/secret.ts',
+    changes: [['if (secret.length < SECRET_BYTES) {', 'if (secret.length < 0) {']],
+    tests: ['tests/host/nixos/secret.test.ts'],
+  },
+  {
+    name: 'a host secret is never replaced',
+    file: 'src/host/nixos/secret.ts',
+    changes: [['await link(temp, path).catch', 'await rename(temp, path).catch']],
+    tests: ['tests/host/nixos/secret.test.ts'],
+  },
+  {
+    name: 'an alias in a catalog file can not expand without limit',
+    file: 'src/domain/catalogyaml.ts',
+    changes: [['if (extent.values > MAX_VALUES) return', 'if (extent.values < 0) return']],
+    tests: ['tests/domain/catalogyaml.test.ts'],
+  },
+  {
+    name: 'a catalog file can not change the prototype of objects',
+    file: 'src/domain/catalogyaml.ts',
+    changes: [["if (value === '__proto__') refuse", "if (value === '') refuse"]],
+    tests: ['tests/domain/catalogyaml.test.ts'],
+  },
+  {
+    name: 'a catalog file that blocks when it is read does not block the catalog',
+    file: 'src/system/regularfile.ts',
+    changes: [["if (!(await file.stat()).isFile()) throw new Error('is not a regular file')", '']],
+    tests: ['tests/orchestrator/catalogdirectory.test.ts'],
+  },
+  {
+    name: 'an app may have the name of an inherited property',
+    file: 'src/domain/record.ts',
+    changes: [['Object.hasOwn(record, name)', 'name in record']],
+    tests: ['tests/host/local/names.test.ts'],
+  },
+  {
+    name: 'passwords are in no environment that apps can read',
+    file: 'src/config.ts',
+    changes: [
+      ["const SECRETS = ['DATABASE_URL', 'PGPASSWORD', 'PGSSLPASSWORD']", 'const SECRETS: string[] = []'],
+    ],
+    tests: ['tests/main/secrets.test.ts'],
+  },
+]
