@@ -4,6 +4,7 @@ import { prune } from '../db/retention.ts'
 import { Problem } from '../domain/problem.ts'
 import { refreshCatalog } from './catalog.ts'
 import type { Context } from './context.ts'
+import { createProblemLog } from './problemlog.ts'
 
 /** Number of newest operations of each app whose history is kept even if it is old. */
 const KEEP_OPERATIONS = 10
@@ -26,6 +27,7 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
   let catalogRead = false
   let readCatalogAt = 0
   let pruneAt = 0
+  const problems = createProblemLog(log, 'housekeeping')
 
   async function refresh(): Promise<void> {
     const due = !catalogRead && performance.now() >= readCatalogAt
@@ -45,11 +47,14 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
     invariantsChecked = true
   }
 
-  async function attemptTask(task: () => Promise<void>): Promise<void> {
+  /** Returns true if the task has succeeded. */
+  async function attemptTask(task: () => Promise<void>): Promise<boolean> {
     try {
       await task()
+      return true
     } catch (error) {
-      log.warn({ err: error }, 'housekeeping failed: retrying')
+      problems.occurred(error, 'housekeeping failed: retrying')
+      return false
     }
   }
 
@@ -65,9 +70,9 @@ export function createHousekeeping(context: Context): { tick(): Promise<void> } 
   return {
     /** Does the tasks that are due. An error is only logged, and does not prevent the other tasks. */
     async tick() {
-      await attemptTask(refresh)
-      await attemptTask(reportViolations)
-      if (performance.now() >= pruneAt) await attemptTask(pruneHistory)
+      const outcomes = [await attemptTask(refresh), await attemptTask(reportViolations)]
+      if (performance.now() >= pruneAt) outcomes.push(await attemptTask(pruneHistory))
+      if (outcomes.every(Boolean)) problems.ended()
     },
   }
 }

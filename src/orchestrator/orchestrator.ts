@@ -8,6 +8,7 @@ import { createHealth, HEALTH_TICK_MS } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
 import { type Lease, takeLease } from './lease.ts'
 import { checkPairing, lockFolder, type Pairing } from './pairing.ts'
+import { createProblemLog, type ProblemLog } from './problemlog.ts'
 import { runNextRebuild } from './rebuild.ts'
 import { createWakeup, type Wakeup } from './wakeup.ts'
 import { createWorkerReports } from './workerreport.ts'
@@ -63,6 +64,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   let folderLock: FileLock | null = null
   let predecessorEnded = false
   let standbyReason: string | null = null
+  const leaseProblems = createProblemLog(log, 'taking the lease')
 
   async function loop(): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -71,9 +73,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
         const pairing = await checkPairing(pool, options.pairingFile)
         if (pairing.problem !== null) refuse(pairing.problem)
         else await workIfLeaseIsFree(pairing)
+        leaseProblems.ended()
       } catch (error) {
         progress.phase('waiting for the database')
-        log.warn({ err: error }, 'the lease could not be taken')
+        leaseProblems.occurred(error, 'the lease could not be taken')
       }
       await pauseUnless(stopping.signal, STANDBY_MS)
     }
@@ -141,7 +144,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     let configured = false
     try {
       await Promise.all([
-        repeat(signal, log, work, SLOW_TICK_MS, async () => {
+        repeat(signal, createProblemLog(log, 'the loop of rebuilds'), work, SLOW_TICK_MS, async () => {
           await firstHousekeeping
           while (!signal.aborted && (await runNextRebuild(context))) configured = false
           if (!signal.aborted && !configured) await configureWanted(context)
@@ -149,11 +152,11 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
         }),
         // Housekeeping has its own loop, because a rebuild (change of the machine) can take minutes and must
         // not delay a catalog refresh.
-        repeat(signal, log, housekeepingWakeup, SLOW_TICK_MS, async () => {
+        repeat(signal, createProblemLog(log, 'housekeeping'), housekeepingWakeup, SLOW_TICK_MS, async () => {
           await firstHousekeeping
           await housekeeping.tick()
         }),
-        repeat(signal, log, createWakeup(), HEALTH_TICK_MS, () => {
+        repeat(signal, createProblemLog(log, 'the health check'), createWakeup(), HEALTH_TICK_MS, () => {
           progress.alive()
           return health.tick()
         }),
@@ -186,7 +189,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
  */
 async function repeat(
   signal: AbortSignal,
-  log: Logger,
+  problems: ProblemLog,
   wakeup: Wakeup,
   ms: number,
   round: () => Promise<void>,
@@ -194,10 +197,11 @@ async function repeat(
   while (!signal.aborted) {
     try {
       await round()
+      problems.ended()
       await wakeup.wait(ms, signal)
     } catch (error) {
       if (signal.aborted) return
-      log.warn({ err: error }, 'a round of the worker loop failed: retrying')
+      problems.occurred(error, 'a round of the worker loop failed: retrying')
       await pauseUnless(signal, PAUSE_AFTER_ERROR_MS)
     }
   }
