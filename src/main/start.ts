@@ -3,10 +3,9 @@
  * in reverse order: lock of the data directory, embedded PostgreSQL (unless DATABASE_URL is set), migrations,
  * host (runs the apps), orchestrator, relay.
  */
-import { existsSync } from 'node:fs'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import {
   agentEnvironment,
   type Config,
@@ -24,6 +23,7 @@ import { createHost, HostError } from '../host/index.ts'
 import { createLogger, type Logger } from '../log.ts'
 import { ensureIdentity } from '../orchestrator/pairing.ts'
 import { type Credentials, createEmbeddedPostgres, databaseUrl, PostgresError } from '../postgres/embedded.ts'
+import { makeDirectory } from '../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../system/filelock.ts'
 import { isRoot } from '../system/systemuser.ts'
 import { ChildError, createChildService } from './childservice.ts'
@@ -77,7 +77,7 @@ async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void>
     stop: async () => lock?.release(),
     async start() {
       try {
-        await makeDirectory(dataDir)
+        await makeDirectory(dataDir, 0o700)
         lock = await acquireFileLock(join(dataDir, 'agent.lock'))
         if (lock) await writeFile(join(dataDir, PID_FILE), `${process.pid}\n`)
       } catch (error) {
@@ -87,22 +87,6 @@ async function lockDataDir(lifecycle: Lifecycle, dataDir: string): Promise<void>
       if (!lock) throw await alreadyRunning(dataDir)
     },
   })
-}
-
-/**
- * Creates a directory with its parents. Node's mkdir with `recursive` is not used, because it never returns
- * for a path below /proc.
- */
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 })
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
-    await makeDirectory(dirname(path))
-    await makeDirectory(path)
-  }
 }
 
 async function alreadyRunning(dataDir: string): Promise<StartError> {

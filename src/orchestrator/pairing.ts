@@ -3,13 +3,12 @@
  * both, and the database stores the id of the folder.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { type FolderIdentity, pairFolder } from '../db/pairing.ts'
 import type { Pool } from '../db/pool.ts'
-import { claimFile, readIfExists, toJson, writeAtomic } from '../system/atomicfile.ts'
+import { claimFile, makeDirectory, readIfExists, toJson, writeAtomic } from '../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../system/filelock.ts'
 
 const Identity = z.object({ folder: z.string().min(1), database: z.string().min(1).nullable() })
@@ -33,7 +32,7 @@ export async function ensureIdentity(file: string): Promise<FolderIdentity> {
   const content = toJson({ folder: randomUUID(), database: null })
   const found = await readIdentity(file)
   if (found) return found
-  await mkdir(dirname(file), { recursive: true, mode: 0o711 }) // the mode of the state directory on NixOS
+  await makeDirectory(dirname(file), 0o711) // the mode of the state directory on NixOS
   // Of several orchestrators that start at the same time, all use the id of the first.
   if (!(await claimFile(file, content)) && !(await readIdentity(file))) await writeAtomic(file, content)
   return (await readIdentity(file)) as FolderIdentity

@@ -6,7 +6,6 @@ import { run } from '../system/childprocess.ts'
 import { createUser, findUser, isRoot, type SystemUser } from '../system/systemuser.ts'
 import { PostgresError } from './error.ts'
 
-export { isRoot }
 export type ServerUser = SystemUser
 
 const OWN_USER = 'bloud-postgres'

@@ -3,8 +3,9 @@
  * that was written before the failure is still there.
  */
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { link, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { acquireFileLock } from './filelock.ts'
 
 /** Time in ms to wait for a process that replaces a damaged file. */
@@ -93,14 +94,21 @@ async function withTemporary<T>(
   }
 }
 
-/** Creates a directory and its missing parents, so that they survive a power failure. */
-export async function makeDirectory(path: string, mode?: number): Promise<void> {
-  const first = await mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) })
-  if (first === undefined) return
-  for (let made = resolve(path); ; made = dirname(made)) {
-    await syncDirectory(dirname(made))
-    if (made === resolve(first)) return
+/**
+ * Creates a directory and its missing parents, so that they survive a power failure. Node's mkdir with
+ * `recursive` is not used, because it never returns for a path below /proc.
+ */
+export async function makeDirectory(path: string, mode = 0o777): Promise<void> {
+  try {
+    await mkdir(path, { mode })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error
+    await makeDirectory(dirname(path), mode)
+    return makeDirectory(path, mode)
   }
+  await syncDirectory(dirname(path))
 }
 
 /** Deletes a file or folder with its content, so that it does not come back after a power failure. */
