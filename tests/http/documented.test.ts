@@ -38,7 +38,10 @@ test('every cause of readiness is documented', () => {
       ['src/db/readiness.ts', 'src/http/routes/readiness.ts'],
       /(?:causeOf|withCause)\(\s*'([a-z_]+)'/g,
     ),
-    ...found(['src/host/local/host.ts', 'src/host/nixos/host.ts'], /\{ cause: '([a-z_]+)', sentence/g),
+    ...found(
+      ['src/host/local/host.ts', 'src/host/nixos/host.ts', 'src/orchestrator/orchestrator.ts'],
+      /\{ cause: '([a-z_]+)', sentence/g,
+    ),
   ]
   assert.ok(causes.includes('supervisor') && causes.includes('stale') && causes.includes('locked'))
   const table = text.slice(text.indexOf('| cause |'), text.indexOf('## Errors'))
