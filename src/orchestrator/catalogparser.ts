@@ -22,7 +22,8 @@ export interface CatalogParser {
   stop(): Promise<void>
 }
 
-export function createCatalogParser(): CatalogParser {
+/** @param limitMs time limit of a file in milliseconds, without the start of the thread. */
+export function createCatalogParser(limitMs = PARSE_LIMIT_MS): CatalogParser {
   let worker: Worker | null = null
 
   async function start(): Promise<Worker> {
@@ -45,8 +46,8 @@ export function createCatalogParser(): CatalogParser {
       const thread = worker ?? (await start())
       const answer = once(thread, 'message') as Promise<[ParsedFile]>
       thread.postMessage({ content, filename })
-      const tooLong = () => new Error(`takes longer than ${PARSE_LIMIT_MS / 1000} s`)
-      return (await withTimeout(answer, PARSE_LIMIT_MS, tooLong))[0]
+      const tooLong = () => new Error(`takes longer than ${limitMs / 1000} s`)
+      return (await withTimeout(answer, limitMs, tooLong))[0]
     } catch (error) {
       await stop()
       return refused(filename, error as Error)
