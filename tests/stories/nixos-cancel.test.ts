@@ -1,6 +1,6 @@
 /** Tests that cancel an install in each of its phases on NixOS. */
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
 import { runPaths } from '../../src/host/nixos/paths.ts'
 import { until } from '../support/local-host.ts'
@@ -104,7 +104,8 @@ test('an accepted cancel that reaches the rebuild too late is withdrawn, with a 
   await home.held('build')
   assert.equal((await home.cancel('app')).status, 202)
   // The simulated nixos-rebuild ignores SIGTERM in this test, so it continues after the cancel.
-  const { log } = runPaths(home.paths, '1-1')
+  const [run] = await readdir(home.paths.runs)
+  const { log } = runPaths(home.paths, run ?? '')
   await until('the log reports the interruption', async () =>
     (await readFile(log, 'utf8')).includes('SIGTERM ignored'),
   )

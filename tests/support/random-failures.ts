@@ -153,7 +153,8 @@ export async function startFailingMachine(seed: number) {
   async function checkLog(client: pg.Client, rebuild: string): Promise<void> {
     const text = 'select line from bloud.rebuild_log where rebuild_id = $1 order by line_no'
     const { rows } = await client.query(text, [rebuild])
-    const log = await readFile(runPaths(paths, `${rebuild}-1`).log, 'utf8')
+    const key = await client.query('select run_key from bloud.rebuilds where id = $1', [rebuild])
+    const log = await readFile(runPaths(paths, `${rebuild}-1-${key.rows[0].run_key}`).log, 'utf8')
     assert.deepEqual(
       rows.map(({ line }) => line),
       log.split('\n').slice(0, -1),
