@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { chmodSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -19,7 +18,6 @@ const onlyLinux = { skip: process.platform === 'linux' ? false : 'reads /proc' }
 const SENTINEL = 'sentinel-of-the-person-4d1f'
 const PASSWORD = 'sentinel-password-93ab'
 const top = temporaryDirectory()
-chmodSync(top, 0o755) // The install script of another user waits for a file in it.
 
 /** Returns the processes whose environment or arguments contain one of the texts. */
 async function holdersOf(...texts: string[]): Promise<string[]> {

@@ -4,13 +4,15 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 
 /**
- * Creates a temporary directory, which is removed after all tests of the file.
+ * Creates a temporary directory, which is removed after all tests of the file. Every user may read it,
+ * because npm and the apps of root's agent run as another user.
  *
  * Must be called at the top level of the test file. Called inside a test, the directory would be removed at
  * the end of this test, before processes that use the directory are stopped.
  */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'bloud-test-'))
+  chmodSync(directory, 0o755)
   after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
   return directory
 }
