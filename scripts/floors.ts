@@ -82,7 +82,7 @@ const withoutComments = (text: string) =>
 function checkServerFile(file: SourceFile): string[] {
   const problems = file.imports.map((target) => checkImport(file, target)).filter((each) => each !== null)
   if (file.folder !== 'config' && /\bprocess\.env\b/.test(file.text)) {
-    problems.push(`${file.path} reads process.env: only src/config.ts may`)
+    problems.push(`${file.path} reads process.env: only src/config.ts and src/config/ may`)
   }
   if (file.folder !== 'db' && SQL_TEXT.test(file.text)) {
     problems.push(`${file.path} holds SQL: only src/db/ may`)

@@ -109,7 +109,7 @@ export const HOST_GUARDS: readonly Guard[] = [
   },
   {
     name: 'passwords are in no environment that apps can read',
-    file: 'src/config.ts',
+    file: 'src/config/childenvironment.ts',
     changes: [
       ["const SECRETS = ['DATABASE_URL', 'PGPASSWORD', 'PGSSLPASSWORD']", 'const SECRETS: string[] = []'],
     ],

@@ -4,7 +4,7 @@
  */
 import { chmod, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { callerDirectory } from '../config.ts'
+import { callerDirectory } from '../config/childenvironment.ts'
 import { databaseState } from '../db/restore.ts'
 import { chooseClient, clientProgram, installedClients } from '../postgres/clientprograms.ts'
 import { makeDirectory, publishFile } from '../system/atomicfile.ts'

@@ -1,5 +1,7 @@
 /** Command `npm run migrate`: migrates the database in DATABASE_URL to the schema of this program version. */
-import { hideEnvironment, readConfig } from '../config.ts'
+
+import { hideEnvironment } from '../config/childenvironment.ts'
+import { readConfig } from '../config.ts'
 import { migrate } from '../db/migration.ts'
 
 async function main(): Promise<void> {

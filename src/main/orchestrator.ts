@@ -3,7 +3,8 @@
  * apps. The worker and the relay communicate only through the database.
  */
 import { hostname } from 'node:os'
-import { hideEnvironment, hostEnvironment, readConfig } from '../config.ts'
+import { hideEnvironment, hostEnvironment } from '../config/childenvironment.ts'
+import { readConfig } from '../config.ts'
 import { createLazyPool, type LazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import type { Pool } from '../db/pool.ts'

@@ -3,7 +3,8 @@
  * orchestrator communicate only through the database.
  */
 import { setFlagsFromString } from 'node:v8'
-import { hideEnvironment, readConfig } from '../config.ts'
+import { hideEnvironment } from '../config/childenvironment.ts'
+import { readConfig } from '../config.ts'
 import { createLogger } from '../log.ts'
 import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'

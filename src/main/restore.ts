@@ -5,7 +5,7 @@
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { callerDirectory, clientEnvironment } from '../config.ts'
+import { callerDirectory, clientEnvironment } from '../config/childenvironment.ts'
 import { createRoles, migrate } from '../db/migration.ts'
 import { keepPairing, storedPairing } from '../db/pairing.ts'
 import {

@@ -6,14 +6,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import {
-  agentEnvironment,
-  type Config,
-  ConfigError,
-  hideEnvironment,
-  hostEnvironment,
-  readConfig,
-} from '../config.ts'
+import { agentEnvironment, hideEnvironment, hostEnvironment } from '../config/childenvironment.ts'
+import { type Config, ConfigError, readConfig } from '../config.ts'
 import { poolerProblem } from '../db/connectionproblem.ts'
 import { connectionProblem, ensureDatabase, NoResponseError, rightsWarning } from '../db/database.ts'
 import { MigrationError, migrate } from '../db/migration.ts'
