@@ -12,6 +12,7 @@ import type { TestProcess } from '../support/agent.ts'
 import { makeHome } from '../support/home.ts'
 import { until } from '../support/local-host.ts'
 import { makeNixosHome, TO_RUNNING } from '../support/nixos-home.ts'
+import { setDatabaseClock } from '../support/sql.ts'
 
 const DEBUG = { BLOUD_LOG_LEVEL: 'debug' }
 const FAILED_PROBE = /"problem":"/g
@@ -47,6 +48,13 @@ async function becomesHealthySilently(
 test('an app that starts slowly stays running while the agent restarts', async (t) => {
   const home = await homeWithApp(t, 80)
   await home.agent.end('SIGTERM')
+  await becomesHealthySilently(home, await home.orchestrator(DEBUG))
+})
+
+test('an app that became running while the clock was ahead may start slowly too', async (t) => {
+  const home = await homeWithApp(t, 80)
+  await home.agent.end('SIGTERM')
+  await setDatabaseClock(home.sql, '-1 hour')
   await becomesHealthySilently(home, await home.orchestrator(DEBUG))
 })
 
