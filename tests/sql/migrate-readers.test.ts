@@ -149,7 +149,7 @@ test('no lock that a reader can take delays a deployment', async (t) => {
   await client.query('commit')
   const held = await value(
     admin,
-    `select count(*)::int from pg_locks
+    `select count(*)::int from pg_locks join pg_database d on d.oid = database and d.datname = current_database()
     where locktype = 'advisory' and pid <> ${(client as unknown as { processID: number }).processID}`,
   )
   assert.equal(held, 0)
