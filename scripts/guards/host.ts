@@ -115,4 +115,28 @@ export const HOST_GUARDS: readonly Guard[] = [
     ],
     tests: ['tests/main/secrets.test.ts'],
   },
+  {
+    name: 'another program on the port of an app does not count as the app',
+    file: 'src/orchestrator/healthproblem.ts',
+    changes: [["if (port.owner === 'other')", "if (port.owner === 'other' && port.program === '')"]],
+    tests: ['tests/stories/port-taken.test.ts', 'tests/orchestrator/probe.test.ts'],
+  },
+  {
+    name: 'an app that starts slowly stays running while the agent restarts',
+    file: 'src/orchestrator/health.ts',
+    changes: [['else if (!isStarting(app, wanted, unit, state)) state.failures++', 'else state.failures++']],
+    tests: ['tests/stories/restart-of-agent.test.ts'],
+  },
+  {
+    name: 'a catalog file that takes too long to parse is refused alone',
+    file: 'src/orchestrator/catalogparser.ts',
+    changes: [['if (content.length > MAX_QUICK_CHARACTERS)', 'if (content.length < 0)']],
+    tests: ['tests/orchestrator/catalogdirectory.test.ts'],
+  },
+  {
+    name: 'apps of an agent that runs as root do not run as root',
+    file: 'src/host/local/appuser.ts',
+    changes: [['  if (!isRoot()) return null\n', '  if (dataDir.length > 0) return null\n']],
+    tests: ['tests/host/local/user.test.ts', 'tests/host/local/supervisor.test.ts'],
+  },
 ]

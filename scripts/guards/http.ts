@@ -64,4 +64,27 @@ export const HTTP_GUARDS: readonly Guard[] = [
     changes: [['if (!isLoopback(address, key)) return { key, isLocal: false }\n', '']],
     tests: ['tests/http/admission.test.ts'],
   },
+  {
+    name: 'a body has an upper limit of its nesting',
+    file: 'src/http/body.ts',
+    changes: [['    if (depth > DEPTH_LIMIT) throw tooDeep()\n', '']],
+    tests: ['tests/http/nesting.test.ts', 'tests/http/refusals.test.ts'],
+  },
+  {
+    name: 'the connections per address have an upper limit',
+    file: 'src/http/addresscount.ts',
+    changes: [['if (hasTable && count > perAddress) {', 'if (hasTable && count < 0) {']],
+    tests: ['tests/http/connections.test.ts', 'tests/http/connectionlimit.test.ts'],
+  },
+  {
+    name: 'a stream of a database that accepts no changes is stale',
+    file: 'src/relay/relay.ts',
+    changes: [
+      [
+        '    if (active) onStale()\n    else if',
+        '    if (!active && !tail.stale) onFresh(true)\n    else if',
+      ],
+    ],
+    tests: ['tests/http/readonly.test.ts', 'tests/http/standby.test.ts'],
+  },
 ]

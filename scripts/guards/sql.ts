@@ -155,4 +155,25 @@ export const SQL_GUARDS: readonly Guard[] = [
     changes: [['  if (unknown.length === 0) return\n', '  return\n']],
     tests: ['tests/main/backup.test.ts'],
   },
+  {
+    name: 'a database works with one data folder only',
+    file: 'sql/functions/pairing.sql',
+    changes: [
+      ['when v_pairing.folder_id <> p_folder and', 'when false and'],
+      ['when v_pairing.folder_id <> p_folder then', 'when false then'],
+    ],
+    tests: ['tests/main/pairing.test.ts'],
+  },
+  {
+    name: 'a copy of a data folder is refused while the original works',
+    file: 'sql/functions/pairing.sql',
+    changes: [['  if v_machine <> p_machine and', '  if false and']],
+    tests: ['tests/main/pairing.test.ts', 'tests/sql/lease.test.ts'],
+  },
+  {
+    name: 'data of an app is deleted only if the request names the app',
+    file: 'sql/functions/uninstall.sql',
+    changes: [['  if p_purge <> p_app then', '  if false then']],
+    tests: ['tests/sql/verbs.test.ts'],
+  },
 ]
