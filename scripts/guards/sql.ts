@@ -105,7 +105,7 @@ export const SQL_GUARDS: readonly Guard[] = [
     name: 'clients learn up to which event the history was pruned',
     file: 'sql/functions/retention.sql',
     changes: [['set pruned_to = greatest(pruned_to, v_pruned_to)', 'set pruned_to = pruned_to']],
-    tests: ['tests/sql/prune.test.ts'],
+    tests: ['tests/sql/prune.test.ts', 'tests/sql/rebuild.test.ts'],
   },
   {
     name: 'a part of a log is stored only once',
@@ -123,13 +123,13 @@ export const SQL_GUARDS: readonly Guard[] = [
     name: 'only the HTTP server can set the origin of a change',
     file: 'sql/functions/session.sql',
     changes: [["and pg_catalog.pg_has_role(session_user, 'bloud_relay', 'member')", '']],
-    tests: ['tests/sql/roles.test.ts'],
+    tests: ['tests/sql/verbs.test.ts'],
   },
   {
     name: 'only the owner can set the clock',
     file: 'sql/functions/session.sql',
     changes: [["or not pg_catalog.pg_has_role(session_user, 'bloud_owner', 'member') then", 'then']],
-    tests: ['tests/sql/roles.test.ts'],
+    tests: ['tests/sql/verbs.test.ts'],
   },
   {
     name: 'options have an upper limit of their size',

@@ -65,6 +65,17 @@ test('a cancel of an active operation is recorded, and the orchestrator ends the
   )
 })
 
+test('a cancel of which the activation learned too late is removed, and the operation has a warning', async () => {
+  await install('flow')
+  const id = await value(db.root, 'select id from bloud.claim_rebuild($1, 60)', [db.attempt])
+  await db.root.query("select bloud.begin_run($1, $2, '1')", [db.attempt, id])
+  await db.operator.query("select bloud.cancel('flow')")
+  await db.root.query('select bloud.begin_activation($1, $2)', [db.attempt, id])
+  const { rows } = await db.root.query('select cancel_requested_at, warnings from bloud.operations')
+  assert.equal(rows[0].cancel_requested_at, null)
+  assert.match(String(rows[0].warnings), /^The cancel came too late/)
+})
+
 test('an app that is starting can not be cancelled, only uninstalled', async () => {
   await install('flow')
   const id = await value(db.root, 'select id from bloud.claim_rebuild($1, 60)', [db.attempt])

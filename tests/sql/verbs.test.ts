@@ -236,6 +236,16 @@ test('after set role, the actor is still the login of the person', async (t) => 
   assert.deepEqual(rows, [{ actor: ann, origin: 'psql' }])
 })
 
+test('an operator can not set the time of an operation and its events', async () => {
+  await db.operator.query("set bloud.clock = '2001-01-01'")
+  await install('flow')
+  const { rows } = await db.root.query(
+    `select requested_at as at from bloud.operations union all select at from bloud.events
+    order by at limit 1`,
+  )
+  assert.ok(rows[0].at.getFullYear() > 2001, String(rows[0].at))
+})
+
 test('an operator can not write tables, and the relay can not call verbs under its own role', async () => {
   for (const statement of [
     "update bloud.apps set status = 'running'",
