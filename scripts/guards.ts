@@ -7,7 +7,8 @@
  *
  * A guard is noticed if at least one test fails and at least one passes. If every test fails, the program
  * without the guard probably does not start at all, which proves nothing. The tests of each guard must first
- * pass in a copy with all guards. Prints a line for each guard, then a JSON summary. Exits with 1 if a guard
+ * pass in a copy with all guards. Must not run on a machine with an agent in use: without its guard, a test
+ * can kill the processes of other agents. Prints a line for each guard, then a JSON summary. Exits with 1 if a guard
  * is not noticed.
  */
 import { execFileSync } from 'node:child_process'

@@ -10,7 +10,7 @@ export const HOST_GUARDS: readonly Guard[] = [
         'lockLimitMs > 0 && files.dir.length > 0',
       ],
     ],
-    tests: ['tests/host/local/runclaim.test.ts'],
+    tests: ['tests/host/local/runclaim.test.ts', 'tests/host/local/switch.test.ts'],
   },
   {
     name: 'a process of another agent is never killed',
@@ -41,7 +41,7 @@ export const HOST_GUARDS: readonly Guard[] = [
   {
     name: 'an activation is not interrupted by SIGTERM',
     file: 'src/host/local/switch.ts',
-    changes: [['    if (!activating) stop.abort', '    stop.abort']],
+    changes: [['process.on(signal, onSignal)', 'process.on(signal, () => process.exit(EXIT_STOPPED))']],
     tests: ['tests/host/local/switch.test.ts', 'tests/host/local/crash.test.ts'],
   },
   {
@@ -108,11 +108,15 @@ export const HOST_GUARDS: readonly Guard[] = [
     tests: ['tests/host/local/names.test.ts'],
   },
   {
-    name: 'passwords are in no environment that apps can read',
+    name: 'the environment of a running process has no password',
     file: 'src/config/childenvironment.ts',
-    changes: [
-      ["const SECRETS = ['DATABASE_URL', 'PGPASSWORD', 'PGSSLPASSWORD']", 'const SECRETS: string[] = []'],
-    ],
+    changes: [['  eraseFromProc(isKept)\n', '']],
+    tests: ['tests/main/secrets.test.ts'],
+  },
+  {
+    name: 'no child process inherits a password of PostgreSQL',
+    file: 'src/system/environment.ts',
+    changes: [['/^PG(?!(SSL)?PASSWORD$)[A-Z]+$/', '/^PG[A-Z]+$/']],
     tests: ['tests/main/secrets.test.ts'],
   },
   {

@@ -14,7 +14,6 @@ import {
   TERMINAL_VARIABLES,
 } from '../system/environment.ts'
 
-const SECRETS = ['DATABASE_URL', 'PGPASSWORD', 'PGSSLPASSWORD']
 /** Settings that child processes inherit. They get the URL of the database in another way. */
 const INHERITED = new RegExp(`^(${SETTINGS.filter((name) => !name.startsWith('DATABASE_')).join('|')})$`)
 const HOST = [SYSTEM_VARIABLES, NPM_VARIABLES, NIX_VARIABLES]
@@ -26,7 +25,7 @@ const HOST = [SYSTEM_VARIABLES, NPM_VARIABLES, NIX_VARIABLES]
  */
 export function hideEnvironment(): void {
   const kept = [...HOST, INHERITED, DATABASE_VARIABLES, TERMINAL_VARIABLES]
-  const isKept = (name: string) => !SECRETS.includes(name) && kept.some((pattern) => pattern.test(name))
+  const isKept = (name: string) => kept.some((pattern) => pattern.test(name))
   for (const name of Object.keys(process.env)) if (!isKept(name)) delete process.env[name]
   eraseFromProc(isKept)
 }

@@ -106,6 +106,19 @@ test('an app without an npm package is refused before any app is installed', asy
   assert.deepEqual(await readdir(paths.store).catch(() => []), [])
 })
 
+test('of two apps with one port, the installed app keeps it and the other is refused', async (t) => {
+  const { host, app, switchTo } = await createTestHost(t)
+  const first = await app('first')
+  await switchTo([first])
+  const another = { ...(await app('another')), port: first.port }
+  const { state, id } = await switchTo([another, first])
+  assert.deepEqual(state, { state: 'exited', exitCode: 1 })
+  const { failures } = await host.result({ id })
+  assert.deepEqual(Object.keys(failures), ['another'])
+  assert.equal(failures.another?.message, `Port ${first.port} is already used by first.`)
+  assert.equal(await answer(first), 'ok')
+})
+
 test('an app that exits at once is reported with its last output; the other apps keep running', async (t) => {
   const { host, switchTo, app } = await createTestHost(t)
   const [good, bad] = [await app('good'), await app('bad', 'exits')]
@@ -176,13 +189,14 @@ test('a run that is stopped before it begins never begins', async (t) => {
 })
 
 test('after activation has begun, stopping is refused and the switch succeeds', async (t) => {
-  const { host, app, switchTo } = await createTestHost(t)
+  const { host, app, processes, switchTo } = await createTestHost(t)
   const good = await app('good')
   const run = { id: '5-1' }
   await host.configure([good])
   await host.startSwitch(run)
   await until('the generation is active', async () => (await host.generation()) === '1')
   assert.equal(await host.stopSwitch(run), false)
+  for (const pid of await processes('switch')) process.kill(pid, 'SIGTERM')
   assert.deepEqual(await ended(host, run), { state: 'exited', exitCode: 0 })
   assert.equal(await answer(good), 'ok')
   assert.deepEqual((await switchTo([])).state, { state: 'exited', exitCode: 0 })
