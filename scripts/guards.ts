@@ -2,14 +2,17 @@
  * Removes one guard after another from a copy of the source code and runs the tests that must notice it:
  *
  *   node scripts/guards.ts                   all guards
- *   node scripts/guards.ts --guard=lease     guards with this text in the name or in the path of the file
+ *   node scripts/guards.ts --guard=lease     guards with this text in the name or in the path of the file;
+ *                                            the option may be repeated
  *   node scripts/guards.ts --jobs=2          number of guards that are tested at the same time
  *
  * A guard is noticed if at least one test fails and at least one passes. If every test fails, the program
  * without the guard probably does not start at all, which proves nothing. The tests of each guard must first
- * pass in a copy with all guards. Must not run on a machine with an agent in use: without its guard, a test
- * can kill the processes of other agents. Prints a line for each guard, then a JSON summary. Exits with 1 if a guard
+ * pass in a copy with all guards. Prints a line for each guard, then a JSON summary. Exits with 1 if a guard
  * is not noticed.
+ *
+ * Must not run on a machine with an agent in use, because a program without its guard can kill the processes
+ * of other agents.
  */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs/promises'
@@ -97,8 +100,10 @@ async function testGuards(guards: readonly Guard[], jobs: number): Promise<strin
   return unnoticed
 }
 
-const text = process.argv.find((arg) => arg.startsWith('--guard='))?.slice('--guard='.length) ?? ''
-const selected = GUARDS.filter(({ name, file }) => name.includes(text) || file.includes(text))
+const texts = process.argv.flatMap((arg) => /^--guard=(.*)$/.exec(arg)?.[1] ?? [])
+const selected = GUARDS.filter(
+  ({ name, file }) => texts.length === 0 || texts.some((text) => name.includes(text) || file.includes(text)),
+)
 const unnoticed = await testGuards(selected, option('jobs', 1))
 console.log(
   JSON.stringify({ guards: selected.length, noticed: selected.length - unnoticed.length, unnoticed }),

@@ -24,7 +24,7 @@ export const HOST_GUARDS: readonly Guard[] = [
     name: 'processes that a killed supervisor left are found by their mark',
     file: 'src/system/processgroup.ts',
     changes: [['|| candidate.mark?.startsWith(', '|| candidate.mark?.endsWith(']],
-    tests: ['tests/host/local/supervisor.test.ts', 'tests/host/local/crash.test.ts'],
+    tests: ['tests/host/local/crash.test.ts', 'tests/host/local/switch.test.ts'],
   },
   {
     name: 'two apps never get one port',
@@ -80,7 +80,7 @@ export const HOST_GUARDS: readonly Guard[] = [
   {
     name: 'a host secret is never replaced',
     file: 'src/host/nixos/secret.ts',
-    changes: [['await link(temp, path).catch', 'await rename(temp, path).catch']],
+    changes: [['import { link, mkdir', 'import { rename as link, mkdir']],
     tests: ['tests/host/nixos/secret.test.ts'],
   },
   {

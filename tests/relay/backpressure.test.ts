@@ -74,6 +74,21 @@ test('no write is larger than uWebSockets.js accepts at once', async (t) => {
   assert.ok(client.sizes.every((size) => size <= CHUNK_BYTES))
 })
 
+test('heartbeats are not queued for a full client', async (t) => {
+  const { history, relay, join } = await begin(t, 0, { heartbeatMs: 5 })
+  const [full, healthy] = [join('abc.0'), join('abc.0')]
+  full.client.full = true
+  history.add()
+  relay.notified()
+  await until(() => full.client.named('app').length === 1)
+  const before = full.client.named('heartbeat').length
+  healthy.client.writes.length = 0
+  await until(() => healthy.client.named('heartbeat').length >= 5)
+  full.client.full = false
+  full.connection.writable()
+  assert.equal(full.client.named('heartbeat').length, before)
+})
+
 test('a heartbeat is never written inside an event', async (t) => {
   const { history, relay, join } = await begin(t, 0, { heartbeatMs: 5 })
   const { client, connection } = join('abc.0')

@@ -162,7 +162,11 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
       return { ...client, client, connection: relay.open(client.sink, lastId) }
     },
     ready: () =>
-      until(() => !relay.stale && relay.head?.seq === history.seq, 'the relay to read the history'),
+      until(
+        // The head is read at the start, and again because the relay begins to listen.
+        () => !relay.stale && relay.head?.seq === history.seq && history.calls.head >= 2,
+        'the relay to read the history',
+      ),
   }
 }
 

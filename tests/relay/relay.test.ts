@@ -175,8 +175,13 @@ test('after a restore all clients start again with a snapshot', async (t) => {
 test('events read before the new epoch is known are never sent with the old epoch', async (t) => {
   const { history, relay, join } = await begin(t, 10)
   const { client } = join('abc.10')
-  history.restore('new', 12)
-  relay.notified()
+  const { head } = history.source
+  history.source.head = async () => {
+    const found = await head()
+    if (history.epoch === 'abc') history.restore('new', 12)
+    return found
+  }
+  relay.setListening(true)
   await until(() => client.named('snapshot').length === 1)
   assert.deepEqual(
     client.events().map(({ event, id }) => [event, id]),
@@ -185,6 +190,15 @@ test('events read before the new epoch is known are never sent with the old epoc
       ['snapshot', 'new.12'],
     ],
   )
+})
+
+test('a snapshot of a new epoch is sent only when the relay reads the events of that epoch', async (t) => {
+  const { history, relay, join } = await begin(t, 10)
+  history.restore('new', 4)
+  const { client } = join()
+  await until(() => client.named('snapshot').length === 1)
+  assert.equal(client.named('snapshot')[0]?.id, 'new.4')
+  assert.deepEqual([relay.head?.epoch, relay.head?.seq], ['new', 4])
 })
 
 test('events that were pruned before they were read cause a reset', async (t) => {

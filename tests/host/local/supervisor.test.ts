@@ -102,6 +102,15 @@ test('uninstalling an app ends all its processes, even a process that ignores SI
   assert.deepEqual(await processes('unit'), [])
 })
 
+test('the pause before each restart of a failing app is twice as long as before', async (t) => {
+  const { app, switchTo, host } = await createTestHost(t)
+  await switchTo([await app('bad', 'exits')])
+  const pauses = async () =>
+    (await host.appLog('bad', 100)).flatMap((line) => /next start in (\d+) s/.exec(line)?.[1] ?? [])
+  await until('the app has ended three times', async () => (await pauses()).length >= 3)
+  assert.deepEqual((await pauses()).slice(0, 3), ['1', '2', '4'])
+})
+
 test('a new switch restarts a failing app at once', async (t) => {
   const { app, switchTo, host } = await createTestHost(t)
   const bad = await app('bad', 'exits')

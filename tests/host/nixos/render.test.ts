@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -63,6 +64,16 @@ test('text that Nix cannot read is refused with a reason before any file is writ
     await assert.rejects(host.configure([bad]), /bad can't be configured/)
   }
   await assert.rejects(stat(paths.apps), { code: 'ENOENT' })
+})
+
+test('a name that could lead out of a folder is refused before any file is written', async (t) => {
+  const { host, paths } = await createTestMachine(t)
+  for (const name of ['../other', '_outposts', ''])
+    await assert.rejects(
+      async () => host.configure([{ ...app('other'), name }]),
+      new RegExp(`"${name}" is not an app name`),
+    )
+  assert.equal(existsSync(paths.apps), false)
 })
 
 test('the same apps give the same bytes, in any order of apps and keys', async (t) => {

@@ -92,6 +92,14 @@ test('concurrent callers all get the same host secret', async (t) => {
   assert.deepEqual(await readdir(join(dataDir, 'fresh')), ['secret'])
 })
 
+test('a host secret that is too short is refused and stays', async (t) => {
+  const { dataDir } = await createTestMachine(t)
+  const path = join(dataDir, 'short')
+  await writeFile(path, 'x'.repeat(31))
+  await assert.rejects(readHostSecret(path), /contains 31 bytes; a host secret has at least 32/)
+  assert.equal(await readFile(path, 'utf8'), 'x'.repeat(31))
+})
+
 test('the secrets of an uninstalled app are kept for one more configuration', async (t) => {
   const { host, paths } = await createTestMachine(t)
   await host.configure([authentik, wiki])
