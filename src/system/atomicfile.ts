@@ -27,8 +27,8 @@ export async function publishFile(from: string, to: string): Promise<void> {
  * Creates a file and returns true. Returns false if the file exists. If several processes create the same
  * file at the same time, only one of them gets true. The file is never found incomplete.
  */
-export async function claimFile(path: string, content: string): Promise<boolean> {
-  return withTemporary(path, content, undefined, async (temp) => {
+export async function claimFile(path: string, content: string | Buffer, mode?: number): Promise<boolean> {
+  return withTemporary(path, content, mode, async (temp) => {
     await syncFile(temp)
     try {
       await link(temp, path)
@@ -74,7 +74,7 @@ export async function readOrCreate(
 
 async function withTemporary<T>(
   path: string,
-  content: string,
+  content: string | Buffer,
   mode: number | undefined,
   publish: (temp: string) => Promise<T>,
 ): Promise<T> {

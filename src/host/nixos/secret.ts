@@ -2,10 +2,10 @@
  * Derives the secrets of apps from one host secret, so that a lost secret file can be written again with the
  * same content. An app can't compute the secrets of other apps from its own secrets.
  */
-import { hkdfSync, randomBytes, randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { hkdfSync, randomBytes } from 'node:crypto'
+import { mkdir, open, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { syncDirectory, writeAtomic } from '../../system/atomicfile.ts'
+import { claimFile, writeAtomic } from '../../system/atomicfile.ts'
 
 const SECRET_BYTES = 32
 
@@ -34,22 +34,9 @@ async function readIfReadable(path: string): Promise<Buffer | null> {
   }
 }
 
-/**
- * Creates the host secret under a temporary name and then links the file to its final name. Unlike a rename,
- * a link never replaces an existing host secret.
- */
+/** Creates the host secret. If another process creates it at the same time, both return the same secret. */
 async function makeHostSecret(path: string): Promise<Buffer> {
-  await mkdir(dirname(path), { recursive: true })
-  const temp = `${path}.${randomUUID()}.tmp`
-  try {
-    await writeFile(temp, randomBytes(SECRET_BYTES), { mode: 0o600, flag: 'wx', flush: true })
-    await link(temp, path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error
-    })
-  } finally {
-    await rm(temp, { force: true })
-  }
-  await syncDirectory(dirname(path))
+  await claimFile(path, randomBytes(SECRET_BYTES), 0o600)
   return readFile(path)
 }
 
