@@ -67,8 +67,8 @@ export function fakeHistory() {
     source: undefined as unknown as StreamSource,
   }
   async function answer<T>(name: keyof typeof calls, value: () => T): Promise<T> {
-    calls[name] += 1
     await new Promise((resolve) => setImmediate(resolve))
+    calls[name] += 1
     if (history.down) throw new Error('the database is unreachable')
     return value()
   }

@@ -29,6 +29,10 @@ const DAMAGES: Record<string, (store: string, app: WantedApp) => Promise<unknown
     await rm(join(store, 'entry.json'), { force: true })
     await truncate(join(packageIn(store, app), 'package.json'))
   },
+  'an earlier version made it, and half of its package.json is missing': async (store, app) => {
+    await rm(join(store, 'entry.json'), { force: true })
+    await truncate(join(packageIn(store, app), 'package.json'), 10)
+  },
   'an earlier version made it, and its program is empty': async (store, app) => {
     await rm(join(store, 'entry.json'), { force: true })
     await truncate(join(packageIn(store, app), 'app.js'))

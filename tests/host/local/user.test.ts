@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { APP_USER } from '../../../src/host/local/appuser.ts'
 import { findUser } from '../../../src/system/systemuser.ts'
+import { withTimeout } from '../../../src/system/timeout.ts'
 import { publicDirectories } from '../../support/directory.ts'
 import { answer, createTestHost, wanted } from '../../support/local-host.ts'
 import { startWholeAgent } from '../../support/npmstart.ts'
@@ -145,6 +146,8 @@ async function pathWith(parent: string, programs: Record<string, string>): Promi
   return folder
 }
 
+/** Upper limit in ms of the time in which an agent that can't start ends. */
+const END_LIMIT_MS = 90_000
 const ID = '#!/bin/sh\nexec /usr/bin/id "$@"\n'
 
 test('as root, the agent does not start without a user for the apps', onlyRoot, async (t) => {
@@ -153,7 +156,7 @@ test('as root, the agent does not start without a user for the apps', onlyRoot, 
   const PATH = await pathWith(parent, { id: missing })
   const agent = startWholeAgent(join(parent, 'data'), await freePort(), { PATH })
   t.after(() => agent.end('SIGKILL'))
-  assert.equal(await agent.ended, 1)
+  assert.equal(await withTimeout(agent.ended, END_LIMIT_MS), 1, agent.output())
   assert.match(agent.output(), /has no user "bloud-apps", and creating it failed\. Create it \(useradd/)
 })
 
@@ -162,6 +165,6 @@ test('as root, the agent does not start if the apps cannot reach their data', on
   const PATH = await pathWith(parent, { id: ID })
   const agent = startWholeAgent(join(parent, 'data'), await freePort(), { PATH })
   t.after(() => agent.end('SIGKILL'))
-  assert.equal(await agent.ended, 1)
+  assert.equal(await withTimeout(agent.ended, END_LIMIT_MS), 1, agent.output())
   assert.match(agent.output(), /This user can't reach .*\/data\. Set BLOUD_DATA_DIR to a folder below/)
 })
