@@ -54,7 +54,8 @@ function outcome(steps: Step[], names: string[]): string[] {
   return [JSON.stringify(state), title, body.replaceAll(/colour-\d+/g, 'colour')].map(anonymous)
 }
 
-test('an app with an inherited name is shown like any other app after any messages', () => {
+test('an app with an inherited name is shown like any other app after any messages', (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: Date.parse(AT) }) // The page shows how long a status lasts.
   const names = fc.uniqueArray(fc.constantFrom(...PROTOTYPE_NAMES), { minLength: 3, maxLength: 3 })
   const step = fc.record({
     kind: fc.nat(14),
