@@ -66,9 +66,12 @@ export function createSupervisor({ stateDir, confinement, log }: SupervisorOptio
     ]
     await apply(manifest)
     if (stopping) return
-    if (wanted && wanted.id !== activation) for (const unit of units.values()) unit.restartNow()
     generation = manifest?.generation ?? 0
-    activation = wanted?.id ?? null
+    // A switch changes the generation first. If both changed between the two reads, the next round applies it.
+    if (wanted?.generation === generation && wanted.id !== activation) {
+      for (const unit of units.values()) unit.restartNow()
+      activation = wanted.id
+    }
     await writeState()
     lastError = ''
   }, report)

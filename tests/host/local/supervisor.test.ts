@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -204,6 +204,17 @@ test('the state file of a killed supervisor is ignored after another supervisor 
     'the new supervisor has already applied the generation: the test was too late',
   )
   assert.equal((await host.unitState('stubborn')).state, 'unknown')
+})
+
+test('an activation is complete only when the supervisor has applied its generation', async (t) => {
+  const { app, switchTo, host, paths } = await createTestHost(t)
+  await switchTo([await app('good')])
+  await host.stop()
+  // As the supervisor finds it if it reads the generation before the switch, and the activation after it.
+  await writeFile(paths.activation, JSON.stringify({ id: 'next', generation: 2 }))
+  await host.start()
+  await until('the generation is applied', async () => (await supervisorState(paths))?.generation === 1)
+  assert.equal((await supervisorState(paths))?.activation, null)
 })
 
 test('data is not deleted while the process of an app may still use the files', async (t) => {
