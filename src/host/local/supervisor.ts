@@ -67,7 +67,8 @@ export function createSupervisor({ stateDir, confinement, log }: SupervisorOptio
     await apply(manifest)
     if (stopping) return
     generation = manifest?.generation ?? 0
-    // A switch changes the generation first. If both changed between the two reads, the next round applies it.
+    // The switch writes the generation first. If it wrote both between the two reads, the next round
+    // applies the generation.
     if (wanted?.generation === generation && wanted.id !== activation) {
       for (const unit of units.values()) unit.restartNow()
       activation = wanted.id
