@@ -61,6 +61,7 @@ declare
   v_rebuild bloud.rebuilds;
   v_rollback bloud.operations;
   v_names text[];
+  v_operations bigint[];
 begin
   perform bloud.assert_attempt(p_attempt);
   perform bloud.correct_deadlines();
@@ -93,13 +94,12 @@ begin
     where q.state = 'queued' and q.kind in ('install', 'uninstall') order by q.app) o
   where bloud.try_lock_app(o.app);
   v_names := bloud.filter_claimable(v_names);
-  if v_names is null or not exists (
-      select from bloud.operations o where o.state = 'queued' and o.app = any (v_names)) then
-    return;
+  -- Operations of a rollback that was committed since the check above belong to a rebuild of their own.
+  v_operations := array(select o.id from bloud.operations o
+    where o.state = 'queued' and o.app = any (v_names) and bloud.rollback_of(o) is null);
+  if v_operations <> '{}' then
+    return next bloud.start_rebuild(v_operations, p_deadline_seconds);
   end if;
-  return next bloud.start_rebuild(
-    array(select o.id from bloud.operations o where o.state = 'queued' and o.app = any (v_names)),
-    p_deadline_seconds);
 end
 $$;
 comment on function bloud.claim_rebuild(bigint, integer) is

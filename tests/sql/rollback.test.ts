@@ -121,6 +121,18 @@ test('a rollback is claimed first and is never combined with other operations', 
   assert.deepEqual(await statuses(db), { a: 'stopped', c: 'running' })
 })
 
+test('an operation of a rollback is never part of another rebuild', async () => {
+  await install(db, 'a', '1', '2')
+  await rollback(db)
+  // As claim_rebuild() finds it if the rollback is committed after the check for a queued rollback.
+  await db.root.query(`update bloud.operations set state = 'active', started_at = now(),
+    rebuild_id = (select max(id) from bloud.rebuilds) where kind = 'rollback'`)
+  assert.equal(await claim(db), undefined)
+  await db.root.query(`update bloud.operations set state = 'queued', started_at = null, rebuild_id = null
+    where kind = 'rollback'`)
+  assert.ok(await claim(db))
+})
+
 test('a rollback and all other operations wait while another session holds one of its apps', async () => {
   await install(db, 'a', '1', '2')
   await rollback(db)
