@@ -37,4 +37,13 @@ export const DISK_GUARDS: readonly Guard[] = [
     changes: [["if (isManifest(path) && !(await isJson(path))) return 'damaged'", '']],
     tests: ['tests/host/local/damage.test.ts'],
   },
+  {
+    name: 'a failed install on a full disk names the disk',
+    file: 'src/system/diskspace.ts',
+    changes: [
+      ["['ENOSPC', 'EDQUOT'].includes(", '[""].includes('],
+      ['&& !/watch/i.test(line)', '&& line === ""'],
+    ],
+    tests: ['tests/host/local/fulldisk.test.ts', 'tests/host/local/switch.test.ts'],
+  },
 ]

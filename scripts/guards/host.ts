@@ -143,4 +143,27 @@ export const HOST_GUARDS: readonly Guard[] = [
     changes: [['  if (!isRoot()) return null\n', '  if (dataDir.length > 0) return null\n']],
     tests: ['tests/host/local/user.test.ts', 'tests/host/local/supervisor.test.ts'],
   },
+  {
+    name: 'a restart of a crashed app is recorded',
+    file: 'src/orchestrator/health.ts',
+    changes: [['series === null || restarts === 0 ||', 'series === null || restarts >= 0 ||']],
+    tests: ['tests/stories/app-restarts.test.ts', 'tests/stories/health.test.ts'],
+  },
+  {
+    name: 'a display name has no invisible characters',
+    file: 'src/domain/text.ts',
+    changes: [["  if (HAS_HIDDEN.test(text.replace(JOINER, '')))", "  if (text === '')"]],
+    tests: ['tests/domain/text.test.ts'],
+  },
+  {
+    name: 'an activation is complete only when the supervisor has applied its generation',
+    file: 'src/host/local/supervisor.ts',
+    changes: [
+      [
+        'if (wanted?.generation === generation && wanted.id !== activation) {',
+        'if (wanted && wanted.id !== activation) {',
+      ],
+    ],
+    tests: ['tests/host/local/supervisor.test.ts'],
+  },
 ]

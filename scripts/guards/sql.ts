@@ -176,4 +176,16 @@ export const SQL_GUARDS: readonly Guard[] = [
     changes: [['  if p_purge <> p_app then', '  if false then']],
     tests: ['tests/sql/verbs.test.ts'],
   },
+  {
+    name: 'the actor of a change is the login, also after set role',
+    file: 'sql/functions/session.sql',
+    changes: [["<> 'none' and bloud.is_relay() then", "<> 'none' then"]],
+    tests: ['tests/sql/verbs.test.ts', 'tests/sql/withdraw.test.ts'],
+  },
+  {
+    name: 'operations of a rollback have a rebuild of their own',
+    file: 'sql/functions/claim.sql',
+    changes: [['and o.app = any (v_names) and bloud.rollback_of(o) is null', 'and o.app = any (v_names)']],
+    tests: ['tests/sql/rollback.test.ts'],
+  },
 ]
