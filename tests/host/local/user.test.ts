@@ -155,7 +155,7 @@ test('as root, the agent does not start without a user for the apps', onlyRoot, 
   const missing = `#!/bin/sh\n[ "$2" = ${APP_USER} ] && exit 1\nexec /usr/bin/id "$@"\n`
   const PATH = await pathWith(parent, { id: missing })
   const agent = startWholeAgent(join(parent, 'data'), await freePort(), { PATH })
-  t.after(() => agent.end('SIGKILL'))
+  t.after(() => agent.end('SIGTERM'))
   assert.equal(await withTimeout(agent.ended, END_LIMIT_MS), 1, agent.output())
   assert.match(agent.output(), /has no user "bloud-apps", and creating it failed\. Create it \(useradd/)
 })
@@ -164,7 +164,7 @@ test('as root, the agent does not start if the apps cannot reach their data', on
   const parent = await mkdtemp(join(tmpdir(), 'private-'))
   const PATH = await pathWith(parent, { id: ID })
   const agent = startWholeAgent(join(parent, 'data'), await freePort(), { PATH })
-  t.after(() => agent.end('SIGKILL'))
+  t.after(() => agent.end('SIGTERM'))
   assert.equal(await withTimeout(agent.ended, END_LIMIT_MS), 1, agent.output())
   assert.match(agent.output(), /This user can't reach .*\/data\. Set BLOUD_DATA_DIR to a folder below/)
 })
