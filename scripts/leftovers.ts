@@ -1,10 +1,12 @@
 /** Finds and kills processes that the tests have left running. */
 import { readdir, readFile, readlink } from 'node:fs/promises'
+import { basename } from 'node:path'
 
 const SHOWN = 160
 
 /**
- * Returns the command line of a process if its working directory, arguments or environment contain `folder`.
+ * Returns the command line of a process if its working directory, arguments or environment contain the name
+ * of `folder`.
  */
 async function commandIfIn(folder: string, pid: string): Promise<string | null> {
   const read = (name: string) => readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '')
@@ -13,7 +15,8 @@ async function commandIfIn(folder: string, pid: string): Promise<string | null> 
     read('environ'),
     readlink(`/proc/${pid}/cwd`).catch(() => ''),
   ])
-  if (!command || ![command, environment, directory].some((text) => text.includes(folder))) return null
+  if (!command || ![command, environment, directory].some((text) => text.includes(basename(folder))))
+    return null
   return command.replaceAll('\0', ' ').slice(0, SHOWN)
 }
 

@@ -1,6 +1,6 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after } from 'node:test'
 
 /**
@@ -19,11 +19,11 @@ export function temporaryDirectory(): string {
 
 /**
  * As temporaryDirectory(), but every user may enter the directory. It is not in the temporary folder of the
- * tests, which other users may not enter.
+ * tests, which other users may not enter, but has its name, by which leftovers.ts finds processes in it.
  * @returns a function that creates a directory in it, to which every user may write.
  */
 export function publicDirectories(): () => string {
-  const top = mkdtempSync('/var/tmp/bloud-test-')
+  const top = mkdtempSync(`/var/tmp/${basename(tmpdir())}-`)
   chmodSync(top, 0o755)
   after(() => rmSync(top, { recursive: true, force: true, maxRetries: 5 }))
   return () => {
