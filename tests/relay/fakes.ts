@@ -151,7 +151,14 @@ export function startRelay(history: History, limits: Partial<RelayLimits> = {}) 
   const relay = createRelay({
     source: history.source,
     log: silentLog,
-    limits: { heartbeatMs: 60_000, tickMs: 60_000, degradedTickMs: 60_000, flushMs: 2, ...limits },
+    limits: {
+      heartbeatMs: 60_000,
+      tickMs: 60_000,
+      degradedTickMs: 60_000,
+      refreshMs: 60_000,
+      flushMs: 2,
+      ...limits,
+    },
   })
   relay.start()
   relay.setListening(true)

@@ -152,7 +152,8 @@ test('install and uninstall by keyboard alone', needs('chromium'), async (t) => 
   // The page moves the focus to its title one frame after the URL has changed. Keys pressed earlier would be
   // lost.
   await page.locator('#page-title:focus').waitFor()
-  await tabTo('[data-action="uninstall"]')
+  // The page reads whether the action is allowed after it has received the new status.
+  await tabTo('[data-action="uninstall"][aria-disabled="false"]')
   await page.keyboard.press('Enter')
   await page.getByRole('dialog').waitFor()
   await page.keyboard.press('Escape')
