@@ -15,6 +15,7 @@ import { createLogger } from '../src/log.ts'
 import { createEmbeddedPostgres } from '../src/postgres/embedded.ts'
 import { exitOf } from '../src/system/childprocess.ts'
 import { withTimeout } from '../src/system/timeout.ts'
+import { publicPrefix } from '../tests/support/directory.ts'
 import { startOldestServer } from '../tests/support/postgres-server.ts'
 import { staticChecks } from './check.ts'
 import { endLeftovers } from './leftovers.ts'
@@ -152,7 +153,8 @@ async function runAll(args: string[], tools: NodeJS.ProcessEnv): Promise<string[
     for (const process of await endLeftovers(folder))
       print(`\n⚠ ended a process that a test left running: ${process}`)
   } finally {
-    await fs.rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    for (const path of [folder, ...globSync(`${publicPrefix(folder)}*`)])
+      await fs.rm(path, { recursive: true, force: true, maxRetries: 5 })
   }
   return failed
 }

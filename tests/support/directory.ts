@@ -18,12 +18,18 @@ export function temporaryDirectory(): string {
 }
 
 /**
+ * Beginning of the paths of publicDirectories() in a run of the tests whose temporary folder is `folder`. It
+ * has the name of that folder, so that processes and files of a run that was cut off can be found.
+ */
+export const publicPrefix = (folder: string): string => `/var/tmp/${basename(folder)}-`
+
+/**
  * As temporaryDirectory(), but every user may enter the directory. It is not in the temporary folder of the
- * tests, which other users may not enter, but has its name, by which leftovers.ts finds processes in it.
+ * tests, which other users may not enter.
  * @returns a function that creates a directory in it, to which every user may write.
  */
 export function publicDirectories(): () => string {
-  const top = mkdtempSync(`/var/tmp/${basename(tmpdir())}-`)
+  const top = mkdtempSync(publicPrefix(tmpdir()))
   chmodSync(top, 0o755)
   after(() => rmSync(top, { recursive: true, force: true, maxRetries: 5 }))
   return () => {
