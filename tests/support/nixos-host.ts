@@ -2,7 +2,7 @@
  * Creates a NixOS host for a test. The program tests/fixtures/nixos-rebuild takes the place of nixos-rebuild.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -58,13 +58,7 @@ export const writeScenario = (dataDir: string, what: object): Promise<void> =>
 export async function endMachine(dataDir: string): Promise<void> {
   const { mark } = nixosPaths(join(dataDir, 'nixos'))
   if (existsSync(mark)) await killGroup({ marks: [await readMark(mark)] })
-  const units = join(dataDir, 'machine/units')
-  for (const name of await readdir(units).catch(() => [])) {
-    const { pid } = JSON.parse(await readFile(join(units, name), 'utf8'))
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {} // The process has ended already.
-  }
+  await killGroup({ marks: [], directory: join(dataDir, 'machine') })
 }
 
 export async function createTestMachine(t: TestContext): Promise<TestMachine> {
