@@ -123,7 +123,7 @@ export const HOST_GUARDS: readonly Guard[] = [
     name: 'another program on the port of an app does not count as the app',
     file: 'src/orchestrator/healthproblem.ts',
     changes: [["if (port.owner === 'other')", "if (port.owner === 'other' && port.program === '')"]],
-    tests: ['tests/stories/port-taken.test.ts', 'tests/orchestrator/probe.test.ts'],
+    tests: ['tests/stories/port-taken.test.ts', 'tests/host/probe.test.ts'],
   },
   {
     name: 'an app that starts slowly stays running while the agent restarts',

@@ -160,6 +160,12 @@ export interface Host {
   stopSwitch(run: Run): Promise<boolean>
   appLog(name: string, lines: number): Promise<string[]>
   unitState(name: string): Promise<UnitState>
+  /**
+   * Calls `onChange` when an app may have been started, restarted or stopped. Callers must also ask at times,
+   * because file events can be lost.
+   * @returns a function that ends the calls.
+   */
+  watchUnits?(onChange: () => void): () => void
   /** Returns who listens on the port of the app: the processes that the host started for it, or others. */
   portOwner(app: WantedApp): Promise<PortOwner>
   /** Deletes the files of an uninstalled app permanently. Idempotent. */

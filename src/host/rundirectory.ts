@@ -12,7 +12,6 @@
  *   claim file ends at once.
  * - If there is a claim file, but no held lock and no exit code, the process was killed or cancelled.
  */
-import { type FSWatcher, watch } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { claimFile, readIfExists } from '../system/atomicfile.ts'
@@ -74,19 +73,4 @@ export async function readExit(files: RunFiles): Promise<RunState | null> {
   const code = await readIfExists(files.exit)
   // An empty file, which a power failure can leave, is no exit code.
   return code !== null && /^\d+$/.test(code) ? { state: 'exited', exitCode: Number(code) } : null
-}
-
-/**
- * Calls `onChange` when a file in the directory changes. Errors are ignored, because the caller also polls.
- * @returns a function that ends the calls.
- */
-export function watchRunDirectory({ dir }: RunFiles, onChange: () => void): () => void {
-  let watcher: FSWatcher
-  try {
-    watcher = watch(dir, onChange)
-  } catch {
-    return () => undefined
-  }
-  watcher.on('error', () => watcher.close())
-  return () => watcher.close()
 }

@@ -1,6 +1,6 @@
 /** Finds out why an app is not healthy: who listens on its port, and how it answers. */
 import type { Host, UnitState, WantedApp } from '../host/index.ts'
-import { probe } from './probe.ts'
+import { probe } from '../host/probe.ts'
 
 export interface HealthProblem {
   text: string

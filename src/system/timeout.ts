@@ -1,8 +1,12 @@
 /** Waits for promises and conditions, always with a time limit. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Interval in ms between two checks of a condition. At this rate, the checks use no measurable CPU time. */
-const POLL_INTERVAL_MS = 50
+/**
+ * Intervals in ms between two checks of a condition. Each is twice as long as the one before, up to the last.
+ * At this rate, the checks use no measurable CPU time.
+ */
+const FIRST_INTERVAL_MS = 2
+const LAST_INTERVAL_MS = 50
 
 export class TimeLimitError extends Error {}
 
@@ -53,11 +57,11 @@ export async function pollUntil<T>(
   limitMs: number,
 ): Promise<T | null> {
   const end = performance.now() + limitMs
-  for (;;) {
+  for (let interval = FIRST_INTERVAL_MS; ; interval = Math.min(interval * 2, LAST_INTERVAL_MS)) {
     const found = await check()
     if (found) return found
     const left = end - performance.now()
     if (left <= 0) return null
-    await sleep(Math.min(POLL_INTERVAL_MS, left))
+    await sleep(Math.min(interval, left))
   }
 }

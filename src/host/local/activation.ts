@@ -2,17 +2,20 @@
  * Waits until the supervisor (process that runs the apps) has started the apps of a new generation (complete
  * configuration of the local host). Returns the apps that did not start.
  */
+import type { CatalogApp } from '../../domain/catalog.ts'
 import { own } from '../../domain/record.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
 import { lastLines } from '../logreader.ts'
+import { probe } from '../probe.ts'
 import { appLogFile, type Paths } from './paths.ts'
 import { digestOf, type Manifest, type SupervisorState, supervisorState } from './statefiles.ts'
+import { ownerOfPort } from './unitstate.ts'
 
 /** Time in ms that the supervisor may take to stop and start apps. Stopping an app takes up to 15 s. */
 const APPLY_LIMIT_MS = 45_000
-/** Time in ms that an app must run to count as started. */
+/** Time in ms after which an app that runs counts as started, unless it passes its health check before. */
 const SETTLED_MS = 1_500
 const SETTLE_LIMIT_MS = 15_000
 const SHOWN_LINES = 20
@@ -22,6 +25,8 @@ export interface Activation {
   id: string
   apps: Manifest['apps']
   changed: string[]
+  /** Health checks of the apps, as far as known: an older generation has none. */
+  checks: Record<string, CatalogApp['healthCheck']>
 }
 
 /**
@@ -36,12 +41,14 @@ export async function awaitActivation(
   const applied = async () => (await readState(paths))?.activation === activation.id
   if (!(await pollUntil(applied, APPLY_LIMIT_MS))) return null
   const failures: Record<string, RunFailure> = {}
-  for (const name of activation.changed) {
-    const message = await awaitUnit(paths, name, digestOf(own(activation.apps, name)))
-    if (!message) continue
-    const log = await lastLines(appLogFile(dataDir, name), SHOWN_LINES).catch(() => [])
-    failures[name] = { class: 'activate', message, log }
-  }
+  await Promise.all(
+    activation.changed.map(async (name) => {
+      const message = await awaitUnit(paths, dataDir, name, activation)
+      if (!message) return
+      const log = await lastLines(appLogFile(dataDir, name), SHOWN_LINES).catch(() => [])
+      failures[name] = { class: 'activate', message, log }
+    }),
+  )
   return failures
 }
 
@@ -50,14 +57,35 @@ async function readState(paths: Paths): Promise<SupervisorState | null> {
   return isLocked(paths.supervisorLock) ? supervisorState(paths) : null
 }
 
-async function awaitUnit(paths: Paths, name: string, digest: string): Promise<string | null> {
+/** Waits until an app is healthy, or has run for a while. Returns why it did not start, or null. */
+async function awaitUnit(
+  paths: Paths,
+  dataDir: string,
+  name: string,
+  { apps, checks }: Activation,
+): Promise<string | null> {
+  const digest = digestOf(own(apps, name))
+  const port = own(apps, name)?.port ?? 0
   const verdict = await pollUntil(async () => {
     const unit = own((await readState(paths))?.apps ?? {}, name)
     if (!unit || unit.digest !== digest) return null
     if (unit.state === 'stopped') return null // The supervisor has not started the app yet.
     if (unit.restarts > 0 || unit.state === 'backoff') return `ended at once with exit code ${unit.exitCode}`
-    return Math.abs(Date.now() - Date.parse(unit.since)) >= SETTLED_MS ? 'started' : null
+    if (Math.abs(Date.now() - Date.parse(unit.since)) >= SETTLED_MS) return 'started'
+    return (await isHealthy(paths, dataDir, { name, port }, own(checks, name))) ? 'started' : null
   }, SETTLE_LIMIT_MS)
   if (verdict === 'started') return null
   return verdict ?? `was not started within ${SETTLE_LIMIT_MS / 1000} s`
+}
+
+/** True if processes of the app itself listen on its port, and pass its health check if that is known. */
+async function isHealthy(
+  paths: Paths,
+  dataDir: string,
+  app: { name: string; port: number },
+  check: CatalogApp['healthCheck'] | undefined,
+): Promise<boolean> {
+  const port = await ownerOfPort(paths, dataDir, app)
+  if (port.owner !== 'group') return false
+  return check === undefined || (await probe(app.port, check, port.addresses)) === null
 }

@@ -3,25 +3,23 @@
  * process, without NixOS.
  */
 import { dirname, join, resolve, sep } from 'node:path'
-import { APP_NAME } from '../../domain/catalog.ts'
 import { own } from '../../domain/record.ts'
 import { removeDurably, toJson, writeAtomic } from '../../system/atomicfile.ts'
-import { isLocked } from '../../system/filelock.ts'
 import { monotonicMs } from '../../system/monotonic.ts'
 import { portObstacle } from '../../system/portcheck.ts'
-import { portOwner } from '../../system/portowner.ts'
-import { readMark } from '../../system/processgroup.ts'
 import { sortKeys } from '../../system/sortkeys.ts'
 import { pollUntil } from '../../system/timeout.ts'
-import type { Host, LogSlice, PortOwner, Run, UnitState, WantedApp } from '../contract.ts'
+import { watchDirectory } from '../../system/watchdirectory.ts'
+import type { Host, LogSlice, Run, UnitState, WantedApp } from '../contract.ts'
 import { lastLines, olderLogFile, readLines } from '../logreader.ts'
 import { cannotInstall } from './evaluation.ts'
 import { whyNoRollback } from './generation.ts'
 import { appDataDir, appLogFile, type Paths, statePaths } from './paths.ts'
 import { type Prepared, prepareHost } from './preparation.ts'
 import { createRunner } from './runner.ts'
-import { currentGeneration, currentManifest, supervisorState } from './statefiles.ts'
+import { currentGeneration, currentManifest } from './statefiles.ts'
 import { createSupervisorProcess } from './supervisorprocess.ts'
+import { checkName, ownerOfPort, unitState } from './unitstate.ts'
 
 /** Time in ms to wait until an app has stopped, including the restart of a crashed supervisor. */
 const APP_STOP_LIMIT_MS = 25_000
@@ -100,14 +98,10 @@ export function createLocalHost(options: LocalHostOptions): Host {
     stopSwitch: runner.stopSwitch,
     appLog: async (name, lines) => lastLines(appLogFile(dataDir, checkName(name)), lines),
     unitState: observe,
+    watchUnits: (onChange) => watchDirectory(paths.supervisor, onChange),
     portOwner: (app) => ownerOfPort(paths, dataDir, app),
     removeData: (name) => removeData(paths, dataDir, name),
   }
-}
-
-function checkName(name: string): string {
-  if (!APP_NAME.test(name)) throw new Error(`"${name}" is not an app name`)
-  return name
 }
 
 async function preflight(paths: Paths, app: WantedApp): Promise<string | null> {
@@ -130,28 +124,6 @@ async function readRunLog(
   // unfinished line would be returned as a whole line.
   const { state } = await runner.inspect(run)
   return readLines(runner.of(run).log, offset, maxBytes, state === 'exited' || state === 'lost')
-}
-
-async function unitState(paths: Paths, name: string): Promise<UnitState> {
-  const state = isLocked(paths.supervisorLock) ? await supervisorState(paths) : null
-  const unit = own(state?.apps ?? {}, name)
-  const none = { exitCode: null, restarts: 0, series: null, startedMsAgo: null }
-  if (!unit) return { state: state && state.generation !== null ? 'stopped' : 'unknown', ...none }
-  const { exitCode, restarts, startedAt, resets } = unit
-  const startedMsAgo = startedAt === undefined ? null : monotonicMs() - startedAt
-  const series = startedAt === undefined ? null : `${state?.pid}-${startedAt}${resets ? `-${resets}` : ''}`
-  return { state: unit.state, exitCode, restarts, series, startedMsAgo }
-}
-
-async function ownerOfPort(paths: Paths, dataDir: string, { name, port }: WantedApp): Promise<PortOwner> {
-  const state = isLocked(paths.supervisorLock) ? await supervisorState(paths) : null
-  const unit = own(state?.apps ?? {}, checkName(name))
-  if (!unit) return { owner: 'unknown' }
-  return portOwner(port, {
-    ...(unit.pid !== null && { pgid: unit.pid }),
-    marks: [`${await readMark(paths.mark)}/unit/${name}`],
-    directory: resolve(appDataDir(dataDir, name)),
-  })
 }
 
 async function removeData(paths: Paths, dataDir: string, name: string): Promise<void> {

@@ -18,8 +18,9 @@ import {
   terminateGroup,
 } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
+import { watchDirectory } from '../../system/watchdirectory.ts'
 import type { Run, RunResult, RunState } from '../contract.ts'
-import { createRunDirectory, readExit, watchRunDirectory } from '../rundirectory.ts'
+import { createRunDirectory, readExit } from '../rundirectory.ts'
 import { removeTemps } from './generation.ts'
 import { type Paths, type RunPaths, runPaths } from './paths.ts'
 import type { Prepared } from './preparation.ts'
@@ -124,7 +125,7 @@ export function createRunner({ paths, npmCommand, prepare }: RunnerOptions) {
     }
   }
 
-  const watchLog = (run: Run, onChange: () => void) => watchRunDirectory(of(run), onChange)
+  const watchLog = (run: Run, onChange: () => void) => watchDirectory(of(run).dir, onChange)
 
   async function result(run: Run): Promise<RunResult> {
     return (await readStateFile(of(run).result, resultSchema)) ?? { failures: {} }

@@ -14,7 +14,7 @@ import { activationSchema, currentManifest, digestOf, type Manifest, readStateFi
 import { createUnit, type Unit } from './unit.ts'
 
 /** Interval in ms at which the supervisor reads the list of apps again, because file events can be lost. */
-const ROUND_INTERVAL_MS = 1_000
+const ROUND_INTERVAL_MS = 10_000
 /**
  * Time in ms to wait for the file lock of the supervisor. A previous supervisor that is stopping still holds
  * the lock.
@@ -56,6 +56,8 @@ export function createSupervisor({ stateDir, confinement, log }: SupervisorOptio
   let starting: Promise<boolean> | undefined
   let stopping: Promise<void> | undefined
   let lastError = ''
+  /** Last written content of the state file. The same content is not written again. */
+  let written = ''
 
   const reconcile = createSerial(async () => {
     if (stopping) return
@@ -81,10 +83,10 @@ export function createSupervisor({ stateDir, confinement, log }: SupervisorOptio
     const apps = Object.fromEntries([...units].map(([name, unit]) => [name, unit.view()]))
     if (!existsSync(paths.supervisorLock)) return
     const uid = confinement?.uid ?? process.getuid?.()
-    await writeAtomic(
-      paths.supervisorState,
-      toJson({ pid: process.pid, uid, generation, activation, ready, apps }),
-    )
+    const state = toJson({ pid: process.pid, uid, generation, activation, ready, apps })
+    if (state === written) return
+    await writeAtomic(paths.supervisorState, state)
+    written = state
   }, report)
 
   /** Logs an error, but not every second if the error persists. */

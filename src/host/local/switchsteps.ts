@@ -7,7 +7,7 @@ import { own } from '../../domain/record.ts'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { killGroup, readMark } from '../../system/processgroup.ts'
 import type { RunFailure, WantedApp } from '../contract.ts'
-import { awaitActivation } from './activation.ts'
+import { type Activation, awaitActivation } from './activation.ts'
 import { evaluate } from './evaluation.ts'
 import {
   collectGarbage,
@@ -79,7 +79,8 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
   const same = before && sameApps(before.apps, apps)
   if (same) print(`generation ${before.generation} has all of this already`)
   const generation = same ? before.generation : await buildGeneration(paths, apps)
-  return activate(context, { generation, apps, before, failures })
+  const checks = Object.fromEntries(wanted.map(({ name, catalog }) => [name, catalog.healthCheck]))
+  return activate(context, { generation, apps, before, failures, checks })
 }
 
 async function rollBack(
@@ -91,7 +92,13 @@ async function rollBack(
   if (reason !== null) throw new Error(reason)
   const older = (await readGeneration(context.paths, generation)) as Manifest
   print(`going back to generation ${generation}`)
-  return activate(context, { generation: older.generation, apps: older.apps, before, failures: {} })
+  return activate(context, {
+    generation: older.generation,
+    apps: older.apps,
+    before,
+    failures: {},
+    checks: {},
+  })
 }
 
 /** Returns the active generation. A damaged one counts as none, so that the next generation replaces it. */
@@ -182,10 +189,11 @@ interface Target {
   before: Manifest | null
   /** Failures of apps that stay as they are. */
   failures: Failures
+  checks: Activation['checks']
 }
 
 async function activate(context: SwitchContext, target: Target): Promise<number> {
-  const { generation, apps, before } = target
+  const { generation, apps, before, checks } = target
   const { paths, run, dataDir } = context
   const changed = await appsToStart(paths, apps, before)
   await context.enterActivation()
@@ -193,7 +201,7 @@ async function activate(context: SwitchContext, target: Target): Promise<number>
   if (generation !== before?.generation) await switchLink(paths, generation)
   const id = `${basename(run.dir)} ${new Date().toISOString()}`
   await writeAtomic(paths.activation, toJson({ id, generation }))
-  const notStarted = await awaitActivation(paths, dataDir, { id, apps, changed })
+  const notStarted = await awaitActivation(paths, dataDir, { id, apps, changed, checks })
   if (!notStarted) {
     print('error: the supervisor did not take the generation over in time')
     return EXIT_UNITS_FAILED

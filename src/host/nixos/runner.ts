@@ -10,8 +10,9 @@ import { spawnDetached } from '../../system/childprocess.ts'
 import { isLocked } from '../../system/filelock.ts'
 import { killGroup, MARK, membersOf, readMark } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
+import { watchDirectory } from '../../system/watchdirectory.ts'
 import type { Run, RunState } from '../contract.ts'
-import { createRunDirectory, readExit, watchRunDirectory } from '../rundirectory.ts'
+import { createRunDirectory, readExit } from '../rundirectory.ts'
 import { readGeneration, type SystemLinks } from './generation.ts'
 import { type NixosPaths, RUN_ID, type RunPaths, runPaths } from './paths.ts'
 import { type RunRequest, readRequest } from './runrequest.ts'
@@ -122,7 +123,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
     return !(await isAlive(run)) && !(await hasActivated(run))
   }
 
-  const watchLog = (run: Run, onChange: () => void) => watchRunDirectory(of(run), onChange)
+  const watchLog = (run: Run, onChange: () => void) => watchDirectory(of(run).dir, onChange)
 
   return { of, startSwitch, inspect, stopSwitch, watchLog }
 }

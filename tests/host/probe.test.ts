@@ -4,7 +4,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { catalogAppSchema } from '../../src/domain/catalog.ts'
-import { probe } from '../../src/orchestrator/probe.ts'
+import { probe } from '../../src/host/probe.ts'
 import { freePort } from '../support/port.ts'
 
 const check = (path = '/', kind: 'http' | 'tcp' = 'http') =>
