@@ -31,7 +31,8 @@ grant execute on function
   bloud.refusal_of_retry(text, bloud.apps, bloud.operations),
   bloud.usual_duration(text, text), bloud.recent_restarts(text),
   bloud.step_durations(text, bigint), bloud.why(text),
-  bloud.status_at(text, timestamptz), bloud.check_invariants(), bloud.readiness(), bloud.blocking_sessions(),
+  bloud.status_at(text, timestamptz), bloud.check_invariants(), bloud.check_state(),
+  bloud.check_events(bigint, bigint), bloud.last_events(), bloud.readiness(), bloud.blocking_sessions(),
   bloud.stream_head(), bloud.events_after(bigint, integer), bloud.stream_after(bigint, integer),
   bloud.is_led(), bloud.longest_lease(), bloud.refusal_of_folder(text, text, text),
   bloud.refusal_of_copy(text, text), bloud.is_connected(text),
@@ -48,10 +49,11 @@ grant execute on function
 to bloud_operator;
 
 grant execute on function
-  bloud.acquire_lease(text, integer, text, boolean), bloud.renew_lease(bigint, integer),
+  bloud.acquire_lease(text, integer, text, boolean, text), bloud.renew_lease(bigint, integer),
   bloud.release_lease(bigint), bloud.report_worker(text, timestamptz, jsonb),
   bloud.pair_folder(text, text, text), bloud.adopt(text, text),
   bloud.sync_catalog(bigint, jsonb, jsonb), bloud.fail_refresh(bigint, jsonb),
+  bloud.gone_holder(), bloud.has_work(), bloud.is_sweep_due(), bloud.late_deadlines(),
   bloud.claim_rebuild(bigint, integer), bloud.begin_run(bigint, bigint, text, jsonb),
   bloud.append_log(bigint, bigint, bigint, bigint, text[]),
   bloud.end_rebuild(bigint, bigint, boolean, integer, text, jsonb, jsonb, boolean),
@@ -59,5 +61,6 @@ grant execute on function
   bloud.report_health(bigint, text, boolean, jsonb),
   bloud.report_restarts(bigint, text, text, integer, integer, jsonb), bloud.sweep(bigint, timestamptz),
   bloud.move_deadlines(bigint, interval),
-  bloud.prune(bigint, interval, integer, integer)
+  bloud.prune(bigint, interval, integer, integer, bigint),
+  bloud.record_check(bigint, bigint, jsonb, boolean)
 to bloud_orchestrator;

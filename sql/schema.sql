@@ -149,6 +149,20 @@ CREATE INDEX events_by_transition ON bloud.events USING btree (from_status, to_s
   (from_status = ANY (ARRAY['queued'::text, 'configuring'::text, 'building'::text, 'starting'::text,
   'stopping'::text]));
 
+-- Result of the last check of the conditions that must hold after every commit, in a single row.
+create table bloud.invariant_check (
+  -- Primary key that is always true, so that the table has at most one row.
+  singleton boolean not null default true,
+  checked_at timestamp with time zone, -- Time of the last check, or null before the first.
+  -- Time at which a check of all events ended last, or null before the first.
+  whole_at timestamp with time zone,
+  checked_to bigint not null default 0, -- Number of the newest event that was checked.
+  violations jsonb not null default '[]'::jsonb, -- Violations that were found: [{invariant, app, detail}].
+  constraint invariant_check_pkey PRIMARY KEY (singleton),
+  constraint invariant_check_has_one_row CHECK (singleton),
+  constraint violations_are_a_list CHECK ((jsonb_typeof(violations) = 'array'::text))
+);
+
 -- Lease: a lock with a time limit that lets only one worker (orchestrator process) change the machine.
 create table bloud.lease (
   -- Primary key that is always true, so that the table has at most one row.
@@ -238,6 +252,9 @@ END)) NULLS NOT DISTINCT WHERE (state = ANY (ARRAY['queued'::text, 'active'::tex
 CREATE INDEX operations_by_app ON bloud.operations USING btree (app, id);
 -- Speeds up queries for the operations of a rebuild.
 CREATE INDEX operations_by_rebuild ON bloud.operations USING btree (rebuild_id);
+-- Speeds up the deletion of an operation, which looks for operations that were added for it.
+CREATE INDEX operations_by_request ON bloud.operations USING btree (requested_for) WHERE (requested_for IS
+  NOT NULL);
 
 -- Data folder whose orchestrator (worker process) may work with this database, in a single row.
 create table bloud.pairing (
@@ -316,6 +333,14 @@ create table bloud.rebuilds (
 -- Ensures that at most one rebuild is active.
 CREATE UNIQUE INDEX one_active_rebuild ON bloud.rebuilds USING btree ((true)) WHERE (state =
   'active'::text);
+-- Speeds up find_rollback(), which reads the last rebuilds that have succeeded.
+CREATE INDEX rebuilds_by_end ON bloud.rebuilds USING btree (finished_at, id) WHERE (state =
+  'succeeded'::text);
+-- Speeds up the deletion of a rebuild, which looks for rebuilds that repeat its operations.
+CREATE INDEX rebuilds_by_predecessor ON bloud.rebuilds USING btree (follows) WHERE (follows IS NOT NULL);
+-- Speeds up has_work(), which looks for open rebuilds.
+CREATE INDEX rebuilds_open ON bloud.rebuilds USING btree (id) WHERE (state = ANY (ARRAY['active'::text,
+  'waiting'::text]));
 
 -- Allowed changes of the status of an app, one per row.
 create table bloud.status_transitions (
@@ -333,6 +358,9 @@ create table bloud.stream (
   epoch text not null, -- Random id of the event history.
   pruned_to bigint not null default 0, -- Number (seq) of the newest event that prune() has deleted, or 0.
   timeline text, -- Timeline of the PostgreSQL server, as in the names of its WAL files.
+  -- True if prune() has deleted rebuilds, so that the first rebuild in bloud.rebuilds was not the first
+  -- one.
+  rebuilds_pruned boolean not null default false,
   constraint stream_pkey PRIMARY KEY (singleton),
   constraint stream_has_one_row CHECK (singleton)
 );

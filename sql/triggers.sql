@@ -5,7 +5,7 @@
 -- notification has no content, so the receiver reads the tables:
 --
 --   bloud       an event was appended, or the history got a new id (epoch)
---   bloud_work  an operation was inserted or changed
+--   bloud_work  an operation was inserted or changed, or the lease was taken or released
 --   bloud_apps  a display name changed, or the cancel request, purge or warnings of an operation
 --   bloud_log   lines were appended to the log of a rebuild
 --
@@ -156,6 +156,10 @@ comment on function bloud.notify_channel() is
   'Notifies the channel whose name is the argument of the trigger.';
 create or replace trigger notify_work after insert or update on bloud.operations
   for each statement execute function bloud.notify_channel('bloud_work');
+-- Wakes the workers that wait for the lease, and the holder if another worker has taken it.
+create or replace trigger notify_lease after update on bloud.lease
+  for each row when (old.attempt <> new.attempt or (old.lease_until is not null and new.lease_until is null))
+  execute function bloud.notify_channel('bloud_work');
 create or replace trigger notify_log after insert on bloud.rebuild_log
   for each statement execute function bloud.notify_channel('bloud_log');
 -- The next two triggers report changes that add no event, because the status stays the same.

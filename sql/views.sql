@@ -24,11 +24,11 @@ comment on view bloud.active is 'Every open (queued or active) operation, with i
 
 create view bloud.history as
 select e.seq, e.at, e.app, e.from_status, e.to_status,
-  -- greatest() ignores null, but the newest event of an app has no duration yet.
-  date_trunc('milliseconds', case when lead(e.at) over w is not null
-    then greatest(lead(e.at) over w - e.at, '0') end) as duration,
+  -- A subquery, because a window function would read all events even for the newest few.
+  (select date_trunc('milliseconds', greatest(n.at - e.at, '0')) from bloud.events n
+    where n.app = e.app and n.seq > e.seq order by n.seq limit 1) as duration,
   e.operation_id, e.actor, e.origin, e.cause ->> 'class' as class, e.cause ->> 'message' as message
-from bloud.events e window w as (partition by e.app order by e.seq) order by e.seq desc;
+from bloud.events e order by e.seq desc;
 comment on view bloud.history is 'Every change of an app''s status, newest first.';
 
 create view bloud.app_status as
@@ -67,7 +67,8 @@ order by a.name;
 comment on view bloud.desired_apps is 'Apps that the machine will have after the active rebuild.';
 
 create view bloud.probed_apps as
-select a.name, a.port, a.status, a.deadline, coalesce(a.deadline <= bloud.clock(), false) as overdue,
+select a.name, a.port, a.status, a.deadline,
+  extract(epoch from a.deadline - bloud.clock())::double precision as seconds_left,
   extract(epoch from bloud.clock() - a.status_since)::double precision as status_seconds,
   a.integration_config, c.entry
 from bloud.apps a join bloud.catalog_cache c on c.name = a.name

@@ -41,6 +41,22 @@ comment on column bloud.stream.pruned_to is
 comment on column bloud.stream.timeline is
   'Timeline of the PostgreSQL server, as in the names of its WAL files. A promoted standby has another one.';
 
+comment on column bloud.stream.rebuilds_pruned is
+  'True if prune() has deleted rebuilds, so that the first rebuild in bloud.rebuilds was not the first one.';
+
+comment on table bloud.invariant_check is
+  'Result of the last check of the conditions that must hold after every commit, in a single row. The worker '
+  'checks them every few minutes; check_invariants() checks all at once.';
+comment on column bloud.invariant_check.singleton is
+  'Primary key that is always true, so that the table has at most one row.';
+comment on column bloud.invariant_check.checked_at is 'Time of the last check, or null before the first.';
+comment on column bloud.invariant_check.whole_at is
+  'Time at which a check of all events ended last, or null before the first.';
+comment on column bloud.invariant_check.checked_to is
+  'Number of the newest event that was checked. The next check continues there.';
+comment on column bloud.invariant_check.violations is
+  'Violations that were found: [{invariant, app, detail}]. Empty if all conditions hold.';
+
 comment on sequence bloud.events_seq is 'Sequence of event numbers (column seq of bloud.events).';
 
 comment on index bloud.events_by_app is

@@ -1,5 +1,7 @@
 -- Comments on the table of the lease. psql prints them with \d+.
 
+comment on trigger notify_lease on bloud.lease is
+  'Notifies the channel bloud_work when a worker takes or releases the lease.';
 comment on table bloud.lease is
   'Lease: a lock with a time limit that lets only one worker (orchestrator process) change the machine.';
 comment on column bloud.lease.singleton is

@@ -41,6 +41,8 @@ comment on index bloud.one_open_operation_per_app is
   'Ensures that each app has at most one open (queued or active) operation. Operations without an app, such '
   'as a rollback, are open at most once per kind.';
 comment on index bloud.operations_by_rebuild is 'Speeds up queries for the operations of a rebuild.';
+comment on index bloud.operations_by_request is
+  'Speeds up the deletion of an operation, which looks for operations that were added for it.';
 comment on index bloud.operations_by_app is 'Speeds up queries for the operations of an app.';
 
 comment on trigger stamp_operation on bloud.operations is

@@ -60,7 +60,8 @@ comment on column bloud.app_status.restarts is
 comment on column bloud.app_status.controls is
   'Actions (install, retry …) with whether each is allowed now: {action: {allowed, code, reason}}.';
 
-comment on column bloud.probed_apps.overdue is 'True if the time limit of the present status has passed.';
+comment on column bloud.probed_apps.seconds_left is
+  'Seconds until the time limit of the present status. Null without a limit.';
 comment on column bloud.probed_apps.status_seconds is 'Seconds since the last change of the app''s status.';
 
 comment on column bloud.catalog.status is 'Status of the app. Null if bloud.apps has no row of the app.';

@@ -54,6 +54,16 @@ $$;
 comment on function bloud.start_rebuild(bigint[], integer) is
   'Starts a rebuild for the given queued operations and returns the rebuild.';
 
+create or replace function bloud.has_work() returns boolean
+language sql stable as $$
+  select exists (select from bloud.rebuilds r where r.state in ('active', 'waiting'))
+    or exists (select from bloud.operations o
+      where o.state = 'queued' and o.kind in ('install', 'uninstall', 'rollback'))
+$$;
+comment on function bloud.has_work() is
+  'Returns true if a rebuild is open or if an operation waits for one, so that claim_rebuild() may return a '
+  'rebuild.';
+
 create or replace function bloud.claim_rebuild(p_attempt bigint, p_deadline_seconds integer)
 returns setof bloud.rebuilds
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
@@ -63,6 +73,10 @@ declare
   v_names text[];
   v_operations bigint[];
 begin
+  perform bloud.assert_attempt(p_attempt, false);
+  if not bloud.has_work() then -- without a lock, because locks are written to the disk
+    return;
+  end if;
   perform bloud.assert_attempt(p_attempt);
   perform bloud.correct_deadlines();
   select * into v_rebuild from bloud.rebuilds r where r.state = 'active';

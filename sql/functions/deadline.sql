@@ -11,6 +11,19 @@
 --   starting                            the timeout of the health check
 --   queued, stopping in the queue       a day
 
+create or replace function bloud.late_deadlines() returns table (app_id bigint, deadline timestamptz)
+language sql stable as $$
+  select a.id, bloud.clock() + p.period
+  from bloud.apps a left join bloud.catalog_cache c on c.name = a.name
+  cross join lateral (select case when a.status = 'starting'
+    then make_interval(secs => (c.entry #>> '{healthCheck,timeout}')::double precision)
+    else interval '1 day' end as period) p
+  where a.status in ('queued', 'starting', 'stopping') and a.deadline > bloud.clock() + p.period
+$$;
+comment on function bloud.late_deadlines() is
+  'Returns the apps whose deadline is later than its own period from now, with the deadline that they should '
+  'have.';
+
 create or replace function bloud.correct_deadlines() returns void
 language plpgsql as $$
 begin
@@ -21,14 +34,7 @@ begin
   from bloud.operations o join bloud.rebuilds r on r.id = o.rebuild_id
   where o.id = a.operation_id and o.state = 'active' and r.state in ('active', 'waiting')
     and a.status in ('configuring', 'building', 'stopping') and a.deadline > r.deadline;
-  update bloud.apps a set deadline = bloud.clock() + p.period
-  from (
-    select q.id, case when q.status = 'starting'
-      then make_interval(secs => (c.entry #>> '{healthCheck,timeout}')::double precision)
-      else interval '1 day' end as period
-    from bloud.apps q left join bloud.catalog_cache c on c.name = q.name
-    where q.status in ('queued', 'starting', 'stopping')) p
-  where a.id = p.id and a.deadline > bloud.clock() + p.period;
+  update bloud.apps a set deadline = d.deadline from bloud.late_deadlines() d where a.id = d.app_id;
 end
 $$;
 comment on function bloud.correct_deadlines() is

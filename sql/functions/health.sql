@@ -43,6 +43,18 @@ comment on function bloud.report_health(bigint, text, boolean, jsonb) is
   'Records whether the health check of an app has passed, and returns the status of the app. Does nothing if '
   'another transaction has locked the app.';
 
+create or replace function bloud.is_sweep_due() returns boolean
+language sql stable as $$
+  select exists (select from bloud.apps a where a.status in ('queued', 'starting', 'stopping')
+      and a.deadline < bloud.clock() - interval '5 seconds')
+    or exists (select from bloud.late_deadlines())
+    or exists (select from bloud.rebuilds r
+      where r.state in ('active', 'waiting') and r.started_at > bloud.clock())
+$$;
+comment on function bloud.is_sweep_due() is
+  'Returns true if a time limit passed more than 5 s ago, or if a deadline is later than its own period from '
+  'now, so that sweep() has something to do.';
+
 create or replace function bloud.sweep(p_attempt bigint, p_latest timestamptz default null) returns integer
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -51,6 +63,10 @@ declare
   v_cause jsonb;
   v_swept integer := 0;
 begin
+  perform bloud.assert_attempt(p_attempt, false);
+  if not bloud.is_sweep_due() then -- without a lock, because locks are written to the disk
+    return 0;
+  end if;
   perform bloud.assert_attempt(p_attempt);
   if bloud.clock() > p_latest then
     -- The clock was set forward. The orchestrator moves the deadlines before its next sweep.

@@ -72,11 +72,11 @@ begin
     v_refusal := bloud.refusal_of_copy(p_folder, p_machine);
   end if;
   if v_refusal.sqlstate is not null then
-    -- A refused worker tries again twice a second, so the time is stored only every 5 s.
+    -- A refused worker tries again every few seconds, so the time is stored only every 20 s.
     update bloud.pairing set refused_folder = p_folder, refused_machine = p_machine,
       refused_database = p_database, refused_at = bloud.clock()
     where (refused_folder, refused_database) is distinct from (p_folder, p_database)
-      or refused_at not between bloud.clock() - interval '5 s' and bloud.clock();
+      or refused_at not between bloud.clock() - interval '20 s' and bloud.clock();
   elsif v_pairing.folder_id is null then
     update bloud.pairing set database_id = gen_random_uuid()::text, folder_id = p_folder,
       machine = p_machine, paired_at = bloud.clock(), refused_folder = null, refused_machine = null,

@@ -9,8 +9,9 @@ create or replace function bloud.report_worker(p_worker text, p_clock timestampt
 returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
+  perform set_config('synchronous_commit', 'off', true); -- the next report replaces one that a crash loses
   delete from bloud.workers w where w.worker <> p_worker
-    and w.reported_at not between bloud.clock() - interval '1 minute' and bloud.clock() + interval '1 minute';
+    and w.reported_at not between bloud.clock() - interval '3 minutes' and bloud.clock() + interval '3 minutes';
   insert into bloud.workers (worker, reported_at, clock_ahead, problems)
   values (p_worker, bloud.clock(), p_clock - bloud.clock(), p_problems)
   on conflict (worker) do update set reported_at = excluded.reported_at, clock_ahead = excluded.clock_ahead,
@@ -19,7 +20,7 @@ end
 $$;
 comment on function bloud.report_worker(text, timestamptz, jsonb) is
   'Records that a worker (orchestrator process) is connected, with the time of its clock and the reasons why '
-  'it can''t do its work: [{cause, sentence, hint}]. A worker calls it every few seconds.';
+  'it can''t do its work: [{cause, sentence, hint}]. A worker calls it when the reasons change, and every 25 s.';
 
 create or replace function bloud.blocking_sessions()
 returns table (pid integer, role text, application text, waiting bigint, since timestamptz)
@@ -53,17 +54,19 @@ language sql stable as $$
   where pg_is_in_recovery() or exists (select from pg_settings s
     where s.name = 'default_transaction_read_only' and s.reset_val = 'on')
   union all
-  -- A worker reports every 3 s (src/orchestrator/workerreport.ts), so 15 s are five missed reports.
+  -- A worker reports every 25 s (src/orchestrator/workerreport.ts), so 75 s are three missed reports.
   select 'no_worker', case when not bloud.is_led()
       then 'No orchestrator holds the lease, so no operation is carried out.'
-      else format('The orchestrator %s holds the lease, but is not connected.', l.worker) end,
+      when not bloud.is_connected(l.worker)
+      then format('The orchestrator %s holds the lease, but is not connected.', l.worker)
+      else format('The orchestrator %s holds the lease, but reports nothing.', l.worker) end,
     'Start the orchestrator: npm start, or the unit that runs it.', least(l.lease_until, w.reported_at)
   from bloud.lease l left join bloud.workers w on w.worker = l.worker
-  where (not bloud.is_led() or w.reported_at is null
-    or w.reported_at not between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s')
+  where (not bloud.is_led() or not bloud.is_connected(l.worker) or w.reported_at is null
+    or w.reported_at not between bloud.clock() - interval '75 s' and bloud.clock() + interval '75 s')
     -- An orchestrator whose host can't start takes no lease, and its report has the reason.
-    and (bloud.is_led() or not exists (select from bloud.workers h where h.problems @> '[{"cause": "host"}]'
-      and h.reported_at between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s'))
+    and (bloud.is_led() or not exists (select from bloud.workers h
+      where h.problems @> '[{"cause": "host"}]' and bloud.is_connected(h.worker)))
   union all
   select 'other_folder', r.message || '.', r.hint, null from bloud.pairing_refusal() r
   where r.sqlstate is not null
@@ -71,14 +74,14 @@ language sql stable as $$
   select p.cause, p.sentence, p.hint, null
   from bloud.workers w
   cross join lateral jsonb_to_recordset(w.problems) as p (cause text, sentence text, hint text)
-  where w.reported_at between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s'
+  where bloud.is_connected(w.worker)
   union all
   select 'clocks_disagree', format('The clock of the orchestrator %s is %s s %s the clock of the database.',
       w.worker, abs(round(extract(epoch from w.clock_ahead))),
       case when w.clock_ahead > interval '0' then 'ahead of' else 'behind' end),
     'Set the clocks of both machines, for example with NTP.', w.reported_at
   from bloud.workers w
-  where w.reported_at between bloud.clock() - interval '15 s' and bloud.clock() + interval '15 s'
+  where bloud.is_connected(w.worker)
     and w.clock_ahead not between interval '-30 seconds' and interval '30 seconds'
   union all
   select 'clocks_disagree', format('The clock of the database is %s s behind the newest event.',

@@ -23,7 +23,8 @@ begin
   select r.desired into desired from bloud.rebuilds r
   where r.state = 'succeeded' and r.generation_after = target order by r.finished_at desc, r.id desc limit 1;
   -- The generation before the first rebuild of the agent contains no apps of the agent.
-  if not found and not exists (select from bloud.rebuilds r
+  if not found and not (select s.rebuilds_pruned from bloud.stream s) and not exists (
+      select from bloud.rebuilds r
       where r.state = 'succeeded' and (r.finished_at, r.id) < (v_switch.finished_at, v_switch.id)) then
     desired := '{}';
   end if;

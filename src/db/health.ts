@@ -10,24 +10,35 @@ const ProbedApp = z.object({
   name: z.string(),
   port: z.number().int().nullable(),
   status: z.enum(STATUSES),
-  overdue: z.boolean(),
+  /** Seconds until the time limit of the status, or null without a limit. */
+  seconds_left: z.number().nullable(),
   status_seconds: z.number(),
   integration_config: z.record(z.unknown()),
   entry: z.record(z.unknown()),
 })
 export type ProbedApp = z.infer<typeof ProbedApp>
 
-const Probed = z.object({ clockMs: z.number(), apps: z.array(ProbedApp) })
+const Probed = z.object({
+  clockMs: z.number(),
+  apps: z.array(ProbedApp),
+  /** True if sweep() has something to do. */
+  sweepDue: z.boolean(),
+  /** Time in ms until sweep() has something to do, or null without an open time limit. */
+  sweepMs: z.number().nullable(),
+})
 
 /**
  * Returns the apps that are starting, running or unhealthy, because only these apps get health probes. Also
- * returns the clock of the database in ms, read after the apps.
+ * returns the clock of the database in ms, read after the apps, and when a time limit ends.
  */
 export function probedApps(pool: Pool): Promise<z.infer<typeof Probed>> {
   return oneRow(
     pool,
     Probed,
     fragment`select jsonb_build_object('apps', coalesce(jsonb_agg(to_jsonb(a) order by a.name), '[]'),
+      'sweepDue', bloud.is_sweep_due(),
+      'sweepMs', (select extract(epoch from min(w.deadline) + interval '5 s' - bloud.clock()) * 1000
+        from bloud.apps w where w.status in ('queued', 'starting', 'stopping')),
       'clockMs', extract(epoch from bloud.clock()) * 1000) as row from bloud.probed_apps a`,
   )
 }

@@ -10,6 +10,8 @@ export interface Candidate {
   folder: string
   /** True if every earlier worker of the same data folder is known to have ended. */
   predecessorEnded: boolean
+  /** Worker that held the lease without a session some seconds before, or null. Its lease may be taken. */
+  gone: string | null
 }
 
 /**
@@ -19,13 +21,18 @@ export interface Candidate {
  * @throws Problem other_folder if the database is paired with another data folder.
  */
 export function acquireLease(pool: Pool, candidate: Candidate, seconds: number): Promise<number | null> {
-  const { worker, folder, predecessorEnded } = candidate
+  const { worker, folder, predecessorEnded, gone } = candidate
   return oneRow(
     pool,
     z.number().int().nullable(),
     fragment`select to_jsonb(
-      bloud.acquire_lease(${worker}, ${seconds}, ${folder}, ${predecessorEnded})) as row`,
+      bloud.acquire_lease(${worker}, ${seconds}, ${folder}, ${predecessorEnded}, ${gone})) as row`,
   )
+}
+
+/** Returns the worker that holds the lease but has no session in the database, or null. */
+export function goneHolder(pool: Pool): Promise<string | null> {
+  return oneRow(pool, z.string().nullable(), fragment`select to_jsonb(bloud.gone_holder()) as row`)
 }
 
 /**

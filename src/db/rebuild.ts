@@ -37,6 +37,11 @@ export function claimRebuild(
   )
 }
 
+/** Returns true if a rebuild is open, or if operations wait for one. */
+export function hasWork(pool: Pool): Promise<boolean> {
+  return oneRow(pool, z.boolean(), fragment`select to_jsonb(bloud.has_work()) as row`)
+}
+
 /**
  * Records that the switch command (`nixos-rebuild switch`, or switch.ts without NixOS) starts. Returns
  * the number of its starts in this rebuild.

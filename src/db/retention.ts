@@ -4,9 +4,12 @@ import { oneRow, type Pool } from './pool.ts'
 
 const fragment = sql.fragment
 
+const Pruned = z.object({ pruned: z.number().int(), next_seq: z.number().int().nullable() })
+
 /**
- * Deletes at most `batch` old events and `batch` old log lines, so that the transaction is short. Returns the
- * number of deleted rows. The caller repeats the call until the number is 0.
+ * Deletes at most `batch` old rows of each table, so that the transaction is short. The events are read from
+ * the one after `after`, or not at all if `after` is null. Returns the number of deleted rows, and the event
+ * after which the next call continues. The caller repeats the call until it returns 0 and null.
  */
 export function prune(
   pool: Pool,
@@ -14,11 +17,13 @@ export function prune(
   olderThanDays: number,
   keepOperations: number,
   batch: number,
-): Promise<number> {
+  after: number | null,
+): Promise<z.infer<typeof Pruned>> {
   const age = fragment`make_interval(days => ${olderThanDays})`
   return oneRow(
     pool,
-    z.number().int(),
-    fragment`select to_jsonb(bloud.prune(${attempt}, ${age}, ${keepOperations}, ${batch})) as row`,
+    Pruned,
+    fragment`select to_jsonb(p) as row
+      from bloud.prune(${attempt}, ${age}, ${keepOperations}, ${batch}, ${after}) p`,
   )
 }

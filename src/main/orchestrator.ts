@@ -23,6 +23,11 @@ import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 const POOL_SIZE = 6
 
 const DATABASE_PAUSE_MS = 1_000
+/**
+ * Number of last characters of the worker's name that are in the name of its sessions, of which PostgreSQL
+ * keeps 63. The end of the worker's name is different in each process.
+ */
+const WORKER_LENGTH = 44
 
 /**
  * Opens the connection pool. Retries until the database is reachable, because the machine may start the agent
@@ -53,8 +58,8 @@ async function main(): Promise<void> {
   const notifier = createSystemdNotifier({ ...config.supervision, log })
   const host = createHost({ ...config, environment: hostEnvironment(), log: (line) => log.info(line) })
   const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
-  // The SQL function bloud.is_connected() finds the worker by the name of its sessions.
-  const later = createLazyPool(config.databaseUrl, `bloud-orchestrator-${worker}`, POOL_SIZE)
+  const sessionName = `bloud-orchestrator-${worker.slice(-WORKER_LENGTH)}`
+  const later = createLazyPool(config.databaseUrl, sessionName, POOL_SIZE)
   const pool = await openWhenThere(later, log)
   let recovered = false
   const notifyIfReady = () => recovered && listener.isListening() && notifier.ready()
@@ -67,7 +72,9 @@ async function main(): Promise<void> {
     },
   }
   const orchestrator = createOrchestrator({ ...config, worker, pool, host, log, progress })
-  const listener = openListener(config.databaseUrl, 'bloud-orchestrator-listen', ['bloud_work'], {
+  // The session has the name by which bloud.is_connected() finds the worker, because the sessions of the pool
+  // are closed while there is nothing to do.
+  const listener = openListener(config.databaseUrl, sessionName, ['bloud_work', 'bloud'], {
     onNotification: orchestrator.notify,
     onListening() {
       orchestrator.notify()

@@ -6,12 +6,11 @@ import * as app from '../db/app.ts'
 import * as catalog from '../db/catalog.ts'
 import * as event from '../db/event.ts'
 import { type EventReader, openEventReader } from '../db/eventreader.ts'
-import { checkInvariants } from '../db/invariant.ts'
+import { lastCheck } from '../db/invariant.ts'
 import { createLazyPool } from '../db/lazypool.ts'
 import { openListener } from '../db/listener.ts'
 import * as operation from '../db/operation.ts'
 import type { FolderIdentity } from '../db/pairing.ts'
-import type { Pool } from '../db/pool.ts'
 import { readDatabaseReadiness } from '../db/readiness.ts'
 import * as rollback from '../db/rollback.ts'
 import { withPool } from '../db/withpool.ts'
@@ -37,7 +36,7 @@ const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
 /**
  * Returns the relay's connection pools. Verbs can wait for locks and a crowd can read, so verbs, reads,
- * streams and metrics have connections of their own. New events are read over a separate connection, and each
+ * history, streams and metrics have connections of their own. New events are read over a separate connection, and each
  * check of the readiness opens a new one.
  */
 function openPools(url: string) {
@@ -46,7 +45,8 @@ function openPools(url: string) {
   const limits = { answerLimitMs: QUERY_LIMIT_MS, queue }
   return {
     verbs: createLazyPool(url, 'bloud-relay', 6, limits),
-    reads: createLazyPool(url, 'bloud-relay', 6, limits),
+    reads: createLazyPool(url, 'bloud-relay', 5, limits),
+    history: createLazyPool(url, 'bloud-relay', 2, limits),
     streams: createLazyPool(url, 'bloud-relay', 4, { answerLimitMs: QUERY_LIMIT_MS }),
     metrics: createLazyPool(url, 'bloud-relay', 1, limits),
   }
@@ -87,23 +87,26 @@ function logSource({ streams }: Pools): LogSource {
 }
 
 /** Returns the database functions that the HTTP routes call, each bound to a connection pool. */
-function routeSource({ verbs, reads, metrics }: Pools, expectedSchema: string, readiness: Readiness) {
-  const { installedApps, appStatus, history } = app
+function routeSource(
+  { verbs, reads, history, metrics }: Pools,
+  expectedSchema: string,
+  readiness: Readiness,
+) {
+  const { installedApps, appStatus } = app
   const { install, uninstall, retry, cancel, rename, listOperations, findOperation, operationLog } = operation
   const { planInstall, planUninstall, catalogEntry, refreshCatalog } = catalog
   const { planRollback, rollback: rollBack } = rollback
   return {
     expectedSchema,
     readiness: readiness.current,
-    ...withPool(reads, { installedApps, appStatus, history }),
+    ...withPool(reads, { installedApps, appStatus }),
+    ...withPool(history, { history: app.history }),
     ...withPool(verbs, { install, uninstall, retry, cancel, rename, refreshCatalog, rollback: rollBack }),
     ...withPool(reads, { listOperations, findOperation, operationLog }),
     ...withPool(reads, { catalog: catalog.catalog, catalogEntry, planInstall, planUninstall, planRollback }),
-    ...withPool(metrics, { invariantViolations: countViolations }),
+    ...withPool(metrics, { lastCheck }),
   }
 }
-
-const countViolations = async (pool: Pool) => (await checkInvariants(pool)).length
 
 async function expectedSchema(): Promise<string> {
   const files = await readdir(join(ROOT, 'sql/migrations'))

@@ -13,6 +13,7 @@ import { wantedApp } from './configuration.ts'
 import type { Context } from './context.ts'
 import { findProblem, type HealthProblem } from './healthproblem.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
+import type { Wakeup } from './wakeup.ts'
 
 /**
  * Number of consecutive failed probes after which a running app is unhealthy. More than one is required,
@@ -28,26 +29,37 @@ const FAILING_INTERVAL_MS = 10_000
  * If the process of a starting app exits after each start, the app counts as failed after this many restarts.
  */
 const RESTARTS_TO_GIVE_UP = 2
-/** Interval in ms between two reads of the number of restarts of a running app. */
-const RESTART_INTERVAL_MS = 5_000
-/** Interval in ms between two reads of the list of apps, and between two probes of a starting app. */
-export const HEALTH_TICK_MS = 500
+/** Pause in ms before the restarts of a running app are read again if they could not be recorded. */
+const RESTART_RETRY_MS = 1_000
+/**
+ * Interval in ms at which the apps and the clock of the database are read even without a notification. It
+ * also limits the time between two heartbeats for systemd's watchdog.
+ */
+const READ_EVERY_MS = 15_000
+/** Pause in ms after the first probe of a starting app. Each further pause is twice as long, up to the limit. */
+const FIRST_PAUSE_MS = 20
+const LAST_PAUSE_MS = 500
+/** Pause in ms before the next sweep if a deadline has passed and the app was locked. */
+const SWEEP_RETRY_MS = 500
 
 interface ProbeState {
   nextProbeAt: number
+  /** Status of the app at the last read, and the pause before the next probe if the app is starting. */
+  status: string
+  pauseMs: number
   /** Number of consecutive failed probes that count, because the app is not starting. */
   failures: number
   /** True if the last probe has failed, whether it counts or not. */
   failing: boolean
   /** Time of the last healthy probe as in `performance.now()`. */
   healthyAt: number
-  /** Time of the next read of the app's restarts, and the last restart that was recorded. */
-  nextRestartCheckAt: number
+  /** Time from which the app's restarts must be read, and the last restart that was recorded. */
+  restartCheckAt: number
   recordedRestart: string
   busy: boolean
   /**
    * True if probes of this orchestrator have confirmed or replaced the stored status, which may be outdated.
-   * Until then, the app is probed at every tick.
+   * Until then, the app is probed as often as a starting one.
    */
   verified: boolean
 }
@@ -55,23 +67,47 @@ interface ProbeState {
 const endedMessage = (name: string, exitCode: number | null): string =>
   exitCode === null ? `${name} is not running` : `${name} ended with exit code ${exitCode}`
 
-const newProbeState = (): ProbeState => ({
+const newProbeState = (status: string): ProbeState => ({
   nextProbeAt: 0,
+  status,
+  pauseMs: FIRST_PAUSE_MS,
   failures: 0,
   failing: false,
   healthyAt: Number.NEGATIVE_INFINITY,
-  nextRestartCheckAt: 0,
+  restartCheckAt: 0,
   recordedRestart: '',
   busy: false,
   verified: false,
 })
 
-/** Creates the health checker. Each call of `tick` starts the probes that are due. */
-export function createHealth(context: Context): { tick(): Promise<void> } {
+export interface Health {
+  /**
+   * Starts the probes that are due, and ends operations whose time limit has passed. Returns the ms until the
+   * next call is due.
+   */
+  tick(): Promise<number>
+  /** Called when an app may have changed in the database. */
+  appsChanged(): void
+  /** Called when the host has started, restarted or stopped an app. */
+  unitsChanged(): void
+}
+
+/**
+ * Creates the health checker.
+ * @param wakeup notified when the next call of `tick` is due earlier than it has returned
+ */
+export function createHealth(context: Context, wakeup: Wakeup): Health {
   const { pool, host, attempt, log, signal } = context
   const probes = new Map<string, ProbeState>()
   const clock = createClockWatch()
   const began = performance.now()
+  let apps: readonly ProbedApp[] = []
+  let readAt = Number.NEGATIVE_INFINITY
+  let sweepAt = Number.POSITIVE_INFINITY
+  let isOutdated = true
+
+  const isOverdue = ({ seconds_left: left }: ProbedApp): boolean =>
+    left !== null && performance.now() >= readAt + left * 1000
 
   /** Returns false if another transaction has locked the app, so that the app must be probed again. */
   async function report(app: ProbedApp, cause: Cause | null): Promise<boolean> {
@@ -87,7 +123,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     const name = wanted.catalog.displayName
     const ended = !problem.isCertain && (unit.state === 'backoff' || unit.state === 'stopped')
     return {
-      class: app.overdue && !ended ? 'timeout' : 'health',
+      class: isOverdue(app) && !ended ? 'timeout' : 'health',
       phase: app.status,
       message: ended ? endedMessage(name, unit.exitCode) : problem.message(name),
       hint: problem.hint,
@@ -101,7 +137,7 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
    * True if the start of an app has failed: its time limit has passed, or its process exits after each start.
    */
   async function hasFailedToStart(app: ProbedApp): Promise<boolean> {
-    if (app.overdue) return true
+    if (isOverdue(app)) return true
     const unit = await host.unitState(app.name)
     return unit.state === 'backoff' && unit.restarts >= RESTARTS_TO_GIVE_UP
   }
@@ -115,21 +151,25 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     if (unit.state === 'backoff' && unit.restarts >= RESTARTS_TO_GIVE_UP) return false
     const startedMsAgo = unit.startedMsAgo ?? performance.now() - began
     // Seconds below 0 are of an app that became running while the clock of the database was ahead.
-    const runningMs = app.status_seconds < 0 ? Number.POSITIVE_INFINITY : app.status_seconds * 1000
+    const sinceRead = performance.now() - readAt
+    const runningMs =
+      app.status_seconds < 0 ? Number.POSITIVE_INFINITY : app.status_seconds * 1000 + sinceRead
     const healthyMsAgo = Math.min(performance.now() - state.healthyAt, runningMs)
     return startedMsAgo < Math.min(healthyMsAgo, wanted.catalog.healthCheck.timeout * 1000)
   }
 
   /** Records the restarts of a running app that are not recorded yet. */
   async function recordRestarts(app: ProbedApp, state: ProbeState): Promise<void> {
-    state.nextRestartCheckAt = performance.now() + RESTART_INTERVAL_MS
+    state.restartCheckAt = Number.POSITIVE_INFINITY
     const { state: unitState, series, restarts, exitCode } = await host.unitState(app.name)
     const restart = `${series}/${restarts}`
     if (unitState !== 'running' || series === null || restarts === 0 || restart === state.recordedRestart)
       return
+    state.restartCheckAt = performance.now() + RESTART_RETRY_MS
     const lines = await host.appLog(app.name, CAUSE_LOG_LINES)
-    if (await reportRestarts(pool, attempt, app.name, { series, restarts, exitCode }, lines))
-      state.recordedRestart = restart
+    if (!(await reportRestarts(pool, attempt, app.name, { series, restarts, exitCode }, lines))) return
+    state.recordedRestart = restart
+    state.restartCheckAt = Number.POSITIVE_INFINITY
   }
 
   async function check(app: ProbedApp, state: ProbeState): Promise<void> {
@@ -150,52 +190,95 @@ export function createHealth(context: Context): { tick(): Promise<void> } {
     }
   }
 
-  async function recordSafely(app: ProbedApp, state: ProbeState): Promise<void> {
+  /** Calls `work` for an app that no other work is done for. An error is only logged. */
+  async function workOn(app: ProbedApp, state: ProbeState, what: string, work: typeof check): Promise<void> {
     state.busy = true
     try {
-      await recordRestarts(app, state)
+      await work(app, state)
     } catch (error) {
-      log.warn({ app: app.name, err: error }, 'restarts could not be recorded')
+      log.warn({ app: app.name, err: error }, what)
     } finally {
       state.busy = false
+      wakeup.notify()
     }
   }
 
-  async function checkSafely(app: ProbedApp, state: ProbeState): Promise<void> {
-    state.busy = true
+  async function checkAndPlanNext(app: ProbedApp, state: ProbeState): Promise<void> {
     try {
       await check(app, state)
-    } catch (error) {
-      log.warn({ app: app.name, err: error }, 'health check failed to run')
     } finally {
-      state.busy = false
       const interval = wantedApp(app).catalog.healthCheck.interval * 1000
       const pause = state.failing ? Math.min(interval, FAILING_INTERVAL_MS) : interval
-      state.nextProbeAt = performance.now() + pause
+      const soon = app.status === 'starting' ? state.pauseMs : state.verified ? pause : LAST_PAUSE_MS
+      state.nextProbeAt = performance.now() + Math.min(soon, pause)
+      state.pauseMs = Math.min(state.pauseMs * 2, LAST_PAUSE_MS)
+      // A host that does not report restarts is asked with each probe.
+      if (app.status === 'running') state.restartCheckAt = Math.min(state.restartCheckAt, performance.now())
     }
+  }
+
+  /** Reads the apps again. Returns false if that must be repeated, because the deadlines were moved. */
+  async function read(): Promise<boolean> {
+    isOutdated = false
+    const sentAt = performance.now()
+    const { apps: found, clockMs, sweepDue, sweepMs } = await probedApps(pool)
+    const reading = { clockMs, sentAt }
+    const jumpMs = clock.jumpMs(reading)
+    if (jumpMs > 0) await moveDeadlines(pool, attempt, jumpMs)
+    clock.keep(reading)
+    isOutdated = jumpMs > 0
+    if (jumpMs > 0) log.warn({ jumpMs }, 'the database clock was set forward, and deadlines with it')
+    if (jumpMs > 0) return false
+    apps = found
+    readAt = sentAt
+    sweepAt = sweepDue ? 0 : sentAt + (sweepMs ?? Number.POSITIVE_INFINITY)
+    for (const name of probes.keys()) if (!apps.some((app) => app.name === name)) probes.delete(name)
+    for (const app of apps) {
+      const state = probes.get(app.name) ?? newProbeState(app.status)
+      if (state.status !== app.status) {
+        Object.assign(state, { status: app.status, pauseMs: FIRST_PAUSE_MS })
+        if (app.status === 'starting') state.nextProbeAt = 0
+      }
+      probes.set(app.name, state)
+    }
+    return true
+  }
+
+  /** Starts the work that is due for an app. Returns the time at which more of it will be due. */
+  function startDue(app: ProbedApp, state: ProbeState): number {
+    if (state.busy) return Number.POSITIVE_INFINITY
+    const now = performance.now()
+    if (app.status === 'running' && state.restartCheckAt <= now)
+      void workOn(app, state, 'restarts could not be recorded', recordRestarts)
+    else if (state.nextProbeAt <= now) void workOn(app, state, 'health check failed to run', checkAndPlanNext)
+    else return Math.min(state.nextProbeAt, app.status === 'running' ? state.restartCheckAt : Infinity)
+    return Number.POSITIVE_INFINITY
   }
 
   return {
     async tick() {
-      const sentAt = performance.now()
-      const { apps, clockMs } = await probedApps(pool)
-      const reading = { clockMs, sentAt }
-      const jumpMs = clock.jumpMs(reading)
-      if (jumpMs > 0) await moveDeadlines(pool, attempt, jumpMs)
-      clock.keep(reading)
-      // The apps were read with the deadlines before the move, so they are read again in the next tick.
-      if (jumpMs > 0) return log.warn({ jumpMs }, 'the database clock was set forward, and deadlines with it')
-      for (const name of probes.keys()) if (!apps.some((app) => app.name === name)) probes.delete(name)
-      for (const app of apps) {
-        const state = probes.get(app.name) ?? newProbeState()
-        probes.set(app.name, state)
-        const due = app.status === 'starting' || !state.verified || performance.now() >= state.nextProbeAt
-        if (state.busy) continue
-        if (app.status === 'running' && performance.now() >= state.nextRestartCheckAt)
-          void recordSafely(app, state)
-        else if (due) void checkSafely(app, state)
+      if ((isOutdated || performance.now() - readAt >= READ_EVERY_MS) && !(await read())) return 0
+      const due = apps.map((app) => startDue(app, probes.get(app.name) as ProbeState))
+      if (performance.now() >= sweepAt) {
+        const swept = await sweep(pool, attempt, clock.latestMs())
+        // An app that another transaction has locked is swept later.
+        isOutdated ||= swept > 0
+        sweepAt = performance.now() + SWEEP_RETRY_MS
       }
-      await sweep(pool, attempt, clock.latestMs())
+      if (isOutdated) return 0
+      return Math.max(0, Math.min(...due, sweepAt, readAt + READ_EVERY_MS) - performance.now())
+    },
+    appsChanged() {
+      isOutdated = true
+      wakeup.notify()
+    },
+    unitsChanged() {
+      for (const { name, status } of apps) {
+        const state = probes.get(name)
+        if (state) state.restartCheckAt = 0
+        if (state && (status === 'starting' || state.failing)) state.nextProbeAt = 0
+      }
+      wakeup.notify()
     },
   }
 }

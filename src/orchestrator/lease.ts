@@ -1,14 +1,16 @@
-import { acquireLease, type Candidate, releaseLease, renewLease } from '../db/lease.ts'
+import { acquireLease, type Candidate, goneHolder, releaseLease, renewLease } from '../db/lease.ts'
 import type { Pool } from '../db/pool.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
 
 /**
- * Lifetime in seconds of the lease (lock in the database that makes one orchestrator the active one). A lease
- * that is not renewed in this time can be taken by another orchestrator.
+ * Lifetime in seconds of the lease (lock in the database that makes one orchestrator the active one). It
+ * matters only if the holder hangs or its machine is cut off: the lease of a holder whose session has ended
+ * is taken within two tries.
  */
-const LEASE_SECONDS = 10
-const RENEW_EVERY_MS = 3_000
+const LEASE_SECONDS = 60
+/** Interval in ms of the renewals. Each is written to the disk, so they are rare; two can fail. */
+export const RENEW_EVERY_MS = 25_000
 
 export interface Lease {
   /**
@@ -17,32 +19,59 @@ export interface Lease {
    */
   attempt: number
   lost: AbortSignal
+  /** Aborts `lost` if the error means that another orchestrator has taken the lease. */
+  check(error: unknown): void
   release(): Promise<void>
 }
 
+export interface LeaseOptions {
+  pool: Pool
+  log: Logger
+  /** Called after each renewal. */
+  onRenewed(): void
+}
+
 /**
- * Takes the lease (lock in the database that makes one orchestrator the active one) and renews the lease
- * until it is released or lost. Returns undefined if another orchestrator holds the lease.
+ * Creates a function that takes the lease (lock in the database that makes one orchestrator the active one)
+ * and renews the lease until it is released or lost. The function returns undefined if another orchestrator
+ * holds the lease. If that one has no session in the database at two calls in a row, its lease is taken.
  */
-export async function takeLease(pool: Pool, candidate: Candidate, log: Logger): Promise<Lease | undefined> {
-  const attempt = await acquireLease(pool, candidate, LEASE_SECONDS)
-  if (attempt === null) return undefined
+export function createLeaseTaker(options: LeaseOptions) {
+  const { pool } = options
+  let gone: string | null = null
+  return async function takeLease(candidate: Omit<Candidate, 'gone'>): Promise<Lease | undefined> {
+    const attempt = await acquireLease(pool, { ...candidate, gone }, LEASE_SECONDS)
+    gone = attempt === null ? await goneHolder(pool) : null
+    return attempt === null ? undefined : keepLease(attempt, options)
+  }
+}
+
+function keepLease(attempt: number, { pool, log, onRenewed }: LeaseOptions): Lease {
   const lost = new AbortController()
-  const timer = setInterval(async () => {
+  const timer = setInterval(() => void renew(), RENEW_EVERY_MS)
+
+  async function renew(): Promise<void> {
     try {
       await renewLease(pool, attempt, LEASE_SECONDS)
+      onRenewed()
     } catch (error) {
       // Any other error means that the database is unreachable. Another orchestrator then can't take the
       // lease either, so this one keeps the lease.
-      if (!(error instanceof Problem) || error.code !== 'stale_attempt') return
-      log.warn({ attempt }, 'the lease was taken by another worker')
-      lost.abort()
-      clearInterval(timer)
+      check(error)
     }
-  }, RENEW_EVERY_MS)
+  }
+
+  function check(error: unknown): void {
+    if (lost.signal.aborted || !(error instanceof Problem) || error.code !== 'stale_attempt') return
+    log.warn({ attempt }, 'the lease was taken by another worker')
+    lost.abort()
+    clearInterval(timer)
+  }
+
   return {
     attempt,
     lost: lost.signal,
+    check,
     async release() {
       clearInterval(timer)
       if (!lost.signal.aborted) await releaseLease(pool, attempt).catch(() => {})

@@ -1,12 +1,13 @@
 import type { Pool } from '../db/pool.ts'
+import { hasWork } from '../db/rebuild.ts'
 import type { Host, HostProblem } from '../host/index.ts'
 import type { Logger } from '../log.ts'
 import type { FileLock } from '../system/filelock.ts'
 import { configureWanted } from './configuration.ts'
 import type { Context, ProgressReport } from './context.ts'
-import { createHealth, HEALTH_TICK_MS } from './health.ts'
+import { createHealth } from './health.ts'
 import { createHousekeeping } from './housekeeping.ts'
-import { type Lease, takeLease } from './lease.ts'
+import { createLeaseTaker, type Lease } from './lease.ts'
 import { checkPairing, lockFolder, type Pairing } from './pairing.ts'
 import { createProblemLog, type ProblemLog } from './problemlog.ts'
 import { runNextRebuild } from './rebuild.ts'
@@ -14,13 +15,20 @@ import { createWakeup, type Wakeup } from './wakeup.ts'
 import { createWorkerReports } from './workerreport.ts'
 
 /**
- * Interval in ms at which the queued operations are read even without a PostgreSQL notification, because a
- * notification can be lost.
+ * Interval in ms at which the queued operations are read even without a PostgreSQL notification. Notifications
+ * are lost only with the LISTEN session, and the next session reads everything.
  */
-const SLOW_TICK_MS = 2_000
+const SLOW_TICK_MS = 30_000
+/** The same if operations are queued that another transaction has locked, because its end may notify nobody. */
+const LOCKED_TICK_MS = 500
 const PAUSE_AFTER_ERROR_MS = 500
-/** Interval in ms at which an inactive orchestrator tries to become the active one. */
-const STANDBY_MS = 500
+/**
+ * Interval in ms at which an inactive orchestrator tries to become the active one. A released lease is
+ * notified. The lease of a holder without a session is taken at the second try, so within 10 s.
+ */
+const STANDBY_MS = 4_000
+/** The same until the session of the predecessor, whose process has ended, has ended too. */
+const SUCCESSOR_MS = 200
 const HOST_HINT = 'Remove the obstacle. The orchestrator tries again twice a second.'
 
 export interface OrchestratorOptions {
@@ -39,7 +47,8 @@ export interface OrchestratorOptions {
 
 export interface Orchestrator {
   start(): void
-  notify(): void
+  /** Called after a notification on `channel`, or if any notification may have been lost. */
+  notify(channel?: string): void
   /**
    * Stops the orchestrator. A running switch command (`nixos-rebuild switch`, or switch.ts without NixOS)
    * continues, and the next orchestrator waits for its end.
@@ -56,9 +65,12 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const stopping = new AbortController()
   const work = createWakeup()
   const housekeepingWakeup = createWakeup()
+  const standbyWakeup = createWakeup()
+  let appsChanged = () => {}
   let hostProblem: HostProblem | null = null
   const problems = async () => (hostProblem ? [hostProblem] : ((await options.host.problems?.()) ?? []))
   const reports = createWorkerReports({ pool, host: { problems }, worker, log })
+  const takeLease = createLeaseTaker({ pool, log, onRenewed: () => void reports.send() })
   let running: Promise<void> | undefined
   let hostStarted = false
   let folderLock: FileLock | null = null
@@ -69,6 +81,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   async function loop(): Promise<void> {
     while (!stopping.signal.aborted) {
       progress.alive()
+      let failed = false
       try {
         const pairing = await checkPairing(pool, options.pairingFile)
         if (pairing.problem !== null) refuse(pairing.problem)
@@ -77,8 +90,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
       } catch (error) {
         progress.phase('waiting for the database')
         leaseProblems.occurred(error, 'the lease could not be taken')
+        failed = true
       }
-      await pauseUnless(stopping.signal, STANDBY_MS)
+      const soon = predecessorEnded ? SUCCESSOR_MS : STANDBY_MS
+      await standbyWakeup.wait(failed || hostProblem ? PAUSE_AFTER_ERROR_MS : soon, stopping.signal)
     }
   }
 
@@ -90,7 +105,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     const locked = folderLock ? null : await lockFolder(options.pairingFile)
     folderLock ??= locked
     if (locked) predecessorEnded = true
-    const lease = await takeLease(pool, { worker, folder, predecessorEnded }, log)
+    const lease = await takeLease({ worker, folder, predecessorEnded })
     if (!lease) return standBy('another worker holds the lease')
     predecessorEnded = false
     standbyReason = null
@@ -135,33 +150,39 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     const signal = AbortSignal.any([lease.lost, stopping.signal])
     const context: Context = { ...options, attempt: lease.attempt, signal, work }
     log.info({ attempt: lease.attempt, worker }, 'lease acquired')
-    const health = createHealth(context)
+    const healthWakeup = createWakeup()
+    const health = createHealth(context, healthWakeup)
+    appsChanged = health.appsChanged
     const housekeeping = createHousekeeping(context)
-    // The first housekeeping loads the catalog of this program version into the database. Rebuilds (changes
-    // of the machine) use the catalog, so they wait for the first housekeeping.
-    const firstHousekeeping = housekeeping.tick()
+    // The first refresh loads the catalog of this program version into the database. Rebuilds (changes of the
+    // machine) use the catalog, so they wait for it.
+    const firstRefresh = housekeeping.refresh()
+    const unwatch = options.host.watchUnits?.(health.unitsChanged)
+    const loopOf = (what: string) => ({ signal, problems: createProblemLog(log, what), check: lease.check })
     /** True if the configuration files are up to date. False after the start and after each rebuild. */
     let configured = false
     try {
       await Promise.all([
-        repeat(signal, createProblemLog(log, 'the loop of rebuilds'), work, SLOW_TICK_MS, async () => {
-          await firstHousekeeping
+        repeat(loopOf('the loop of rebuilds'), work, async () => {
+          await firstRefresh
           while (!signal.aborted && (await runNextRebuild(context))) configured = false
           if (!signal.aborted && !configured) await configureWanted(context)
           configured = true
+          return (await hasWork(pool)) ? LOCKED_TICK_MS : SLOW_TICK_MS
         }),
         // Housekeeping has its own loop, because a rebuild (change of the machine) can take minutes and must
         // not delay a catalog refresh.
-        repeat(signal, createProblemLog(log, 'housekeeping'), housekeepingWakeup, SLOW_TICK_MS, async () => {
-          await firstHousekeeping
-          await housekeeping.tick()
+        repeat(loopOf('housekeeping'), housekeepingWakeup, async () => {
+          await firstRefresh
+          return Math.min(await housekeeping.tick(), SLOW_TICK_MS)
         }),
-        repeat(signal, createProblemLog(log, 'the health check'), createWakeup(), HEALTH_TICK_MS, () => {
+        repeat(loopOf('the health check'), healthWakeup, () => {
           progress.alive()
           return health.tick()
         }),
       ])
     } finally {
+      unwatch?.()
       await lease.release()
     }
   }
@@ -170,9 +191,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     start() {
       running ??= loop()
     },
-    notify() {
-      work.notify()
-      housekeepingWakeup.notify()
+    notify(channel) {
+      if (channel !== 'bloud_work') appsChanged()
+      if (channel === 'bloud') return
+      for (const each of [work, housekeepingWakeup, standbyWakeup]) each.notify()
     },
     async stop() {
       stopping.abort()
@@ -183,23 +205,29 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   }
 }
 
+interface Loop {
+  signal: AbortSignal
+  problems: ProblemLog
+  /** Called with each error, because the lease may have been lost. */
+  check(error: unknown): void
+}
+
 /**
- * Calls `round` repeatedly until `signal` aborts. Between two calls, waits for `wakeup` or at most `ms`
- * milliseconds. An error of `round` is logged.
+ * Calls `round` repeatedly until `signal` aborts. Between two calls, waits for `wakeup`, or for at most the ms
+ * that `round` has returned. An error of `round` is logged.
  */
 async function repeat(
-  signal: AbortSignal,
-  problems: ProblemLog,
+  { signal, problems, check }: Loop,
   wakeup: Wakeup,
-  ms: number,
-  round: () => Promise<void>,
+  round: () => Promise<number>,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await round()
+      const ms = await round()
       problems.ended()
       await wakeup.wait(ms, signal)
     } catch (error) {
+      check(error)
       if (signal.aborted) return
       problems.occurred(error, 'a round of the worker loop failed: retrying')
       await pauseUnless(signal, PAUSE_AFTER_ERROR_MS)

@@ -4,11 +4,13 @@ import { reportWorker } from '../db/readiness.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
 
+/** Interval in ms at which the host is asked for its problems. A change is reported at once. */
+const CHECK_EVERY_MS = 3_000
 /**
- * Interval in ms of the reports. The SQL function bloud.readiness() considers an orchestrator as not
- * connected after 15 s without a report.
+ * Interval in ms of the reports of an orchestrator without the lease. The holder of the lease reports at each
+ * renewal. The SQL function bloud.readiness() misses a report after 75 s.
  */
-const REPORT_EVERY_MS = 3_000
+const REPORT_EVERY_MS = 25_000
 
 export interface WorkerReportOptions {
   pool: Pool
@@ -20,26 +22,34 @@ export interface WorkerReportOptions {
 export function createWorkerReports({ pool, host, worker, log }: WorkerReportOptions) {
   let timer: NodeJS.Timeout | undefined
   let failed = false
-
-  async function report(): Promise<void> {
-    await reportWorker(pool, worker, (await host.problems?.()) ?? [])
-  }
+  let reported: string | undefined
+  let reportedAt = Number.NEGATIVE_INFINITY
 
   /** Sends one report. An error is only logged, because the next report follows soon. */
   async function send(): Promise<void> {
     try {
-      await report()
+      const problems = (await host.problems?.()) ?? []
+      await reportWorker(pool, worker, problems)
+      reported = JSON.stringify(problems)
+      reportedAt = performance.now()
       failed = false
     } catch (error) {
       if (!failed) log.warn({ err: error }, 'the state of this orchestrator could not be reported')
       failed = true
+      reported = undefined
     }
+  }
+
+  async function sendIfNew(): Promise<void> {
+    const problems = await Promise.resolve(host.problems?.()).catch(() => undefined)
+    const isDue = performance.now() - reportedAt > REPORT_EVERY_MS * 1.2
+    if (isDue || JSON.stringify(problems ?? []) !== reported) await send()
   }
 
   return {
     send,
     start(): void {
-      timer ??= setInterval(send, REPORT_EVERY_MS)
+      timer ??= setInterval(() => void sendIfNew(), CHECK_EVERY_MS)
     },
     stop(): void {
       clearInterval(timer)

@@ -30,6 +30,7 @@ const untilReadyAgain = async (agent: Agent, name: string) =>
 
 test('an agent whose orchestrator reports is ready', async (t) => {
   const agent = await startAgent(t)
+  await agent.admin.query("set application_name = 'bloud-orchestrator-test'")
   await agent.admin.query(
     "select bloud.acquire_lease('test', 3600), bloud.report_worker('test', now(), '[]')",
   )

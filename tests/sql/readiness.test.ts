@@ -1,6 +1,6 @@
 /** Tests of bloud.readiness(), which returns the reasons why the agent is not ready. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { beforeEach, test } from 'node:test'
 import type pg from 'pg'
 import { pollUntil } from '../../src/system/timeout.ts'
 import { entry, session, value } from '../support/sql.ts'
@@ -18,6 +18,9 @@ interface Row {
 const causes = async (client: pg.Client = db.root): Promise<Row[]> =>
   (await client.query('select * from bloud.readiness()')).rows
 
+/** Makes the session of the tests one of the worker `test`. */
+const connect = (): Promise<unknown> => db.root.query("set application_name = 'bloud-orchestrator-test'")
+
 const report = (problems: object[] = [], clock = 'now()'): Promise<unknown> =>
   db.root.query(`select bloud.report_worker('test', ${clock}, $1)`, [JSON.stringify(problems)])
 
@@ -30,6 +33,8 @@ async function onlyCause(client?: pg.Client): Promise<Row> {
   return row
 }
 
+beforeEach(connect)
+
 test('a lease holder that reports regularly makes the agent ready', async () => {
   await report()
   assert.deepEqual(await causes(), [])
@@ -38,8 +43,12 @@ test('a lease holder that reports regularly makes the agent ready', async () => 
 test('without a lease, and with a lease holder that has stopped reporting, no worker is the reason', async () => {
   assert.equal((await onlyCause()).cause, 'no_worker', 'a lease holder that has never reported')
   await report()
-  await db.root.query("update bloud.workers set reported_at = now() - interval '1 minute'")
+  await db.root.query("update bloud.workers set reported_at = now() - interval '2 minutes'")
+  assert.match((await onlyCause()).sentence, /test holds the lease, but reports nothing/)
+  await report()
+  await db.root.query('reset application_name')
   assert.match((await onlyCause()).sentence, /test holds the lease, but is not connected/)
+  await connect()
   await db.root.query("update bloud.workers set reported_at = now() + interval '1 hour'")
   assert.equal((await onlyCause()).cause, 'no_worker', 'a report of a time when the clock was ahead')
   await report()
@@ -58,7 +67,7 @@ test('a problem that a worker reports is a reason until the worker reports witho
 
 test('reports of workers that have gone are deleted', async () => {
   await db.root.query("select bloud.report_worker('old', now(), '[]')")
-  await db.root.query("update bloud.workers set reported_at = now() - interval '2 minutes'")
+  await db.root.query("update bloud.workers set reported_at = now() - interval '4 minutes'")
   await report()
   assert.equal(await value(db.root, "select string_agg(worker, ' ') from bloud.workers"), 'test')
 })

@@ -22,14 +22,15 @@ const EXPECTED: Record<string, Grants> = {
   'sequence events_seq': { select: READERS },
   ...each('sequence', {}, 'apps_id_seq operations_id_seq rebuilds_id_seq migrations_id_seq'),
   ...each('table', READ_ONLY, 'apps catalog_cache catalog_problems events lease migrations operations'),
+  ...each('table', READ_ONLY, 'invariant_check'),
   ...each('table', READ_ONLY, 'deletions pairing rebuild_log rebuilds status_transitions stream workers'),
   ...each('table', {}, 'lock_events lock_keys lock_verbs'),
   ...each('view', READ_ONLY, 'active app_status catalog desired_apps history probed_apps queue'),
   ...each(
     'function',
     { execute: READERS },
-    `blocking_sessions check_invariants check_name clock controls events_after find_rollback is_connected is_installed is_led is_relay
-    longest_lease needs_of open_operation operation_log pairing_refusal plan_install plan_rollback
+    `blocking_sessions check_events check_invariants check_name check_state clock controls events_after find_rollback is_connected is_installed is_led is_relay
+    last_events longest_lease needs_of open_operation operation_log pairing_refusal plan_install plan_rollback
     plan_uninstall readiness refusal_of refusal_of_cancel refusal_of_copy refusal_of_folder
     refusal_of_install refusal_of_retry refusal_of_rollback refusal_of_uninstall refuse required_by
     rollback_of schema_version session_actor session_origin snapshot status_at step_durations
@@ -45,7 +46,7 @@ const EXPECTED: Record<string, Grants> = {
     'function',
     { execute: ['bloud_orchestrator'] },
     `acquire_lease adopt append_log begin_activation begin_run claim_rebuild end_rebuild fail_refresh
-    move_deadlines pair_folder prune release_lease renew_lease report_health report_restarts report_warnings report_worker sweep
+    gone_holder has_work is_sweep_due late_deadlines move_deadlines pair_folder prune record_check release_lease renew_lease report_health report_restarts report_warnings report_worker sweep
     sync_catalog`,
   ),
   'function deployment': {},
@@ -55,9 +56,9 @@ const EXPECTED: Record<string, Grants> = {
     `add_blocker add_dependents add_lock_keys append_event apps_with assert_attempt cancelled_cause check_options check_purge
     claim_rollback complete_operation correct_deadlines dependencies_queued_for detach_from_requester end_operation
     fail_operation fill_slot filter_claimable follow_rebuild guard_app guard_append_only guard_identity is_lost
-    is_display_name
+    is_display_name kept_operations
     last_operation lock_all_apps lock_apps lock_install lock_key lock_plan lock_related new_epoch notify_channel
-    request_install request_uninstall requests_in resolve_dependencies revert_cancel server_timeline stamp_operation
+    prune_events prune_lines prune_operations request_install request_uninstall requests_in resolve_dependencies revert_cancel server_timeline stamp_operation
     start_rebuild try_lock_app withdraw_dependencies withdraw_install withdraw_operation withdraw_rollback write_plan`,
   ),
 }

@@ -82,6 +82,7 @@ export async function startScriptedAgent(t: TestContext, more: object[] = []): P
     log: createLogger('test', 'silent'),
   })
   const reporter = await session(database.url)
+  await reporter.query("set application_name = 'bloud-orchestrator-test'")
   const report = () => reporter.query("select bloud.report_worker('test', now(), '[]')").catch(() => {})
   await report()
   const reports = setInterval(report, REPORT_MS)

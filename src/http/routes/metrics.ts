@@ -1,4 +1,5 @@
 /** HTTP route of the agent's metrics, in the text format of Prometheus. */
+import type { LastCheck } from '../../db/invariant.ts'
 import type { BlockingSession, DatabaseReadiness } from '../../domain/readiness.ts'
 import type { LogStreams } from '../../relay/logstream.ts'
 import type { Relay } from '../../relay/relay.ts'
@@ -7,14 +8,12 @@ import { text } from '../reply.ts'
 import type { Route } from '../router.ts'
 import { readinessCauses } from './readiness.ts'
 
-/**
- * Time limit for bloud.check_invariants(), the SQL function that finds inconsistencies of the database, in
- * ms.
- */
+/** Time limit for reading the result of the last check of the invariants, in ms. */
 const DATABASE_LIMIT_MS = 3000
 
 export interface MetricsSource {
-  invariantViolations(): Promise<number>
+  /** Returns the result of the last check of the invariants, which the orchestrator has stored. */
+  lastCheck(): Promise<Pick<LastCheck, 'checked' | 'violations'>>
   readiness(): Promise<DatabaseReadiness>
   expectedSchema: string
 }
@@ -98,13 +97,27 @@ function blockingSample({ pid, role, application, waiting }: BlockingSession): s
 
 export function metricsRoutes(source: MetricsSource, relay: Relay, logs: LogStreams): Route[] {
   /**
-   * Returns the number of inconsistencies of the database as a metric. If the database does not answer,
-   * returns no metric, because the value 0 would mean that the database is consistent.
+   * Returns the number of inconsistencies of the database, as found by the last check, and the time of the
+   * check. If the database does not answer or was not checked yet, returns no metric, because the value 0
+   * would mean that the database is consistent.
    */
   async function invariantMetrics(): Promise<Metric[]> {
-    const count = await withTimeout(source.invariantViolations(), DATABASE_LIMIT_MS).catch(() => undefined)
-    if (count === undefined) return []
-    return [['bloud_invariant_violations', 'gauge', 'Rows of bloud.check_invariants(); 0 is correct.', count]]
+    const last = await withTimeout(source.lastCheck(), DATABASE_LIMIT_MS).catch(() => undefined)
+    if (!last || last.checked === null) return []
+    return [
+      [
+        'bloud_invariant_violations',
+        'gauge',
+        'Violated invariants found by the last check; 0 is correct.',
+        last.violations.length,
+      ],
+      [
+        'bloud_invariants_checked_seconds',
+        'gauge',
+        'Unix time of the last check of the invariants.',
+        last.checked,
+      ],
+    ]
   }
 
   async function readinessMetrics(): Promise<string> {
