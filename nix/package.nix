@@ -77,9 +77,13 @@ buildNpmPackage {
     cp -r nix/catalog $out/lib/bloud/nix/
     ${lib.concatStringsSep "\n" (
       lib.mapAttrsToList (
-        name: file: "makeWrapper ${nodejs_22}/bin/node $out/bin/${name} --add-flags $out/lib/bloud/${file}"
+        name: file:
+        "makeWrapper ${nodejs_22}/bin/node $out/bin/${name} "
+        + "--add-flags --import=$out/lib/bloud/src/system/typestrip/register.js "
+        + "--add-flags $out/lib/bloud/${file}"
       ) programs
     )}
+    ${nodejs_22}/bin/node --disable-warning=ExperimentalWarning $out/lib/bloud/src/system/typestrip/fill.js
     runHook postInstall
   '';
 

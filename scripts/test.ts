@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { createLogger } from '../src/log.ts'
 import { createEmbeddedPostgres } from '../src/postgres/embedded.ts'
 import { exitOf } from '../src/system/childprocess.ts'
+import { NODE_FLAGS } from '../src/system/nodeflags.ts'
 import { withTimeout } from '../src/system/timeout.ts'
 import { publicPrefix } from '../tests/support/directory.ts'
 import { startOldestServer } from '../tests/support/postgres-server.ts'
@@ -54,7 +55,8 @@ const print = (line: string) => console.log(line)
  */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const ours = /^(BLOUD_|PG[A-Z]+$|DATABASE_URL$|NODE_TEST_CONTEXT$)/
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
+  const kept = Object.entries(process.env).filter(([name]) => !ours.test(name))
+  return { ...Object.fromEntries(kept), NODE_OPTIONS: NODE_FLAGS.join(' ') }
 }
 
 interface Selection {

@@ -3,6 +3,7 @@ import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from '
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { Writable } from 'node:stream'
+import { NODE_FLAGS } from './nodeflags.ts'
 import { pollUntil, withTimeout } from './timeout.ts'
 
 export interface ExitStatus {
@@ -159,7 +160,7 @@ const PASSED_DESCRIPTOR = 4
  * the agent. If the agent is killed, the IPC channel closes and the child process stops itself.
  */
 export function startChild({ script, env, passed, onMessage }: AgentChildOptions): AgentChild {
-  const child = spawn(process.execPath, [script], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, script], {
     env: { ...env, [passed.variable]: `/dev/fd/${PASSED_DESCRIPTOR}` },
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],

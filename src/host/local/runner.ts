@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { claimFile } from '../../system/atomicfile.ts'
 import { spawnDetached } from '../../system/childprocess.ts'
 import { isLocked } from '../../system/filelock.ts'
+import { NODE_FLAGS } from '../../system/nodeflags.ts'
 import {
   killGroup,
   MARK,
@@ -65,7 +66,7 @@ export function createRunner({ paths, npmCommand, prepare }: RunnerOptions) {
       const what = rollBackTo === null ? ['--config', paths.config] : ['--back-to', rollBackTo]
       const json = ['--npm', JSON.stringify(npmCommand), '--as', JSON.stringify(confinement)]
       const args = [...what, '--state', paths.state, '--run', files.dir, ...json]
-      await spawnDetached(nodePath, [SWITCH, ...args], {
+      await spawnDetached(nodePath, [...NODE_FLAGS, SWITCH, ...args], {
         cwd: paths.state,
         env: { ...environment, [MARK]: (await marksOf(run)).switch },
         stdio: ['ignore', log.fd, log.fd],

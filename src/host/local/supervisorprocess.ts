@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isAlive } from '../../system/childprocess.ts'
 import { isLocked } from '../../system/filelock.ts'
+import { NODE_FLAGS } from '../../system/nodeflags.ts'
 import { killGroup, readMark, sendSignal } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import { olderLogFile } from '../logreader.ts'
@@ -41,7 +42,7 @@ export function createSupervisorProcess({ paths, prepare, ownsAll }: SupervisorP
     mkdirSync(paths.supervisor, { recursive: true })
     const log = openSync(rotated(paths.supervisorLog), 'a', 0o600)
     const args = ['--state', paths.state, '--as', JSON.stringify(confinement)]
-    const started = spawn(nodePath, [PROGRAM, ...args], {
+    const started = spawn(nodePath, [...NODE_FLAGS, PROGRAM, ...args], {
       cwd: paths.state,
       env: supervisorEnvironment,
       detached: true,

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { claimFile, readIfExists, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { spawnDetached } from '../../system/childprocess.ts'
 import { isLocked } from '../../system/filelock.ts'
+import { NODE_FLAGS } from '../../system/nodeflags.ts'
 import { killGroup, MARK, membersOf, readMark } from '../../system/processgroup.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import { watchDirectory } from '../../system/watchdirectory.ts'
@@ -60,7 +61,7 @@ export function createRunner({ paths, links, rebuild, nodePath, environment }: R
   async function startDetached(run: Run, program: string, rollback: boolean): Promise<void> {
     const command = [program, of(run).dir, ...(rollback ? ['--rollback'] : [])]
     const from = ['--state', paths.state, '--profile', links.profile, '--current', links.current]
-    await spawnDetached(nodePath, [REBUILD, ...from, '--run', run.id, '--', ...command], {
+    await spawnDetached(nodePath, [...NODE_FLAGS, REBUILD, ...from, '--run', run.id, '--', ...command], {
       cwd: paths.state,
       env: { ...environment, [MARK]: await markOf(run) },
       stdio: 'ignore',
