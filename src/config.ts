@@ -1,6 +1,7 @@
 import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import type { Setting } from './config/settingnames.ts'
 import { modeProblem, urlProblem, withTlsParameters } from './db/clientconfig.ts'
 import { urlAsRole, urlWithPassword } from './db/url.ts'
 
@@ -88,10 +89,7 @@ const environment = z.object({
   BLOUD_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   NOTIFY_SOCKET: z.string().optional(),
   WATCHDOG_USEC: z.coerce.number().int().positive().optional().catch(undefined),
-})
-
-/** Names of all environment variables that the agent reads. */
-export const SETTINGS = Object.keys(environment.shape)
+} satisfies Record<Setting, z.ZodTypeAny>)
 
 export interface Config {
   /** URL of an existing PostgreSQL database. If undefined, `npm start` runs a PostgreSQL of its own. */

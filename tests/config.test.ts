@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { ConfigError, ROOT, readConfig, SETTINGS } from '../src/config.ts'
+import { SETTINGS } from '../src/config/settingnames.ts'
+import { ConfigError, ROOT, readConfig } from '../src/config.ts'
 import { temporaryDirectory } from './support/directory.ts'
 
 function urlFile(content: string): string {

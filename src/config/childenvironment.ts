@@ -2,7 +2,6 @@
  * Selects the environment variables of this process and of its child processes. The others are not kept,
  * because they can contain secrets.
  */
-import { SETTINGS } from '../config.ts'
 import {
   DATABASE_VARIABLES,
   type Environment,
@@ -13,6 +12,7 @@ import {
   selectVariables,
   TERMINAL_VARIABLES,
 } from '../system/environment.ts'
+import { SETTINGS } from './settingnames.ts'
 
 /** Settings that child processes inherit. They get the URL of the database in another way. */
 const INHERITED = new RegExp(`^(${SETTINGS.filter((name) => !name.startsWith('DATABASE_')).join('|')})$`)
@@ -33,6 +33,9 @@ export function hideEnvironment(): void {
 /** Returns the environment of the relay and of the orchestrator. */
 export const agentEnvironment = (): Environment =>
   selectVariables(process.env, ...HOST, INHERITED, DATABASE_VARIABLES)
+
+/** Returns the environment of setup.ts, which reads the settings and then hides what it does not need. */
+export const setupEnvironment = (): NodeJS.ProcessEnv => ({ ...process.env })
 
 /** Returns the variables of which the host passes some to the processes that it starts. */
 export const hostEnvironment = (): Environment => selectVariables(process.env, ...HOST)

@@ -2,12 +2,14 @@
  * Starts the relay and the orchestrator as child processes of `npm start`, and restarts a child that exits.
  */
 import { join } from 'node:path'
-import { z } from 'zod'
 import type { Logger } from '../log.ts'
 import { type AgentChild, describeExit, startChild } from '../system/childprocess.ts'
 import { withTimeout } from '../system/timeout.ts'
+import type { ChildMessage } from './ipc.ts'
 
 export interface ChildService {
+  /** Starts the process, which loads its code and waits for the URL of the database. Optional. */
+  preload(): void
   /**
    * Starts the child and waits for its message `ready`.
    * @throws ChildError if the child does not become ready.
@@ -39,6 +41,12 @@ export class ChildError extends Error {
   }
 }
 
+interface Loaded {
+  child: AgentChild
+  firstMessage: Promise<unknown>
+  sendUrl(url: string): void
+}
+
 const READY_LIMIT_MS = 60_000
 /** Time in ms between SIGTERM and SIGKILL for a child that does not stop. */
 const STOP_LIMIT_MS = 15_000
@@ -51,26 +59,26 @@ const PAUSE_MAX_MS = 30_000
  */
 const STABLE_MS = 60_000
 
-const messages = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready') }),
-  z.object({ type: z.literal('failed'), code: z.string(), message: z.string() }),
-])
-
 export function createChildService({ name, env, databaseUrl, log }: ChildServiceOptions): ChildService {
   let child: AgentChild | null = null
+  let loaded: Loaded | null = null
   let wanted = false
   let timer: NodeJS.Timeout | undefined
 
-  async function launch(): Promise<void> {
-    let onMessage: (message: unknown) => void = () => {}
-    const firstMessage = new Promise<unknown>((resolve) => {
-      onMessage = resolve
-    })
-    const script = join(import.meta.dirname, `${name}.ts`)
+  function load(): Loaded {
+    const first = Promise.withResolvers<unknown>()
     // The URL contains a password. The child's environment and arguments are readable for apps.
-    const passed = { variable: 'DATABASE_URL_FILE', content: databaseUrl() }
-    const started = startChild({ script, env: env(), passed, onMessage })
-    child = started
+    const url = Promise.withResolvers<string>()
+    const passed = { variable: 'DATABASE_URL_FILE', content: url.promise }
+    const script = join(import.meta.dirname, `${name}.ts`)
+    child = startChild({ script, env: env(), passed, onMessage: first.resolve })
+    return { child, firstMessage: first.promise, sendUrl: url.resolve }
+  }
+
+  async function launch(): Promise<void> {
+    const { child: started, firstMessage, sendUrl } = loaded ?? load()
+    loaded = null
+    sendUrl(databaseUrl())
     const begin = Date.now()
     const endedEarly = started.ended.then((ending) => {
       throw new ChildError(
@@ -92,8 +100,8 @@ export function createChildService({ name, env, databaseUrl, log }: ChildService
     if (message === undefined) {
       throw new ChildError('silent', `The ${name} was not ready within ${READY_LIMIT_MS / 1000} s.`)
     }
-    const parsed = messages.parse(message)
-    if (parsed.type === 'failed') throw new ChildError(parsed.code, parsed.message)
+    const { type, code, message: text } = message as ChildMessage
+    if (type !== 'ready') throw new ChildError(code, text)
   }
 
   function onExit(how: string, uptimeMs: number): void {
@@ -133,6 +141,9 @@ export function createChildService({ name, env, databaseUrl, log }: ChildService
   }
 
   return {
+    preload() {
+      loaded = load()
+    },
     start,
     stop,
     restart: () => void child?.stop(STOP_LIMIT_MS),

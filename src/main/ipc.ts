@@ -7,7 +7,9 @@
  * First message of the relay or the orchestrator to its parent process. `failed` means that the process could
  * not start.
  */
-export type ChildMessage = { type: 'ready' } | { type: 'failed'; code: string; message: string }
+export type ChildMessage =
+  | { type: 'ready'; code?: never; message?: never }
+  | { type: 'failed'; code: string; message: string }
 
 const send = (message: ChildMessage) => process.send?.(message)
 

@@ -16,10 +16,10 @@ export interface Service {
 
 export interface Lifecycle {
   /**
-   * Starts a service, which `stop` later stops.
-   * @throws an error if the start fails or if the services have already been stopped.
+   * Starts services at the same time. `stop` later stops them in reverse order.
+   * @throws an error if a start fails or if the services have already been stopped.
    */
-  add(service: Service): Promise<void>
+  add(...services: Service[]): Promise<void>
   /** Stops all services, the last started service first. Further calls have no effect. */
   stop(): Promise<void>
   kill(): void
@@ -30,10 +30,10 @@ export function createLifecycle(log: Logger): Lifecycle {
   const services: Service[] = []
   let stopped: Promise<void> | null = null
 
-  async function add(service: Service): Promise<void> {
-    if (stopped) throw new Error(`${service.name} is not started: the agent is stopping`)
-    services.push(service)
-    await service.start()
+  async function add(...added: Service[]): Promise<void> {
+    if (stopped) throw new Error(`${added[0]?.name} is not started: the agent is stopping`)
+    services.push(...added)
+    await Promise.all(added.map((service) => service.start()))
   }
 
   async function stopAll(): Promise<void> {

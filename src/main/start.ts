@@ -4,25 +4,24 @@
  * host (runs the apps), orchestrator, relay.
  */
 import { readFile, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { agentEnvironment, hideEnvironment, hostEnvironment } from '../config/childenvironment.ts'
-import { type Config, ConfigError, readConfig } from '../config.ts'
-import { poolerProblem } from '../db/connectionproblem.ts'
-import { connectionProblem, ensureDatabase, NoResponseError, rightsWarning } from '../db/database.ts'
-import { MigrationError, migrate } from '../db/migration.ts'
-import { folderProblem } from '../db/pairing.ts'
+import { agentEnvironment, hideEnvironment, setupEnvironment } from '../config/childenvironment.ts'
+import type { Config } from '../config.ts'
 import { urlAsRole } from '../db/url.ts'
-import { createHost, HostError } from '../host/index.ts'
 import { createLogger, type Logger } from '../log.ts'
-import { ensureIdentity } from '../orchestrator/pairing.ts'
-import { type Credentials, createEmbeddedPostgres, databaseUrl, PostgresError } from '../postgres/embedded.ts'
+import {
+  createEmbeddedPostgres,
+  databaseUrl,
+  PostgresError,
+  type RunningPostgres,
+} from '../postgres/embedded.ts'
 import { makeDirectory } from '../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../system/filelock.ts'
 import { isRoot } from '../system/systemuser.ts'
 import { ChildError, createChildService } from './childservice.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { isListenCode, listenError, refuseTakenPort } from './listencheck.ts'
+import { createSetup, type Setup } from './setupclient.ts'
 import { StartError } from './starterror.ts'
 
 /** Oldest supported version of Node: major and minor. */
@@ -47,6 +46,13 @@ const HOST_STOP_LIMIT_MS = 50_000
 const CHILD_STOP_LIMIT_MS = 20_000
 
 type UrlFor = (role: 'bloud_relay' | 'bloud_orchestrator') => string
+
+interface Agent {
+  lifecycle: Lifecycle
+  config: Config
+  log: Logger
+  setup: Setup
+}
 
 function refuseOtherNode(): void {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
@@ -93,90 +99,76 @@ async function alreadyRunning(dataDir: string): Promise<StartError> {
 }
 
 /**
- * Starts the embedded PostgreSQL and brings the agent's database, its schema and its logins up to date.
+ * Starts the embedded PostgreSQL.
  * @param onPortChange called when PostgreSQL has restarted on another port.
  */
 async function startEmbedded(
-  lifecycle: Lifecycle,
-  config: Config,
-  log: Logger,
+  { lifecycle, config, log, setup }: Agent,
   onPortChange: () => void,
-): Promise<UrlFor> {
-  const postgres = createEmbeddedPostgres({ dataDir: config.dataDir, log })
-  let facts: Credentials | undefined
+): Promise<() => RunningPostgres> {
+  let hasStarted = false
+  const prepare = async (dataDir: string) => {
+    const prepared = await setup.run('prepare', dataDir)
+    if (hasStarted) await setup.end() // The server is started again, and no other step follows.
+    return prepared
+  }
+  const postgres = createEmbeddedPostgres({ dataDir: config.dataDir, log, prepare })
+  let current: RunningPostgres | undefined
   await lifecycle.add({
     name: 'database',
     stopLimitMs: POSTGRES_STOP_LIMIT_MS,
     stop: postgres.stop,
     async start() {
-      const running = await postgres.start()
-      facts = running.facts
-      await ensureDatabase(running.superuserUrl, facts.database)
-      await migrate({ url: databaseUrl(facts, 'superuser'), rolePasswords: facts.rolePasswords, log })
+      current = await postgres.start()
+      hasStarted = true
     },
   })
   postgres.onRestart((running) => {
-    const portChanged = facts?.port !== running.port
-    facts = running.facts
+    const portChanged = current?.port !== running.port
+    current = running
     if (portChanged) onPortChange()
   })
-  return (role) => databaseUrl(facts as Credentials, role)
-}
-
-async function useExternal(url: string, config: Config, log: Logger): Promise<UrlFor> {
-  const problem = await connectionProblem(url)
-  if (problem) {
-    throw new StartError('no_database', `Can't connect to the database of DATABASE_URL: ${problem.message}`)
-  }
-  const shared = await poolerProblem(url)
-  if (shared) throw new StartError('connection_pooler', shared)
-  // A database that belongs to another machine is not migrated, because that machine may run another version.
-  if (!(await refusalOfFolder(url, config))) await migrate({ url, log })
-  const warning = await rightsWarning(url)
-  if (warning) log.warn(warning)
-  return (role) => urlAsRole(url, role)
-}
-
-/** Returns why the database refuses the data folder, in sentences, or null. */
-async function refusalOfFolder(url: string, config: Config): Promise<string | null> {
-  return folderProblem(url, await ensureIdentity(config.pairingFile), hostname())
+  return () => current as RunningPostgres
 }
 
 /**
  * Starts all parts of the agent. Returns why the database refuses the data folder, or null. A refused agent
  * serves the page and the API, but runs no app and executes no operation.
  */
-async function startAll(lifecycle: Lifecycle, config: Config, log: Logger): Promise<string | null> {
+async function startAll(agent: Agent): Promise<string | null> {
+  const { lifecycle, config, log, setup } = agent
   await lockDataDir(lifecycle, config.dataDir)
   await refuseTakenPort(config)
-  const children: { restart(): void }[] = []
-  const urlFor = config.databaseUrl
-    ? await useExternal(config.databaseUrl, config, log)
-    : await startEmbedded(lifecycle, config, log, () => {
-        for (const child of children) child.restart()
-      })
-  const refusal = await refusalOfFolder(urlFor('bloud_orchestrator'), config)
-  if (!refusal) {
-    if (isRoot()) process.umask(0o077) // Files of the agent are not readable for apps, which run as another user.
-    const host = createHost({
-      ...config,
-      ownsAll: true,
-      environment: hostEnvironment(),
-      log: (line) => log.info(line),
+  const { databaseUrl: external } = config
+  let urlFor: UrlFor = (role) => urlAsRole(external ?? '', role)
+  const children = (['orchestrator', 'relay'] as const).map((name) => {
+    const service = createChildService({
+      name,
+      env: agentEnvironment,
+      databaseUrl: () => urlFor(`bloud_${name}`),
+      log,
     })
-    const startHost = () =>
-      host.start().catch((error: Error) => {
-        if (error instanceof HostError) throw error
-        throw new StartError('host', `The apps can't be started: ${error.message}`)
-      })
-    await lifecycle.add({ name: 'host', start: startHost, stop: host.stop, stopLimitMs: HOST_STOP_LIMIT_MS })
+    return { name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...service }
+  })
+  for (const child of children) child.preload()
+  let server: (() => RunningPostgres) | null = null
+  if (!external) {
+    const running = await startEmbedded(agent, () => {
+      for (const child of children) child.restart()
+    })
+    server = running
+    urlFor = (role) => databaseUrl(running().facts, role)
   }
-  for (const name of ['orchestrator', 'relay'] as const) {
-    const databaseUrl = () => urlFor(`bloud_${name}`)
-    const child = createChildService({ name, env: agentEnvironment, databaseUrl, log })
-    children.push(child)
-    await lifecycle.add({ name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...child })
+  const refusal = await setup.run('migrate', config, server?.() ?? null)
+  if (isRoot()) process.umask(0o077) // Files of the agent are not readable for apps, which run as another user.
+  const host = {
+    name: 'host',
+    start: () => (refusal ? Promise.resolve() : setup.run('startHost', config)),
+    stop: () => (refusal ? Promise.resolve() : setup.run('stopHost', config)),
+    stopLimitMs: HOST_STOP_LIMIT_MS,
   }
+  await lifecycle.add(host, ...children)
+  await setup.end()
   return refusal
 }
 
@@ -201,15 +193,7 @@ function printAddresses(config: Config, refusal: string | null): void {
  * Classes of errors whose message is written for the operator. Other errors are bugs and are printed with
  * their stack.
  */
-const EXPECTED = [
-  StartError,
-  ConfigError,
-  HostError,
-  PostgresError,
-  MigrationError,
-  NoResponseError,
-  ChildError,
-]
+const EXPECTED = [StartError, PostgresError, ChildError]
 
 function printError(error: unknown, config: Config | null): void {
   // The port was free when it was checked, but another program may have taken the port before the relay
@@ -225,12 +209,13 @@ async function main(): Promise<void> {
   let lifecycle: Lifecycle | null = null
   try {
     refuseOtherNode()
-    config = readConfig()
+    const setup = createSetup(setupEnvironment)
+    config = await setup.run('config')
     hideEnvironment()
     const log = createLogger('start', config.logLevel)
     lifecycle = createLifecycle(log)
     stopOnSignals(lifecycle)
-    const refusal = await startAll(lifecycle, config, log)
+    const refusal = await startAll({ lifecycle, config, log, setup })
     if (!lifecycle.stopping) printAddresses(config, refusal)
   } catch (error) {
     // If the operator stops the agent during its start, the start fails. This failure is expected and not

@@ -11,21 +11,12 @@ import { z } from 'zod'
 import { syncDirectory } from '../system/atomicfile.ts'
 import { syncFolder } from '../system/atomicfolder.ts'
 import { PostgresError } from './error.ts'
-
-export interface Binaries {
-  directory: string
-  /** Version of the npm package, for example 18.4.0-beta.17. */
-  version: string
-  /** Major version of PostgreSQL. A server can read only data directories of its own major version. */
-  major: number
-}
+import type { Binaries } from './program.ts'
 
 /** Folder of the copied programs, which every user can read and only root can change. */
 const COPIES = '/var/cache/bloud'
 
 const links = z.array(z.object({ source: z.string(), target: z.string() }))
-
-export const program = ({ directory }: Binaries, name: 'initdb' | 'postgres') => join(directory, 'bin', name)
 
 /** Returns the PostgreSQL programs that npm installed for this platform. */
 export async function installedBinaries(): Promise<Binaries> {

@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { readIfExists, syncDirectory } from '../system/atomicfile.ts'
 import { run } from '../system/childprocess.ts'
 import { changeOwner } from '../system/systemuser.ts'
-import { type Binaries, program } from './binaries.ts'
 import { SUPERUSER } from './credentials.ts'
 import { passDirectories } from './directory.ts'
 import { PostgresError } from './error.ts'
+import { type Binaries, program } from './program.ts'
 import type { ServerUser } from './serveruser.ts'
 
 /**

@@ -5,45 +5,16 @@
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { toJson, writeAtomic } from '../system/atomicfile.ts'
+import type { Credentials } from './credentialsschema.ts'
 import { PostgresError } from './error.ts'
+import type { Login } from './login.ts'
+
+export type { Credentials } from './credentialsschema.ts'
+export { LOGINS, type Login } from './login.ts'
 
 export const DATABASE = 'bloud_host_agent'
 export const SUPERUSER = 'postgres'
-
-/**
- * PostgreSQL logins of the relay (HTTP server and event stream), of the orchestrator (worker that executes
- * operations), and of the operator's psql.
- */
-export const LOGINS = ['bloud_relay', 'bloud_orchestrator', 'bloud_psql'] as const
-export type Login = (typeof LOGINS)[number]
-
-/** Converts the passwords of an earlier version, in which psql used the login bloud_operator. */
-function withPsqlLogin(passwords: unknown): unknown {
-  const { bloud_operator, ...others } = z.record(z.string()).parse(passwords)
-  return bloud_operator ? { bloud_psql: bloud_operator, ...others } : others
-}
-
-const schema = z.object({
-  version: z.literal(1),
-  database: z.string(),
-  /** TCP port of the PostgreSQL server on 127.0.0.1. */
-  port: z.number().int().min(1).max(65535),
-  /** Directory of the Unix socket. Null if the path would be too long for a socket. */
-  socketDir: z.string().nullable(),
-  superuserPassword: z.string().min(1),
-  rolePasswords: z.preprocess(
-    withPsqlLogin,
-    z.object({
-      bloud_relay: z.string().min(1),
-      bloud_orchestrator: z.string().min(1),
-      bloud_psql: z.string().min(1),
-    } satisfies Record<Login, z.ZodString>),
-  ),
-})
-
-export type Credentials = z.infer<typeof schema>
 
 /**
  * First port that is tried for the PostgreSQL server. Not 5432, because a PostgreSQL server of the operating
@@ -76,6 +47,7 @@ export async function readCredentials(dataDir: string): Promise<Credentials | nu
     throw error
   }
   try {
+    const { schema } = await import('./credentialsschema.ts')
     return schema.parse(JSON.parse(text))
   } catch (cause) {
     throw new PostgresError('facts_damaged', `${fileOf(dataDir)} is damaged. Restore it from a backup.`, {

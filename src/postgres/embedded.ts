@@ -15,7 +15,7 @@ import { pollUntil } from '../system/timeout.ts'
 import { clusterDirectory } from './cluster.ts'
 import { type Credentials, databaseUrl, writeCredentials } from './credentials.ts'
 import { PostgresError } from './error.ts'
-import { prepare } from './preparation.ts'
+import type { Prepared } from './preparation.ts'
 import {
   awaitReady,
   findRunning,
@@ -36,6 +36,8 @@ export interface EmbeddedPostgresOptions {
   log: Logger
   /** Settings of PostgreSQL, with the names of postgresql.conf. */
   settings?: Record<string, string>
+  /** Prepares the programs, the data directory and the passwords. The default does it in this process. */
+  prepare?: (dataDir: string) => Promise<Prepared>
 }
 
 export interface RunningPostgres {
@@ -86,6 +88,7 @@ export function createEmbeddedPostgres({
   dataDir,
   log,
   settings,
+  prepare = prepareHere,
 }: EmbeddedPostgresOptions): EmbeddedPostgres {
   const directory = clusterDirectory(dataDir)
   const serverLog = createServerLog(dataDir)
@@ -206,6 +209,12 @@ export function createEmbeddedPostgres({
   }
 
   return { start, stop, onRestart: (listener) => void listeners.push(listener) }
+}
+
+/** Loads the code only now, because a process that prepares elsewhere does not need it. */
+async function prepareHere(dataDir: string): Promise<Prepared> {
+  const { prepare } = await import('./preparation.ts')
+  return prepare(dataDir)
 }
 
 const superuserUrl = (facts: Credentials) => databaseUrl(facts, 'superuser', 'postgres')

@@ -1,6 +1,6 @@
 /** Prepares what the PostgreSQL server needs: programs, system user, data directory and passwords. */
 import * as fs from 'node:fs/promises'
-import { type Binaries, copiedBinaries, installedBinaries } from './binaries.ts'
+import { copiedBinaries, installedBinaries } from './binaries.ts'
 import {
   clusterDirectory,
   clusterMajor,
@@ -12,6 +12,7 @@ import {
 } from './cluster.ts'
 import { type Credentials, newCredentials, readCredentials, writeCredentials } from './credentials.ts'
 import { PostgresError } from './error.ts'
+import type { Binaries } from './program.ts'
 import { type ServerUser, serverUser } from './serveruser.ts'
 
 export interface Prepared {

@@ -132,6 +132,7 @@ export async function spawnDetached(command: string, args: string[], options: Sp
 }
 
 export interface AgentChild {
+  send(message: object): void
   ended: Promise<ExitStatus>
   /**
    * Sends SIGTERM to the child process. After `limitMs`, sends SIGKILL to the child process and to all
@@ -147,9 +148,9 @@ export interface AgentChildOptions {
   env: NodeJS.ProcessEnv
   /**
    * Text that the child reads from an open descriptor, which no other process can read. The environment
-   * variable `variable` names the descriptor as a file, /dev/fd/4.
+   * variable `variable` names the descriptor as a file, /dev/fd/4. The child waits there for the text.
    */
-  passed: { variable: string; content: string }
+  passed?: { variable: string; content: Promise<string> }
   onMessage(message: unknown): void
 }
 
@@ -161,13 +162,13 @@ const PASSED_DESCRIPTOR = 4
  */
 export function startChild({ script, env, passed, onMessage }: AgentChildOptions): AgentChild {
   const child = spawn(process.execPath, [...NODE_FLAGS, script], {
-    env: { ...env, [passed.variable]: `/dev/fd/${PASSED_DESCRIPTOR}` },
+    env: passed ? { ...env, [passed.variable]: `/dev/fd/${PASSED_DESCRIPTOR}` } : env,
     detached: true,
     stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
   })
   const pipe = child.stdio[PASSED_DESCRIPTOR] as Writable
   pipe.on('error', () => {}) // The child has ended before it has read the text.
-  pipe.end(passed.content)
+  void Promise.resolve(passed?.content).then((text) => pipe.end(text))
   child.on('message', onMessage)
   const ended = exitOf(child).catch((): ExitStatus => ({ code: null, signal: null }))
   const kill = () => {
@@ -180,7 +181,8 @@ export function startChild({ script, env, passed, onMessage }: AgentChildOptions
     if ((await withTimeout(ended, limitMs)) === undefined) kill()
     await ended
   }
-  return { ended, stop, kill }
+  // A message is lost if the child has ended, which `ended` reports.
+  return { send: (message) => void child.send(message, () => undefined), ended, stop, kill }
 }
 
 /**
