@@ -27,6 +27,7 @@ import {
 } from './server.ts'
 import { createServerLog } from './serverlog.ts'
 import { type ServerWatch, watchServer } from './serverwatch.ts'
+import { SETTINGS } from './settings.ts'
 
 export { type Credentials, databaseUrl, LOGINS, type Login, readCredentials } from './credentials.ts'
 export { PostgresError } from './error.ts'
@@ -76,14 +77,6 @@ const RESTART_PAUSE_MAX_MS = 30_000
  * at the next start if the shutdown was not complete.
  */
 const FAILED_STOP_LIMIT_MS = 10_000
-const DEFAULT_SETTINGS = {
-  max_connections: '100',
-  synchronous_commit: 'on',
-  // Shared memory in files of the data directory. systemd deletes files in /dev/shm of a user who logs out
-  // (RemoveIPC), and the server then accepts no new connection.
-  dynamic_shared_memory_type: 'mmap',
-}
-
 export function createEmbeddedPostgres({
   dataDir,
   log,
@@ -109,7 +102,7 @@ export function createEmbeddedPostgres({
         directory,
         port,
         socket: fitsSocketPath(directory, port),
-        settings: { ...DEFAULT_SETTINGS, ...settings },
+        settings: { ...SETTINGS, ...settings },
         log: serverLog,
       }),
     )
