@@ -20,7 +20,7 @@ const [events, operations, apps, entries] = [
 const [rounds, days] = [option('rounds', 7), option('days', 120)]
 const STEPS = "(array[null, 'queued', 'configuring', 'building', 'starting', 'running'])"
 
-/** Fills the tables as that many installs and later failures of health checks would have, without triggers. */
+/** Fills the tables as that many installs and later failures of health checks would, without triggers. */
 const FILL = [
   'set session_replication_role = replica',
   `insert into bloud.catalog_cache

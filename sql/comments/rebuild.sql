@@ -57,7 +57,8 @@ comment on column bloud.rebuild_log.line is 'Text of the line, without the line 
 comment on sequence bloud.rebuilds_id_seq is 'Sequence of the ids of rebuilds.';
 
 comment on index bloud.rebuilds_open is 'Speeds up has_work(), which looks for open rebuilds.';
-comment on index bloud.rebuilds_by_end is 'Speeds up find_rollback(), which reads the last rebuilds that have succeeded.';
+comment on index bloud.rebuilds_by_end is
+  'Speeds up find_rollback(), which reads the last rebuilds that have succeeded.';
 comment on index bloud.rebuilds_by_predecessor is
   'Speeds up the deletion of a rebuild, which looks for rebuilds that repeat its operations.';
 comment on index bloud.one_active_rebuild is 'Ensures that at most one rebuild is active.';

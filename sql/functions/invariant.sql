@@ -127,5 +127,5 @@ begin
 end
 $$;
 comment on function bloud.record_check(bigint, bigint, jsonb, boolean) is
-  'Stores the result of a check of the state and of the events up to p_checked_to: a list of {invariant, app, '
-  'detail}. p_whole is true if all events were checked since the last such result.';
+  'Stores the result of a check of the state and of the events up to p_checked_to: a list of {invariant, '
+  'app, detail}. p_whole is true if all events were checked since the last such result.';

@@ -68,8 +68,8 @@ comment on function bloud.acquire_lease(text, integer, text, boolean, text) is
   'Acquires the lease (lock that makes one worker the active one) for p_seconds seconds, a minute at most. '
   'Returns the attempt number, or null while another worker holds the lease. p_folder is the id of the '
   'worker''s data folder. p_predecessor_ended takes the lease of an earlier worker of the same folder and '
-  'machine that is not connected any more, because the caller knows that it has ended. p_gone takes the lease '
-  'of this worker if it is not connected; the caller has seen the same some seconds before.';
+  'machine that is not connected any more, because the caller knows that it has ended. p_gone takes the '
+  'lease of this worker if it is not connected; the caller has seen the same some seconds before.';
 
 create or replace function bloud.assert_attempt(p_attempt bigint, p_lock boolean default true) returns void
 language plpgsql as $$

@@ -11,7 +11,8 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform set_config('synchronous_commit', 'off', true); -- the next report replaces one that a crash loses
   delete from bloud.workers w where w.worker <> p_worker
-    and w.reported_at not between bloud.clock() - interval '3 minutes' and bloud.clock() + interval '3 minutes';
+    and w.reported_at not between bloud.clock() - interval '3 minutes'
+      and bloud.clock() + interval '3 minutes';
   insert into bloud.workers (worker, reported_at, clock_ahead, problems)
   values (p_worker, bloud.clock(), p_clock - bloud.clock(), p_problems)
   on conflict (worker) do update set reported_at = excluded.reported_at, clock_ahead = excluded.clock_ahead,
@@ -20,7 +21,8 @@ end
 $$;
 comment on function bloud.report_worker(text, timestamptz, jsonb) is
   'Records that a worker (orchestrator process) is connected, with the time of its clock and the reasons why '
-  'it can''t do its work: [{cause, sentence, hint}]. A worker calls it when the reasons change, and every 25 s.';
+  'it can''t do its work: [{cause, sentence, hint}]. A worker calls it when the reasons change, and every '
+  '25 s.';
 
 create or replace function bloud.blocking_sessions()
 returns table (pid integer, role text, application text, waiting bigint, since timestamptz)

@@ -121,8 +121,8 @@ begin
 end
 $$;
 comment on function bloud.prune_operations(timestamptz, bigint[], integer) is
-  'Deletes at most p_batch expired operations and as many expired rebuilds, to which nothing refers any more, '
-  'and returns their number.';
+  'Deletes at most p_batch expired operations and as many expired rebuilds, to which nothing refers any '
+  'more, and returns their number.';
 
 create or replace function bloud.prune(p_attempt bigint, p_older_than interval, p_keep_operations integer,
   p_batch integer, p_after bigint default 0, out pruned integer, out next_seq bigint)
@@ -140,7 +140,7 @@ begin
 end
 $$;
 comment on function bloud.prune(bigint, interval, integer, integer, bigint) is
-  'Deletes history older than p_older_than, except that of the last p_keep_operations operations of each app. '
-  'One call reads p_batch events after p_after and deletes at most p_batch rows of each table, so that the '
+  'Deletes history older than p_older_than, except that of the last p_keep_operations operations of each '
+  'app. One call reads p_batch events after p_after and deletes at most p_batch rows of each table, so that the '
   'transaction stays short. Returns the number of deleted rows, and after which event the next call '
   'continues. Nothing is left to prune when a call returns 0 and null.';

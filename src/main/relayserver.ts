@@ -36,8 +36,8 @@ const ENDED = new Set(['succeeded', 'failed', 'cancelled', 'superseded'])
 
 /**
  * Returns the relay's connection pools. Verbs can wait for locks and a crowd can read, so verbs, reads,
- * history, streams and metrics have connections of their own. New events are read over a separate connection, and each
- * check of the readiness opens a new one.
+ * history, streams and metrics have connections of their own. New events are read over a separate connection,
+ * and each check of the readiness opens a new one.
  */
 function openPools(url: string) {
   // The wait, and a statement that reaches its limit of 7 s, fit in the 20 s of an HTTP request.

@@ -14,7 +14,7 @@ const CHECK_EVERY_MS = 10 * 60_000
 const WHOLE_EVERY_SECONDS = 24 * 60 * 60
 /**
  * Number of events that one query checks, in 0.2 to 2 s, and the pause in ms between two such queries, so
- * that a long history is in nobody's way.
+ * that a long history delays no other query.
  */
 const RANGE_EVENTS = 20_000
 const RANGE_PAUSE_MS = 1_000
