@@ -15,11 +15,11 @@ import { createWakeup, type Wakeup } from './wakeup.ts'
 import { createWorkerReports } from './workerreport.ts'
 
 /**
- * Interval in ms at which the queued operations are read even without a PostgreSQL notification. Notifications
- * are lost only with the LISTEN session, and the next session reads everything.
+ * Interval in ms at which the queued operations are read even without a PostgreSQL notification.
+ * Notifications are lost only with the LISTEN session, and the next session reads everything.
  */
 const SLOW_TICK_MS = 30_000
-/** The same if operations are queued that another transaction has locked, because its end may notify nobody. */
+/** The same if operations are queued that another transaction has locked, because its end may not notify. */
 const LOCKED_TICK_MS = 500
 const PAUSE_AFTER_ERROR_MS = 500
 /**
@@ -64,7 +64,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   const { pool, log, progress, worker } = options
   const stopping = new AbortController()
   const work = createWakeup()
-  const housekeepingWakeup = createWakeup()
+  const refreshWakeup = createWakeup()
   const standbyWakeup = createWakeup()
   let appsChanged = () => {}
   let hostProblem: HostProblem | null = null
@@ -153,10 +153,10 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     const healthWakeup = createWakeup()
     const health = createHealth(context, healthWakeup)
     appsChanged = health.appsChanged
-    const housekeeping = createHousekeeping(context)
+    const housekeeping = createHousekeeping(context, refreshWakeup)
     // The first refresh loads the catalog of this program version into the database. Rebuilds (changes of the
     // machine) use the catalog, so they wait for it.
-    const firstRefresh = housekeeping.refresh()
+    const firstRefresh = housekeeping.refresh.tick()
     const unwatch = options.host.watchUnits?.(health.unitsChanged)
     const loopOf = (what: string) => ({ signal, problems: createProblemLog(log, what), check: lease.check })
     /** True if the configuration files are up to date. False after the start and after each rebuild. */
@@ -170,12 +170,14 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
           configured = true
           return (await hasWork(pool)) ? LOCKED_TICK_MS : SLOW_TICK_MS
         }),
-        // Housekeeping has its own loop, because a rebuild (change of the machine) can take minutes and must
-        // not delay a catalog refresh.
-        repeat(loopOf('housekeeping'), housekeepingWakeup, async () => {
-          await firstRefresh
-          return Math.min(await housekeeping.tick(), SLOW_TICK_MS)
-        }),
+        // Each task has its own loop, because a rebuild (change of the machine) or a check of a long history
+        // can take minutes and must not delay a catalog refresh.
+        ...housekeeping.tasks.map(({ tick, wakeup }) =>
+          repeat(loopOf('housekeeping'), wakeup, async () => {
+            await firstRefresh
+            return tick()
+          }),
+        ),
         repeat(loopOf('the health check'), healthWakeup, () => {
           progress.alive()
           return health.tick()
@@ -194,7 +196,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
     notify(channel) {
       if (channel !== 'bloud_work') appsChanged()
       if (channel === 'bloud') return
-      for (const each of [work, housekeepingWakeup, standbyWakeup]) each.notify()
+      for (const each of [work, refreshWakeup, standbyWakeup]) each.notify()
     },
     async stop() {
       stopping.abort()
@@ -213,8 +215,8 @@ interface Loop {
 }
 
 /**
- * Calls `round` repeatedly until `signal` aborts. Between two calls, waits for `wakeup`, or for at most the ms
- * that `round` has returned. An error of `round` is logged.
+ * Calls `round` repeatedly until `signal` aborts. Between two calls, waits for `wakeup`, or for at most the
+ * ms that `round` has returned. An error of `round` is logged.
  */
 async function repeat(
   { signal, problems, check }: Loop,
