@@ -141,6 +141,6 @@ end
 $$;
 comment on function bloud.prune(bigint, interval, integer, integer, bigint) is
   'Deletes history older than p_older_than, except that of the last p_keep_operations operations of each '
-  'app. One call reads p_batch events after p_after and deletes at most p_batch rows of each table, so that the '
-  'transaction stays short. Returns the number of deleted rows, and after which event the next call '
+  'app. One call reads p_batch events after p_after and deletes at most p_batch rows of each table, so that '
+  'the transaction stays short. Returns the number of deleted rows, and after which event the next call '
   'continues. Nothing is left to prune when a call returns 0 and null.';

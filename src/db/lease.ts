@@ -1,8 +1,14 @@
 import { sql } from 'slonik'
 import { z } from 'zod'
+import type { WorkerProblem } from '../domain/readiness.ts'
 import { oneRow, type Pool, rows } from './pool.ts'
 
 const fragment = sql.fragment
+
+export interface WorkerReport {
+  worker: string
+  problems: readonly WorkerProblem[]
+}
 
 export interface Candidate {
   worker: string
@@ -36,11 +42,23 @@ export function goneHolder(pool: Pool): Promise<string | null> {
 }
 
 /**
- * Extends the lease with this attempt number (fencing token) to `seconds` seconds from now.
+ * Extends the lease with this attempt number (fencing token) to `seconds` seconds from now. Also records the
+ * report of the worker, in the same transaction so that PostgreSQL syncs the disk once.
  * @throws Problem stale_attempt if another orchestrator has acquired the lease.
  */
-export async function renewLease(pool: Pool, attempt: number, seconds: number): Promise<void> {
-  await rows(pool, z.unknown(), fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds})`)
+export async function renewLease(
+  pool: Pool,
+  attempt: number,
+  seconds: number,
+  { worker, problems }: WorkerReport,
+): Promise<void> {
+  await rows(
+    pool,
+    z.unknown(),
+    fragment`select null as row from bloud.renew_lease(${attempt}, ${seconds}),
+      bloud.report_worker(${worker}, ${new Date().toISOString()}::timestamptz,
+        ${JSON.stringify(problems)}::jsonb)`,
+  )
 }
 
 /**

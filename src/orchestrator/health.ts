@@ -36,7 +36,7 @@ const RESTART_RETRY_MS = 1_000
  * also limits the time between two heartbeats for systemd's watchdog.
  */
 const READ_EVERY_MS = 15_000
-/** Pause in ms after the first probe of a starting app. Each further one is twice as long, up to the limit. */
+/** Pause in ms after the first probe of a starting app. Each further pause is twice as long. */
 const FIRST_PAUSE_MS = 20
 const LAST_PAUSE_MS = 500
 /** Pause in ms before the next sweep if a deadline has passed and the app was locked. */

@@ -1,4 +1,4 @@
-import { acquireLease, type Candidate, goneHolder, releaseLease, renewLease } from '../db/lease.ts'
+import { acquireLease, type Candidate, goneHolder, releaseLease } from '../db/lease.ts'
 import type { Pool } from '../db/pool.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Logger } from '../log.ts'
@@ -10,7 +10,7 @@ import type { Logger } from '../log.ts'
  */
 const LEASE_SECONDS = 60
 /** Interval in ms of the renewals. Each is written to the disk, so they are rare; two can fail. */
-export const RENEW_EVERY_MS = 25_000
+const RENEW_EVERY_MS = 25_000
 
 export interface Lease {
   /**
@@ -27,8 +27,8 @@ export interface Lease {
 export interface LeaseOptions {
   pool: Pool
   log: Logger
-  /** Called after each renewal. */
-  onRenewed(): void
+  /** Renews the lease for `seconds` seconds from now. */
+  renew(attempt: number, seconds: number): Promise<void>
 }
 
 /**
@@ -46,14 +46,13 @@ export function createLeaseTaker(options: LeaseOptions) {
   }
 }
 
-function keepLease(attempt: number, { pool, log, onRenewed }: LeaseOptions): Lease {
+function keepLease(attempt: number, { pool, log, renew }: LeaseOptions): Lease {
   const lost = new AbortController()
-  const timer = setInterval(() => void renew(), RENEW_EVERY_MS)
+  const timer = setInterval(() => void keep(), RENEW_EVERY_MS)
 
-  async function renew(): Promise<void> {
+  async function keep(): Promise<void> {
     try {
-      await renewLease(pool, attempt, LEASE_SECONDS)
-      onRenewed()
+      await renew(attempt, LEASE_SECONDS)
     } catch (error) {
       // Any other error means that the database is unreachable. Another orchestrator then can't take the
       // lease either, so this one keeps the lease.

@@ -70,7 +70,7 @@ export function createOrchestrator(options: OrchestratorOptions): Orchestrator {
   let hostProblem: HostProblem | null = null
   const problems = async () => (hostProblem ? [hostProblem] : ((await options.host.problems?.()) ?? []))
   const reports = createWorkerReports({ pool, host: { problems }, worker, log })
-  const takeLease = createLeaseTaker({ pool, log, onRenewed: () => void reports.send() })
+  const takeLease = createLeaseTaker({ pool, log, renew: reports.renewLease })
   let running: Promise<void> | undefined
   let hostStarted = false
   let folderLock: FileLock | null = null

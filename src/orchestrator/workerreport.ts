@@ -1,6 +1,8 @@
 /** Reports to the database that this orchestrator is connected, and why it can't do its work. */
+import { renewLease } from '../db/lease.ts'
 import type { Pool } from '../db/pool.ts'
 import { reportWorker } from '../db/readiness.ts'
+import type { WorkerProblem } from '../domain/readiness.ts'
 import type { Host } from '../host/index.ts'
 import type { Logger } from '../log.ts'
 
@@ -24,15 +26,21 @@ export function createWorkerReports({ pool, host, worker, log }: WorkerReportOpt
   let failed = false
   let reported: string | undefined
   let reportedAt = Number.NEGATIVE_INFINITY
+  /** Problems that the host had when it was asked last. */
+  let known: readonly WorkerProblem[] = []
+
+  function noteReport(problems: readonly WorkerProblem[]): void {
+    reported = JSON.stringify(problems)
+    reportedAt = performance.now()
+    failed = false
+  }
 
   /** Sends one report. An error is only logged, because the next report follows soon. */
   async function send(): Promise<void> {
     try {
-      const problems = (await host.problems?.()) ?? []
-      await reportWorker(pool, worker, problems)
-      reported = JSON.stringify(problems)
-      reportedAt = performance.now()
-      failed = false
+      known = (await host.problems?.()) ?? []
+      await reportWorker(pool, worker, known)
+      noteReport(known)
     } catch (error) {
       if (!failed) log.warn({ err: error }, 'the state of this orchestrator could not be reported')
       failed = true
@@ -46,8 +54,16 @@ export function createWorkerReports({ pool, host, worker, log }: WorkerReportOpt
     if (isDue || JSON.stringify(problems ?? []) !== reported) await send()
   }
 
+  /** Renews the lease and reports the known problems, because a renewal must not wait for the host. */
+  async function renew(attempt: number, seconds: number): Promise<void> {
+    const problems = known
+    await renewLease(pool, attempt, seconds, { worker, problems })
+    noteReport(problems)
+  }
+
   return {
     send,
+    renewLease: renew,
     start(): void {
       timer ??= setInterval(() => void sendIfNew(), CHECK_EVERY_MS)
     },

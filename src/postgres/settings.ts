@@ -13,7 +13,8 @@ export const SETTINGS = {
   min_dynamic_shared_memory: '8MB',
   // The tables and indexes that are in use take a few MB. The file cache of the system holds the rest.
   shared_buffers: '32MB',
-  // No standby and no archive reads the WAL, which is smaller then. Both need the two settings to be higher.
+  // No standby and no archive reads the WAL. For a standby, the server would also write and sync a record of it
+  // up to 15 s after each other change.
   wal_level: 'minimal',
   max_wal_senders: '0',
   // After a checkpoint, the first change of a page is logged with the whole page. Rare checkpoints write less,
