@@ -5,10 +5,15 @@ import type { Logger } from '../log.ts'
 
 /**
  * Lifetime in seconds of the lease (lock in the database that makes one orchestrator the active one). It
- * matters only if the holder hangs or its machine is cut off: the lease of a holder whose session has ended
- * is taken within two tries.
+ * matters only if the holder hangs or its machine is cut off: the lease of a holder whose sessions have ended
+ * is taken soon.
  */
 const LEASE_SECONDS = 60
+/**
+ * Time in ms for which the holder must have no session before its lease is taken. It is longer than the pause
+ * before a new connection, because a restart of the database ends the sessions of a holder that still works.
+ */
+const GONE_MS = 3_500
 /** Interval in ms of the renewals. Each is written to the disk, so they are rare; two can fail. */
 const RENEW_EVERY_MS = 25_000
 
@@ -29,20 +34,29 @@ export interface LeaseOptions {
   log: Logger
   /** Renews the lease for `seconds` seconds from now. */
   renew(attempt: number, seconds: number): Promise<void>
+  /** Monotonic clock in ms. */
+  now?(): number
 }
 
 /**
  * Creates a function that takes the lease (lock in the database that makes one orchestrator the active one)
  * and renews the lease until it is released or lost. The function returns undefined if another orchestrator
- * holds the lease. If that one has no session in the database at two calls in a row, its lease is taken.
+ * holds the lease. If that one has no session in the database for some seconds, its lease is taken.
  */
 export function createLeaseTaker(options: LeaseOptions) {
-  const { pool } = options
-  let gone: string | null = null
+  const { pool, now = () => performance.now() } = options
+  /** Holder without a session, and the time since which every call has found it so. */
+  let gone: { worker: string; since: number } | null = null
   return async function takeLease(candidate: Omit<Candidate, 'gone'>): Promise<Lease | undefined> {
-    const attempt = await acquireLease(pool, { ...candidate, gone }, LEASE_SECONDS)
-    gone = attempt === null ? await goneHolder(pool) : null
-    return attempt === null ? undefined : keepLease(attempt, options)
+    const seen = gone
+    gone = null // also if the database does not answer, because the holder then can't connect either
+    const isLongGone = seen !== null && now() - seen.since >= GONE_MS
+    const ask = { ...candidate, gone: isLongGone ? seen.worker : null }
+    const attempt = await acquireLease(pool, ask, LEASE_SECONDS)
+    if (attempt !== null) return keepLease(attempt, options)
+    const worker = await goneHolder(pool)
+    gone = worker === null ? null : worker === seen?.worker ? seen : { worker, since: now() }
+    return undefined
   }
 }
 

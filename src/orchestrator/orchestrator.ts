@@ -24,7 +24,7 @@ const LOCKED_TICK_MS = 500
 const PAUSE_AFTER_ERROR_MS = 500
 /**
  * Interval in ms at which an inactive orchestrator tries to become the active one. A released lease is
- * notified. The lease of a holder without a session is taken at the second try, so within 10 s.
+ * notified. The lease of a holder without a session is taken within 10 s, at the second try.
  */
 const STANDBY_MS = 4_000
 /** The same until the session of the predecessor, whose process has ended, has ended too. */

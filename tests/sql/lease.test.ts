@@ -1,4 +1,4 @@
-/** Tests of the lease of a data folder that was copied to another machine. */
+/** Tests of the lease of a worker without a session, and of a data folder that was copied. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type pg from 'pg'
@@ -66,4 +66,42 @@ test('a copied data folder is refused with a sentence while the orchestrator of 
   await client.end()
   await isGone(WORKER)
   assert.equal(await problemOf('two'), null, 'a folder that has moved to new hardware is accepted')
+})
+
+const takeFrom = (gone: string): Promise<string | null> =>
+  value(db.root, "select bloud.acquire_lease('one:2:b', 60, 'folder', false, $1)", [gone])
+
+test('the lease of a worker without a session can be taken before it ends, that of a connected one never', async () => {
+  const client = await leadAs(WORKER)
+  assert.equal(await value(db.root, 'select bloud.gone_holder()'), null)
+  assert.equal(await takeFrom(WORKER), null, 'the holder is connected')
+  await client.end()
+  await isGone(WORKER)
+  assert.equal(await value(db.root, 'select bloud.gone_holder()'), WORKER)
+  assert.equal(await takeFrom('one:3:c'), null, 'another worker was found to be gone')
+  assert.ok(await takeFrom(WORKER))
+  assert.equal(await value(db.root, 'select bloud.gone_holder()'), 'one:2:b')
+})
+
+test('a worker sees whether the holder is connected, whatever roles the two have', async () => {
+  const orchestrator = await session(db.database.urlFor('bloud_orchestrator'))
+  const relay = await session(db.database.urlFor('bloud_relay'))
+  const name = `bloud-orchestrator-${WORKER}`
+  for (const url of [
+    db.database.url,
+    db.database.urlFor('bloud_orchestrator'),
+    db.database.urlFor('bloud_psql'),
+  ]) {
+    const holder = await session(url)
+    await holder.query("select set_config('application_name', $1, false)", [name])
+    await db.root.query('update bloud.lease set worker = $1', [WORKER])
+    for (const client of [orchestrator, relay])
+      assert.equal(await value(client, 'select bloud.is_connected($1)', [WORKER]), true, url)
+    assert.equal(await value(orchestrator, 'select bloud.gone_holder()'), null)
+    await holder.end()
+    await isGone(WORKER)
+    assert.equal(await value(orchestrator, 'select bloud.gone_holder()'), WORKER)
+  }
+  await orchestrator.end()
+  await relay.end()
 })
