@@ -1,8 +1,16 @@
 /** Statistics, output and options of the benchmarks. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { BETTER_SSE } from './peer.ts'
+
+/** Upper limit of the load of a machine on which nothing else runs. */
+const QUIET_LOAD = 0.5
+/** Load of the machine in the minute before the benchmark. Read first, because a benchmark is load itself. */
+const LOAD_BEFORE = loadavg()[0] ?? 0
+const quiet = LOAD_BEFORE <= QUIET_LOAD
+const WARNING = `⚠ The machine is not quiet: its load was ${LOAD_BEFORE.toFixed(2)} before the benchmark (quiet: ${QUIET_LOAD}).`
+if (!quiet) console.warn(WARNING)
 
 const sorted = (values: number[]) => [...values].sort((a, b) => a - b)
 export const median = (values: number[]): number =>
@@ -45,7 +53,9 @@ export function report(
 ): void {
   console.log(`\n${name}  ${JSON.stringify(settings)}`)
   console.table(rows)
-  console.log(JSON.stringify({ name, machine: machine(), settings, rows, numbers }))
+  if (!quiet) console.log(WARNING)
+  const before = { quiet, loadBefore: LOAD_BEFORE }
+  console.log(JSON.stringify({ name, ...before, machine: machine(), settings, rows, numbers }))
 }
 
 export function option(name: string, fallback: number): number {
