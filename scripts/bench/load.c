@@ -6,8 +6,8 @@
  * Commands on stdin: "reset" clears the measurements, "stat" prints the measurements as a line of JSON.
  * "stall <n>" stops reading from the first n connections, and "resume" reads from them again. "quit" exits.
  *
- * An event contains "seq":<n> and "t":<due time in µs of CLOCK_MONOTONIC>. The event numbers of a connection
- * must be contiguous. Connections are made from 127.0.0.2 to 127.0.0.9, because a single address has too few
+ * An event contains "seq":<n> and "t":<due time in µs of CLOCK_MONOTONIC>, or as a real event "at":"<time in
+ * UTC>". The event numbers of a connection must be contiguous. Connections are made from 127.0.0.2 to 127.0.0.9, because a single address has too few
  * ports.
  */
 #define _GNU_SOURCE
@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 256 * 1024, CARRY_BYTES = 96, BUCKETS = 200000, BUCKET_US = 50, ADDRESSES = 8, PARALLEL = 256 };
+enum { READ_BYTES = 256 * 1024, CARRY_BYTES = 256, HEAD_BYTES = 200, BUCKETS = 200000, BUCKET_US = 50, ADDRESSES = 8, PARALLEL = 256, KNOWN = 65536 };
 
 typedef struct {
   int fd, stalled, open, chunked, head_done;
@@ -45,6 +45,31 @@ static long now_us(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return t.tv_sec * 1000000L + t.tv_nsec / 1000;
+}
+
+/* Times of the newest events, because every client receives the same ones. In µs of CLOCK_MONOTONIC. */
+static struct { long seq, sent; } known[KNOWN];
+
+/*
+ * Returns the time of a real event in µs of CLOCK_MONOTONIC, 0 if the event has none, and -1 if the rest of the
+ * event must be read first.
+ */
+static long time_of(long seq, char *text, char *end) {
+  static const char mark[] = "\"at\":\"";
+  if (known[seq % KNOWN].seq == seq && known[seq % KNOWN].sent) return known[seq % KNOWN].sent;
+  char *limit = end - text < HEAD_BYTES ? end : text + HEAD_BYTES;
+  char *at = memmem(text, limit - text, mark, sizeof mark - 1);
+  char *value = at ? at + sizeof mark - 1 : text;
+  if (!at || !memchr(value, '"', limit - value)) return limit < end || memchr(text, '}', limit - text) ? 0 : -1;
+  struct tm t = {0};
+  char *rest = strptime(value, "%Y-%m-%dT%H:%M:%S", &t);
+  if (!rest) return 0;
+  double fraction = *rest == '.' ? strtod(rest, NULL) : 0;
+  struct timespec real;
+  clock_gettime(CLOCK_REALTIME, &real);
+  long offset = real.tv_sec * 1000000L + real.tv_nsec / 1000 - now_us();
+  known[seq % KNOWN].seq = seq;
+  return known[seq % KNOWN].sent = timegm(&t) * 1000000L + (long)(fraction * 1e6) - offset;
 }
 
 static void note(Client *c, long seq, long sent, long now) {
@@ -74,7 +99,11 @@ static void scan(Client *c, char *text, long length) {
       break;
     }
     long seq = strtol(rest, &rest, 10);
-    long sent = strncmp(rest, ",\"t\":", 5) == 0 ? strtol(rest + 5, &rest, 10) : 0;
+    long sent = strncmp(rest, ",\"t\":", 5) == 0 ? strtol(rest + 5, &rest, 10) : time_of(seq, rest, end);
+    if (sent < 0) {
+      at = found;
+      break;
+    }
     note(c, seq, sent, now);
     at = rest;
   }
