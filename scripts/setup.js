@@ -4,9 +4,9 @@
  * because the Node of the machine may be too old to run TypeScript.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { hasOwnBinary, prune } from './prune.js'
 
 const OLDEST_NODE = 20
@@ -58,6 +58,8 @@ const hasDevPackages = () => Object.values(installedPackages()).some(({ dev }) =
 const isSame = (wanted, found) => wanted.version === found?.version && wanted.integrity === found.integrity
 
 function installedNode() {
+  // npm puts node_modules/.bin in front of PATH.
+  if (isSameFile(process.execPath, OWN_NODE)) return process.version
   try {
     return execFileSync(OWN_NODE, ['--version'], {
       encoding: 'utf8',
@@ -66,6 +68,26 @@ function installedNode() {
   } catch {
     return ''
   }
+}
+
+/**
+ * @param {string} one
+ * @param {string} other
+ */
+function isSameFile(one, other) {
+  try {
+    return realpathSync(one) === realpathSync(other)
+  } catch {
+    return false
+  }
+}
+
+/** Strips the types of the TypeScript files, so that the processes of the agent need not do it. */
+async function stripTypes() {
+  const program = join(ROOT, 'src/system/typestrip/fill.js')
+  if (!isSameFile(process.execPath, OWN_NODE)) return void spawnSync(OWN_NODE, [program], { stdio: 'ignore' })
+  process.removeAllListeners('warning') // Node announces that the function for it is experimental.
+  await import(pathToFileURL(program).href)
 }
 
 /**
@@ -115,7 +137,7 @@ function fetchNode() {
   symlinkSync(join('..', 'node', 'bin', 'node'), OWN_NODE)
 }
 
-function main() {
+async function main() {
   const major = Number.parseInt(process.versions.node, 10)
   if (major < OLDEST_NODE) {
     const needed = `Bloud needs Node ${OLDEST_NODE} or newer to install itself`
@@ -129,8 +151,7 @@ function main() {
     giveUp(`node_modules/.bin/node is not Node ${wantedNode()}. Remove node_modules and try again.`)
   }
   prune(MODULES)
-  // Only makes the start faster.
-  spawnSync(OWN_NODE, ['--disable-warning=ExperimentalWarning', join(ROOT, 'src/system/typestrip/fill.js')])
+  await stripTypes()
 }
 
-main()
+await main()

@@ -41,7 +41,7 @@ async function main(): Promise<void> {
     notifier.status(isListening() ? `serving ${config.listen}, port ${port}` : 'waiting for the database')
     if (isListening()) notifier.ready()
   }
-  setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS).unref()
+  if (config.supervision.enabled) setInterval(sendHeartbeat, HEARTBEAT_INTERVAL_MS).unref()
   log.info({ address: config.listen, port }, 'listening')
   sendReady()
 }

@@ -191,6 +191,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
       const identity = await readableIdentity(config.pairingFile)
       return readDatabaseReadiness(databaseUrl, 'bloud-relay-readiness', READINESS_LIMIT_MS, identity)
     },
+    () => relay.stats().clients > 0,
     ({ causes }) => relay.setReadOnly(causes.some(({ cause }) => cause === 'read_only')),
   )
   const source = routeSource(pools, await expectedSchema(), readiness)

@@ -5,10 +5,12 @@
 import { acceptsConnections } from './server.ts'
 
 /** Interval in ms between the end of a check and the next check. */
-const CHECK_INTERVAL_MS = 5_000
+const CHECK_INTERVAL_MS = 10_000
+/** Pause in ms after a failed check. */
+const RETRY_INTERVAL_MS = 2_000
 /**
  * Number of consecutive failed checks after which the server is restarted. A check fails at once or after 5 s
- * without an answer, so the server is restarted after 10 to 25 s.
+ * without an answer, so the server is restarted after 4 to 29 s.
  */
 const FAILURE_LIMIT = 3
 
@@ -30,7 +32,7 @@ export function watchServer(url: string, onFailure: () => void): ServerWatch {
   }
 
   function schedule(): void {
-    timer = setTimeout(() => void check(), CHECK_INTERVAL_MS).unref()
+    timer = setTimeout(() => void check(), failures > 0 ? RETRY_INTERVAL_MS : CHECK_INTERVAL_MS).unref()
   }
 
   schedule()

@@ -15,10 +15,12 @@ export type Readiness = ReturnType<typeof createReadiness>
 
 /**
  * @param read opens a new connection and returns what it finds. It must not throw.
+ * @param isWatched returns false if nobody is informed, so that nothing is checked without a request
  * @param onResult called after each check.
  */
 export function createReadiness(
   read: () => Promise<DatabaseReadiness>,
+  isWatched: () => boolean,
   onResult: (result: DatabaseReadiness) => void,
   limits = READINESS_LIMITS,
 ) {
@@ -45,7 +47,7 @@ export function createReadiness(
   }
 
   async function tick(): Promise<void> {
-    await current().catch(() => undefined)
+    if (isWatched()) await current().catch(() => undefined)
     if (!stopped) timer = setTimeout(tick, limits.readinessTickMs)
   }
 

@@ -59,11 +59,20 @@ export function createSupervisorProcess({ paths, prepare, ownsAll }: SupervisorP
     started.unref()
   }
 
+  /** Process id of a supervisor that has completed its start, or null. */
+  let upPid: number | null = null
+  /** The same, if it is known to be no outdated one. */
+  let ensuredPid: number | null = null
+
   /** True if the supervisor has completed its start. The state file can still be that of an earlier one. */
   async function isUp(): Promise<boolean> {
     if (!isLocked(paths.supervisorLock)) return false
+    // The state is read again only for another supervisor, because the check is made every few seconds.
+    if (upPid !== null && isAlive(upPid) && (child === null || child.pid === upPid)) return true
     const state = await supervisorState(paths).catch(() => null)
-    return state?.ready === true && (child ? state.pid === child.pid : isAlive(state.pid))
+    const isReady = state?.ready === true && (child ? state.pid === child.pid : isAlive(state.pid))
+    upPid = isReady ? state.pid : null
+    return isReady
   }
 
   /**
@@ -80,9 +89,12 @@ export function createSupervisorProcess({ paths, prepare, ownsAll }: SupervisorP
   }
 
   async function ensure(): Promise<void> {
+    if (upPid !== null && upPid === ensuredPid && (await isUp())) return
     if (!child) await endOutdated()
     if (!isLocked(paths.supervisorLock) && !child) await launch()
-    if (await pollUntil(isUp, START_LIMIT_MS)) return
+    const hasStarted = await pollUntil(isUp, START_LIMIT_MS)
+    ensuredPid = upPid
+    if (hasStarted) return
     throw new Error(
       `The supervisor did not start within ${START_LIMIT_MS / 1000} s; its log is ${paths.supervisorLog}`,
     )
