@@ -358,8 +358,7 @@ create table bloud.stream (
   epoch text not null, -- Random id of the event history.
   pruned_to bigint not null default 0, -- Number (seq) of the newest event that prune() has deleted, or 0.
   timeline text, -- Timeline of the PostgreSQL server, as in the names of its WAL files.
-  -- True if prune() has deleted rebuilds, so that the first rebuild in bloud.rebuilds was not the first
-  -- one.
+  -- True if prune() has deleted the first rebuild that succeeded.
   rebuilds_pruned boolean not null default false,
   constraint stream_pkey PRIMARY KEY (singleton),
   constraint stream_has_one_row CHECK (singleton)

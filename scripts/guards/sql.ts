@@ -92,14 +92,44 @@ export const SQL_GUARDS: readonly Guard[] = [
   {
     name: 'the last event of an app is never pruned',
     file: 'sql/functions/retention.sql',
-    changes: [['and e.seq < (select max(l.seq) from bloud.events l where l.app = e.app)', '']],
+    changes: [['s.is_expired and s.seq <> all (v_newest)', 's.is_expired']],
     tests: ['tests/sql/prune.test.ts'],
   },
   {
     name: 'the last operations of an app keep their events',
     file: 'sql/functions/retention.sql',
-    changes: [["and (e.operation_id = any (coalesce(v_kept, '{}'))) is not true", '']],
+    changes: [['((s.operation_id = any (p_kept)) is not true\n', '(true\n']],
     tests: ['tests/sql/prune.test.ts'],
+  },
+  {
+    name: 'the last operations of an app are kept',
+    file: 'sql/functions/retention.sql',
+    changes: [['o.finished_at < p_before and not o.id = any (p_kept)', 'o.finished_at < p_before']],
+    tests: ['tests/sql/prune-operations.test.ts'],
+  },
+  {
+    name: 'the rebuilds that a rollback reads are kept',
+    file: 'sql/functions/retention.sql',
+    changes: [['and r.id not in (select n from bloud.rollback_rebuilds(50) n)', '']],
+    tests: ['tests/sql/prune-operations.test.ts'],
+  },
+  {
+    name: 'after the first rebuild was pruned, no other one counts as the first',
+    file: 'sql/functions/retention.sql',
+    changes: [['set rebuilds_pruned = true', 'set rebuilds_pruned = false']],
+    tests: ['tests/sql/prune-operations.test.ts'],
+  },
+  {
+    name: 'the lease of a worker that is connected is not taken before it ends',
+    file: 'sql/functions/lease.sql',
+    changes: [['l.worker = p_gone and not bloud.is_connected(l.worker)', 'l.worker = p_gone']],
+    tests: ['tests/sql/lease.test.ts', 'tests/orchestrator/lease.test.ts'],
+  },
+  {
+    name: 'the lease of a worker that has lost its session for a moment is not taken',
+    file: 'src/orchestrator/lease.ts',
+    changes: [['now() - seen.since >= GONE_MS', 'now() >= seen.since']],
+    tests: ['tests/orchestrator/lease.test.ts'],
   },
   {
     name: 'clients learn up to which event the history was pruned',

@@ -42,7 +42,7 @@ comment on column bloud.stream.timeline is
   'Timeline of the PostgreSQL server, as in the names of its WAL files. A promoted standby has another one.';
 
 comment on column bloud.stream.rebuilds_pruned is
-  'True if prune() has deleted rebuilds, so that the first rebuild in bloud.rebuilds was not the first one.';
+  'True if prune() has deleted the first rebuild that succeeded. Before that one, the machine had no app.';
 
 comment on table bloud.invariant_check is
   'Result of the last check of the conditions that must hold after every commit, in a single row. The worker '

@@ -6,7 +6,7 @@
 --     the newest event of each app, because check_invariants() compares it with the row of the app
 --     the last p_keep operations of each app, their events and log lines; of the changes between running and
 --       error, of which an app can have thousands in one operation, only those within the age
---     open operations and rebuilds, and the last 50 rebuilds that rollback() could need
+--     open operations and rebuilds, and the rebuilds that 50 rollbacks in a row would need
 --
 -- Errors raised: BL016 stale_attempt.
 
@@ -85,12 +85,38 @@ $$;
 comment on function bloud.prune_lines(timestamptz, bigint[], integer) is
   'Deletes at most p_batch expired log lines, and returns their number.';
 
+create or replace function bloud.rollback_rebuilds(p_limit integer) returns setof bigint
+language sql stable as $$
+  -- Follows find_rollback() as if each rollback were followed by another one.
+  with recursive chain as (
+    (select 1 as step, r.id, null::bigint as switch, r.generation_after as generation
+      from bloud.rebuilds r where r.state = 'succeeded' order by r.finished_at desc, r.id desc limit 1)
+    union all
+    select c.step + 1, d.id, s.id, s.generation_before
+    from chain c
+    cross join lateral (
+      select r.id, r.generation_before from bloud.rebuilds r
+      where r.state = 'succeeded' and r.rolls_back_to is null and r.generation_after = c.generation
+        and r.generation_before is distinct from r.generation_after
+      order by r.finished_at desc, r.id desc limit 1) s
+    left join lateral (
+      select r.id from bloud.rebuilds r
+      where r.state = 'succeeded' and r.generation_after = s.generation_before
+      order by r.finished_at desc, r.id desc limit 1) d on true
+    where c.step <= p_limit)
+  select n.id from chain c cross join lateral unnest(array[c.id, c.switch]) as n (id) where n.id is not null
+$$;
+comment on function bloud.rollback_rebuilds(integer) is
+  'Returns the rebuilds that up to p_limit rollbacks in a row would read: for each, the rebuild that activated '
+  'the present generation, and the one that made the generation before it.';
+
 create or replace function bloud.prune_operations(p_before timestamptz, p_kept bigint[], p_batch integer)
 returns integer
 language plpgsql as $$
 declare
   v_operations integer;
   v_rebuilds integer;
+  v_first bigint;
 begin
   with expired as (
     select o.id from bloud.operations o
@@ -100,23 +126,22 @@ begin
     order by o.id limit p_batch)
   delete from bloud.operations o using expired d where o.id = d.id;
   get diagnostics v_operations = row_count;
-  with needed as (
-    (select r.id from bloud.rebuilds r where r.state = 'succeeded'
-      order by r.finished_at desc, r.id desc limit 50)
-    union
-    (select r.id from bloud.rebuilds r
-      where r.state = 'succeeded' and r.generation_before is distinct from r.generation_after
-      order by r.finished_at desc, r.id desc limit 50)),
-  expired as (
+  select r.id into v_first from bloud.rebuilds r
+  where r.state = 'succeeded' order by r.finished_at, r.id limit 1;
+  with expired as (
     select r.id from bloud.rebuilds r
-    where r.finished_at < p_before and r.id not in (select n.id from needed n)
+    where r.finished_at < p_before and r.id not in (select n from bloud.rollback_rebuilds(50) n)
       and not exists (select from bloud.operations o where o.rebuild_id = r.id)
       and not exists (select from bloud.rebuilds f where f.follows = r.id)
       and not exists (select from bloud.rebuild_log l where l.rebuild_id = r.id)
     order by r.id limit p_batch)
   delete from bloud.rebuilds r using expired d where r.id = d.id;
   get diagnostics v_rebuilds = row_count;
-  update bloud.stream set rebuilds_pruned = true where v_rebuilds > 0 and not rebuilds_pruned;
+  -- Before the first rebuild that succeeded the machine had no app, which find_rollback() must not conclude
+  -- from a later one.
+  update bloud.stream set rebuilds_pruned = true
+  where not rebuilds_pruned and v_first is not null
+    and not exists (select from bloud.rebuilds r where r.id = v_first);
   return v_operations + v_rebuilds;
 end
 $$;

@@ -58,7 +58,7 @@ const EXPECTED: Record<string, Grants> = {
     fail_operation fill_slot filter_claimable follow_rebuild guard_app guard_append_only guard_identity is_lost
     is_display_name kept_operations
     last_operation lock_all_apps lock_apps lock_install lock_key lock_plan lock_related new_epoch notify_channel
-    prune_events prune_lines prune_operations request_install request_uninstall requests_in resolve_dependencies revert_cancel server_timeline stamp_operation
+    prune_events prune_lines prune_operations rollback_rebuilds request_install request_uninstall requests_in resolve_dependencies revert_cancel server_timeline stamp_operation
     start_rebuild try_lock_app withdraw_dependencies withdraw_install withdraw_operation withdraw_rollback write_plan`,
   ),
 }

@@ -50,25 +50,26 @@ test('an orchestrator that hangs and has no session is replaced before its lease
   const home = await makeHome(t)
   await home.addApp('app')
   const first = await home.orchestrator()
-  t.after(() => first.child.kill('SIGCONT'))
   const standby = startStandby(t, home)
   await standby.waitFor(/another worker holds the lease/)
   await record(home)
   const worker = await value<string>(home.sql, 'select worker from bloud.lease')
   const sessions = `bloud-orchestrator-${worker}`
   first.child.kill('SIGSTOP')
-  // The longest time that a worker may request, as if the first had just requested it.
-  await home.sql.query("update bloud.lease set lease_until = now() + interval '59 seconds'")
-  await home.sql.query(
-    'select pg_terminate_backend(a.pid) from pg_stat_activity a where a.application_name = $1',
-    [sessions],
-  )
-  await home.sql.query("select bloud.install('app')")
-  await home.until('app', 'running')
+  try {
+    // The longest time that a worker may request, as if the first had just requested it.
+    await home.sql.query("update bloud.lease set lease_until = now() + interval '59 seconds'")
+    await home.sql.query(
+      'select pg_terminate_backend(a.pid) from pg_stat_activity a where a.application_name = $1',
+      [sessions],
+    )
+    await home.sql.query("select bloud.install('app')")
+    await home.until('app', 'running')
+  } finally {
+    first.child.kill('SIGCONT') // a stopped process does not end
+  }
   const { rows } = await home.sql.query('select early from public.takeovers')
   assert.deepEqual(rows, [{ early: true }])
-
-  first.child.kill('SIGCONT')
   await first.waitFor(/the lease was taken by another worker/)
   await first.waitFor(/standing by: another worker holds the lease/)
   await home.sql.query("select bloud.uninstall('app')")
