@@ -77,8 +77,9 @@ function readSources(root: string, pattern: string, folder: (path: string) => st
     .sort()
     .map((path) => {
       const text = withoutComments(readFileSync(join(root, path), 'utf8'))
-      const found = [...text.matchAll(IMPORT), ...text.matchAll(PROGRAM)]
-      const imports = found.map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+      const imported = [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? match[3] ?? '')
+      const started = [...text.matchAll(PROGRAM)].map((match) => match[1] ?? `./${match[2]}`)
+      const imports = [...imported, ...started]
       return { path, folder: folder(path), text, imports }
     })
 }

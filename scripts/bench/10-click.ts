@@ -8,6 +8,7 @@ import { writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { NODE_FLAGS } from '../../src/system/nodeflags.ts'
 import { settings } from '../../tests/support/npmstart.ts'
 import { freePort } from '../../tests/support/port.ts'
 import { type BenchAgent, type BenchFolders, makeFolders, startAgent } from './agent.ts'
@@ -99,7 +100,7 @@ await agent.until("select status = 'running' from bloud.apps where name = 'app-1
 await agent.end()
 const [direct, npm]: [Start[], Start[]] = [[], []]
 for (let round = 0; round <= starts; round += 1) {
-  direct.push(await coldStart(folders, process.execPath, ['src/main/start.ts']))
+  direct.push(await coldStart(folders, process.execPath, [...NODE_FLAGS, 'src/main/start.ts']))
   npm.push(await coldStart(folders, 'npm', ['start']))
 }
 await agent.remove()

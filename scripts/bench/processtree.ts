@@ -37,11 +37,15 @@ function kindOf(pid: number): string {
   return script ? basename(script, '.ts') : read(`/proc/${pid}/comm`).trim()
 }
 
-/** Returns a process with all processes that it has started, directly or not. */
-export function processTree(root: number): TreeProcess[] {
+/**
+ * Returns a process with all processes that it has started, directly or not. The process that has started the
+ * supervisor has ended, so the supervisor is found by its argument, the data directory.
+ */
+export function processTree(root: number, dataDir: string): TreeProcess[] {
   const parents = new Map(numbers().map((name) => [Number(name), Number(statOf(Number(name))[1])]))
+  const isSupervisor = (pid: number) => read(`/proc/${pid}/cmdline`).includes(`--state\0${dataDir}/host`)
   const isInTree = (pid: number): boolean =>
-    pid === root || (parents.has(pid) && isInTree(parents.get(pid) ?? 0))
+    pid === root || isSupervisor(pid) || (parents.has(pid) && isInTree(parents.get(pid) ?? 0))
   return [...parents.keys()]
     .filter((pid) => pid > 1 && isInTree(pid))
     .map((pid) => ({ pid, kind: kindOf(pid) }))
@@ -52,8 +56,6 @@ export interface Use {
   wakeups: number
   /** Processor time in s, with that of child processes that have ended. */
   cpu: number
-  /** Bytes that were written to storage. */
-  written: number
 }
 
 const field = (text: string, name: string) =>
@@ -69,7 +71,7 @@ export function useOf(pid: number): Use {
   }
   const stat = statOf(pid)
   const cpu = [11, 12, 13, 14].reduce((sum, index) => sum + Number(stat[index] ?? 0), 0) / TICKS_PER_SECOND
-  return { wakeups, cpu, written: field(read(`/proc/${pid}/io`), 'write_bytes') }
+  return { wakeups, cpu }
 }
 
 /** Returns the proportional set size of a process in bytes: its memory, with its share of shared memory. */

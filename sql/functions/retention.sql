@@ -107,8 +107,8 @@ language sql stable as $$
   select n.id from chain c cross join lateral unnest(array[c.id, c.switch]) as n (id) where n.id is not null
 $$;
 comment on function bloud.rollback_rebuilds(integer) is
-  'Returns the rebuilds that up to p_limit rollbacks in a row would read: for each, the rebuild that activated '
-  'the present generation, and the one that made the generation before it.';
+  'Returns the rebuilds that up to p_limit rollbacks in a row would read: for each, the rebuild that '
+  'activated the present generation, and the one that made the generation before it.';
 
 create or replace function bloud.prune_operations(p_before timestamptz, p_kept bigint[], p_batch integer)
 returns integer

@@ -33,7 +33,12 @@ export function createLifecycle(log: Logger): Lifecycle {
   async function add(...added: Service[]): Promise<void> {
     if (stopped) throw new Error(`${added[0]?.name} is not started: the agent is stopping`)
     services.push(...added)
-    await Promise.all(added.map((service) => service.start()))
+    await Promise.all(
+      added.map(async (service) => {
+        await service.start()
+        log.debug({ service: service.name, started: true }, `the ${service.name} has started`)
+      }),
+    )
   }
 
   async function stopAll(): Promise<void> {

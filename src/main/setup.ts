@@ -1,7 +1,7 @@
 /**
- * Program that `npm start` starts for what is done once: reading the settings, preparing the database, starting
- * and ending the apps. In a process of its own, because its code would take 25 MB of memory for as long as the
- * agent runs.
+ * Program that `npm start` starts for what is done once: reading the settings, preparing the database,
+ * starting and ending the apps. In a process of its own, because its code would take 25 MB of memory for as
+ * long as the agent runs.
  */
 import { hostname } from 'node:os'
 import { hideEnvironment, hostEnvironment } from '../config/childenvironment.ts'
@@ -18,10 +18,10 @@ import { type Credentials, databaseUrl } from '../postgres/credentials.ts'
 import { PostgresError } from '../postgres/error.ts'
 import { prepare } from '../postgres/preparation.ts'
 import { isRoot } from '../system/systemuser.ts'
-import type { SetupReply, SetupRequest, Steps } from './setupclient.ts'
+import type { SetupReply, SetupRequest, Steps } from './setupsteps.ts'
 import { StartError } from './starterror.ts'
 
-/** Errors whose message is written for the operator. Other errors are bugs, which are printed with the stack. */
+/** Errors whose message is written for the operator. Others are bugs, which are printed with the stack. */
 const EXPECTED = [StartError, ConfigError, HostError, PostgresError, MigrationError, NoResponseError]
 
 const logOf = ({ logLevel }: Config) => createLogger('start', logLevel)

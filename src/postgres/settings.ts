@@ -13,12 +13,12 @@ export const SETTINGS = {
   min_dynamic_shared_memory: '8MB',
   // The tables and indexes that are in use take a few MB. The file cache of the system holds the rest.
   shared_buffers: '32MB',
-  // No standby and no archive reads the WAL. For a standby, the server would also write and sync a record of it
+  // No standby and no archive reads the WAL. For a standby, the server would also write and sync a record
   // up to 15 s after each other change.
   wal_level: 'minimal',
   max_wal_senders: '0',
-  // After a checkpoint, the first change of a page is logged with the whole page. Rare checkpoints write less,
-  // and a restart after a crash reads at most max_wal_size, in seconds.
+  // After a checkpoint, the first change of a page is logged with the whole page, so rare checkpoints write
+  // less. After a crash, the server reads at most max_wal_size, which takes seconds.
   checkpoint_timeout: '30min',
   max_wal_size: '256MB',
   min_wal_size: '32MB',

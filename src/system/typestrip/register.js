@@ -1,6 +1,6 @@
 /**
- * Makes Node load TypeScript files from the cache: `node --import ./src/system/typestrip/register.js`. Node itself
- * strips the types of a file that is not in the cache.
+ * Makes Node load TypeScript files from the cache: `node --import ./src/system/typestrip/register.js`. Node
+ * itself strips the types of a file that is not in the cache.
  */
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
