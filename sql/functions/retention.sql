@@ -104,7 +104,8 @@ language sql stable as $$
       where r.state = 'succeeded' and r.generation_after = s.generation_before
       order by r.finished_at desc, r.id desc limit 1) d on true
     where c.step <= p_limit)
-  select n.id from chain c cross join lateral unnest(array[c.id, c.switch]) as n (id) where n.id is not null
+  select n.id from chain c cross join lateral unnest(array[c.id, c.switch]) as n (id)
+  where n.id is not null
 $$;
 comment on function bloud.rollback_rebuilds(integer) is
   'Returns the rebuilds that up to p_limit rollbacks in a row would read: for each, the rebuild that '

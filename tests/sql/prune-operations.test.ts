@@ -131,27 +131,36 @@ test('a call without a cursor reads no events, and the cursor ends where the eve
 })
 
 test('a rollback is planned as before after all that is old was pruned', async () => {
-  await install(db, 'a', '1', '2')
-  await install(db, 'b', '2', '3')
-  // Each rollback makes generation 3 active again, which only the second rebuild of all has made.
+  await installAndUninstall('a', 1)
+  await install(db, 'b', '3', '4')
+  await db.operator.query("select bloud.uninstall('b')")
+  await rebuild(db, '4', '5')
+  // Each rollback makes generation 5 active again, which only one of the first rebuilds has made.
   for (let n = 0; n < 55; n++) {
-    await install(db, 'c', '3', `${n + 4}`)
+    await install(db, 'c', '5', `${n + 6}`)
     await rollback(db)
-    await rebuild(db, `${n + 4}`, '3')
+    await rebuild(db, `${n + 6}`, '5')
   }
   await age()
   const before = await plan(db)
-  assert.deepEqual([before.from, before.to, before.turns_off, before.blockers], ['3', '2', ['b'], []])
+  assert.deepEqual([before.from, before.to, before.turns_on, before.blockers], ['5', '4', ['b'], []])
   const rebuilds = await count('rebuilds')
   await pruneAll(1, 20, async () => {
     await isConsistent()
     assert.deepEqual(await plan(db), before)
   })
   assert.ok((await count('rebuilds')) < rebuilds / 2, 'old rebuilds were deleted')
-  await rollback(db)
-  await rebuild(db, '3', '2')
-  const last = await plan(db)
-  assert.deepEqual([last.to, last.turns_off, last.blockers], ['1', ['a'], []], 'the machine had no app')
+  for (const [from, to] of [
+    ['5', '4'],
+    ['4', '3'],
+    ['3', '2'],
+    ['2', '1'],
+  ] as const) {
+    const { blockers, ...next } = await plan(db)
+    assert.deepEqual([next.from, next.to, blockers], [from, to, []])
+    await rollback(db)
+    await rebuild(db, from, to)
+  }
 })
 
 test('failed rebuilds that are deleted do not prevent a rollback to the machine without apps', async () => {
@@ -167,10 +176,12 @@ test('failed rebuilds that are deleted do not prevent a rollback to the machine 
 
 test('after the first rebuild was deleted, a later one does not count as the first', async () => {
   await installAndUninstall('a', 1)
+  await db.root.query("delete from bloud.apps where name = 'a'")
   await install(db, 'b', '9', '10') // generation 9 was made by the operator
   await age()
   const before = await plan(db)
   assert.match(JSON.stringify(before.blockers), /Generation 9.*was not made by the agent/)
-  await pruneAll(1, 100)
+  await pruneAll(0, 100)
+  assert.equal(await count('rebuilds'), 1)
   assert.deepEqual(await plan(db), before)
 })
