@@ -70,7 +70,13 @@ async function coldStart({ dataDir }: BenchFolders, command: string, args: strin
   }
   const begin = performance.now()
   const order: [string, number][] = []
-  const child = spawn(command, args, { cwd: ROOT, env: settings(env), stdio: ['ignore', 'pipe', 'inherit'] })
+  // In a process group of its own, because npm does not pass the signal on.
+  const child = spawn(command, args, {
+    cwd: ROOT,
+    env: settings(env),
+    stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true,
+  })
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     for (const line of text.split('\n').filter((each) => each.startsWith('{'))) {
       const { msg, started } = JSON.parse(line)
@@ -83,14 +89,15 @@ async function coldStart({ dataDir }: BenchFolders, command: string, args: strin
   }
   const usable = performance.now() - begin
   await sleep(1000)
-  child.kill('SIGTERM')
-  await once(child, 'exit')
+  process.kill(-(child.pid as number), 'SIGTERM')
+  await once(child.stdout, 'close')
   return { usable, order }
 }
 
 const folders = await makeFolders(1)
 await writeFile(join(folders.packages, 'app-1', 'app.js'), APP)
 const agent = await startAgent(folders)
+await agent.until("select exists (select from bloud.catalog_cache where name = 'app-1')")
 const { rows } = await agent.sql.query("select port from bloud.catalog_cache where name = 'app-1'")
 const clicks: Click[] = []
 await click(agent, rows[0].port) // installs the package with npm
