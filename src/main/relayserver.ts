@@ -68,6 +68,7 @@ function streamSource({ streams }: Pools, reader: EventReader): StreamSource {
     streamAfter,
     readLive: reader.after,
     connections: () => reader.connections,
+    isListening: () => reader.listening,
     snapshot,
   }
 }
@@ -118,7 +119,10 @@ async function expectedSchema(): Promise<string> {
   ).replace(/\.sql$/, '')
 }
 
-/** Passes PostgreSQL notifications to the parts of the relay that depend on the changed data. */
+/**
+ * Passes PostgreSQL notifications to the parts of the relay that depend on the changed data. Those of new
+ * events come from the session that reads the events: a second notification would wake up the relay twice.
+ */
 function listen(
   url: string,
   relay: ReturnType<typeof createRelay>,
@@ -126,7 +130,6 @@ function listen(
   log: Logger,
 ) {
   const handlers: Record<string, () => void> = {
-    bloud: relay.notified,
     bloud_apps: relay.appsChanged,
     bloud_log: logs.notified,
     bloud_work() {
@@ -184,7 +187,10 @@ export interface RelayServer {
 export async function startRelayServer(options: RelayServerOptions): Promise<RelayServer> {
   const { config, databaseUrl, log } = options
   const pools = openPools(databaseUrl)
-  const reader = openEventReader(databaseUrl, 'bloud-relay-stream', QUERY_LIMIT_MS)
+  const reader = openEventReader(databaseUrl, 'bloud-relay-stream', QUERY_LIMIT_MS, {
+    onNotification: () => relay.notified(),
+    onLost: () => relay.readerLost(),
+  })
   const relay = createRelay({ source: streamSource(pools, reader), log, limits: options.limits ?? {} })
   const readiness = createReadiness(
     async () => {

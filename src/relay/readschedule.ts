@@ -20,7 +20,11 @@ export interface ReadScheduleLimits {
 
 export type ReadSchedule = ReturnType<typeof createReadSchedule>
 
-export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
+/**
+ * @param receivesEvents returns true while the session that reads the events also receives their
+ *   notifications.
+ */
+export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits, receivesEvents: () => boolean) {
   let listening = false
   let stopped = true
   let tickTimer: NodeJS.Timeout | undefined
@@ -53,9 +57,11 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
     if (tail.eventsRead === before) await tail.sync()
   }
 
+  const isListening = () => listening && receivesEvents()
+
   function tick(): void {
     attemptRead(tail.sync)
-    tickTimer = setTimeout(tick, tail.stale || !listening ? limits.degradedTickMs : limits.tickMs)
+    tickTimer = setTimeout(tick, tail.stale || !isListening() ? limits.degradedTickMs : limits.tickMs)
   }
 
   return {
@@ -70,16 +76,18 @@ export function createReadSchedule(tail: Tail, limits: ReadScheduleLimits) {
       retryTimer = undefined
     },
     notified: () => attemptRead(readNotified),
+    /** Reads again soon, over a new connection. Until then, notifications are lost. */
+    readerLost: scheduleRetry,
     /**
-     * Records whether PostgreSQL notifications can arrive (LISTEN). Reads new events, because notifications
-     * may have been lost before.
+     * Records whether the listener can receive PostgreSQL notifications (LISTEN). Reads new events, because
+     * notifications may have been lost before.
      */
     setListening(active: boolean): void {
       listening = active
       attemptRead(tail.sync)
     },
     get listening() {
-      return listening
+      return isListening()
     },
   }
 }

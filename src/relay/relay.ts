@@ -78,7 +78,7 @@ export function createRelay(options: RelayOptions) {
   const snapshots = createSnapshots(source, tail, limits.readLimitMs)
   const backlog = createBacklog(source, limits.readRows, limits.readLimitMs)
   const catchup = createCatchup({ clients, ring, tail, backlog, snapshots, log, onResumed })
-  const schedule = createReadSchedule(tail, limits)
+  const schedule = createReadSchedule(tail, limits, () => source.isListening?.() ?? true)
   const flush = createFlush(clients.pumpAll, limits)
   const counts = { notifications: 0, connects: 0, resets: 0, stuck: 0 }
   let lastNotificationAt: number | undefined
@@ -194,10 +194,12 @@ export function createRelay(options: RelayOptions) {
       clients.endAll()
     },
     notified(): void {
+      schedule.notified()
       counts.notifications += 1
       lastNotificationAt = Date.now()
-      schedule.notified()
     },
+    /** Called when the session that reads the events, and receives their notifications, is lost. */
+    readerLost: schedule.readerLost,
     /**
      * Discards the cached snapshot after a change of an operation, because other verbs (install, uninstall …)
      * of an app may then be allowed, even if there is no new event.

@@ -32,6 +32,8 @@ export interface StreamSource {
   head(known?: KnownEvent): Promise<Head>
   /** Number of connections that `readLive` has opened so far. */
   connections?(): number
+  /** Returns true while the session of `readLive` receives the notifications of new events. */
+  isListening?(): boolean
   /** Returns at most `limit` events after the event number `seq`, in the order of their numbers. */
   streamAfter(seq: number, limit: number): Promise<readonly StreamEvent[]>
   /** Returns the same events as `streamAfter`, over a faster connection if there is one. */

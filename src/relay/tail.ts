@@ -36,6 +36,11 @@ export interface TailOptions {
 
 export type Tail = ReturnType<typeof createTail>
 
+function knownEvent({ epoch, seq, json }: StreamEvent): KnownEvent | undefined {
+  const { at } = JSON.parse(json) as { at?: string }
+  return at === undefined ? undefined : { epoch, seq, at }
+}
+
 export function createTail(options: TailOptions) {
   const { source, ring } = options
   let head: Head | undefined
@@ -44,7 +49,7 @@ export function createTail(options: TailOptions) {
   let stale = true
   let failures = 0
   let mustCheckHead = true
-  let newest: KnownEvent | undefined
+  let newest: StreamEvent | undefined
   let checkedConnections: number | undefined
 
   /** Empties the ring buffer, so that the next read begins with the latest `warmRows` events. */
@@ -60,7 +65,7 @@ export function createTail(options: TailOptions) {
    */
   async function checkHead(): Promise<void> {
     mustCheckHead = false
-    const read = source.head(newest)
+    const read = source.head(newest && knownEvent(newest))
     const newHead = await withTimeout(read, options.readLimitMs, timeLimitError('Reading the head'))
     const oldHead = head
     head = newHead
@@ -86,11 +91,6 @@ export function createTail(options: TailOptions) {
     return head?.epoch !== epoch || cursor !== before
   }
 
-  function remember(event: StreamEvent): void {
-    const { at } = JSON.parse(event.json) as { at?: string }
-    newest = at === undefined ? undefined : { epoch: event.epoch, seq: event.seq, at }
-  }
-
   async function readOn(): Promise<void> {
     for (;;) {
       const read = (source.readLive ?? source.streamAfter)(cursor, options.readRows)
@@ -107,8 +107,7 @@ export function createTail(options: TailOptions) {
         ring.push(appFrame(event))
         cursor = event.seq
       }
-      const last = events.at(-1)
-      if (last) remember(last)
+      newest = events.at(-1) ?? newest
       eventsRead += events.length
       if (events.length > 0) options.onEvents()
       if (events.length < options.readRows) return

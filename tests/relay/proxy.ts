@@ -6,7 +6,18 @@ export type ProxyMode = 'open' | 'refusing' | 'dropping'
 export async function startProxy(target: { host: string; port: number }) {
   const pairs = new Set<Socket>()
   const muted = new Set<Socket>()
+  /** First bytes of each connection, which contain the name of its session. */
+  const beginnings = new Map<Socket, string>()
+  const sent: string[] = []
   let mode: ProxyMode = 'open'
+
+  function record(from: Socket, to: Socket, bytes: Buffer): void {
+    const text = bytes.toString('latin1')
+    sent.push(text)
+    if (beginnings.has(from)) return
+    beginnings.set(from, text)
+    beginnings.set(to, text)
+  }
 
   function join(from: Socket, to: Socket): void {
     pairs.add(from)
@@ -17,6 +28,7 @@ export async function startProxy(target: { host: string; port: number }) {
     from.on('close', () => {
       pairs.delete(from)
       muted.delete(from)
+      beginnings.delete(from)
       to.destroySoon() // closes the socket after the written bytes
     })
   }
@@ -27,6 +39,7 @@ export async function startProxy(target: { host: string; port: number }) {
       return
     }
     const upstream = connect(target)
+    client.on('data', (bytes) => record(client, upstream, bytes))
     join(client, upstream)
     join(upstream, client)
   })
@@ -46,6 +59,12 @@ export async function startProxy(target: { host: string; port: number }) {
       for (const socket of pairs) muted.add(socket)
       mode = 'open'
     },
+    /** Drops the data of the open connections of the session `name` (application_name), both ways. */
+    muteSession(name: string): void {
+      for (const [socket, text] of beginnings) if (text.includes(`${name}\0`)) muted.add(socket)
+    },
+    /** Number of times that clients have sent `text` in one piece. */
+    countSent: (text: string) => sent.filter((piece) => piece.includes(text)).length,
     cut(): void {
       for (const socket of pairs) socket.destroy()
     },

@@ -57,7 +57,7 @@ function relayMetrics(relay: Relay, logs: LogStreams): Metric[] {
       'Unix time of the newest notification; 0 before the first.',
       (stats.lastNotificationAt ?? 0) / 1000,
     ],
-    ['bloud_listening', 'gauge', '1 if the LISTEN session is connected, else 0.', Number(stats.listening)],
+    ['bloud_listening', 'gauge', '1 if the LISTEN sessions are connected, else 0.', Number(stats.listening)],
     ['bloud_stale', 'gauge', '1 if the relay can not read from the database, else 0.', Number(stats.stale)],
   ]
 }
