@@ -132,6 +132,30 @@ export const SQL_GUARDS: readonly Guard[] = [
     tests: ['tests/orchestrator/lease.test.ts'],
   },
   {
+    name: 'a claim without work writes nothing',
+    file: 'sql/functions/claim.sql',
+    changes: [['  if not bloud.has_work() then', '  if false then']],
+    tests: ['tests/sql/idle.test.ts'],
+  },
+  {
+    name: 'a sweep without work writes nothing',
+    file: 'sql/functions/health.sql',
+    changes: [['  if not bloud.is_sweep_due() then', '  if false then']],
+    tests: ['tests/sql/idle.test.ts'],
+  },
+  {
+    name: 'a change that is notified while the apps are read is not missed',
+    file: 'src/orchestrator/health.ts',
+    changes: [['      isOutdated ||= !isRead', '      isOutdated = !isRead']],
+    tests: ['tests/orchestrator/health.test.ts'],
+  },
+  {
+    name: 'the apps are read again after a read that has failed',
+    file: 'src/orchestrator/health.ts',
+    changes: [['      isOutdated ||= !isRead', '      isOutdated ||= false']],
+    tests: ['tests/orchestrator/health.test.ts'],
+  },
+  {
     name: 'clients learn up to which event the history was pruned',
     file: 'sql/functions/retention.sql',
     changes: [['set pruned_to = greatest(pruned_to, v_pruned_to)', 'set pruned_to = pruned_to']],

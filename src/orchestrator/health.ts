@@ -219,14 +219,12 @@ export function createHealth(context: Context, wakeup: Wakeup): Health {
 
   /** Reads the apps again. Returns false if that must be repeated, because the deadlines were moved. */
   async function read(): Promise<boolean> {
-    isOutdated = false
     const sentAt = performance.now()
     const { apps: found, clockMs, sweepDue, sweepMs } = await probedApps(pool)
     const reading = { clockMs, sentAt }
     const jumpMs = clock.jumpMs(reading)
     if (jumpMs > 0) await moveDeadlines(pool, attempt, jumpMs)
     clock.keep(reading)
-    isOutdated = jumpMs > 0
     if (jumpMs > 0) log.warn({ jumpMs }, 'the database clock was set forward, and deadlines with it')
     if (jumpMs > 0) return false
     apps = found
@@ -244,6 +242,18 @@ export function createHealth(context: Context, wakeup: Wakeup): Health {
     return true
   }
 
+  /** Reads the apps again if they may have changed. A change that comes during the read is read again. */
+  async function readIfOutdated(): Promise<void> {
+    if (!isOutdated && performance.now() - readAt < READ_EVERY_MS) return
+    isOutdated = false
+    let isRead = false
+    try {
+      isRead = await read()
+    } finally {
+      isOutdated ||= !isRead
+    }
+  }
+
   /** Starts the work that is due for an app. Returns the time at which more of it will be due. */
   function startDue(app: ProbedApp, state: ProbeState): number {
     if (state.busy) return Number.POSITIVE_INFINITY
@@ -257,7 +267,8 @@ export function createHealth(context: Context, wakeup: Wakeup): Health {
 
   return {
     async tick() {
-      if ((isOutdated || performance.now() - readAt >= READ_EVERY_MS) && !(await read())) return 0
+      await readIfOutdated()
+      if (isOutdated) return 0
       const due = apps.map((app) => startDue(app, probes.get(app.name) as ProbeState))
       if (performance.now() >= sweepAt) {
         const swept = await sweep(pool, attempt, clock.latestMs())
