@@ -29,7 +29,7 @@ interface Pass {
 }
 
 function beginPass({ wholeAge, checkedTo, violations, head }: LastCheck): Pass {
-  // A violation is looked for again in all events, because it may be gone.
+  // After a violation all events are checked again, because it may be gone.
   const whole = wholeAge === null || wholeAge < 0 || wholeAge > WHOLE_EVERY_SECONDS || violations.length > 0
   return { after: whole ? 0 : Math.min(checkedTo, head), whole, found: [] }
 }
@@ -56,7 +56,7 @@ export function createInvariantCheck({ pool, attempt, log }: Context): () => Pro
     pass ??= beginPass(await lastCheck(pool))
     const to = await endOfRange(pool, pass.after, RANGE_EVENTS)
     if (to !== null) {
-      pass.found.push(...(await checkEvents(pool, pass.after, to)).slice(0, MAX_VIOLATIONS))
+      pass.found = [...pass.found, ...(await checkEvents(pool, pass.after, to))].slice(0, MAX_VIOLATIONS)
       pass.after = to
       return RANGE_PAUSE_MS
     }
