@@ -39,6 +39,27 @@ export const HOST_GUARDS: readonly Guard[] = [
     tests: ['tests/host/local/supervisor.test.ts', 'tests/host/local/appfiles.test.ts'],
   },
   {
+    name: 'an app that answers late does not delay an activation',
+    file: 'src/host/local/activation.ts',
+    changes: [['check, port.addresses, limitMs)', 'check, port.addresses)']],
+    tests: ['tests/host/local/activation.test.ts'],
+  },
+  {
+    name: 'an answer of another program on the port of an app does not end an activation',
+    file: 'src/host/local/activation.ts',
+    changes: [
+      ["  if (port.owner !== 'group') return false", "  if (port.owner === 'none') return false"],
+      ['port.addresses, limitMs', '["127.0.0.1"], limitMs'],
+    ],
+    tests: ['tests/host/local/activation.test.ts'],
+  },
+  {
+    name: 'an activation ends when its apps are healthy',
+    file: 'src/host/local/activation.ts',
+    changes: [["settlesInMs)) ? 'started' : null", 'settlesInMs)) ? null : null']],
+    tests: ['tests/host/local/activation.test.ts'],
+  },
+  {
     name: 'an activation is not interrupted by SIGTERM',
     file: 'src/host/local/switch.ts',
     changes: [['process.on(signal, onSignal)', 'process.on(signal, () => process.exit(EXIT_STOPPED))']],

@@ -21,13 +21,16 @@ interface Answer {
 /**
  * Probes an app by an HTTP request to its health path, or by a TCP connection. The next address is tried only
  * if no connection could be made to the address before. Returns the problem, or null if the app is healthy.
+ * @param limitMs time in ms after which the probe ends. A caller that needs the sentence of the problem uses
+ *   the default.
  */
 export async function probe(
   port: number,
   check: CatalogApp['healthCheck'],
   addresses: readonly Loopback[] = LOOPBACK,
+  limitMs = PROBE_LIMIT_MS,
 ): Promise<string | null> {
-  const end = AbortSignal.timeout(PROBE_LIMIT_MS)
+  const end = AbortSignal.timeout(limitMs)
   let first: string | null = null
   for (const address of addresses) {
     const { problem, connected } = await (check.kind === 'tcp'
