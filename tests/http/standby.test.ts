@@ -15,16 +15,19 @@ import { entry, lead, session } from '../support/sql.ts'
 
 const LIMIT_MS = 90_000
 const dataDir = join(temporaryDirectory(), 'data')
+/** A standby can be read only if the WAL was written for standbys. */
+const SETTINGS = { wal_level: 'replica', max_wal_senders: '1' }
 
 /** Creates a database with an app in the catalog, and makes its server start as a standby the next time. */
 async function prepareStandby(): Promise<void> {
   await choosePostgresPort(dataDir)
-  await withPostgres(dataDir, async ({ superuserUrl }) => {
+  const fill = async ({ superuserUrl }: { superuserUrl: string }) => {
     await migrate({ url: superuserUrl, log: createLogger('test', 'silent') })
     const client = await session(superuserUrl)
     await lead(client, [entry('alpha')])
     await client.end()
-  })
+  }
+  await withPostgres(dataDir, fill, SETTINGS)
   const [folder, signal] = [join(dataDir, 'postgres'), join(dataDir, 'postgres/standby.signal')]
   await fs.writeFile(signal, '')
   const { uid, gid } = await fs.stat(folder)
@@ -47,7 +50,7 @@ async function openStream(t: { after(fn: () => void): void }, address: string): 
 
 test('on a standby apps are shown, verbs are 503 and the stream is stale, until its promotion', async (t) => {
   await prepareStandby()
-  const postgres = embedded(dataDir)
+  const postgres = embedded(dataDir, SETTINGS)
   t.after(() => postgres.stop())
   const { superuserUrl } = await postgres.start()
   assert.equal(await queryValue(superuserUrl, 'select pg_is_in_recovery()'), 'true')

@@ -5,18 +5,19 @@ import pg from 'pg'
 import { createLogger } from '../../src/log.ts'
 import { createEmbeddedPostgres, type EmbeddedPostgres } from '../../src/postgres/embedded.ts'
 
-export const embedded = (directory: string): EmbeddedPostgres =>
+export const embedded = (directory: string, settings: Record<string, string> = {}): EmbeddedPostgres =>
   createEmbeddedPostgres({
     dataDir: directory,
     log: createLogger('test', 'silent'),
-    settings: { fsync: 'off' },
+    settings: { fsync: 'off', ...settings },
   })
 
 export async function withPostgres<T>(
   directory: string,
   work: (running: Awaited<ReturnType<EmbeddedPostgres['start']>>, postgres: EmbeddedPostgres) => Promise<T>,
+  settings?: Record<string, string>,
 ): Promise<T> {
-  const postgres = embedded(directory)
+  const postgres = embedded(directory, settings)
   try {
     return await work(await postgres.start(), postgres)
   } finally {
