@@ -82,12 +82,12 @@ function isSameFile(one, other) {
   }
 }
 
-/** Strips the types of the TypeScript files, so that the processes of the agent need not do it. */
+/** Strips the types of the TypeScript files. If that fails, each process of the agent strips them itself. */
 async function stripTypes() {
   const program = join(ROOT, 'src/system/typestrip/fill.js')
   if (!isSameFile(process.execPath, OWN_NODE)) return void spawnSync(OWN_NODE, [program], { stdio: 'ignore' })
   process.removeAllListeners('warning') // Node announces that the function for it is experimental.
-  await import(pathToFileURL(program).href)
+  await import(pathToFileURL(program).href).catch(() => undefined)
 }
 
 /**

@@ -4,22 +4,21 @@
  */
 import { readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CACHE, cachedName } from './cache.js'
+import { readCached } from './cache.js'
 
 /** @param {string} url */
-function readCached(url) {
+function sourceOf(url) {
   try {
-    return readFileSync(join(CACHE, cachedName(readFileSync(fileURLToPath(url)))), 'utf8')
+    return readCached(readFileSync(fileURLToPath(url)))
   } catch {
-    return null // The file is not in the cache, or does not exist, which Node reports.
+    return null // Node reports a file that can't be read.
   }
 }
 
 registerHooks({
   load(url, context, next) {
-    const source = url.startsWith('file:') && url.endsWith('.ts') ? readCached(url) : null
+    const source = url.startsWith('file:') && url.endsWith('.ts') ? sourceOf(url) : null
     return source === null ? next(url, context) : { format: 'module', source, shortCircuit: true }
   },
 })
