@@ -28,7 +28,9 @@ export interface ProcessOptions {
 }
 
 export function startProcess(command: string, args: string[], options: ProcessOptions = {}): TestProcess {
-  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  // The file that NODE_OPTIONS names may be readable only for its owner.
+  const env = { ...(options.env ?? process.env), ...(options.uid === undefined ? {} : { NODE_OPTIONS: '' }) }
+  const child = spawn(command, args, { ...options, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   const ended = once(child, 'close').then(([code]) => code as number | null)
   for (const stream of [child.stdout, child.stderr]) {
