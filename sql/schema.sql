@@ -78,6 +78,8 @@ create table bloud.apps (
 -- Speeds up required_by(), which finds the apps that depend on an app.
 CREATE INDEX apps_by_choice ON bloud.apps USING gin (jsonb_path_query_array((integration_config)::jsonb,
   '$.*[*]'::jsonpath));
+-- Speeds up refusal_of_install(), which looks for another app with the same port.
+CREATE INDEX apps_by_port ON bloud.apps USING btree (port);
 
 -- Apps that can be installed, one per row.
 create table bloud.catalog_cache (

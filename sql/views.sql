@@ -32,6 +32,11 @@ from bloud.events e order by e.seq desc;
 comment on view bloud.history is 'Every change of an app''s status, newest first.';
 
 create view bloud.app_status as
+-- The apps in a slot of another app. No app requires the others, so required_by() is not called for them.
+with chosen as (
+  select n.name, bloud.required_by(n.name) as required_by
+  from (select distinct n.name from bloud.apps a cross join lateral jsonb_each(a.integration_config) s
+    cross join lateral jsonb_array_elements_text(s.value) as n (name)) n)
 select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a.integration_config,
   a.installed_at, a.updated_at, a.status_since,
   date_trunc('second', greatest(bloud.clock() - a.status_since, '0')) as elapsed, a.wanted, a.operation_id,
@@ -41,11 +46,14 @@ select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a
   bloud.recent_restarts(a.name) as restarts,
   bloud.step_durations(a.name, a.operation_id) as step_seconds, o.kind as operation_kind,
   o.state as operation_state, o.cancel_requested_at, a.cause, coalesce(o.warnings, '[]') as warnings,
-  a.deadline, q.position as queue_position, bloud.required_by(a.name) as required_by,
-  coalesce(c.entry #>> '{healthCheck,kind}', 'http') as protocol, bloud.controls(a.name) as controls
+  a.deadline, q.position as queue_position, coalesce(n.required_by, '{}') as required_by,
+  coalesce(c.entry #>> '{healthCheck,kind}', 'http') as protocol,
+  bloud.controls_of(a, p, coalesce(n.required_by, '{}')) as controls
 from bloud.apps a
+left join chosen n on n.name = a.name
 left join bloud.catalog_cache c on c.name = a.name
 left join bloud.operations o on o.id = a.operation_id
+left join bloud.operations p on p.app = a.name and p.state in ('queued', 'active')
 left join bloud.queue q on q.operation_id = o.id;
 comment on view bloud.app_status is
   'Each app with its status, the reason for a failure, the position in the queue and the allowed actions.';

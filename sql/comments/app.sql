@@ -72,6 +72,8 @@ comment on sequence bloud.apps_id_seq is 'Sequence of the ids of apps.';
 
 comment on index bloud.apps_by_choice is
   'Speeds up required_by(), which finds the apps that depend on an app.';
+comment on index bloud.apps_by_port is
+  'Speeds up refusal_of_install(), which looks for another app with the same port.';
 
 comment on trigger guard_app_insert on bloud.apps is 'Refuses a new app whose status is not queued.';
 comment on trigger guard_app_update on bloud.apps is

@@ -190,13 +190,22 @@ comment on function bloud.needs_of(bloud.apps) is
   'Returns the names of the apps without which an app can''t work.';
 
 create or replace function bloud.required_by(p_app text) returns text[]
-language sql stable as $$
-  select coalesce(array_agg(a.name order by a.name), '{}')
-  from bloud.apps a join bloud.catalog_cache c on c.name = a.name
-  where jsonb_path_query_array(a.integration_config, '$.*[*]') ? p_app -- uses the index apps_by_choice
-    and a.status not in ('failed', 'stopped', 'stopping') and a.name <> p_app and exists (
-    select from jsonb_each(a.integration_config) s
-    where s.value ? p_app and (c.entry #>> array['integrations', s.key, 'required'])::boolean)
+language plpgsql stable as $$
+begin
+  -- Most apps are in no slot of another app, and this query takes a tenth of the time of the next one. It
+  -- counts, because for exists() PostgreSQL would read all apps instead of the index apps_by_choice.
+  if (select count(*) from bloud.apps a
+      where jsonb_path_query_array(a.integration_config, '$.*[*]') ? p_app) = 0 then
+    return '{}';
+  end if;
+  return (
+    select coalesce(array_agg(a.name order by a.name), '{}')
+    from bloud.apps a join bloud.catalog_cache c on c.name = a.name
+    where jsonb_path_query_array(a.integration_config, '$.*[*]') ? p_app -- uses the index apps_by_choice
+      and a.status not in ('failed', 'stopped', 'stopping') and a.name <> p_app and exists (
+      select from jsonb_each(a.integration_config) s
+      where s.value ? p_app and (c.entry #>> array['integrations', s.key, 'required'])::boolean));
+end
 $$;
 comment on function bloud.required_by(text) is
   'Returns the names of the installed apps that can''t work without an app.';

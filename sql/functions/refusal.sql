@@ -62,7 +62,8 @@ comment on function bloud.refusal_of_install(text, bloud.apps, bloud.operations)
   'Returns the reason why the app can''t be installed now, or null.';
 
 create or replace function bloud.refusal_of_uninstall(
-  p_app text, p_row bloud.apps, p_open bloud.operations, p_purge boolean) returns bloud.refusal
+  p_app text, p_row bloud.apps, p_open bloud.operations, p_purge boolean, p_required_by text[])
+returns bloud.refusal
 language plpgsql stable as $$
 declare
   v_others text[];
@@ -88,7 +89,7 @@ begin
       format('Delete the data too with: select bloud.uninstall(%L, purge => %L);', p_app,
         p_app))::bloud.refusal;
   end if;
-  v_others := bloud.required_by(p_app);
+  v_others := coalesce(p_required_by, bloud.required_by(p_app));
   if cardinality(v_others) > 0 then
     return ('BL010', format('%s is required by %s', p_app, array_to_string(v_others, ', ')), null,
       format('Uninstall %s first.', array_to_string(v_others, ', ')))::bloud.refusal;
@@ -96,8 +97,9 @@ begin
   return null;
 end
 $$;
-comment on function bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean) is
-  'Returns the reason why the app can''t be uninstalled now, or null.';
+comment on function bloud.refusal_of_uninstall(text, bloud.apps, bloud.operations, boolean, text[]) is
+  'Returns the reason why the app can''t be uninstalled now, or null. p_required_by is required_by(p_app), '
+  'or null if it is not known yet.';
 
 create or replace function bloud.refusal_of_cancel(p_app text, p_row bloud.apps, p_open bloud.operations)
 returns bloud.refusal
@@ -162,7 +164,7 @@ begin
   end if;
   select * into v_last from bloud.operations o where o.id = p_row.operation_id;
   if v_last.kind = 'uninstall' and v_last.state = 'failed' then
-    return bloud.refusal_of_uninstall(p_app, p_row, p_open, v_last.purge);
+    return bloud.refusal_of_uninstall(p_app, p_row, p_open, v_last.purge, null);
   end if;
   return bloud.refusal_of_install(p_app, p_row, p_open);
 end
@@ -183,8 +185,8 @@ begin
   end if;
   return case p_verb
     when 'install' then bloud.refusal_of_install(p_app, v_row, v_open)
-    when 'uninstall' then bloud.refusal_of_uninstall(p_app, v_row, v_open, false)
-    when 'purge' then bloud.refusal_of_uninstall(p_app, v_row, v_open, true)
+    when 'uninstall' then bloud.refusal_of_uninstall(p_app, v_row, v_open, false, null)
+    when 'purge' then bloud.refusal_of_uninstall(p_app, v_row, v_open, true, null)
     when 'cancel' then bloud.refusal_of_cancel(p_app, v_row, v_open)
     when 'retry' then bloud.refusal_of_retry(p_app, v_row, v_open)
   end;
@@ -194,10 +196,38 @@ comment on function bloud.refusal_of(text, text) is
   'Returns the reason why an action (install, uninstall, purge, cancel, retry) is not possible for an app '
   'now, or null.';
 
+-- Not immutable, because PostgreSQL then could not inline it: jsonb_build_object() is stable.
+create or replace function bloud.control_of(p_refusal bloud.refusal) returns jsonb
+language sql stable as $$
+  select jsonb_build_object('allowed', p_refusal.sqlstate is null, 'code', p_refusal.sqlstate,
+    'reason', p_refusal.message)
+$$;
+comment on function bloud.control_of(bloud.refusal) is
+  'Returns a refusal as a value of controls(): {allowed, code, reason}.';
+
+create or replace function bloud.controls_of(
+  p_row bloud.apps, p_open bloud.operations, p_required_by text[]) returns jsonb
+language plpgsql stable as $$
+declare
+  v_install bloud.refusal := bloud.refusal_of_install(p_row.name, p_row, p_open);
+  v_retry bloud.refusal := bloud.refusal_of_retry(p_row.name, p_row, p_open);
+  v_cancel bloud.refusal := bloud.refusal_of_cancel(p_row.name, p_row, p_open);
+  v_uninstall bloud.refusal := bloud.refusal_of_uninstall(p_row.name, p_row, p_open, false,
+    p_required_by);
+  v_purge bloud.refusal := bloud.refusal_of_uninstall(p_row.name, p_row, p_open, true, p_required_by);
+begin
+  return jsonb_build_object('install', bloud.control_of(v_install), 'retry', bloud.control_of(v_retry),
+    'cancel', bloud.control_of(v_cancel), 'uninstall', bloud.control_of(v_uninstall),
+    'purge', bloud.control_of(v_purge));
+end
+$$;
+comment on function bloud.controls_of(bloud.apps, bloud.operations, text[]) is
+  'Returns controls() of an app from its row in bloud.apps, its open operation and required_by(). For '
+  'bloud.app_status, which has all three for all apps.';
+
 create or replace function bloud.controls(p_app text) returns jsonb
 language sql stable as $$
-  select jsonb_object_agg(v.verb, jsonb_build_object('allowed', (r.r).sqlstate is null,
-    'code', (r.r).sqlstate, 'reason', (r.r).message))
+  select jsonb_object_agg(v.verb, bloud.control_of(r.r))
   from unnest(array['install', 'retry', 'cancel', 'uninstall', 'purge']) as v (verb)
   cross join lateral (select bloud.refusal_of(v.verb, p_app) as r offset 0) r
 $$;

@@ -20,4 +20,7 @@ create index rebuilds_open on bloud.rebuilds (id) where state in ('active', 'wai
 -- find_rollback() reads the last rebuilds that have succeeded.
 create index rebuilds_by_end on bloud.rebuilds (finished_at, id) where state = 'succeeded';
 
+-- refusal_of_install() looks for another app with the same port.
+create index apps_by_port on bloud.apps (port);
+
 alter table bloud.stream add column rebuilds_pruned boolean not null default false;

@@ -29,7 +29,7 @@ const EXPECTED: Record<string, Grants> = {
   ...each(
     'function',
     { execute: READERS },
-    `blocking_sessions check_events check_invariants check_name check_state clock controls events_after find_rollback is_connected is_installed is_led is_relay
+    `blocking_sessions check_events check_invariants check_name check_state clock control_of controls controls_of events_after find_rollback is_connected is_installed is_led is_relay
     last_events longest_lease needs_of open_operation operation_log pairing_refusal plan_install plan_rollback
     plan_uninstall readiness refusal_of refusal_of_cancel refusal_of_copy refusal_of_folder
     refusal_of_install refusal_of_retry refusal_of_rollback refusal_of_uninstall refuse required_by

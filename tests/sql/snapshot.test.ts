@@ -84,3 +84,22 @@ test('an app is required by active apps that need it, not by apps that use it op
     assert.deepEqual(await value(root, 'select bloud.required_by($1)', [name]), expected.sort())
   }
 })
+
+test('the status of all apps calls required_by only for apps that are in a slot of another app', async () => {
+  const client = await session(database.url)
+  async function calls(name: string): Promise<number> {
+    const text = 'select calls::int from pg_stat_xact_user_functions where funcname = $1'
+    return (await client.query(text, [name])).rows[0]?.calls ?? 0
+  }
+  async function callsIn(query: string): Promise<number[]> {
+    const [controls, requiredBy] = [await calls('controls_of'), await calls('required_by')]
+    await client.query(query)
+    return [(await calls('controls_of')) - controls, (await calls('required_by')) - requiredBy]
+  }
+  // In one transaction, because PostgreSQL forgets these counts at its end.
+  await client.query("begin; set local track_functions = 'all'")
+  const inSlots = new Set(Array.from({ length: APPS }, (_, index) => needs(index)).flat())
+  assert.deepEqual(await callsIn('select * from bloud.app_status'), [APPS, inSlots.size])
+  assert.deepEqual(await callsIn("select * from bloud.app_status where name = 'app-1'"), [1, 1])
+  await client.end()
+})
