@@ -5,7 +5,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { agentEnvironment, hideEnvironment, setupEnvironment } from '../config/childenvironment.ts'
+import { hideEnvironment, setupEnvironment } from '../config/childenvironment.ts'
 import type { Config } from '../config.ts'
 import { urlAsRole } from '../db/url.ts'
 import { createLogger, type Logger } from '../log.ts'
@@ -18,7 +18,8 @@ import {
 import { makeDirectory } from '../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../system/filelock.ts'
 import { isRoot } from '../system/systemuser.ts'
-import { ChildError, createChildService } from './childservice.ts'
+import { type Children, preload } from './children.ts'
+import { ChildError } from './childservice.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { isListenCode, listenError, refuseTakenPort } from './listencheck.ts'
 import { createSetup, type Setup } from './setupclient.ts'
@@ -39,19 +40,11 @@ const POSTGRES_STOP_LIMIT_MS = 45_000
  * switch`, or switch.ts without NixOS), 20 s for the apps, and a reserve of 15 s.
  */
 const HOST_STOP_LIMIT_MS = 50_000
-/**
- * Upper limit of the time in which a child process stops, in ms. A child that ignores SIGTERM is killed after
- * 15 s, so the limit must be larger.
- */
-const CHILD_STOP_LIMIT_MS = 20_000
-
-type UrlFor = (role: 'bloud_relay' | 'bloud_orchestrator') => string
-
 interface Agent {
   lifecycle: Lifecycle
-  config: Config
   log: Logger
   setup: Setup
+  children: Children
 }
 
 function refuseOtherNode(): void {
@@ -103,7 +96,8 @@ async function alreadyRunning(dataDir: string): Promise<StartError> {
  * @param onPortChange called when PostgreSQL has restarted on another port.
  */
 async function startEmbedded(
-  { lifecycle, config, log, setup }: Agent,
+  { lifecycle, log, setup }: Agent,
+  config: Config,
   onPortChange: () => void,
 ): Promise<() => RunningPostgres> {
   let hasStarted = false
@@ -135,29 +129,19 @@ async function startEmbedded(
  * Starts all parts of the agent. Returns why the database refuses the data folder, or null. A refused agent
  * serves the page and the API, but runs no app and executes no operation.
  */
-async function startAll(agent: Agent): Promise<string | null> {
-  const { lifecycle, config, log, setup } = agent
+async function startAll(agent: Agent, config: Config): Promise<string | null> {
+  const { lifecycle, setup, children } = agent
   await lockDataDir(lifecycle, config.dataDir)
   await refuseTakenPort(config)
   const { databaseUrl: external } = config
-  let urlFor: UrlFor = (role) => urlAsRole(external ?? '', role)
-  const children = (['orchestrator', 'relay'] as const).map((name) => {
-    const service = createChildService({
-      name,
-      env: agentEnvironment,
-      databaseUrl: () => urlFor(`bloud_${name}`),
-      log,
-    })
-    return { name, stopLimitMs: CHILD_STOP_LIMIT_MS, ...service }
-  })
-  for (const child of children) child.preload()
+  children.urlFor = (role) => urlAsRole(external ?? '', role)
   let server: (() => RunningPostgres) | null = null
   if (!external) {
-    const running = await startEmbedded(agent, () => {
-      for (const child of children) child.restart()
+    const running = await startEmbedded(agent, config, () => {
+      for (const child of [children.orchestrator, children.relay]) child.restart()
     })
     server = running
-    urlFor = (role) => databaseUrl(running().facts, role)
+    children.urlFor = (role) => databaseUrl(running().facts, role)
   }
   const refusal = await setup.run('migrate', config, server?.() ?? null)
   if (isRoot()) process.umask(0o077) // Files of the agent are not readable for apps, which run as another user.
@@ -167,7 +151,9 @@ async function startAll(agent: Agent): Promise<string | null> {
     stop: () => (refusal ? Promise.resolve() : setup.run('stopHost', config)),
     stopLimitMs: HOST_STOP_LIMIT_MS,
   }
-  await lifecycle.add(host, ...children)
+  // The orchestrator starts the apps too if they do not run, so it must not do that at the same time.
+  const apps = lifecycle.add(host).then(() => lifecycle.add(children.orchestrator))
+  await Promise.all([apps, lifecycle.add(children.relay)])
   await setup.end()
   return refusal
 }
@@ -205,24 +191,27 @@ function printError(error: unknown, config: Config | null): void {
 }
 
 async function main(): Promise<void> {
+  const log = createLogger('start')
+  const lifecycle = createLifecycle(log)
   let config: Config | null = null
-  let lifecycle: Lifecycle | null = null
   try {
     refuseOtherNode()
-    const setup = createSetup(setupEnvironment)
-    config = await setup.run('config')
-    hideEnvironment()
-    const log = createLogger('start', config.logLevel)
-    lifecycle = createLifecycle(log)
     stopOnSignals(lifecycle)
-    const refusal = await startAll({ lifecycle, config, log, setup })
+    const setup = createSetup(setupEnvironment)
+    const reading = setup.run('config')
+    reading.catch(() => {}) // awaited below
+    const children = await preload(lifecycle, log)
+    config = await reading
+    hideEnvironment()
+    log.level = config.logLevel
+    const refusal = await startAll({ lifecycle, log, setup, children }, config)
     if (!lifecycle.stopping) printAddresses(config, refusal)
   } catch (error) {
     // If the operator stops the agent during its start, the start fails. This failure is expected and not
     // printed.
-    if (lifecycle?.stopping) return
+    if (lifecycle.stopping) return
     printError(error, config)
-    await lifecycle?.stop()
+    await lifecycle.stop()
     process.exit(1)
   }
 }

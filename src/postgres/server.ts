@@ -39,7 +39,7 @@ const FAST_STOP_LIMIT_MS = 30_000
 const IMMEDIATE_STOP_LIMIT_MS = 5_000
 const KILL_LIMIT_MS = 5_000
 const CONNECT_LIMIT_MS = 5_000
-const CONNECT_INTERVAL_MS = 100
+const CONNECT_INTERVAL_MS = 25
 /** Interval in ms between two checks that a server still runs, if an earlier agent started that server. */
 const ADOPTED_CHECK_INTERVAL_MS = 1_000
 const PS_LIMIT_MS = 5_000
