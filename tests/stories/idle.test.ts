@@ -59,6 +59,9 @@ async function untilTrue(sql: pg.Client, text: string): Promise<void> {
  * waits until each server process has reported its syncs. An agent that is not idle syncs all the time.
  */
 async function settle(sql: pg.Client): Promise<void> {
+  // Autovacuum works after the install, once, in this minute or in a later one.
+  await sql.query('alter system set autovacuum = off')
+  await sql.query('select pg_reload_conf()')
   await sql.query('vacuum (analyze)')
   await sql.query('vacuum (freeze)') // a read then changes no page: it sets no hint bit and removes no dead row
   await sql.query('checkpoint')
