@@ -102,19 +102,20 @@ async function firstLoad(port: number): Promise<number> {
   const browser = await chromium.launch({ executablePath: env.BLOUD_TEST_CHROMIUM, args: ['--no-sandbox'] })
   const page = await browser.newPage()
   const network = await page.context().newCDPSession(page)
-  let bytes = 0
+  /** Bytes of each request. Chromium reports the compressed size of a reply only at its end. */
+  const bytes = new Map<string, number>()
   await network.send('Network.enable')
-  network.on('Network.dataReceived', ({ encodedDataLength, dataLength }) => {
-    bytes += encodedDataLength || dataLength
+  network.on('Network.dataReceived', ({ requestId, encodedDataLength, dataLength }) => {
+    bytes.set(requestId, (bytes.get(requestId) ?? 0) + (encodedDataLength || dataLength))
   })
-  network.on('Network.responseReceived', ({ response }) => {
-    bytes += response.encodedDataLength
+  network.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+    bytes.set(requestId, encodedDataLength)
   })
   await page.goto(`http://127.0.0.1:${port}`)
   await page.locator('[data-connection="live"]').waitFor()
   await page.waitForTimeout(1000)
   await browser.close()
-  return bytes / 1000
+  return [...bytes.values()].reduce((sum, each) => sum + each, 0) / 1000
 }
 
 /** Prunes for two minutes at most. Returns the deleted events per minute. */

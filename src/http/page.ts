@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { withTimeout } from '../system/timeout.ts'
-import { compressed } from './asset.ts'
 import { fileRoutes, pageShell } from './pagefiles.ts'
 import { isName } from './parameter.ts'
 import type { Reply, ResponseHeaders } from './reply.ts'
@@ -104,16 +103,10 @@ export function pageRoutes(publicDir: string, source: PageSource, log: RelayLog)
     } catch (error) {
       log.error({ err: error }, 'rendering the page on the server failed; the browser renders it')
     }
-    const { headers, body } = await compressed(request, Buffer.from(fillShell(shell.html, facts, rendered)))
     return {
       status: rendered.known ? 200 : 404,
-      headers: {
-        'content-type': 'text/html; charset=utf-8',
-        'cache-control': 'no-store',
-        ...SECURITY,
-        ...headers,
-      },
-      body,
+      headers: { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', ...SECURITY },
+      body: fillShell(shell.html, facts, rendered),
     }
   }
 

@@ -4,6 +4,7 @@ import { Problem } from '../domain/problem.ts'
 import { whyNotStorable } from '../domain/text.ts'
 import type { RelayLog } from '../relay/streamsource.ts'
 import { timeLimitError, withTimeout } from '../system/timeout.ts'
+import { compressed, isCompressible } from './asset.ts'
 import { readBody } from './body.ts'
 import { type ConnectionLimits, createConnectionLimit } from './connectionlimit.ts'
 import { Exchange } from './exchange.ts'
@@ -87,7 +88,7 @@ export function createServer(options: ServerOptions) {
     const isHead = request.method === 'HEAD'
     logRequest(request, 'open' in reply ? 200 : reply.status)
     if ('open' in reply) exchange.stream(reply, isHead)
-    else exchange.reply(reply, isHead)
+    else exchange.reply(isCompressible(reply) ? await compressed(request, reply) : reply, isHead)
   }
 
   function refuse(request: HttpRequest, exchange: Exchange, error: unknown): void {
