@@ -90,9 +90,9 @@ test('a display name with HTML is escaped', async () => {
 })
 
 test('without the database the page is sent with a loading text', async () => {
-  await agent.admin.query('alter table bloud.apps rename to apps_away')
+  await agent.admin.query('alter view bloud.app_status rename to app_status_away')
   const answer = await agent.get('/')
-  await agent.admin.query('alter table bloud.apps_away rename to apps')
+  await agent.admin.query('alter view bloud.app_status_away rename to app_status')
   assert.equal(answer.status, 200)
   assert.match(await answer.text(), /Asking the agent what is installed/)
 })
