@@ -1,10 +1,12 @@
 /** Tests of the relay (HTTP server and event stream) as a separate process. */
 import assert from 'node:assert/strict'
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { ROOT } from '../../src/config.ts'
 import { startProxy } from '../relay/proxy.ts'
+import { startProcess } from '../support/agent.ts'
 import { administer, testDatabase } from '../support/cluster.ts'
 import { freePort } from '../support/port.ts'
 
@@ -145,4 +147,14 @@ test('the relay without a database URL reports the missing setting', async (t) =
   const { type, message } = await firstMessage(start(t, {}))
   assert.equal(type, 'failed')
   assert.match(message as string, /DATABASE_URL/)
+})
+
+test('a SIGTERM that is sent to npm reaches the relay', async (t) => {
+  const port = String(await freePort())
+  const env = { ...process.env, DATABASE_URL: await database(t), BLOUD_PORT: port, BLOUD_LOG_LEVEL: 'info' }
+  const npm = startProcess('npm', ['run', '-s', 'relay'], { cwd: ROOT, env })
+  const [, pid] = await npm.waitFor(/"pid":(\d+).*"listening"/)
+  t.after(() => spawnSync('kill', ['-9', String(pid)]))
+  await npm.end('SIGTERM')
+  await assert.rejects(fetch(`http://127.0.0.1:${port}/readyz`))
 })
