@@ -13,6 +13,7 @@ import { createLogger, type Logger } from '../log.ts'
 import { createOrchestrator } from '../orchestrator/orchestrator.ts'
 import { createSystemdNotifier } from '../system/sdnotify.ts'
 import { isRoot } from '../system/systemuser.ts'
+import { withTimeout } from '../system/timeout.ts'
 import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 
 /**
@@ -23,6 +24,8 @@ import { sendFailed, sendReady, stopOnRequest } from './ipc.ts'
 const POOL_SIZE = 6
 
 const DATABASE_PAUSE_MS = 1_000
+/** Upper limit in ms of the wait for the first work, which an obstacle can delay without limit. */
+const FIRST_WORK_LIMIT_MS = 5_000
 /**
  * Number of last characters of the worker's name that are in the name of its sessions, of which PostgreSQL
  * keeps 63. The end of the worker's name is different in each process.
@@ -62,12 +65,14 @@ async function main(): Promise<void> {
   const later = createLazyPool(config.databaseUrl, sessionName, POOL_SIZE)
   const pool = await openWhenThere(later, log)
   let recovered = false
+  const firstWork = Promise.withResolvers<void>()
   const notifyIfReady = () => recovered && listener.isListening() && notifier.ready()
   const progress = {
     alive: notifier.alive,
     phase: notifier.status,
     recovered() {
       recovered = true
+      firstWork.resolve()
       notifyIfReady()
     },
   }
@@ -90,6 +95,8 @@ async function main(): Promise<void> {
     await host.stop()
   })
   orchestrator.start()
+  // The catalog is loaded then, so that `npm start` does not report a start after which no app is known.
+  await withTimeout(firstWork.promise, FIRST_WORK_LIMIT_MS)
   sendReady()
 }
 

@@ -209,7 +209,8 @@ export function createHealth(context: Context, wakeup: Wakeup): Health {
     } finally {
       const interval = wantedApp(app).catalog.healthCheck.interval * 1000
       const pause = state.failing ? Math.min(interval, FAILING_INTERVAL_MS) : interval
-      const soon = app.status === 'starting' ? state.pauseMs : state.verified ? pause : LAST_PAUSE_MS
+      const isStarting = app.status === 'starting' && state.failing
+      const soon = isStarting ? state.pauseMs : state.verified ? pause : LAST_PAUSE_MS
       state.nextProbeAt = performance.now() + Math.min(soon, pause)
       state.pauseMs = Math.min(state.pauseMs * 2, LAST_PAUSE_MS)
       // A host that does not report restarts is asked with each probe.
@@ -287,7 +288,8 @@ export function createHealth(context: Context, wakeup: Wakeup): Health {
       for (const { name, status } of apps) {
         const state = probes.get(name)
         if (state) state.restartCheckAt = 0
-        if (state && (status === 'starting' || state.failing)) state.nextProbeAt = 0
+        // A running app is not probed, because three failures in a row, also within a second, are an error.
+        if (state && (status === 'starting' || status === 'error')) state.nextProbeAt = 0
       }
       wakeup.notify()
     },

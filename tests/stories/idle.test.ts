@@ -44,6 +44,7 @@ async function startIdleAgent(t: TestContext): Promise<{ dataDir: string; sql: p
   await agent.up()
   const sql = await session(databaseUrl((await readCredentials(dataDir)) as Credentials, 'superuser'))
   t.after(() => sql.end())
+  await untilTrue(sql, 'select exists (select from bloud.catalog_cache)')
   await sql.query("select bloud.install('quiet')")
   await untilTrue(sql, "select status = 'running' from bloud.apps")
   await untilTrue(sql, 'select checked_at is not null from bloud.invariant_check')
