@@ -198,12 +198,10 @@ async function main(): Promise<void> {
     refuseOtherNode()
     stopOnSignals(lifecycle)
     const setup = createSetup(setupEnvironment)
-    const reading = setup.run('config')
-    reading.catch(() => {}) // awaited below
-    const children = await preload(lifecycle, log)
-    config = await reading
+    config = await setup.run('config')
     hideEnvironment()
     log.level = config.logLevel
+    const children = await preload(lifecycle, log)
     const refusal = await startAll({ lifecycle, log, setup, children }, config)
     if (!lifecycle.stopping) printAddresses(config, refusal)
   } catch (error) {

@@ -15,6 +15,9 @@ export const ROOT = join(import.meta.dirname, '../../..')
 /** Folder of the cached files. Other versions of Node may strip types in another way. */
 export const CACHE = join(ROOT, 'node_modules/.cache/typestrip', process.version)
 
+/** Folder in which Node keeps compiled code. */
+export const CODE_CACHE = join(ROOT, 'node_modules/.cache/code')
+
 /** @param {Buffer | string} content */
 const hashOf = (content) => createHash('sha256').update(content).digest('hex')
 

@@ -3,9 +3,9 @@
  * itself strips the types of a file that is not in the cache.
  */
 import { readFileSync } from 'node:fs'
-import { registerHooks } from 'node:module'
+import { enableCompileCache, registerHooks } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { readCached } from './cache.js'
+import { CODE_CACHE, readCached } from './cache.js'
 
 /** @param {string} url */
 function sourceOf(url) {
@@ -22,3 +22,6 @@ registerHooks({
     return source === null ? next(url, context) : { format: 'module', source, shortCircuit: true }
   },
 })
+
+// Compiled code, which Node reads at each start and writes at the end of a process.
+enableCompileCache(CODE_CACHE)
