@@ -43,7 +43,10 @@ select a.id, a.name, a.display_name, a.version, a.status, a.port, a.is_system, a
   -- usual_duration() is slow, so it is not called for a status that does not end by itself, such as running.
   case when a.status in ('queued', 'configuring', 'building', 'starting', 'stopping')
     then bloud.usual_duration(a.name, a.status) end as usual,
-  bloud.recent_restarts(a.name) as restarts,
+  -- Most apps have none.
+  case when exists (select from bloud.events r where r.app = a.name and r.from_status = r.to_status
+      and r.at > bloud.clock() - interval '1 hour')
+    then bloud.recent_restarts(a.name) end as restarts,
   bloud.step_durations(a.name, a.operation_id) as step_seconds, o.kind as operation_kind,
   o.state as operation_state, o.cancel_requested_at, a.cause, coalesce(o.warnings, '[]') as warnings,
   a.deadline, q.position as queue_position, coalesce(n.required_by, '{}') as required_by,

@@ -20,6 +20,9 @@ const [events, operations, apps, entries] = [
 const [rounds, days] = [option('rounds', 7), option('days', 120)]
 const STEPS = "(array[null, 'queued', 'configuring', 'building', 'starting', 'running'])"
 
+/** Number of the last event, after which all apps are running again. */
+const lastEvent = events - 1 - ((events / apps) % 2 === 0 ? apps : 0)
+
 /** Fills the tables as that many installs and later failures of health checks would, without triggers. */
 const FILL = [
   'set session_replication_role = replica',
@@ -53,7 +56,7 @@ const FILL = [
      case when a.step <= 4 then ${STEPS}[a.step + 2] when a.step % 2 = 1 then 'error' else 'running' end,
      a.nr, 'bench', 'agent', interval '1 minute', a.nr, 'App ' || a.nr, '1.0.' || a.nr, 10000 + a.nr, false,
      '{}', t.at
-   from generate_series(0, ${events} - 1) n,
+   from generate_series(0, ${lastEvent}) n,
      lateral (select 1 + n % ${apps} as nr, n / ${apps} as step) a,
      lateral (select now() - interval '${days} days' * (1 - n::float / ${events}) as at) t`,
   `update bloud.apps a set status = (select e.to_status from bloud.events e where e.app = a.name

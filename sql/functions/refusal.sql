@@ -25,7 +25,7 @@ create or replace function bloud.refusal_of_install(p_app text, p_row bloud.apps
 returns bloud.refusal
 language plpgsql stable as $$
 declare
-  v_entry bloud.catalog_cache;
+  v_entry record;
   v_other text;
 begin
   if p_open.kind = 'install' then
@@ -38,7 +38,7 @@ begin
     return ('BL020', format('%s is already running', p_app), null,
       'There is nothing to install.')::bloud.refusal;
   end if;
-  select * into v_entry from bloud.catalog_cache c where c.name = p_app;
+  select c.display_name, c.unavailable, c.port into v_entry from bloud.catalog_cache c where c.name = p_app;
   if not found then
     return ('BL001', format('There is no app %s in the catalog', p_app), null,
       'List the catalog with: select name from bloud.catalog;')::bloud.refusal;

@@ -89,8 +89,9 @@ async function isHealthy(
   check: CatalogApp['healthCheck'] | undefined,
   limitMs: number,
 ): Promise<boolean> {
-  // A request is cheap, and the search for the owner of the port reads the files of all processes.
-  if (check && (await probe(app.port, check, undefined, limitMs)) !== null) return false
+  // A connection is cheap, and the search for the owner of the port reads the files of many processes.
+  const connection = check && ({ ...check, kind: 'tcp' } as const)
+  if (connection && (await probe(app.port, connection, undefined, limitMs)) !== null) return false
   const port = await ownerOfPort(paths, dataDir, app)
   if (port.owner !== 'group') return false
   return check === undefined || (await probe(app.port, check, port.addresses, limitMs)) === null
