@@ -2,7 +2,6 @@
  * Probes the health of an app once. A probe connects only to loopback addresses of this machine, whatever the
  * path of the health check is, and follows no redirect.
  */
-import { request } from 'node:http'
 import { connect } from 'node:net'
 import type { CatalogApp } from '../domain/catalog.ts'
 import { LOOPBACK, type Loopback } from '../system/portowner.ts'
@@ -60,7 +59,11 @@ function probeTcp(host: Loopback, port: number, end: AbortSignal): Promise<Answe
   })
 }
 
-function probeHttp(host: Loopback, port: number, path: string, end: AbortSignal): Promise<Answer> {
+/** Loads the HTTP client of Node, which takes longer than a probe. */
+export const loadHttp = () => import('node:http')
+
+async function probeHttp(host: Loopback, port: number, path: string, end: AbortSignal): Promise<Answer> {
+  const { request } = await loadHttp()
   const base = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
   // The path is appended, and not resolved, because `//name` would be resolved to another host.
   const { pathname, search } = new URL(base + (path.startsWith('/') ? path : `/${path}`))

@@ -8,7 +8,7 @@ import { isLocked } from '../../system/filelock.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
 import { lastLines } from '../logreader.ts'
-import { probe } from '../probe.ts'
+import { loadHttp, probe } from '../probe.ts'
 import { appLogFile, type Paths } from './paths.ts'
 import { digestOf, type Manifest, type SupervisorState, supervisorState } from './statefiles.ts'
 import { ownerOfPort } from './unitstate.ts'
@@ -38,6 +38,7 @@ export async function awaitActivation(
   dataDir: string,
   activation: Activation,
 ): Promise<Record<string, RunFailure> | null> {
+  void loadHttp() // while the supervisor starts the apps
   const applied = async () => (await readState(paths))?.activation === activation.id
   if (!(await pollUntil(applied, APPLY_LIMIT_MS))) return null
   const failures: Record<string, RunFailure> = {}
