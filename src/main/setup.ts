@@ -12,11 +12,15 @@ import { StartError } from './starterror.ts'
 /** Errors whose message is written for the operator. Others are bugs, which are printed with the stack. */
 const EXPECTED: (abstract new (...args: never[]) => Error)[] = [StartError, ConfigError, PostgresError]
 
+let loading: Promise<typeof import('./setupwork.ts')> | undefined
+
 /** Loads the code of the later steps, while PostgreSQL starts. */
-async function loadWork(): Promise<typeof import('./setupwork.ts')> {
-  const work = await import('./setupwork.ts')
-  EXPECTED.push(...work.EXPECTED)
-  return work
+function loadWork(): Promise<typeof import('./setupwork.ts')> {
+  loading ??= import('./setupwork.ts').then((work) => {
+    EXPECTED.push(...work.EXPECTED)
+    return work
+  })
+  return loading
 }
 
 const steps: Steps = {

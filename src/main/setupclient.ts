@@ -16,6 +16,9 @@ export interface Setup {
 
 const END_LIMIT_MS = 5_000
 
+const errorOf = ({ code, message, stack, isExpected }: NonNullable<SetupReply['error']>): Error =>
+  isExpected ? new StartError(code, message) : Object.assign(new Error(message), { code, stack })
+
 /** @param env returns the environment of the child process */
 export function createSetup(env: () => NodeJS.ProcessEnv): Setup {
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
@@ -25,10 +28,8 @@ export function createSetup(env: () => NodeJS.ProcessEnv): Setup {
   function onReply(reply: SetupReply): void {
     const { resolve, reject } = waiting.get(reply.id) ?? {}
     waiting.delete(reply.id)
-    if (!reply.error) resolve?.(reply.value as never)
-    if (!reply.error) return
-    const { code, message, stack, isExpected } = reply.error
-    reject?.(isExpected ? new StartError(code, message) : Object.assign(new Error(message), { code, stack }))
+    if (reply.error) reject?.(errorOf(reply.error))
+    else resolve?.(reply.value as never)
   }
 
   function start(): AgentChild {

@@ -13,6 +13,7 @@ import { wantedApp } from './configuration.ts'
 import type { Context } from './context.ts'
 import { findProblem, type HealthProblem } from './healthproblem.ts'
 import { CAUSE_LOG_LINES } from './outcome.ts'
+import { LAST_PAUSE_MS, newProbeState, type ProbeState, statusRead } from './probestate.ts'
 import type { Wakeup } from './wakeup.ts'
 
 /**
@@ -36,49 +37,11 @@ const RESTART_RETRY_MS = 1_000
  * also limits the time between two heartbeats for systemd's watchdog.
  */
 const READ_EVERY_MS = 15_000
-/** Pause in ms after the first probe of a starting app. Each further pause is twice as long. */
-const FIRST_PAUSE_MS = 20
-const LAST_PAUSE_MS = 500
 /** Pause in ms before the next sweep if a deadline has passed and the app was locked. */
 const SWEEP_RETRY_MS = 500
 
-interface ProbeState {
-  nextProbeAt: number
-  /** Status of the app at the last read, and the pause before the next probe if the app is starting. */
-  status: string
-  pauseMs: number
-  /** Number of consecutive failed probes that count, because the app is not starting. */
-  failures: number
-  /** True if the last probe has failed, whether it counts or not. */
-  failing: boolean
-  /** Time of the last healthy probe as in `performance.now()`. */
-  healthyAt: number
-  /** Time from which the app's restarts must be read, and the last restart that was recorded. */
-  restartCheckAt: number
-  recordedRestart: string
-  busy: boolean
-  /**
-   * True if probes of this orchestrator have confirmed or replaced the stored status, which may be outdated.
-   * Until then, the app is probed as often as a starting one.
-   */
-  verified: boolean
-}
-
 const endedMessage = (name: string, exitCode: number | null): string =>
   exitCode === null ? `${name} is not running` : `${name} ended with exit code ${exitCode}`
-
-const newProbeState = (status: string): ProbeState => ({
-  nextProbeAt: 0,
-  status,
-  pauseMs: FIRST_PAUSE_MS,
-  failures: 0,
-  failing: false,
-  healthyAt: Number.NEGATIVE_INFINITY,
-  restartCheckAt: 0,
-  recordedRestart: '',
-  busy: false,
-  verified: false,
-})
 
 export interface Health {
   /**
@@ -209,8 +172,8 @@ export function createHealth(context: Context, wakeup: Wakeup): Health {
     } finally {
       const interval = wantedApp(app).catalog.healthCheck.interval * 1000
       const pause = state.failing ? Math.min(interval, FAILING_INTERVAL_MS) : interval
-      const isStarting = app.status === 'starting' && state.failing
-      const soon = isStarting ? state.pauseMs : state.verified ? pause : LAST_PAUSE_MS
+      const isAwaited = app.status === 'starting' && state.failing
+      const soon = isAwaited ? state.pauseMs : state.verified ? pause : LAST_PAUSE_MS
       state.nextProbeAt = performance.now() + Math.min(soon, pause)
       state.pauseMs = Math.min(state.pauseMs * 2, LAST_PAUSE_MS)
       // A host that does not report restarts is asked with each probe.
@@ -226,18 +189,17 @@ export function createHealth(context: Context, wakeup: Wakeup): Health {
     const jumpMs = clock.jumpMs(reading)
     if (jumpMs > 0) await moveDeadlines(pool, attempt, jumpMs)
     clock.keep(reading)
-    if (jumpMs > 0) log.warn({ jumpMs }, 'the database clock was set forward, and deadlines with it')
-    if (jumpMs > 0) return false
+    if (jumpMs > 0) {
+      log.warn({ jumpMs }, 'the database clock was set forward, and deadlines with it')
+      return false
+    }
     apps = found
     readAt = sentAt
     sweepAt = sweepDue ? 0 : sentAt + (sweepMs ?? Number.POSITIVE_INFINITY)
     for (const name of probes.keys()) if (!apps.some((app) => app.name === name)) probes.delete(name)
     for (const app of apps) {
       const state = probes.get(app.name) ?? newProbeState(app.status)
-      if (state.status !== app.status) {
-        Object.assign(state, { status: app.status, pauseMs: FIRST_PAUSE_MS })
-        if (app.status === 'starting') state.nextProbeAt = 0
-      }
+      statusRead(state, app.status)
       probes.set(app.name, state)
     }
     return true

@@ -15,7 +15,7 @@ export type Readiness = ReturnType<typeof createReadiness>
 
 /**
  * @param read opens a new connection and returns what it finds. It must not throw.
- * @param isWatched returns false if nobody is informed, so that nothing is checked without a request
+ * @param isWatched returns false if no client is connected; then only requests cause a check
  * @param onResult called after each check.
  */
 export function createReadiness(
