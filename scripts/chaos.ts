@@ -13,7 +13,7 @@ import pg from 'pg'
 import { startProxy } from '../tests/relay/proxy.ts'
 import { countLost, headOf, makeApps, startClients, startWriters } from '../tests/support/chaos.ts'
 import { startDatabase } from './bench/database.ts'
-import { option } from './bench/report.ts'
+import { option } from './option.ts'
 
 const [seconds, port] = [option('seconds', 60), option('port', 26_311)]
 const [WRITERS, CLIENTS, END_EVERY_MS, CATCH_UP_LIMIT_MS] = [16, 200, 100, 60_000]

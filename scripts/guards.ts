@@ -19,9 +19,9 @@ import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { run } from '../src/system/childprocess.ts'
-import { option } from './bench/report.ts'
 import { type Guard, withoutGuard } from './guards/guard.ts'
 import { GUARDS } from './guards/list.ts'
+import { option } from './option.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 /** Upper limit in milliseconds of a run of the tests of one guard. The slowest story takes 2 minutes. */

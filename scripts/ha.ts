@@ -14,9 +14,10 @@ import pg from 'pg'
 import { stringify } from 'yaml'
 import { migrate } from '../src/db/migration.ts'
 import { LOGINS } from '../src/postgres/embedded.ts'
-import { median, option } from './bench/report.ts'
+import { median } from './bench/report.ts'
 import { audit, openStream, startProbe, startWriters } from './ha-audit.ts'
 import { type Cluster, freePorts, type Node, PASSWORD, poll, queryNode, startCluster } from './ha-cluster.ts'
+import { option } from './option.ts'
 
 const failovers = option('failovers', 20)
 const asynchronous = process.argv.includes('--asynchronous')

@@ -15,7 +15,7 @@ import { installedClients } from '../src/postgres/clientprograms.ts'
 import { run } from '../src/system/childprocess.ts'
 import { createDisk, isInside, powerCutObstacle, startInside } from '../tests/support/powercut.ts'
 import { createPowerCutHome } from '../tests/support/powercut-home.ts'
-import { option } from './bench/report.ts'
+import { option } from './option.ts'
 
 const PHASES = ['first start', 'install', 'reinstall', 'purge', 'backup', 'uninstall'] as const
 type Phase = (typeof PHASES)[number]

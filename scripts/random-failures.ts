@@ -7,7 +7,7 @@
  * operations) has a wrong result, and prints in which round.
  */
 import { startFailingMachine } from '../tests/support/random-failures.ts'
-import { option } from './bench/report.ts'
+import { option } from './option.ts'
 
 const [rounds, seed] = [option('rounds', 100), option('seed', 1)]
 const machine = await startFailingMachine(seed)

@@ -7,10 +7,11 @@ import { get } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
+import { option } from '../option.ts'
 import { settingsOf, startDatabase } from './database.ts'
 import { startLoad } from './load.ts'
 import { HERE, nowUs, start, stop } from './process.ts'
-import { option, quantile, report, spread } from './report.ts'
+import { quantile, report, spread } from './report.ts'
 
 const [rounds, transitions, gapMs] = [option('rounds', 5), option('transitions', 200), option('gap', 25)]
 const [readers, writesPerSecond] = [option('readers', 500), option('writes', 100)]

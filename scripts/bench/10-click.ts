@@ -11,8 +11,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NODE_FLAGS } from '../../src/system/nodeflags.ts'
 import { settings } from '../../tests/support/npmstart.ts'
 import { freePort } from '../../tests/support/port.ts'
+import { option } from '../option.ts'
 import { type BenchAgent, type BenchFolders, makeFolders, startAgent } from './agent.ts'
-import { option, report, spread } from './report.ts'
+import { report, spread } from './report.ts'
 
 const [rounds, starts] = [option('rounds', 15), option('starts', 7)]
 const ROOT = join(import.meta.dirname, '../..')

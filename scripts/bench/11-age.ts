@@ -7,9 +7,10 @@ import type pg from 'pg'
 import { chromium } from 'playwright-core'
 import { createLogger } from '../../src/log.ts'
 import { startRelayServer } from '../../src/main/relayserver.ts'
+import { option } from '../option.ts'
 import { prepareTools } from '../test-tools.ts'
 import { settingsOf, startDatabase } from './database.ts'
-import { option, report, spread } from './report.ts'
+import { report, spread } from './report.ts'
 
 const [events, operations, apps, entries] = [
   option('events', 1_000_000),

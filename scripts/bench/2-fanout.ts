@@ -3,10 +3,12 @@
  * the processor time per delivered event. Servers get their events from this process. In the row "bloud with
  * PostgreSQL", database sessions write them.
  */
+
+import { option } from '../option.ts'
 import { startEndToEnd } from './endtoend.ts'
 import { LIMIT_MS, ladder, reasonOf, type Step, type Target, topOf } from './ladder.ts'
 import { publishAt, SERVERS, type Server } from './peer.ts'
-import { option, report, spread } from './report.ts'
+import { report, spread } from './report.ts'
 
 const [clients, rounds, seconds] = [option('clients', 1000), option('rounds', 2), option('seconds', 1.5)]
 const writers = option('writers', 16)

@@ -1,9 +1,10 @@
 /** Benchmark of the memory that a server needs per connection without events. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { option } from '../option.ts'
 import { startLoad } from './load.ts'
 import { SERVERS } from './peer.ts'
 import { rssOf } from './process.ts'
-import { option, report, spread } from './report.ts'
+import { report, spread } from './report.ts'
 
 const [clients, rounds] = [option('clients', 10_000), option('rounds', 3)]
 const SETTLE_MS = 2000

@@ -15,7 +15,8 @@ process.env.BENCH_KEPT ??= '2000'
 const { publishAt, SERVERS } = await import('./peer.ts')
 const { startLoad } = await import('./load.ts')
 const { nowUs, rssOf } = await import('./process.ts')
-const { option, report, spread } = await import('./report.ts')
+const { report, spread } = await import('./report.ts')
+const { option } = await import('../option.ts')
 
 const [clients, rounds, seconds] = [option('clients', 400), option('rounds', 3), option('seconds', 12)]
 /** Events per second. The rate is so low that every measured server can deliver the events in time. */

@@ -3,10 +3,11 @@
  * time until all clients have received the events after this id.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { option } from '../option.ts'
 import { startLoad } from './load.ts'
 import { publishAt, SERVERS } from './peer.ts'
 import { cpuOf } from './process.ts'
-import { option, report, spread } from './report.ts'
+import { report, spread } from './report.ts'
 
 const [clients, rounds, missed] = [option('clients', 10_000), option('rounds', 3), option('missed', 100)]
 const LIMIT_MS = 60_000

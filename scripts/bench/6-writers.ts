@@ -5,8 +5,9 @@
  * The updates run in a loop inside PostgreSQL, because a client program would be slower than PostgreSQL.
  */
 import type pg from 'pg'
+import { option } from '../option.ts'
 import { settingsOf, startDatabase } from './database.ts'
-import { option, report, spread } from './report.ts'
+import { report, spread } from './report.ts'
 
 const [rounds, seconds] = [option('rounds', 5), option('seconds', 3)]
 const SESSIONS = [1, 8, 32]

@@ -13,8 +13,9 @@ import { openPool } from '../../src/db/pool.ts'
 import type { Host, Run } from '../../src/host/contract.ts'
 import { createLogger } from '../../src/log.ts'
 import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts'
+import { option } from '../option.ts'
 import { startDatabase } from './database.ts'
-import { option, report, spread } from './report.ts'
+import { report, spread } from './report.ts'
 
 const [apps, rounds, switchMs] = [option('apps', 50), option('rounds', 3), option('switch', 1000)]
 const LIMIT_MS = 180_000

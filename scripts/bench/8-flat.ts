@@ -4,10 +4,11 @@
  */
 import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { option } from '../option.ts'
 import { startLoad } from './load.ts'
 import { SERVERS } from './peer.ts'
 import { nowUs, rssOf } from './process.ts'
-import { option, report } from './report.ts'
+import { report } from './report.ts'
 
 const [events, steps, clients] = [option('events', 1_000_000), option('steps', 20), option('clients', 100)]
 const LIMIT_MS = 30_000

@@ -7,10 +7,11 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { option } from '../option.ts'
 import { type BenchAgent, makeFolders, startAgent } from './agent.ts'
 import { FOLDER } from './process.ts'
 import { byKind, processTree, pssOf, type Use, useOf } from './processtree.ts'
-import { option, report } from './report.ts'
+import { report } from './report.ts'
 
 const [seconds, apps, settle] = [option('seconds', 120), option('apps', 20), option('settle', 40)]
 const SYNCS = ['fsync', 'fdatasync', 'sync_file_range', 'msync', 'syncfs', 'sync']

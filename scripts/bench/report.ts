@@ -1,4 +1,4 @@
-/** Statistics, output and options of the benchmarks. */
+/** Statistics and output of the benchmarks. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
@@ -56,9 +56,4 @@ export function report(
   if (!quiet) console.log(WARNING)
   const before = { quiet, loadBefore: LOAD_BEFORE }
   console.log(JSON.stringify({ name, ...before, machine: machine(), settings, rows, numbers }))
-}
-
-export function option(name: string, fallback: number): number {
-  const given = process.argv.find((arg) => arg.startsWith(`--${name}=`))
-  return given ? Number(given.split('=')[1]) : fallback
 }
