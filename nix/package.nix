@@ -88,6 +88,8 @@ buildNpmPackage {
       ) programs
     )}
     ${nodejs_22}/bin/node --disable-warning=ExperimentalWarning $out/lib/bloud/src/system/typestrip/fill.js
+    ${nodejs_22}/bin/node --disable-warning=ExperimentalWarning --eval \
+      "import('$out/lib/bloud/src/http/pagefiles.ts').then(({ pageShell }) => pageShell('$out/lib/bloud/public'))"
     runHook postInstall
   '';
 

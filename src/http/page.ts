@@ -87,8 +87,8 @@ async function readFacts(source: PageSource, app: string | undefined): Promise<P
   return app === undefined || !rows ? facts : { ...facts, history: { app, rows } }
 }
 
-export function pageRoutes(publicDir: string, source: PageSource, log: RelayLog): Route[] {
-  const shell = pageShell(publicDir)
+export async function pageRoutes(publicDir: string, source: PageSource, log: RelayLog): Promise<Route[]> {
+  const shell = await pageShell(publicDir)
   const renderer = import(pathToFileURL(join(publicDir, 'serverrender.js')).href) as Promise<ServerRenderer>
 
   async function page({ request, params }: RequestContext): Promise<Reply> {

@@ -2,11 +2,10 @@
  * HTTP routes of the files of the web page. All files are read when the agent starts, so that a request
  * cannot read any other file of the machine.
  */
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, extname, join, relative } from 'node:path'
+import { globSync, readFileSync } from 'node:fs'
+import { extname, join, relative } from 'node:path'
 import { assetRoute, hashOf } from './asset.ts'
-import { bundle } from './bundle.ts'
+import { pageScript } from './pagescript.ts'
 import type { Route } from './router.ts'
 
 const TYPES: Record<string, string> = {
@@ -22,34 +21,6 @@ const TYPES: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 }
 
-/** npm packages whose modules the page imports, by import name, each with the file of the module. */
-const VENDOR: Record<string, readonly [name: string, file: string]> = {
-  preact: ['preact', 'dist/preact.mjs'],
-  'preact/hooks': ['preact', 'hooks/dist/hooks.mjs'],
-  htm: ['htm', 'dist/htm.module.js'],
-}
-
-/**
- * Returns the folder of an installed npm package. `require.resolve` is not used, because it refuses files
- * that the package does not list in its `exports`.
- */
-function packageFolder(name: string): string {
-  const require = createRequire(import.meta.url)
-  const folders = require.resolve.paths(name) ?? []
-  const found = folders
-    .map((folder) => join(folder, name))
-    .find((folder) => existsSync(join(folder, 'package.json')))
-  if (!found) throw new Error(`The package ${name} is not installed: run npm ci`)
-  return found
-}
-
-function resolveModule(specifier: string, from: string): string {
-  if (specifier.startsWith('.')) return join(dirname(from), specifier)
-  const vendor = VENDOR[specifier]
-  if (!vendor) throw new Error(`${from} imports ${specifier}: add it to VENDOR in src/http/pagefiles.ts`)
-  return join(packageFolder(vendor[0]), vendor[1])
-}
-
 const STYLESHEET = /^ *<link rel="stylesheet" href="\/public\/([^"]+)">\n/gm
 const MODULE = /<script type="module" src="\/public\/([^"]+)"><\/script>/
 
@@ -62,20 +33,14 @@ export interface PageShell {
  * Joins the style sheets of index.html into one file, and the modules into one script. Browsers can cache
  * both files forever, because their names contain a hash of their content.
  */
-export function pageShell(publicDir: string): PageShell {
+export async function pageShell(publicDir: string): Promise<PageShell> {
   const index = readFileSync(join(publicDir, 'index.html'), 'utf8')
   const sheets = [...index.matchAll(STYLESHEET)].map((match) => match[1] as string)
   const entry = MODULE.exec(index)?.[1]
   if (!entry || sheets.length === 0)
     throw new Error(`${publicDir}/index.html has no module script or no style sheet`)
   const css = Buffer.from(sheets.map((name) => readFileSync(join(publicDir, name), 'utf8')).join('\n'))
-  const js = Buffer.from(
-    bundle({
-      entry: join(publicDir, entry),
-      read: (file) => readFileSync(file, 'utf8'),
-      resolve: resolveModule,
-    }),
-  )
+  const js = Buffer.from(await pageScript(publicDir, entry))
   const cssPath = `/page.${hashOf(css)}.css`
   const jsPath = `/page.${hashOf(js)}.js`
   let link = `    <link rel="stylesheet" href="${cssPath}">\n`

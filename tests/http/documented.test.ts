@@ -9,10 +9,10 @@ import { allRoutes } from '../../src/http/routes/index.ts'
 
 const text = readFileSync(join(ROOT, 'docs/http.md'), 'utf8')
 
-test('every route of the API is documented', () => {
+test('every route of the API is documented', async () => {
   const unused = {} as never
   const options = { source: unused, log: unused, relay: unused, logs: unused, admission: unused }
-  const routes = allRoutes({ ...options, publicDir: join(ROOT, 'public') })
+  const routes = await allRoutes({ ...options, publicDir: join(ROOT, 'public') })
   const served = routes
     .filter(({ path }) => /^\/(api\/|healthz|readyz|metrics)/.test(path)) // the other routes are the web page
     .flatMap(({ path, GET, POST }) => [...(GET ? [`GET ${path}`] : []), ...(POST ? [`POST ${path}`] : [])])

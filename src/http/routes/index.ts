@@ -22,7 +22,8 @@ export interface RoutesOptions {
   publicDir: string
 }
 
-export function allRoutes({ source, relay, logs, admission, log, publicDir }: RoutesOptions): Route[] {
+export async function allRoutes(options: RoutesOptions): Promise<Route[]> {
+  const { source, relay, logs, admission, log, publicDir } = options
   const page: PageSource = { status: relay.status, catalog: source.catalog, history: source.history }
   return [
     ...appRoutes(source, relay.operationsChanged),
@@ -32,6 +33,6 @@ export function allRoutes({ source, relay, logs, admission, log, publicDir }: Ro
     ...eventRoutes(relay, admission),
     ...readinessRoutes(source, relay),
     ...metricsRoutes(source, relay, logs),
-    ...pageRoutes(publicDir, page, log),
+    ...(await pageRoutes(publicDir, page, log)),
   ]
 }

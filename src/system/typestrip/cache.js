@@ -25,18 +25,19 @@ const hashOf = (content) => createHash('sha256').update(content).digest('hex')
 const lastLineOf = (text) => `\n//# ${hashOf(text)}\n`
 
 /**
- * Returns the name of the cached file in CACHE.
+ * Returns the name of the cached file.
  * @param {Buffer} source content of the TypeScript file
  */
 export const cachedName = (source) => `${hashOf(source)}.js`
 
 /**
- * Returns the source without types. Returns null if it is not in the cache.
+ * Returns what was made of the source, such as the same without types. Returns null if it is not in the cache.
  * @param {Buffer} source content of the TypeScript file
+ * @param {string} [folder] Folder of the cached files.
  */
-export function readCached(source) {
+export function readCached(source, folder = CACHE) {
   try {
-    const cached = readFileSync(join(CACHE, cachedName(source)), 'utf8')
+    const cached = readFileSync(join(folder, cachedName(source)), 'utf8')
     const text = cached.slice(0, cached.lastIndexOf('\n//# '))
     return cached === text + lastLineOf(text) ? text : null
   } catch {
@@ -47,9 +48,10 @@ export function readCached(source) {
 /**
  * @param {Buffer} source content of the TypeScript file
  * @param {string} text the same without types
+ * @param {string} [folder] Folder of the cached files.
  */
-export function writeCached(source, text) {
-  const file = join(CACHE, cachedName(source))
+export function writeCached(source, text, folder = CACHE) {
+  const file = join(folder, cachedName(source))
   const fresh = `${file}.${process.pid}`
   writeFileSync(fresh, text + lastLineOf(text))
   renameSync(fresh, file)
