@@ -2,7 +2,7 @@
  * Finds the PostgreSQL programs initdb and postgres in an npm package. If the server runs as another user
  * than the agent, the programs are copied to a folder that this user can read.
  */
-import { constants } from 'node:fs'
+import { constants, readdirSync, statSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -98,17 +98,17 @@ async function copyTree(from: string, to: string): Promise<void> {
 
 /**
  * True if the copy is complete and only this user can change it. In a complete copy, all files have the size
- * of the source files, and every symbolic link has a target.
+ * of the source files, and every symbolic link has a target. Blocks for the about 1,000 files, because that
+ * takes 20 ms, and 160 ms without blocking.
  */
 async function isComplete(source: string, copy: string): Promise<boolean> {
   try {
     const { uid, mode } = await fs.stat(copy)
     if (uid !== process.getuid?.() || mode & 0o022) return false
-    for (const entry of await fs.readdir(source, { withFileTypes: true, recursive: true })) {
+    for (const entry of readdirSync(source, { withFileTypes: true, recursive: true })) {
       if (!entry.isFile()) continue
       const path = join(entry.parentPath, entry.name)
-      const [wanted, found] = await Promise.all([fs.stat(path), fs.stat(join(copy, relative(source, path)))])
-      if (wanted.size !== found.size) return false
+      if (statSync(path).size !== statSync(join(copy, relative(source, path))).size) return false
     }
     for (const link of await linksOf(copy)) await fs.stat(link.path)
     return true
