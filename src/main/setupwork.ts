@@ -9,7 +9,7 @@ import { folderProblem } from '../db/pairing.ts'
 import { urlAsRole } from '../db/url.ts'
 import { createHost, type Host, HostError } from '../host/index.ts'
 import { createLogger } from '../log.ts'
-import { ensureIdentity } from '../orchestrator/pairing.ts'
+import { ensureIdentity } from '../orchestrator/identity.ts'
 import { type Credentials, databaseUrl } from '../postgres/credentials.ts'
 import { isRoot } from '../system/systemuser.ts'
 import type { Steps } from './setupsteps.ts'
@@ -45,7 +45,7 @@ async function migrateExternal(config: Config, url: string): Promise<string> {
 const refusalOfFolder = async ({ pairingFile }: Config, url: string): Promise<string | null> =>
   folderProblem(url, await ensureIdentity(pairingFile), hostname())
 
-function hostOf(config: Config): Host {
+function hostOf(config: Config): Promise<Host> {
   if (isRoot()) process.umask(0o077) // Files of the agent are not readable for apps, which run as another user.
   const log = logOf(config)
   const environment = hostEnvironment()
@@ -59,12 +59,12 @@ export const migrate: Steps['migrate'] = async (config, server) => {
   return refusalOfFolder(config, url)
 }
 
-export const startHost: Steps['startHost'] = (config) =>
-  hostOf(config)
-    .start()
-    .catch((error: Error) => {
-      if (error instanceof HostError) throw error
-      throw new StartError('host', `The apps can't be started: ${error.message}`)
-    })
+export const startHost: Steps['startHost'] = async (config) => {
+  const host = await hostOf(config)
+  await host.start().catch((error: Error) => {
+    if (error instanceof HostError) throw error
+    throw new StartError('host', `The apps can't be started: ${error.message}`)
+  })
+}
 
-export const stopHost: Steps['stopHost'] = (config) => hostOf(config).stop()
+export const stopHost: Steps['stopHost'] = async (config) => (await hostOf(config)).stop()

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { type ParsedFile, parseCatalogFile } from '../domain/catalog.ts'
+import { type ParsedFile, parseCatalogFile } from '../domain/catalogfile.ts'
 import { withTimeout } from '../system/timeout.ts'
 
 /**

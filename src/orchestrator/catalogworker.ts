@@ -1,6 +1,6 @@
 /** Thread that parses catalog files, because a parse in the orchestrator's own thread could not be ended. */
 import { parentPort } from 'node:worker_threads'
-import { parseCatalogFile } from '../domain/catalog.ts'
+import { parseCatalogFile } from '../domain/catalogfile.ts'
 
 parentPort?.on('message', ({ content, filename }: { content: string; filename: string }) => {
   try {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
-import { parseCatalogFile } from '../../src/domain/catalog.ts'
+import { parseCatalogFile } from '../../src/domain/catalogfile.ts'
 import { readCatalog } from '../../src/orchestrator/catalogdirectory.ts'
 
 const CATALOG = resolve(import.meta.dirname, '../../nix/catalog')

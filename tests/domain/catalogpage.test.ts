@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { zodToJsonSchema } from 'zod-to-json-schema'
 import { ROOT } from '../../src/config.ts'
-import { catalogAppSchema, parseCatalogFile } from '../../src/domain/catalog.ts'
+import { catalogAppSchema } from '../../src/domain/catalog.ts'
+import { parseCatalogFile } from '../../src/domain/catalogfile.ts'
 
 const page = readFileSync(join(ROOT, 'docs/catalog.md'), 'utf8')
 const example = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? ''

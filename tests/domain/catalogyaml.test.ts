@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { stringify } from 'yaml'
-import { parseCatalogFile } from '../../src/domain/catalog.ts'
+import { parseCatalogFile } from '../../src/domain/catalogfile.ts'
 
 const file = (more: string) => `name: some-app\ndisplayName: Some App\ncategory: test\nport: 4000\n${more}`
 
