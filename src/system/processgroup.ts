@@ -7,6 +7,7 @@
  */
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { readdir, readFile, readlink } from 'node:fs/promises'
 import { sep } from 'node:path'
 import { promisify } from 'node:util'
@@ -114,10 +115,11 @@ async function fromProc(withDirectory: boolean): Promise<Process[]> {
 
 async function readProc(pid: string, withDirectory: boolean): Promise<Process | null> {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8') // is in memory, unlike the environment
     // The line has the format "1 (name) S ppid pgrp …". The name may contain spaces and parentheses.
     const [state, , pgid] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    if (state === 'Z' || state === 'X') return null
+    // Threads of the kernel are in group 0. There are often more of them than processes.
+    if (state === 'Z' || state === 'X' || pgid === '0') return null
     const cwd = withDirectory ? await readlink(`/proc/${pid}/cwd`).catch(() => '') : ''
     return { pid: Number(pid), pgid: Number(pgid), mark: markIn(await readEnviron(pid), '\0'), cwd }
   } catch {
