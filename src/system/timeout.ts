@@ -50,14 +50,16 @@ type Falsy = null | undefined | false
 
 /**
  * Calls `check` repeatedly until it returns a value that is not null, undefined or false.
+ * @param lastIntervalMs longest time in ms between two calls.
  * @returns the value, or null if `limitMs` has passed.
  */
 export async function pollUntil<T>(
   check: () => Promise<T | Falsy> | T | Falsy,
   limitMs: number,
+  lastIntervalMs = LAST_INTERVAL_MS,
 ): Promise<T | null> {
   const end = performance.now() + limitMs
-  for (let interval = FIRST_INTERVAL_MS; ; interval = Math.min(interval * 2, LAST_INTERVAL_MS)) {
+  for (let interval = FIRST_INTERVAL_MS; ; interval = Math.min(interval * 2, lastIntervalMs)) {
     const found = await check()
     if (found) return found
     const left = end - performance.now()

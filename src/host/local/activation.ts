@@ -5,6 +5,7 @@
 import type { CatalogApp } from '../../domain/catalog.ts'
 import { own } from '../../domain/record.ts'
 import { isLocked } from '../../system/filelock.ts'
+import { canTell } from '../../system/portowner.ts'
 import { pollUntil } from '../../system/timeout.ts'
 import type { RunFailure } from '../contract.ts'
 import { lastLines } from '../logreader.ts'
@@ -20,9 +21,10 @@ const SETTLED_MS = 1_500
 const SETTLE_LIMIT_MS = 15_000
 const SHOWN_LINES = 20
 
+/** Longest time in ms between two looks at the state of the supervisor. A look takes 1 ms. */
+const LOOK_INTERVAL_MS = 10
+
 export interface Activation {
-  /** Id that the supervisor writes to its state file when the activation is complete. */
-  id: string
   apps: Manifest['apps']
   changed: string[]
   /** Health checks of the apps, as far as known: an older generation has none. */
@@ -30,17 +32,23 @@ export interface Activation {
 }
 
 /**
- * Waits until the supervisor has completed the activation. Returns the failures of apps that did not start,
- * by app name. Returns null if the supervisor did not finish in time.
+ * Waits until the supervisor has stopped and started apps for the activation `id`. Returns false if it did
+ * not finish in time.
  */
-export async function awaitActivation(
+export async function awaitApplied(paths: Paths, id: string): Promise<boolean> {
+  // Both take 20 to 30 ms, in which the apps start.
+  void loadHttp()
+  void canTell()
+  const isApplied = async () => (await readState(paths))?.activation === id
+  return (await pollUntil(isApplied, APPLY_LIMIT_MS, LOOK_INTERVAL_MS)) ?? false
+}
+
+/** Waits for the started apps. Returns the failures of apps that did not start, by app name. */
+export async function awaitApps(
   paths: Paths,
   dataDir: string,
   activation: Activation,
-): Promise<Record<string, RunFailure> | null> {
-  void loadHttp() // while the supervisor starts the apps
-  const applied = async () => (await readState(paths))?.activation === activation.id
-  if (!(await pollUntil(applied, APPLY_LIMIT_MS))) return null
+): Promise<Record<string, RunFailure>> {
   const failures: Record<string, RunFailure> = {}
   await Promise.all(
     activation.changed.map(async (name) => {
@@ -67,17 +75,22 @@ async function awaitUnit(
 ): Promise<string | null> {
   const digest = digestOf(own(apps, name))
   const port = own(apps, name)?.port ?? 0
-  const verdict = await pollUntil(async () => {
-    const unit = own((await readState(paths))?.apps ?? {}, name)
-    if (!unit || unit.digest !== digest) return null
-    if (unit.state === 'stopped') return null // The supervisor has not started the app yet.
-    if (unit.restarts > 0 || unit.state === 'backoff') return `ended at once with exit code ${unit.exitCode}`
-    const settlesInMs = SETTLED_MS - Math.abs(Date.now() - Date.parse(unit.since))
-    if (settlesInMs <= 0) return 'started'
-    // An app that answers late must not delay the end, because a probe usually waits longer.
-    const check = own(checks, name)
-    return (await isHealthy(paths, dataDir, { name, port }, check, settlesInMs)) ? 'started' : null
-  }, SETTLE_LIMIT_MS)
+  const verdict = await pollUntil(
+    async () => {
+      const unit = own((await readState(paths))?.apps ?? {}, name)
+      if (!unit || unit.digest !== digest) return null
+      if (unit.state === 'stopped') return null // The supervisor has not started the app yet.
+      if (unit.restarts > 0 || unit.state === 'backoff')
+        return `ended at once with exit code ${unit.exitCode}`
+      const settlesInMs = SETTLED_MS - Math.abs(Date.now() - Date.parse(unit.since))
+      if (settlesInMs <= 0) return 'started'
+      // An app that answers late must not delay the end, because a probe usually waits longer.
+      const check = own(checks, name)
+      return (await isHealthy(paths, dataDir, { name, port }, check, settlesInMs)) ? 'started' : null
+    },
+    SETTLE_LIMIT_MS,
+    LOOK_INTERVAL_MS,
+  )
   if (verdict === 'started') return null
   return verdict ?? `was not started within ${SETTLE_LIMIT_MS / 1000} s`
 }

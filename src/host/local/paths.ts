@@ -1,6 +1,11 @@
-/** Paths of the files that the agent writes on a machine without NixOS. */
+/** Paths, process marks and exit codes by which the agent and switch.ts work together. */
 import { join } from 'node:path'
 import { type RunFiles, runFiles } from '../rundirectory.ts'
+
+/** Exit codes of switch.ts. */
+export const EXIT_NOTHING_SWITCHED = 1
+export const EXIT_UNITS_FAILED = 4
+export const EXIT_STOPPED = 143
 
 export interface Paths {
   /** Directory of all files that the agent writes for apps without NixOS, `<data>/host`. */
@@ -73,3 +78,9 @@ export function runPaths(dir: string): RunPaths {
 
 export const appDataDir = (dataDir: string, name: string): string => join(dataDir, 'apps', name)
 export const appLogFile = (dataDir: string, name: string): string => join(dataDir, 'logs', `${name}.log`)
+
+/**
+ * Returns the text with which the environment variable BLOUD_MARK of every npm process begins. npm processes
+ * are found by this variable.
+ */
+export const npmMarks = (mark: string) => `${mark}/npm`

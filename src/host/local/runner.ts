@@ -23,10 +23,9 @@ import { watchDirectory } from '../../system/watchdirectory.ts'
 import type { Run, RunResult, RunState } from '../contract.ts'
 import { createRunDirectory, readExit } from '../rundirectory.ts'
 import { removeTemps } from './generation.ts'
-import { type Paths, type RunPaths, runPaths } from './paths.ts'
+import { npmMarks, type Paths, type RunPaths, runPaths } from './paths.ts'
 import type { Prepared } from './preparation.ts'
 import { readStateFile, resultSchema } from './statefiles.ts'
-import { npmMarks } from './switchsteps.ts'
 
 const SWITCH = fileURLToPath(new URL('./switch.ts', import.meta.url))
 /**

@@ -3,7 +3,7 @@
  * is a separate process, so that the apps continue to run if the agent is killed.
  */
 import { existsSync, type FSWatcher, watch } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { own } from '../../domain/record.ts'
 import { makeDirectory, toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../../system/filelock.ts'
@@ -46,6 +46,10 @@ export function createSupervisor({ stateDir, confinement, log }: SupervisorOptio
   const dataDir = dirname(paths.state)
   const units = new Map<string, Unit>()
   const done = Promise.withResolvers<void>()
+  /** Names whose change is applied at once. The last two are folders that may be deleted. */
+  const watched = [paths.current, paths.activation, paths.supervisor, paths.state].map((path) =>
+    basename(path),
+  )
   let lock: FileLock | null = null
   let watcher: FSWatcher | undefined
   let timer: NodeJS.Timeout | undefined
@@ -140,7 +144,9 @@ export function createSupervisor({ stateDir, confinement, log }: SupervisorOptio
     await writeState() // replaces the outdated state and process id of the previous supervisor
     mark = `${await readMark(paths.mark)}/unit`
     await terminateGroup({ marks: [mark] }, LEFTOVER_TERM_LIMIT_MS).catch(report)
-    watcher = watch(paths.state, () => void reconcile())
+    watcher = watch(paths.state, (_, file) => {
+      if (file === null || watched.includes(file)) void reconcile()
+    })
     watcher.on('error', report)
     timer = setInterval(() => void reconcile(), ROUND_INTERVAL_MS)
     ready = true

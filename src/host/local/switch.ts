@@ -20,9 +20,17 @@ import { describeFullDisk, diskSpace, isDiskFull } from '../../system/diskspace.
 import { acquireFileLock } from '../../system/filelock.ts'
 import { readMark } from '../../system/processgroup.ts'
 import { beginRun } from '../rundirectory.ts'
-import { type Paths, type RunPaths, runPaths, statePaths } from './paths.ts'
+import {
+  EXIT_NOTHING_SWITCHED,
+  EXIT_STOPPED,
+  EXIT_UNITS_FAILED,
+  npmMarks,
+  type Paths,
+  type RunPaths,
+  runPaths,
+  statePaths,
+} from './paths.ts'
 import type { StoreOptions } from './store.ts'
-import { EXIT_NOTHING_SWITCHED, EXIT_STOPPED, EXIT_UNITS_FAILED, npmMarks, runSwitch } from './switchsteps.ts'
 
 /** Time in ms to wait for a file lock, which an execution of switch.ts that is just ending may still hold. */
 const LOCK_LIMIT_MS = 10_000
@@ -48,13 +56,14 @@ async function main(): Promise<number> {
   const run = runPaths(resolve(values.run))
   const paths = statePaths(resolve(values.state))
   await mkdir(run.dir, { recursive: true })
+  const loading = import('./switchsteps.ts') // while the locks are taken
   // The lock in the directory of --run is taken first, because the agent recognizes a running switch.ts by
   // this lock.
   const begun = await beginRun(run, LOCK_LIMIT_MS)
   if (!begun) throw new Error('this run was started before, or cancelled before its start')
   const code = await withExitCodes(run, (signal, enterActivation) =>
     withSwitchLock(paths, async () =>
-      runSwitch({
+      (await loading).runSwitch({
         paths,
         run,
         configDir: resolve(config ?? ''),

@@ -7,7 +7,7 @@ import { own } from '../../domain/record.ts'
 import { toJson, writeAtomic } from '../../system/atomicfile.ts'
 import { killGroup, readMark } from '../../system/processgroup.ts'
 import type { RunFailure, WantedApp } from '../contract.ts'
-import { type Activation, awaitActivation } from './activation.ts'
+import { type Activation, awaitApplied, awaitApps } from './activation.ts'
 import { evaluate } from './evaluation.ts'
 import {
   collectGarbage,
@@ -21,7 +21,7 @@ import {
 } from './generation.ts'
 import { InstallError } from './installerror.ts'
 import { ensureHeaders } from './nodeheaders.ts'
-import type { Paths, RunPaths } from './paths.ts'
+import { EXIT_NOTHING_SWITCHED, EXIT_UNITS_FAILED, npmMarks, type Paths, type RunPaths } from './paths.ts'
 import {
   configSchema,
   currentManifest,
@@ -32,10 +32,6 @@ import {
   wantedSchema,
 } from './statefiles.ts'
 import { findInStore, installIntoStore, type StoreOptions, specOf } from './store.ts'
-
-export const EXIT_NOTHING_SWITCHED = 1
-export const EXIT_UNITS_FAILED = 4
-export const EXIT_STOPPED = 143
 
 type Failures = Record<string, RunFailure>
 
@@ -56,11 +52,7 @@ const print = (line: string) => console.log(line)
 /** Performs all steps and returns the exit code of switch.ts. */
 export async function runSwitch(context: SwitchContext): Promise<number> {
   const { paths } = context
-  await killGroup({ marks: [npmMarks(await readMark(paths.mark))] })
-  await removeTemps(paths.store)
-  await removeTemps(paths.generations)
-
-  const before = await previousManifest(paths)
+  const [before] = await Promise.all([previousManifest(paths), removeLeftovers(paths)])
   if (context.backTo !== null) return rollBack(context, context.backTo, before)
   const { wanted, unreadable } = await readConfiguration(context)
   const refused = { ...unreadable, ...evaluate(wanted, Object.keys(before?.apps ?? {})) }
@@ -81,6 +73,12 @@ export async function runSwitch(context: SwitchContext): Promise<number> {
   const generation = same ? before.generation : await buildGeneration(paths, apps)
   const checks = Object.fromEntries(wanted.map(({ name, catalog }) => [name, catalog.healthCheck]))
   return activate(context, { generation, apps, before, failures, checks })
+}
+
+/** Ends the npm of an earlier switch that was killed, and deletes its unfinished files. */
+async function removeLeftovers(paths: Paths): Promise<void> {
+  await killGroup({ marks: [npmMarks(await readMark(paths.mark))] })
+  await Promise.all([removeTemps(paths.store), removeTemps(paths.generations)])
 }
 
 async function rollBack(
@@ -201,13 +199,15 @@ async function activate(context: SwitchContext, target: Target): Promise<number>
   if (generation !== before?.generation) await switchLink(paths, generation)
   const id = `${basename(run.dir)} ${new Date().toISOString()}`
   await writeAtomic(paths.activation, toJson({ id, generation }))
-  const notStarted = await awaitActivation(paths, dataDir, { id, apps, changed, checks })
-  if (!notStarted) {
+  if (!(await awaitApplied(paths, id))) {
     print('error: the supervisor did not take the generation over in time')
     return EXIT_UNITS_FAILED
   }
+  const [notStarted] = await Promise.all([
+    awaitApps(paths, dataDir, { apps, changed, checks }),
+    collectGarbage(paths, generation).catch((error: Error) => print(`warning: ${error.message}`)),
+  ])
   const failures = { ...notStarted, ...target.failures }
-  await collectGarbage(paths, generation).catch((error: Error) => print(`warning: ${error.message}`))
   if (Object.keys(failures).length === 0) return 0
   await writeAtomic(run.result, toJson({ failures }))
   for (const [name, { message }] of Object.entries(failures)) print(`warning: ${name} ${message}`)
@@ -223,9 +223,3 @@ async function appsToStart(paths: Paths, apps: Manifest['apps'], before: Manifes
     return changed || own(state?.apps ?? {}, name)?.state !== 'running'
   })
 }
-
-/**
- * Returns the text with which the environment variable BLOUD_MARK of every npm process begins. npm processes
- * are found by this variable.
- */
-export const npmMarks = (mark: string) => `${mark}/npm`

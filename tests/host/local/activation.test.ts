@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { awaitActivation } from '../../../src/host/local/activation.ts'
+import { awaitApps } from '../../../src/host/local/activation.ts'
 import { statePaths } from '../../../src/host/local/paths.ts'
 import { digestOf } from '../../../src/host/local/statefiles.ts'
 import { toJson, writeAtomic } from '../../../src/system/atomicfile.ts'
@@ -40,8 +40,8 @@ async function startApp(t: TestContext, port: number, answer: string): Promise<C
 }
 
 interface Started {
-  /** Result of awaitActivation(). */
-  failures: Awaited<ReturnType<typeof awaitActivation>>
+  /** Result of awaitApps(). */
+  failures: Awaited<ReturnType<typeof awaitApps>>
   /** True if the app was new at the end, so that it did not count as started by its age. */
   wasNew: boolean
 }
@@ -74,9 +74,9 @@ async function activate(
   }
   await write()
   const check = { kind: 'http', path: '/', interval: 10, timeout: 60 } as const
-  const activation = { id: 'now', apps: { app: spec }, changed: ['app'], checks: { app: check } }
+  const activation = { apps: { app: spec }, changed: ['app'], checks: { app: check } }
   let failures: Started['failures'] | undefined
-  const ended = awaitActivation(paths, dataDir, activation as never).then((result) => {
+  const ended = awaitApps(paths, dataDir, activation as never).then((result) => {
     failures = result
   })
   let left = refreshes
