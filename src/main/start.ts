@@ -9,12 +9,9 @@ import { hideEnvironment, setupEnvironment } from '../config/childenvironment.ts
 import type { Config } from '../config.ts'
 import { urlAsRole } from '../db/url.ts'
 import { createLogger, type Logger } from '../log.ts'
-import {
-  createEmbeddedPostgres,
-  databaseUrl,
-  PostgresError,
-  type RunningPostgres,
-} from '../postgres/embedded.ts'
+import { databaseUrl } from '../postgres/credentials.ts'
+import type { RunningPostgres } from '../postgres/embedded.ts'
+import { PostgresError } from '../postgres/error.ts'
 import { makeDirectory } from '../system/atomicfile.ts'
 import { acquireFileLock, type FileLock } from '../system/filelock.ts'
 import { isRoot } from '../system/systemuser.ts'
@@ -100,6 +97,8 @@ async function startEmbedded(
   config: Config,
   onPortChange: () => void,
 ): Promise<() => RunningPostgres> {
+  // An agent with another database does not need this code.
+  const { createEmbeddedPostgres } = await import('../postgres/embedded.ts')
   let hasStarted = false
   const prepare = async (dataDir: string) => {
     const prepared = await setup.run('prepare', dataDir)

@@ -31,7 +31,7 @@ const lastLineOf = (text) => `\n//# ${hashOf(text)}\n`
 export const cachedName = (source) => `${hashOf(source)}.js`
 
 /**
- * Returns what was made of the source, such as the same without types. Returns null if it is not in the cache.
+ * Returns what was made of the source, such as the same without types, or null if it is not in the cache.
  * @param {Buffer} source content of the TypeScript file
  * @param {string} [folder] Folder of the cached files.
  */
