@@ -187,4 +187,16 @@ export const HOST_GUARDS: readonly Guard[] = [
     ],
     tests: ['tests/host/local/supervisor.test.ts'],
   },
+  {
+    name: 'a damaged file of the cache of stripped types is not loaded',
+    file: 'src/system/typestrip/cache.js',
+    changes: [['return cached === text + lastLineOf(text) ? text : null', 'return text']],
+    tests: ['tests/system/typestrip.test.ts', 'tests/http/pagescript.test.ts'],
+  },
+  {
+    name: 'an app counts as started only if it is healthy on a port of its own, or has settled',
+    file: 'src/host/local/activation.ts',
+    changes: [["if (port.owner !== 'group') return false", "if (port.owner === 'none') return false"]],
+    tests: ['tests/host/local/activation.test.ts'],
+  },
 ]

@@ -38,10 +38,11 @@ comment on function bloud.stream_after(bigint, integer) is
   'Returns at most p_limit events with numbers above p_seq, in ascending order. The column event is the JSON '
   'that the relay (HTTP server) sends to clients.';
 
-create or replace function bloud.snapshot() returns jsonb
+-- json and not jsonb, which takes 30 ms longer for 500 apps.
+create or replace function bloud.snapshot() returns json
 language sql stable as $$
-  select jsonb_build_object('epoch', h.epoch, 'seq', h.seq,
-    'apps', coalesce((select jsonb_agg(to_jsonb(a) order by a.name) from bloud.app_status a), '[]'))
+  select json_build_object('epoch', h.epoch, 'seq', h.seq,
+    'apps', coalesce((select json_agg(row_to_json(a) order by a.name) from bloud.app_status a), '[]'))
   from bloud.stream_head() h
 $$;
 comment on function bloud.snapshot() is

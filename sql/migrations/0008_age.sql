@@ -24,3 +24,6 @@ create index rebuilds_by_end on bloud.rebuilds (finished_at, id) where state = '
 create index apps_by_port on bloud.apps (port);
 
 alter table bloud.stream add column rebuilds_pruned boolean not null default false;
+
+-- Returns json instead of jsonb.
+drop function if exists bloud.snapshot();
