@@ -81,7 +81,7 @@ test(
     for (const [name, { integrity }] of Object.entries(packages)) {
       assert.ok(name === '' || integrity, `${name} has no hash`)
     }
-    for (const [, file = ''] of phase.matchAll(/\$out\/lib\/bloud\/(src\/\S+)/g)) {
+    for (const [, file = ''] of phase.matchAll(/\$out\/lib\/bloud\/(src\/[\w./-]+)/g)) {
       assert.ok(readFileSync(join(ROOT, file), 'utf8').length > 0)
     }
     assert.match(phase, /bloud-rebuild .*src\/host\/nixos\/rebuild\.ts/)
