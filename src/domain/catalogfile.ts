@@ -1,6 +1,6 @@
 /**
  * Parser of catalog files. An unknown key causes only a warning, because an older agent must accept the
- * catalog files of a newer version. Apart from the schema, because the library for YAML takes 4 MB of memory.
+ * catalog files of a newer version. Apart from the schema, because the library for YAML takes 3 MB of memory.
  */
 import { z } from 'zod'
 import { type CatalogApp, type CatalogProblem, catalogAppSchema } from './catalog.ts'

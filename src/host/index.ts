@@ -1,4 +1,4 @@
-/** Creates the host that the settings select. Code outside this folder imports only this file. */
+/** The hosts, which run the apps. Code outside this folder imports only this file. */
 import type { Host } from './contract.ts'
 import { createLocalHost, type LocalHostOptions } from './local/host.ts'
 import type { NixosHostOptions } from './nixos/host.ts'
@@ -10,7 +10,7 @@ export interface HostConfig extends LocalHostOptions, NixosHostOptions {
   hostKind: 'local' | 'nixos'
 }
 
-/** Loads the code for NixOS, which takes 4 MB of memory, only on NixOS. */
+/** Creates the host that the settings select. Loads the code for NixOS only on NixOS. */
 export async function createHost(config: HostConfig): Promise<Host> {
   if (config.hostKind === 'local') return createLocalHost(config)
   const { createNixosHost } = await import('./nixos/host.ts')

@@ -1,6 +1,6 @@
 /**
  * The script of the web page. It is joined at the first start of a version and cached, because joining takes
- * 0.3 s and 10 MB.
+ * 0.3 s and 17 MB.
  */
 import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'

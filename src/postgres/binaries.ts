@@ -99,7 +99,7 @@ async function copyTree(from: string, to: string): Promise<void> {
 /**
  * True if the copy is complete and only this user can change it. In a complete copy, all files have the size
  * of the source files, and every symbolic link has a target. Blocks for the about 1,000 files, because that
- * takes 20 ms, and 160 ms without blocking.
+ * takes 40 ms, and 160 ms without blocking.
  */
 async function isComplete(source: string, copy: string): Promise<boolean> {
   try {

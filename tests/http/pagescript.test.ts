@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { appendFile, cp, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, it } from 'node:test'
 import { ROOT } from '../../src/config.ts'
@@ -28,9 +28,9 @@ describe('the script of the page', () => {
 
   it('is joined once', async () => {
     const joined = await script()
-    const { ino } = await stat(await cachedFile())
+    await utimes(await cachedFile(), 0, 0)
     assert.equal(await script(), joined)
-    assert.equal((await stat(await cachedFile())).ino, ino)
+    assert.equal((await stat(await cachedFile())).mtimeMs, 0)
   })
 
   it('is joined again when a module has changed, and the old one is deleted', async () => {

@@ -21,8 +21,8 @@ const SETTLED_MS = 1_500
 const SETTLE_LIMIT_MS = 15_000
 const SHOWN_LINES = 20
 
-/** Longest time in ms between two looks at the state of the supervisor. A look takes 1 ms. */
-const LOOK_INTERVAL_MS = 10
+/** Longest time in ms between two reads of the state of the supervisor. */
+const READ_INTERVAL_MS = 10
 
 export interface Activation {
   apps: Manifest['apps']
@@ -40,7 +40,7 @@ export async function awaitApplied(paths: Paths, id: string): Promise<boolean> {
   void loadHttp()
   void canTell()
   const isApplied = async () => (await readState(paths))?.activation === id
-  return (await pollUntil(isApplied, APPLY_LIMIT_MS, LOOK_INTERVAL_MS)) ?? false
+  return (await pollUntil(isApplied, APPLY_LIMIT_MS, READ_INTERVAL_MS)) ?? false
 }
 
 /** Waits for the started apps. Returns the failures of apps that did not start, by app name. */
@@ -89,7 +89,7 @@ async function awaitUnit(
       return (await isHealthy(paths, dataDir, { name, port }, check, settlesInMs)) ? 'started' : null
     },
     SETTLE_LIMIT_MS,
-    LOOK_INTERVAL_MS,
+    READ_INTERVAL_MS,
   )
   if (verdict === 'started') return null
   return verdict ?? `was not started within ${SETTLE_LIMIT_MS / 1000} s`
